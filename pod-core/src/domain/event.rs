@@ -1,0 +1,82 @@
+//! What happened, for people and for those who follow along.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ActivityId, AttemptNo, ExecutionId, Timestamp, WorkerId};
+
+/// Something that happened and was committed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// Its place in the order of all events; starts at 1, without gaps.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: EventKind,
+    /// The activity that it is about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub activity: Option<ActivityId>,
+    /// The execution that it is about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub execution: Option<ExecutionId>,
+    /// The attempt that it is about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attempt: Option<AttemptNo>,
+    /// The worker that it is about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub worker: Option<WorkerId>,
+    /// A sentence, where there is more to say than `kind` does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub message: Option<Arc<str>>,
+}
+
+/// What kind of thing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EventKind {
+    /// An activity, or a new revision of it, was registered.
+    ActivityRegistered,
+    /// A revision was approved.
+    ActivityApproved,
+    /// A revision was rejected.
+    ActivityRejected,
+    /// An activity is being removed.
+    ActivityUninstalling,
+    /// An activity is gone.
+    ActivityDeleted,
+    /// An installation finished or failed on a worker.
+    InstallationChanged,
+    /// An execution was accepted.
+    ExecutionSubmitted,
+    /// An attempt began to run.
+    ExecutionStarted,
+    /// An attempt ended without concluding the execution, which waits again.
+    ExecutionRequeued,
+    /// An execution concluded.
+    ExecutionEnded,
+    /// A worker changed its status.
+    WorkerChanged,
+    /// A policy was made, deleted or applied.
+    PolicyChanged,
+    /// The fleet was grown or shrunk.
+    Scaled,
+    /// A manager took over the store.
+    ManagerStarted,
+}
+
+/// One decision about the size of the fleet, with its sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScalingDecision {
+    /// When it was made.
+    pub at: Timestamp,
+    /// How many workers were launched.
+    pub launch: u32,
+    /// Which workers were told to drain.
+    pub drain: Vec<WorkerId>,
+    /// Why, as a sentence.
+    pub reason: Arc<str>,
+}

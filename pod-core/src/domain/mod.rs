@@ -1,0 +1,30 @@
+//! The words of POD: what an activity, an execution, an attempt, a worker and a policy are.
+//!
+//! Plain data. Nothing here does IO, reads a clock or knows who stores it.
+
+mod activity;
+mod event;
+mod execution;
+mod ids;
+mod output;
+mod policy;
+mod time;
+mod transitions;
+mod worker;
+
+pub use activity::{
+    Activity, ActivityName, ActivityStatus, Content, Installation, InstallationStatus, InvalidName, NewActivity,
+    OnLost, Payload, Revision, RevisionStatus, ScriptSource, Settings,
+};
+pub use event::{Event, EventKind, ScalingDecision};
+pub use execution::{
+    Attempt, AttemptEnd, AttemptStatus, Ending, Execution, ExecutionStatus, InvalidInput, NewExecution, validate_input,
+};
+pub use ids::{
+    ActivityId, AttemptKey, AttemptNo, Epoch, ExecutionId, PolicyId, RevisionNo, SessionId, StoreId, WorkerId,
+};
+pub use output::{Gap, OutputSummary, Stream, StreamSummary};
+pub use policy::{InvalidRule, Policy, Rules};
+pub use time::{Millis, Timestamp};
+pub use transitions::{InvalidTransition, Transitions};
+pub use worker::{Worker, WorkerStatus};

@@ -1,0 +1,84 @@
+//! Workers: the machines, containers or processes that run executions.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Timestamp, WorkerId};
+
+/// A worker. Its desired state (`draining`) is a member, not a status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    /// Its identity, never used again.
+    pub id: WorkerId,
+    /// Where it stands.
+    pub status: WorkerStatus,
+    /// How many executions it runs at a time.
+    pub slots: u32,
+    /// It takes no new work, and is let go when what it runs has ended.
+    pub draining: bool,
+    /// When it was wanted.
+    pub created_at: Timestamp,
+    /// When it first said hello.
+    pub ready_at: Option<Timestamp>,
+    /// When a frame of it last arrived.
+    pub last_seen: Option<Timestamp>,
+    /// When it last ran an execution.
+    pub last_worked: Option<Timestamp>,
+    /// When it was gone.
+    pub ended_at: Option<Timestamp>,
+    /// Why it was launched, let go or lost, as a sentence.
+    pub reason: Option<Arc<str>>,
+    /// Its host name or address, as it told.
+    pub host: Option<Arc<str>>,
+    /// It dialled in by itself: POD did not create it and does not destroy it.
+    pub external: bool,
+}
+
+/// Where a worker stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WorkerStatus {
+    /// The provisioner was asked to create it.
+    Launching,
+    /// Created; it has not said hello.
+    Pending,
+    /// Connected and idle.
+    Ready,
+    /// Connected and running executions.
+    Working,
+    /// Silent: it gets no new work.
+    Unreachable,
+    /// Silent for too long, or known to be dead: its work was given up.
+    Lost,
+    /// Let go when what it runs has ended.
+    Draining,
+    /// Gone as it should be.
+    Terminated,
+    /// It could not be created, or never said hello.
+    Failed,
+}
+
+impl WorkerStatus {
+    /// Whether it is over: it never comes back under this id.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Lost | Self::Terminated | Self::Failed)
+    }
+
+    /// The word of `/api/v1`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Launching => "launching",
+            Self::Pending => "pending",
+            Self::Ready => "ready",
+            Self::Working => "working",
+            Self::Unreachable => "unreachable",
+            Self::Lost => "lost",
+            Self::Draining => "draining",
+            Self::Terminated => "terminated",
+            Self::Failed => "failed",
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What can be asked of the engine, and what it answers.
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+use crate::{
+    domain::{ActivityId, Execution, ExecutionId, NewActivity, NewExecution, Policy, PolicyId, WorkerId},
+    pod::{ActivityView, Explanation, Overview, Submitted, WorkerView},
+};
+
+/// A request of a user.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Register an activity; with `replace`, or a new revision of it.
+    CreateActivity {
+        /// What to register.
+        new: NewActivity,
+        /// Whether the name may exist.
+        replace: bool,
+    },
+    /// Begin to remove an activity.
+    DeleteActivity {
+        /// Its name.
+        name: String,
+    },
+    /// Show an activity.
+    Activity {
+        /// Its name.
+        name: String,
+    },
+    /// Show all activities.
+    Activities,
+    /// Show the names of activities.
+    ActivityNames,
+    /// Start an execution.
+    Submit(NewExecution),
+    /// Start many.
+    SubmitMany {
+        /// The name of the activity.
+        activity: String,
+        /// An input each.
+        inputs: Vec<Option<String>>,
+        /// Makes the request repeatable.
+        idempotency_key: Option<String>,
+    },
+    /// End an execution.
+    Terminate(ExecutionId),
+    /// Repeat an ended execution as a new one.
+    Retry(ExecutionId),
+    /// Hand out a result once.
+    Retrieve(ExecutionId),
+    /// Say why an execution is where it is.
+    Explain(ExecutionId),
+    /// Show the workers.
+    Workers,
+    /// Let a worker go.
+    DrainWorker(WorkerId),
+    /// Show numbers.
+    Overview,
+    /// Make a policy.
+    CreatePolicy {
+        /// Its name.
+        name: String,
+        /// Its rules.
+        rules: BTreeMap<String, String>,
+    },
+    /// Make a policy the active one.
+    ApplyPolicy {
+        /// Its name.
+        name: String,
+    },
+    /// Delete a policy.
+    DeletePolicy {
+        /// Its name.
+        name: String,
+    },
+    /// Show the policies.
+    Policies,
+}
+
+/// What the engine answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// One activity.
+    Activity(Box<ActivityView>),
+    /// All activities.
+    Activities(Vec<ActivityView>),
+    /// Their names.
+    ActivityNames(Arc<BTreeMap<ActivityId, Arc<str>>>),
+    /// An accepted execution.
+    Submitted(Box<Submitted>),
+    /// Accepted executions.
+    SubmittedMany(Range<u64>),
+    /// One execution.
+    Execution(Box<Execution>),
+    /// Why.
+    Explanation(Box<Explanation>),
+    /// All workers.
+    Workers(Vec<WorkerView>),
+    /// One worker.
+    Worker(Box<WorkerView>),
+    /// Numbers.
+    Overview(Box<Overview>),
+    /// One policy.
+    Policy(Policy),
+    /// All policies, and the active one.
+    Policies(Vec<Policy>, PolicyId),
+}

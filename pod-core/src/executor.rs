@@ -1,0 +1,145 @@
+//! The trait of what runs on a worker: installing activities and running executions.
+
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::domain::{ActivityId, AttemptEnd, AttemptKey, Millis, Payload, RevisionNo, Stream, Timestamp};
+
+/// Installs activities and runs executions on one worker: processes, containers, or something else.
+///
+/// Every method may be called concurrently. A dropped future of `install` or `remove` ends what it began
+/// (no process of it stays); a dropped [`Running`] kills its process tree.
+#[async_trait]
+pub trait Executor: Debug + Send + Sync + 'static {
+    /// Installs a revision at its final path, replacing leftovers of an unfinished try, and marks it complete last.
+    /// `output` receives what the script prints, in order; it is bounded, and the script is never blocked by it for good.
+    ///
+    /// Succeeds when the script exits 0 and left a regular file `main.sh`, made executable.
+    async fn install(&self, request: InstallRequest, output: OutputSink) -> Result<(), InstallError>;
+
+    /// Deletes an installation; one that is not there is fine. Never called while it runs executions.
+    async fn remove(&self, activity: ActivityId, revision: RevisionNo) -> Result<(), ExecutorError>;
+
+    /// The revisions that are completely installed here, found by their completion markers.
+    async fn installed(&self) -> Result<Vec<(ActivityId, RevisionNo)>, ExecutorError>;
+
+    /// Starts an execution. At most [`Executor::slots`] run at a time; the caller keeps to it.
+    async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError>;
+
+    /// How many executions may run at a time.
+    fn slots(&self) -> u32;
+
+    /// Ends everything that runs here and lets the executor's resources go. Nothing of it is left when it returns.
+    async fn shutdown(&self);
+}
+
+/// What to install.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallRequest {
+    /// The activity.
+    pub activity: ActivityId,
+    /// The revision.
+    pub revision: RevisionNo,
+    /// Its script or directory.
+    pub payload: Payload,
+    /// Added to the environment of the script.
+    pub env: BTreeMap<String, String>,
+    /// How long the script may run.
+    pub timeout: Millis,
+}
+
+/// Where an installation's output goes: chunks of both streams, in the order they came.
+pub type OutputSink = tokio::sync::mpsc::Sender<(Stream, Bytes)>;
+
+/// What to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartRequest {
+    /// Which attempt of which execution this is.
+    pub key: AttemptKey,
+    /// The activity.
+    pub activity: ActivityId,
+    /// Its name, for the environment.
+    pub activity_name: Arc<str>,
+    /// The revision, which is installed here.
+    pub revision: RevisionNo,
+    /// The argument; none where absent. What exceeds one argument goes through the file `POD_INPUT_FILE`.
+    pub input: Option<Arc<str>>,
+    /// Added to the environment.
+    pub env: BTreeMap<String, String>,
+    /// Ends the process tree when it has run for so long.
+    pub timeout: Option<Millis>,
+    /// Between TERM and KILL.
+    pub grace: Millis,
+}
+
+/// An execution that runs. Dropping it kills its process tree.
+#[async_trait]
+pub trait Running: Debug + Send + 'static {
+    /// The next thing that happens: `Started` once, output, and at last `Ended`; `None` after that.
+    /// Cancellation safe: a dropped call loses nothing.
+    async fn next(&mut self) -> Option<RunEvent>;
+
+    /// Asks for the end of the process tree; its `Ended` follows. May be called again, and with a harder mode.
+    fn stop(&mut self, mode: StopMode);
+}
+
+/// What an execution does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunEvent {
+    /// `main.sh` was started.
+    Started {
+        /// When, by this machine's clock.
+        at: Timestamp,
+    },
+    /// It printed something.
+    Output {
+        /// Where.
+        stream: Stream,
+        /// What; never empty.
+        bytes: Bytes,
+    },
+    /// Its whole process tree is gone and all of its output was delivered.
+    Ended {
+        /// How. Never `Lost` or `Recalled`.
+        end: AttemptEnd,
+        /// When, by this machine's clock.
+        at: Timestamp,
+    },
+}
+
+/// How to stop an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopMode {
+    /// TERM to the whole tree, KILL after the grace time of its request.
+    Terminate,
+    /// KILL at once.
+    Kill,
+}
+
+/// Why an installation failed: a sentence that a person can act on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InstallError {
+    /// The sentence, with the tail of the script's output where that helps.
+    pub message: String,
+    /// Whether another worker would do no better: the script itself is at fault.
+    pub permanent: bool,
+}
+
+/// Why an execution could not be started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StartError {
+    /// A sentence.
+    pub message: String,
+}
+
+/// Any other failure of an executor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ExecutorError {
+    /// A sentence.
+    pub message: String,
+}

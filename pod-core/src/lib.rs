@@ -1,0 +1,37 @@
+//! POD, Processing On Demand: *your code, run on demand, on machines that come and go.*
+//!
+//! This crate is the library that everything else is made of, and that applications embed:
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`domain`] | activities, executions, attempts, workers, policies, and their transition tables |
+//! | [`plan`] | the pure planner: `step` and `plan`, no IO, no clock, no randomness |
+//! | [`scheduler`] | the trait that places executions and sizes the fleet, and its default |
+//! | [`store`] | the trait of durable storage, and the in-memory reference |
+//! | [`executor`] | the trait that installs activities and runs executions on a worker |
+//! | [`provisioner`] | the trait that creates and destroys workers |
+//! | [`link`] | what manager and workers say to each other, and how it is framed |
+//! | [`worker`] | the worker: drives an executor, spools output, survives its manager |
+//! | [`engine`] | the thin shell around the planner: batches, commits, effects |
+//! | [`Pod`] | the handle for embedders |
+//!
+//! It knows nothing of HTTP servers, SQL or container engines.
+
+pub mod domain;
+pub mod engine;
+pub mod executor;
+pub mod link;
+pub mod plan;
+pub mod provisioner;
+pub mod scheduler;
+pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod worker;
+
+mod pod;
+
+pub use pod::{
+    ActivityView, Builder, Explanation, FetchScript, FetchedScript, FleetCount, Limits, OutputChunk, OutputFollower,
+    OutputPosition, Overview, Pod, PodError, Submitted, WorkerView,
+};

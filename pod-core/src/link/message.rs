@@ -1,0 +1,281 @@
+//! What manager and workers say to each other.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    ActivityId, AttemptEnd, AttemptKey, Epoch, Millis, Payload, RevisionNo, SessionId, StoreId, Stream, Timestamp,
+    WorkerId,
+};
+
+/// The version of this protocol. A worker of another version is refused.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// From a worker to its manager.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// The first message on every link.
+    Hello(Hello),
+    /// Still here. Any frame counts as one.
+    Heartbeat,
+    /// `main.sh` was started. Left out when the end follows at once: `Ended` tells it too.
+    Running {
+        /// The attempt.
+        key: AttemptKey,
+        /// When, by the worker's clock.
+        at: Timestamp,
+    },
+    /// A piece of output, in order per stream. Sent only within the window of `OutputAck`s.
+    Output {
+        /// The attempt.
+        key: AttemptKey,
+        /// Which stream.
+        stream: Stream,
+        /// The offset of its first byte, as the program counts.
+        offset: u64,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// The tail of a stream that the cap cut; sent before `Ended`. What lies between is the gap.
+    Tail {
+        /// The attempt.
+        key: AttemptKey,
+        /// Which stream.
+        stream: Stream,
+        /// The offset of its first byte.
+        offset: u64,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// The process tree of an attempt is gone. Sent again after every `Hello` until `EndAck`.
+    Ended(EndReport),
+    /// The attempt was not started and will not be.
+    Recalled {
+        /// The attempt.
+        key: AttemptKey,
+    },
+    /// A piece of the output of an installation.
+    InstallOutput {
+        /// The activity.
+        activity: ActivityId,
+        /// The revision.
+        revision: RevisionNo,
+        /// The first piece of this try.
+        restart: bool,
+        /// The bytes, both streams in the order they came.
+        bytes: Bytes,
+    },
+    /// An installation finished or failed.
+    InstallEnded {
+        /// The activity.
+        activity: ActivityId,
+        /// The revision.
+        revision: RevisionNo,
+        /// How.
+        outcome: InstallOutcome,
+    },
+    /// An installation is gone.
+    Removed {
+        /// The activity.
+        activity: ActivityId,
+        /// The revision.
+        revision: RevisionNo,
+    },
+    /// The worker ends by its own will (it was asked to from its machine) and runs nothing.
+    Goodbye {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Who a worker is and what it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`PROTOCOL_VERSION`].
+    pub protocol: u32,
+    /// The store it was made for; absent in the first hello of a worker that dialled in by itself.
+    pub store: Option<StoreId>,
+    /// Who it is; absent in the first hello of a worker that dialled in by itself.
+    pub worker: Option<WorkerId>,
+    /// The newest epoch it has met.
+    pub epoch: Option<Epoch>,
+    /// Chosen anew by each worker process: another one under the same id holds nothing of what was running.
+    pub incarnation: u64,
+    /// What the link asks for as proof, where it asks.
+    pub token: Option<String>,
+    /// How many executions it runs at a time.
+    pub slots: u32,
+    /// Its host name.
+    pub host: Option<String>,
+    /// The attempts it holds: waiting in it, running, or ended with an end that was not acknowledged.
+    pub attempts: Vec<AttemptReport>,
+    /// What is completely installed.
+    pub installed: Vec<(ActivityId, RevisionNo)>,
+    /// What it is installing at the moment.
+    pub installing: Option<(ActivityId, RevisionNo)>,
+}
+
+/// An attempt that a worker holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptReport {
+    /// The attempt.
+    pub key: AttemptKey,
+    /// When it was started; absent while it waits in the worker.
+    pub started_at: Option<Timestamp>,
+    /// Whether it has ended: its end follows.
+    pub ended: bool,
+}
+
+/// How an attempt ended, on the worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndReport {
+    /// The attempt.
+    pub key: AttemptKey,
+    /// When `main.sh` was started, if it was.
+    pub started_at: Option<Timestamp>,
+    /// When the last process of it was gone.
+    pub ended_at: Timestamp,
+    /// How.
+    pub end: AttemptEnd,
+    /// The whole of stdout where it was not sent before, which saves small outputs a message: starts at
+    /// `stdout_from`, continuing what was sent.
+    pub stdout: Bytes,
+    /// The offset of the first byte of `stdout`.
+    pub stdout_from: u64,
+    /// The rest of stderr in the same way.
+    pub stderr: Bytes,
+    /// The offset of the first byte of `stderr`.
+    pub stderr_from: u64,
+}
+
+/// How an installation ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InstallOutcome {
+    /// It is complete.
+    Installed,
+    /// It is not, and left nothing.
+    Failed {
+        /// Why, as a sentence.
+        message: String,
+        /// Whether the script itself is at fault, so that another worker would do no better.
+        permanent: bool,
+    },
+}
+
+/// From a manager to a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// The answer to a hello that is taken.
+    Welcome(Welcome),
+    /// The answer to one that is not; the link ends.
+    Refused(Refusal),
+    /// Install a revision. Repeated, or already installed: answered with its outcome.
+    Install {
+        /// The activity.
+        activity: ActivityId,
+        /// The revision.
+        revision: RevisionNo,
+        /// What to install.
+        payload: Payload,
+        /// Added to the environment of the script.
+        env: BTreeMap<String, String>,
+        /// How long the script may run.
+        timeout: Millis,
+    },
+    /// Delete an installation, after what runs of it. Unknown: answered with `Removed`.
+    Remove {
+        /// The activity.
+        activity: ActivityId,
+        /// The revision.
+        revision: RevisionNo,
+    },
+    /// Run an execution as soon as a slot is free. Repeated: ignored.
+    Start(StartOrder),
+    /// End the process tree of an attempt; `Ended` follows. Unknown to the worker: it answers with
+    /// `Ended { end: Lost }`, since it does not hold it.
+    Stop {
+        /// The attempt.
+        key: AttemptKey,
+        /// Between TERM and KILL; zero kills at once.
+        grace: Millis,
+    },
+    /// Give back an attempt that was not started; answered with `Recalled`, or not at all when it was.
+    Recall {
+        /// The attempt.
+        key: AttemptKey,
+    },
+    /// Output up to these offsets is durable: the worker may forget it, and send on.
+    OutputAck {
+        /// The attempt.
+        key: AttemptKey,
+        /// Of stdout.
+        stdout: u64,
+        /// Of stderr.
+        stderr: u64,
+    },
+    /// The end of this attempt is durable (or is not wanted: it was superseded): the worker forgets the attempt.
+    EndAck {
+        /// The attempt.
+        key: AttemptKey,
+    },
+    /// Stop everything at once and exit. Used when the worker was drained or is not needed.
+    Shutdown {
+        /// Why, as a sentence for its log.
+        reason: String,
+    },
+}
+
+/// What a welcomed worker needs to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The store that it serves from now on.
+    pub store: StoreId,
+    /// The manager's epoch.
+    pub epoch: Epoch,
+    /// Who it is.
+    pub worker: WorkerId,
+    /// This connection.
+    pub session: SessionId,
+    /// How often to send something.
+    pub heartbeat: Millis,
+    /// How long to go on without a manager while running nothing and having nothing to deliver.
+    pub give_up_after: Millis,
+    /// How many bytes of output of one attempt keep their place (head); then only a tail is kept.
+    pub output_cap: u64,
+    /// Attempts of the hello that are not the manager's any more: stop them, forget them, report nothing.
+    pub discard: Vec<AttemptKey>,
+    /// Installations of the hello that are not wanted: remove them.
+    pub remove: Vec<(ActivityId, RevisionNo)>,
+}
+
+/// Why a hello was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// Another store, an older epoch, or a worker that was given up: stop everything, exit.
+    Stop(String),
+    /// A reason that may pass: keep running, dial again.
+    Later(String),
+}
+
+/// An execution to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartOrder {
+    /// The attempt.
+    pub key: AttemptKey,
+    /// The activity.
+    pub activity: ActivityId,
+    /// Its name.
+    pub activity_name: Arc<str>,
+    /// The revision, which the worker has installed.
+    pub revision: RevisionNo,
+    /// The argument.
+    pub input: Option<Arc<str>>,
+    /// Added to the environment.
+    pub env: Arc<BTreeMap<String, String>>,
+    /// How long it may run.
+    pub timeout: Option<Millis>,
+    /// Between TERM and KILL when the time is up.
+    pub grace: Millis,
+}

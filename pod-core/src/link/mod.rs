@@ -1,0 +1,17 @@
+//! The link between manager and worker: what is said, and how it is framed.
+//!
+//! The worker dials, says [`FromWorker::Hello`], and is welcomed or refused. After that both send frames; a frame is a
+//! short list of messages. Nothing is acknowledged frame by frame: after a lost link, the next `Hello` tells what the
+//! worker runs and up to where output was taken, and both sides go on from there. Every message may therefore arrive
+//! twice, and none is relied on to arrive.
+
+mod codec;
+mod message;
+mod transport;
+
+pub use codec::{FrameError, MAX_FRAME, decode, encode};
+pub use message::{
+    AttemptReport, EndReport, FromWorker, Hello, InstallOutcome, PROTOCOL_VERSION, Refusal, StartOrder, ToWorker,
+    Welcome,
+};
+pub use transport::{FrameReader, FrameWriter, Transport, in_process, over_stream};

@@ -1,0 +1,135 @@
+//! What carries frames: a byte stream, two channels within one process, or whatever implements the two traits.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
+    sync::mpsc,
+};
+
+use super::codec::{FrameError, MAX_FRAME};
+
+/// Reads frames. Cancellation safe: a dropped `read` loses nothing.
+#[async_trait]
+pub trait FrameReader: Debug + Send + 'static {
+    /// The next frame; an error when the link ended.
+    async fn read(&mut self) -> Result<Bytes, FrameError>;
+}
+
+/// Writes frames, whole.
+#[async_trait]
+pub trait FrameWriter: Debug + Send + 'static {
+    /// Sends a frame. Not cancellation safe: after a dropped `write` the link is to be given up.
+    async fn write(&mut self, frame: Vec<u8>) -> Result<(), FrameError>;
+}
+
+/// Both directions of a link.
+#[derive(Debug)]
+pub struct Transport {
+    /// What arrives.
+    pub reader: Box<dyn FrameReader>,
+    /// What is sent.
+    pub writer: Box<dyn FrameWriter>,
+    /// Who is at the other end, for people.
+    pub peer: String,
+}
+
+/// The two ends of a link within one process.
+#[must_use]
+pub fn in_process() -> (Transport, Transport) {
+    let (a, b) = (mpsc::channel(8), mpsc::channel(8));
+    let end = |tx: mpsc::Sender<Vec<u8>>, rx: mpsc::Receiver<Vec<u8>>| Transport {
+        reader: Box::new(ChannelReader(rx)),
+        writer: Box::new(ChannelWriter(tx)),
+        peer: "this process".to_owned(),
+    };
+    (end(a.0, b.1), end(b.0, a.1))
+}
+
+#[derive(Debug)]
+struct ChannelReader(mpsc::Receiver<Vec<u8>>);
+
+#[derive(Debug)]
+struct ChannelWriter(mpsc::Sender<Vec<u8>>);
+
+fn closed() -> FrameError {
+    FrameError::Io(std::io::ErrorKind::UnexpectedEof.into())
+}
+
+#[async_trait]
+impl FrameReader for ChannelReader {
+    async fn read(&mut self) -> Result<Bytes, FrameError> {
+        self.0.recv().await.map(Bytes::from).ok_or_else(closed)
+    }
+}
+
+#[async_trait]
+impl FrameWriter for ChannelWriter {
+    async fn write(&mut self, frame: Vec<u8>) -> Result<(), FrameError> {
+        self.0.send(frame).await.map_err(|_| closed())
+    }
+}
+
+/// Frames over a stream of bytes: a length in four bytes, little-endian, then the frame.
+pub fn over_stream<R, W>(read: R, write: W, peer: String) -> Transport
+where
+    R: AsyncRead + Debug + Send + Unpin + 'static,
+    W: AsyncWrite + Debug + Send + Unpin + 'static,
+{
+    Transport {
+        reader: Box::new(StreamReader { read: BufReader::with_capacity(64 << 10, read), partial: Vec::new() }),
+        writer: Box::new(StreamWriter(write)),
+        peer,
+    }
+}
+
+#[derive(Debug)]
+struct StreamReader<R> {
+    read: BufReader<R>,
+    /// What has arrived of the frame under way, its length included: kept here so that `read` can be cancelled.
+    partial: Vec<u8>,
+}
+
+#[async_trait]
+impl<R: AsyncRead + Debug + Send + Unpin + 'static> FrameReader for StreamReader<R> {
+    async fn read(&mut self) -> Result<Bytes, FrameError> {
+        loop {
+            let wanted = match self.partial.first_chunk::<4>() {
+                None => 4,
+                Some(length) => {
+                    let length = u32::from_le_bytes(*length) as usize;
+                    if length > MAX_FRAME {
+                        return Err(FrameError::TooLong(length));
+                    }
+                    4 + length
+                }
+            };
+            if self.partial.len() == wanted && wanted >= 4 && self.partial.len() > 4 {
+                let frame = Bytes::from(std::mem::take(&mut self.partial));
+                return Ok(frame.slice(4..));
+            }
+            let missing = (wanted - self.partial.len()) as u64;
+            if (&mut self.read).take(missing).read_buf(&mut self.partial).await? == 0 {
+                return Err(closed());
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct StreamWriter<W>(W);
+
+#[async_trait]
+impl<W: AsyncWrite + Debug + Send + Unpin + 'static> FrameWriter for StreamWriter<W> {
+    async fn write(&mut self, frame: Vec<u8>) -> Result<(), FrameError> {
+        let length = u32::try_from(frame.len()).map_err(|_| FrameError::TooLong(frame.len()))?;
+        // One buffer, one system call: a frame is small or its copy is cheap beside what it carries.
+        let mut whole = Vec::with_capacity(4 + frame.len());
+        whole.extend_from_slice(&length.to_le_bytes());
+        whole.extend_from_slice(&frame);
+        self.0.write_all(&whole).await?;
+        Ok(())
+    }
+}

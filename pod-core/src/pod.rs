@@ -1,0 +1,302 @@
+//! The handle for embedders, and what the HTTP APIs are made of.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::{
+    domain::{
+        Activity, ActivityId, Attempt, AttemptNo, Event, Execution, ExecutionId, NewActivity, NewExecution,
+        OutputSummary, Policy, ScalingDecision, Stream, Timestamp, WorkerId,
+    },
+    engine::{Engine, Reply, Request},
+    store::{ExecutionQuery, InstallLog, OutputSlice},
+};
+
+mod builder;
+mod error;
+mod follow;
+mod views;
+
+pub use builder::{Builder, FetchScript, FetchedScript, Limits};
+pub use error::PodError;
+pub use follow::{OutputChunk, OutputFollower, OutputPosition};
+pub use views::{ActivityView, Explanation, FleetCount, Overview, Submitted, WorkerView};
+
+/// Sends a request to the engine and takes the one kind of reply that it gives.
+macro_rules! expect {
+    ($pod:expr, $request:expr, $pattern:pat => $value:expr) => {
+        match $pod.engine.request($request).await? {
+            $pattern => Ok($value),
+            other => unreachable!("the engine answered with {other:?}"),
+        }
+    };
+}
+
+/// A running POD: starts executions, follows them, and looks after workers. Cheap to clone; the engine ends when
+/// [`Pod::shutdown`] is called, or when the last clone is dropped.
+///
+/// Every method that changes something returns after the change is durable. Dropping its future does not undo a change
+/// that was already sent.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    engine: Arc<Engine>,
+}
+
+type Result<T> = std::result::Result<T, PodError>;
+
+impl Pod {
+    /// Sets up a POD.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Registers an activity. It is verified on one worker; executions are accepted meanwhile.
+    pub async fn create_activity(&self, new: NewActivity) -> Result<Activity> {
+        expect!(self, Request::CreateActivity { new, replace: false }, Reply::Activity(view) => view.activity)
+    }
+
+    /// Registers an activity, or a new revision of one whose content or settings differ from the newest revision;
+    /// the old revision serves until the new one is approved. The same content and settings again change nothing.
+    pub async fn put_activity(&self, new: NewActivity) -> Result<Activity> {
+        expect!(self, Request::CreateActivity { new, replace: true }, Reply::Activity(view) => view.activity)
+    }
+
+    /// Begins to remove an activity: its queue ends as failed, what runs ends first.
+    pub async fn delete_activity(&self, name: &str) -> Result<ActivityView> {
+        expect!(self, Request::DeleteActivity { name: name.to_owned() }, Reply::Activity(view) => *view)
+    }
+
+    /// An activity with its installations and counts.
+    pub async fn activity(&self, name: &str) -> Result<ActivityView> {
+        expect!(self, Request::Activity { name: name.to_owned() }, Reply::Activity(view) => *view)
+    }
+
+    /// All activities, by name.
+    pub async fn activities(&self) -> Result<Vec<ActivityView>> {
+        expect!(self, Request::Activities, Reply::Activities(views) => views)
+    }
+
+    /// Names of activities by id, those of deleted ones included as far as executions of them are kept.
+    pub async fn activity_names(&self) -> Result<Arc<BTreeMap<ActivityId, Arc<str>>>> {
+        expect!(self, Request::ActivityNames, Reply::ActivityNames(names) => names)
+    }
+
+    /// The output of an installation.
+    pub async fn install_log(&self, log: InstallLog) -> Result<bytes::Bytes> {
+        Ok(self.engine.store().install_log(log).await?)
+    }
+
+    /// The pinned bytes of an activity's revision, once they are there.
+    pub async fn payload(
+        &self,
+        activity: ActivityId,
+        revision: crate::domain::RevisionNo,
+    ) -> Result<Option<crate::domain::Payload>> {
+        Ok(self.engine.store().payload(activity, revision).await?)
+    }
+
+    /// Starts an execution.
+    pub async fn start(&self, new: NewExecution) -> Result<ExecutionId> {
+        Ok(self.submit(new).await?.id)
+    }
+
+    /// Starts an execution and tells more about it.
+    pub async fn submit(&self, new: NewExecution) -> Result<Submitted> {
+        expect!(self, Request::Submit(new), Reply::Submitted(submitted) => *submitted)
+    }
+
+    /// Starts one execution per input, all or none; their ids are contiguous, in the order of the inputs.
+    pub async fn start_many(
+        &self,
+        activity: &str,
+        inputs: Vec<Option<String>>,
+        idempotency_key: Option<String>,
+    ) -> Result<Vec<ExecutionId>> {
+        let request = Request::SubmitMany { activity: activity.to_owned(), inputs, idempotency_key };
+        expect!(self, request, Reply::SubmittedMany(range) => range.map(ExecutionId).collect())
+    }
+
+    /// An execution as it stands.
+    pub async fn execution(&self, id: ExecutionId) -> Result<Execution> {
+        self.engine.store().execution(id).await?.ok_or(PodError::NoSuchExecution(id))
+    }
+
+    /// A page of executions, newest first.
+    pub async fn executions(&self, query: ExecutionQuery) -> Result<Vec<Execution>> {
+        Ok(self.engine.store().executions(query).await?)
+    }
+
+    /// The attempts of an execution, oldest first.
+    pub async fn attempts(&self, id: ExecutionId) -> Result<Vec<Attempt>> {
+        Ok(self.engine.store().attempts(id).await?)
+    }
+
+    /// Waits until an execution has ended.
+    pub async fn wait(&self, id: ExecutionId) -> Result<Execution> {
+        loop {
+            // Subscribe before reading, so that an end between the two is not missed.
+            let mut changes = self.engine.subscribe(id);
+            let execution = self.execution(id).await?;
+            if execution.status.is_terminal() {
+                return Ok(execution);
+            }
+            changes.ended().await?;
+        }
+    }
+
+    /// As [`Pod::wait`], for at most so long: the execution as it stands then.
+    pub async fn wait_for(&self, id: ExecutionId, limit: Duration) -> Result<Execution> {
+        match tokio::time::timeout(limit, self.wait(id)).await {
+            Ok(execution) => execution,
+            Err(_) => self.execution(id).await,
+        }
+    }
+
+    /// Asks for the end of an execution: at once when it waits, else its process tree gets TERM, and KILL after the
+    /// grace time. Returns when the request is durable. `AlreadyEnded` when there is nothing to end.
+    pub async fn request_termination(&self, id: ExecutionId) -> Result<Execution> {
+        expect!(self, Request::Terminate(id), Reply::Execution(execution) => *execution)
+    }
+
+    /// Ends an execution and returns when its whole process tree is gone.
+    pub async fn terminate(&self, id: ExecutionId) -> Result<Execution> {
+        self.request_termination(id).await?;
+        self.wait(id).await
+    }
+
+    /// Runs an ended execution again, as a new one.
+    pub async fn retry(&self, id: ExecutionId) -> Result<Submitted> {
+        expect!(self, Request::Retry(id), Reply::Submitted(submitted) => *submitted)
+    }
+
+    /// Hands out the result of an ended execution once: of two simultaneous calls, one gets it and the other
+    /// `AlreadyRetrieved`. The execution and its output stay readable otherwise.
+    pub async fn retrieve(&self, id: ExecutionId) -> Result<Execution> {
+        expect!(self, Request::Retrieve(id), Reply::Execution(execution) => *execution)
+    }
+
+    /// Why an execution waits, or what became of it, in sentences.
+    pub async fn explain(&self, id: ExecutionId) -> Result<Explanation> {
+        expect!(self, Request::Explain(id), Reply::Explanation(explanation) => *explanation)
+    }
+
+    /// Follows both streams of the latest attempt from their beginning, on into later attempts, until the execution
+    /// has ended.
+    pub async fn follow(&self, id: ExecutionId) -> Result<OutputFollower> {
+        self.follow_from(id, OutputPosition::default()).await
+    }
+
+    /// Follows from a position, for example that of the last chunk one has got.
+    pub async fn follow_from(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower> {
+        self.execution(id).await?;
+        Ok(OutputFollower::new(self.clone(), id, position))
+    }
+
+    /// Reads a piece of output of an attempt; what is not there yet is not waited for.
+    pub async fn read_output(
+        &self,
+        id: ExecutionId,
+        attempt: AttemptNo,
+        stream: Stream,
+        offset: u64,
+        limit: usize,
+    ) -> Result<OutputSlice> {
+        let key = crate::domain::AttemptKey { execution: id, attempt };
+        Ok(self.engine.store().read_output(key, stream, offset, limit).await?)
+    }
+
+    /// How much output an attempt has by now, and what the cap cut out.
+    pub async fn output_summary(&self, id: ExecutionId, attempt: AttemptNo) -> Result<OutputSummary> {
+        let key = crate::domain::AttemptKey { execution: id, attempt };
+        Ok(self.engine.store().output_summary(key).await?)
+    }
+
+    /// All workers, the gone ones included for a while, newest first.
+    pub async fn workers(&self) -> Result<Vec<WorkerView>> {
+        expect!(self, Request::Workers, Reply::Workers(workers) => workers)
+    }
+
+    /// Lets a worker go when what it runs has ended.
+    pub async fn drain_worker(&self, id: WorkerId) -> Result<WorkerView> {
+        expect!(self, Request::DrainWorker(id), Reply::Worker(worker) => *worker)
+    }
+
+    /// What the whole POD is doing, in numbers.
+    pub async fn overview(&self) -> Result<Overview> {
+        expect!(self, Request::Overview, Reply::Overview(overview) => *overview)
+    }
+
+    /// Makes a policy. `rules` as in [`crate::domain::Rules`].
+    pub async fn create_policy(&self, name: &str, rules: BTreeMap<String, String>) -> Result<Policy> {
+        expect!(self, Request::CreatePolicy { name: name.to_owned(), rules }, Reply::Policy(policy) => policy)
+    }
+
+    /// Makes a policy the active one; the fleet is brought to it.
+    pub async fn apply_policy(&self, name: &str) -> Result<Policy> {
+        expect!(self, Request::ApplyPolicy { name: name.to_owned() }, Reply::Policy(policy) => policy)
+    }
+
+    /// Deletes a policy; the default one takes over if it was active.
+    pub async fn delete_policy(&self, name: &str) -> Result<Policy> {
+        expect!(self, Request::DeletePolicy { name: name.to_owned() }, Reply::Policy(policy) => policy)
+    }
+
+    /// Makes the default policy the active one.
+    pub async fn reset_policies(&self) -> Result<Policy> {
+        expect!(self, Request::ApplyPolicy { name: "default".to_owned() }, Reply::Policy(policy) => policy)
+    }
+
+    /// All policies, the default one first, and which is active.
+    pub async fn policies(&self) -> Result<(Vec<Policy>, crate::domain::PolicyId)> {
+        expect!(self, Request::Policies, Reply::Policies(policies, active) => (policies, active))
+    }
+
+    /// The last decisions about the fleet, newest first.
+    pub async fn scaling_decisions(&self, limit: usize) -> Result<Vec<ScalingDecision>> {
+        Ok(self.engine.store().decisions(limit).await?)
+    }
+
+    /// What happened after event `after`, oldest first; waits up to `limit_wait` while there is nothing new.
+    pub async fn events_after(&self, after: u64, limit: usize, limit_wait: Duration) -> Result<Vec<Event>> {
+        let mut newest = self.engine.newest_event();
+        let waited = tokio::time::timeout(limit_wait, newest.wait_for(|seq| *seq > after)).await;
+        if matches!(waited, Ok(Err(_))) {
+            return Err(PodError::Stopped);
+        }
+        Ok(self.engine.store().events(after, limit).await?)
+    }
+
+    /// The sequence number of the newest event.
+    #[must_use]
+    pub fn newest_event(&self) -> u64 {
+        *self.engine.newest_event().borrow()
+    }
+
+    /// The identity of the store.
+    #[must_use]
+    pub fn store_id(&self) -> crate::domain::StoreId {
+        self.engine.store().id()
+    }
+
+    /// The time as the engine sees it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.engine.now()
+    }
+
+    /// Ends when the engine has ended: by `shutdown`, or because another manager took the store over (`Fenced`).
+    pub async fn stopped(&self) -> PodError {
+        self.engine.stopped().await
+    }
+
+    /// Stops: no new work is given out, what was accepted is committed, links are closed. Workers in this process end
+    /// with what they run (it is tried again at the next start); workers in processes of their own go on.
+    /// Returns when nothing of the engine runs any more.
+    pub async fn shutdown(&self) {
+        self.engine.shutdown().await;
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}

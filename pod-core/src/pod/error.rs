@@ -1,0 +1,80 @@
+//! What can be wrong with a request: one sentence each, that says what to do.
+
+use crate::{
+    domain::{ExecutionId, InvalidInput, InvalidName, InvalidRule, WorkerId},
+    store::StoreError,
+};
+
+/// Why a request was not carried out. `Display` is a sentence for a person; match on the variant, never on the text.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PodError {
+    /// A name that is not allowed.
+    #[error(transparent)]
+    InvalidName(#[from] InvalidName),
+    /// An input that is not allowed.
+    #[error(transparent)]
+    InvalidInput(#[from] InvalidInput),
+    /// Rules that are not allowed.
+    #[error(transparent)]
+    InvalidRule(#[from] InvalidRule),
+    /// Something else in the request that is not allowed, as a sentence.
+    #[error("{0}")]
+    Invalid(String),
+    /// The name of the new activity is taken.
+    #[error("The activity name {0} already exists")]
+    ActivityExists(String),
+    /// No activity of that name.
+    #[error("The requested activity doesn't exist")]
+    NoSuchActivity(String),
+    /// The activity takes no executions.
+    #[error("The requested activity isn't approved for executions. Its current status is {status}")]
+    NotOpen {
+        /// Its name.
+        name: String,
+        /// Its status, as a word.
+        status: &'static str,
+    },
+    /// The activity is still verifying, or already going.
+    #[error("The requested activity isn't available for uninstalling yet")]
+    NotDeletable(String),
+    /// No execution of that id, or its retention time is over.
+    #[error("Execution with id {0} doesn't exist or it expired")]
+    NoSuchExecution(ExecutionId),
+    /// It has already ended.
+    #[error("Execution {0} has already ended")]
+    AlreadyEnded(ExecutionId),
+    /// It has not ended.
+    #[error("Execution {0} has not ended; terminate it or wait for it first")]
+    NotEnded(ExecutionId),
+    /// Its result was already handed out.
+    #[error("The result of execution {0} has already been retrieved")]
+    AlreadyRetrieved(ExecutionId),
+    /// The idempotency key was used for another request.
+    #[error("The idempotency key {0:?} was already used for another request; use a new key")]
+    IdempotencyConflict(String),
+    /// The name of the new policy is taken.
+    #[error("The policy name {0} already exists")]
+    PolicyExists(String),
+    /// No policy of that name.
+    #[error("The requested policy doesn't exist")]
+    NoSuchPolicy(String),
+    /// The built-in policy.
+    #[error("The default policy can't be deleted")]
+    DefaultPolicy,
+    /// No worker of that id.
+    #[error("Worker {0} doesn't exist")]
+    NoSuchWorker(WorkerId),
+    /// The worker is gone.
+    #[error("Worker {0} is already gone")]
+    WorkerGone(WorkerId),
+    /// More requests than can be taken.
+    #[error("The manager is overloaded; try again in a moment")]
+    Overloaded,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine has stopped.
+    #[error("The manager is shutting down")]
+    Stopped,
+}

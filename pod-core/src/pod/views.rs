@@ -1,0 +1,106 @@
+//! What the handle answers with.
+
+use crate::domain::{
+    Activity, ActivityId, AttemptKey, Execution, ExecutionId, Installation, Millis, PolicyId, Timestamp, Worker,
+};
+use std::sync::Arc;
+
+/// An activity with what is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActivityView {
+    /// The activity.
+    pub activity: Activity,
+    /// Its installations, of all revisions, on all workers.
+    pub installations: Vec<Installation>,
+    /// Its executions by status, in the order of [`crate::domain::ExecutionStatus::ALL`].
+    pub counts: [u64; 6],
+    /// How long a run is expected to take; known after two.
+    pub expected_duration: Option<Millis>,
+    /// How long its last runs took, oldest first; at most 50.
+    pub recent_durations: Vec<Millis>,
+}
+
+/// A worker with what it does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkerView {
+    /// The worker.
+    pub worker: Worker,
+    /// The attempts assigned to it.
+    pub attempts: Vec<AttemptKey>,
+    /// Its installations.
+    pub installations: Vec<Installation>,
+}
+
+/// An accepted execution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Submitted {
+    /// Its id.
+    pub id: ExecutionId,
+    /// The execution as it stands after this request.
+    pub execution: Execution,
+    /// Whether the fleet was grown because of it.
+    pub launching_worker: bool,
+    /// How long until it is expected to finish; known after two runs of its activity.
+    pub predicted: Option<Millis>,
+    /// The same request was accepted before under the same idempotency key: this is that execution.
+    pub repeated: bool,
+}
+
+/// Why an execution is where it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// The execution.
+    pub execution: Execution,
+    /// The name of its activity.
+    pub activity_name: Arc<str>,
+    /// What is, and why, in sentences, the most telling first.
+    pub sentences: Vec<String>,
+    /// How many executions of its activity are before it in the queue, while it waits and as far as that is known.
+    pub ahead: Option<u64>,
+    /// How long until it is expected to finish.
+    pub predicted: Option<Millis>,
+}
+
+/// Workers by status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FleetCount {
+    /// Asked for.
+    pub launching: u32,
+    /// Created, not yet connected.
+    pub pending: u32,
+    /// Idle.
+    pub ready: u32,
+    /// Running executions.
+    pub working: u32,
+    /// Silent.
+    pub unreachable: u32,
+    /// Being let go.
+    pub draining: u32,
+    /// Lost or failed, as far as remembered.
+    pub failed: u32,
+    /// Gone as they should be, as far as remembered.
+    pub terminated: u32,
+    /// Slots of connected workers.
+    pub slots: u32,
+    /// Executions that run.
+    pub busy_slots: u32,
+}
+
+/// The whole in numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Overview {
+    /// Executions by status, in the order of [`crate::domain::ExecutionStatus::ALL`].
+    pub counts: [u64; 6],
+    /// When the execution that waits longest was submitted, as far as it is in memory.
+    pub oldest_waiting: Option<Timestamp>,
+    /// The fleet.
+    pub fleet: FleetCount,
+    /// How many workers the active policy wants at the moment at least and at most.
+    pub wanted: (u32, u32),
+    /// The active policy.
+    pub policy: PolicyId,
+    /// Activities that are rejected, or failing to install somewhere.
+    pub troubled: Vec<ActivityId>,
+    /// Why new submits are refused, when they are: a full disk, a store that does not answer.
+    pub trouble: Option<Arc<str>>,
+}

@@ -1,0 +1,65 @@
+//! The trait of what creates and destroys workers.
+
+use std::{fmt::Debug, sync::Arc};
+
+use async_trait::async_trait;
+
+use crate::{
+    domain::{StoreId, WorkerId},
+    engine::Links,
+};
+
+/// Creates and destroys workers: processes, containers, machines. Knows nothing of queues or executions.
+#[async_trait]
+pub trait Provisioner: Debug + Send + Sync + 'static {
+    /// Creates that worker, which will dial its manager. Idempotent per worker: asked again, it is the same worker.
+    /// Dropping the future leaves a worker that `list` finds or none.
+    async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError>;
+
+    /// Destroys that worker with everything it runs; returns when it is gone. One that is not there is fine.
+    async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError>;
+
+    /// The workers of this store that exist, and no others.
+    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError>;
+
+    /// How long `create` → hello may take before the worker counts as failed.
+    fn launch_timeout(&self) -> crate::domain::Millis {
+        crate::domain::Millis::from_secs(600)
+    }
+}
+
+/// What every worker is created with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerSpec {
+    /// The store that it will obey.
+    pub store: StoreId,
+    /// How many executions it runs at a time.
+    pub slots: u32,
+}
+
+/// Why a worker could not be created, destroyed or listed: a sentence that a person can act on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ProvisionError {
+    /// The sentence.
+    pub message: String,
+}
+
+/// A provisioner and the way its workers reach the engine. Started once by [`crate::Builder::start`].
+#[async_trait]
+pub trait Backend: Debug + Send + 'static {
+    /// Starts listening for workers where they need it, and gives the provisioner.
+    /// `links` takes connected workers and news of dead ones.
+    async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError>;
+}
+
+/// What a backend gets to know when it starts.
+#[derive(Clone, Debug)]
+pub struct BackendContext {
+    /// The store's identity.
+    pub store: StoreId,
+    /// Where connected workers are handed in.
+    pub links: Links,
+    /// Cancelled when the engine shuts down: listeners end, workers stay.
+    pub shutdown: tokio_util::sync::CancellationToken,
+}

@@ -1,0 +1,233 @@
+//! The trait of durable storage, and the in-memory reference that every other store is held against.
+//!
+//! The queue of record is in the store. It decides nothing: what is written comes as a [`Batch`] from the planner.
+
+use std::{fmt::Debug, ops::Range, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::domain::{
+    ActivityId, Attempt, AttemptKey, AttemptNo, Epoch, Event, Execution, ExecutionId, ExecutionStatus, OutputSummary,
+    Payload, RevisionNo, ScalingDecision, StoreId, Stream, Timestamp, WorkerId,
+};
+
+mod batch;
+mod memory;
+
+pub use batch::{ActivityRecord, ActivityTally, Batch, Change, ExecutionUpdate, HighWater, Snapshot};
+pub use memory::MemoryStore;
+
+/// Durable storage of one POD.
+///
+/// `commit` is called by one task at a time; everything else concurrently. No method is cancelled half-way by the
+/// engine; a dropped future of a reading method has no effect.
+#[async_trait]
+pub trait Store: Debug + Send + Sync + 'static {
+    /// The identity of this store, made once with it.
+    fn id(&self) -> StoreId;
+
+    /// Takes the lease of the manager: raises the epoch, so that every commit of an earlier holder is `Fenced`.
+    async fn acquire(&self, now: Timestamp) -> Result<Lease, StoreError>;
+
+    /// What the engine holds in memory: everything but ended executions and the waiting queue.
+    async fn load(&self) -> Result<Snapshot, StoreError>;
+
+    /// Writes a batch in one transaction, durable when it returns. Attempts that end take their output along:
+    /// what was appended for them is durable too, before the transaction.
+    ///
+    /// A batch whose `seq` was already committed under this epoch is not applied again and succeeds: so a commit whose
+    /// outcome is unknown is simply sent again.
+    async fn commit(&self, batch: Arc<Batch>) -> Result<(), StoreError>;
+
+    /// The next waiting executions of an activity in the order `(not_before, id)`, after `after`, not later than `due`.
+    async fn claim(
+        &self,
+        activity: ActivityId,
+        after: QueueKey,
+        due: Timestamp,
+        limit: usize,
+    ) -> Result<Claimed, StoreError>;
+
+    /// One execution.
+    async fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreError>;
+
+    /// The attempts of an execution, oldest first.
+    async fn attempts(&self, id: ExecutionId) -> Result<Vec<Attempt>, StoreError>;
+
+    /// A page of executions, newest first.
+    async fn executions(&self, query: ExecutionQuery) -> Result<Vec<Execution>, StoreError>;
+
+    /// What an idempotency key was used for: the hash of the request, and the executions it made.
+    async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError>;
+
+    /// The pinned bytes of a revision.
+    async fn payload(&self, activity: ActivityId, revision: RevisionNo) -> Result<Option<Payload>, StoreError>;
+
+    /// Events after a sequence number, oldest first. Old ones may be gone: the first may be later than `after + 1`.
+    async fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
+
+    /// The last scaling decisions, newest first.
+    async fn decisions(&self, limit: usize) -> Result<Vec<ScalingDecision>, StoreError>;
+
+    /// Executions that ended before `before`, oldest first: for the retention to delete.
+    async fn expired(&self, before: Timestamp, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError>;
+
+    /// Takes output of an open attempt. `offset` may lie before what is there (sent again: nothing changes, or the same
+    /// bytes are written again), not after it (`StoreError::Gap`). Readable at once, durable after `sync_output` or
+    /// with the end of the attempt.
+    async fn append_output(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes)
+    -> Result<(), StoreError>;
+
+    /// Takes the tail of a stream that the cap cut: what lies between what is there and `offset` is its gap.
+    /// A later tail of the same stream replaces an earlier one.
+    async fn append_tail(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), StoreError>;
+
+    /// Makes output durable that is worth it, and says up to where it is. What is small and waits for the end of its
+    /// attempt is not made durable before: the worker keeps it.
+    async fn sync_output(&self, key: AttemptKey) -> Result<DurableOffsets, StoreError>;
+
+    /// Reads from `offset`: as much as there is contiguously, at most `limit` bytes. Where `offset` lies in the gap,
+    /// reading goes on after it (`OutputSlice::offset` tells).
+    async fn read_output(
+        &self,
+        key: AttemptKey,
+        stream: Stream,
+        offset: u64,
+        limit: usize,
+    ) -> Result<OutputSlice, StoreError>;
+
+    /// How much output an attempt has, by now.
+    async fn output_summary(&self, key: AttemptKey) -> Result<OutputSummary, StoreError>;
+
+    /// Takes a piece of the output of an installation; `restart` discards what an earlier try left.
+    /// Bounded (1 MiB, the head is dropped); need not be durable at once.
+    async fn append_install_log(&self, log: InstallLog, bytes: Bytes, restart: bool) -> Result<(), StoreError>;
+
+    /// The output of an installation as far as it is kept.
+    async fn install_log(&self, log: InstallLog) -> Result<Bytes, StoreError>;
+}
+
+/// A place in an activity's queue. Everything at or before the engine's cursor is in its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueKey {
+    /// Not before this moment.
+    pub not_before: Timestamp,
+    /// Then by age.
+    pub id: ExecutionId,
+}
+
+impl QueueKey {
+    /// Before every execution.
+    pub const START: Self = Self { not_before: Timestamp(i64::MIN), id: ExecutionId(0) };
+}
+
+/// What `claim` found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// The executions, in queue order.
+    pub executions: Vec<Execution>,
+    /// The first one behind them, due or not: where to go on, and when.
+    pub next: Option<Timestamp>,
+}
+
+/// Who holds the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The epoch; every commit names it.
+    pub epoch: Epoch,
+}
+
+/// Which executions to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExecutionQuery {
+    /// Of this activity only.
+    pub activity: Option<ActivityId>,
+    /// With this status only.
+    pub status: Option<ExecutionStatus>,
+    /// With a smaller id than this one: the cursor.
+    pub before: Option<ExecutionId>,
+    /// Leave out those whose result the action API has handed out.
+    pub not_retrieved: bool,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// What an idempotency key stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyRecord {
+    /// A hash of the request that used it.
+    pub request_hash: [u8; 32],
+    /// The executions that the request made: one, or a contiguous range for a batch.
+    pub executions: Range<u64>,
+}
+
+/// An execution that the retention may delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpiredExecution {
+    /// The execution.
+    pub id: ExecutionId,
+    /// Its activity.
+    pub activity: ActivityId,
+    /// Its status.
+    pub status: ExecutionStatus,
+    /// How many attempts it had.
+    pub attempts: AttemptNo,
+}
+
+/// Up to where output is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct DurableOffsets {
+    /// Of stdout.
+    pub stdout: u64,
+    /// Of stderr.
+    pub stderr: u64,
+}
+
+/// A piece of output.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct OutputSlice {
+    /// The offset of the first byte; later than asked for where that lay in the gap.
+    pub offset: u64,
+    /// The bytes; empty at the end of what there is.
+    pub bytes: Bytes,
+}
+
+/// The log of one installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstallLog {
+    /// The worker.
+    pub worker: WorkerId,
+    /// The activity.
+    pub activity: ActivityId,
+    /// The revision.
+    pub revision: RevisionNo,
+}
+
+/// What can go wrong with a store. Each kind has one reaction of the engine.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached or answers with an error that may pass: the same batch is tried again, nothing is performed.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(Arc<str>),
+    /// No space: new submits and output are refused first; ends and deletions still commit from a reserve.
+    #[error("the store is full: {0}")]
+    Full(Arc<str>),
+    /// The batch contradicts what is there: the engine loads its state anew.
+    #[error("the store refused a contradiction: {0}")]
+    Conflict(Arc<str>),
+    /// Another manager took over: the engine drops its state.
+    #[error("another manager took over this store")]
+    Fenced,
+    /// Output was sent that does not join what is there.
+    #[error("output at offset {offset} leaves a hole after {expected}")]
+    Gap {
+        /// Where it should go on.
+        expected: u64,
+        /// Where it would have gone on.
+        offset: u64,
+    },
+    /// It is not a store of this version, or not one at all: a sentence for the person who named it.
+    #[error("{0}")]
+    Unusable(Arc<str>),
+}
