@@ -33,6 +33,8 @@ pub struct Worker {
     pub host: Option<Arc<str>>,
     /// It dialled in by itself: POD did not create it and does not destroy it.
     pub external: bool,
+    /// The process that last said hello under this id: another one holds nothing of what was running.
+    pub incarnation: Option<u64>,
 }
 
 /// Where a worker stands.

@@ -61,7 +61,7 @@ pub enum Change {
     /// Inserts or replaces the row of an activity (only `id`, `name`, `created_at` and `status` are its own;
     /// the rest is derived from its revisions and need not be stored).
     PutActivity(Activity),
-    /// Deletes an activity with its revisions, payloads, installations and their logs. Its executions stay.
+    /// Deletes an activity with its revisions, payloads, installations and their logs. Its executions and its name stay.
     DeleteActivity(ActivityId),
     /// Inserts or replaces a revision.
     PutRevision(Revision),
@@ -222,6 +222,8 @@ pub struct Snapshot {
     pub high_water: HighWater,
     /// Every activity.
     pub activities: Vec<ActivityRecord>,
+    /// The name of every activity that ever was, the deleted ones included: executions of them are still shown.
+    pub activity_names: Vec<(ActivityId, Arc<str>)>,
     /// Every installation.
     pub installations: Vec<Installation>,
     /// Every worker, the gone ones included until they are forgotten.
