@@ -44,6 +44,18 @@ pub struct HighWater {
     pub session: u64,
 }
 
+impl HighWater {
+    /// Raises every member to that of another, where that is higher.
+    pub fn raise_to(&mut self, other: Self) {
+        self.activity = self.activity.max(other.activity);
+        self.execution = self.execution.max(other.execution);
+        self.worker = self.worker.max(other.worker);
+        self.policy = self.policy.max(other.policy);
+        self.event = self.event.max(other.event);
+        self.session = self.session.max(other.session);
+    }
+}
+
 /// How many executions of an activity have each status, and how long its last runs took.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ActivityTally {

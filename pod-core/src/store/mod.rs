@@ -18,6 +18,15 @@ mod memory;
 pub use batch::{ActivityRecord, ActivityTally, Batch, Change, ExecutionUpdate, HighWater, Snapshot};
 pub use memory::MemoryStore;
 
+/// Output up to this many bytes per stream waits for the end of its attempt and is committed with it.
+pub const INLINE_OUTPUT: usize = 16 << 10;
+/// How much of the log of an installation is kept.
+pub const INSTALL_LOG_LIMIT: usize = 1 << 20;
+/// How many events are kept at least; older ones may go.
+pub const KEPT_EVENTS: u64 = 100_000;
+/// How many scaling decisions are kept at least.
+pub const KEPT_DECISIONS: u64 = 1000;
+
 /// Durable storage of one POD.
 ///
 /// `commit` is called by one task at a time; everything else concurrently. No method is cancelled half-way by the
@@ -230,4 +239,12 @@ pub enum StoreError {
     /// It is not a store of this version, or not one at all: a sentence for the person who named it.
     #[error("{0}")]
     Unusable(Arc<str>),
+}
+
+impl StoreError {
+    /// Output was sent for an attempt that has ended or never was.
+    #[must_use]
+    pub fn not_open(key: AttemptKey) -> Self {
+        Self::Conflict(format!("attempt {key} is not open and takes no output").into())
+    }
 }

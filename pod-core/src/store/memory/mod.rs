@@ -1,0 +1,232 @@
+//! The in-memory store: the executable specification of the trait. Clear rather than fast, and it scans nothing that
+//! grows with the queue.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use uuid::Uuid;
+
+use self::state::State;
+use super::{
+    Batch, Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, INSTALL_LOG_LIMIT, IdempotencyRecord, InstallLog,
+    Lease, OutputSlice, QueueKey, Snapshot, Store, StoreError,
+};
+use crate::domain::{
+    ActivityId, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, OutputSummary, Payload, RevisionNo,
+    ScalingDecision, StoreId, Stream, Timestamp,
+};
+
+mod apply;
+mod output;
+mod state;
+mod table;
+
+/// Everything in memory. A clone is another handle of the same store, as a restarted manager opens it.
+#[derive(Clone, Debug)]
+pub struct MemoryStore {
+    id: StoreId,
+    state: Arc<Mutex<State>>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// An empty store with an identity of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_id(StoreId(Uuid::new_v4()))
+    }
+
+    /// An empty store with a given identity, for what must be reproducible.
+    #[must_use]
+    pub fn with_id(id: StoreId) -> Self {
+        Self { id, state: Arc::default() }
+    }
+
+    /// Forgets what a crash of the manager may lose: output of open attempts that `sync_output` did not confirm.
+    pub fn lose_unsynced_output(&self) {
+        let state = &mut *self.state();
+        let State { open, output, .. } = state;
+        for (key, output) in output {
+            if open.get(&key.execution) == Some(&key.attempt) {
+                output.lose_unsynced();
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic cannot leave a batch half-applied for good: `commit` rolls back what an earlier one left.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn id(&self) -> StoreId {
+        self.id
+    }
+
+    async fn acquire(&self, _now: Timestamp) -> Result<Lease, StoreError> {
+        let lease = &mut self.state().lease;
+        lease.epoch = Epoch(lease.epoch.0 + 1);
+        lease.seq = 0;
+        Ok(Lease { epoch: lease.epoch })
+    }
+
+    async fn load(&self) -> Result<Snapshot, StoreError> {
+        Ok(self.state().snapshot())
+    }
+
+    async fn commit(&self, batch: Arc<Batch>) -> Result<(), StoreError> {
+        let state = &mut *self.state();
+        let held = state.lease;
+        if batch.epoch < held.epoch {
+            return Err(StoreError::Fenced);
+        }
+        if batch.epoch > held.epoch {
+            return Err(StoreError::Conflict(format!("epoch {} was never acquired", batch.epoch).into()));
+        }
+        if batch.seq <= held.seq {
+            return Ok(());
+        }
+        state.roll_back();
+        let discarded = match state.apply(&batch) {
+            Ok(discarded) => discarded,
+            Err(error) => {
+                state.roll_back();
+                return Err(error);
+            }
+        };
+        state.settle();
+        state.lease.seq = batch.seq;
+        state.lease.high_water.raise_to(batch.high_water);
+        for key in discarded.output {
+            state.output.remove(&key);
+        }
+        for logs in discarded.install_logs {
+            state.install_logs.retain(|log, _| !logs.holds(log));
+        }
+        Ok(())
+    }
+
+    async fn claim(
+        &self,
+        activity: ActivityId,
+        after: QueueKey,
+        due: Timestamp,
+        limit: usize,
+    ) -> Result<Claimed, StoreError> {
+        Ok(self.state().claim(activity, after, due, limit))
+    }
+
+    async fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreError> {
+        Ok(self.state().executions.get(&id).map(|row| Execution::clone(row)))
+    }
+
+    async fn attempts(&self, id: ExecutionId) -> Result<Vec<Attempt>, StoreError> {
+        let state = self.state();
+        Ok(state.attempts_of(id).filter_map(|key| state.attempt(key)).collect())
+    }
+
+    async fn executions(&self, query: ExecutionQuery) -> Result<Vec<Execution>, StoreError> {
+        Ok(self.state().page(&query))
+    }
+
+    async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
+        Ok(self.state().idempotency.get(&Arc::from(key)).cloned())
+    }
+
+    async fn payload(&self, activity: ActivityId, revision: RevisionNo) -> Result<Option<Payload>, StoreError> {
+        Ok(self.state().payloads.get(&(activity, revision)).cloned())
+    }
+
+    async fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let state = self.state();
+        let Some(first) = after.checked_add(1) else { return Ok(Vec::new()) };
+        Ok(state.events.range(first..).take(limit).map(|(_, event)| event.clone()).collect())
+    }
+
+    async fn decisions(&self, limit: usize) -> Result<Vec<ScalingDecision>, StoreError> {
+        Ok(self.state().decisions.iter().rev().take(limit).map(|(_, decision)| decision.clone()).collect())
+    }
+
+    async fn expired(&self, before: Timestamp, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
+        Ok(self.state().expired(before, limit))
+    }
+
+    async fn append_output(
+        &self,
+        key: AttemptKey,
+        stream: Stream,
+        offset: u64,
+        bytes: Bytes,
+    ) -> Result<(), StoreError> {
+        let state = &mut *self.state();
+        if state.is_open(key) {
+            return state.output.entry(key).or_default().of_mut(stream).append(offset, &bytes);
+        }
+        let known = state.output.get(&key).is_some_and(|output| output.of(stream).covers(offset, bytes.len()));
+        if known || (bytes.is_empty() && state.attempts.contains(&key)) {
+            Ok(())
+        } else {
+            Err(StoreError::not_open(key))
+        }
+    }
+
+    async fn append_tail(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
+        let state = &mut *self.state();
+        if state.is_open(key) {
+            state.output.entry(key).or_default().of_mut(stream).put_tail(offset, bytes);
+            return Ok(());
+        }
+        let summary = state.output.get(&key).map(|output| output.summary().of(stream)).unwrap_or_default();
+        let known = state.attempts.contains(&key) && offset + bytes.len() as u64 <= summary.len;
+        if known { Ok(()) } else { Err(StoreError::not_open(key)) }
+    }
+
+    async fn sync_output(&self, key: AttemptKey) -> Result<DurableOffsets, StoreError> {
+        let state = &mut *self.state();
+        let open = state.is_open(key);
+        let Some(output) = state.output.get_mut(&key) else { return Ok(DurableOffsets::default()) };
+        if open {
+            return Ok(output.sync());
+        }
+        let summary = output.summary();
+        Ok(DurableOffsets { stdout: summary.stdout.len, stderr: summary.stderr.len })
+    }
+
+    async fn read_output(
+        &self,
+        key: AttemptKey,
+        stream: Stream,
+        offset: u64,
+        limit: usize,
+    ) -> Result<OutputSlice, StoreError> {
+        let state = self.state();
+        let slice = state.output.get(&key).map(|output| output.of(stream).read(offset, limit));
+        Ok(slice.unwrap_or(OutputSlice { offset, bytes: Bytes::new() }))
+    }
+
+    async fn output_summary(&self, key: AttemptKey) -> Result<OutputSummary, StoreError> {
+        Ok(self.state().attempt(key).map(|attempt| attempt.output).unwrap_or_default())
+    }
+
+    async fn append_install_log(&self, log: InstallLog, bytes: Bytes, restart: bool) -> Result<(), StoreError> {
+        let state = &mut *self.state();
+        let kept = state.install_logs.entry(log).or_default();
+        if restart {
+            kept.clear();
+        }
+        kept.append(&bytes, INSTALL_LOG_LIMIT);
+        Ok(())
+    }
+
+    async fn install_log(&self, log: InstallLog) -> Result<Bytes, StoreError> {
+        Ok(self.state().install_logs.get(&log).map(output::InstallOutput::bytes).unwrap_or_default())
+    }
+}

@@ -1,0 +1,179 @@
+//! The tables of the in-memory store, and the queries that take more than a look-up.
+
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+
+use super::{
+    output::{InstallOutput, Output},
+    table::Table,
+};
+use crate::{
+    domain::{
+        Activity, ActivityId, Attempt, AttemptKey, AttemptNo, Epoch, Event, Execution, ExecutionId, ExecutionStatus,
+        Installation, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision, Timestamp, Worker, WorkerId,
+    },
+    store::{
+        ActivityRecord, ActivityTally, Claimed, ExecutionQuery, ExpiredExecution, HighWater, IdempotencyRecord,
+        InstallLog, QueueKey, Snapshot,
+    },
+};
+
+/// Who may commit, and what was committed last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LeaseRow {
+    pub(super) epoch: Epoch,
+    pub(super) seq: u64,
+    pub(super) high_water: HighWater,
+}
+
+/// Everything. What a batch changes is in tables; output is not part of a batch until its attempt ends.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) lease: LeaseRow,
+    pub(super) activities: Table<ActivityId, Activity>,
+    /// The name of every activity that ever was.
+    pub(super) activity_names: Table<ActivityId, Arc<str>>,
+    pub(super) revisions: Table<(ActivityId, RevisionNo), Revision>,
+    pub(super) payloads: Table<(ActivityId, RevisionNo), Payload>,
+    pub(super) installations: Table<(WorkerId, ActivityId, RevisionNo), Installation>,
+    pub(super) tallies: Table<ActivityId, ActivityTally>,
+    pub(super) executions: Table<ExecutionId, Arc<Execution>>,
+    /// The queue: an index of the waiting executions.
+    pub(super) waiting: Table<(ActivityId, QueueKey), ()>,
+    /// An index of the ended executions, by when they ended.
+    pub(super) ended: Table<(Timestamp, ExecutionId), ()>,
+    pub(super) attempts: Table<AttemptKey, Attempt>,
+    /// The open attempt of each running execution: there is room for one.
+    pub(super) open: Table<ExecutionId, AttemptNo>,
+    pub(super) idempotency: Table<Arc<str>, IdempotencyRecord>,
+    /// The keys by the last execution that they stand for, with which they are forgotten.
+    pub(super) idempotency_ends: Table<(u64, Arc<str>), ()>,
+    pub(super) workers: Table<WorkerId, Worker>,
+    pub(super) policies: Table<PolicyId, Policy>,
+    /// One row: the active policy.
+    pub(super) active_policy: Table<(), PolicyId>,
+    pub(super) events: Table<u64, Event>,
+    pub(super) decisions: Table<u64, ScalingDecision>,
+    pub(super) output: BTreeMap<AttemptKey, Output>,
+    pub(super) install_logs: BTreeMap<InstallLog, InstallOutput>,
+}
+
+macro_rules! each_table {
+    ($state:ident, $action:ident) => {
+        $state.activities.$action();
+        $state.activity_names.$action();
+        $state.revisions.$action();
+        $state.payloads.$action();
+        $state.installations.$action();
+        $state.tallies.$action();
+        $state.executions.$action();
+        $state.waiting.$action();
+        $state.ended.$action();
+        $state.attempts.$action();
+        $state.open.$action();
+        $state.idempotency.$action();
+        $state.idempotency_ends.$action();
+        $state.workers.$action();
+        $state.policies.$action();
+        $state.active_policy.$action();
+        $state.events.$action();
+        $state.decisions.$action();
+    };
+}
+
+impl State {
+    pub(super) fn settle(&mut self) {
+        each_table!(self, settle);
+    }
+
+    pub(super) fn roll_back(&mut self) {
+        each_table!(self, roll_back);
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let activities = self.activities.iter().map(|(id, activity)| ActivityRecord {
+            activity: activity.clone(),
+            revisions: self
+                .revisions
+                .range((*id, RevisionNo(0))..=(*id, RevisionNo(u32::MAX)))
+                .map(|(_, revision)| revision.clone())
+                .collect(),
+            tally: self
+                .tallies
+                .get(id)
+                .cloned()
+                .unwrap_or_else(|| ActivityTally { activity: *id, ..ActivityTally::default() }),
+        });
+        let running = self.open.iter().filter_map(|(execution, attempt)| {
+            let key = AttemptKey { execution: *execution, attempt: *attempt };
+            Some((Execution::clone(self.executions.get(execution)?), self.attempt(key)?))
+        });
+        Snapshot {
+            high_water: self.lease.high_water,
+            activities: activities.collect(),
+            activity_names: self.activity_names.iter().map(|(id, name)| (*id, name.clone())).collect(),
+            installations: self.installations.iter().map(|(_, row)| row.clone()).collect(),
+            workers: self.workers.iter().map(|(_, row)| row.clone()).collect(),
+            running: running.collect(),
+            policies: self.policies.iter().map(|(_, row)| row.clone()).collect(),
+            active_policy: self.active_policy.get(&()).copied().unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn claim(&self, activity: ActivityId, after: QueueKey, due: Timestamp, limit: usize) -> Claimed {
+        let last = QueueKey { not_before: Timestamp::MAX, id: ExecutionId(u64::MAX) };
+        let mut queue = self.waiting.range((Bound::Excluded((activity, after)), Bound::Included((activity, last))));
+        let mut claimed = Claimed::default();
+        for ((_, key), ()) in queue.by_ref() {
+            if key.not_before > due || claimed.executions.len() == limit {
+                claimed.next = Some(key.not_before);
+                break;
+            }
+            claimed.executions.extend(self.executions.get(&key.id).map(|row| Execution::clone(row)));
+        }
+        claimed
+    }
+
+    pub(super) fn page(&self, query: &ExecutionQuery) -> Vec<Execution> {
+        let before = query.before.map_or(Bound::Unbounded, Bound::Excluded);
+        self.executions
+            .range((Bound::Unbounded, before))
+            .rev()
+            .map(|(_, execution)| execution)
+            .filter(|execution| query.activity.is_none_or(|activity| execution.activity == activity))
+            .filter(|execution| query.status.is_none_or(|status: ExecutionStatus| execution.status == status))
+            .filter(|execution| !(query.not_retrieved && execution.retrieved))
+            .take(query.limit)
+            .map(|execution| Execution::clone(execution))
+            .collect()
+    }
+
+    /// An attempt with what it printed by now.
+    pub(super) fn attempt(&self, key: AttemptKey) -> Option<Attempt> {
+        let mut attempt = self.attempts.get(&key)?.clone();
+        attempt.output = self.output.get(&key).map(Output::summary).unwrap_or_default();
+        Some(attempt)
+    }
+
+    pub(super) fn attempts_of(&self, execution: ExecutionId) -> impl Iterator<Item = AttemptKey> {
+        let key = move |attempt| AttemptKey { execution, attempt };
+        self.attempts.range(key(AttemptNo(0))..=key(AttemptNo(u32::MAX))).map(|(key, _)| *key)
+    }
+
+    pub(super) fn is_open(&self, key: AttemptKey) -> bool {
+        self.open.get(&key.execution) == Some(&key.attempt)
+    }
+
+    pub(super) fn expired(&self, before: Timestamp, limit: usize) -> Vec<ExpiredExecution> {
+        self.ended
+            .range(..(before, ExecutionId(0)))
+            .take(limit)
+            .filter_map(|((_, id), ())| self.executions.get(id))
+            .map(|execution| ExpiredExecution {
+                id: execution.id,
+                activity: execution.activity,
+                status: execution.status,
+                attempts: execution.attempt,
+            })
+            .collect()
+    }
+}
