@@ -1,0 +1,37 @@
+//! The spawner: what starts the programs of a worker, watches over everything that they start, and ends it.
+//!
+//! A worker runs this program once, as its *nursery*, which forks one *slot* process for each execution that may run
+//! at a time. They talk with the worker over sockets, in the format of [`wire`]. The end of a socket is the end of its
+//! slot and of all that runs below it, so that nothing outlives its worker.
+//!
+//! It depends on nothing but the system's C library, is linked statically where that can be, and embedded into
+//! `pod-backends`, so that it is at hand wherever the library is: beside any application and inside any container.
+//! It must not know anything about the machine that it runs on but `/proc` and `/dev/null`.
+#![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "it is made of calls of the system's C library"))]
+
+#[cfg(target_os = "linux")]
+mod nursery;
+#[cfg(target_os = "linux")]
+mod packet;
+#[cfg(target_os = "linux")]
+mod program;
+#[cfg(target_os = "linux")]
+mod run;
+#[cfg(target_os = "linux")]
+mod slot;
+#[cfg(target_os = "linux")]
+mod sys;
+#[cfg(target_os = "linux")]
+mod tree;
+#[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "the other half of each pair is used by the executor")]
+mod wire;
+
+fn main() {
+    #[cfg(target_os = "linux")]
+    if std::env::args().nth(1).as_deref() == Some("nursery") {
+        nursery::serve();
+    }
+    eprintln!("this program is a part of POD, which starts it by itself");
+    std::process::exit(2);
+}

@@ -1,0 +1,295 @@
+//! One run: a program from its start until no process of it is left and all of its output was told.
+
+use std::{
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    slot::Slot,
+    sys::{self, Child, Patience, POLLIN, POLLOUT, PollFd, SIGKILL, SIGTERM},
+    tree,
+    wire::{End, Order, Pipe, READ_SIZE, Report, Start, Stop},
+};
+
+/// Most programs end within this time: until then their pipes are left alone, which saves them a wake-up or two.
+const QUIET: Duration = Duration::from_micros(500);
+/// So long output may wait for more of it, or for the end.
+const GATHER: Duration = Duration::from_micros(500);
+/// So long the news of the start may wait for output, or for the end.
+const GATHER_START: Duration = Duration::from_millis(5);
+
+/// What a slot does after a run.
+pub enum Next {
+    /// It serves on.
+    Serve,
+    /// It exits: the worker or the nursery is gone.
+    Leave,
+}
+
+/// Runs a program to its end.
+pub fn run(slot: &mut Slot, start: &Start<'_>) -> Next {
+    slot.packet.begin(start.run);
+    let (program, pipes) = match launch(slot, start) {
+        Ok(launched) => launched,
+        Err(errno) => return conclude(slot, End::NotStarted(errno)),
+    };
+    slot.packet.add(&Report::Started { at_ms: sys::unix_millis() }, GATHER_START);
+    let now = Instant::now();
+    let run = Run {
+        slot,
+        number: start.run,
+        program,
+        pipes,
+        loud_from: now + QUIET,
+        deadline: start.timeout_ms.and_then(|limit| now.checked_add(Duration::from_millis(limit))),
+        grace: Duration::from_millis(start.grace_ms),
+        status: None,
+        stopping: None,
+        alone: false,
+        left: false,
+    };
+    run.to_its_end()
+}
+
+type Pipes = [Option<OwnedFd>; 2];
+
+fn launch(slot: &Slot, start: &Start<'_>) -> Result<(i32, Pipes), i32> {
+    let errno = |error: std::io::Error| error.raw_os_error().unwrap_or(0);
+    let (stdout, stdout_end) = sys::pipe().map_err(errno)?;
+    let (stderr, stderr_end) = sys::pipe().map_err(errno)?;
+    let program = slot.launcher.start(start, &stdout_end, &stderr_end)?;
+    Ok((program, [Some(stdout), Some(stderr)]))
+}
+
+struct Run<'s> {
+    slot: &'s mut Slot,
+    number: u64,
+    /// The process that was started; also its process group.
+    program: i32,
+    pipes: Pipes,
+    /// From then on the pipes are watched.
+    loud_from: Instant,
+    deadline: Option<Instant>,
+    grace: Duration,
+    /// How the program ended.
+    status: Option<i32>,
+    stopping: Option<Stopping>,
+    /// No process of the run is left.
+    alone: bool,
+    /// The worker or the nursery is gone.
+    left: bool,
+}
+
+/// A tree that was told to end.
+struct Stopping {
+    /// What the run will have ended by.
+    end: End,
+    /// Until then it may do so by itself; at no time when that lies beyond what the clock can tell.
+    kill_at: Option<Instant>,
+}
+
+/// The places in the list that is polled.
+const SOCKET: usize = 0;
+const LIFE: usize = 1;
+const CHILDREN: usize = 2;
+const PIPES: usize = 3;
+
+impl Run<'_> {
+    fn to_its_end(mut self) -> Next {
+        loop {
+            let now = Instant::now();
+            self.keep_time(now);
+            if self.is_over(now) {
+                break;
+            }
+            if self.slot.packet.send_if_due(&self.slot.socket, now).is_err() {
+                self.left = true;
+                break;
+            }
+            self.wait(now);
+        }
+        self.clear_away()
+    }
+
+    /// Whether it is time to kill what is left. A program that ended by itself takes its tree along at once; one that
+    /// was told to end leaves the others the rest of the grace time.
+    fn is_over(&self, now: Instant) -> bool {
+        match &self.stopping {
+            _ if self.left || self.alone => true,
+            None => self.status.is_some(),
+            Some(stopping) => stopping.kill_at.is_some_and(|moment| now >= moment),
+        }
+    }
+
+    fn keep_time(&mut self, now: Instant) {
+        if self.stopping.is_none() && self.status.is_none() && self.deadline.is_some_and(|deadline| now >= deadline) {
+            self.stop(End::TimedOut, now);
+        }
+    }
+
+    fn stop(&mut self, end: End, now: Instant) {
+        self.stopping = Some(Stopping { end, kill_at: now.checked_add(self.grace) });
+        if !self.grace.is_zero() {
+            tree::signal(self.program, SIGTERM);
+        }
+    }
+
+    fn wait(&mut self, now: Instant) {
+        let stuck = self.slot.packet.is_stuck();
+        let quiet = now < self.loud_from;
+        let mut fds = [
+            PollFd::new(&self.slot.socket, if stuck { POLLIN | POLLOUT } else { POLLIN }),
+            PollFd::new(&self.slot.life, POLLIN),
+            PollFd::new(&self.slot.children, POLLIN),
+            PollFd::NONE,
+            PollFd::NONE,
+        ];
+        for (place, pipe) in self.pipes.iter().enumerate() {
+            if let Some(pipe) = pipe.as_ref().filter(|_| !stuck && !quiet) {
+                fds[PIPES + place] = PollFd::new(pipe, POLLIN);
+            }
+        }
+        let moments = [
+            quiet.then_some(self.loud_from),
+            self.slot.packet.due(),
+            self.deadline.filter(|_| self.stopping.is_none()),
+            self.stopping.as_ref().and_then(|stopping| stopping.kill_at),
+        ];
+        let first = moments.into_iter().flatten().min();
+        sys::poll(&mut fds, first.map(|moment| moment.saturating_duration_since(now)));
+
+        for (place, stream) in [Pipe::Stdout, Pipe::Stderr].into_iter().enumerate() {
+            if fds[PIPES + place].happened() {
+                self.read(place, stream);
+            }
+        }
+        if fds[CHILDREN].happened() {
+            sys::discard(&self.slot.children);
+            self.reap();
+        }
+        if fds[SOCKET].revents & !POLLOUT != 0 {
+            self.obey();
+        }
+        if fds[LIFE].happened() {
+            self.left = true;
+        }
+    }
+
+    fn read(&mut self, place: usize, stream: Pipe) {
+        let Some(pipe) = &self.pipes[place] else { return };
+        if self.slot.packet.has_room() && self.slot.packet.read(pipe, stream, READ_SIZE, GATHER) == 0 {
+            self.pipes[place] = None;
+        }
+    }
+
+    /// Reaps who has ended. The group is killed while the number of its leader is still taken: then no other group
+    /// can be meant.
+    fn reap(&mut self) {
+        loop {
+            match sys::peek_ended() {
+                Child::Ended(pid, _) => {
+                    if pid == self.program && self.stopping.is_none() {
+                        sys::kill(-pid, SIGKILL);
+                    }
+                    if let Child::Ended(_, status) = sys::reap(pid)
+                        && pid == self.program
+                    {
+                        self.status = Some(status);
+                    }
+                }
+                Child::Busy => return,
+                Child::None => {
+                    self.alone = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self) {
+        let mut space = [0; 64];
+        match sys::receive_packet(&self.slot.socket, &mut space, Patience::DontWait) {
+            Ok([]) => self.left = true,
+            Ok(packet) => match Order::decode(packet) {
+                Some(Order::Stop { run, mode }) if run == self.number && self.status.is_none() => self.obey_stop(mode),
+                Some(Order::Stop { run, mode: Stop::Kill }) if run == self.number => self.obey_stop(Stop::Kill),
+                _ => {}
+            },
+            Err(error) if error.raw_os_error() == Some(sys::EAGAIN) => {}
+            Err(_) => self.left = true,
+        }
+    }
+
+    fn obey_stop(&mut self, mode: Stop) {
+        let now = Instant::now();
+        match (mode, &mut self.stopping) {
+            (Stop::Terminate, None) => self.stop(End::Terminated, now),
+            (Stop::Terminate, Some(_)) => {}
+            (Stop::Kill, None) => self.stopping = Some(Stopping { end: End::Terminated, kill_at: Some(now) }),
+            (Stop::Kill, Some(stopping)) => stopping.kill_at = Some(now),
+        }
+    }
+
+    /// Ends what is left, tells what is still in the pipes, and how it ended.
+    fn clear_away(mut self) -> Next {
+        if !self.alone {
+            let (program, status) = (self.program, &mut self.status);
+            tree::kill_all(&self.slot.children, &mut Vec::new(), |pid, ended| {
+                if pid == program {
+                    *status = Some(ended);
+                }
+            });
+        }
+        let end = match (&self.stopping, self.status) {
+            (Some(stopping), _) => Some(stopping.end),
+            (None, Some(status)) => Some(ended_by(status)),
+            (None, None) => None,
+        };
+        // A run that was cut off by the end of worker or nursery, not by its own, is told nothing of: it is lost.
+        let Some(end) = end.filter(|_| self.stopping.is_some() || !self.left) else { return Next::Leave };
+        for (place, stream) in [Pipe::Stdout, Pipe::Stderr].into_iter().enumerate() {
+            if let Some(pipe) = self.pipes[place].take()
+                && self.drain(&pipe, stream).is_err()
+            {
+                return Next::Leave;
+            }
+        }
+        match conclude(self.slot, end) {
+            Next::Serve if !self.left => Next::Serve,
+            _ => Next::Leave,
+        }
+    }
+
+    /// Reads what is in a pipe now and no more: somebody outside the tree may have got hold of the other end.
+    fn drain(&mut self, pipe: &OwnedFd, stream: Pipe) -> Result<(), crate::packet::Gone> {
+        let mut waiting = sys::waiting_in(pipe);
+        while waiting > 0 {
+            if !self.slot.packet.has_room() {
+                self.slot.packet.send(&self.slot.socket)?;
+            }
+            let got = self.slot.packet.read(pipe, stream, waiting, Duration::ZERO);
+            if got == 0 {
+                break;
+            }
+            waiting -= got;
+        }
+        Ok(())
+    }
+}
+
+fn conclude(slot: &mut Slot, end: End) -> Next {
+    slot.packet.add(&Report::Ended { at_ms: sys::unix_millis(), end }, Duration::ZERO);
+    match slot.packet.send(&slot.socket) {
+        Ok(()) => Next::Serve,
+        Err(_) => Next::Leave,
+    }
+}
+
+/// A status of `waitpid` in words.
+fn ended_by(status: i32) -> End {
+    match status & 0x7f {
+        0 => End::Exited((status >> 8) & 0xff),
+        signal => End::Signalled(signal),
+    }
+}

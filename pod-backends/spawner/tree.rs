@@ -1,0 +1,109 @@
+//! The processes below this one. As it is their subreaper, none can leave: a session of its own, a double fork or an
+//! emptied environment change nothing about that. Only `/proc` tells who they are, so it must be there.
+
+use std::{fs, os::fd::OwnedFd, time::Duration};
+
+use crate::sys::{self, Child, POLLIN, PollFd, SIGCONT, SIGKILL, SIGSTOP};
+
+/// So many times a tree is looked through for processes that were forked while others were being stopped.
+const STOP_ROUNDS: u32 = 8;
+/// The longest pause between two looks at a tree that does not go, for example because it hangs in the kernel.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Sends a signal to every process below this one, once each: to the group at one stroke, then to who left it.
+/// Those that were stopped are woken, so that they can act on it.
+pub fn signal(group: i32, number: i32) {
+    let outside = || descendants(&[]).into_iter().filter(|&pid| sys::group_of(pid) != Some(group));
+    sys::kill(-group, number);
+    let left: Vec<i32> = outside().collect();
+    left.iter().for_each(|&pid| sys::kill(pid, number));
+    sys::kill(-group, SIGCONT);
+    left.iter().for_each(|&pid| sys::kill(pid, SIGCONT));
+}
+
+/// Kills every process below this one but `spared` children and what is below those, and returns when they are gone.
+/// Tells each child that it reaped, with its status; a spared one may be among them, and is spared no longer.
+///
+/// A fork storm is beaten by stopping what is found until a look finds nobody new, and only then killing: whoever
+/// is stopped forks no more.
+pub fn kill_all(children: &OwnedFd, spared: &mut Vec<i32>, mut reaped: impl FnMut(i32, i32)) {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        loop {
+            match sys::reap_any() {
+                Child::Ended(pid, status) => {
+                    spared.retain(|&other| other != pid);
+                    reaped(pid, status);
+                }
+                Child::Busy => break,
+                Child::None => return,
+            }
+        }
+        let mut found = Vec::new();
+        for _ in 0..STOP_ROUNDS {
+            let new: Vec<i32> = descendants(spared).into_iter().filter(|pid| !found.contains(pid)).collect();
+            if new.is_empty() {
+                break;
+            }
+            new.iter().for_each(|&pid| sys::kill(pid, SIGSTOP));
+            found.extend(new);
+        }
+        if found.is_empty() && !spared.is_empty() {
+            return;
+        }
+        found.iter().for_each(|&pid| sys::kill(pid, SIGKILL));
+        sys::poll(&mut [PollFd::new(children, POLLIN)], Some(pause));
+        sys::discard(children);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Everything below this process but `spared` children and what is below those.
+fn descendants(spared: &[i32]) -> Vec<i32> {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let table = Table::read();
+    let mut found: Vec<i32> = table.children(own).into_iter().filter(|pid| !spared.contains(pid)).collect();
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        found.extend(table.children(pid));
+        next += 1;
+    }
+    found
+}
+
+/// How the children of a process are found.
+enum Table {
+    /// From its own file, where the kernel was built to offer that.
+    PerProcess,
+    /// From a list of every process and its parent, made at once.
+    All(Vec<(i32, i32)>),
+}
+
+impl Table {
+    fn read() -> Self {
+        if fs::exists("/proc/thread-self/children").unwrap_or(false) {
+            return Self::PerProcess;
+        }
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        Self::All(numbers.filter_map(|pid| Some((pid, parent(pid)?))).collect())
+    }
+
+    fn children(&self, of: i32) -> Vec<i32> {
+        match self {
+            Self::PerProcess => {
+                let threads = fs::read_dir(format!("/proc/{of}/task")).into_iter().flatten().flatten();
+                let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+                lists.flat_map(|list| list.split_ascii_whitespace().flat_map(str::parse).collect::<Vec<_>>()).collect()
+            }
+            Self::All(pairs) => pairs.iter().filter(|(_, parent)| *parent == of).map(|(pid, _)| *pid).collect(),
+        }
+    }
+}
+
+/// The parent of a process: the second field after its name, which stands in brackets and may hold any character.
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = &stat[stat.iter().rposition(|&byte| byte == b')')? + 1..];
+    std::str::from_utf8(after_name).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
+}

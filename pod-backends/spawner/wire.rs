@@ -1,0 +1,367 @@
+//! What an executor and its slot processes say to each other: the one description of it, compiled into both sides.
+//!
+//! They talk over `SOCK_SEQPACKET` sockets, so a packet is a message and none is ever seen in part.
+//! Numbers are little endian. A text is its length (`u32`), its bytes and a NUL, so that the slot hands it to the
+//! system where it lies.
+//!
+//! | packet | content |
+//! |---|---|
+//! | executor → slot, [`Order::Start`] | `1`, run `u64`, time limit `u64` ms (`u64::MAX`: none), grace `u64` ms, program, directory, arguments (`u32` and texts), environment (`u32` and texts) |
+//! | executor → slot, [`Order::Stop`] | `2`, run `u64`, mode `u8` (1 terminate, 2 kill) |
+//! | slot → executor | run `u64`, then any number of [`Report`]s |
+//! | executor → nursery | the index of a slot, `u32`, with the slot's end of its socket attached |
+//! | nursery → executor | [`READY`], once |
+//!
+//! A *run* is a number that the executor counts up per slot; it tells an order that came too late from a current one,
+//! and whether a run had begun when its slot process died ([`Report::Reborn`]).
+
+use std::ffi::CStr;
+
+/// What the nursery says when it is ready for slots.
+pub const READY: &[u8] = b"ready";
+/// The socket of the nursery: its standard input.
+pub const CONTROL_FD: i32 = 0;
+/// How much is read from a pipe at a time.
+pub const READ_SIZE: usize = 64 * 1024;
+/// No packet from a slot is longer: two reads and the reports around them.
+pub const PACKET_LIMIT: usize = 2 * READ_SIZE + 4096;
+/// No order is longer; it holds an argument of 128 KiB and a large environment, and fits
+/// twice the usual `net.core.wmem_max`, which is what a socket may be given.
+pub const ORDER_LIMIT: usize = 400 * 1024;
+/// One argument or variable of a program, with its NUL, is at most so long: Linux's `MAX_ARG_STRLEN`.
+pub const ARGUMENT_LIMIT: usize = 128 * 1024;
+
+const START: u8 = 1;
+const STOP: u8 = 2;
+const STARTED: u8 = 1;
+const OUTPUT: u8 = 2;
+const ENDED: u8 = 3;
+const REBORN: u8 = 4;
+const NO_LIMIT: u64 = u64::MAX;
+
+/// What a slot is told.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Order<'a> {
+    /// Run a program.
+    Start(Start<'a>),
+    /// End the tree of that run, unless it has ended already.
+    Stop {
+        /// Which run is meant.
+        run: u64,
+        /// How.
+        mode: Stop,
+    },
+}
+
+/// A program to run.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Start<'a> {
+    /// The number of this run.
+    pub run: u64,
+    /// How long it may run, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// Between TERM and KILL, in milliseconds.
+    pub grace_ms: u64,
+    /// Its path; a relative one starts from `dir`.
+    pub program: &'a CStr,
+    /// Where it runs.
+    pub dir: &'a CStr,
+    /// Its arguments, with the name that it is called by first.
+    pub args: Vec<&'a CStr>,
+    /// Its whole environment, as `NAME=value`.
+    pub env: Vec<&'a CStr>,
+}
+
+/// How to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// TERM, then KILL after the grace time.
+    Terminate = 1,
+    /// KILL at once.
+    Kill = 2,
+}
+
+/// What a slot tells.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Report<'a> {
+    /// The program was started, at this Unix time in milliseconds.
+    Started {
+        /// When.
+        at_ms: i64,
+    },
+    /// It printed something.
+    Output {
+        /// On standard error rather than standard output.
+        stream: Pipe,
+        /// What; never empty.
+        bytes: &'a [u8],
+    },
+    /// No process of the run is left and all of its output was told.
+    Ended {
+        /// When, as Unix time in milliseconds.
+        at_ms: i64,
+        /// How.
+        end: End,
+    },
+    /// A new process serves the slot, because the last one died, and nothing of what that one ran is left.
+    /// The run of the packet is the last that it had taken on.
+    Reborn,
+}
+
+/// The two pipes of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pipe {
+    /// Standard output.
+    Stdout = 0,
+    /// Standard error.
+    Stderr = 1,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By itself, with this code.
+    Exited(i32),
+    /// By a signal that the slot did not send.
+    Signalled(i32),
+    /// It was stopped because its time was up.
+    TimedOut,
+    /// It was stopped because an order said so.
+    Terminated,
+    /// It could not be started: the system's error number.
+    NotStarted(i32),
+}
+
+impl Order<'_> {
+    /// Appends this order to `packet`.
+    pub fn encode(&self, packet: &mut Vec<u8>) {
+        match self {
+            Self::Start(start) => {
+                packet.push(START);
+                packet.extend(start.run.to_le_bytes());
+                packet.extend(start.timeout_ms.unwrap_or(NO_LIMIT).to_le_bytes());
+                packet.extend(start.grace_ms.to_le_bytes());
+                put_text(packet, start.program);
+                put_text(packet, start.dir);
+                for texts in [&start.args, &start.env] {
+                    packet.extend((texts.len() as u32).to_le_bytes());
+                    texts.iter().for_each(|text| put_text(packet, text));
+                }
+            }
+            Self::Stop { run, mode } => {
+                packet.push(STOP);
+                packet.extend(run.to_le_bytes());
+                packet.push(*mode as u8);
+            }
+        }
+    }
+}
+
+impl<'a> Order<'a> {
+    /// Reads an order; nothing if the packet is not one.
+    pub fn decode(packet: &'a [u8]) -> Option<Self> {
+        let mut rest = Reader(packet);
+        match rest.u8()? {
+            START => {
+                let run = rest.u64()?;
+                let timeout_ms = Some(rest.u64()?).filter(|&limit| limit != NO_LIMIT);
+                let grace_ms = rest.u64()?;
+                let (program, dir) = (rest.text()?, rest.text()?);
+                let (args, env) = (rest.texts()?, rest.texts()?);
+                Some(Self::Start(Start { run, timeout_ms, grace_ms, program, dir, args, env }))
+            }
+            STOP => {
+                let run = rest.u64()?;
+                let mode = match rest.u8()? {
+                    1 => Stop::Terminate,
+                    2 => Stop::Kill,
+                    _ => return None,
+                };
+                Some(Self::Stop { run, mode })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Report<'a> {
+    /// Appends this report to `packet`, which begins with the number of the run.
+    pub fn encode(&self, packet: &mut Vec<u8>) {
+        match self {
+            Self::Started { at_ms } => {
+                packet.push(STARTED);
+                packet.extend(at_ms.to_le_bytes());
+            }
+            Self::Output { stream, bytes } => {
+                packet.extend(output_header(*stream, bytes.len()));
+                packet.extend(*bytes);
+            }
+            Self::Ended { at_ms, end } => {
+                let (kind, value) = match *end {
+                    End::Exited(code) => (0, code),
+                    End::Signalled(signal) => (1, signal),
+                    End::TimedOut => (2, 0),
+                    End::Terminated => (3, 0),
+                    End::NotStarted(errno) => (4, errno),
+                };
+                packet.extend([ENDED, kind]);
+                packet.extend(value.to_le_bytes());
+                packet.extend(at_ms.to_le_bytes());
+            }
+            Self::Reborn => packet.push(REBORN),
+        }
+    }
+
+    /// Reads a packet: the run and its reports; nothing if it is not one.
+    pub fn decode_packet(packet: &'a [u8]) -> Option<(u64, Vec<Self>)> {
+        let mut rest = Reader(packet);
+        let run = rest.u64()?;
+        let mut reports = Vec::with_capacity(4);
+        while !rest.0.is_empty() {
+            reports.push(Self::decode(&mut rest)?);
+        }
+        Some((run, reports))
+    }
+
+    fn decode(rest: &mut Reader<'a>) -> Option<Self> {
+        Some(match rest.u8()? {
+            STARTED => Self::Started { at_ms: rest.i64()? },
+            OUTPUT => {
+                let stream = match rest.u8()? {
+                    0 => Pipe::Stdout,
+                    1 => Pipe::Stderr,
+                    _ => return None,
+                };
+                let len = rest.u32()? as usize;
+                Self::Output { stream, bytes: rest.take(len)? }
+            }
+            ENDED => {
+                let kind = rest.u8()?;
+                let value = rest.i32()?;
+                let end = match kind {
+                    0 => End::Exited(value),
+                    1 => End::Signalled(value),
+                    2 => End::TimedOut,
+                    3 => End::Terminated,
+                    4 => End::NotStarted(value),
+                    _ => return None,
+                };
+                Self::Ended { at_ms: rest.i64()?, end }
+            }
+            REBORN => Self::Reborn,
+            _ => return None,
+        })
+    }
+}
+
+/// What stands before the bytes of a [`Report::Output`]; of this length always, so that a slot reads a pipe straight
+/// into its packet and fills this in afterwards.
+pub fn output_header(stream: Pipe, len: usize) -> [u8; 6] {
+    let [a, b, c, d] = (len as u32).to_le_bytes();
+    [OUTPUT, stream as u8, a, b, c, d]
+}
+
+fn put_text(packet: &mut Vec<u8>, text: &CStr) {
+    packet.extend((text.count_bytes() as u32).to_le_bytes());
+    packet.extend(text.to_bytes_with_nul());
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn i32(&mut self) -> Option<i32> {
+        self.array().map(i32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn i64(&mut self) -> Option<i64> {
+        self.array().map(i64::from_le_bytes)
+    }
+
+    fn text(&mut self) -> Option<&'a CStr> {
+        let len = self.u32()? as usize;
+        CStr::from_bytes_with_nul(self.take(len.checked_add(1)?)?).ok()
+    }
+
+    fn texts(&mut self) -> Option<Vec<&'a CStr>> {
+        let count = self.u32()?;
+        (0..count).map(|_| self.text()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_read_as_it_was_written() {
+        let orders = [
+            Order::Start(Start {
+                run: 7,
+                timeout_ms: Some(1500),
+                grace_ms: 10_000,
+                program: c"./main.sh",
+                dir: c"/tmp/a b",
+                args: vec![c"./main.sh", c""],
+                env: vec![c"A=1", c"B=\xff"],
+            }),
+            Order::Start(Start {
+                run: 8,
+                timeout_ms: None,
+                grace_ms: 0,
+                program: c"/bin/sh",
+                dir: c"/",
+                args: vec![],
+                env: vec![],
+            }),
+            Order::Stop { run: 7, mode: Stop::Terminate },
+            Order::Stop { run: 7, mode: Stop::Kill },
+        ];
+        for order in orders {
+            let mut packet = Vec::new();
+            order.encode(&mut packet);
+            assert_eq!(Order::decode(&packet).as_ref(), Some(&order));
+            assert_eq!(Order::decode(&packet[..packet.len() - 1]), None, "a shortened packet is not an order");
+        }
+    }
+
+    #[test]
+    fn reports_are_read_as_they_were_written() {
+        let ends =
+            [End::Exited(-1), End::Signalled(9), End::TimedOut, End::Terminated, End::NotStarted(2)].map(|end| {
+                Report::Ended { at_ms: 1, end }
+            });
+        let mut reports = vec![
+            Report::Started { at_ms: 1_790_000_000_123 },
+            Report::Output { stream: Pipe::Stdout, bytes: b"\0\xff" },
+            Report::Output { stream: Pipe::Stderr, bytes: b"no newline" },
+            Report::Reborn,
+        ];
+        reports.extend(ends);
+        let mut packet = 42_u64.to_le_bytes().to_vec();
+        reports.iter().for_each(|report| report.encode(&mut packet));
+        assert_eq!(Report::decode_packet(&packet), Some((42, reports)));
+        assert_eq!(Report::decode_packet(&packet[..packet.len() - 1]), None);
+    }
+}

@@ -1,0 +1,4 @@
+//! Executors: what runs executions on a worker.
+
+#[cfg(all(feature = "local", target_os = "linux"))]
+pub mod process;

@@ -1,0 +1,55 @@
+//! Errors of the system as sentences that a person can act on.
+
+use std::{fs::File, io, io::Read, path::Path};
+
+use rustix::io::Errno;
+
+/// Why `main.sh` in that directory could not be started.
+pub(super) fn not_started(errno: i32, dir: &Path) -> String {
+    let error = io::Error::from_raw_os_error(errno);
+    match Errno::from_raw_os_error(errno) {
+        Errno::NOENT if !dir.is_dir() => {
+            format!("the installation {} is gone; install the activity again", dir.display())
+        }
+        Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::LOOP => match interpreter(dir) {
+            Some(interpreter) => format!(
+                "main.sh could not be started: its first line names the interpreter {interpreter}, and that gave: {error}; \
+                 correct the line, or let the installation script install it"
+            ),
+            None if errno == Errno::ACCESS.raw_os_error() => format!(
+                "main.sh could not be started: {error}; perhaps {} is on a file system mounted with noexec",
+                dir.display()
+            ),
+            None => format!("main.sh could not be started: {error}; it, or a library that it is linked with, is missing"),
+        },
+        Errno::NOEXEC => {
+            "main.sh could not be started: it is neither a script nor a program for this kind of machine".to_owned()
+        }
+        Errno::TOOBIG => "main.sh could not be started: its input and its environment are longer than the system allows; \
+                          make the activity's environment smaller"
+            .to_owned(),
+        Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE => {
+            format!("main.sh could not be started because the worker is at a limit of its system: {error}")
+        }
+        _ => format!("main.sh could not be started: {error}"),
+    }
+}
+
+/// Why the interpreter of an installation script could not be started.
+pub(super) fn bash_not_started(errno: i32, _dir: &Path) -> String {
+    io::Error::from_raw_os_error(errno).to_string()
+}
+
+/// What the first line of `main.sh` names, if it names something.
+fn interpreter(dir: &Path) -> Option<String> {
+    let mut start = Vec::new();
+    File::open(dir.join("main.sh")).ok()?.take(256).read_to_end(&mut start).ok()?;
+    let line = start.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
+    let name = String::from_utf8_lossy(line);
+    Some(name.split_whitespace().next()?.to_owned())
+}
+
+/// Whether a disk has no room left for anything of use.
+pub(super) fn is_full(dir: &Path) -> bool {
+    rustix::fs::statvfs(dir).is_ok_and(|state| state.f_bavail.saturating_mul(state.f_frsize) < 256 * 1024)
+}

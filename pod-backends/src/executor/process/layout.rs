@@ -1,0 +1,203 @@
+//! Where everything lies in a worker's directory. Installations are named by ids, never by what a user wrote.
+//!
+//! ```text
+//! executor.lock            locked while an executor uses the directory; holds its process id
+//! mark                     what the environment of every program of this directory holds
+//! nursery                  process id and start time of the spawner that runs, or ran last
+//! activities/7-2/          revision 2 of activity 7, at the path where it was installed
+//! activities/7-2.ok        it is complete; written last, and says how its main.sh is run
+//! scripts/7-2.sh           its installation script, while that runs
+//! inputs/19.1              the input of attempt 1 of execution 19, while that runs, if it is too long for an argument
+//! ```
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, TryLockError},
+    io::{self, Read, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use pod_core::{
+    domain::{ActivityId, AttemptKey, RevisionNo},
+    executor::ExecutorError,
+};
+use uuid::Uuid;
+
+use super::{Key, entry::Entry};
+
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// Makes the directory where it is missing, and takes it for this process alone.
+    pub(super) fn open(dir: &Path) -> Result<(Self, File), ExecutorError> {
+        let failed = |error: io::Error| ExecutorError {
+            message: format!("the worker's directory {} cannot be used: {error}", dir.display()),
+        };
+        for part in ["activities", "scripts", "inputs"] {
+            fs::create_dir_all(dir.join(part)).map_err(failed)?;
+        }
+        let root = dir.canonicalize().map_err(failed)?;
+        let lock_path = root.join("executor.lock");
+        let mut lock =
+            File::options().create(true).truncate(false).read(true).write(true).open(&lock_path).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = lock.read_to_string(&mut holder);
+                let message = format!(
+                    "the worker's directory {} is in use by the process {}; give each worker a directory of its own",
+                    root.display(),
+                    holder.trim()
+                );
+                return Err(ExecutorError { message });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(failed)?;
+        Ok((Self { root }, lock))
+    }
+
+    /// The directory of an installation.
+    pub(super) fn activity(&self, (activity, revision): Key) -> PathBuf {
+        self.root.join("activities").join(format!("{activity}-{revision}"))
+    }
+
+    fn marker(&self, (activity, revision): Key) -> PathBuf {
+        self.root.join("activities").join(format!("{activity}-{revision}.ok"))
+    }
+
+    /// Where an installation script lies while it runs.
+    pub(super) fn script(&self, (activity, revision): Key) -> PathBuf {
+        self.root.join("scripts").join(format!("{activity}-{revision}.sh"))
+    }
+
+    /// Where a long input lies while its execution runs.
+    pub(super) fn input(&self, key: AttemptKey) -> PathBuf {
+        self.root.join("inputs").join(key.to_string())
+    }
+
+    /// Where the spawner that runs is noted down.
+    pub(super) fn nursery(&self) -> PathBuf {
+        self.root.join("nursery")
+    }
+
+    /// Where the spawner is put when it cannot run from memory.
+    pub(super) fn spawner(&self) -> PathBuf {
+        self.root.join("pod-spawner")
+    }
+
+    /// The mark of this directory, chosen when it was first used.
+    pub(super) fn mark(&self) -> Result<String, ExecutorError> {
+        let path = self.root.join("mark");
+        if let Some(mark) = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<Uuid>().ok()) {
+            return Ok(mark.simple().to_string());
+        }
+        let mark = Uuid::new_v4().simple().to_string();
+        fs::write(&path, format!("{mark}\n")).map_err(|error| ExecutorError {
+            message: format!("the worker's directory {} cannot be written: {error}", self.root.display()),
+        })?;
+        Ok(mark)
+    }
+
+    /// Deletes what belonged to runs that are over.
+    pub(super) fn clear_runs(&self) -> Result<(), ExecutorError> {
+        for part in ["scripts", "inputs"] {
+            for path in self.entries(part)? {
+                remove_tree(&path).map_err(|error| cannot_clear(&path, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes installations that were not completed, and gives the complete ones.
+    pub(super) fn clear_unfinished(&self) -> Result<HashMap<Key, Entry>, ExecutorError> {
+        let mut complete = HashMap::new();
+        for path in self.entries("activities")? {
+            let key = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".ok").and_then(parse_key));
+            let entry = key.and_then(|key| Some((key, Entry::from_word(fs::read_to_string(&path).ok()?.trim())?)));
+            if let Some((key, entry)) = entry
+                && self.activity(key).is_dir()
+            {
+                complete.insert(key, entry);
+            }
+        }
+        let keep: Vec<PathBuf> =
+            complete.keys().flat_map(|&key| [self.activity(key), self.marker(key)]).collect();
+        for path in self.entries("activities")? {
+            if !keep.contains(&path) {
+                remove_tree(&path).map_err(|error| cannot_clear(&path, &error))?;
+            }
+        }
+        Ok(complete)
+    }
+
+    fn entries(&self, part: &str) -> Result<Vec<PathBuf>, ExecutorError> {
+        let dir = self.root.join(part);
+        let list = || fs::read_dir(&dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
+        list().map_err(|error| ExecutorError {
+            message: format!("the worker's directory {} cannot be read: {error}", dir.display()),
+        })
+    }
+
+    /// Marks an installation as complete, once everything in it is on the disk.
+    pub(super) fn complete(&self, key: Key, entry: Entry) -> io::Result<()> {
+        rustix::fs::syncfs(File::open(self.activity(key))?)?;
+        let mut marker = File::create(self.marker(key))?;
+        writeln!(marker, "{}", entry.word())?;
+        marker.sync_all()?;
+        File::open(self.root.join("activities"))?.sync_all()
+    }
+
+    /// Deletes an installation: the mark of its completion first, so that nobody takes the rest for whole.
+    pub(super) fn remove(&self, key: Key) -> io::Result<()> {
+        remove_tree(&self.marker(key))?;
+        File::open(self.root.join("activities"))?.sync_all()?;
+        remove_tree(&self.activity(key))?;
+        remove_tree(&self.script(key))
+    }
+}
+
+fn cannot_clear(path: &Path, error: &io::Error) -> ExecutorError {
+    ExecutorError { message: format!("{}, left by an earlier run, cannot be deleted: {error}", path.display()) }
+}
+
+fn parse_key(name: &str) -> Option<Key> {
+    let (activity, revision) = name.split_once('-')?;
+    Some((activity.parse::<ActivityId>().ok()?, revision.parse::<RevisionNo>().ok()?))
+}
+
+/// Deletes a file or a directory with all that is in it; what is not there is fine. Directories that their owner
+/// may not change, as some package managers leave them, are opened up first.
+pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
+    let remove = || match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    let first = match remove() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(path);
+            remove()
+        }
+        other => other,
+    };
+    match first {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn open_up(dir: &Path) {
+    if !fs::symlink_metadata(dir).is_ok_and(|found| found.is_dir()) {
+        return;
+    }
+    let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        open_up(&entry.path());
+    }
+}

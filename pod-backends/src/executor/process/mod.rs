@@ -1,0 +1,176 @@
+//! Executions as processes of this machine.
+//!
+//! Nothing is forked here. A small program that this library carries along, the *spawner*, runs as one process per
+//! slot beside the worker, starts the programs, and is the keeper of their process trees: whatever a program does to
+//! get away, it is found and ended with it, also when the worker is killed. `spawner/main.rs` tells how.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `crew` | runs the spawner, and runs it again when it was killed |
+//! | `slot` | the socket of one slot, and the pool of those that are free |
+//! | `run` | one run of a program: orders out, reports in |
+//! | `install` | the activity contract; `archive` unpacks, `entry` looks at `main.sh`, `tail` keeps what explains a failure |
+//! | `environment` | what programs find in their environment |
+//! | `layout` | where everything lies in the worker's directory |
+//! | `leftovers` | ends what an earlier worker of the same directory left running |
+//! | `failure` | errors of the system as sentences |
+
+mod archive;
+mod crew;
+mod entry;
+mod environment;
+mod failure;
+mod install;
+mod layout;
+mod leftovers;
+mod program;
+mod run;
+mod slot;
+mod tail;
+#[allow(dead_code, reason = "the other half of each pair is used by the spawner")]
+#[path = "../../../spawner/wire.rs"]
+mod wire;
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use pod_core::{
+    domain::{ActivityId, RevisionNo},
+    executor::{
+        Executor, ExecutorError, InstallError, InstallRequest, OutputSink, Running, StartError, StartRequest,
+    },
+};
+use tokio::runtime::Handle;
+
+use self::{crew::CrewHandle, entry::Entry, environment::Environment, layout::Layout, run::ProcessRun};
+
+/// Runs executions as processes of this machine, in a directory of its own.
+#[derive(Debug)]
+pub struct ProcessExecutor {
+    shared: Arc<Shared>,
+}
+
+/// What running installations need too.
+#[derive(Debug)]
+struct Shared {
+    layout: Layout,
+    environment: Environment,
+    crew: CrewHandle,
+    slots: u32,
+    /// What is completely installed, and how its `main.sh` is run.
+    installed: Mutex<HashMap<Key, Entry>>,
+    /// Held while an installation is made or deleted.
+    busy: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>,
+    runtime: Handle,
+    /// Kept open and locked: the directory is in use.
+    _lock: File,
+}
+
+/// An installation.
+type Key = (ActivityId, RevisionNo);
+
+impl ProcessExecutor {
+    /// Opens a worker's directory, which is made if it is not there, and starts the spawner with that many slots.
+    /// What an earlier executor of this directory left running is ended first, and what it left unfinished is deleted.
+    ///
+    /// Must be called within a tokio runtime, which the executor goes on using. Fails when another executor uses the
+    /// directory, it cannot be written, or the spawner cannot be run.
+    pub async fn open(dir: &Path, slots: u32) -> Result<Self, ExecutorError> {
+        if slots == 0 {
+            return Err(ExecutorError { message: "a worker needs at least one slot".to_owned() });
+        }
+        let (layout, lock) = Layout::open(dir)?;
+        let cleared = layout.clone();
+        let (mark, installed) = blocking(move || {
+            let mark = cleared.mark()?;
+            leftovers::end_earlier(&cleared, &mark);
+            cleared.clear_runs()?;
+            let installed = cleared.clear_unfinished()?;
+            Ok::<_, ExecutorError>((mark, installed))
+        })
+        .await?;
+        let environment = Environment::of_this_process(&mark);
+        let crew = CrewHandle::start(layout.clone(), mark, slots).await?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                layout,
+                environment,
+                crew,
+                slots,
+                installed: Mutex::new(installed),
+                busy: Mutex::default(),
+                runtime: Handle::current(),
+                _lock: lock,
+            }),
+        })
+    }
+}
+
+impl Shared {
+    fn installed(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Entry>> {
+        self.installed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody else changes this installation.
+    async fn claim(&self, key: Key) -> tokio::sync::OwnedMutexGuard<()> {
+        let lock = {
+            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+            busy.retain(|_, lock| Arc::strong_count(lock) > 1);
+            Arc::clone(busy.entry(key).or_default())
+        };
+        lock.lock_owned().await
+    }
+}
+
+#[async_trait]
+impl Executor for ProcessExecutor {
+    async fn install(&self, request: InstallRequest, output: OutputSink) -> Result<(), InstallError> {
+        install::install(Arc::clone(&self.shared), request, output).await
+    }
+
+    async fn remove(&self, activity: ActivityId, revision: RevisionNo) -> Result<(), ExecutorError> {
+        let key = (activity, revision);
+        let claim = self.shared.claim(key).await;
+        self.shared.installed().remove(&key);
+        let layout = self.shared.layout.clone();
+        blocking(move || {
+            let _claim = claim;
+            layout.remove(key)
+        })
+        .await
+        .map_err(|error| ExecutorError {
+            message: format!("revision {revision} of activity {activity} could not be deleted from the worker: {error}"),
+        })
+    }
+
+    async fn installed(&self) -> Result<Vec<Key>, ExecutorError> {
+        let mut keys: Vec<Key> = self.shared.installed().keys().copied().collect();
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError> {
+        ProcessRun::start(&self.shared, request).await.map(|run| Box::new(run) as Box<dyn Running>)
+    }
+
+    fn slots(&self) -> u32 {
+        self.shared.slots
+    }
+
+    async fn shutdown(&self) {
+        self.shared.crew.shut_down().await;
+    }
+}
+
+/// Does file work where it may wait.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
