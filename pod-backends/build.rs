@@ -19,7 +19,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let program = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?).join("pod-spawner");
     // Static, so that it runs in any container; where no static C library is installed, it still serves this machine.
     if let Err(reason) = compile(&program, "+crt-static") {
-        println!("cargo::warning=the spawner is not linked statically and will not run in foreign containers: {reason}");
+        println!(
+            "cargo::warning=the spawner is not linked statically and will not run in foreign containers: {reason}"
+        );
         compile(&program, "-crt-static")?;
     }
     Ok(())

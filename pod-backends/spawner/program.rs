@@ -61,14 +61,7 @@ impl Launcher {
         let mut tries = 0;
         let error = loop {
             let error = unsafe {
-                posix_spawn(
-                    &mut pid,
-                    program.program.as_ptr(),
-                    &actions,
-                    &self.attributes,
-                    args.as_ptr(),
-                    env.as_ptr(),
-                )
+                posix_spawn(&mut pid, program.program.as_ptr(), &actions, &self.attributes, args.as_ptr(), env.as_ptr())
             };
             tries += 1;
             if error != ETXTBSY || tries == BUSY_TRIES {
@@ -87,12 +80,5 @@ fn pointers(texts: &[&CStr]) -> Vec<*const c_char> {
 
 /// The signals that the processes of the spawner ignore: what ends them is the end of their socket, and nothing that
 /// a terminal or a shutting down machine sends in passing may leave a tree without its keeper.
-pub const IGNORED: &[i32] = &[
-    sys::SIGHUP,
-    sys::SIGINT,
-    sys::SIGQUIT,
-    sys::SIGTERM,
-    sys::SIGUSR1,
-    sys::SIGUSR2,
-    sys::SIGPIPE,
-];
+pub const IGNORED: &[i32] =
+    &[sys::SIGHUP, sys::SIGINT, sys::SIGQUIT, sys::SIGTERM, sys::SIGUSR1, sys::SIGUSR2, sys::SIGPIPE];

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     slot::Slot,
-    sys::{self, Child, Patience, POLLIN, POLLOUT, PollFd, SIGKILL, SIGTERM},
+    sys::{self, Child, POLLIN, POLLOUT, Patience, PollFd, SIGKILL, SIGTERM},
     tree,
     wire::{End, Order, Pipe, READ_SIZE, Report, Start, Stop},
 };

@@ -321,8 +321,7 @@ pub fn send_packet(socket: &OwnedFd, packet: &[u8], patience: Patience) -> io::R
 /// Receives one packet; of no length when the other side is gone.
 pub fn receive_packet<'a>(socket: &OwnedFd, space: &'a mut [u8], patience: Patience) -> io::Result<&'a [u8]> {
     loop {
-        let len =
-            unsafe { recv(socket.as_raw_fd(), space.as_mut_ptr().cast(), space.len(), patience.flag()) };
+        let len = unsafe { recv(socket.as_raw_fd(), space.as_mut_ptr().cast(), space.len(), patience.flag()) };
         match usize::try_from(len) {
             Ok(len) => return Ok(&space[..len]),
             Err(_) if errno() == EINTR => {}

@@ -348,10 +348,8 @@ mod tests {
 
     #[test]
     fn reports_are_read_as_they_were_written() {
-        let ends =
-            [End::Exited(-1), End::Signalled(9), End::TimedOut, End::Terminated, End::NotStarted(2)].map(|end| {
-                Report::Ended { at_ms: 1, end }
-            });
+        let ends = [End::Exited(-1), End::Signalled(9), End::TimedOut, End::Terminated, End::NotStarted(2)]
+            .map(|end| Report::Ended { at_ms: 1, end });
         let mut reports = vec![
             Report::Started { at_ms: 1_790_000_000_123 },
             Report::Output { stream: Pipe::Stdout, bytes: b"\0\xff" },

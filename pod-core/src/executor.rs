@@ -102,7 +102,7 @@ pub enum RunEvent {
     },
     /// Its whole process tree is gone and all of its output was delivered.
     Ended {
-        /// How. Never `Lost` or `Recalled`.
+        /// How. Never `Recalled`; `Lost` only where what watched over the execution was itself killed or shut down.
         end: AttemptEnd,
         /// When, by this machine's clock.
         at: Timestamp,

@@ -23,7 +23,7 @@ use super::{
     blocking,
     layout::Layout,
     leftovers, program,
-    slot::{Lent, Pool, Slot},
+    slot::{Lent, Pool, Slot, watch},
     wire::{ORDER_LIMIT, READY},
 };
 
@@ -164,7 +164,7 @@ impl Recipe {
         let (control, theirs) = socket_pair()?;
         let nursery = program::start(&self.layout, &self.mark, theirs)?;
         leftovers::note(&self.layout, nursery.id())?;
-        let control = AsyncFd::with_interest(control, Interest::READABLE)?;
+        let control = watch(control)?;
         let mut space = [0; READY.len()];
         let ready = control.async_io(Interest::READABLE, |socket| {
             Ok(rustix::net::recv(socket, &mut space[..], RecvFlags::DONTWAIT)?.0)

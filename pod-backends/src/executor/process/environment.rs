@@ -62,7 +62,10 @@ impl Environment {
     /// Where a program is, by the `PATH` that programs have.
     pub(super) fn find(&self, program: &str) -> Option<PathBuf> {
         let path = self.common.get("PATH")?;
-        std::env::split_paths(path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(program)).find(|path| path.is_file())
+        std::env::split_paths(path)
+            .filter(|dir| dir.is_absolute())
+            .map(|dir| dir.join(program))
+            .find(|path| path.is_file())
     }
 }
 

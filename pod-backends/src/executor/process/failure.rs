@@ -20,14 +20,18 @@ pub(super) fn not_started(errno: i32, dir: &Path) -> String {
                 "main.sh could not be started: {error}; perhaps {} is on a file system mounted with noexec",
                 dir.display()
             ),
-            None => format!("main.sh could not be started: {error}; it, or a library that it is linked with, is missing"),
+            None => {
+                format!("main.sh could not be started: {error}; it, or a library that it is linked with, is missing")
+            }
         },
         Errno::NOEXEC => {
             "main.sh could not be started: it is neither a script nor a program for this kind of machine".to_owned()
         }
-        Errno::TOOBIG => "main.sh could not be started: its input and its environment are longer than the system allows; \
+        Errno::TOOBIG => {
+            "main.sh could not be started: its input and its environment are longer than the system allows; \
                           make the activity's environment smaller"
-            .to_owned(),
+                .to_owned()
+        }
         Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE => {
             format!("main.sh could not be started because the worker is at a limit of its system: {error}")
         }

@@ -126,8 +126,7 @@ impl Layout {
                 complete.insert(key, entry);
             }
         }
-        let keep: Vec<PathBuf> =
-            complete.keys().flat_map(|&key| [self.activity(key), self.marker(key)]).collect();
+        let keep: Vec<PathBuf> = complete.keys().flat_map(|&key| [self.activity(key), self.marker(key)]).collect();
         for path in self.entries("activities")? {
             if !keep.contains(&path) {
                 remove_tree(&path).map_err(|error| cannot_clear(&path, &error))?;

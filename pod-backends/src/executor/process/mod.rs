@@ -27,7 +27,11 @@ mod program;
 mod run;
 mod slot;
 mod tail;
-#[allow(dead_code, reason = "the other half of each pair is used by the spawner")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "it is compiled into the spawner too, which uses the other half of each pair"
+)]
 #[path = "../../../spawner/wire.rs"]
 mod wire;
 
@@ -41,9 +45,7 @@ use std::{
 use async_trait::async_trait;
 use pod_core::{
     domain::{ActivityId, RevisionNo},
-    executor::{
-        Executor, ExecutorError, InstallError, InstallRequest, OutputSink, Running, StartError, StartRequest,
-    },
+    executor::{Executor, ExecutorError, InstallError, InstallRequest, OutputSink, Running, StartError, StartRequest},
 };
 use tokio::runtime::Handle;
 
@@ -144,7 +146,9 @@ impl Executor for ProcessExecutor {
         })
         .await
         .map_err(|error| ExecutorError {
-            message: format!("revision {revision} of activity {activity} could not be deleted from the worker: {error}"),
+            message: format!(
+                "revision {revision} of activity {activity} could not be deleted from the worker: {error}"
+            ),
         })
     }
 

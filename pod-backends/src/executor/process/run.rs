@@ -119,8 +119,7 @@ impl ProcessRun {
             }
         };
         let Plan { dir, input, explain, .. } = plan;
-        let active =
-            Box::new(Active { lent, run, order: Some(order), stop: None, dir, explain, _input: input });
+        let active = Box::new(Active { lent, run, order: Some(order), stop: None, dir, explain, _input: input });
         match active.send_order() {
             // That the slot is gone is found, and told as a loss, when its answer is waited for.
             Ok(()) | Err(Refused::Gone) => {
@@ -242,6 +241,7 @@ impl Active {
             }
         };
         let Some((run, reports)) = received else { return Step::Gone };
+        let (explain, dir) = (self.explain, &self.dir);
         let mut step = Step::GoesOn;
         let mut reborn = false;
         for report in reports {
@@ -261,7 +261,7 @@ impl Active {
                     events.push_back(RunEvent::Output { stream, bytes: Bytes::copy_from_slice(bytes) });
                 }
                 Report::Ended { at_ms, end } => {
-                    let end = self.end(end);
+                    let end = attempt_end(end, explain, dir);
                     events.push_back(RunEvent::Ended { end, at: Timestamp(at_ms) });
                     step = Step::Ended;
                 }
@@ -285,15 +285,15 @@ impl Active {
         }
         Step::GoesOn
     }
+}
 
-    fn end(&self, end: End) -> AttemptEnd {
-        match end {
-            End::Exited(code) => AttemptEnd::Exited(code),
-            End::Signalled(signal) => AttemptEnd::Signalled(signal),
-            End::TimedOut => AttemptEnd::TimedOut,
-            End::Terminated => AttemptEnd::Terminated,
-            End::NotStarted(errno) => AttemptEnd::StartFailed((self.explain)(errno, &self.dir).into()),
-        }
+fn attempt_end(end: End, explain: fn(i32, &Path) -> String, dir: &Path) -> AttemptEnd {
+    match end {
+        End::Exited(code) => AttemptEnd::Exited(code),
+        End::Signalled(signal) => AttemptEnd::Signalled(signal),
+        End::TimedOut => AttemptEnd::TimedOut,
+        End::Terminated => AttemptEnd::Terminated,
+        End::NotStarted(errno) => AttemptEnd::StartFailed(explain(errno, dir).into()),
     }
 }
 

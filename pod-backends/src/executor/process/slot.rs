@@ -15,6 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::wire::{self, Order, PACKET_LIMIT, Report};
 
+/// Has a socket watched for packets. Not for room to send: the worker would be woken each time that the other side
+/// takes an order.
+#[allow(unsafe_code, reason = "an OwnedFd is open, and the same, for as long as it lives")]
+pub(super) fn watch(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }.map_err(io::Error::from)
+}
+
 /// The worker's end of one slot.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -26,9 +33,7 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
-        // Not for writing: the worker would be woken each time that the slot takes an order.
-        let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
-        Ok(Self { socket, run: 0, space: vec![0; PACKET_LIMIT].into() })
+        Ok(Self { socket: watch(socket)?, run: 0, space: vec![0; PACKET_LIMIT].into() })
     }
 
     /// The number of the next run.

@@ -1,0 +1,151 @@
+//! Measures what the process executor costs: the same script run through it and with tokio's `Command::output()`,
+//! two at a time each, in turns. Prints the rates and their ratio.
+//!
+//! `cargo run --release -p pod-backends --example executor_rate [executions]`
+#![allow(clippy::print_stdout, reason = "it is a program that prints its figures")]
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}
+
+#[cfg(target_os = "linux")]
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    use std::sync::Arc;
+
+    use pod_backends::executor::process::ProcessExecutor;
+    use pod_core::executor::Executor;
+
+    let count: u64 = std::env::args().nth(1).map_or(Ok(5000), |text| text.parse())?;
+    let dir = tempfile::tempdir()?;
+    let executor = Arc::new(ProcessExecutor::open(dir.path(), 2).await?);
+    measure::install(&*executor).await?;
+    let script = dir.path().join("activities/1-1/main.sh");
+    let mut ratios = Vec::new();
+    for _ in 0..3 {
+        let floor = measure::floor(count, &script).await?;
+        let rate = measure::executor(count, &executor).await?;
+        println!("floor {floor:.0}/s, executor {rate:.0}/s, ratio {:.3}", rate / floor);
+        ratios.push(rate / floor);
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("median ratio {:.3}", ratios[ratios.len() / 2]);
+    println!("alone: start to first output {:.2} ms (median)", measure::latency(&*executor).await?);
+    executor.shutdown().await;
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+mod measure {
+    use std::{
+        collections::BTreeMap,
+        error::Error,
+        path::Path,
+        sync::{
+            Arc,
+            atomic::{AtomicU64, Ordering},
+        },
+        time::Instant,
+    };
+
+    use pod_backends::executor::process::ProcessExecutor;
+    use pod_core::{
+        domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo},
+        executor::{Executor, InstallRequest, RunEvent, StartRequest},
+    };
+
+    type Outcome<T> = Result<T, Box<dyn Error>>;
+
+    pub(crate) async fn install(executor: &dyn Executor) -> Outcome<()> {
+        let (sink, _output) = tokio::sync::mpsc::channel(16);
+        let request = InstallRequest {
+            activity: ActivityId(1),
+            revision: RevisionNo(1),
+            payload: Payload::Script("printf '#!/bin/sh\\necho \"hello $1\"\\n' > main.sh".into()),
+            env: BTreeMap::new(),
+            timeout: Millis::from_secs(60),
+        };
+        Ok(executor.install(request, sink).await?)
+    }
+
+    fn request(number: u64) -> StartRequest {
+        StartRequest {
+            key: AttemptKey { execution: ExecutionId(number), attempt: AttemptNo(1) },
+            activity: ActivityId(1),
+            activity_name: "hello".into(),
+            revision: RevisionNo(1),
+            input: Some(number.to_string().into()),
+            env: BTreeMap::new(),
+            timeout: None,
+            grace: Millis::from_secs(10),
+        }
+    }
+
+    pub(crate) async fn executor(count: u64, executor: &Arc<ProcessExecutor>) -> Outcome<f64> {
+        let next = Arc::new(AtomicU64::new(0));
+        let began = Instant::now();
+        let runners = [(); 2].map(|()| {
+            let (next, executor) = (Arc::clone(&next), Arc::clone(executor));
+            tokio::spawn(async move {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    let mut run = executor.start(request(number)).await.expect("it is installed");
+                    let mut stdout = Vec::new();
+                    while let Some(event) = run.next().await {
+                        match event {
+                            RunEvent::Started { .. } => {}
+                            RunEvent::Output { bytes, .. } => stdout.extend_from_slice(&bytes),
+                            RunEvent::Ended { end, .. } => assert_eq!(end, AttemptEnd::Exited(0)),
+                        }
+                    }
+                    assert_eq!(stdout, format!("hello {number}\n").as_bytes());
+                }
+            })
+        });
+        for runner in runners {
+            runner.await?;
+        }
+        Ok(count as f64 / began.elapsed().as_secs_f64())
+    }
+
+    pub(crate) async fn floor(count: u64, script: &Path) -> Outcome<f64> {
+        let next = Arc::new(AtomicU64::new(0));
+        let began = Instant::now();
+        let runners = [(); 2].map(|()| {
+            let (next, script) = (Arc::clone(&next), script.to_owned());
+            tokio::spawn(async move {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    let output = tokio::process::Command::new(&script).arg(number.to_string()).output().await;
+                    let output = output.expect("it can be started");
+                    assert!(output.status.success());
+                    assert_eq!(output.stdout, format!("hello {number}\n").as_bytes());
+                }
+            })
+        });
+        for runner in runners {
+            runner.await?;
+        }
+        Ok(count as f64 / began.elapsed().as_secs_f64())
+    }
+
+    pub(crate) async fn latency(executor: &dyn Executor) -> Outcome<f64> {
+        let mut times = Vec::new();
+        for number in 0..200 {
+            let began = Instant::now();
+            let mut run = executor.start(request(number)).await?;
+            while let Some(event) = run.next().await {
+                if matches!(event, RunEvent::Output { .. }) {
+                    times.push(began.elapsed().as_secs_f64() * 1000.0);
+                }
+            }
+        }
+        times.sort_by(f64::total_cmp);
+        Ok(times[times.len() / 2])
+    }
+}
