@@ -1,3 +1,5 @@
-//! The backends of POD: stores, executors and provisioners, one cargo feature each.
+//! The backends of POD: stores, executors and provisioners, and what fetches scripts. One cargo feature each.
 
 pub mod executor;
+#[cfg(feature = "fetch")]
+pub mod fetch;

@@ -259,8 +259,9 @@ impl Pod {
     /// What happened after event `after`, oldest first; waits up to `limit_wait` while there is nothing new.
     pub async fn events_after(&self, after: u64, limit: usize, limit_wait: Duration) -> Result<Vec<Event>> {
         let mut newest = self.engine.newest_event();
-        let waited = tokio::time::timeout(limit_wait, newest.wait_for(|seq| *seq > after)).await;
-        if matches!(waited, Ok(Err(_))) {
+        // The guard of the watch is not held across the read, so that the future is `Send`.
+        let stopped = matches!(tokio::time::timeout(limit_wait, newest.wait_for(|seq| *seq > after)).await, Ok(Err(_)));
+        if stopped {
             return Err(PodError::Stopped);
         }
         Ok(self.engine.store().events(after, limit).await?)

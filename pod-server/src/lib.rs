@@ -1,1 +1,21 @@
-//! placeholder
+//! The HTTP side of POD: the manager that `pod serve` runs, and everything it answers to.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | the settings of `pod serve` |
+//! | [`serve`] | starts a manager, listens, shuts down |
+//! | [`guard`] | what every request passes first: host names, other sites' pages, tokens |
+//! | [`auth`] | tokens and the browser's cookie |
+//! | [`action`] | the action API, POD's public contract since its first version |
+//! | [`api`] | `/api/v1` |
+//! | [`probes`] | `/healthz`, `/readyz`, `/metrics` |
+//! | [`worker_link`] | workers that dial in over HTTP, both ends |
+
+pub mod action;
+pub mod api;
+pub mod auth;
+pub mod config;
+pub mod guard;
+pub mod probes;
+pub mod serve;
+pub mod worker_link;

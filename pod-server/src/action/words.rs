@@ -1,0 +1,142 @@
+//! The status words of the action API, which are those of POD's first version.
+
+use pod_core::{
+    FleetCount,
+    domain::{ActivityStatus, Ending, Execution, ExecutionStatus, InstallationStatus, WorkerStatus},
+};
+
+pub(super) const fn activity(status: ActivityStatus) -> &'static str {
+    match status {
+        ActivityStatus::Verifying => "verifying",
+        ActivityStatus::Approved => "approved",
+        ActivityStatus::Rejected => "rejected",
+        ActivityStatus::Uninstalling => "uninstalling",
+    }
+}
+
+pub(super) const fn installation(status: InstallationStatus) -> &'static str {
+    match status {
+        InstallationStatus::Pending | InstallationStatus::Installing => "notifyingInstallation",
+        InstallationStatus::Installed => "installed",
+        InstallationStatus::Failed => "error",
+        InstallationStatus::Removing => "uninstalled",
+    }
+}
+
+/// `finished` means that main.sh ran to its end, whatever its exit code; `error` that POD could not run it.
+pub(super) const fn execution(execution: &Execution) -> &'static str {
+    match (execution.status, &execution.ending) {
+        (ExecutionStatus::Waiting, _) => "waiting",
+        (ExecutionStatus::Running, _) => "in progress",
+        (ExecutionStatus::Finished, _) => "finished",
+        (ExecutionStatus::Failed, Some(Ending::Exited(_) | Ending::Signalled(_))) => "finished",
+        (ExecutionStatus::Failed, _) => "error",
+        (ExecutionStatus::Terminated | ExecutionStatus::TimedOut, _) => "terminated",
+    }
+}
+
+pub(super) const fn worker(status: WorkerStatus) -> &'static str {
+    match status {
+        WorkerStatus::Launching => "launching",
+        WorkerStatus::Pending => "pending",
+        WorkerStatus::Ready => "ready",
+        WorkerStatus::Working | WorkerStatus::Draining => "working",
+        WorkerStatus::Unreachable | WorkerStatus::Lost | WorkerStatus::Failed => "error",
+        WorkerStatus::Terminated => "terminated",
+    }
+}
+
+/// Workers by the words of this API. `totalWorkers` leaves out those that are terminated or in error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WorkerCount {
+    ready: u32,
+    pending: u32,
+    launching: u32,
+    working: u32,
+    /// POD never stops a machine to start it again, so none is.
+    stopped: u32,
+    terminated: u32,
+    total_workers: u32,
+}
+
+impl From<FleetCount> for WorkerCount {
+    fn from(fleet: FleetCount) -> Self {
+        let working = fleet.working + fleet.draining;
+        Self {
+            ready: fleet.ready,
+            pending: fleet.pending,
+            launching: fleet.launching,
+            working,
+            stopped: 0,
+            terminated: fleet.terminated,
+            total_workers: fleet.ready + fleet.pending + fleet.launching + working,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pod_core::domain::{ActivityId, AttemptNo, ExecutionId, Timestamp};
+
+    #[test]
+    fn executions_are_called_what_they_always_were() {
+        for (status, ending, word) in [
+            (ExecutionStatus::Waiting, None, "waiting"),
+            (ExecutionStatus::Running, None, "in progress"),
+            (ExecutionStatus::Finished, Some(Ending::Exited(0)), "finished"),
+            (ExecutionStatus::Failed, Some(Ending::Exited(3)), "finished"),
+            (ExecutionStatus::Failed, Some(Ending::Signalled(9)), "finished"),
+            (ExecutionStatus::Failed, Some(Ending::GaveUp("lost".into())), "error"),
+            (ExecutionStatus::Terminated, Some(Ending::Terminated), "terminated"),
+            (ExecutionStatus::TimedOut, Some(Ending::TimedOut), "terminated"),
+        ] {
+            let given = Execution {
+                id: ExecutionId(1),
+                activity: ActivityId(1),
+                input: None,
+                status,
+                ending,
+                submitted_at: Timestamp(0),
+                not_before: Timestamp(0),
+                started_at: None,
+                finished_at: None,
+                attempt: AttemptNo(0),
+                worker: None,
+                failures: 0,
+                losses: 0,
+                cancel_requested: false,
+                retrieved: false,
+                retry_of: None,
+            };
+            assert_eq!(execution(&given), word, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn workers_are_called_and_counted_as_ever() {
+        for (status, word) in [
+            (WorkerStatus::Draining, "working"),
+            (WorkerStatus::Unreachable, "error"),
+            (WorkerStatus::Lost, "error"),
+            (WorkerStatus::Failed, "error"),
+            (WorkerStatus::Terminated, "terminated"),
+        ] {
+            assert_eq!(worker(status), word);
+        }
+        let fleet = FleetCount {
+            launching: 1,
+            pending: 2,
+            ready: 4,
+            working: 8,
+            unreachable: 16,
+            draining: 32,
+            failed: 64,
+            terminated: 128,
+            ..FleetCount::default()
+        };
+        let count = WorkerCount::from(fleet);
+        assert_eq!((count.working, count.total_workers, count.terminated), (40, 47, 128));
+    }
+}

@@ -1,0 +1,21 @@
+//! `getWorkers`.
+
+use serde_json::json;
+
+use pod_core::domain::WorkerStatus;
+
+use super::{
+    answer::{Answer, answer},
+    objects::WorkerObject,
+    words::WorkerCount,
+};
+use crate::serve::App;
+
+/// Terminated workers are counted, not listed.
+pub(super) async fn list(app: &App) -> Answer {
+    let workers = app.pod.workers().await?;
+    let fleet = app.pod.overview().await?.fleet;
+    let listed: Vec<WorkerObject> =
+        workers.iter().filter(|view| view.worker.status != WorkerStatus::Terminated).map(WorkerObject::from).collect();
+    Ok(answer(&json!({ "count": WorkerCount::from(fleet), "workers": listed })))
+}

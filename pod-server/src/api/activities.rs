@@ -1,0 +1,287 @@
+//! `/activities`: register, replace, show, delete; and the output of installations.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    extract::{Path, Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use pod_core::{
+    domain::{Millis, NewActivity, OnLost, RevisionNo, Settings, WorkerId},
+    store::InstallLog,
+};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    body::{json, read_body, read_json},
+    objects::ActivityObject,
+    output::raw_headers,
+    page::{self, Page},
+    problem::{Problem, ProblemKind},
+    request::{Asked, Segment},
+    seconds::Seconds,
+};
+use crate::serve::App;
+
+/// An activity to be registered: `scriptUrl` or `script`, and what applies to its executions.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewActivity)]
+pub(crate) struct ActivityBody {
+    /// 1 to 100 letters, digits, `.`, `_`, `-`, not starting with `.` or `-`. Not needed where the path names it.
+    name: Option<String>,
+    /// Where the installation script is fetched from, once.
+    script_url: Option<String>,
+    /// The installation script itself. It runs with bash and leaves main.sh.
+    script: Option<String>,
+    /// How long one attempt may run; no limit when absent.
+    #[schema(value_type = Option<f64>)]
+    timeout_seconds: Option<Seconds>,
+    /// How often a failed execution is tried again.
+    #[serde(default)]
+    retries: u32,
+    /// What becomes of an execution whose worker was lost: `requeue` or `fail`.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    on_lost: OnLost,
+    /// Added to the environment of its executions and its installation.
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    /// At most so many of its executions run at a time.
+    max_concurrency: Option<u32>,
+}
+
+const MAX_RETRIES: u32 = 1000;
+
+impl ActivityBody {
+    /// The activity, named by the path where that names one.
+    fn understood(self, path_name: Option<&str>) -> Result<NewActivity, Problem> {
+        let name = match (self.name, path_name) {
+            (Some(name), Some(path)) if name != path => {
+                return Err(Problem::invalid(format!("The body names the activity {name:?} and the path {path:?}")));
+            }
+            (_, Some(path)) => path.to_owned(),
+            (Some(name), None) => name,
+            (None, None) => return Err(Problem::invalid("The member name is missing")),
+        };
+        let new = match (self.script_url, self.script) {
+            (Some(url), None) => NewActivity::url(name, url),
+            (None, Some(script)) => NewActivity::script(name, script),
+            (None, None) => return Err(Problem::invalid("Give either scriptUrl or script; both are missing")),
+            (Some(_), Some(_)) => return Err(Problem::invalid("Give either scriptUrl or script, not both")),
+        };
+        if self.retries > MAX_RETRIES {
+            return Err(Problem::invalid(format!("retries must be from 0 to {MAX_RETRIES}, not {}", self.retries)));
+        }
+        if self.max_concurrency == Some(0) {
+            return Err(Problem::invalid("maxConcurrency must be at least 1; leave it out for no limit"));
+        }
+        check_env(&self.env)?;
+        Ok(new.settings(Settings {
+            timeout: self.timeout_seconds.map(|Seconds(millis)| millis),
+            retries: self.retries,
+            on_lost: self.on_lost,
+            env: self.env,
+            max_concurrency: self.max_concurrency,
+        }))
+    }
+}
+
+fn check_env(env: &BTreeMap<String, String>) -> Result<(), Problem> {
+    for (name, value) in env {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(allowed) {
+            return Err(Problem::invalid(format!(
+                "The name {name:?} in env is not allowed; use letters, digits and '_', not starting with a digit"
+            )));
+        }
+        if value.contains('\0') {
+            return Err(Problem::invalid(format!("The value of {name} in env holds a NUL character")));
+        }
+    }
+    let size: usize = env.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if size > 64 << 10 {
+        return Err(Problem::invalid(format!("env has {size} bytes and at most 65536 are allowed")));
+    }
+    Ok(())
+}
+
+/// Registers an activity. It is verified on one worker; executions are accepted meanwhile.
+#[utoipa::path(post, path = "/activities", tag = "activities", request_body = ActivityBody, responses(
+    (status = 201, body = ActivityObject),
+    (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let body: ActivityBody = read_json(request, app.max_script_body()).await?;
+    let activity = app.pod.create_activity(body.understood(None)?).await?;
+    Ok(created(&activity.name, &ActivityObject::from(&activity)))
+}
+
+fn created(name: &impl ToString, activity: &ActivityObject) -> Response {
+    let mut response = json(StatusCode::CREATED, activity);
+    // Names of letters outside ASCII are percent-encoded there.
+    let segment: String = url::form_urlencoded::byte_serialize(name.to_string().as_bytes()).collect();
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/activities/{segment}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+/// Query of a replacement by archive: what the JSON body holds otherwise.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ArchiveQuery {
+    /// As in the JSON body; with an archive only.
+    timeout_seconds: Option<f64>,
+    /// As in the JSON body; with an archive only.
+    retries: Option<u32>,
+    /// As in the JSON body; with an archive only.
+    #[param(value_type = Option<String>)]
+    on_lost: Option<OnLost>,
+    /// As in the JSON body; with an archive only.
+    max_concurrency: Option<u32>,
+}
+
+/// Registers an activity, or a new revision of one: JSON as for POST, or a tar.gz of a directory
+/// (`application/gzip`) with main.sh or an install.sh that leaves it. The same content again changes nothing.
+#[utoipa::path(put, path = "/activities/{name}", tag = "activities",
+    params(("name" = String, Path, description = "The name of the activity"), ArchiveQuery),
+    request_body(content((ActivityBody = "application/json"), (Vec<u8> = "application/gzip"))),
+    responses(
+    (status = 200, body = ActivityObject, description = "A revision of an activity that was there"),
+    (status = 201, body = ActivityObject, description = "The first revision"),
+    (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn put(
+    State(app): State<Arc<App>>,
+    name: Segment,
+    Asked(query): Asked<ArchiveQuery>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let is_archive = matches!(
+        kind.split(';').next().unwrap_or_default().trim(),
+        "application/gzip" | "application/x-gzip" | "application/x-tar+gzip"
+    );
+    let new = if is_archive {
+        let archive = read_body(request, app.limits.max_payload).await?;
+        let settings = query.settings()?;
+        NewActivity::archive(name.0, archive).settings(settings)
+    } else {
+        read_json::<ActivityBody>(request, app.max_script_body()).await?.understood(Some(&name.0))?
+    };
+    let activity = app.pod.put_activity(new).await?;
+    let object = ActivityObject::from(&activity);
+    if activity.latest == RevisionNo(1) {
+        return Ok(created(&activity.name, &object));
+    }
+    Ok(json(StatusCode::OK, &object))
+}
+
+impl ArchiveQuery {
+    fn settings(self) -> Result<Settings, Problem> {
+        let timeout = match self.timeout_seconds {
+            Some(seconds) if !(0.001..=366.0 * 86_400.0).contains(&seconds) => {
+                return Err(Problem::invalid(format!(
+                    "timeoutSeconds must be above 0 and up to a year, not {seconds}"
+                )));
+            }
+            timeout => timeout.map(|seconds| Millis::from(std::time::Duration::from_secs_f64(seconds))),
+        };
+        if self.retries.is_some_and(|retries| retries > MAX_RETRIES) {
+            return Err(Problem::invalid(format!("retries must be from 0 to {MAX_RETRIES}")));
+        }
+        if self.max_concurrency == Some(0) {
+            return Err(Problem::invalid("maxConcurrency must be at least 1; leave it out for no limit"));
+        }
+        Ok(Settings {
+            timeout,
+            retries: self.retries.unwrap_or_default(),
+            on_lost: self.on_lost.unwrap_or_default(),
+            env: BTreeMap::new(),
+            max_concurrency: self.max_concurrency,
+        })
+    }
+}
+
+/// Which page of a list by name.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// How many items, 1 to 1000; 100 unless given.
+    pub(super) limit: Option<usize>,
+    /// The `next` of an earlier page.
+    pub(super) cursor: Option<String>,
+}
+
+/// All activities, by name.
+#[utoipa::path(get, path = "/activities", tag = "activities", params(ListQuery), responses(
+    (status = 200, body = Page<ActivityObject>)))]
+pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQuery>) -> Result<Response, Problem> {
+    let limit = page::limit(query.limit)?;
+    let after = query.cursor.unwrap_or_default();
+    let mut views = app.pod.activities().await?;
+    views.retain(|view| view.activity.name.as_str() > after.as_str());
+    views.truncate(limit + 1);
+    let page = Page::of(views, limit, |view| view.activity.name.clone());
+    Ok(json(StatusCode::OK, &page.map(|view| ActivityObject::from(&view))))
+}
+
+/// One activity with its installations.
+#[utoipa::path(get, path = "/activities/{name}", tag = "activities",
+    params(("name" = String, Path, description = "The name of the activity")), responses(
+    (status = 200, body = ActivityObject),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn show(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
+    let view = app.pod.activity(&name.0).await?;
+    Ok(json(StatusCode::OK, &ActivityObject::from(&view)))
+}
+
+/// Begins to remove an activity: its queue ends as failed, what runs ends first.
+#[utoipa::path(delete, path = "/activities/{name}", tag = "activities",
+    params(("name" = String, Path, description = "The name of the activity")), responses(
+    (status = 202, body = ActivityObject),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn delete(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
+    let view = app.pod.delete_activity(&name.0).await?;
+    Ok(json(StatusCode::ACCEPTED, &ActivityObject::from(&view)))
+}
+
+/// Which revision's installation.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LogQuery {
+    /// The revision; the newest one unless given.
+    revision: Option<u32>,
+}
+
+/// What the installation script printed on a worker: both streams in the order they came.
+#[utoipa::path(get, path = "/activities/{name}/installations/{worker}/log", tag = "activities",
+    params(("name" = String, Path, description = "The name of the activity"),
+        ("worker" = u64, Path, description = "The id of the worker"), LogQuery), responses(
+    (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn install_log(
+    State(app): State<Arc<App>>,
+    Path((name, worker)): Path<(String, String)>,
+    Asked(query): Asked<LogQuery>,
+) -> Result<Response, Problem> {
+    let worker: WorkerId = Segment(worker).id(ProblemKind::NoSuchWorker, "Worker")?;
+    let view = app.pod.activity(&name).await?;
+    let revision = query.revision.map_or(view.activity.latest, RevisionNo);
+    if !view.installations.iter().any(|there| there.worker == worker && there.revision == revision) {
+        return Err(Problem::new(
+            ProblemKind::NoSuchInstallation,
+            format!("Revision {revision} of {name} is not installed on worker {worker}"),
+        ));
+    }
+    let log = app.pod.install_log(InstallLog { worker, activity: view.activity.id, revision }).await?;
+    let mut response = log.into_response();
+    raw_headers(response.headers_mut());
+    Ok(response)
+}

@@ -1,0 +1,127 @@
+//! Bodies, read with a limit and understood as JSON; what is wrong with them becomes a sentence.
+
+use std::time::Duration;
+
+use axum::{body::Body, extract::Request, http::header};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use serde::de::DeserializeOwned;
+
+use super::problem::{Problem, ProblemKind};
+
+/// How much of a body that is refused is still read, so that its sender gets to see the answer.
+const DISCARDED: usize = 64 << 20;
+
+/// Reads a whole body of at most `limit` bytes.
+pub(crate) async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
+        .unwrap_or(0);
+    let mut stream = request.into_body().into_data_stream();
+    let broken = |_| Problem::invalid("The request ended before its body was complete");
+    if announced <= limit {
+        // Nearly every body comes in one piece: it is not copied.
+        let Some(first) = stream.next().await.transpose().map_err(broken)? else { return Ok(Bytes::new()) };
+        let Some(second) = stream.next().await.transpose().map_err(broken)? else {
+            return if first.len() <= limit { Ok(first) } else { Err(too_large(limit)) };
+        };
+        let mut whole = BytesMut::with_capacity(announced.max(first.len() + second.len()).min(limit));
+        let mut piece = Some(first);
+        let mut following = Some(second);
+        while let Some(bytes) = piece {
+            if whole.len() + bytes.len() > limit {
+                break;
+            }
+            whole.extend_from_slice(&bytes);
+            piece = match following.take() {
+                Some(second) => Some(second),
+                None => stream.next().await.transpose().map_err(broken)?,
+            };
+            if piece.is_none() {
+                return Ok(whole.freeze());
+            }
+        }
+    }
+    discard(&mut stream).await;
+    Err(too_large(limit))
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(ProblemKind::TooLarge, format!("The body is larger than the {limit} bytes allowed here"))
+}
+
+async fn discard(stream: &mut axum::body::BodyDataStream) {
+    let drain = async {
+        let mut left = DISCARDED;
+        while let Some(Ok(bytes)) = stream.next().await {
+            left = left.saturating_sub(bytes.len());
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Past this time the sender meets a closed connection: that is its own doing.
+    let _ = tokio::time::timeout(Duration::from_secs(10), drain).await;
+}
+
+/// Reads a JSON body of at most `limit` bytes. Unknown members are errors where `T` denies them.
+pub(crate) async fn read_json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Problem> {
+    if let Some(kind) = request.headers().get(header::CONTENT_TYPE) {
+        let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            return Err(Problem::new(
+                ProblemKind::UnsupportedMediaType,
+                "Send the body as JSON, with the header Content-Type: application/json",
+            ));
+        }
+    }
+    let bytes = read_body(request, limit).await?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        use serde_json::error::Category;
+        Problem::invalid(match error.classify() {
+            _ if bytes.is_empty() => "The body is empty; a JSON object is expected".to_owned(),
+            Category::Syntax | Category::Eof => format!("The body is not JSON: {error}"),
+            _ => format!("The body is not what is expected here: {error}"),
+        })
+    })
+}
+
+/// A JSON answer.
+pub(crate) fn json<T: serde::Serialize>(status: axum::http::StatusCode, value: &T) -> axum::response::Response {
+    let text = serde_json::to_vec(value).unwrap_or_else(|error| unreachable!("an answer is always JSON: {error}"));
+    let mut response = axum::response::Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, axum::http::HeaderValue::from_static("application/json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(pieces: Vec<&'static str>) -> Request {
+        let stream = futures::stream::iter(pieces.into_iter().map(|piece| Ok::<_, std::io::Error>(piece)));
+        Request::new(Body::from_stream(stream))
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit() {
+        for (sent, limit, expected) in [
+            (vec![], 0, Some("")),
+            (vec!["abc"], 3, Some("abc")),
+            (vec!["ab", "c"], 3, Some("abc")),
+            (vec!["a", "b", "c"], 3, Some("abc")),
+            (vec!["abcd"], 3, None),
+            (vec!["ab", "cd"], 3, None),
+            (vec!["a", "b", "c", "d"], 3, None),
+        ] {
+            let read = read_body(pieces(sent.clone()), limit).await;
+            match expected {
+                Some(text) => assert_eq!(read.unwrap(), text, "{sent:?}"),
+                None => assert_eq!(read.unwrap_err().kind, ProblemKind::TooLarge, "{sent:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `/events`: what happens, as server-sent events, resumable by `Last-Event-ID`.
+
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures::Stream;
+use pod_core::{Pod, domain};
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+use utoipa::IntoParams;
+
+use super::{objects::EventObject, problem::Problem, request::Asked};
+use crate::serve::App;
+
+/// How many events are read at a time.
+const PAGE: usize = 256;
+/// How long one look waits for something new.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Where to begin.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventsQuery {
+    /// Begin after this event; 0 for the oldest that is kept. From now on unless given.
+    after: Option<u64>,
+}
+
+/// What happens: each event with its `seq` as id, its kind as name and itself as JSON.
+#[utoipa::path(get, path = "/events", tag = "events", params(EventsQuery,
+        ("Last-Event-ID" = Option<String>, Header, description = "Begin after this event")), responses(
+    (status = 200, body = EventObject, content_type = "text/event-stream")))]
+pub(super) async fn follow(
+    State(app): State<Arc<App>>,
+    Asked(query): Asked<EventsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let resumed = match headers.get("last-event-id").filter(|id| !id.is_empty()) {
+        None => None,
+        Some(id) => Some(
+            id.to_str()
+                .ok()
+                .and_then(|id| id.parse::<u64>().ok())
+                .ok_or_else(|| Problem::invalid("Last-Event-ID must be the seq of an event"))?,
+        ),
+    };
+    let after = resumed.or(query.after).unwrap_or_else(|| app.pod.newest_event());
+    let following = Following { pod: app.pod.clone(), after, pending: VecDeque::new(), shutdown: app.shutdown.clone() };
+    Ok(sse(futures::stream::unfold(following, Following::next)))
+}
+
+/// An answer of events that no proxy holds back. An idle one says something now and then, so that both ends notice
+/// when the other is gone.
+pub(super) fn sse(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
+    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response();
+    const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+    response.headers_mut().insert(BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+struct Following {
+    pod: Pod,
+    after: u64,
+    pending: VecDeque<domain::Event>,
+    shutdown: CancellationToken,
+}
+
+impl Following {
+    async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
+        while self.pending.is_empty() {
+            let events = tokio::select! {
+                events = self.pod.events_after(self.after, PAGE, LOOK) => events,
+                () = self.shutdown.cancelled() => return None,
+            };
+            match events {
+                Ok(events) => self.pending = events.into(),
+                Err(error) => {
+                    tracing::debug!(%error, "a follower of events is let go");
+                    return None;
+                }
+            }
+        }
+        let event = self.pending.pop_front()?;
+        self.after = event.seq;
+        let name = serde_json::to_value(event.kind).ok()?;
+        let data = serde_json::to_string(&EventObject::from(&event)).ok()?;
+        let event = Event::default().id(event.seq.to_string()).event(name.as_str()?).data(data);
+        Some((Ok(event), self))
+    }
+}

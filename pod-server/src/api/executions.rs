@@ -1,0 +1,246 @@
+//! `/executions`: submit one or many, show, list, wait, terminate, retry, explain.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use pod_core::{
+    Submitted,
+    domain::{ActivityId, Execution, ExecutionId, ExecutionStatus, NewExecution},
+    store::ExecutionQuery,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    body::{json, read_json},
+    objects::{ExecutionObject, ExplanationObject},
+    page::{self, Page},
+    problem::{Problem, ProblemKind},
+    request::{Asked, Segment, idempotency_key},
+};
+use crate::serve::App;
+
+/// An execution to be started.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewExecution)]
+pub(crate) struct ExecutionBody {
+    /// The name of the activity.
+    activity: String,
+    /// The argument of main.sh; run without one when absent.
+    input: Option<String>,
+}
+
+/// Many executions to be started.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewExecutions)]
+pub(crate) struct BatchBody {
+    /// The name of the activity.
+    activity: String,
+    /// An execution each; `null` for one without input. 1 to 100,000.
+    inputs: Vec<Option<String>>,
+}
+
+/// The executions that a batch made, in the order of its inputs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExecutionIds)]
+pub(crate) struct BatchAnswer {
+    #[schema(value_type = Vec<u64>)]
+    ids: Vec<ExecutionId>,
+}
+
+/// How long `?wait=` may hold a request.
+const LONGEST_WAIT: f64 = 3600.0;
+const MAX_BATCH: usize = 100_000;
+const MAX_BATCH_BODY: usize = 64 << 20;
+
+pub(super) fn id_of(segment: &Segment) -> Result<ExecutionId, Problem> {
+    segment.id(ProblemKind::NoSuchExecution, "Execution")
+}
+
+/// Starts an execution. The same `Idempotency-Key` and body again give the same execution.
+#[utoipa::path(post, path = "/executions", tag = "executions", request_body = ExecutionBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable")), responses(
+    (status = 201, body = ExecutionObject),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let idempotency_key = idempotency_key(request.headers())?;
+    // A control character takes six bytes in JSON.
+    let body: ExecutionBody = read_json(request, app.limits.max_input * 6 + (64 << 10)).await?;
+    let name = body.activity.clone();
+    let new = NewExecution { activity: body.activity, input: body.input, idempotency_key };
+    let submitted = app.pod.submit(new).await?;
+    Ok(started(StatusCode::CREATED, &submitted, &name))
+}
+
+fn started(status: StatusCode, submitted: &Submitted, activity_name: &str) -> Response {
+    let mut object = ExecutionObject::of(&submitted.execution, activity_name);
+    object.predicted_millis = submitted.predicted.map(|millis| millis.0);
+    let mut response = json(status, &object);
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/executions/{}", submitted.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+/// Starts one execution per input, all or none.
+#[utoipa::path(post, path = "/executions/batch", tag = "executions", request_body = BatchBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable")), responses(
+    (status = 201, body = BatchAnswer),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn create_batch(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let key = idempotency_key(request.headers())?;
+    let body: BatchBody = read_json(request, MAX_BATCH_BODY).await?;
+    match body.inputs.len() {
+        0 => return Err(Problem::invalid("inputs is empty; give an input for each execution")),
+        count if count > MAX_BATCH => {
+            return Err(Problem::invalid(format!(
+                "inputs holds {count} inputs and at most {MAX_BATCH} are taken at once; send them in several requests"
+            )));
+        }
+        _ => {}
+    }
+    let ids = app.pod.start_many(&body.activity, body.inputs, key).await?;
+    Ok(json(StatusCode::CREATED, &BatchAnswer { ids }))
+}
+
+/// Which executions to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Of this activity only.
+    activity: Option<String>,
+    /// With this status only.
+    status: Option<String>,
+    /// How many items, 1 to 1000; 100 unless given.
+    limit: Option<usize>,
+    /// The `next` of an earlier page.
+    cursor: Option<String>,
+}
+
+/// Executions, newest first. Inputs of more than 4 KiB are left out.
+#[utoipa::path(get, path = "/executions", tag = "executions", params(ListQuery), responses(
+    (status = 200, body = Page<ExecutionObject>),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQuery>) -> Result<Response, Problem> {
+    let limit = page::limit(query.limit)?;
+    let names = app.pod.activity_names().await?;
+    let activity = match query.activity.filter(|name| !name.is_empty()) {
+        None => None,
+        Some(name) => Some(newest_of_name(names.iter(), &name)?),
+    };
+    let status = match query.status.filter(|word| !word.is_empty()) {
+        None => None,
+        Some(word) => Some(ExecutionStatus::from_word(&word).ok_or_else(|| {
+            let words: Vec<&str> = ExecutionStatus::ALL.iter().map(|status| status.as_str()).collect();
+            Problem::invalid(format!("status must be one of {}, not {word:?}", words.join(", ")))
+        })?),
+    };
+    let before = page::cursor(query.cursor.as_deref())?;
+    let query = ExecutionQuery { activity, status, before, not_retrieved: false, limit: limit + 1 };
+    let page = Page::of(app.pod.executions(query).await?, limit, |execution| execution.id);
+    Ok(json(
+        StatusCode::OK,
+        &page.map(|execution| {
+            ExecutionObject::listed(&execution, names.get(&execution.activity).map_or("", |name| name))
+        }),
+    ))
+}
+
+/// A name may have been used before: the newest activity of that name counts.
+fn newest_of_name<'a>(
+    names: impl DoubleEndedIterator<Item = (&'a ActivityId, &'a Arc<str>)>,
+    wanted: &str,
+) -> Result<ActivityId, Problem> {
+    names
+        .rev()
+        .find_map(|(id, name)| (**name == *wanted).then_some(*id))
+        .ok_or_else(|| Problem::from(pod_core::PodError::NoSuchActivity(wanted.to_owned())))
+}
+
+/// How long to wait.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WaitQuery {
+    /// Answer when the execution has ended, or after so many seconds; at most 3600.
+    wait: Option<f64>,
+}
+
+/// One execution. With `wait`, the answer comes when it has ended or the time is up.
+#[utoipa::path(get, path = "/executions/{id}", tag = "executions",
+    params(("id" = u64, Path, description = "The id of the execution"), WaitQuery), responses(
+    (status = 200, body = ExecutionObject),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    id: Segment,
+    Asked(query): Asked<WaitQuery>,
+) -> Result<Response, Problem> {
+    let id = id_of(&id)?;
+    let execution = match query.wait {
+        None => app.pod.execution(id).await?,
+        Some(seconds) if (0.0..=LONGEST_WAIT).contains(&seconds) => {
+            tokio::select! {
+                execution = app.pod.wait_for(id, Duration::from_secs_f64(seconds)) => execution?,
+                // The manager goes: whoever waits gets what is known, and asks the next one.
+                () = app.shutdown.cancelled() => app.pod.execution(id).await?,
+            }
+        }
+        Some(seconds) => {
+            return Err(Problem::invalid(format!("wait must be from 0 to {LONGEST_WAIT} seconds, not {seconds}")));
+        }
+    };
+    answered(&app, StatusCode::OK, &execution).await
+}
+
+async fn answered(app: &App, status: StatusCode, execution: &Execution) -> Result<Response, Problem> {
+    let names = app.pod.activity_names().await?;
+    let name = names.get(&execution.activity).map_or("", |name| name);
+    Ok(json(status, &ExecutionObject::of(execution, name)))
+}
+
+/// Asks for the end of an execution; its process tree gets TERM, and KILL after the grace time.
+#[utoipa::path(post, path = "/executions/{id}/terminate", tag = "executions",
+    params(("id" = u64, Path, description = "The id of the execution")), responses(
+    (status = 202, body = ExecutionObject),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn terminate(State(app): State<Arc<App>>, id: Segment) -> Result<Response, Problem> {
+    let execution = app.pod.request_termination(id_of(&id)?).await?;
+    answered(&app, StatusCode::ACCEPTED, &execution).await
+}
+
+/// Runs an ended execution again, as a new one.
+#[utoipa::path(post, path = "/executions/{id}/retry", tag = "executions",
+    params(("id" = u64, Path, description = "The id of the execution")), responses(
+    (status = 202, body = ExecutionObject, description = "The new execution"),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn retry(State(app): State<Arc<App>>, id: Segment) -> Result<Response, Problem> {
+    let submitted = app.pod.retry(id_of(&id)?).await?;
+    let names = app.pod.activity_names().await?;
+    let name = names.get(&submitted.execution.activity).map_or("", |name| name);
+    Ok(started(StatusCode::ACCEPTED, &submitted, name))
+}
+
+/// Why an execution waits, or what became of it.
+#[utoipa::path(get, path = "/executions/{id}/explain", tag = "executions",
+    params(("id" = u64, Path, description = "The id of the execution")), responses(
+    (status = 200, body = ExplanationObject),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn explain(State(app): State<Arc<App>>, id: Segment) -> Result<Response, Problem> {
+    let explanation = app.pod.explain(id_of(&id)?).await?;
+    Ok(json(StatusCode::OK, &ExplanationObject::from(explanation)))
+}

@@ -1,0 +1,134 @@
+//! Activities and their installations.
+
+use std::collections::BTreeMap;
+
+use pod_core::{
+    ActivityView,
+    domain::{Activity, ActivityStatus, Installation, InstallationStatus, OnLost, ScriptSource},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{super::seconds::Seconds, overview::StatusCounts};
+
+/// An activity.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Activity)]
+pub(crate) struct ActivityObject {
+    id: u64,
+    name: String,
+    /// `verifying`, `approved`, `rejected` or `uninstalling`.
+    #[schema(value_type = String)]
+    status: ActivityStatus,
+    /// The revision that executions run.
+    revision: u32,
+    /// The newest revision; another one while it is verified, or when it was rejected.
+    latest_revision: u32,
+    /// Where the script comes from: `url`, `inline` or `directory`.
+    source: &'static str,
+    /// The address of the script, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    script_url: Option<String>,
+    /// The sha256 of the script or archive, once it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    /// Why the newest revision was rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_description: Option<String>,
+    created_at: String,
+    /// How long one attempt may run; no limit when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
+    timeout_seconds: Option<Seconds>,
+    retries: u32,
+    /// `requeue` or `fail`.
+    #[schema(value_type = String)]
+    on_lost: OnLost,
+    env: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_concurrency: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    installations: Option<Vec<InstallationObject>>,
+    /// Its executions by status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    executions: Option<StatusCounts>,
+    /// How long a run is expected to take; known after two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_millis: Option<u64>,
+}
+
+impl From<&Activity> for ActivityObject {
+    fn from(activity: &Activity) -> Self {
+        let (source, script_url) = match &activity.source {
+            ScriptSource::Url(url) => ("url", Some(url.to_string())),
+            ScriptSource::Inline => ("inline", None),
+            ScriptSource::Directory => ("directory", None),
+        };
+        Self {
+            id: activity.id.0,
+            name: activity.name.to_string(),
+            status: activity.status,
+            revision: activity.revision.0,
+            latest_revision: activity.latest.0,
+            source,
+            script_url,
+            sha256: activity.sha256.as_deref().map(str::to_owned),
+            error_description: activity.error.as_deref().map(str::to_owned),
+            created_at: activity.created_at.to_rfc3339(),
+            timeout_seconds: activity.settings.timeout.map(Seconds),
+            retries: activity.settings.retries,
+            on_lost: activity.settings.on_lost,
+            env: activity.settings.env.clone(),
+            max_concurrency: activity.settings.max_concurrency,
+            installations: None,
+            executions: None,
+            expected_millis: None,
+        }
+    }
+}
+
+impl From<&ActivityView> for ActivityObject {
+    fn from(view: &ActivityView) -> Self {
+        Self {
+            installations: Some(view.installations.iter().map(InstallationObject::from).collect()),
+            executions: Some(view.counts.into()),
+            expected_millis: view.expected_duration.map(|millis| millis.0),
+            ..Self::from(&view.activity)
+        }
+    }
+}
+
+/// One revision of an activity on one worker.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Installation)]
+pub(crate) struct InstallationObject {
+    activity_id: u64,
+    worker_id: u64,
+    revision: u32,
+    /// `pending`, `installing`, `installed`, `failed` or `removing`.
+    #[schema(value_type = String)]
+    status: InstallationStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_description: Option<String>,
+    changed_at: String,
+    tries: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_at: Option<String>,
+}
+
+impl From<&Installation> for InstallationObject {
+    fn from(installation: &Installation) -> Self {
+        Self {
+            activity_id: installation.activity.0,
+            worker_id: installation.worker.0,
+            revision: installation.revision.0,
+            status: installation.status,
+            error_description: installation.error.as_deref().map(str::to_owned),
+            changed_at: installation.changed_at.to_rfc3339(),
+            tries: installation.tries,
+            retry_at: installation.retry_at.map(|at| at.to_rfc3339()),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Executions and why they are where they are.
+
+use pod_core::{
+    Explanation,
+    domain::{Ending, Execution, ExecutionStatus},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// One run of an activity.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Execution)]
+pub(crate) struct ExecutionObject {
+    pub(in crate::api) id: u64,
+    /// The name of its activity.
+    activity: String,
+    activity_id: u64,
+    /// `waiting`, `running`, `finished`, `failed`, `terminated` or `timedOut`.
+    status: &'static str,
+    /// Present when main.sh ran to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
+    /// The number of the signal that ended main.sh, where POD did not send it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<i32>,
+    /// Why POD could not run it, gave it up or ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The argument of main.sh. Lists leave out inputs of more than 4 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<String>,
+    submitted_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at: Option<String>,
+    /// While it waits for a moment to come: that moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<String>,
+    /// 1 for the first attempt, 0 before it.
+    attempt: u32,
+    /// The worker of its latest attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<u64>,
+    /// Attempts that failed by themselves.
+    failures: u32,
+    /// Attempts that were lost with their worker.
+    losses: u32,
+    /// Someone asked to terminate it, and it has not ended yet.
+    #[serde(skip_serializing_if = "is_false")]
+    cancel_requested: bool,
+    /// The execution that this one repeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_of: Option<u64>,
+    /// How long until it is expected to finish; told where it was submitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::api) predicted_millis: Option<u64>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Inputs up to this length are shown in lists.
+const LISTED_INPUT: usize = 4 << 10;
+
+impl ExecutionObject {
+    pub(in crate::api) fn of(execution: &Execution, activity_name: &str) -> Self {
+        let (exit_code, signal, reason) = match &execution.ending {
+            Some(Ending::Exited(code)) => (Some(*code), None, None),
+            Some(Ending::Signalled(signal)) => (None, Some(*signal), None),
+            Some(Ending::TimedOut) => (None, None, Some("the time limit passed".to_owned())),
+            Some(Ending::Terminated) => (None, None, Some("someone asked to terminate it".to_owned())),
+            Some(Ending::GaveUp(reason)) => (None, None, Some(reason.to_string())),
+            None => (None, None, None),
+        };
+        let delayed = execution.status == ExecutionStatus::Waiting && execution.not_before > execution.submitted_at;
+        Self {
+            id: execution.id.0,
+            activity: activity_name.to_owned(),
+            activity_id: execution.activity.0,
+            status: execution.status.as_str(),
+            exit_code,
+            signal,
+            reason,
+            input: execution.input.as_deref().map(str::to_owned),
+            submitted_at: execution.submitted_at.to_rfc3339(),
+            started_at: execution.started_at.map(|at| at.to_rfc3339()),
+            finished_at: execution.finished_at.map(|at| at.to_rfc3339()),
+            not_before: delayed.then(|| execution.not_before.to_rfc3339()),
+            attempt: execution.attempt.0,
+            worker: execution.worker.map(|worker| worker.0),
+            failures: execution.failures,
+            losses: execution.losses,
+            cancel_requested: execution.cancel_requested && !execution.status.is_terminal(),
+            retry_of: execution.retry_of.map(|id| id.0),
+            predicted_millis: None,
+        }
+    }
+
+    pub(in crate::api) fn listed(execution: &Execution, activity_name: &str) -> Self {
+        let mut listed = Self::of(execution, activity_name);
+        listed.input = listed.input.filter(|input| input.len() <= LISTED_INPUT);
+        listed
+    }
+}
+
+/// Why an execution is where it is.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Explanation)]
+pub(crate) struct ExplanationObject {
+    execution: ExecutionObject,
+    /// What is, and why, in sentences, the most telling first.
+    sentences: Vec<String>,
+    /// How many executions of its activity are before it in the queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ahead: Option<u64>,
+    /// How long until it is expected to finish.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    predicted_millis: Option<u64>,
+}
+
+impl From<Explanation> for ExplanationObject {
+    fn from(explanation: Explanation) -> Self {
+        Self {
+            execution: ExecutionObject::of(&explanation.execution, &explanation.activity_name),
+            sentences: explanation.sentences,
+            ahead: explanation.ahead,
+            predicted_millis: explanation.predicted.map(|millis| millis.0),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The objects of `/api/v1`: camelCase members, RFC 3339 times, integer ids; what is absent is left out.
+
+mod activity;
+mod event;
+mod execution;
+mod overview;
+mod policy;
+mod worker;
+
+pub(crate) use activity::ActivityObject;
+pub(crate) use event::EventObject;
+pub(crate) use execution::{ExecutionObject, ExplanationObject};
+pub(crate) use overview::OverviewObject;
+pub(crate) use policy::{DecisionObject, PolicyObject};
+pub(crate) use worker::WorkerObject;

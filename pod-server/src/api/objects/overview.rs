@@ -1,0 +1,102 @@
+//! Everything in numbers.
+
+use pod_core::{FleetCount, Overview};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Executions by status.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StatusCounts {
+    waiting: u64,
+    running: u64,
+    finished: u64,
+    failed: u64,
+    terminated: u64,
+    timed_out: u64,
+}
+
+impl From<[u64; 6]> for StatusCounts {
+    /// In the order of [`ExecutionStatus::ALL`].
+    fn from([waiting, running, finished, failed, terminated, timed_out]: [u64; 6]) -> Self {
+        Self { waiting, running, finished, failed, terminated, timed_out }
+    }
+}
+
+/// What the whole POD is doing, in numbers.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Overview)]
+pub(crate) struct OverviewObject {
+    executions: StatusCounts,
+    /// When the execution that waits longest was submitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_waiting_at: Option<String>,
+    workers: FleetObject,
+    /// How many workers the active policy wants at least.
+    min_workers: u32,
+    /// How many workers the active policy wants at most.
+    max_workers: u32,
+    /// The id of the active policy.
+    policy: u64,
+    /// Ids of activities that are rejected, or failing to install somewhere.
+    troubled_activities: Vec<u64>,
+    /// Why new executions are refused, when they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
+    /// The identity of the store.
+    store: String,
+    /// The version of the manager.
+    version: &'static str,
+}
+
+/// Workers by status.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Fleet)]
+pub(crate) struct FleetObject {
+    launching: u32,
+    pending: u32,
+    ready: u32,
+    working: u32,
+    unreachable: u32,
+    draining: u32,
+    failed: u32,
+    terminated: u32,
+    slots: u32,
+    busy_slots: u32,
+}
+
+impl From<FleetCount> for FleetObject {
+    fn from(fleet: FleetCount) -> Self {
+        Self {
+            launching: fleet.launching,
+            pending: fleet.pending,
+            ready: fleet.ready,
+            working: fleet.working,
+            unreachable: fleet.unreachable,
+            draining: fleet.draining,
+            failed: fleet.failed,
+            terminated: fleet.terminated,
+            slots: fleet.slots,
+            busy_slots: fleet.busy_slots,
+        }
+    }
+}
+
+impl OverviewObject {
+    pub(in crate::api) fn of(overview: Overview, store: pod_core::domain::StoreId) -> Self {
+        Self {
+            executions: overview.counts.into(),
+            oldest_waiting_at: overview.oldest_waiting.map(|at| at.to_rfc3339()),
+            workers: overview.fleet.into(),
+            min_workers: overview.wanted.0,
+            max_workers: overview.wanted.1,
+            policy: overview.policy.0,
+            troubled_activities: overview.troubled.iter().map(|id| id.0).collect(),
+            trouble: overview.trouble.as_deref().map(str::to_owned),
+            store: store.to_string(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! `/executions/{id}/output`: the bytes themselves, or events of both streams.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use pod_core::{
+    OutputChunk, OutputFollower, OutputPosition, Pod, PodError,
+    domain::{AttemptNo, Execution, ExecutionId, Gap, Stream},
+};
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+use utoipa::IntoParams;
+
+use super::{
+    executions::id_of,
+    output_events,
+    problem::{Problem, ProblemKind},
+    request::{Asked, Segment},
+};
+use crate::serve::App;
+
+/// How much is read from the store at a time.
+const PIECE: usize = 256 << 10;
+
+const GAP_START: HeaderName = HeaderName::from_static("pod-output-gap-start");
+const GAP_END: HeaderName = HeaderName::from_static("pod-output-gap-end");
+const ATTEMPT: HeaderName = HeaderName::from_static("pod-output-attempt");
+
+/// Which output.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OutputQuery {
+    /// `stdout` (unless given) or `stderr`. As events: both unless given.
+    pub(super) stream: Option<String>,
+    /// From this offset on, as the program counts its bytes.
+    pub(super) offset: Option<u64>,
+    /// Go on until the end of the attempt.
+    follow: Option<bool>,
+    /// Of this attempt; the latest one unless given.
+    pub(super) attempt: Option<u32>,
+}
+
+impl OutputQuery {
+    pub(super) fn stream(&self) -> Result<Option<Stream>, Problem> {
+        match self.stream.as_deref() {
+            None => Ok(None),
+            Some(word) => match Stream::BOTH.into_iter().find(|stream| stream.as_str() == word) {
+                Some(stream) => Ok(Some(stream)),
+                None => Err(Problem::invalid(format!("stream must be stdout or stderr, not {word:?}"))),
+            },
+        }
+    }
+}
+
+/// The output of an execution.
+///
+/// The body holds the bytes exactly as they were printed. Where the cap cut the middle out, it holds head and tail, and
+/// the headers `pod-output-gap-start` and `pod-output-gap-end` name the missing offsets.
+///
+/// With `Accept: text/event-stream` it is a stream of events, resumed by `Last-Event-ID`:
+/// `output` `{"stream","attempt","offset","text"}` (`"base64"` instead of `"text"` where the piece is not valid UTF-8:
+/// either way the exact bytes), `gap` `{"stream","attempt","start","end"}`, `attempt` `{"attempt"}` when another
+/// attempt begins, and at last `end` with the execution. An id is `attempt:stdout:stderr`, the offsets that come next.
+#[utoipa::path(get, path = "/executions/{id}/output", tag = "executions",
+    params(("id" = u64, Path, description = "The id of the execution"), OutputQuery,
+        ("Last-Event-ID" = Option<String>, Header, description = "Where to go on, as events")), responses(
+    (status = 200, content((Vec<u8> = "application/octet-stream"), (String = "text/event-stream"))),
+    (status = 204, description = "As events: everything was delivered before"),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    id: Segment,
+    Asked(query): Asked<OutputQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let execution = app.pod.execution(id_of(&id)?).await?;
+    let attempt = match query.attempt {
+        Some(number) if number > execution.attempt.0 || number == 0 => {
+            return Err(Problem::new(
+                ProblemKind::NoSuchAttempt,
+                format!("Execution {} has {} attempts; there is no attempt {number}", execution.id, execution.attempt),
+            ));
+        }
+        Some(number) => Some(AttemptNo(number)),
+        None => None,
+    };
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accept.contains("text/event-stream") {
+        return output_events::show(&app, &execution, &query, attempt, &headers).await;
+    }
+    let stream = query.stream()?.unwrap_or(Stream::Stdout);
+    let offset = query.offset.unwrap_or(0);
+    let mut response = if query.follow.unwrap_or(false) && !is_over(&execution, attempt) {
+        follow(&app, &execution, attempt, stream, offset).await?
+    } else {
+        so_far(&app, &execution, attempt.unwrap_or(execution.attempt), stream, offset).await?
+    };
+    raw_headers(response.headers_mut());
+    Ok(response)
+}
+
+/// Whether nothing more will come of what is asked for.
+fn is_over(execution: &Execution, attempt: Option<AttemptNo>) -> bool {
+    execution.status.is_terminal() || attempt.is_some_and(|attempt| attempt < execution.attempt)
+}
+
+/// Headers that keep a browser from taking a program's output for a page of ours.
+pub(super) fn raw_headers(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    let policy = HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'");
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+}
+
+fn mark_attempt(response: &mut Response, attempt: AttemptNo) {
+    response.headers_mut().insert(ATTEMPT, HeaderValue::from(attempt.0));
+}
+
+fn mark_gap(response: &mut Response, gap: Option<Gap>, offset: u64) {
+    if let Some(gap) = gap.filter(|gap| gap.end > offset) {
+        response.headers_mut().insert(GAP_START, HeaderValue::from(gap.start));
+        response.headers_mut().insert(GAP_END, HeaderValue::from(gap.end));
+    }
+}
+
+/// What there is by now. Its end is fixed beforehand, so that a program that prints on does not prolong it.
+async fn so_far(
+    app: &App,
+    execution: &Execution,
+    attempt: AttemptNo,
+    stream: Stream,
+    offset: u64,
+) -> Result<Response, Problem> {
+    if attempt == AttemptNo(0) {
+        return Ok(Body::empty().into_response());
+    }
+    let summary = app.pod.output_summary(execution.id, attempt).await?.of(stream);
+    let reader = SoFar { pod: app.pod.clone(), id: execution.id, attempt, stream, offset, end: summary.len };
+    let pieces = futures::stream::try_unfold(reader, |reader| reader.next());
+    let mut response = Body::from_stream(pieces).into_response();
+    mark_attempt(&mut response, attempt);
+    mark_gap(&mut response, summary.gap, offset);
+    Ok(response)
+}
+
+struct SoFar {
+    pod: Pod,
+    id: ExecutionId,
+    attempt: AttemptNo,
+    stream: Stream,
+    offset: u64,
+    end: u64,
+}
+
+impl SoFar {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, PodError> {
+        let limit = PIECE.min(usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(PIECE));
+        if limit == 0 {
+            return Ok(None);
+        }
+        let slice = self.pod.read_output(self.id, self.attempt, self.stream, self.offset, limit).await?;
+        // What lies behind a gap that opened meanwhile is past the end that was fixed.
+        let kept = slice.bytes.len().min(usize::try_from(self.end.saturating_sub(slice.offset)).unwrap_or(usize::MAX));
+        if kept == 0 {
+            return Ok(None);
+        }
+        self.offset = slice.offset + kept as u64;
+        Ok(Some((slice.bytes.slice(..kept), self)))
+    }
+}
+
+/// What there is and what comes, until the end of the attempt.
+async fn follow(
+    app: &App,
+    execution: &Execution,
+    attempt: Option<AttemptNo>,
+    stream: Stream,
+    offset: u64,
+) -> Result<Response, Problem> {
+    let attempt = attempt.unwrap_or(execution.attempt);
+    // Of the other stream nothing is wanted: it is taken to be read to its end.
+    let (stdout, stderr) = if stream == Stream::Stdout { (offset, u64::MAX) } else { (u64::MAX, offset) };
+    let position = OutputPosition { attempt, stdout, stderr };
+    let follower = app.pod.follow_from(execution.id, position).await?;
+    let gap = match attempt {
+        AttemptNo(0) => None,
+        attempt => app.pod.output_summary(execution.id, attempt).await?.of(stream).gap,
+    };
+    let following = Following { follower, attempt, stream, shutdown: app.shutdown.clone() };
+    let mut response = Body::from_stream(futures::stream::try_unfold(following, |state| state.next())).into_response();
+    if attempt != AttemptNo(0) {
+        mark_attempt(&mut response, attempt);
+    }
+    mark_gap(&mut response, gap, offset);
+    Ok(response)
+}
+
+struct Following {
+    follower: OutputFollower,
+    /// 0 while the first attempt has not begun.
+    attempt: AttemptNo,
+    stream: Stream,
+    shutdown: CancellationToken,
+}
+
+impl Following {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, PodError> {
+        loop {
+            let chunk = tokio::select! {
+                chunk = self.follower.next() => chunk?,
+                // An aborted body tells the reader that this was not the end.
+                () = self.shutdown.cancelled() => return Err(PodError::Stopped),
+            };
+            match chunk {
+                Some(OutputChunk::Bytes { stream, bytes, position, .. }) if stream == self.stream => {
+                    self.attempt = position.attempt;
+                    return Ok(Some((bytes, self)));
+                }
+                Some(OutputChunk::NextAttempt(next)) if self.attempt == AttemptNo(0) => self.attempt = next,
+                Some(OutputChunk::Bytes { .. } | OutputChunk::Gap { .. }) => {}
+                Some(OutputChunk::NextAttempt(_) | OutputChunk::Ended(_)) | None => return Ok(None),
+            }
+        }
+    }
+}

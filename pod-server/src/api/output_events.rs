@@ -1,0 +1,189 @@
+//! The output of an execution as server-sent events: both streams, byte-exact, resumable.
+
+use std::{convert::Infallible, str::FromStr};
+
+use axum::{
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response, sse::Event},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use pod_core::{
+    OutputChunk, OutputFollower, OutputPosition,
+    domain::{AttemptNo, Execution, Stream},
+};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::{events::sse, objects::ExecutionObject, output::OutputQuery, problem::Problem};
+use crate::serve::App;
+
+/// The id of an event: where to go on after it, and whether it was the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct EventId {
+    position: OutputPosition,
+    is_end: bool,
+}
+
+impl std::fmt::Display for EventId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let OutputPosition { attempt, stdout, stderr } = self.position;
+        write!(f, "{attempt}:{stdout}:{stderr}{}", if self.is_end { ":end" } else { "" })
+    }
+}
+
+impl FromStr for EventId {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (numbers, is_end) = match text.strip_suffix(":end") {
+            Some(numbers) => (numbers, true),
+            None => (text, false),
+        };
+        let mut numbers = numbers.split(':');
+        let mut next = || numbers.next().and_then(|number| number.parse::<u64>().ok()).ok_or(());
+        let attempt = AttemptNo(u32::try_from(next()?).map_err(|_| ())?);
+        let position = OutputPosition { attempt, stdout: next()?, stderr: next()? };
+        match numbers.next() {
+            None => Ok(Self { position, is_end }),
+            Some(_) => Err(()),
+        }
+    }
+}
+
+pub(super) async fn show(
+    app: &App,
+    execution: &Execution,
+    query: &OutputQuery,
+    attempt: Option<AttemptNo>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let only = query.stream()?;
+    let resumed = match headers.get("last-event-id").filter(|id| !id.is_empty()) {
+        None => None,
+        Some(id) => Some(id.to_str().ok().and_then(|id| id.parse::<EventId>().ok()).ok_or_else(|| {
+            Problem::invalid("Last-Event-ID must be the id of an event of this stream: attempt:stdout:stderr")
+        })?),
+    };
+    let position = match resumed {
+        // An EventSource dials again after every end; this tells it to stay away.
+        Some(EventId { is_end: true, .. }) => return Ok(StatusCode::NO_CONTENT.into_response()),
+        Some(EventId { position, .. }) if position.attempt > execution.attempt => {
+            return Err(Problem::invalid(format!(
+                "Last-Event-ID names attempt {}, and execution {} is at attempt {}",
+                position.attempt, execution.id, execution.attempt
+            )));
+        }
+        Some(EventId { position, .. }) => position,
+        None => {
+            let offset = query.offset.unwrap_or(0);
+            let of = |stream| if only.is_none_or(|only| only == stream) { offset } else { 0 };
+            OutputPosition {
+                attempt: attempt.unwrap_or(execution.attempt),
+                stdout: of(Stream::Stdout),
+                stderr: of(Stream::Stderr),
+            }
+        }
+    };
+    let follower = app.pod.follow_from(execution.id, position).await?;
+    let name =
+        app.pod.activity_names().await?.get(&execution.activity).map_or_else(String::new, |name| name.to_string());
+    let following = Following { follower, only, position, name, shutdown: app.shutdown.clone() };
+    Ok(sse(futures::stream::unfold(Some(following), |state| async { state?.next().await })))
+}
+
+struct Following {
+    follower: OutputFollower,
+    only: Option<Stream>,
+    position: OutputPosition,
+    name: String,
+    shutdown: CancellationToken,
+}
+
+impl Following {
+    async fn next(mut self) -> Option<(Result<Event, Infallible>, Option<Self>)> {
+        loop {
+            let chunk = tokio::select! {
+                chunk = self.follower.next() => chunk,
+                () = self.shutdown.cancelled() => return None,
+            };
+            let chunk = match chunk {
+                Ok(chunk) => chunk?,
+                Err(error) => {
+                    // Told as an event without an id: the reader dials again and goes on where it was.
+                    let event =
+                        Event::default().event("error").data(json!({ "detail": error.to_string() }).to_string());
+                    return Some((Ok(event), None));
+                }
+            };
+            let (name, data, is_end) = match chunk {
+                OutputChunk::Bytes { stream, offset, bytes, position } => {
+                    self.position = position;
+                    if self.only.is_some_and(|only| only != stream) {
+                        continue;
+                    }
+                    ("output", output_data(stream, position.attempt, offset, &bytes), false)
+                }
+                OutputChunk::Gap { stream, gap, position } => {
+                    self.position = position;
+                    if self.only.is_some_and(|only| only != stream) {
+                        continue;
+                    }
+                    let data = json!({
+                        "stream": stream, "attempt": position.attempt, "start": gap.start, "end": gap.end
+                    });
+                    ("gap", data.to_string(), false)
+                }
+                OutputChunk::NextAttempt(attempt) => {
+                    self.position = OutputPosition { attempt, stdout: 0, stderr: 0 };
+                    ("attempt", json!({ "attempt": attempt }).to_string(), false)
+                }
+                OutputChunk::Ended(execution) => {
+                    let object = ExecutionObject::of(&execution, &self.name);
+                    let data = serde_json::to_string(&object).unwrap_or_default();
+                    ("end", data, true)
+                }
+            };
+            let id = EventId { position: self.position, is_end };
+            let event = Event::default().event(name).id(id.to_string()).data(data);
+            return Some((Ok(event), (!is_end).then_some(self)));
+        }
+    }
+}
+
+/// A piece of output. Text where that is exact, else base64.
+fn output_data(stream: Stream, attempt: AttemptNo, offset: u64, bytes: &[u8]) -> String {
+    match str::from_utf8(bytes) {
+        Ok(text) => json!({ "stream": stream, "attempt": attempt, "offset": offset, "text": text }),
+        Err(_) => {
+            let base64 = BASE64_STANDARD.encode(bytes);
+            json!({ "stream": stream, "attempt": attempt, "offset": offset, "base64": base64 })
+        }
+    }
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_read_back() {
+        for text in ["1:0:0", "2:17:4", "3:5:6:end"] {
+            assert_eq!(text.parse::<EventId>().unwrap().to_string(), text);
+        }
+        for text in ["", "1", "1:2", "1:2:3:4", "a:b:c", "-1:0:0", "99999999999:0:0"] {
+            assert!(text.parse::<EventId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn pieces_are_exact_either_way() {
+        let data = |bytes: &[u8]| -> serde_json::Value {
+            serde_json::from_str(&output_data(Stream::Stderr, AttemptNo(1), 7, bytes)).unwrap()
+        };
+        let text = data("é\r\n\0".as_bytes());
+        assert_eq!((text["text"].as_str(), text["stream"].as_str()), (Some("é\r\n\0"), Some("stderr")));
+        let half = data(&"é".as_bytes()[..1]);
+        assert_eq!(BASE64_STANDARD.decode(half["base64"].as_str().unwrap()).unwrap(), [0xc3]);
+        assert!(half["text"].is_null() && half["offset"] == 7);
+    }
+}

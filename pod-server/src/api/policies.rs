@@ -1,0 +1,141 @@
+//! `/policies` and `/scaling-decisions`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
+use pod_core::{
+    PodError,
+    domain::{PolicyId, Rules},
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    activities::ListQuery,
+    body::{json, read_json},
+    objects::{DecisionObject, PolicyObject},
+    page::{self, Page},
+    problem::Problem,
+    request::{Asked, Segment},
+};
+use crate::serve::App;
+
+/// A policy to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewPolicy)]
+pub(crate) struct PolicyBody {
+    name: String,
+    /// `minWorkers`, `maxWorkers`, `fixedWorkers`, `maxWait` and `terminationTime`; numbers, or texts of numbers.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    rules: BTreeMap<String, RuleValue>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "the value of a rule must be a whole number")]
+enum RuleValue {
+    Number(u64),
+    Text(String),
+}
+
+impl From<RuleValue> for String {
+    fn from(value: RuleValue) -> Self {
+        match value {
+            RuleValue::Number(number) => number.to_string(),
+            RuleValue::Text(text) => text,
+        }
+    }
+}
+
+/// Makes a policy. `maxWait` is added unless it or `fixedWorkers` is given.
+#[utoipa::path(post, path = "/policies", tag = "policies", request_body = PolicyBody, responses(
+    (status = 201, body = PolicyObject),
+    (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let body: PolicyBody = read_json(request, 64 << 10).await?;
+    let rules = body.rules.into_iter().map(|(rule, value)| (rule, value.into())).collect();
+    let rules = Rules::complete(rules).map_err(PodError::from)?;
+    let policy = app.pod.create_policy(&body.name, rules).await?;
+    let (_, active) = app.pod.policies().await?;
+    Ok(json(StatusCode::CREATED, &PolicyObject::of(policy, active)))
+}
+
+/// All policies, the default one first.
+#[utoipa::path(get, path = "/policies", tag = "policies", params(ListQuery), responses(
+    (status = 200, body = Page<PolicyObject>)))]
+pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQuery>) -> Result<Response, Problem> {
+    let limit = page::limit(query.limit)?;
+    let after: Option<PolicyId> = page::cursor(query.cursor.as_deref())?;
+    let (mut policies, active) = app.pod.policies().await?;
+    policies.sort_by_key(|policy| policy.id);
+    policies.retain(|policy| after.is_none_or(|after| policy.id > after));
+    let page = Page::of(policies, limit, |policy| policy.id);
+    Ok(json(StatusCode::OK, &page.map(|policy| PolicyObject::of(policy, active))))
+}
+
+/// One policy.
+#[utoipa::path(get, path = "/policies/{name}", tag = "policies",
+    params(("name" = String, Path, description = "The name of the policy")), responses(
+    (status = 200, body = PolicyObject),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn show(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
+    let (policies, active) = app.pod.policies().await?;
+    let policy =
+        policies.into_iter().find(|policy| policy.name.as_str() == name.0).ok_or(PodError::NoSuchPolicy(name.0))?;
+    Ok(json(StatusCode::OK, &PolicyObject::of(policy, active)))
+}
+
+/// Deletes a policy; the default one takes over if it was active.
+#[utoipa::path(delete, path = "/policies/{name}", tag = "policies",
+    params(("name" = String, Path, description = "The name of the policy")), responses(
+    (status = 200, body = PolicyObject, description = "The policy that was deleted"),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn delete(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
+    let policy = app.pod.delete_policy(&name.0).await?;
+    let (_, active) = app.pod.policies().await?;
+    Ok(json(StatusCode::OK, &PolicyObject::of(policy, active)))
+}
+
+/// Makes a policy the active one; the fleet is brought to it.
+#[utoipa::path(post, path = "/policies/{name}/apply", tag = "policies",
+    params(("name" = String, Path, description = "The name of the policy")), responses(
+    (status = 200, body = PolicyObject),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn apply(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
+    let policy = app.pod.apply_policy(&name.0).await?;
+    let id = policy.id;
+    Ok(json(StatusCode::OK, &PolicyObject::of(policy, id)))
+}
+
+/// How many of the last decisions are reached by paging.
+const REACHED: usize = 10_000;
+
+/// The last decisions about the size of the fleet, newest first.
+#[utoipa::path(get, path = "/scaling-decisions", tag = "policies", params(ListQuery), responses(
+    (status = 200, body = Page<DecisionObject>)))]
+pub(super) async fn decisions(
+    State(app): State<Arc<App>>,
+    Asked(query): Asked<ListQuery>,
+) -> Result<Response, Problem> {
+    let limit = page::limit(query.limit)?;
+    // Decisions have no ids: the cursor counts those already seen.
+    let seen: usize = page::cursor(query.cursor.as_deref())?.unwrap_or(0).min(REACHED);
+    let decisions = app.pod.scaling_decisions(seen + limit + 1).await?;
+    let mut place = seen;
+    let placed = decisions
+        .into_iter()
+        .skip(seen)
+        .map(|decision| {
+            place += 1;
+            (place, decision)
+        })
+        .collect();
+    let page = Page::of(placed, limit, |(place, _)| *place);
+    Ok(json(StatusCode::OK, &page.map(|(_, decision)| DecisionObject::from(decision))))
+}

@@ -1,0 +1,63 @@
+//! What is in a request beside its body: the path's variable, the query, an idempotency key.
+
+use std::{fmt::Display, str::FromStr};
+
+use axum::{
+    extract::{FromRequestParts, Path, Query},
+    http::{HeaderMap, request::Parts},
+};
+use serde::de::DeserializeOwned;
+
+use super::problem::{Problem, ProblemKind};
+
+/// The one variable of a path, as text.
+#[derive(Debug)]
+pub(super) struct Segment(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(text)) => Ok(Self(text)),
+            Err(_) => Err(Problem::new(ProblemKind::NoSuchRoute, "The path is not valid UTF-8 text")),
+        }
+    }
+}
+
+impl Segment {
+    /// The variable as an id; one that no id can be is not there, as any unknown id is.
+    pub(super) fn id<T: FromStr>(&self, kind: ProblemKind, what: impl Display) -> Result<T, Problem> {
+        self.0.parse().map_err(|_| {
+            let shown: String = self.0.chars().take(40).collect();
+            Problem::new(kind, format!("{what} {shown:?} doesn't exist; ids are whole numbers"))
+        })
+    }
+}
+
+/// The query, understood. Unknown parameters are errors where `T` denies them.
+#[derive(Debug)]
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(rejection) => Err(Problem::invalid(format!("The query is not understood: {}", rejection.body_text()))),
+        }
+    }
+}
+
+/// The longest idempotency key.
+const LONGEST_KEY: usize = 255;
+
+/// The header `Idempotency-Key`, where it was sent.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if !key.is_empty() && key.len() <= LONGEST_KEY => Ok(Some(key.to_owned())),
+        _ => Err(Problem::invalid(format!(
+            "The header Idempotency-Key must hold 1 to {LONGEST_KEY} printable ASCII characters"
+        ))),
+    }
+}

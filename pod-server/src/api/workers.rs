@@ -1,0 +1,56 @@
+//! `/workers`: show, drain.
+
+use std::{cmp::Reverse, sync::Arc};
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use pod_core::{PodError, domain::WorkerId};
+
+use super::{
+    activities::ListQuery,
+    body::json,
+    objects::WorkerObject,
+    page::{self, Page},
+    problem::{Problem, ProblemKind},
+    request::{Asked, Segment},
+};
+use crate::serve::App;
+
+fn id_of(segment: &Segment) -> Result<WorkerId, Problem> {
+    segment.id(ProblemKind::NoSuchWorker, "Worker")
+}
+
+/// Workers, newest first; those that are gone included for a while.
+#[utoipa::path(get, path = "/workers", tag = "workers", params(ListQuery), responses(
+    (status = 200, body = Page<WorkerObject>)))]
+pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQuery>) -> Result<Response, Problem> {
+    let limit = page::limit(query.limit)?;
+    let before: Option<WorkerId> = page::cursor(query.cursor.as_deref())?;
+    let mut workers = app.pod.workers().await?;
+    workers.retain(|view| before.is_none_or(|before| view.worker.id < before));
+    workers.sort_by_key(|view| Reverse(view.worker.id));
+    let page = Page::of(workers, limit, |view| view.worker.id);
+    Ok(json(StatusCode::OK, &page.map(|view| WorkerObject::from(&view))))
+}
+
+/// One worker.
+#[utoipa::path(get, path = "/workers/{id}", tag = "workers",
+    params(("id" = u64, Path, description = "The id of the worker")), responses(
+    (status = 200, body = WorkerObject),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn show(State(app): State<Arc<App>>, id: Segment) -> Result<Response, Problem> {
+    let id = id_of(&id)?;
+    let workers = app.pod.workers().await?;
+    let view = workers.iter().find(|view| view.worker.id == id).ok_or(PodError::NoSuchWorker(id))?;
+    Ok(json(StatusCode::OK, &WorkerObject::from(view)))
+}
+
+/// Lets a worker go when what it runs has ended.
+#[utoipa::path(post, path = "/workers/{id}/drain", tag = "workers",
+    params(("id" = u64, Path, description = "The id of the worker")), responses(
+    (status = 202, body = WorkerObject),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn drain(State(app): State<Arc<App>>, id: Segment) -> Result<Response, Problem> {
+    let view = app.pod.drain_worker(id_of(&id)?).await?;
+    Ok(json(StatusCode::ACCEPTED, &WorkerObject::from(&view)))
+}

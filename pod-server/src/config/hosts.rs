@@ -1,0 +1,29 @@
+//! Addresses to listen on and host names to answer to.
+
+use super::{ConfigError, setting::Written};
+
+/// Checks `HOST:PORT`, also `[::1]:PORT` and `:PORT` (loopback).
+pub(super) fn listen_address(written: &Written) -> Result<String, ConfigError> {
+    let malformed = || written.wrong(format!("must be HOST:PORT, for example 127.0.0.1:8080, not {:?}", written.text));
+    let (host, port) = written.text.trim().rsplit_once(':').ok_or_else(malformed)?;
+    port.parse::<u16>().map_err(|_| malformed())?;
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    if host.contains(':') && !bracketed {
+        return Err(malformed());
+    }
+    let host = if host.is_empty() { "127.0.0.1" } else { host };
+    Ok(format!("{host}:{port}"))
+}
+
+/// Host names, split at commas; without port.
+pub(super) fn names(written: &Written) -> Result<Vec<String>, ConfigError> {
+    let name = |name: &str| {
+        let name = name.trim().to_ascii_lowercase();
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if name.is_empty() || !name.chars().all(allowed) {
+            return Err(written.wrong(format!("must be host names without port, split by commas, not {name:?}")));
+        }
+        Ok(name)
+    };
+    written.text.split(',').map(name).collect()
+}

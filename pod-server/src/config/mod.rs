@@ -1,0 +1,306 @@
+//! The settings of `pod serve`: flag, else environment variable, else TOML file, else default.
+//!
+//! Every wrong value is refused with a sentence that names the setting, where the value came from, and what is allowed.
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
+
+use pod_core::{Limits, domain::Millis};
+
+mod args;
+mod duration;
+mod file;
+mod hosts;
+mod secret;
+mod setting;
+
+pub use args::ServeArgs;
+pub use secret::Secret;
+
+use duration::show_duration;
+use setting::{Layers, Written};
+
+/// The names of all settings, which are their flags, their keys in the file and, in capitals, their variables.
+const SETTINGS: &[&str] = &[
+    "allow-file-urls",
+    "allow-host",
+    "backend",
+    "data-dir",
+    "docker-image",
+    "fetch-timeout",
+    "grace",
+    "install-timeout",
+    "listen",
+    "lost-after",
+    "output-cap",
+    "retention",
+    "slots",
+    "store",
+    "token",
+    "worker-token",
+];
+
+/// A setting that is wrong, as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// The settings of a manager, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where it listens: `HOST:PORT`; port 0 takes a free one.
+    pub listen: String,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Where records are kept.
+    pub store: StoreChoice,
+    /// Where executions run.
+    pub backend: BackendChoice,
+    /// How many executions one worker runs at a time.
+    pub slots: u32,
+    /// What every request has to show.
+    pub token: Option<Secret>,
+    /// What workers that dial in have to show; `token` when absent.
+    pub worker_token: Option<Secret>,
+    /// How long ended executions are kept.
+    pub retention: Millis,
+    /// Silent for so long: a worker is lost.
+    pub lost_after: Millis,
+    /// The image of Docker workers.
+    pub docker_image: String,
+    /// Whether `file:` locations are fetched.
+    pub allow_file_urls: bool,
+    /// Names in `Host` that are answered, beside loopback and the address listened on.
+    pub allow_hosts: Vec<String>,
+    /// How long an installation script may run.
+    pub install_timeout: Millis,
+    /// How long fetching an installation script may take.
+    pub fetch_timeout: Millis,
+    /// Between TERM and KILL.
+    pub grace: Millis,
+    /// How many bytes of output of one attempt are kept.
+    pub output_cap: u64,
+}
+
+/// Where records are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// A database file in the data directory.
+    Sqlite,
+}
+
+/// Where executions run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendChoice {
+    /// Worker processes on this machine.
+    Local,
+}
+
+impl Config {
+    /// The defaults, with everything kept in `data_dir`: what an embedded manager and tests start from.
+    #[must_use]
+    pub fn in_directory(data_dir: impl Into<PathBuf>) -> Self {
+        let limits = Limits::default();
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            data_dir: data_dir.into(),
+            store: StoreChoice::Sqlite,
+            backend: BackendChoice::Local,
+            slots: limits.slots,
+            token: None,
+            worker_token: None,
+            retention: limits.retention,
+            lost_after: limits.lost_after,
+            docker_image: "debian:bookworm-slim".to_owned(),
+            allow_file_urls: false,
+            allow_hosts: Vec::new(),
+            install_timeout: limits.install_timeout,
+            fetch_timeout: Millis::from_secs(60),
+            grace: limits.grace,
+            output_cap: limits.output_cap,
+        }
+    }
+
+    /// Puts the layers together. `environment` looks a variable up.
+    pub fn resolve(args: &ServeArgs, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let config_file = args.config.clone().or_else(|| environment("POD_CONFIG").filter(|path| !path.is_empty()));
+        let file = match config_file.map(PathBuf::from) {
+            Some(path) => Some((path.clone(), file::read(&path)?)),
+            None => None,
+        };
+        let layers = Layers { flags: args.given(), environment, file };
+        let data_dir = match layers.find("data-dir") {
+            Some(written) if written.text.is_empty() => return Err(written.wrong("must name a directory")),
+            Some(written) => PathBuf::from(written.text),
+            None => default_data_dir(environment)?,
+        };
+        let mut config = Self::in_directory(data_dir);
+        config.apply(&layers)?;
+        Ok(config)
+    }
+
+    fn apply(&mut self, layers: &Layers<'_>) -> Result<(), ConfigError> {
+        if let Some(written) = layers.find("listen") {
+            self.listen = hosts::listen_address(&written)?;
+        }
+        if let Some(written) = layers.find("store") {
+            self.store = store_choice(&written)?;
+        }
+        if let Some(written) = layers.find("backend") {
+            self.backend = backend_choice(&written)?;
+        }
+        if let Some(written) = layers.find("slots") {
+            self.slots = written.number(1, 1024)?;
+        }
+        self.token = layers.find("token").map(|written| secret(&written)).transpose()?;
+        self.worker_token = layers.find("worker-token").map(|written| secret(&written)).transpose()?;
+        for (flag, duration, least) in [
+            ("retention", &mut self.retention, Millis(0)),
+            ("lost-after", &mut self.lost_after, Millis::from_secs(1)),
+            ("install-timeout", &mut self.install_timeout, Millis::from_secs(1)),
+            ("fetch-timeout", &mut self.fetch_timeout, Millis(100)),
+            ("grace", &mut self.grace, Millis(0)),
+        ] {
+            let Some(written) = layers.find(flag) else { continue };
+            *duration = written.duration()?;
+            if *duration < least {
+                return Err(written.wrong(format!("must be at least {}", show_duration(least))));
+            }
+        }
+        if let Some(written) = layers.find("docker-image") {
+            self.docker_image = written.text;
+        }
+        if let Some(written) = layers.find("allow-file-urls") {
+            self.allow_file_urls = written.switch()?;
+        }
+        if let Some(written) = layers.find("allow-host") {
+            self.allow_hosts = hosts::names(&written)?;
+        }
+        if let Some(written) = layers.find("output-cap") {
+            self.output_cap = written.size()?;
+            if self.output_cap < 64 << 10 {
+                return Err(written.wrong("must be at least 64KiB"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to be reachable by others without a token.
+    pub fn check_reach(&self, addresses: &[SocketAddr]) -> Result<(), ConfigError> {
+        match addresses.iter().find(|address| !address.ip().is_loopback()) {
+            Some(address) if self.token.is_none() => Err(ConfigError(format!(
+                "refusing to listen on {address} without a token: anyone who reaches it could run programs here; \
+                 set POD_TOKEN to a long random text, or listen on 127.0.0.1"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The times, counts and sizes for the engine.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let defaults = Limits::default();
+        // A worker counts as unreachable half-way to being lost, and speaks three times before that.
+        let unreachable_after = Millis((self.lost_after.0 / 2).max(1));
+        Limits {
+            slots: self.slots,
+            install_timeout: self.install_timeout,
+            grace: self.grace,
+            output_cap: self.output_cap,
+            heartbeat: Millis((unreachable_after.0 / 3).clamp(1, defaults.heartbeat.0)),
+            unreachable_after,
+            lost_after: self.lost_after,
+            retention: self.retention,
+            ..defaults
+        }
+    }
+
+    /// The effective configuration, a line per setting, secrets masked.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let masked = |secret: &Option<Secret>| match secret {
+            Some(_) => "(set, not shown)",
+            None => "(none)",
+        };
+        [
+            ("allow-file-urls", self.allow_file_urls.to_string()),
+            ("allow-host", self.allow_hosts.join(",")),
+            ("backend", self.backend.to_string()),
+            ("data-dir", self.data_dir.display().to_string()),
+            ("docker-image", self.docker_image.clone()),
+            ("fetch-timeout", show_duration(self.fetch_timeout)),
+            ("grace", show_duration(self.grace)),
+            ("install-timeout", show_duration(self.install_timeout)),
+            ("listen", self.listen.clone()),
+            ("lost-after", show_duration(self.lost_after)),
+            ("output-cap", self.output_cap.to_string()),
+            ("retention", show_duration(self.retention)),
+            ("slots", self.slots.to_string()),
+            ("store", self.store.to_string()),
+            ("token", masked(&self.token).to_owned()),
+            ("worker-token", masked(&self.worker_token).to_owned()),
+        ]
+        .into_iter()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect()
+    }
+}
+
+impl fmt::Display for StoreChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sqlite")
+    }
+}
+
+impl fmt::Display for BackendChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("local")
+    }
+}
+
+/// `$XDG_DATA_HOME/pod`, else `~/.local/share/pod`. A relative `XDG_DATA_HOME` is to be ignored, says its specification.
+pub fn default_data_dir(environment: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, ConfigError> {
+    let absolute = |name: &str| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    if let Some(data_home) = absolute("XDG_DATA_HOME") {
+        return Ok(data_home.join("pod"));
+    }
+    match absolute("HOME") {
+        Some(home) => Ok(home.join(".local/share/pod")),
+        None => Err(ConfigError(
+            "there is no home directory to keep data in; name a directory with --data-dir or POD_DATA_DIR".to_owned(),
+        )),
+    }
+}
+
+fn secret(written: &Written) -> Result<Secret, ConfigError> {
+    if written.text.is_empty() || !written.text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(written.wrong("must be one or more printable ASCII characters without spaces"));
+    }
+    Ok(Secret::new(written.text.clone()))
+}
+
+fn store_choice(written: &Written) -> Result<StoreChoice, ConfigError> {
+    match written.text.as_str() {
+        "sqlite" => Ok(StoreChoice::Sqlite),
+        // The address holds a password: it is not repeated.
+        text if text.starts_with("postgres://") || text.starts_with("postgresql://") => {
+            Err(written.wrong("names PostgreSQL, which this version does not support yet; use sqlite"))
+        }
+        text => Err(written.wrong(format!("must be sqlite, not {text:?}"))),
+    }
+}
+
+fn backend_choice(written: &Written) -> Result<BackendChoice, ConfigError> {
+    match written.text.as_str() {
+        "local" => Ok(BackendChoice::Local),
+        text @ ("docker" | "ec2" | "external") => {
+            Err(written.wrong(format!("is {text}, which this version does not support yet; use local")))
+        }
+        text => Err(written.wrong(format!("must be local, not {text:?}"))),
+    }
+}
+
+/// Only the settings that were given on the command line.
+type Given = BTreeMap<&'static str, String>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! What every handler has at hand.
+
+use pod_core::{Limits, Pod};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{links::LinkSlot, logs::ManagerLogs};
+use crate::{auth::Access, guard::Hosts};
+
+/// The state of the HTTP side of a manager.
+#[derive(Debug)]
+pub struct App {
+    /// What everything is asked of.
+    pub pod: Pod,
+    /// The limits that the pod was started with.
+    pub limits: Limits,
+    /// The tokens that are asked for.
+    pub access: Access,
+    /// The host names that are answered to.
+    pub hosts: Hosts,
+    /// What `logs` shows.
+    pub logs: ManagerLogs,
+    /// Where workers that dial in over HTTP are handed to.
+    pub links: LinkSlot,
+    /// Cancelled when the manager goes: followers are let go.
+    pub shutdown: CancellationToken,
+    /// Turns to hold whole outputs in memory, for the action API.
+    pub whole_outputs: Semaphore,
+}
+
+/// How many whole outputs the action API holds in memory at a time.
+pub(super) const WHOLE_OUTPUTS: usize = 4;
+
+impl App {
+    /// The largest JSON body that holds a script: escaped, a byte may take two, a control character six.
+    pub(crate) fn max_script_body(&self) -> usize {
+        self.limits.max_payload * 2
+    }
+}

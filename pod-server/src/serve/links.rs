@@ -1,0 +1,46 @@
+//! How workers that dial in over HTTP reach the engine: its links are handed to the backend when that starts, and this
+//! one keeps a copy for the worker link.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use pod_core::{
+    engine::Links,
+    provisioner::{Backend, BackendContext, ProvisionError, Provisioner},
+};
+
+/// The engine's links, once it has started its backend.
+#[derive(Clone, Debug, Default)]
+pub struct LinkSlot(Arc<OnceLock<Links>>);
+
+impl LinkSlot {
+    /// The links; none before the backend was started.
+    #[must_use]
+    pub fn get(&self) -> Option<&Links> {
+        self.0.get()
+    }
+}
+
+/// A backend that also lets workers dial in over HTTP.
+#[derive(Debug)]
+pub struct WithWorkerLink<B> {
+    backend: B,
+    slot: LinkSlot,
+}
+
+impl<B: Backend> WithWorkerLink<B> {
+    /// Wraps a backend; the slot is filled when the engine starts it.
+    pub fn new(backend: B) -> (Self, LinkSlot) {
+        let slot = LinkSlot::default();
+        (Self { backend, slot: slot.clone() }, slot)
+    }
+}
+
+#[async_trait]
+impl<B: Backend> Backend for WithWorkerLink<B> {
+    async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
+        // A backend is started once, so the slot is empty.
+        let _ = self.slot.0.set(context.links.clone());
+        Box::new(self.backend).start(context).await
+    }
+}

@@ -1,0 +1,39 @@
+//! Which path leads where.
+
+use std::sync::Arc;
+
+use axum::{Router, middleware, response::IntoResponse, routing::any, routing::get};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::App;
+use crate::{
+    action, api,
+    api::problem::{Problem, ProblemKind},
+    auth::login,
+    guard, probes, worker_link,
+};
+
+/// Everything that a manager answers to.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .nest("/api/v1", api::router())
+        .route(worker_link::PATH, get(worker_link::accept))
+        .route("/POD", any(action::at_pod))
+        .route("/POD/", any(action::at_pod))
+        .route("/", any(action::at_root))
+        .route(login::PATH, axum::routing::post(login::log_in))
+        .route("/healthz", get(probes::healthz))
+        .route("/readyz", get(probes::readyz))
+        .route("/metrics", get(probes::metrics))
+        .fallback(api::no_such_route)
+        .method_not_allowed_fallback(api::method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), guard::check))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app)
+}
+
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(panic = said.unwrap_or("?"), "a request met a defect");
+    Problem::new(ProblemKind::Internal, "POD met a defect of its own; its log has more").into_response()
+}
