@@ -1,13 +1,18 @@
 //! `pod serve`: starts a manager, listens, shuts down.
 
 mod app;
+mod error;
 mod links;
+mod listen;
 mod log_file;
 mod logs;
 mod router;
+mod start;
 
 pub use app::App;
+pub use error::StartError;
 pub use links::{LinkSlot, WithWorkerLink};
 pub use log_file::install as install_log;
 pub use logs::{ManagerLogs, ShownLog};
 pub use router::router;
+pub use start::{Manager, Parts, Running};
