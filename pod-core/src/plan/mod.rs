@@ -1,1 +1,19 @@
-//! To come.
+//! The pure planner: what happened goes in, what to write and what to do comes out.
+//!
+//! [`State::step`] takes one input, [`State::plan`] decides what follows; both write into a [`Decision`]. Effects are
+//! values: they are performed after the batch that they stand in was committed. Nothing here does IO, reads a clock,
+//! draws a random number or starts a task; `now` is a parameter. So the engine, the simulator and "what if" share it.
+
+mod decision;
+mod place;
+mod queue;
+mod round;
+mod size;
+mod state;
+mod step;
+mod view;
+
+pub use decision::{Decision, Effect, ReplyId};
+pub use queue::Queue;
+pub use state::{ActivityState, Config, Deadlines, Held, State, WorkerState};
+pub use step::{Found, Input};

@@ -1,0 +1,157 @@
+//! What the planner decided: rows to write, events to publish, requests to answer, effects to perform.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    domain::{
+        ActivityId, AttemptKey, Epoch, Event, EventKind, Execution, ExecutionId, Millis, RevisionNo, SessionId,
+        Timestamp, WorkerId,
+    },
+    engine::Reply,
+    link::{Refusal, StartOrder, Welcome},
+    pod::PodError,
+    store::{Batch, Change, ExecutionUpdate, HighWater},
+};
+
+/// Which caller to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplyId(pub u64);
+
+/// Something to do once the batch is committed. Every effect may be performed twice without harm.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Welcome a link.
+    Welcome(Box<Welcome>),
+    /// Refuse the hello of a session; it ends.
+    Refuse(SessionId, Refusal),
+    /// Run an execution.
+    Start(WorkerId, StartOrder),
+    /// End an attempt.
+    Stop(WorkerId, AttemptKey, Millis),
+    /// Take back an attempt that has not started.
+    Recall(WorkerId, AttemptKey),
+    /// The end of an attempt is durable, or not wanted.
+    AckEnd(WorkerId, AttemptKey),
+    /// Install a revision.
+    Install(WorkerId, ActivityId, RevisionNo),
+    /// Remove an installation.
+    Remove(WorkerId, ActivityId, RevisionNo),
+    /// Tell a worker to end.
+    Shutdown(WorkerId, String),
+    /// Give up the link of a worker, whose session it no longer is.
+    Disconnect(SessionId),
+    /// Create a worker.
+    Create(WorkerId),
+    /// Destroy a worker.
+    Destroy(WorkerId),
+    /// List the workers that exist.
+    List,
+    /// Fetch a script.
+    Fetch(ActivityId, RevisionNo, Arc<str>),
+    /// Look for executions whose retention time is over.
+    Expire(Timestamp),
+}
+
+/// How the row of an execution is to be written.
+#[derive(Clone, Debug)]
+enum Row {
+    Insert(Execution),
+    Update(Box<ExecutionUpdate>),
+}
+
+/// What one round decided.
+#[derive(Debug, Default)]
+pub struct Decision {
+    executions: BTreeMap<ExecutionId, Row>,
+    changes: Vec<Change>,
+    pub(super) events: Vec<Event>,
+    /// To be performed after the commit, in order.
+    pub effects: Vec<Effect>,
+    /// To be answered after the commit.
+    pub replies: Vec<(ReplyId, Result<Reply, PodError>)>,
+    /// Attempts that became open, and of whom.
+    pub opened: Vec<(AttemptKey, WorkerId)>,
+    /// Attempts that are no longer open.
+    pub closed: Vec<AttemptKey>,
+    /// Executions whose state changed.
+    pub touched: Vec<ExecutionId>,
+    /// Activities whose tally changed.
+    pub(super) tallied: std::collections::BTreeSet<ActivityId>,
+    /// How many workers were launched.
+    pub launched: u32,
+    /// Submits that are to be told whether the fleet grew.
+    pub(super) submits: Vec<(ReplyId, Box<crate::pod::Submitted>)>,
+}
+
+impl Decision {
+    /// Writes a new execution.
+    pub(super) fn insert(&mut self, execution: &Execution) {
+        self.touched.push(execution.id);
+        self.executions.insert(execution.id, Row::Insert(execution.clone()));
+    }
+
+    /// Writes what became of an execution; several changes of a round become one row.
+    pub(super) fn update(&mut self, execution: &Execution) {
+        self.touched.push(execution.id);
+        match self.executions.get_mut(&execution.id) {
+            Some(Row::Insert(row)) => row.clone_from(execution),
+            Some(Row::Update(row)) => **row = ExecutionUpdate::from(execution),
+            None => {
+                self.executions.insert(execution.id, Row::Update(Box::new(ExecutionUpdate::from(execution))));
+            }
+        }
+    }
+
+    /// Writes any other row.
+    pub(super) fn change(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    /// Whether an execution has changes that are not committed yet.
+    #[must_use]
+    pub fn holds(&self, id: ExecutionId) -> bool {
+        self.executions.contains_key(&id)
+            || self.changes.iter().any(|change| matches!(change, Change::Retrieve(other) if *other == id))
+    }
+
+    /// Whether an idempotency key was used in this round.
+    #[must_use]
+    pub fn holds_key(&self, wanted: &str) -> bool {
+        self.changes.iter().any(|change| matches!(change, Change::PutIdempotency { key, .. } if **key == *wanted))
+    }
+
+    /// Whether there is anything to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.executions.is_empty() && self.changes.is_empty() && self.events.is_empty() && self.tallied.is_empty()
+    }
+
+    /// Notes what happened; numbered by the caller.
+    pub(super) fn event(&mut self, at: Timestamp, kind: EventKind) -> &mut Event {
+        self.events.push(Event {
+            seq: 0,
+            at,
+            kind,
+            activity: None,
+            execution: None,
+            attempt: None,
+            worker: None,
+            message: None,
+        });
+        let last = self.events.len() - 1;
+        &mut self.events[last]
+    }
+
+    /// The batch to commit. Rows of executions come first, so that attempts find them.
+    pub(super) fn take_batch(&mut self, seq: u64, epoch: Epoch, at: Timestamp, high_water: HighWater) -> Batch {
+        let mut changes = Vec::with_capacity(self.executions.len() + self.changes.len());
+        for (_, row) in std::mem::take(&mut self.executions) {
+            changes.push(match row {
+                Row::Insert(execution) => Change::InsertExecution(Arc::new(execution)),
+                Row::Update(update) => Change::UpdateExecution(*update),
+            });
+        }
+        changes.append(&mut self.changes);
+        Batch { seq, epoch, at, changes, events: std::mem::take(&mut self.events), high_water, tallies: Vec::new() }
+    }
+}

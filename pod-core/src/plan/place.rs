@@ -1,0 +1,250 @@
+//! Placement: which waiting execution goes to which worker, and which worker installs what it lacks.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    domain::{
+        ActivityId, ActivityStatus, Attempt, AttemptKey, AttemptNo, ExecutionStatus, InstallationStatus, Millis,
+        OutputSummary, RevisionNo, RevisionStatus, WorkerId,
+    },
+    plan::{ActivityState, Decision, Effect, Held, State, WorkerState},
+    scheduler::{Assignment, Lane, PlacementView, Room},
+    store::Change,
+};
+
+/// Runs shorter than this are prefetched: a slot must not idle while a commit is under way.
+const SHORT_RUN: Millis = Millis(50);
+/// How much work is prefetched per slot, in time and in number.
+const PREFETCH_TIME: u64 = 50;
+const MAX_PREFETCH: u64 = 64;
+
+impl ActivityState {
+    /// How long a run takes on average; known after two.
+    pub(super) fn expected(&self) -> Option<Millis> {
+        let recent = &self.tally.recent_durations;
+        let sum: u64 = recent.iter().map(|duration| u64::from(*duration)).sum();
+        (recent.len() >= 2).then(|| Millis(sum / recent.len() as u64))
+    }
+}
+
+impl WorkerState {
+    fn idle_slots(&self) -> u32 {
+        self.worker.slots.saturating_sub(u32::try_from(self.attempts.len()).unwrap_or(u32::MAX))
+    }
+
+    fn has(&self, activity: ActivityId, revision: RevisionNo, status: InstallationStatus) -> bool {
+        self.installations.get(&(activity, revision)).is_some_and(|installation| installation.status == status)
+    }
+
+    fn installing(&self) -> bool {
+        self.installations.values().any(|installation| installation.status == InstallationStatus::Installing)
+    }
+}
+
+impl State {
+    /// Gives waiting executions to workers.
+    pub(super) fn place(&mut self, out: &mut Decision) {
+        let short = |activity: &ActivityState| activity.expected().filter(|run| *run < SHORT_RUN);
+        let due = |activity: &ActivityState| {
+            activity.activity.status == ActivityStatus::Approved && activity.queue.first_due(self.now).is_some()
+        };
+        // A run of 2 ms is prefetched 25 deep, one of 0 ms as deep as allowed.
+        let depth = self.activities.values().filter(|activity| due(activity)).filter_map(short);
+        let depth = depth.map(|run| (PREFETCH_TIME / run.0.max(1)).min(MAX_PREFETCH)).min().unwrap_or(0);
+        let rooms: Vec<Room> = self
+            .workers
+            .values()
+            .filter(|worker| worker.takes_work())
+            .map(|worker| {
+                let extra = (worker.attempts.len() as u64).saturating_sub(u64::from(worker.worker.slots));
+                let prefetch = (u64::from(worker.worker.slots) * depth).saturating_sub(extra);
+                Room {
+                    worker: worker.worker.id,
+                    slots: worker.idle_slots(),
+                    prefetch: u32::try_from(prefetch).unwrap_or(u32::MAX),
+                }
+            })
+            .filter(|room| room.slots > 0 || room.prefetch > 0)
+            .collect();
+        if rooms.is_empty() {
+            return;
+        }
+        let capacity: usize = rooms.iter().map(|room| (room.slots + room.prefetch) as usize).sum();
+        let installed: Vec<(ActivityId, BTreeSet<WorkerId>)> = self
+            .activities
+            .iter()
+            .filter(|(_, activity)| due(activity))
+            .map(|(id, activity)| {
+                let revision = activity.activity.revision;
+                let has = |room: &&Room| self.workers[&room.worker].has(*id, revision, InstallationStatus::Installed);
+                (*id, rooms.iter().filter(has).map(|room| room.worker).collect())
+            })
+            .collect();
+        let lanes: Vec<Lane<'_>> = installed
+            .iter()
+            .map(|(id, installed_on)| {
+                let activity = &self.activities[id];
+                let limit = activity.activity.settings.max_concurrency.unwrap_or(u32::MAX);
+                Lane {
+                    activity: *id,
+                    ready: u32::try_from(activity.queue.due(self.now, capacity)).unwrap_or(u32::MAX),
+                    allowance: limit.saturating_sub(activity.running),
+                    oldest: activity.queue.next_due().unwrap_or(self.now),
+                    served: activity.served,
+                    prefetch: short(activity).is_some(),
+                    installed_on,
+                }
+            })
+            .collect();
+        if lanes.is_empty() {
+            return;
+        }
+        let view = PlacementView { lanes: &lanes, rooms: &rooms };
+        for Assignment { activity, worker } in self.config.scheduler.place(&view, self.now) {
+            self.assign(activity, worker, out);
+        }
+    }
+
+    /// Gives the first waiting execution of an activity to a worker.
+    fn assign(&mut self, id: ActivityId, worker: WorkerId, out: &mut Decision) {
+        let now = self.now;
+        let Some(activity) = self.activities.get_mut(&id) else { return };
+        let Some(mut execution) = activity.queue.pop() else { return };
+        let revision = activity.activity.revision;
+        activity.running += 1;
+        activity.served += 1;
+        execution.status = ExecutionStatus::Running;
+        execution.attempt = AttemptNo(execution.attempt.0 + 1);
+        execution.worker = Some(worker);
+        let key = AttemptKey { execution: execution.id, attempt: execution.attempt };
+        let attempt = Attempt {
+            key,
+            revision,
+            worker,
+            assigned_at: now,
+            started_at: None,
+            ended_at: None,
+            end: None,
+            output: OutputSummary::default(),
+        };
+        out.update(&execution);
+        out.change(Change::OpenAttempt(attempt.clone()));
+        out.opened.push((key, worker));
+        self.recount(id, Some(ExecutionStatus::Waiting), Some(ExecutionStatus::Running), out);
+        if let Some(state) = self.workers.get_mut(&worker) {
+            state.attempts.insert(key);
+            state.worker.last_worked = Some(now);
+        }
+        self.dirty.insert(worker);
+        let held = Held { execution, attempt, recalled: false };
+        out.effects.push(Effect::Start(worker, self.order(&held)));
+        self.held.insert(key.execution, held);
+    }
+
+    /// Has verified what is to be verified, and installed what waits for a worker that lacks it.
+    pub(super) fn install(&mut self, out: &mut Decision) {
+        for (id, no) in self.to_install() {
+            let now = self.now;
+            let verifying = self.activities[&id].revisions[&no].status == RevisionStatus::Verifying;
+            let under_way = self.workers.values().any(|worker| worker.has(id, no, InstallationStatus::Installing));
+            if verifying && under_way {
+                continue;
+            }
+            let may = |worker: &&WorkerState| {
+                let retry = |at: crate::domain::Timestamp| at <= now;
+                worker.takes_work()
+                    && !worker.installing()
+                    && (verifying || worker.idle_slots() > 0)
+                    && worker.installations.get(&(id, no)).is_none_or(|installation| match installation.status {
+                        InstallationStatus::Pending => true,
+                        InstallationStatus::Failed => installation.retry_at.is_some_and(retry),
+                        _ => false,
+                    })
+            };
+            // As many as the queue can use; the one with the most room first.
+            let queue = &self.activities[&id].queue;
+            let wanted = if verifying { 1 } else { queue.due(now, 1024) };
+            let mut workers: Vec<&WorkerState> = self.workers.values().filter(may).collect();
+            workers.sort_by_key(|worker| (std::cmp::Reverse(worker.idle_slots()), worker.worker.id));
+            let mut slots = 0;
+            let mut chosen = Vec::new();
+            for worker in workers {
+                if slots >= wanted {
+                    break;
+                }
+                slots += if verifying { 1 } else { worker.idle_slots() as usize };
+                chosen.push(worker.worker.id);
+            }
+            for worker in chosen {
+                self.begin_install(worker, id, no, out);
+            }
+        }
+        self.give_up_uninstallable(out);
+    }
+
+    /// Revisions to verify, and serving ones with work that waits.
+    fn to_install(&self) -> Vec<(ActivityId, RevisionNo)> {
+        let mut wanted = Vec::new();
+        for (id, activity) in &self.activities {
+            if activity.activity.status == ActivityStatus::Uninstalling {
+                continue;
+            }
+            for (no, revision) in &activity.revisions {
+                let verify = revision.status == RevisionStatus::Verifying && revision.sha256.is_some();
+                let serve = *no == activity.activity.revision
+                    && revision.status == RevisionStatus::Approved
+                    && activity.queue.first_due(self.now).is_some();
+                if (verify && *no == activity.activity.latest) || serve {
+                    wanted.push((*id, *no));
+                }
+            }
+        }
+        wanted
+    }
+
+    /// An approved activity that failed on every worker there is, again and again, ends its queue with the reason.
+    fn give_up_uninstallable(&mut self, out: &mut Decision) {
+        const TRIES: u32 = 5;
+        let mut hopeless = Vec::new();
+        for (id, activity) in &self.activities {
+            if activity.activity.status != ActivityStatus::Approved || activity.queue.waiting() == 0 {
+                continue;
+            }
+            let key = (*id, activity.activity.revision);
+            let mut workers = self.workers.values().filter(|worker| worker.takes_work()).peekable();
+            let failed = |worker: &WorkerState| {
+                worker.installations.get(&key).is_some_and(|installation| {
+                    installation.status == InstallationStatus::Failed && installation.tries >= TRIES
+                })
+            };
+            if workers.peek().is_some() && workers.all(failed) {
+                let error = self.workers.values().find_map(|worker| worker.installations.get(&key)?.error.clone());
+                hopeless.push((*id, error.unwrap_or_default()));
+            }
+        }
+        for (id, error) in hopeless {
+            self.end_queue(id, &format!("the activity could not be installed on any worker: {error}"), out);
+        }
+    }
+
+    /// How long until an execution is expected to finish.
+    pub(super) fn predict(&self, execution: &crate::domain::Execution) -> Option<Millis> {
+        let activity = self.activities.get(&execution.activity)?;
+        let expected = activity.expected()?;
+        if execution.status.is_terminal() {
+            return None;
+        }
+        if let Some(started) = execution.started_at {
+            return Some(Millis(expected.0.saturating_sub(self.now.since(started).0)));
+        }
+        let slots: u64 =
+            self.workers.values().filter(|worker| worker.takes_work()).map(|w| u64::from(w.worker.slots)).sum();
+        let ahead = match execution.status {
+            ExecutionStatus::Waiting => {
+                activity.queue.position(execution.id).map_or(activity.queue.waiting(), |(ahead, _)| ahead + 1)
+            }
+            _ => 0,
+        };
+        Some(Millis(expected.0 * (1 + ahead / slots.max(1))))
+    }
+}

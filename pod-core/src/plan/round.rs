@@ -1,0 +1,275 @@
+//! What follows from the state as it is: who is lost, what is installed, given out, taken back, launched and let go.
+
+use crate::{
+    domain::{
+        ActivityId, ActivityStatus, AttemptKey, Ending, EventKind, ExecutionStatus, Installation, InstallationStatus,
+        Millis, RevisionNo, RevisionStatus, ScriptSource, Timestamp, WorkerId, WorkerStatus,
+    },
+    engine::Reply,
+    plan::{Decision, Effect, State},
+    store::Change,
+};
+
+/// How many executions of a removed activity end in one round.
+const DRAINED_PER_ROUND: usize = 512;
+/// Prefetched work that has not started after so long is taken back, in case another worker is free.
+const RECALL_AFTER: Millis = Millis(1000);
+/// How long a gone worker is still shown.
+const FORGET_AFTER: Millis = Millis::from_secs(24 * 3600);
+
+impl State {
+    /// Decides what follows.
+    pub fn plan(&mut self, now: Timestamp, out: &mut Decision) {
+        self.advance(now);
+        self.watch_workers(out);
+        self.fetch(out);
+        self.retire(out);
+        self.install(out);
+        self.place(out);
+        self.size(out);
+        self.periodic(out);
+        for id in std::mem::take(&mut self.dirty) {
+            self.settle(id, out);
+        }
+        self.answer_submits(out);
+    }
+
+    /// When time alone gives the planner something to do, at the latest.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Timestamp {
+        let queues = self.activities.values().filter_map(|activity| activity.queue.next_due());
+        queues.filter(|due| *due > self.now).min().unwrap_or(Timestamp::MAX).min(self.now + Millis(500))
+    }
+
+    /// Silence, launches that hang, destructions that must be asked for again.
+    fn watch_workers(&mut self, out: &mut Decision) {
+        use WorkerStatus::{Draining, Failed, Launching, Lost, Pending, Ready, Terminated, Unreachable, Working};
+        let (now, limits) = (self.now, self.config.limits.clone());
+        for id in self.workers.keys().copied().collect::<Vec<_>>() {
+            let state = &self.workers[&id];
+            let silent = now.since(Self::last_heard(state));
+            let again = state.destroy_again_at.is_some_and(|at| at <= now);
+            match state.worker.status {
+                Ready | Working | Draining if silent >= limits.unreachable_after => {
+                    let reason = format!("nothing was heard of it for {silent}");
+                    self.set_status(id, Unreachable, Some(reason), out);
+                }
+                Unreachable if silent >= limits.lost_after => {
+                    self.give_up(id, format!("nothing was heard of it for {silent}"), out);
+                }
+                Unreachable if state.session.is_some() && silent < limits.unreachable_after => self.settle(id, out),
+                Launching | Pending if now.since(state.worker.created_at) >= self.config.launch_timeout => {
+                    let reason = format!("it did not dial in within {}", self.config.launch_timeout);
+                    self.refused_launch();
+                    self.give_up(id, reason, out);
+                }
+                Launching | Pending if state.worker.draining => {
+                    self.give_up(id, "it was not needed any more".to_owned(), out);
+                }
+                Draining if state.attempts.is_empty() && state.session.is_some() => self.let_go(id, again, out),
+                Lost | Failed | Terminated => {
+                    let forgotten = state.worker.ended_at.is_some_and(|at| now.since(at) >= FORGET_AFTER);
+                    let unfinished = !state.attempts.is_empty() || !state.installations.is_empty();
+                    if again || (unfinished && state.destroy_again_at.is_none()) {
+                        self.give_up(id, String::new(), out);
+                    } else if forgotten && !unfinished {
+                        self.workers.remove(&id);
+                        out.change(Change::DeleteWorker(id));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Ends a worker from outside; its work is given out when it is destroyed.
+    fn give_up(&mut self, id: WorkerId, reason: String, out: &mut Decision) {
+        let now = self.now;
+        let Some(state) = self.workers.get_mut(&id) else { return };
+        if state.worker.external {
+            self.lost(id, reason, out);
+            return self.release(id, out);
+        }
+        state.destroy(now, out);
+        self.lost(id, reason, out);
+    }
+
+    /// A drained worker has nothing left to do.
+    fn let_go(&mut self, id: WorkerId, again: bool, out: &mut Decision) {
+        let now = self.now;
+        let Some(state) = self.workers.get_mut(&id) else { return };
+        if state.destroy_again_at.is_some() && !again {
+            return;
+        }
+        let reason = state.worker.reason.clone().unwrap_or_else(|| "it was let go".into());
+        out.effects.push(Effect::Shutdown(id, reason.to_string()));
+        if state.worker.external {
+            self.set_status(id, WorkerStatus::Terminated, None, out);
+            return self.release(id, out);
+        }
+        state.destroy(now, out);
+    }
+
+    /// Scripts that are to be fetched.
+    fn fetch(&mut self, out: &mut Decision) {
+        for (id, activity) in &mut self.activities {
+            for (no, revision) in &activity.revisions {
+                let ScriptSource::Url(url) = &revision.source else { continue };
+                let wanted = revision.status == RevisionStatus::Verifying && revision.sha256.is_none();
+                if wanted && activity.fetching.insert(*no) {
+                    out.effects.push(Effect::Fetch(*id, *no, url.clone()));
+                }
+            }
+        }
+    }
+
+    /// Removes what is not wanted any more: superseded revisions, and activities that are uninstalled or rejected.
+    fn retire(&mut self, out: &mut Decision) {
+        for id in self.activities.keys().copied().collect::<Vec<_>>() {
+            let status = self.activities[&id].activity.status;
+            let reason = match status {
+                ActivityStatus::Uninstalling => "the activity was deleted".to_owned(),
+                ActivityStatus::Rejected => {
+                    let error = self.activities[&id].activity.error.clone().unwrap_or_default();
+                    format!("the activity was rejected: {error}")
+                }
+                ActivityStatus::Verifying | ActivityStatus::Approved => String::new(),
+            };
+            if !reason.is_empty() {
+                self.end_queue(id, &reason, out);
+            }
+            self.retire_revisions(id, out);
+        }
+    }
+
+    pub(super) fn end_queue(&mut self, id: ActivityId, reason: &str, out: &mut Decision) {
+        for _ in 0..DRAINED_PER_ROUND {
+            let Some(execution) = self.activities.get_mut(&id).and_then(|activity| activity.queue.pop()) else {
+                return;
+            };
+            self.conclude(execution, ExecutionStatus::Waiting, Ending::GaveUp(reason.into()), out);
+        }
+    }
+
+    fn retire_revisions(&mut self, id: ActivityId, out: &mut Decision) {
+        let activity = &self.activities[&id];
+        let leaving = activity.activity.status == ActivityStatus::Uninstalling;
+        let (serving, newest) = (activity.activity.revision, activity.activity.latest);
+        let kept = |no: RevisionNo| !leaving && (no == serving || no == newest);
+        let old: Vec<RevisionNo> = activity.revisions.keys().copied().filter(|no| !kept(*no)).collect();
+        for no in &old {
+            let busy = self.held.values().any(|held| held.execution.activity == id && held.attempt.revision == *no);
+            if !busy && self.uninstall(id, *no, out) && !leaving {
+                out.change(Change::DeleteRevision { activity: id, revision: *no });
+                if let Some(activity) = self.activities.get_mut(&id) {
+                    activity.revisions.remove(no);
+                }
+            }
+        }
+        let activity = &self.activities[&id];
+        let empty = activity.queue.waiting() == 0 && activity.running == 0;
+        let installed = self.workers.values().any(|worker| worker.installations.keys().any(|key| key.0 == id));
+        if leaving && empty && !installed {
+            self.by_name.remove(&activity.activity.name);
+            self.activities.remove(&id);
+            out.change(Change::DeleteActivity(id));
+            out.event(self.now, EventKind::ActivityDeleted).activity = Some(id);
+        }
+    }
+
+    /// Asks for the removal of a revision everywhere; true once it is nowhere.
+    fn uninstall(&mut self, id: ActivityId, no: RevisionNo, out: &mut Decision) -> bool {
+        let mut gone = true;
+        for (worker, state) in &mut self.workers {
+            let Some(installation) = state.installations.get_mut(&(id, no)) else { continue };
+            let never_there = matches!(installation.status, InstallationStatus::Failed | InstallationStatus::Pending);
+            if never_there || state.worker.status.is_terminal() {
+                state.installations.remove(&(id, no));
+                out.change(Change::DeleteInstallation { worker: *worker, activity: id, revision: no });
+                continue;
+            }
+            gone = false;
+            if installation.status != InstallationStatus::Removing {
+                installation.status = InstallationStatus::Removing;
+                installation.changed_at = self.now;
+                out.change(Change::PutInstallation(installation.clone()));
+                out.effects.push(Effect::Remove(*worker, id, no));
+            }
+        }
+        gone
+    }
+
+    /// Begins to install a revision on a worker.
+    pub(super) fn begin_install(&mut self, worker: WorkerId, id: ActivityId, no: RevisionNo, out: &mut Decision) {
+        let now = self.now;
+        let Some(state) = self.workers.get_mut(&worker) else { return };
+        let tries = state.installations.get(&(id, no)).map_or(0, |installation| installation.tries);
+        let installation = Installation {
+            worker,
+            activity: id,
+            revision: no,
+            status: InstallationStatus::Installing,
+            error: None,
+            changed_at: now,
+            tries,
+            retry_at: None,
+        };
+        state.installations.insert((id, no), installation.clone());
+        out.change(Change::PutInstallation(installation));
+        out.effects.push(Effect::Install(worker, id, no));
+    }
+
+    /// Takes back what waits in a worker for longer than short runs would make it.
+    fn recall(&mut self, out: &mut Decision) {
+        let now = self.now;
+        let mut late: Vec<AttemptKey> = Vec::new();
+        for held in self.held.values_mut() {
+            let waits = held.attempt.started_at.is_none() && now.since(held.attempt.assigned_at) >= RECALL_AFTER;
+            let crowded = self
+                .workers
+                .get(&held.attempt.worker)
+                .is_some_and(|worker| worker.attempts.len() > worker.worker.slots as usize);
+            if waits && crowded && !held.recalled {
+                held.recalled = true;
+                late.push(held.attempt.key);
+            }
+        }
+        late.sort_unstable();
+        for key in late {
+            if let Some(held) = self.held.get(&key.execution) {
+                out.effects.push(Effect::Recall(held.attempt.worker, key));
+            }
+        }
+    }
+
+    fn periodic(&mut self, out: &mut Decision) {
+        let now = self.now;
+        if self.due.recall_at <= now {
+            self.due.recall_at = now + Millis(250);
+            self.recall(out);
+        }
+        if self.due.list_at <= now {
+            self.due.list_at = now + Millis::from_secs(60);
+            out.effects.push(Effect::List);
+        }
+        if self.due.expire_at <= now {
+            self.due.expire_at = now + Millis::from_secs(60);
+            out.effects.push(Effect::Expire(now - self.config.limits.retention));
+        }
+    }
+
+    /// Submits are answered with what this round made of them.
+    fn answer_submits(&mut self, out: &mut Decision) {
+        let launched = out.launched > 0;
+        for (reply, mut submitted) in std::mem::take(&mut out.submits) {
+            if !submitted.repeated {
+                if let Some(held) = self.held.get(&submitted.id) {
+                    submitted.execution = held.execution.clone();
+                }
+                submitted.launching_worker = launched && submitted.execution.status == ExecutionStatus::Waiting;
+                submitted.predicted = self.predict(&submitted.execution);
+            }
+            out.replies.push((reply, Ok(Reply::Submitted(submitted))));
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The size of the fleet: what the scheduler wants becomes workers that are launched and let go.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{ActivityStatus, EventKind, InstallationStatus, Millis, ScalingDecision, Worker, WorkerId, WorkerStatus},
+    plan::{Decision, Effect, State, WorkerState},
+    scheduler::{Demand, FleetMember, MemberState, Scale},
+    store::Change,
+};
+
+/// How long a run is taken to be while that is unknown.
+const UNKNOWN_RUN: u64 = 60_000;
+/// How often the size is looked at when nothing else asks for it.
+const INTERVAL: Millis = Millis::from_secs(1);
+
+impl State {
+    /// Launches and lets go.
+    pub(super) fn size(&mut self, out: &mut Decision) {
+        if self.due.scale_at > self.now && out.is_empty() {
+            return;
+        }
+        self.due.scale_at = self.now + INTERVAL;
+        let fleet: Vec<FleetMember> = self.workers.values().filter_map(|worker| self.member(worker)).collect();
+        let scale = self.config.scheduler.scale(&self.rules(), &self.demand(), &fleet, self.now);
+        self.carry_out(scale, out);
+    }
+
+    fn carry_out(&mut self, scale: Scale, out: &mut Decision) {
+        if scale.launch == 0 && scale.drain.is_empty() && scale.undrain.is_empty() {
+            return;
+        }
+        for id in &scale.undrain {
+            if let Some(state) = self.workers.get_mut(id) {
+                state.worker.draining = false;
+                out.change(Change::PutWorker(state.worker.clone()));
+            }
+            self.settle(*id, out);
+        }
+        for id in &scale.drain {
+            self.drain(*id, scale.reason.clone(), out);
+        }
+        for _ in 0..scale.launch {
+            self.launch(&scale.reason, out);
+        }
+        out.launched += scale.launch;
+        let reason: Arc<str> = scale.reason.into();
+        out.event(self.now, EventKind::Scaled).message = Some(reason.clone());
+        let decision = ScalingDecision { at: self.now, launch: scale.launch, drain: scale.drain, reason };
+        out.change(Change::RecordDecision(decision));
+    }
+
+    /// Writes the intent before the provisioner is asked.
+    fn launch(&mut self, reason: &str, out: &mut Decision) {
+        self.ids.worker += 1;
+        let worker = Worker {
+            id: WorkerId(self.ids.worker),
+            status: WorkerStatus::Launching,
+            slots: self.config.limits.slots,
+            draining: false,
+            created_at: self.now,
+            ready_at: None,
+            last_seen: None,
+            last_worked: None,
+            ended_at: None,
+            reason: Some(reason.into()),
+            host: None,
+            external: false,
+            incarnation: None,
+        };
+        out.change(Change::PutWorker(worker.clone()));
+        out.effects.push(Effect::Create(worker.id));
+        let event = out.event(self.now, EventKind::WorkerChanged);
+        (event.worker, event.message) = (Some(worker.id), Some("launching".into()));
+        self.workers.insert(worker.id, WorkerState::new(worker, self.now));
+    }
+
+    /// Workers that are there or come, as the scheduler sees them.
+    fn member(&self, state: &WorkerState) -> Option<FleetMember> {
+        use WorkerStatus::{Launching, Pending};
+        if state.worker.status.is_terminal() {
+            return None;
+        }
+        let member = match state.worker.status {
+            Launching | Pending => MemberState::Launching,
+            _ if state.attempts.is_empty() && !self.prepares(state) => MemberState::Idle(state.idle_since),
+            _ => MemberState::Busy(state.attempts.iter().map(|key| self.left_of(*key)).collect()),
+        };
+        Some(FleetMember {
+            worker: state.worker.id,
+            state: member,
+            draining: state.worker.draining,
+            external: state.worker.external,
+            created_at: state.worker.created_at,
+            installed: state.installations.len(),
+        })
+    }
+
+    /// Whether it installs something at the moment.
+    fn prepares(&self, state: &WorkerState) -> bool {
+        state.installations.values().any(|installation| installation.status == InstallationStatus::Installing)
+    }
+
+    fn left_of(&self, key: crate::domain::AttemptKey) -> Millis {
+        let Some(held) = self.held.get(&key.execution) else { return Millis(0) };
+        let expected = self.activities.get(&held.execution.activity).and_then(super::ActivityState::expected);
+        let run = held.attempt.started_at.map_or(Millis(0), |started| self.now.since(started));
+        Millis(expected.map_or(UNKNOWN_RUN, |expected| expected.0).saturating_sub(run.0))
+    }
+
+    /// The work that waits, from counters: O(activities), not O(queue).
+    fn demand(&self) -> Demand {
+        let mut demand = Demand {
+            slots: self.config.limits.slots,
+            boot: Millis(1000),
+            may_launch: if self.due.launch_at > self.now { 0 } else { u32::MAX },
+            ..Demand::default()
+        };
+        for activity in self.activities.values() {
+            if activity.activity.status == ActivityStatus::Uninstalling {
+                continue;
+            }
+            let verifying = activity.revisions.values().filter(|revision| {
+                revision.status == crate::domain::RevisionStatus::Verifying && revision.sha256.is_some()
+            });
+            let mut waiting = verifying.count() as u64;
+            let due = activity.queue.first_due(self.now);
+            if let (Some(first), ActivityStatus::Approved) = (due, activity.activity.status) {
+                let limit = activity.activity.settings.max_concurrency.unwrap_or(u32::MAX);
+                waiting += activity.queue.waiting().min(u64::from(limit.saturating_sub(activity.running)));
+                let since = first.not_before.max(first.submitted_at);
+                demand.oldest = Some(demand.oldest.map_or(since, |oldest| oldest.min(since)));
+            }
+            let run = activity.expected().map_or(UNKNOWN_RUN, |expected| expected.0.max(1));
+            demand.waiting += waiting;
+            demand.work = Millis(demand.work.0.saturating_add(waiting.saturating_mul(run)));
+        }
+        demand
+    }
+}

@@ -1,0 +1,290 @@
+//! What the planner holds in memory: activities, workers, open attempts, and the heads of the queues.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    domain::{
+        Activity, ActivityId, ActivityName, Attempt, AttemptKey, Epoch, Execution, ExecutionId, ExecutionStatus,
+        Installation, Millis, Policy, PolicyId, Revision, RevisionNo, SessionId, StoreId, Timestamp, Worker, WorkerId,
+    },
+    plan::{Decision, Effect, Queue},
+    pod::Limits,
+    scheduler::Scheduler,
+    store::{ActivityTally, Batch, HighWater, QueueKey, Snapshot},
+};
+
+/// What does not change while the engine runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The store.
+    pub store: StoreId,
+    /// The lease.
+    pub epoch: Epoch,
+    /// Times, counts and sizes.
+    pub limits: Limits,
+    /// How long a worker may take from `create` to hello.
+    pub launch_timeout: Millis,
+    /// Places and sizes.
+    pub scheduler: Arc<dyn Scheduler>,
+}
+
+/// When periodic things are next due.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Deadlines {
+    pub(super) last_step: Timestamp,
+    pub(super) list_at: Timestamp,
+    pub(super) expire_at: Timestamp,
+    pub(super) scale_at: Timestamp,
+    pub(super) recall_at: Timestamp,
+    /// After a refused launch, none is tried before.
+    pub(super) launch_at: Timestamp,
+    pub(super) refused_launches: u32,
+    /// Submits are refused until then because the store is full.
+    pub(super) full_until: Timestamp,
+}
+
+/// An activity with its revisions and its queue.
+#[derive(Clone, Debug)]
+pub struct ActivityState {
+    /// The activity, its derived members kept up to date.
+    pub activity: Activity,
+    pub(super) revisions: BTreeMap<RevisionNo, Revision>,
+    pub(super) queue: Queue,
+    pub(super) tally: ActivityTally,
+    /// Its executions that run.
+    pub(super) running: u32,
+    /// How much it was given, for fairness: grows by one per assignment.
+    pub(super) served: u64,
+    /// Revisions that are being fetched.
+    pub(super) fetching: BTreeSet<RevisionNo>,
+}
+
+/// A worker with what it holds.
+#[derive(Clone, Debug)]
+pub struct WorkerState {
+    /// The worker.
+    pub worker: Worker,
+    pub(super) session: Option<SessionId>,
+    pub(super) attempts: BTreeSet<AttemptKey>,
+    pub(super) installations: BTreeMap<(ActivityId, RevisionNo), Installation>,
+    /// When it became idle.
+    pub(super) idle_since: Timestamp,
+    /// The provisioner was asked to destroy it, and is asked again then.
+    pub(super) destroy_again_at: Option<Timestamp>,
+    pub(super) failed_destroys: u32,
+}
+
+/// An execution with its open attempt.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The execution.
+    pub execution: Execution,
+    /// Its attempt.
+    pub attempt: Attempt,
+    /// It was asked back at this moment.
+    pub(super) recalled: bool,
+}
+
+/// Everything that the planner knows.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub(super) config: Config,
+    pub(super) now: Timestamp,
+    pub(super) seq: u64,
+    pub(super) ids: HighWater,
+    pub(super) activities: BTreeMap<ActivityId, ActivityState>,
+    pub(super) by_name: HashMap<ActivityName, ActivityId>,
+    pub(super) names: Arc<BTreeMap<ActivityId, Arc<str>>>,
+    pub(super) workers: BTreeMap<WorkerId, WorkerState>,
+    pub(super) held: HashMap<ExecutionId, Held>,
+    pub(super) policies: BTreeMap<PolicyId, Policy>,
+    pub(super) active_policy: PolicyId,
+    pub(super) due: Deadlines,
+    /// Workers that exist without being known, as of the last list.
+    pub(super) strays: BTreeSet<WorkerId>,
+    /// Workers whose load changed in this round.
+    pub(super) dirty: BTreeSet<WorkerId>,
+    pub(super) trouble: Option<Arc<str>>,
+}
+
+impl State {
+    /// The state that a store holds.
+    #[must_use]
+    pub fn load(config: Config, snapshot: Snapshot, now: Timestamp) -> Self {
+        let mut policies: BTreeMap<_, _> = snapshot.policies.into_iter().map(|policy| (policy.id, policy)).collect();
+        policies.insert(PolicyId(0), Policy::built_in());
+        let mut state = Self {
+            config,
+            now,
+            seq: 0,
+            ids: snapshot.high_water,
+            activities: BTreeMap::new(),
+            by_name: HashMap::new(),
+            names: Arc::new(snapshot.activity_names.into_iter().collect()),
+            workers: BTreeMap::new(),
+            held: HashMap::new(),
+            policies,
+            active_policy: snapshot.active_policy,
+            due: Deadlines { last_step: now, list_at: now + Millis::from_secs(60), ..Deadlines::default() },
+            strays: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            trouble: None,
+        };
+        for record in snapshot.activities {
+            let waiting = record.tally.executions[ExecutionStatus::Waiting as usize];
+            let id = record.activity.id;
+            state.by_name.insert(record.activity.name.clone(), id);
+            let mut activity = ActivityState {
+                activity: record.activity,
+                revisions: record.revisions.into_iter().map(|revision| (revision.no, revision)).collect(),
+                queue: Queue::stored(waiting),
+                tally: ActivityTally { activity: id, ..record.tally },
+                running: 0,
+                served: 0,
+                fetching: BTreeSet::new(),
+            };
+            activity.derive();
+            state.activities.insert(id, activity);
+        }
+        for mut worker in snapshot.workers {
+            // Its deadlines start anew: it was the manager that was away.
+            worker.last_seen = worker.last_seen.map(|_| now);
+            let state_of = WorkerState::new(worker, now);
+            state.workers.insert(state_of.worker.id, state_of);
+        }
+        for installation in snapshot.installations {
+            if let Some(worker) = state.workers.get_mut(&installation.worker) {
+                worker.installations.insert((installation.activity, installation.revision), installation);
+            }
+        }
+        for (execution, attempt) in snapshot.running {
+            if let Some(worker) = state.workers.get_mut(&attempt.worker) {
+                worker.attempts.insert(attempt.key);
+            }
+            if let Some(activity) = state.activities.get_mut(&execution.activity) {
+                activity.running += 1;
+            }
+            state.held.insert(execution.id, Held { execution, attempt, recalled: false });
+        }
+        state
+    }
+
+    /// The open attempts and their workers.
+    pub fn open_attempts(&self) -> impl Iterator<Item = (AttemptKey, WorkerId)> {
+        self.held.values().map(|held| (held.attempt.key, held.attempt.worker))
+    }
+
+    /// A number for a new link.
+    pub fn next_session(&mut self) -> SessionId {
+        self.ids.session += 1;
+        SessionId(self.ids.session)
+    }
+
+    /// The number of the newest event.
+    #[must_use]
+    pub fn newest_event(&self) -> u64 {
+        self.ids.event
+    }
+
+    /// Which queues are to be read further: after the commit, with nothing uncommitted.
+    #[must_use]
+    pub fn refills(&self) -> Vec<(ActivityId, QueueKey, usize)> {
+        let room = self.window();
+        let wanting = |(id, activity): (&ActivityId, &ActivityState)| {
+            activity.queue.wants(room).map(|(after, limit)| (*id, after, limit))
+        };
+        self.activities.iter().filter_map(wanting).collect()
+    }
+
+    /// The store is full: submits are refused for a while.
+    pub fn store_full(&mut self) {
+        self.due.full_until = self.now + Millis::from_secs(2);
+    }
+
+    /// Numbers the batch of a round. `None` when there is nothing to write.
+    pub fn batch(&mut self, out: &mut Decision) -> Option<Batch> {
+        if out.is_empty() {
+            return None;
+        }
+        for event in &mut out.events {
+            self.ids.event += 1;
+            event.seq = self.ids.event;
+        }
+        self.seq += 1;
+        let mut batch = out.take_batch(self.seq, self.config.epoch, self.now, self.ids);
+        let tallied = std::mem::take(&mut out.tallied);
+        batch.tallies = tallied.iter().filter_map(|id| Some(self.activities.get(id)?.tally.clone())).collect();
+        Some(batch)
+    }
+
+    /// How many waiting executions of an activity are held in memory.
+    pub(super) fn window(&self) -> usize {
+        let slots: usize = self.workers.values().map(|worker| worker.worker.slots as usize).sum();
+        (slots * 8).max(512)
+    }
+
+    /// Moves the clock on; it never goes back. After a stall of the manager itself, silence is not the workers' fault.
+    pub(super) fn advance(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        let stalled = self.now.since(self.due.last_step);
+        self.due.last_step = self.now;
+        if stalled > self.config.limits.heartbeat {
+            for worker in self.workers.values_mut() {
+                worker.worker.last_seen = worker.worker.last_seen.map(|seen| (seen + stalled).min(self.now));
+            }
+        }
+    }
+
+    pub(super) fn activity_named(&self, name: &str) -> Option<ActivityId> {
+        let name = ActivityName::new(name).ok()?;
+        self.by_name.get(&name).copied()
+    }
+
+    /// Moves one execution of an activity from one count to another.
+    pub(super) fn recount(
+        &mut self,
+        activity: ActivityId,
+        from: Option<ExecutionStatus>,
+        to: Option<ExecutionStatus>,
+        out: &mut Decision,
+    ) {
+        let Some(state) = self.activities.get_mut(&activity) else { return };
+        if let Some(from) = from {
+            let count = &mut state.tally.executions[from as usize];
+            *count = count.saturating_sub(1);
+        }
+        if let Some(to) = to {
+            state.tally.executions[to as usize] += 1;
+        }
+        out.tallied.insert(activity);
+    }
+}
+
+impl WorkerState {
+    pub(super) fn new(worker: Worker, now: Timestamp) -> Self {
+        Self {
+            worker,
+            session: None,
+            attempts: BTreeSet::new(),
+            installations: BTreeMap::new(),
+            idle_since: now,
+            destroy_again_at: None,
+            failed_destroys: 0,
+        }
+    }
+
+    /// Whether it may be given work.
+    pub(super) fn takes_work(&self) -> bool {
+        use crate::domain::WorkerStatus::{Ready, Working};
+        self.session.is_some() && !self.worker.draining && matches!(self.worker.status, Ready | Working)
+    }
+
+    /// Asks the provisioner to destroy it, unless it is not ours.
+    pub(super) fn destroy(&mut self, now: Timestamp, out: &mut Decision) {
+        self.destroy_again_at = Some(now + Millis::from_secs(10));
+        out.effects.push(Effect::Destroy(self.worker.id));
+    }
+}

@@ -1,0 +1,180 @@
+//! What can happen, and what each thing changes.
+
+mod activities;
+mod attempts;
+mod executions;
+mod installations;
+mod policies;
+mod workers;
+
+use crate::{
+    domain::{ActivityId, Execution, Payload, RevisionNo, SessionId, Timestamp, WorkerId},
+    engine::Request,
+    link::{FromWorker, Hello},
+    plan::{Decision, ReplyId, State},
+    store::{Claimed, ExpiredExecution, IdempotencyRecord},
+};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A user asks for something.
+    Request {
+        /// What.
+        request: Request,
+        /// Whom to answer.
+        reply: ReplyId,
+        /// What the store holds of it, read while nothing of it was uncommitted.
+        found: Box<Found>,
+    },
+    /// A worker said hello on a new link.
+    Hello {
+        /// What it said.
+        hello: Box<Hello>,
+        /// The number given to the link.
+        session: SessionId,
+        /// Whether it may be a worker that this store did not create.
+        anyone: bool,
+    },
+    /// A worker said something else. `Output`, `Tail` and `InstallOutput` never come here, and `Ended` without bytes.
+    Said {
+        /// Who.
+        worker: WorkerId,
+        /// On which link.
+        session: SessionId,
+        /// What.
+        message: FromWorker,
+    },
+    /// A link ended.
+    LinkLost {
+        /// Whose.
+        worker: WorkerId,
+        /// Which.
+        session: SessionId,
+    },
+    /// A worker is known to be dead.
+    Gone {
+        /// Which.
+        worker: WorkerId,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// The provisioner answered `create`.
+    Created {
+        /// Which worker.
+        worker: WorkerId,
+        /// How it went; a sentence when not well.
+        result: Result<(), String>,
+    },
+    /// The provisioner answered `destroy`.
+    Destroyed {
+        /// Which worker.
+        worker: WorkerId,
+        /// How it went; a sentence when not well.
+        result: Result<(), String>,
+    },
+    /// The provisioner answered `list`.
+    Listed(Vec<WorkerId>),
+    /// A script was fetched, or not.
+    Fetched {
+        /// Of which activity.
+        activity: ActivityId,
+        /// Of which revision.
+        revision: RevisionNo,
+        /// The pinned bytes with their sha256 in hexadecimal, or a sentence.
+        result: Result<(Payload, String), String>,
+    },
+    /// The store read more of a queue.
+    Claimed(ActivityId, Claimed),
+    /// The store found executions whose retention time is over.
+    Expired(Vec<ExpiredExecution>),
+    /// Time passed.
+    Tick,
+}
+
+/// What the store holds of what a request names.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// The execution of `Terminate`, `Retry`, `Retrieve`, `Explain`.
+    pub execution: Option<Execution>,
+    /// What the idempotency key was used for, and that first execution.
+    pub idempotency: Option<(IdempotencyRecord, Option<Execution>)>,
+    /// The sha256 of the content of `CreateActivity`, in hexadecimal.
+    pub sha256: Option<String>,
+    /// The sha256 of the request that an idempotency key stands for.
+    pub request_hash: [u8; 32],
+}
+
+impl State {
+    /// Takes one input.
+    pub fn step(&mut self, input: Input, now: Timestamp, out: &mut Decision) {
+        self.advance(now);
+        match input {
+            Input::Request { request, reply, found } => self.request(request, reply, *found, out),
+            Input::Hello { hello, session, anyone } => self.hello(*hello, session, anyone, out),
+            Input::Said { worker, session, message } => self.said(worker, session, message, out),
+            Input::LinkLost { worker, session } => self.link_lost(worker, session),
+            Input::Gone { worker, reason } => self.gone(worker, &reason, out),
+            Input::Created { worker, result } => self.created(worker, result, out),
+            Input::Destroyed { worker, result } => self.destroyed(worker, result, out),
+            Input::Listed(workers) => self.listed(&workers, out),
+            Input::Fetched { activity, revision, result } => self.fetched(activity, revision, result, out),
+            Input::Claimed(activity, claimed) => self.claimed(activity, claimed),
+            Input::Expired(expired) => self.expired(&expired, out),
+            Input::Tick => {}
+        }
+    }
+
+    fn said(&mut self, worker: WorkerId, session: SessionId, message: FromWorker, out: &mut Decision) {
+        if !self.seen(worker, session) {
+            return; // an older link of that worker: its next hello told everything
+        }
+        match message {
+            FromWorker::Running { key, at } => self.attempt_started(worker, key, at, out),
+            FromWorker::Ended(report) => self.attempt_ended(worker, report, out),
+            FromWorker::Recalled { key } => self.attempt_recalled(worker, key, out),
+            FromWorker::InstallEnded { activity, revision, outcome } => {
+                self.install_ended(worker, activity, revision, outcome, out);
+            }
+            FromWorker::Removed { activity, revision } => self.removed(worker, activity, revision, out),
+            FromWorker::Goodbye { reason } => self.gone(worker, &reason, out),
+            FromWorker::Hello(_)
+            | FromWorker::Heartbeat
+            | FromWorker::Output { .. }
+            | FromWorker::Tail { .. }
+            | FromWorker::InstallOutput { .. } => {}
+        }
+    }
+
+    fn request(&mut self, request: Request, reply: ReplyId, found: Found, out: &mut Decision) {
+        let answer = match request {
+            Request::CreateActivity { new, replace } => self.create_activity(new, replace, found.sha256, out),
+            Request::DeleteActivity { name } => self.delete_activity(&name, out),
+            Request::Submit(new) => {
+                // Answered after planning, which tells whether the fleet grew because of it.
+                match self.submit(new, found, out) {
+                    Ok(submitted) => return out.submits.push((reply, submitted)),
+                    Err(error) => Err(error),
+                }
+            }
+            Request::SubmitMany { activity, inputs, .. } if inputs.is_empty() => {
+                self.open_activity(&activity).map(|_| crate::engine::Reply::SubmittedMany(0..0))
+            }
+            Request::SubmitMany { activity, inputs, idempotency_key } => {
+                self.submit_many(&activity, inputs, idempotency_key, found, out)
+            }
+            Request::Terminate(id) => self.terminate(id, found.execution, out),
+            Request::Retry(id) => match self.retry(id, found.execution, out) {
+                Ok(submitted) => return out.submits.push((reply, submitted)),
+                Err(error) => Err(error),
+            },
+            Request::Retrieve(id) => self.retrieve(id, found.execution, out),
+            Request::DrainWorker(id) => self.drain_worker(id, out),
+            Request::CreatePolicy { name, rules } => self.create_policy(&name, rules, out),
+            Request::ApplyPolicy { name } => self.apply_policy(&name, out),
+            Request::DeletePolicy { name } => self.delete_policy(&name, out),
+            read => self.view(read, found),
+        };
+        out.replies.push((reply, answer));
+    }
+}

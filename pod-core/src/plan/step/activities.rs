@@ -1,0 +1,240 @@
+//! Requests about activities, their revisions, and what was fetched of them.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{
+        Activity, ActivityId, ActivityName, ActivityStatus, Content, EventKind, NewActivity, Payload, Revision,
+        RevisionNo, RevisionStatus, ScriptSource, Settings,
+    },
+    engine::Reply,
+    plan::{ActivityState, Decision, Queue, State},
+    pod::PodError,
+    store::{ActivityTally, Change},
+};
+
+type Answer = Result<Reply, PodError>;
+
+impl ActivityState {
+    /// Brings the members that follow from the revisions up to date.
+    pub(in crate::plan) fn derive(&mut self) {
+        let Some(newest) = self.revisions.values().next_back() else { return };
+        let approved = self.revisions.values().rev().find(|revision| revision.status == RevisionStatus::Approved);
+        let serving = approved.unwrap_or(newest);
+        let activity = &mut self.activity;
+        if activity.status != ActivityStatus::Uninstalling {
+            activity.status = match serving.status {
+                RevisionStatus::Approved => ActivityStatus::Approved,
+                RevisionStatus::Verifying => ActivityStatus::Verifying,
+                RevisionStatus::Rejected | RevisionStatus::Uninstalling => ActivityStatus::Rejected,
+            };
+        }
+        activity.revision = serving.no;
+        activity.latest = newest.no;
+        activity.source = serving.source.clone();
+        activity.settings = serving.settings.clone();
+        activity.sha256 = serving.sha256.clone();
+        activity.error = newest.error.clone();
+    }
+}
+
+impl State {
+    pub(super) fn create_activity(
+        &mut self,
+        new: NewActivity,
+        replace: bool,
+        sha256: Option<String>,
+        out: &mut Decision,
+    ) -> Answer {
+        let name = ActivityName::new(&new.name)?;
+        check_settings(&new.settings)?;
+        let (source, payload) = self.content(new.content)?;
+        let sha256: Option<Arc<str>> = sha256.map(Arc::from);
+        let id = match self.by_name.get(&name) {
+            Some(_) if !replace => return Err(PodError::ActivityExists(new.name)),
+            Some(id) => {
+                let existing = &self.activities[id];
+                if existing.activity.status == ActivityStatus::Uninstalling {
+                    return Err(PodError::NotOpen { name: new.name, status: "uninstalling" });
+                }
+                let newest = &existing.revisions[&existing.activity.latest];
+                // A URL is fetched anew: what it leads to may have changed.
+                let same = payload.is_some() && newest.sha256 == sha256 && newest.settings == new.settings;
+                if same && newest.status != RevisionStatus::Rejected {
+                    return Ok(Reply::Activity(Box::new(self.activity_view(existing))));
+                }
+                *id
+            }
+            None => self.insert_activity(name),
+        };
+        let now = self.now;
+        let activity = self.activities.get_mut(&id).unwrap_or_else(|| unreachable!("found or inserted above"));
+        let no = RevisionNo(activity.revisions.keys().next_back().map_or(1, |last| last.0 + 1));
+        let revision = Revision {
+            activity: id,
+            no,
+            created_at: now,
+            source,
+            settings: new.settings,
+            status: RevisionStatus::Verifying,
+            error: None,
+            sha256,
+        };
+        activity.revisions.insert(no, revision.clone());
+        activity.derive();
+        out.change(Change::PutActivity(activity.activity.clone()));
+        out.change(Change::PutRevision(revision));
+        if let Some(payload) = payload {
+            out.change(Change::PutPayload { activity: id, revision: no, payload });
+        }
+        out.event(now, EventKind::ActivityRegistered).activity = Some(id);
+        out.tallied.insert(id);
+        Ok(Reply::Activity(Box::new(self.activity_view(&self.activities[&id]))))
+    }
+
+    fn insert_activity(&mut self, name: ActivityName) -> ActivityId {
+        self.ids.activity += 1;
+        let id = ActivityId(self.ids.activity);
+        let activity = Activity {
+            id,
+            name: name.clone(),
+            created_at: self.now,
+            status: ActivityStatus::Verifying,
+            revision: RevisionNo(1),
+            latest: RevisionNo(1),
+            source: ScriptSource::Inline,
+            settings: Settings::default(),
+            error: None,
+            sha256: None,
+        };
+        Arc::make_mut(&mut self.names).insert(id, name.as_str().into());
+        self.by_name.insert(name, id);
+        let state = ActivityState {
+            activity,
+            revisions: Default::default(),
+            queue: Queue::stored(0),
+            tally: ActivityTally { activity: id, ..ActivityTally::default() },
+            running: 0,
+            served: 0,
+            fetching: Default::default(),
+        };
+        self.activities.insert(id, state);
+        id
+    }
+
+    fn content(&self, content: Content) -> Result<(ScriptSource, Option<Payload>), PodError> {
+        let max = self.config.limits.max_payload;
+        let too_long =
+            |len: usize| PodError::Invalid(format!("the content has {len} bytes and at most {max} are allowed"));
+        match content {
+            Content::Url(url) => Ok((ScriptSource::Url(url.into()), None)),
+            Content::Script(bytes) if bytes.len() > max => Err(too_long(bytes.len())),
+            Content::Archive(bytes) if bytes.len() > max => Err(too_long(bytes.len())),
+            Content::Script(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => {
+                Err(PodError::Invalid("the installation script is empty; it must leave a file main.sh".to_owned()))
+            }
+            Content::Script(bytes) => Ok((ScriptSource::Inline, Some(Payload::Script(bytes)))),
+            Content::Archive(bytes) => Ok((ScriptSource::Directory, Some(Payload::Archive(bytes)))),
+        }
+    }
+
+    pub(super) fn delete_activity(&mut self, name: &str, out: &mut Decision) -> Answer {
+        ActivityName::new(name)?;
+        let id = self.activity_named(name).ok_or_else(|| PodError::NoSuchActivity(name.to_owned()))?;
+        let activity = self.activities.get_mut(&id).unwrap_or_else(|| unreachable!("named above"));
+        match activity.activity.status {
+            ActivityStatus::Verifying | ActivityStatus::Uninstalling => {
+                return Err(PodError::NotDeletable(name.to_owned()));
+            }
+            ActivityStatus::Approved | ActivityStatus::Rejected => {}
+        }
+        activity.activity.status = ActivityStatus::Uninstalling;
+        out.change(Change::PutActivity(activity.activity.clone()));
+        out.event(self.now, EventKind::ActivityUninstalling).activity = Some(id);
+        Ok(Reply::Activity(Box::new(self.activity_view(&self.activities[&id]))))
+    }
+
+    pub(super) fn fetched(
+        &mut self,
+        id: ActivityId,
+        no: RevisionNo,
+        result: Result<(Payload, String), String>,
+        out: &mut Decision,
+    ) {
+        let Some(activity) = self.activities.get_mut(&id) else { return };
+        activity.fetching.remove(&no);
+        let Some(revision) = activity.revisions.get_mut(&no) else { return };
+        if revision.status != RevisionStatus::Verifying || revision.sha256.is_some() {
+            return;
+        }
+        match result {
+            Ok((payload, sha256)) => {
+                revision.sha256 = Some(sha256.into());
+                out.change(Change::PutRevision(revision.clone()));
+                out.change(Change::PutPayload { activity: id, revision: no, payload });
+                activity.derive();
+            }
+            Err(reason) => self.reject(id, no, reason.into(), out),
+        }
+    }
+
+    /// A revision proved to work.
+    pub(super) fn approve(&mut self, id: ActivityId, no: RevisionNo, out: &mut Decision) {
+        self.judge(id, no, RevisionStatus::Approved, None, out);
+    }
+
+    /// A revision proved not to work.
+    pub(in crate::plan) fn reject(&mut self, id: ActivityId, no: RevisionNo, reason: Arc<str>, out: &mut Decision) {
+        self.judge(id, no, RevisionStatus::Rejected, Some(reason), out);
+    }
+
+    fn judge(
+        &mut self,
+        id: ActivityId,
+        no: RevisionNo,
+        verdict: RevisionStatus,
+        error: Option<Arc<str>>,
+        out: &mut Decision,
+    ) {
+        let Some(activity) = self.activities.get_mut(&id) else { return };
+        let Some(revision) = activity.revisions.get_mut(&no) else { return };
+        if revision.status != RevisionStatus::Verifying {
+            return;
+        }
+        revision.status = verdict;
+        revision.error.clone_from(&error);
+        out.change(Change::PutRevision(revision.clone()));
+        activity.derive();
+        out.change(Change::PutActivity(activity.activity.clone()));
+        let kind = match verdict {
+            RevisionStatus::Approved => EventKind::ActivityApproved,
+            _ => EventKind::ActivityRejected,
+        };
+        let event = out.event(self.now, kind);
+        (event.activity, event.message) = (Some(id), error);
+    }
+}
+
+fn check_settings(settings: &Settings) -> Result<(), PodError> {
+    let invalid = |sentence: String| Err(PodError::Invalid(sentence));
+    if settings.timeout.is_some_and(|limit| limit.0 == 0) {
+        return invalid("timeoutSeconds must be above 0; leave it out for no limit".to_owned());
+    }
+    if settings.max_concurrency == Some(0) {
+        return invalid("maxConcurrency must be above 0; leave it out for no limit".to_owned());
+    }
+    if settings.retries > 1000 {
+        return invalid(format!("retries is {} and at most 1000 are allowed", settings.retries));
+    }
+    for (name, value) in &settings.env {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            return invalid(format!(
+                "env: {name:?} is not a name of an environment variable, or its value holds a NUL"
+            ));
+        }
+        if name.starts_with("POD_") {
+            return invalid(format!("env: {name} is reserved; names that start with POD_ are set by POD"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! What workers report of attempts, and what follows from an end.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{
+        Attempt, AttemptEnd, AttemptKey, Ending, EventKind, Execution, ExecutionStatus, Millis, OnLost, Settings,
+        Timestamp, WorkerId,
+    },
+    link::EndReport,
+    plan::{Decision, Effect, Held, State},
+    store::Change,
+};
+
+/// A failed execution is tried again after at most so long.
+const MAX_BACKOFF: Millis = Millis::from_secs(300);
+/// How many durations are remembered of an activity.
+const RECENT: usize = 50;
+
+impl State {
+    /// The attempt, if that worker has it open.
+    fn holds(&self, worker: WorkerId, key: AttemptKey) -> bool {
+        self.held.get(&key.execution).is_some_and(|held| held.attempt.key == key && held.attempt.worker == worker)
+    }
+
+    pub(super) fn attempt_started(&mut self, worker: WorkerId, key: AttemptKey, at: Timestamp, out: &mut Decision) {
+        if !self.holds(worker, key) {
+            out.effects.push(Effect::Stop(worker, key, Millis(0)));
+            return;
+        }
+        let Some(held) = self.held.get_mut(&key.execution) else { return };
+        if held.attempt.started_at.is_some() {
+            return;
+        }
+        held.attempt.started_at = Some(at);
+        held.execution.started_at = Some(at);
+        out.update(&held.execution);
+        out.change(Change::StartAttempt { key, started_at: at });
+        let event = out.event(self.now, EventKind::ExecutionStarted);
+        (event.activity, event.execution) = (Some(held.execution.activity), Some(key.execution));
+        (event.attempt, event.worker) = (Some(key.attempt), Some(worker));
+    }
+
+    pub(super) fn attempt_recalled(&mut self, worker: WorkerId, key: AttemptKey, out: &mut Decision) {
+        if !self.holds(worker, key) {
+            return;
+        }
+        let Some(held) = self.close(key, AttemptEnd::Recalled, self.now, out) else { return };
+        let mut execution = held.execution;
+        // It never ran there: its number is free again.
+        execution.attempt.0 -= 1;
+        execution.worker = None;
+        if execution.cancel_requested {
+            self.conclude(execution, ExecutionStatus::Running, Ending::Terminated, out);
+        } else {
+            let not_before = execution.not_before;
+            self.requeue(execution, not_before, None, out);
+        }
+    }
+
+    pub(super) fn attempt_ended(&mut self, worker: WorkerId, report: EndReport, out: &mut Decision) {
+        // Also for an end that is not wanted: the worker is to forget it.
+        out.effects.push(Effect::AckEnd(worker, report.key));
+        if !self.holds(worker, report.key) {
+            return;
+        }
+        if let Some(held) = self.held.get_mut(&report.key.execution) {
+            if report.started_at.is_some() {
+                held.attempt.started_at = report.started_at;
+                held.execution.started_at = report.started_at;
+            }
+        }
+        let Some(held) = self.close(report.key, report.end.clone(), report.ended_at, out) else { return };
+        if let Some(started) = report.started_at {
+            if matches!(report.end, AttemptEnd::Exited(_)) {
+                self.remember_duration(&held.execution, report.ended_at.since(started));
+            }
+        }
+        self.follow_up(held.execution, held.attempt, report.end, report.ended_at, out);
+    }
+
+    /// Gives up an attempt whose worker is gone.
+    pub(super) fn attempt_lost(&mut self, key: AttemptKey, out: &mut Decision) {
+        if let Some(held) = self.close(key, AttemptEnd::Lost, self.now, out) {
+            let at = self.now;
+            self.follow_up(held.execution, held.attempt, AttemptEnd::Lost, at, out);
+        }
+    }
+
+    /// Closes an open attempt; what becomes of its execution is the caller's.
+    fn close(&mut self, key: AttemptKey, end: AttemptEnd, ended_at: Timestamp, out: &mut Decision) -> Option<Held> {
+        let held = self.held.remove(&key.execution)?;
+        let started_at = held.attempt.started_at;
+        out.change(Change::EndAttempt { key, started_at, ended_at, end });
+        out.closed.push(key);
+        if let Some(activity) = self.activities.get_mut(&held.execution.activity) {
+            activity.running = activity.running.saturating_sub(1);
+        }
+        self.dirty.insert(held.attempt.worker);
+        if let Some(worker) = self.workers.get_mut(&held.attempt.worker) {
+            worker.attempts.remove(&key);
+            if worker.attempts.is_empty() {
+                worker.idle_since = self.now;
+                worker.worker.last_worked = Some(self.now);
+            }
+        }
+        Some(held)
+    }
+
+    fn follow_up(
+        &mut self,
+        mut execution: Execution,
+        attempt: Attempt,
+        end: AttemptEnd,
+        at: Timestamp,
+        out: &mut Decision,
+    ) {
+        let settings = self.settings_of(&execution, &attempt);
+        let cancelled = execution.cancel_requested;
+        let ending = match end {
+            AttemptEnd::Exited(0) => Ending::Exited(0),
+            AttemptEnd::Terminated if cancelled => Ending::Terminated,
+            AttemptEnd::TimedOut => Ending::TimedOut,
+            AttemptEnd::Exited(_) | AttemptEnd::Signalled(_) | AttemptEnd::StartFailed(_) => {
+                execution.failures += 1;
+                if !cancelled && execution.failures <= settings.retries {
+                    let wait = self.backoff(execution.failures);
+                    let reason = format!("attempt {} failed and is tried again in {wait}", attempt.key.attempt);
+                    let not_before = self.now + wait;
+                    return self.requeue(execution, not_before, Some(reason.into()), out);
+                }
+                match end {
+                    AttemptEnd::Exited(code) => Ending::Exited(code),
+                    AttemptEnd::Signalled(signal) => Ending::Signalled(signal),
+                    AttemptEnd::StartFailed(reason) => Ending::GaveUp(reason),
+                    _ => unreachable!("matched above"),
+                }
+            }
+            // Ended by a worker that nobody asked to: it is as good as lost.
+            AttemptEnd::Terminated | AttemptEnd::Lost | AttemptEnd::Recalled => {
+                execution.losses += 1;
+                let lost = format!("worker {} was lost while it ran attempt {}", attempt.worker, attempt.key.attempt);
+                if cancelled {
+                    Ending::Terminated
+                } else if settings.on_lost == OnLost::Fail {
+                    Ending::GaveUp(format!("{lost}, and the activity says that it must not run again").into())
+                } else if execution.losses >= self.config.limits.max_losses {
+                    let times = execution.losses;
+                    Ending::GaveUp(format!("{lost}; given up after {times} lost attempts").into())
+                } else {
+                    let not_before = execution.not_before;
+                    return self.requeue(execution, not_before, Some(lost.into()), out);
+                }
+            }
+        };
+        execution.finished_at = Some(at);
+        self.conclude(execution, ExecutionStatus::Running, ending, out);
+    }
+
+    fn requeue(&mut self, mut execution: Execution, not_before: Timestamp, why: Option<Arc<str>>, out: &mut Decision) {
+        execution.status = ExecutionStatus::Waiting;
+        execution.not_before = not_before;
+        execution.started_at = None;
+        out.update(&execution);
+        self.recount(execution.activity, Some(ExecutionStatus::Running), Some(ExecutionStatus::Waiting), out);
+        let event = out.event(self.now, EventKind::ExecutionRequeued);
+        (event.activity, event.execution) = (Some(execution.activity), Some(execution.id));
+        event.message = why;
+        self.queue(execution);
+    }
+
+    fn settings_of(&self, execution: &Execution, attempt: &Attempt) -> Settings {
+        let activity = self.activities.get(&execution.activity);
+        let revision = activity.and_then(|activity| activity.revisions.get(&attempt.revision));
+        revision.map(|revision| revision.settings.clone()).unwrap_or_default()
+    }
+
+    fn backoff(&self, failures: u32) -> Millis {
+        let doubled = self.config.limits.retry_backoff.0.saturating_mul(1 << failures.saturating_sub(1).min(20));
+        Millis(doubled.min(MAX_BACKOFF.0.max(self.config.limits.retry_backoff.0)))
+    }
+
+    fn remember_duration(&mut self, execution: &Execution, duration: Millis) {
+        if let Some(activity) = self.activities.get_mut(&execution.activity) {
+            let recent = &mut activity.tally.recent_durations;
+            if recent.len() >= RECENT {
+                recent.remove(0);
+            }
+            recent.push(u32::try_from(duration.0).unwrap_or(u32::MAX));
+        }
+    }
+}

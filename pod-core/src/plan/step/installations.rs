@@ -1,0 +1,81 @@
+//! What workers report of installations.
+
+use crate::{
+    domain::{ActivityId, EventKind, Installation, InstallationStatus, Millis, RevisionNo, RevisionStatus, WorkerId},
+    link::InstallOutcome,
+    plan::{Decision, Effect, State},
+    store::Change,
+};
+
+impl State {
+    pub(super) fn install_ended(
+        &mut self,
+        worker: WorkerId,
+        activity: ActivityId,
+        revision: RevisionNo,
+        outcome: InstallOutcome,
+        out: &mut Decision,
+    ) {
+        let now = self.now;
+        let Some(state) = self.workers.get_mut(&worker) else { return };
+        let Some(installation) = state.installations.get_mut(&(activity, revision)) else {
+            // Not wanted any more, or never asked for.
+            out.effects.push(Effect::Remove(worker, activity, revision));
+            return;
+        };
+        if installation.status != InstallationStatus::Installing {
+            return;
+        }
+        installation.changed_at = now;
+        let failure = match outcome {
+            InstallOutcome::Installed => {
+                installation.status = InstallationStatus::Installed;
+                (installation.error, installation.retry_at) = (None, None);
+                None
+            }
+            InstallOutcome::Failed { message, .. } => {
+                installation.status = InstallationStatus::Failed;
+                installation.tries += 1;
+                installation.error = Some(message.as_str().into());
+                installation.retry_at = Some(now + retry_after(installation.tries));
+                Some(message)
+            }
+        };
+        out.change(Change::PutInstallation(installation.clone()));
+        let event = out.event(now, EventKind::InstallationChanged);
+        (event.activity, event.worker) = (Some(activity), Some(worker));
+        event.message = failure.as_deref().map(Into::into);
+        match failure {
+            None => self.approve(activity, revision, out),
+            Some(message) => self.reject(activity, revision, message.into(), out),
+        }
+    }
+
+    pub(super) fn removed(&mut self, worker: WorkerId, activity: ActivityId, revision: RevisionNo, out: &mut Decision) {
+        let Some(state) = self.workers.get_mut(&worker) else { return };
+        let removing = |installation: &Installation| installation.status == InstallationStatus::Removing;
+        if state.installations.get(&(activity, revision)).is_some_and(removing) {
+            state.installations.remove(&(activity, revision));
+            out.change(Change::DeleteInstallation { worker, activity, revision });
+        }
+    }
+
+    /// Whether a revision may be installed and used.
+    pub(in crate::plan) fn wanted(&self, activity: ActivityId, revision: RevisionNo) -> bool {
+        self.activities.get(&activity).is_some_and(|state| {
+            let status = state.revisions.get(&revision).map(|revision| revision.status);
+            state.activity.status != crate::domain::ActivityStatus::Uninstalling
+                && matches!(status, Some(RevisionStatus::Verifying | RevisionStatus::Approved))
+        })
+    }
+}
+
+/// 10 s, 1 min, 5 min, then every 15 min.
+fn retry_after(tries: u32) -> Millis {
+    Millis::from_secs(match tries {
+        0 | 1 => 10,
+        2 => 60,
+        3 => 300,
+        _ => 900,
+    })
+}

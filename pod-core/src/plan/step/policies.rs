@@ -1,0 +1,73 @@
+//! Requests about policies.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    domain::{ActivityName, EventKind, Policy, PolicyId, Rules},
+    engine::Reply,
+    plan::{Decision, State},
+    pod::PodError,
+    store::Change,
+};
+
+type Answer = Result<Reply, PodError>;
+
+impl State {
+    fn policy_named(&self, name: &str) -> Result<Policy, PodError> {
+        let found = self.policies.values().find(|policy| policy.name.as_str() == name);
+        found.cloned().ok_or_else(|| PodError::NoSuchPolicy(name.to_owned()))
+    }
+
+    pub(super) fn create_policy(&mut self, name: &str, rules: BTreeMap<String, String>, out: &mut Decision) -> Answer {
+        let name = ActivityName::new(name)?;
+        if self.policy_named(name.as_str()).is_ok() {
+            return Err(PodError::PolicyExists(name.to_string()));
+        }
+        let rules = Rules::complete(rules)?;
+        self.ids.policy += 1;
+        let policy = Policy { id: PolicyId(self.ids.policy), name, rules };
+        self.policies.insert(policy.id, policy.clone());
+        out.change(Change::PutPolicy(policy.clone()));
+        self.tell(format!("policy {} was made", policy.name), out);
+        Ok(Reply::Policy(policy))
+    }
+
+    pub(super) fn apply_policy(&mut self, name: &str, out: &mut Decision) -> Answer {
+        let policy = self.policy_named(name)?;
+        self.activate(&policy, out);
+        Ok(Reply::Policy(policy))
+    }
+
+    fn activate(&mut self, policy: &Policy, out: &mut Decision) {
+        self.active_policy = policy.id;
+        self.due.scale_at = self.now;
+        // A person asks for another fleet: earlier refusals do not count against it.
+        (self.due.launch_at, self.due.refused_launches) = (self.now, 0);
+        out.change(Change::ActivatePolicy(policy.id));
+        self.tell(format!("policy {} was applied", policy.name), out);
+    }
+
+    pub(super) fn delete_policy(&mut self, name: &str, out: &mut Decision) -> Answer {
+        let policy = self.policy_named(name)?;
+        if policy.id == PolicyId(0) {
+            return Err(PodError::DefaultPolicy);
+        }
+        self.policies.remove(&policy.id);
+        if self.active_policy == policy.id {
+            self.activate(&Policy::built_in(), out);
+        }
+        out.change(Change::DeletePolicy(policy.id));
+        self.tell(format!("policy {} was deleted", policy.name), out);
+        Ok(Reply::Policy(policy))
+    }
+
+    fn tell(&self, sentence: String, out: &mut Decision) {
+        out.event(self.now, EventKind::PolicyChanged).message = Some(sentence.into());
+    }
+
+    /// The rules that apply.
+    pub(in crate::plan) fn rules(&self) -> Rules {
+        let active = self.policies.get(&self.active_policy).cloned().unwrap_or_else(Policy::built_in);
+        active.parsed().unwrap_or_default()
+    }
+}

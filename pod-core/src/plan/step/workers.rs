@@ -1,0 +1,347 @@
+//! Workers that say hello, fall silent, are created, destroyed, listed and let go.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::{
+    domain::{
+        ActivityId, AttemptKey, EventKind, InstallationStatus, RevisionNo, SessionId, Timestamp, Transitions, Worker,
+        WorkerId, WorkerStatus,
+    },
+    engine::Reply,
+    link::{Hello, PROTOCOL_VERSION, Refusal, StartOrder, Welcome},
+    plan::{Decision, Effect, Held, State, WorkerState},
+    pod::PodError,
+    store::Change,
+};
+
+impl State {
+    /// Changes a worker's status along its table, and writes it.
+    pub(in crate::plan) fn set_status(
+        &mut self,
+        id: WorkerId,
+        status: WorkerStatus,
+        reason: Option<String>,
+        out: &mut Decision,
+    ) {
+        let now = self.now;
+        let Some(state) = self.workers.get_mut(&id) else { return };
+        if state.worker.status == status || !state.worker.status.can_become(status) {
+            return;
+        }
+        state.worker.status = status;
+        if let Some(reason) = &reason {
+            state.worker.reason = Some(reason.as_str().into());
+        }
+        if status.is_terminal() {
+            state.worker.ended_at = Some(now);
+            state.session = None;
+        }
+        out.change(Change::PutWorker(state.worker.clone()));
+        let event = out.event(now, EventKind::WorkerChanged);
+        event.worker = Some(id);
+        event.message = Some(reason.map_or_else(|| status.as_str().into(), Arc::from));
+    }
+
+    /// Notes that a frame arrived. False for a link that is not the worker's newest.
+    pub(super) fn seen(&mut self, id: WorkerId, session: SessionId) -> bool {
+        let now = self.now;
+        let Some(state) = self.workers.get_mut(&id).filter(|state| state.session == Some(session)) else {
+            return false;
+        };
+        state.worker.last_seen = Some(now);
+        true
+    }
+
+    pub(super) fn hello(&mut self, hello: Hello, session: SessionId, anyone: bool, out: &mut Decision) {
+        let id = match self.admit(&hello, anyone) {
+            Ok(id) => id,
+            Err(refusal) => return out.effects.push(Effect::Refuse(session, refusal)),
+        };
+        let now = self.now;
+        let state = self.workers.entry(id).or_insert_with(|| {
+            let worker = Worker {
+                id,
+                status: WorkerStatus::Pending,
+                slots: hello.slots,
+                draining: false,
+                created_at: now,
+                ready_at: None,
+                last_seen: None,
+                last_worked: None,
+                ended_at: None,
+                reason: Some("dialled in by itself".into()),
+                host: None,
+                external: true,
+                incarnation: None,
+            };
+            WorkerState::new(worker, now)
+        });
+        if let Some(old) = state.session.replace(session) {
+            out.effects.push(Effect::Disconnect(old));
+        }
+        let same_process = state.worker.incarnation == Some(hello.incarnation);
+        let worker = &mut state.worker;
+        worker.incarnation = Some(hello.incarnation);
+        worker.slots = hello.slots.max(1);
+        worker.host = hello.host.as_deref().map(Arc::from);
+        worker.last_seen = Some(now);
+        worker.ready_at.get_or_insert(now);
+        out.change(Change::PutWorker(worker.clone()));
+        self.reconcile(id, session, &hello, same_process, out);
+        self.settle(id, out);
+    }
+
+    /// Who said hello, or why not.
+    fn admit(&mut self, hello: &Hello, anyone: bool) -> Result<WorkerId, Refusal> {
+        let stop = |sentence: String| Err(Refusal::Stop(sentence));
+        if hello.protocol != PROTOCOL_VERSION {
+            let (theirs, ours) = (hello.protocol, PROTOCOL_VERSION);
+            return stop(format!("this worker speaks version {theirs} of the protocol and the manager {ours}"));
+        }
+        if hello.store.is_some_and(|store| store != self.config.store) {
+            return stop(format!("this worker belongs to another store than {}", self.config.store));
+        }
+        if hello.epoch.is_some_and(|epoch| epoch > self.config.epoch) {
+            return stop("this worker has served a newer state of the store; it was restored from a copy".to_owned());
+        }
+        match hello.worker.map(|id| (id, self.workers.get(&id))) {
+            Some((id, Some(known))) if !known.worker.status.is_terminal() => Ok(id),
+            Some((id, Some(_))) => stop(format!("worker {id} was given up")),
+            Some((id, None)) => stop(format!("worker {id} is not known")),
+            None if anyone => {
+                self.ids.worker += 1;
+                Ok(WorkerId(self.ids.worker))
+            }
+            None => stop("this worker was not created by the manager".to_owned()),
+        }
+    }
+
+    /// Brings both sides together: what the worker holds against what it should.
+    fn reconcile(&mut self, id: WorkerId, session: SessionId, hello: &Hello, same: bool, out: &mut Decision) {
+        let reported: BTreeSet<AttemptKey> = hello.attempts.iter().map(|report| report.key).collect();
+        let mine = self.workers[&id].attempts.clone();
+        let installed =
+            |key: &(ActivityId, RevisionNo)| hello.installed.contains(key) || hello.installing.as_ref() == Some(key);
+        let known = self.workers[&id].installations.clone();
+        let remove = hello.installed.iter().chain(&hello.installing).filter(|key| !known.contains_key(key)).copied();
+        let limits = &self.config.limits;
+        out.effects.push(Effect::Welcome(Box::new(Welcome {
+            store: self.config.store,
+            epoch: self.config.epoch,
+            worker: id,
+            session,
+            heartbeat: limits.heartbeat,
+            give_up_after: limits.give_up_after,
+            output_cap: limits.output_cap,
+            discard: reported.difference(&mine).copied().collect(),
+            remove: remove.collect(),
+        })));
+        for report in &hello.attempts {
+            if let (true, Some(at)) = (mine.contains(&report.key), report.started_at) {
+                self.attempt_started(id, report.key, at, out);
+            }
+        }
+        let grace = self.config.limits.grace;
+        for key in &mine {
+            let Some(held) = self.held.get(&key.execution) else { continue };
+            let cancelled = held.execution.cancel_requested;
+            if reported.contains(key) {
+                if cancelled {
+                    out.effects.push(Effect::Stop(id, *key, grace));
+                }
+            } else if same && held.attempt.started_at.is_none() {
+                // The order was lost on the way: this very process would hold it otherwise.
+                out.effects.push(Effect::Start(id, self.order(held)));
+                if cancelled {
+                    out.effects.push(Effect::Stop(id, *key, grace));
+                }
+            } else {
+                self.attempt_lost(*key, out);
+            }
+        }
+        for (key, mut installation) in known {
+            let there = hello.installed.contains(&key);
+            match installation.status {
+                InstallationStatus::Installing if there => {
+                    self.install_ended(id, key.0, key.1, crate::link::InstallOutcome::Installed, out);
+                }
+                InstallationStatus::Installing if !installed(&key) => {
+                    out.effects.push(Effect::Install(id, key.0, key.1));
+                }
+                InstallationStatus::Installed if !there => {
+                    installation.status = InstallationStatus::Pending;
+                    out.change(Change::PutInstallation(installation.clone()));
+                    if let Some(state) = self.workers.get_mut(&id) {
+                        state.installations.insert(key, installation);
+                    }
+                }
+                InstallationStatus::Removing => out.effects.push(Effect::Remove(id, key.0, key.1)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Gives a connected worker the status that follows from what it does.
+    pub(in crate::plan) fn settle(&mut self, id: WorkerId, out: &mut Decision) {
+        let Some(state) = self.workers.get(&id) else { return };
+        if state.session.is_none() || state.worker.status.is_terminal() {
+            return;
+        }
+        let status = match (state.worker.draining, state.attempts.is_empty()) {
+            (true, _) => WorkerStatus::Draining,
+            (false, false) => WorkerStatus::Working,
+            (false, true) => WorkerStatus::Ready,
+        };
+        let first_hello = matches!(state.worker.status, WorkerStatus::Launching | WorkerStatus::Pending);
+        if first_hello && status != WorkerStatus::Ready {
+            self.set_status(id, WorkerStatus::Ready, None, out);
+        }
+        let flip = |status| matches!(status, WorkerStatus::Ready | WorkerStatus::Working);
+        if let Some(state) = self.workers.get_mut(&id).filter(|state| flip(state.worker.status) && flip(status)) {
+            // Follows from the attempts, which are committed: a row and an event per run would cost more than the run.
+            state.worker.status = status;
+            return;
+        }
+        self.set_status(id, status, None, out);
+    }
+
+    /// What the worker needs to know to run an attempt.
+    pub(in crate::plan) fn order(&self, held: &Held) -> StartOrder {
+        let activity = self.activities.get(&held.execution.activity);
+        let revision = activity.and_then(|activity| activity.revisions.get(&held.attempt.revision));
+        let settings = revision.map(|revision| revision.settings.clone()).unwrap_or_default();
+        StartOrder {
+            key: held.attempt.key,
+            activity: held.execution.activity,
+            activity_name: self.names.get(&held.execution.activity).cloned().unwrap_or_else(|| "".into()),
+            revision: held.attempt.revision,
+            input: held.execution.input.clone(),
+            env: Arc::new(settings.env),
+            timeout: settings.timeout,
+            grace: self.config.limits.grace,
+        }
+    }
+
+    pub(super) fn link_lost(&mut self, id: WorkerId, session: SessionId) {
+        if let Some(state) = self.workers.get_mut(&id).filter(|state| state.session == Some(session)) {
+            state.session = None;
+        }
+    }
+
+    /// A worker that is known to be dead: nothing of it runs, so its work is given out at once.
+    pub(super) fn gone(&mut self, id: WorkerId, reason: &str, out: &mut Decision) {
+        let Some(state) = self.workers.get_mut(&id).filter(|state| !state.worker.status.is_terminal()) else { return };
+        if state.worker.external {
+            self.lost(id, reason.to_owned(), out);
+            return self.release(id, out);
+        }
+        // Its machine or directory is cleared first; `destroyed` gives the work out.
+        state.destroy(self.now, out);
+        self.lost(id, reason.to_owned(), out);
+    }
+
+    /// Gives a worker up: it was silent for too long, or is dead. Its attempts are released once it is destroyed.
+    pub(in crate::plan) fn lost(&mut self, id: WorkerId, reason: String, out: &mut Decision) {
+        use WorkerStatus::{Draining, Failed, Launching, Lost, Pending, Terminated};
+        let Some(state) = self.workers.get(&id) else { return };
+        let status = match state.worker.status {
+            Launching | Pending => Failed,
+            Draining if state.attempts.is_empty() => Terminated,
+            _ => Lost,
+        };
+        self.set_status(id, status, Some(reason), out);
+    }
+
+    /// Nothing of this worker runs any more: its attempts are lost, its installations gone.
+    pub(in crate::plan) fn release(&mut self, id: WorkerId, out: &mut Decision) {
+        let Some(state) = self.workers.get_mut(&id) else { return };
+        state.destroy_again_at = None;
+        let (attempts, installations) = (state.attempts.clone(), std::mem::take(&mut state.installations));
+        for (activity, revision) in installations.into_keys() {
+            out.change(Change::DeleteInstallation { worker: id, activity, revision });
+        }
+        for key in attempts {
+            self.attempt_lost(key, out);
+        }
+    }
+
+    pub(super) fn created(&mut self, id: WorkerId, result: Result<(), String>, out: &mut Decision) {
+        let Some(state) = self.workers.get(&id) else { return };
+        match result {
+            Ok(()) if state.worker.status == WorkerStatus::Launching => {
+                self.due.refused_launches = 0;
+                self.set_status(id, WorkerStatus::Pending, None, out);
+            }
+            Ok(()) if state.worker.status.is_terminal() => out.effects.push(Effect::Destroy(id)),
+            Ok(()) => {}
+            Err(reason) => {
+                self.refused_launch();
+                self.set_status(id, WorkerStatus::Failed, Some(format!("could not be launched: {reason}")), out);
+                if let Some(state) = self.workers.get_mut(&id) {
+                    state.destroy(self.now, out);
+                }
+            }
+        }
+    }
+
+    /// After a refusal the next launch waits: 0 s, 10 s, 1 min, 5 min, 15 min.
+    pub(in crate::plan) fn refused_launch(&mut self) {
+        let waits = [0, 10, 60, 300, 900];
+        let wait = waits[(self.due.refused_launches as usize).min(waits.len() - 1)];
+        self.due.refused_launches += 1;
+        self.due.launch_at = self.now + crate::domain::Millis::from_secs(wait);
+    }
+
+    pub(super) fn destroyed(&mut self, id: WorkerId, result: Result<(), String>, out: &mut Decision) {
+        let Some(state) = self.workers.get_mut(&id) else { return };
+        if let Err(reason) = result {
+            state.failed_destroys += 1;
+            state.worker.reason = Some(format!("could not be destroyed: {reason}").into());
+            // Its work must not wait for ever on a provisioner that fails; the fence refuses what it may still report.
+            if state.failed_destroys == 3 {
+                self.release(id, out);
+                if let Some(state) = self.workers.get_mut(&id) {
+                    state.destroy_again_at = Some(self.now + crate::domain::Millis::from_secs(60));
+                }
+            }
+            return;
+        }
+        if !state.worker.status.is_terminal() {
+            self.set_status(id, WorkerStatus::Terminated, None, out);
+        }
+        self.release(id, out);
+    }
+
+    pub(super) fn listed(&mut self, listed: &[WorkerId], out: &mut Decision) {
+        let unknown = |id: &&WorkerId| self.workers.get(id).is_none_or(|state| state.worker.status.is_terminal());
+        let strays: BTreeSet<WorkerId> = listed.iter().filter(unknown).copied().collect();
+        // Only what was there twice: a list may be older than what was just done.
+        for id in strays.intersection(&self.strays) {
+            out.effects.push(Effect::Destroy(*id));
+        }
+        self.strays = strays;
+    }
+
+    pub(super) fn drain_worker(&mut self, id: WorkerId, out: &mut Decision) -> Result<Reply, PodError> {
+        let state = self.workers.get(&id).ok_or(PodError::NoSuchWorker(id))?;
+        if state.worker.status.is_terminal() {
+            return Err(PodError::WorkerGone(id));
+        }
+        self.drain(id, "it was asked to drain".to_owned(), out);
+        Ok(Reply::Worker(Box::new(self.worker_view(&self.workers[&id]))))
+    }
+
+    /// Cordons a worker: no new work from this very batch on.
+    pub(in crate::plan) fn drain(&mut self, id: WorkerId, reason: String, out: &mut Decision) {
+        let Some(state) = self.workers.get_mut(&id).filter(|state| !state.worker.draining) else { return };
+        state.worker.draining = true;
+        state.worker.reason = Some(reason.into());
+        out.change(Change::PutWorker(state.worker.clone()));
+        self.settle(id, out);
+    }
+
+    /// When a worker was last heard of.
+    pub(in crate::plan) fn last_heard(state: &WorkerState) -> Timestamp {
+        state.worker.last_seen.unwrap_or(state.worker.created_at)
+    }
+}

@@ -1,1 +1,0 @@
-//! The trait that decides where executions go and how large the fleet is, and its default. Pure.

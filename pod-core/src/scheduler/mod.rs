@@ -1,0 +1,137 @@
+//! The trait that decides where executions go and how large the fleet is, and its default. Pure.
+
+use std::{collections::BTreeSet, fmt::Debug};
+
+use crate::domain::{ActivityId, Millis, Rules, Timestamp, WorkerId};
+
+mod place;
+mod scale;
+
+/// Decides where waiting executions run and how many workers there are. Pure: no clock, no randomness, no IO.
+pub trait Scheduler: Debug + Send + Sync + 'static {
+    /// Which executions go where, one assignment each, in order. Never more than a room or an allowance takes.
+    fn place(&self, view: &PlacementView<'_>, now: Timestamp) -> Vec<Assignment>;
+
+    /// How the fleet changes.
+    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Timestamp) -> Scale;
+}
+
+/// By age, fair between activities, on workers that have the activity installed; sized as `autoscaling` documents.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DefaultScheduler;
+
+impl Scheduler for DefaultScheduler {
+    fn place(&self, view: &PlacementView<'_>, _now: Timestamp) -> Vec<Assignment> {
+        place::place(view)
+    }
+
+    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Timestamp) -> Scale {
+        scale::scale(rules, demand, fleet, now)
+    }
+}
+
+/// What there is to place, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct PlacementView<'a> {
+    /// The activities with executions that are due.
+    pub lanes: &'a [Lane<'a>],
+    /// The workers with room.
+    pub rooms: &'a [Room],
+}
+
+/// The queue of one activity.
+#[derive(Clone, Copy, Debug)]
+pub struct Lane<'a> {
+    /// The activity.
+    pub activity: ActivityId,
+    /// How many of its executions are due.
+    pub ready: u32,
+    /// How many more of them may run at a time.
+    pub allowance: u32,
+    /// Since when the oldest is due.
+    pub oldest: Timestamp,
+    /// How much it was given so far; who was given least comes first. Grows by one per assignment.
+    pub served: u64,
+    /// Its runs are short: it may fill prefetch room.
+    pub prefetch: bool,
+    /// The workers with room that have it installed.
+    pub installed_on: &'a BTreeSet<WorkerId>,
+}
+
+/// The room of one worker.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Idle slots.
+    pub slots: u32,
+    /// How much it may hold beyond its slots, to be taken back if it comes to that.
+    pub prefetch: u32,
+}
+
+/// The next execution of that activity goes to that worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The activity.
+    pub activity: ActivityId,
+    /// The worker.
+    pub worker: WorkerId,
+}
+
+/// The work that waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// `|Q|`: executions that could run now, and verifications and installations that wait for a worker.
+    pub waiting: u64,
+    /// `S`: how long they take in sum.
+    pub work: Millis,
+    /// Since when the oldest waits.
+    pub oldest: Option<Timestamp>,
+    /// `c`: executions that one worker runs at a time.
+    pub slots: u32,
+    /// `β`: from launch to ready, 90th percentile.
+    pub boot: Millis,
+    /// How many more launches are allowed right now: after refusals, none.
+    pub may_launch: u32,
+}
+
+/// A worker as the size of the fleet sees it. Lost, failed and terminated ones are not in the fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetMember {
+    /// The worker.
+    pub worker: WorkerId,
+    /// What it does.
+    pub state: MemberState,
+    /// It takes no new work.
+    pub draining: bool,
+    /// It dialled in by itself: it counts, and is never let go.
+    pub external: bool,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// How many activities are installed on it.
+    pub installed: usize,
+}
+
+/// What a worker does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemberState {
+    /// Not yet connected.
+    Launching,
+    /// Running nothing since then.
+    Idle(Timestamp),
+    /// What is left of each execution that it runs, `r_i`.
+    Busy(Vec<Millis>),
+}
+
+/// How the fleet changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scale {
+    /// So many workers are launched.
+    pub launch: u32,
+    /// These take no more work and go when what they run has ended.
+    pub drain: Vec<WorkerId>,
+    /// These were draining and are wanted again.
+    pub undrain: Vec<WorkerId>,
+    /// Why, as a sentence; empty when nothing changes.
+    pub reason: String,
+}
