@@ -1,0 +1,3 @@
+#!/bin/sh
+# Greets whoever the input names.
+echo "hello ${1:-world}"

@@ -1,0 +1,106 @@
+//! Rules about the text of the source.
+
+use crate::{assert_none, files, read, shown};
+
+const LONGEST_FILE: usize = 500;
+
+#[test]
+fn no_file_holds_more_than_one_idea() {
+    let complaints: Vec<_> = files("", ".rs")
+        .iter()
+        .map(|path| (shown(path), read(path).lines().count()))
+        .filter(|(_, lines)| *lines > LONGEST_FILE)
+        .map(|(path, lines)| format!("{path}: {lines} lines"))
+        .collect();
+    assert_none(&complaints, "a file over 500 lines holds two ideas: give each a file of its own");
+}
+
+#[test]
+fn nothing_is_left_open_and_no_queue_is_unbounded() {
+    // Written in halves, so that this list does not find itself.
+    let forbidden = [
+        (concat!("unbounded", "_channel"), "every channel is bounded: a slow reader must not fill memory"),
+        (concat!("mpsc::", "unbounded"), "every channel is bounded: a slow reader must not fill memory"),
+        (concat!("to", "do!("), "finish it, or leave it out"),
+        (concat!("unimpl", "emented!("), "finish it, or leave it out"),
+        (concat!("#[ig", "nore"), "a test that never runs protects nothing"),
+        (concat!("FIX", "ME"), "finish it, or file an issue"),
+    ];
+    let mut complaints = Vec::new();
+    for path in files("", ".rs") {
+        for (number, line) in read(&path).lines().enumerate() {
+            for (word, reason) in forbidden {
+                if line.contains(word) {
+                    complaints.push(format!("{}:{}: {word}: {reason}", shown(&path), number + 1));
+                }
+            }
+        }
+    }
+    assert_none(&complaints, "these have no place in the source");
+}
+
+/// clippy's `disallowed-methods` holds for a whole crate, and the engine beside the planner does need a clock and tasks.
+#[test]
+fn the_planner_is_pure() {
+    let forbidden = [
+        ("SystemTime", "`now` is a parameter, so that the simulator owns the clock"),
+        ("Instant", "`now` is a parameter, so that the simulator owns the clock"),
+        ("thread_rng", "randomness is an input, so that a seed replays a run"),
+        ("rand::", "randomness is an input, so that a seed replays a run"),
+        ("RandomState", "an order that differs from run to run cannot be replayed"),
+        ("HashMap", "its order differs from run to run: use BTreeMap, or a Vec by index"),
+        ("HashSet", "its order differs from run to run: use BTreeSet"),
+        ("tokio::", "the planner starts nothing and waits for nothing"),
+        ("async fn", "the planner waits for nothing"),
+        (".await", "the planner waits for nothing"),
+        ("std::fs", "the planner does no IO"),
+        ("std::net", "the planner does no IO"),
+        ("std::env", "what depends on the machine comes in as a parameter"),
+        ("thread::", "the planner starts nothing"),
+        ("Mutex", "one task owns the state; nothing locks it"),
+        ("RefCell", "`&mut` says who changes it"),
+        ("tracing::", "what is worth telling is an event in the decision"),
+        ("uuid", "identities come from the state or the input"),
+    ];
+    let planner = files("pod-core/src/plan", ".rs");
+    assert!(!planner.is_empty(), "the planner is in pod-core/src/plan");
+    let mut complaints = Vec::new();
+    for path in planner {
+        let text = read(&path);
+        // Tests of the planner may do as they like.
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for (word, reason) in forbidden {
+                if code.contains(word) {
+                    complaints.push(format!("{}:{}: {word}: {reason}", shown(&path), number + 1));
+                }
+            }
+        }
+    }
+    assert_none(&complaints, "the planner has no clock, randomness, IO or tasks");
+}
+
+#[test]
+fn modules_are_named_by_what_they_hold() {
+    let vague = ["utils.rs", "util.rs", "helpers.rs", "helper.rs", "common.rs", "misc.rs", "manager.rs"];
+    let complaints: Vec<_> = files("", ".rs")
+        .iter()
+        .map(|path| shown(path))
+        .filter(|path| vague.iter().any(|name| path.ends_with(&format!("/{name}"))))
+        .collect();
+    assert_none(&complaints, "a module is named by what it holds, so that it can be found");
+}
+
+#[test]
+fn every_module_begins_with_what_it_is() {
+    let complaints: Vec<_> = files("", ".rs")
+        .iter()
+        .filter(|path| {
+            let text = read(path);
+            !text.trim_start().is_empty() && !text.trim_start().starts_with("//!")
+        })
+        .map(|path| shown(path))
+        .collect();
+    assert_none(&complaints, "the first lines of a file say what it does: begin it with //!");
+}
