@@ -48,8 +48,6 @@ fn the_planner_is_pure() {
         ("thread_rng", "randomness is an input, so that a seed replays a run"),
         ("rand::", "randomness is an input, so that a seed replays a run"),
         ("RandomState", "an order that differs from run to run cannot be replayed"),
-        ("HashMap", "its order differs from run to run: use BTreeMap, or a Vec by index"),
-        ("HashSet", "its order differs from run to run: use BTreeSet"),
         ("tokio::", "the planner starts nothing and waits for nothing"),
         ("async fn", "the planner waits for nothing"),
         (".await", "the planner waits for nothing"),

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Debug};
 
-use pod_core::domain::{
-    AttemptStatus, ExecutionStatus, InstallationStatus, RevisionStatus, Transitions, WorkerStatus,
-};
+use pod_core::domain::{AttemptStatus, ExecutionStatus, InstallationStatus, RevisionStatus, Transitions, WorkerStatus};
 
 use crate::{read, root};
 

@@ -1,0 +1,52 @@
+//! What to measure, and how thoroughly.
+
+use anyhow::{Result, bail};
+
+use crate::measures::NAMES;
+
+/// The choices of one run.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// A tenth of the work: for a look, not for a figure to quote.
+    pub(crate) quick: bool,
+    names: Vec<String>,
+}
+
+const HELP: &str = "\
+Usage: cargo bench -p pod-tests [-- [--quick] [MEASURE...]]
+
+Measures POD against the floor and prints a table of ratios and targets.
+
+  --quick    a tenth of the work, and no queue of a million
+  MEASURE    only these:";
+
+impl Options {
+    /// Understands the command line; nothing when only help was wanted.
+    pub(crate) fn from_arguments(arguments: impl Iterator<Item = String>) -> Result<Option<Self>> {
+        let mut options = Self { quick: false, names: Vec::new() };
+        for argument in arguments {
+            match argument.as_str() {
+                "--quick" => options.quick = true,
+                "--help" | "-h" => {
+                    println!("{HELP} {}", NAMES.join(", "));
+                    return Ok(None);
+                }
+                // What cargo adds by itself.
+                "--bench" => {}
+                name if NAMES.contains(&name) => options.names.push(argument),
+                other => bail!("there is no measure {other:?}; there are {}", NAMES.join(", ")),
+            }
+        }
+        Ok(Some(options))
+    }
+
+    /// Whether this measure was asked for.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|wanted| wanted == name)
+    }
+
+    /// So many in full, a tenth of it when in a hurry.
+    pub(crate) fn scaled(&self, count: usize) -> usize {
+        if self.quick { count.div_ceil(10) } else { count }
+    }
+}
