@@ -3,76 +3,117 @@
 //! One task owns the planner's state. It drains inputs, steps and plans, commits one batch, and only then publishes
 //! events, answers requests and performs effects. It never waits on a link: what a link cannot take is dropped with the
 //! link, and the next `Hello` brings both sides together again.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `driver` | the task: collects a round of inputs, plans, commits, publishes |
+//! | `settle` | what a failed commit leads to |
+//! | `effects` | performs what was committed: orders to workers, the provisioner, fetched scripts |
+//! | `outboxes` | the connected workers, and what is to be sent to them |
+//! | `links` | the tasks that serve the links; output goes past the engine into the store |
+//! | `prepare` | what is worked out of a request on the caller's side |
+//! | `topics` | who waits for news of which execution |
 
+mod driver;
+mod effects;
+mod links;
+mod message;
+mod outboxes;
+mod prepare;
 mod request;
+mod settle;
+mod shared;
+#[cfg(test)]
+mod tests;
+mod topics;
 
-pub use request::{Reply, Request};
+use std::{sync::Arc, time::Duration};
 
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use self::{
+    links::{Admission, Links},
+    request::{Reply, Request},
+};
+pub(crate) use self::{driver::Driver, message::INBOX, shared::Shared, topics::Subscription};
+use self::{message::Message, prepare::prepare};
 use crate::{
-    domain::{ExecutionId, Timestamp, WorkerId},
-    link::Transport,
+    domain::{ExecutionId, Timestamp},
     pod::PodError,
     store::Store,
 };
-use std::sync::Arc;
-use tokio::sync::watch;
 
-/// Where connected workers are handed in. Cheap to clone; bounded.
-#[derive(Clone, Debug)]
-pub struct Links {}
+/// How long a request waits for room in the inbox before its caller is told to come back later.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Who may come in over a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// Only workers that this store created.
-    Known,
-    /// Also workers that dial in by themselves: whoever is here has shown the token.
-    Anyone,
-}
-
-impl Links {
-    /// Serves a worker's link until it ends; spawns a task and returns at once.
-    pub fn connect(&self, _transport: Transport, _admission: Admission) {
-        unimplemented!()
-    }
-
-    /// Tells that a worker is known to be dead, with the reason as a sentence: its work is given out again at once.
-    pub async fn gone(&self, _worker: WorkerId, _reason: String) {
-        unimplemented!()
-    }
-}
-
+/// The handle of the task. Dropping it ends the task, after what was accepted is committed.
 #[derive(Debug)]
-pub(crate) struct Engine {}
-
-#[derive(Debug)]
-pub(crate) struct Subscription {}
-impl Subscription {
-    pub(crate) async fn ended(&mut self) -> Result<(), PodError> {
-        unimplemented!()
-    }
+pub(crate) struct Engine {
+    shared: Arc<Shared>,
+    inbox: mpsc::Sender<Message>,
 }
 
 impl Engine {
+    pub(crate) fn new(shared: Arc<Shared>, inbox: mpsc::Sender<Message>) -> Self {
+        Self { shared, inbox }
+    }
+
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
-        unimplemented!()
+        &self.shared.store
     }
-    pub(crate) async fn request(&self, _request: Request) -> Result<Reply, PodError> {
-        unimplemented!()
+
+    /// Asks, and returns after what was asked for is durable.
+    pub(crate) async fn request(&self, request: Request) -> Result<Reply, PodError> {
+        if let Some(refusal) = self.shared.refusal() {
+            return Err(refusal);
+        }
+        let found = Box::new(prepare(&request, &self.shared)?);
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Request { request, found, reply };
+        match self.inbox.try_send(message) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(self.shared.end_reason()),
+            Err(mpsc::error::TrySendError::Full(message)) => match self.inbox.send_timeout(message, PATIENCE).await {
+                Ok(()) => {}
+                Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(self.shared.end_reason()),
+                Err(mpsc::error::SendTimeoutError::Timeout(_)) => return Err(PodError::Overloaded),
+            },
+        }
+        answer.await.unwrap_or_else(|_| Err(self.shared.end_reason()))
     }
-    pub(crate) fn subscribe(&self, _id: ExecutionId) -> Subscription {
-        unimplemented!()
+
+    /// Hears of changes of an execution from now on.
+    pub(crate) fn subscribe(&self, id: ExecutionId) -> Subscription {
+        self.shared.topics.subscribe(id, self.shared.ended.subscribe())
     }
+
     pub(crate) fn newest_event(&self) -> watch::Receiver<u64> {
-        unimplemented!()
+        self.shared.newest_event.subscribe()
     }
+
     pub(crate) fn now(&self) -> Timestamp {
-        unimplemented!()
+        self.shared.now()
     }
+
+    /// Ends when the engine has ended, with the reason.
     pub(crate) async fn stopped(&self) -> PodError {
-        unimplemented!()
+        let mut ended = self.shared.ended.subscribe();
+        // The sender is in `shared`, which is held here: it cannot be gone.
+        let reason = ended.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        reason.unwrap_or(PodError::Stopped)
     }
+
+    /// Ends the engine after what was accepted is committed, and returns when nothing of it runs any more.
     pub(crate) async fn shutdown(&self) {
-        unimplemented!()
+        self.shared.closing.cancel();
+        self.stopped().await;
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.closing.cancel();
     }
 }

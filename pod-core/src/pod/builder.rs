@@ -5,8 +5,17 @@ use std::{fmt::Debug, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use tokio::sync::mpsc;
+
 use super::{Pod, PodError};
-use crate::{domain::Millis, provisioner::Backend, store::Store};
+use crate::{
+    domain::Millis,
+    engine::{Driver, Engine, INBOX, Links, Shared},
+    plan::{Config, State},
+    provisioner::{Backend, BackendContext},
+    scheduler::{DefaultScheduler, Scheduler},
+    store::Store,
+};
 
 /// Fetches installation scripts. The engine asks once per revision and pins what it gets.
 #[async_trait]
@@ -31,6 +40,7 @@ pub struct Builder {
     store: Option<Arc<dyn Store>>,
     backend: Option<Box<dyn Backend>>,
     fetch: Option<Arc<dyn FetchScript>>,
+    scheduler: Option<Arc<dyn Scheduler>>,
     limits: Limits,
 }
 
@@ -114,6 +124,13 @@ impl Builder {
         self
     }
 
+    /// What decides where executions go and how large the fleet is; the default one where none is given.
+    #[must_use]
+    pub fn scheduler(mut self, scheduler: impl Scheduler) -> Self {
+        self.scheduler = Some(Arc::new(scheduler));
+        self
+    }
+
     /// Times, counts and sizes.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -122,7 +139,40 @@ impl Builder {
     }
 
     /// Takes the store's lease, loads what it holds, starts the backend and the engine.
+    ///
+    /// Fails when the store or the backend is missing or does not work; nothing runs then.
     pub async fn start(self) -> Result<Pod, PodError> {
-        unimplemented!()
+        let missing = |what: &str| PodError::Invalid(format!("a POD needs a {what}; give one to Pod::builder()"));
+        let store = self.store.ok_or_else(|| missing("store"))?;
+        let backend = self.backend.ok_or_else(|| missing("backend"))?;
+        let shared = Arc::new(Shared::new(store.clone(), self.fetch));
+        let lease = store.acquire(shared.now()).await?;
+        let snapshot = store.load().await?;
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let context = BackendContext {
+            store: store.id(),
+            links: Links::new(shared.clone(), sender.clone()),
+            shutdown: shared.stop_token(),
+        };
+        // The engine ends with its handle, and the backend with the engine: also when this future is dropped here.
+        let engine = Arc::new(Engine::new(shared.clone(), sender.clone()));
+        let provisioner = match backend.start(context).await {
+            Ok(provisioner) => provisioner,
+            Err(error) => {
+                shared.end(PodError::Stopped);
+                return Err(error.into());
+            }
+        };
+        let config = Config {
+            store: store.id(),
+            epoch: lease.epoch,
+            limits: self.limits,
+            launch_timeout: provisioner.launch_timeout(),
+            scheduler: self.scheduler.unwrap_or_else(|| Arc::new(DefaultScheduler::default())),
+        };
+        let state = State::load(config.clone(), snapshot, shared.now());
+        let driver = Driver::new(shared.clone(), (sender, inbox), config, state, provisioner);
+        shared.spawn(driver.run());
+        Ok(Pod { engine })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{ExecutionId, InvalidInput, InvalidName, InvalidRule, WorkerId},
+    provisioner::ProvisionError,
     store::StoreError,
 };
 
@@ -74,6 +75,9 @@ pub enum PodError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The backend could not be started.
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
     /// The engine has stopped.
     #[error("The manager is shutting down")]
     Stopped,

@@ -1,9 +1,25 @@
 //! Following the output of an execution.
 
+use std::{
+    fmt, mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use bytes::Bytes;
+use futures::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
 
 use super::{Pod, PodError};
-use crate::domain::{AttemptNo, Execution, ExecutionId, Gap, Stream};
+use crate::{
+    domain::{AttemptKey, AttemptNo, Execution, ExecutionId, Gap, Stream},
+    engine::Subscription,
+};
+
+/// How much is read at a time.
+const PIECE: usize = 64 << 10;
 
 /// A place in the output of an execution: what was taken so far. Resumes a follower without a gap or a repeat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,20 +62,176 @@ pub enum OutputChunk {
 }
 
 /// A stream of what an execution prints, while it prints it. Pulls by offset, so a slow reader holds nothing up.
-#[derive(Debug)]
+/// Use it by [`OutputFollower::next`], or as a `futures::Stream`.
 pub struct OutputFollower {
-    pod: Pod,
-    execution: ExecutionId,
-    position: OutputPosition,
+    chunks: BoxStream<'static, Result<OutputChunk, PodError>>,
+}
+
+impl fmt::Debug for OutputFollower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutputFollower").finish_non_exhaustive()
+    }
 }
 
 impl OutputFollower {
     pub(super) fn new(pod: Pod, execution: ExecutionId, position: OutputPosition) -> Self {
-        Self { pod, execution, position }
+        // Subscribed before anything is read, so that nothing is missed between the two.
+        let news = pod.engine().subscribe(execution);
+        let first = if position.stderr < position.stdout { Stream::Stderr } else { Stream::Stdout };
+        let reader = Reader { pod, id: execution, news, known: None, position, first, ended: false };
+        let chunks = stream::unfold(reader, |mut reader| async move {
+            let chunk = reader.next().await.transpose()?;
+            Some((chunk, reader))
+        });
+        Self { chunks: chunks.boxed() }
     }
 
-    /// The next chunk; `None` after `Ended`. Cancellation safe.
+    /// The next chunk; `None` after `Ended`. After an error it may be called again. Cancellation safe.
     pub async fn next(&mut self) -> Result<Option<OutputChunk>, PodError> {
-        unimplemented!()
+        self.chunks.try_next().await
+    }
+}
+
+impl futures::Stream for OutputFollower {
+    type Item = Result<OutputChunk, PodError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.chunks.poll_next_unpin(context)
+    }
+}
+
+/// Reads what there is, and waits when there is nothing.
+struct Reader {
+    pod: Pod,
+    id: ExecutionId,
+    news: Subscription,
+    /// The execution as it was before output was last read.
+    known: Option<Execution>,
+    position: OutputPosition,
+    /// The stream that is looked at first: they take turns.
+    first: Stream,
+    ended: bool,
+}
+
+/// What follows after everything that an attempt has printed.
+enum After {
+    Next(AttemptNo),
+    End(Box<Execution>),
+}
+
+impl Reader {
+    async fn next(&mut self) -> Result<Option<OutputChunk>, PodError> {
+        if self.ended {
+            return Ok(None);
+        }
+        loop {
+            // The row first, the output after it: what an attempt printed is there before its end is.
+            self.news.reading_output();
+            if self.news.take_changed() || self.known.is_none() {
+                self.known = None;
+                self.known = Some(self.pod.execution(self.id).await?);
+            }
+            let latest = self.known.as_ref().map_or(AttemptNo(0), |execution| execution.attempt);
+            if self.position.attempt.0 == 0 && latest.0 > 0 {
+                self.position = OutputPosition { attempt: latest, ..OutputPosition::default() };
+            }
+            if self.position.attempt.0 > 0
+                && let Some(chunk) = self.read().await?
+            {
+                return Ok(Some(chunk));
+            }
+            let Some(after) = self.after() else {
+                self.news.news().await?;
+                continue;
+            };
+            let gap = self.last_gap().await?;
+            return Ok(Some(gap.unwrap_or_else(|| self.go_on(after))));
+        }
+    }
+
+    fn key(&self) -> AttemptKey {
+        AttemptKey { execution: self.id, attempt: self.position.attempt }
+    }
+
+    fn offset(&mut self, stream: Stream) -> &mut u64 {
+        match stream {
+            Stream::Stdout => &mut self.position.stdout,
+            Stream::Stderr => &mut self.position.stderr,
+        }
+    }
+
+    /// The next piece of either stream, or the gap before it.
+    async fn read(&mut self) -> Result<Option<OutputChunk>, PodError> {
+        for stream in [self.first, other(self.first)] {
+            let offset = *self.offset(stream);
+            let slice = self.pod.engine().store().read_output(self.key(), stream, offset, PIECE).await?;
+            if slice.bytes.is_empty() {
+                continue;
+            }
+            if slice.offset > offset {
+                return Ok(Some(self.gap(stream, slice.offset)));
+            }
+            *self.offset(stream) = slice.offset + slice.bytes.len() as u64;
+            self.first = other(stream);
+            return Ok(Some(OutputChunk::Bytes {
+                stream,
+                offset: slice.offset,
+                bytes: slice.bytes,
+                position: self.position,
+            }));
+        }
+        Ok(None)
+    }
+
+    /// Steps over what is missing.
+    fn gap(&mut self, stream: Stream, end: u64) -> OutputChunk {
+        let start = mem::replace(self.offset(stream), end);
+        OutputChunk::Gap { stream, gap: Gap { start, end }, position: self.position }
+    }
+
+    /// A gap that nothing comes after: the cap cut everything up to the end.
+    async fn last_gap(&mut self) -> Result<Option<OutputChunk>, PodError> {
+        if self.position.attempt.0 == 0 {
+            return Ok(None);
+        }
+        let summary = self.pod.engine().store().output_summary(self.key()).await?;
+        for stream in Stream::BOTH {
+            let len = summary.of(stream).len;
+            if len > *self.offset(stream) {
+                return Ok(Some(self.gap(stream, len)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What follows, by the row that was read before the output was; nothing while the attempt may print more.
+    fn after(&self) -> Option<After> {
+        let execution = self.known.as_ref()?;
+        let at = self.position.attempt;
+        if at.0 > 0 && execution.attempt > at {
+            Some(After::Next(AttemptNo(at.0 + 1)))
+        } else {
+            execution.status.is_terminal().then(|| After::End(Box::new(execution.clone())))
+        }
+    }
+
+    fn go_on(&mut self, after: After) -> OutputChunk {
+        match after {
+            After::Next(attempt) => {
+                self.position = OutputPosition { attempt, ..OutputPosition::default() };
+                OutputChunk::NextAttempt(attempt)
+            }
+            After::End(execution) => {
+                self.ended = true;
+                OutputChunk::Ended(execution)
+            }
+        }
+    }
+}
+
+const fn other(stream: Stream) -> Stream {
+    match stream {
+        Stream::Stdout => Stream::Stderr,
+        Stream::Stderr => Stream::Stdout,
     }
 }

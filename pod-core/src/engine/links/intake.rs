@@ -1,0 +1,157 @@
+//! Takes what a worker says: output into the store, the rest to the engine.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{acks::Acks, serve::Farewell};
+use crate::{
+    domain::{AttemptKey, Stream},
+    engine::{Message, Shared, message::Admitted},
+    link::{EndReport, FromWorker},
+    store::{InstallLog, StoreError},
+};
+
+/// A worker that only prints is reported as alive so often.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+/// The pauses while the store takes nothing: doubled from the first to the last.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// The receiving side of one link.
+#[derive(Debug)]
+pub(super) struct Intake {
+    shared: Arc<Shared>,
+    inbox: mpsc::Sender<Message>,
+    admitted: Admitted,
+    acks: Arc<Acks>,
+    cancel: CancellationToken,
+    last_said: Instant,
+}
+
+/// Something for the store.
+#[derive(Clone, Debug)]
+enum Piece {
+    Output { key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes },
+    Tail { key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes },
+    InstallLog { log: InstallLog, restart: bool, bytes: Bytes },
+}
+
+impl Intake {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        inbox: mpsc::Sender<Message>,
+        admitted: Admitted,
+        acks: Arc<Acks>,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self { shared, inbox, admitted, acks, cancel, last_said: Instant::now() }
+    }
+
+    /// Takes one frame. Waits for the engine and the store, never for another link; an error ends the link.
+    pub(super) async fn take(&mut self, messages: Vec<FromWorker>) -> Result<(), Farewell> {
+        let mut news = Vec::new();
+        for message in messages {
+            match message {
+                FromWorker::Hello(_) => return Err("it said hello twice".to_owned()),
+                FromWorker::Heartbeat => {}
+                FromWorker::Output { key, stream, offset, bytes } => self.output(key, stream, offset, bytes).await?,
+                FromWorker::Tail { key, stream, offset, bytes } if self.is_open(key) => {
+                    self.keep(Piece::Tail { key, stream, offset, bytes }).await?;
+                }
+                FromWorker::Tail { .. } => {}
+                FromWorker::InstallOutput { activity, revision, restart, bytes } => {
+                    let log = InstallLog { worker: self.admitted.worker, activity, revision };
+                    self.keep(Piece::InstallLog { log, restart, bytes }).await?;
+                }
+                FromWorker::Ended(report) => news.push(FromWorker::Ended(self.end(report).await?)),
+                other => news.push(other),
+            }
+        }
+        if news.is_empty() && self.last_said.elapsed() < SIGN_OF_LIFE {
+            return Ok(());
+        }
+        if news.is_empty() {
+            news.push(FromWorker::Heartbeat);
+        }
+        self.say(news).await
+    }
+
+    /// Keeps the output that comes with an end, and gives the report without it.
+    async fn end(&mut self, mut report: EndReport) -> Result<EndReport, Farewell> {
+        let pieces = [
+            (Stream::Stdout, report.stdout_from, std::mem::take(&mut report.stdout)),
+            (Stream::Stderr, report.stderr_from, std::mem::take(&mut report.stderr)),
+        ];
+        for (stream, offset, bytes) in pieces {
+            if !bytes.is_empty() {
+                self.output(report.key, stream, offset, bytes).await?;
+            }
+        }
+        self.acks.ended(report.key);
+        Ok(report)
+    }
+
+    async fn output(&mut self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), Farewell> {
+        if !self.is_open(key) {
+            return Ok(()); // superseded: the engine tells the worker to stop it
+        }
+        let taken = bytes.len();
+        self.keep(Piece::Output { key, stream, offset, bytes }).await?;
+        self.acks.took(key, taken);
+        Ok(())
+    }
+
+    fn is_open(&self, key: AttemptKey) -> bool {
+        self.shared.is_open(key, self.admitted.worker)
+    }
+
+    /// Gives a piece to the store, again and again while that takes nothing: meanwhile this link is not read, and the
+    /// worker spools.
+    async fn keep(&mut self, piece: Piece) -> Result<(), Farewell> {
+        let mut pause = PAUSES.0;
+        loop {
+            let error = match self.store(piece.clone()).await {
+                Ok(()) => break,
+                // Its attempt has ended meanwhile.
+                Err(StoreError::Conflict(_)) => return Ok(()),
+                Err(error @ (StoreError::Full(_) | StoreError::Unavailable(_))) => error,
+                Err(error) => return Err(format!("what it sent could not be kept: {error}")),
+            };
+            tracing::warn!(worker = %self.admitted.worker, "output is not taken at the moment: {error}");
+            tokio::select! {
+                () = self.cancel.cancelled() => return Err("the manager gave it up".to_owned()),
+                () = sleep(pause) => {}
+            }
+            pause = (pause * 2).min(PAUSES.1);
+            // It is this side that does not listen: the worker is not to be taken for silent.
+            if self.last_said.elapsed() >= SIGN_OF_LIFE {
+                self.say(vec![FromWorker::Heartbeat]).await?;
+            }
+        }
+        if let Piece::Output { key, .. } | Piece::Tail { key, .. } = piece {
+            self.shared.topics.printed(key.execution);
+        }
+        Ok(())
+    }
+
+    async fn store(&self, piece: Piece) -> Result<(), StoreError> {
+        let store = &self.shared.store;
+        match piece {
+            Piece::Output { key, stream, offset, bytes } => store.append_output(key, stream, offset, bytes).await,
+            Piece::Tail { key, stream, offset, bytes } => store.append_tail(key, stream, offset, bytes).await,
+            Piece::InstallLog { log, restart, bytes } => store.append_install_log(log, bytes, restart).await,
+        }
+    }
+
+    async fn say(&mut self, messages: Vec<FromWorker>) -> Result<(), Farewell> {
+        self.last_said = Instant::now();
+        let Admitted { worker, session } = self.admitted;
+        let said = self.inbox.send(Message::Said { worker, session, messages }).await;
+        said.map_err(|_| "the manager has ended".to_owned())
+    }
+}

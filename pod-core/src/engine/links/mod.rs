@@ -1,0 +1,52 @@
+//! The tasks that serve the links of workers. Output goes from here into the store, past the engine's task; everything
+//! else goes to the engine, one message per frame. A link that misbehaves ends alone.
+
+mod acks;
+mod intake;
+mod serve;
+
+use std::{fmt, sync::Arc};
+
+use tokio::sync::mpsc;
+
+use super::{Message, Shared};
+use crate::{domain::WorkerId, link::Transport, plan::Input};
+
+/// Where connected workers are handed in. Cheap to clone; bounded.
+#[derive(Clone)]
+pub struct Links {
+    shared: Arc<Shared>,
+    inbox: mpsc::Sender<Message>,
+}
+
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Links").finish_non_exhaustive()
+    }
+}
+
+/// Who may come in over a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Only workers that this store created.
+    Known,
+    /// Also workers that dial in by themselves: whoever is here has shown the token.
+    Anyone,
+}
+
+impl Links {
+    pub(crate) fn new(shared: Arc<Shared>, inbox: mpsc::Sender<Message>) -> Self {
+        Self { shared, inbox }
+    }
+
+    /// Serves a worker's link until it ends; spawns a task and returns at once.
+    pub fn connect(&self, transport: Transport, admission: Admission) {
+        self.shared.spawn(serve::serve(self.shared.clone(), self.inbox.clone(), transport, admission));
+    }
+
+    /// Tells that a worker is known to be dead, with the reason as a sentence: its work is given out again at once.
+    pub async fn gone(&self, worker: WorkerId, reason: String) {
+        // When the engine has ended, the next one finds it out by itself.
+        let _ = self.inbox.send(Message::Happened(Input::Gone { worker, reason })).await;
+    }
+}

@@ -1,0 +1,105 @@
+//! What is worked out of a request on the caller's side, so that the engine's task need not.
+
+use sha2::{Digest, Sha256};
+
+use super::{Request, Shared};
+use crate::{
+    domain::{Content, ExecutionId},
+    plan::Found,
+    pod::PodError,
+};
+
+/// Hashes what a request brings along, and refuses what could never work.
+pub(super) fn prepare(request: &Request, shared: &Shared) -> Result<Found, PodError> {
+    let mut found = Found::default();
+    match request {
+        Request::CreateActivity { new, .. } => match &new.content {
+            Content::Url(url) => {
+                let fetch = shared.fetch.as_ref().ok_or_else(|| PodError::Invalid(NO_FETCHER.to_owned()))?;
+                fetch.check(url).map_err(PodError::Invalid)?;
+            }
+            Content::Script(bytes) | Content::Archive(bytes) => found.sha256 = Some(sha256(bytes)),
+        },
+        Request::Submit(new) if new.idempotency_key.is_some() => {
+            found.request_hash = hash("one", &new.activity, std::slice::from_ref(&new.input));
+        }
+        Request::SubmitMany { activity, inputs, idempotency_key: Some(_) } => {
+            found.request_hash = hash("many", activity, inputs);
+        }
+        _ => {}
+    }
+    Ok(found)
+}
+
+/// Why a location cannot be fetched by a POD that has no fetcher.
+pub(super) const NO_FETCHER: &str =
+    "this POD was set up without a fetcher, so it takes no URLs; give the script as text or as a directory";
+
+/// In hexadecimal.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+/// Equal for equal requests only: every part goes in with its length.
+fn hash(kind: &str, activity: &str, inputs: &[Option<String>]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in [kind, activity] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    for input in inputs {
+        // A missing input is another one than an empty one.
+        hash.update(input.as_ref().map_or(u64::MAX, |input| input.len() as u64).to_le_bytes());
+        hash.update(input.as_deref().unwrap_or_default());
+    }
+    hash.finalize().into()
+}
+
+/// The execution whose row the planner needs for a request.
+pub(super) fn execution_of(request: &Request) -> Option<ExecutionId> {
+    match request {
+        Request::Terminate(id) | Request::Retry(id) | Request::Retrieve(id) | Request::Explain(id) => Some(*id),
+        _ => None,
+    }
+}
+
+/// The idempotency key of a request.
+pub(super) fn key_of(request: &Request) -> Option<&str> {
+    match request {
+        Request::Submit(new) => new.idempotency_key.as_deref(),
+        Request::SubmitMany { idempotency_key, .. } => idempotency_key.as_deref(),
+        _ => None,
+    }
+}
+
+/// How much of a round's room a request takes.
+pub(super) fn weight(request: &Request) -> usize {
+    match request {
+        Request::SubmitMany { inputs, .. } => inputs.len() / 8 + 1,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_requests_have_different_hashes() {
+        let some = |text: &str| Some(text.to_owned());
+        let hashes = [
+            hash("one", "a", &[None]),
+            hash("one", "a", &[some("")]),
+            hash("one", "a", &[some("x")]),
+            hash("one", "ax", &[some("")]),
+            hash("many", "a", &[some("x")]),
+            hash("many", "a", &[some("x"), None]),
+            hash("many", "a", &[None, some("x")]),
+            hash("many", "a", &[]),
+        ];
+        for (at, one) in hashes.iter().enumerate() {
+            assert!(!hashes[..at].contains(one), "request {at} has the hash of another one");
+        }
+        assert_eq!(hash("one", "a", &[some("x")]), hashes[2]);
+    }
+}

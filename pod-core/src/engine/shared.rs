@@ -1,0 +1,136 @@
+//! What the task of the engine shares with its handle and with the links.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::topics::Topics;
+use crate::{
+    domain::{AttemptKey, Timestamp, WorkerId},
+    pod::{FetchScript, PodError},
+    store::{Store, StoreError},
+};
+
+/// A store that is away for so long is told to callers, instead of letting them wait.
+const SILENT_TROUBLE: Duration = Duration::from_secs(2);
+
+/// Shared by the handle, the task and the links. Nothing here is held across an `await`.
+pub(crate) struct Shared {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) fetch: Option<Arc<dyn FetchScript>>,
+    /// Which worker may report on which attempt, as committed.
+    open: Mutex<HashMap<AttemptKey, WorkerId>>,
+    pub(super) topics: Arc<Topics>,
+    pub(super) newest_event: watch::Sender<u64>,
+    /// Since when, and why, the store does not take anything.
+    trouble: Mutex<Option<(Instant, Arc<str>)>>,
+    /// Why the task has ended, once it has.
+    pub(super) ended: watch::Sender<Option<PodError>>,
+    /// Asks the task to end.
+    pub(super) closing: CancellationToken,
+    /// Cancelled when the task has ended: links and everything else end with it.
+    pub(super) stop: CancellationToken,
+    /// Everything that runs for the engine.
+    pub(super) tasks: TaskTracker,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("store", &self.store).field("ended", &*self.ended.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(store: Arc<dyn Store>, fetch: Option<Arc<dyn FetchScript>>) -> Self {
+        Self {
+            store,
+            fetch,
+            open: Mutex::default(),
+            topics: Arc::default(),
+            newest_event: watch::Sender::new(0),
+            trouble: Mutex::default(),
+            ended: watch::Sender::new(None),
+            closing: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// A token that is cancelled when the engine has ended.
+    pub(crate) fn stop_token(&self) -> CancellationToken {
+        self.stop.child_token()
+    }
+
+    /// Runs something for the engine.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Whether that attempt is open, on that worker.
+    pub(super) fn is_open(&self, key: AttemptKey, worker: WorkerId) -> bool {
+        self.lock_open().get(&key) == Some(&worker)
+    }
+
+    /// Takes over what a committed round changed. What was closed goes first: the number of an attempt that was taken
+    /// back is used again, perhaps in the same round.
+    pub(super) fn attempts_changed(&self, closed: &[AttemptKey], opened: &[(AttemptKey, WorkerId)]) {
+        if closed.is_empty() && opened.is_empty() {
+            return;
+        }
+        let mut open = self.lock_open();
+        for key in closed {
+            open.remove(key);
+        }
+        open.extend(opened.iter().copied());
+    }
+
+    /// Replaces all open attempts.
+    pub(super) fn attempts_loaded(&self, attempts: impl Iterator<Item = (AttemptKey, WorkerId)>) {
+        *self.lock_open() = attempts.collect();
+    }
+
+    fn lock_open(&self) -> std::sync::MutexGuard<'_, HashMap<AttemptKey, WorkerId>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The store does not take anything, or does again.
+    pub(super) fn set_trouble(&self, why: Option<Arc<str>>) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        *trouble = why.map(|why| (trouble.as_ref().map_or_else(Instant::now, |(since, _)| *since), why));
+    }
+
+    /// Why requests are refused at the moment, if they are.
+    pub(super) fn refusal(&self) -> Option<PodError> {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, why) = trouble.as_ref()?;
+        (since.elapsed() >= SILENT_TROUBLE).then(|| PodError::Store(StoreError::Unavailable(why.clone())))
+    }
+
+    /// Why the task has ended.
+    pub(super) fn end_reason(&self) -> PodError {
+        self.ended.borrow().clone().unwrap_or(PodError::Stopped)
+    }
+
+    /// Notes that the task has ended. The first reason counts.
+    pub(crate) fn end(&self, reason: PodError) {
+        self.ended.send_if_modified(|ended| {
+            let first = ended.is_none();
+            if first {
+                *ended = Some(reason);
+            }
+            first
+        });
+        self.stop.cancel();
+    }
+}
