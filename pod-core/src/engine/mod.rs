@@ -31,11 +31,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub(crate) use self::{driver::Driver, message::INBOX, shared::Shared, topics::Subscription};
 pub use self::{
     links::{Admission, Links},
     request::{Reply, Request},
 };
-pub(crate) use self::{driver::Driver, message::INBOX, shared::Shared, topics::Subscription};
 use self::{message::Message, prepare::prepare};
 use crate::{
     domain::{ExecutionId, Timestamp},

@@ -42,7 +42,10 @@ pub(crate) struct Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("store", &self.store).field("ended", &*self.ended.borrow()).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("store", &self.store)
+            .field("ended", &*self.ended.borrow())
+            .finish_non_exhaustive()
     }
 }
 

@@ -183,6 +183,12 @@ impl State {
         SessionId(self.ids.session)
     }
 
+    /// A revision of an activity that exists.
+    #[must_use]
+    pub fn revision(&self, activity: ActivityId, no: RevisionNo) -> Option<&Revision> {
+        self.activities.get(&activity)?.revisions.get(&no)
+    }
+
     /// The number of the newest event.
     #[must_use]
     pub fn newest_event(&self) -> u64 {

@@ -168,7 +168,7 @@ impl Builder {
             epoch: lease.epoch,
             limits: self.limits,
             launch_timeout: provisioner.launch_timeout(),
-            scheduler: self.scheduler.unwrap_or_else(|| Arc::new(DefaultScheduler::default())),
+            scheduler: self.scheduler.unwrap_or_else(|| Arc::new(DefaultScheduler)),
         };
         let state = State::load(config.clone(), snapshot, shared.now());
         let driver = Driver::new(shared.clone(), (sender, inbox), config, state, provisioner);

@@ -63,7 +63,12 @@ impl Acks {
     }
 
     /// Syncs and acknowledges until the link ends.
-    pub(super) async fn run(self: Arc<Self>, store: Arc<dyn Store>, outbox: mpsc::Sender<ToWorker>, cancel: CancellationToken) {
+    pub(super) async fn run(
+        self: Arc<Self>,
+        store: Arc<dyn Store>,
+        outbox: mpsc::Sender<ToWorker>,
+        cancel: CancellationToken,
+    ) {
         let work = async {
             loop {
                 self.some.notified().await;

@@ -34,7 +34,10 @@ impl State {
         }
         if status.is_terminal() {
             state.worker.ended_at = Some(now);
-            state.session = None;
+            // Should it still be there, it dials again and is told to stop.
+            if let Some(session) = state.session.take() {
+                out.effects.push(Effect::Disconnect(session));
+            }
         }
         out.change(Change::PutWorker(state.worker.clone()));
         let event = out.event(now, EventKind::WorkerChanged);
