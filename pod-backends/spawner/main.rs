@@ -7,7 +7,10 @@
 //! It depends on nothing but the system's C library, is linked statically where that can be, and embedded into
 //! `pod-backends`, so that it is at hand wherever the library is: beside any application and inside any container.
 //! It must not know anything about the machine that it runs on but `/proc` and `/dev/null`.
-#![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "it is made of calls of the system's C library"))]
+#![cfg_attr(
+    target_os = "linux",
+    allow(unsafe_code, unreachable_pub, reason = "it is made of calls of the C library, and is a whole program")
+)]
 
 #[cfg(target_os = "linux")]
 mod nursery;

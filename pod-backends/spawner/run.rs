@@ -49,7 +49,7 @@ pub fn run(slot: &mut Slot, start: &Start<'_>) -> Next {
         alone: false,
         left: false,
     };
-    run.to_its_end()
+    run.complete()
 }
 
 type Pipes = [Option<OwnedFd>; 2];
@@ -96,7 +96,7 @@ const CHILDREN: usize = 2;
 const PIPES: usize = 3;
 
 impl Run<'_> {
-    fn to_its_end(mut self) -> Next {
+    fn complete(mut self) -> Next {
         loop {
             let now = Instant::now();
             self.keep_time(now);

@@ -1,0 +1,322 @@
+//! The process executor when its own parts are killed, and when its worker is.
+#![cfg(all(feature = "local", target_os = "linux"))]
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use pod_backends::executor::process::ProcessExecutor;
+use pod_core::{
+    domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Stream},
+    executor::{Executor, InstallRequest, RunEvent, Running, StartRequest},
+};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Prints the process ids of its slot, of itself and of a child that left its session, and goes on for ever.
+const ENDLESS: &str = "#!/bin/sh\nsetsid sleep 1000 &\necho $PPID $$ $!\nwhile :; do sleep 0.05; done";
+
+async fn open(dir: &Path) -> ProcessExecutor {
+    ProcessExecutor::open(dir, 2).await.expect("the directory can be used")
+}
+
+async fn install(executor: &dyn Executor, activity: u64, main: &str) {
+    let (sink, _output) = tokio::sync::mpsc::channel(64);
+    let script = format!("cat > main.sh <<'END OF MAIN'\n{main}\nEND OF MAIN\n");
+    let request = InstallRequest {
+        activity: ActivityId(activity),
+        revision: RevisionNo(1),
+        payload: Payload::Script(script.into()),
+        env: BTreeMap::new(),
+        timeout: Millis::from_secs(60),
+    };
+    executor.install(request, sink).await.expect("it is a good one");
+}
+
+fn request(activity: u64, execution: u64) -> StartRequest {
+    StartRequest {
+        key: AttemptKey { execution: ExecutionId(execution), attempt: AttemptNo(1) },
+        activity: ActivityId(activity),
+        activity_name: "an-activity".into(),
+        revision: RevisionNo(1),
+        input: Some(execution.to_string().into()),
+        env: BTreeMap::new(),
+        timeout: None,
+        grace: Millis::from_secs(60),
+    }
+}
+
+async fn finish(run: &mut dyn Running) -> (String, AttemptEnd) {
+    let mut text = Vec::new();
+    loop {
+        match timeout(PATIENCE, run.next()).await.expect("it does not hang").expect("an end comes") {
+            RunEvent::Started { .. } => {}
+            RunEvent::Output { bytes, .. } => text.extend_from_slice(&bytes),
+            RunEvent::Ended { end, .. } => return (String::from_utf8(text).expect("text"), end),
+        }
+    }
+}
+
+/// Starts [`ENDLESS`] and reads the process ids.
+async fn endless(executor: &dyn Executor, execution: u64) -> (Box<dyn Running>, [u32; 3]) {
+    let mut run = executor.start(request(1, execution)).await.expect("it is installed");
+    let mut text = Vec::new();
+    while !text.ends_with(b"\n") {
+        match timeout(PATIENCE, run.next()).await.expect("it does not hang") {
+            Some(RunEvent::Output { stream: Stream::Stdout, bytes }) => text.extend_from_slice(&bytes),
+            Some(RunEvent::Started { .. }) => {}
+            other => panic!("{other:?} before its line"),
+        }
+    }
+    (run, numbers(std::str::from_utf8(&text).expect("text")))
+}
+
+fn numbers(line: &str) -> [u32; 3] {
+    let numbers: Vec<u32> = line.split_whitespace().map(|word| word.parse().expect("a number")).collect();
+    numbers.try_into().expect("three process ids")
+}
+
+fn kill(pid: u32) {
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a process id")).expect("not zero");
+    // That it is gone by itself meanwhile is fine.
+    let _ = kill_process(pid, Signal::KILL);
+}
+
+fn stat(pid: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut rest = stat.rsplit_once(") ")?.1.split(' ');
+    Some((rest.next()?.chars().next()?, rest.next()?.parse().ok()?))
+}
+
+fn lives(pid: u32) -> bool {
+    stat(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')
+}
+
+fn parent(pid: u32) -> u32 {
+    stat(pid).expect("it lives").1
+}
+
+async fn gone(pids: &[u32]) {
+    timeout(PATIENCE, async {
+        while pids.iter().any(|&pid| lives(pid)) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap_or_else(|_| panic!("some of {pids:?} still run"));
+}
+
+#[tokio::test]
+async fn a_killed_slot_loses_its_run_and_no_other() {
+    let dir = TempDir::new().unwrap();
+    let executor = open(dir.path()).await;
+    install(&executor, 1, ENDLESS).await;
+    let (mut victim, [slot, main, child]) = endless(&executor, 1).await;
+    let (mut neighbour, [other_slot, other, other_child]) = endless(&executor, 2).await;
+    assert_ne!(slot, other_slot);
+
+    kill(slot);
+    assert_eq!(finish(&mut *victim).await.1, AttemptEnd::Lost);
+    assert!(!lives(main) && !lives(child), "they are gone when the loss is told");
+    assert!(lives(other) && lives(other_child) && lives(other_slot));
+
+    let (mut again, [new_slot, ..]) = endless(&executor, 3).await;
+    assert_ne!(new_slot, slot);
+    again.stop(pod_core::executor::StopMode::Kill);
+    assert_eq!(finish(&mut *again).await.1, AttemptEnd::Terminated);
+    neighbour.stop(pod_core::executor::StopMode::Terminate);
+    assert_eq!(finish(&mut *neighbour).await.1, AttemptEnd::Terminated);
+    executor.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_slot_killed_while_idle_loses_nothing() {
+    let dir = TempDir::new().unwrap();
+    let executor = open(dir.path()).await;
+    install(&executor, 1, "#!/bin/sh\necho $PPID $1 0").await;
+    for execution in 1..=40 {
+        let mut run = executor.start(request(1, execution)).await.unwrap();
+        let (line, end) = finish(&mut *run).await;
+        let [slot, number, _] = numbers(&line);
+        assert_eq!((u64::from(number), end), (execution, AttemptEnd::Exited(0)));
+        kill(slot);
+    }
+    executor.shutdown().await;
+}
+
+#[tokio::test]
+async fn kills_at_any_moment_lose_runs_and_never_double_or_hang_them() {
+    let dir = TempDir::new().unwrap();
+    let executor = Arc::new(open(dir.path()).await);
+    install(&*executor, 1, "#!/bin/sh\necho $1 >> ../../ran\necho $PPID $1 $$\nexec sleep 0.00$(($1 % 9))").await;
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut lost = 0;
+    for execution in 1..=150 {
+        let mut run = executor.start(request(1, execution)).await.unwrap();
+        // xorshift: the same moments in every run of the test, as far as the machine allows.
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        if seed.is_multiple_of(3) {
+            let nursery: u32 =
+                fs::read_to_string(dir.path().join("nursery")).unwrap().split(' ').next().unwrap().parse().unwrap();
+            sleep(Duration::from_micros(seed >> 8 & 0xfff)).await;
+            let slots = fs::read_to_string(format!("/proc/{nursery}/task/{nursery}/children")).unwrap_or_default();
+            slots.split_whitespace().for_each(|slot| kill(slot.parse().unwrap()));
+        }
+        let (text, end) = finish(&mut *run).await;
+        match end {
+            AttemptEnd::Exited(0) => assert_eq!(u64::from(numbers(&text)[1]), execution),
+            AttemptEnd::Lost => lost += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(lost < 150, "most are not hit");
+    let ran = fs::read_to_string(dir.path().join("ran")).unwrap();
+    let mut numbers: Vec<&str> = ran.lines().collect();
+    numbers.sort_unstable();
+    let count = numbers.len();
+    numbers.dedup();
+    assert_eq!(numbers.len(), count, "none was run twice by the executor");
+    executor.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_killed_nursery_is_replaced() {
+    let dir = TempDir::new().unwrap();
+    let executor = open(dir.path()).await;
+    install(&executor, 1, ENDLESS).await;
+    let (mut first, [slot, main, child]) = endless(&executor, 1).await;
+    let (mut second, [other_slot, other, other_child]) = endless(&executor, 2).await;
+    kill(parent(slot));
+    for run in [&mut first, &mut second] {
+        assert_eq!(finish(&mut **run).await.1, AttemptEnd::Lost);
+    }
+    for pid in [slot, main, child, other_slot, other, other_child] {
+        assert!(!lives(pid), "{pid} still runs");
+    }
+    let (run, pids) = endless(&executor, 3).await;
+    executor.shutdown().await;
+    drop(run);
+    gone(&pids).await;
+}
+
+#[tokio::test]
+async fn what_outlives_the_whole_spawner_is_found_by_its_mark() {
+    let dir = TempDir::new().unwrap();
+    let executor = open(dir.path()).await;
+    install(&executor, 1, ENDLESS).await;
+    let (mut run, [slot, main, child]) = endless(&executor, 1).await;
+    let nursery = parent(slot);
+    kill(slot);
+    kill(nursery);
+    assert_eq!(finish(&mut *run).await.1, AttemptEnd::Lost);
+    assert!(!lives(main) && !lives(child), "they are gone when the loss is told");
+    executor.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_directory_is_used_by_one_executor_at_a_time() {
+    let dir = TempDir::new().unwrap();
+    let executor = open(dir.path()).await;
+    let error = ProcessExecutor::open(dir.path(), 1).await.expect_err("it is in use");
+    assert!(error.message.contains(&std::process::id().to_string()), "{error}");
+    executor.shutdown().await;
+    drop(executor);
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while ProcessExecutor::open(dir.path(), 1).await.is_err() {
+        assert!(std::time::Instant::now() < deadline, "it is free again");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_finished_is_deleted_at_the_start() {
+    let dir = TempDir::new().unwrap();
+    for path in ["activities/9-1/sub", "activities/8-1"] {
+        fs::create_dir_all(dir.path().join(path)).unwrap();
+    }
+    // A mark that a power cut left empty vouches for nothing.
+    fs::write(dir.path().join("activities/8-1.ok"), "").unwrap();
+    fs::create_dir(dir.path().join("inputs")).unwrap();
+    fs::write(dir.path().join("inputs/3.1"), "old").unwrap();
+    let executor = open(dir.path()).await;
+    assert_eq!(executor.installed().await.unwrap(), []);
+    for part in ["activities", "inputs"] {
+        assert_eq!(fs::read_dir(dir.path().join(part)).unwrap().count(), 0, "{part}");
+    }
+    executor.shutdown().await;
+}
+
+const WORKER_DIR: &str = "POD_TEST_WORKER_DIR";
+
+/// Not a test: the worker process that the tests below kill.
+#[tokio::test]
+#[ignore = "run by the tests that kill a worker"]
+async fn worker_process() {
+    let Some(dir) = env::var_os(WORKER_DIR) else { return };
+    let executor = open(Path::new(&dir)).await;
+    install(&executor, 1, ENDLESS).await;
+    let (_run, pids) = endless(&executor, 1).await;
+    fs::write(Path::new(&dir).join("pids.new"), pids.map(|pid| pid.to_string()).join(" ")).unwrap();
+    eprintln!("ready");
+    sleep(PATIENCE * 2).await;
+}
+
+/// Starts a worker process that runs [`ENDLESS`]; gives it, and the process ids.
+fn worker(dir: &Path) -> (std::process::Child, [u32; 3]) {
+    let mut worker = Command::new(env::current_exe().unwrap())
+        .args(["worker_process", "--exact", "--ignored", "--nocapture"])
+        .env(WORKER_DIR, dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(worker.stderr.take().unwrap()).lines();
+    let said: Vec<String> = lines.map_while(Result::ok).take_while(|line| line != "ready").collect();
+    let pids = fs::read_to_string(dir.join("pids.new")).unwrap_or_else(|_| panic!("{}", said.join("\n")));
+    (worker, numbers(&pids))
+}
+
+#[tokio::test]
+async fn nothing_outlives_a_killed_worker() {
+    let dir = TempDir::new().unwrap();
+    let (mut process, [slot, main, child]) = worker(dir.path());
+    let nursery = parent(slot);
+    process.kill().unwrap();
+    process.wait().unwrap();
+    gone(&[slot, main, child, nursery]).await;
+    let executor = open(dir.path()).await;
+    assert_eq!(executor.installed().await.unwrap(), [(ActivityId(1), RevisionNo(1))]);
+    executor.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_next_executor_ends_what_a_worker_and_its_spawner_left() {
+    let dir = TempDir::new().unwrap();
+    let (mut process, [slot, main, child]) = worker(dir.path());
+    let nursery = parent(slot);
+    let slots = fs::read_to_string(format!("/proc/{nursery}/task/{nursery}/children")).unwrap();
+    // Stopped first, so that none of them can do its duty when another one dies.
+    let keepers: Vec<u32> = slots.split_whitespace().map(|pid| pid.parse().unwrap()).chain([nursery]).collect();
+    for &pid in &keepers {
+        kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::STOP).unwrap();
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+    keepers.iter().for_each(|&pid| kill(pid));
+    gone(&keepers).await;
+    assert!(lives(main) && lives(child), "nobody is there to end them");
+    let executor = open(dir.path()).await;
+    assert!(!lives(main) && !lives(child), "they are gone before anything new is started");
+    executor.shutdown().await;
+}

@@ -1,0 +1,91 @@
+//! Output: byte for byte, while it runs.
+
+use std::{fs, time::Duration};
+
+use super::rig::{Rig, finish, in_time, line};
+use crate::{domain::AttemptEnd, executor::RunEvent};
+
+/// Any bytes, no line end at the end, both streams apart.
+pub async fn both_streams_are_byte_exact(rig: &Rig) {
+    let outcome = rig
+        .run_main(
+            "#!/bin/sh\nprintf 'a\\000\\377\\r\\n\\n' ; printf '\\200\\001' >&2; printf 'no end' ; printf '%s' 'é' >&2",
+        )
+        .await;
+    assert_eq!(outcome.stdout, b"a\0\xff\r\n\nno end");
+    assert_eq!(outcome.stderr, b"\x80\x01\xc3\xa9");
+    assert_eq!((outcome.end, outcome.starts), (AttemptEnd::Exited(0), 1));
+    let silent = rig.run_main("#!/bin/sh\n:").await;
+    assert_eq!((silent.stdout.len(), silent.stderr.len(), silent.starts), (0, 0, 1));
+}
+
+/// 40 MB on one stream while the other is silent block nothing.
+pub async fn a_flood_on_stderr_comes_before_stdout(rig: &Rig) {
+    let outcome = rig.run_main("#!/bin/sh\nseq 1 6000000 | head -c 40000000 >&2\necho done").await;
+    assert_eq!(outcome.text(), "done\n");
+    assert_eq!(outcome.stderr.len(), 40_000_000);
+    let mut expected = Vec::with_capacity(40_000_100);
+    for number in 1.. {
+        expected.extend_from_slice(format!("{number}\n").as_bytes());
+        if expected.len() >= 40_000_000 {
+            break;
+        }
+    }
+    assert!(outcome.stderr == expected[..40_000_000], "every byte in its place");
+}
+
+/// The first line can be read before there is a second.
+pub async fn output_comes_while_it_runs(rig: &Rig) {
+    let go = rig.path("go");
+    let request = rig
+        .activity(&format!(
+            "#!/bin/sh\necho first\nwhile [ ! -e '{}' ]; do sleep 0.01; done\necho second",
+            go.display()
+        ))
+        .await;
+    let mut run = rig.start(request).await;
+    assert_eq!(line(&mut *run).await, "first\n");
+    fs::write(go, "").expect("writable");
+    assert_eq!(line(&mut *run).await, "second\n");
+    assert_eq!(finish(&mut *run).await.end, AttemptEnd::Exited(0));
+}
+
+/// A program that prints faster than it is read waits, and loses nothing.
+pub async fn a_slow_reader_loses_nothing(rig: &Rig) {
+    let request = rig.activity("#!/bin/sh\nhead -c 5000000 /dev/zero | tr '\\000' x").await;
+    let mut run = rig.start(request).await;
+    let mut total = 0;
+    let end = loop {
+        match in_time("an event", run.next()).await {
+            Some(RunEvent::Output { bytes, .. }) => total += bytes.len(),
+            Some(RunEvent::Ended { end, .. }) => break end,
+            Some(RunEvent::Started { .. }) => {}
+            None => panic!("an end must come"),
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    };
+    assert_eq!((total, end), (5_000_000, AttemptEnd::Exited(0)));
+}
+
+/// A call of `next` that is dropped before it gave something took nothing.
+pub async fn dropped_calls_lose_nothing(rig: &Rig) {
+    let request =
+        rig.activity("#!/bin/sh\nfor i in $(seq 1 200); do echo \"line $i\"; done; sleep 0.05; echo last").await;
+    let mut run = rig.start(request).await;
+    let (mut text, mut starts) = (Vec::new(), 0);
+    let end = loop {
+        // Half of the calls are given up at once, half after a moment.
+        let patience = Duration::from_micros(if text.len() % 2 == 0 { 0 } else { 300 });
+        match tokio::time::timeout(patience, run.next()).await {
+            Ok(Some(RunEvent::Started { .. })) => starts += 1,
+            Ok(Some(RunEvent::Output { bytes, .. })) => text.extend_from_slice(&bytes),
+            Ok(Some(RunEvent::Ended { end, .. })) => break end,
+            Ok(None) => panic!("an end must come"),
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    let mut expected: String = (1..=200).map(|number| format!("line {number}\n")).collect();
+    expected.push_str("last\n");
+    assert_eq!(String::from_utf8(text).expect("text"), expected);
+    assert_eq!((starts, end), (1, AttemptEnd::Exited(0)));
+}

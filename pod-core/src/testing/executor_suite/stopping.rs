@@ -1,0 +1,94 @@
+//! Stopping executions from outside.
+
+use super::rig::{Rig, already_gone, finish, gone, line};
+use crate::{
+    domain::{AttemptEnd, Millis},
+    executor::StopMode,
+};
+
+const STUBBORN: &str = "#!/bin/sh\ntrap '' TERM\necho $$\nwhile :; do sleep 0.05; done";
+
+fn pid(line: &str) -> u32 {
+    line.trim().parse().expect("a process id")
+}
+
+/// TERM comes first, and what the program does and prints then still counts.
+pub async fn terminate_lets_it_clean_up(rig: &Rig) {
+    let request =
+        rig.activity("#!/bin/sh\ntrap 'echo cleaned up; exit 0' TERM\necho $$\nwhile :; do sleep 0.05; done").await;
+    let mut run = rig.start(request).await;
+    let pid = pid(&line(&mut *run).await);
+    run.stop(StopMode::Terminate);
+    let outcome = finish(&mut *run).await;
+    assert_eq!((outcome.text(), &outcome.end), ("cleaned up\n", &AttemptEnd::Terminated));
+    already_gone(&[pid]);
+}
+
+/// KILL comes after the grace time.
+pub async fn terminate_kills_what_ignores_it(rig: &Rig) {
+    let mut request = rig.activity(STUBBORN).await;
+    request.grace = Millis(200);
+    let mut run = rig.start(request).await;
+    let pid = pid(&line(&mut *run).await);
+    run.stop(StopMode::Terminate);
+    run.stop(StopMode::Terminate);
+    assert_eq!(finish(&mut *run).await.end, AttemptEnd::Terminated);
+    already_gone(&[pid]);
+}
+
+/// Who does not want to wait for the grace time need not. (It is a minute here, in which the suite loses patience.)
+pub async fn a_harder_stop_shortens_the_grace(rig: &Rig) {
+    let mut request = rig.activity(STUBBORN).await;
+    request.grace = Millis::from_secs(3600);
+    let mut run = rig.start(request).await;
+    let pid = pid(&line(&mut *run).await);
+    run.stop(StopMode::Terminate);
+    run.stop(StopMode::Kill);
+    assert_eq!(finish(&mut *run).await.end, AttemptEnd::Terminated);
+    already_gone(&[pid]);
+}
+
+/// Before anything was heard of it.
+pub async fn a_stop_may_come_at_once(rig: &Rig) {
+    for mode in [StopMode::Terminate, StopMode::Kill] {
+        let request = rig.activity("#!/bin/sh\nsleep 1000").await;
+        let mut run = rig.start(request).await;
+        run.stop(mode);
+        assert_eq!(finish(&mut *run).await.end, AttemptEnd::Terminated);
+    }
+}
+
+/// Nobody wants it any more; the slot is free again when it is gone.
+pub async fn a_dropped_run_is_killed(rig: &Rig) {
+    let request = rig.activity(STUBBORN).await;
+    let mut pids = Vec::new();
+    for _ in 0..4 {
+        let mut next = request.clone();
+        next.key.execution.0 = rig.number();
+        let mut run = rig.start(next).await;
+        pids.push(pid(&line(&mut *run).await));
+        drop(run);
+    }
+    gone(&pids).await;
+}
+
+/// Everything is gone when it returns, whether anybody listens or not.
+pub async fn shutdown_leaves_nothing(rig: &Rig) {
+    let request = rig.activity(STUBBORN).await;
+    let mut runs = Vec::new();
+    let mut pids = Vec::new();
+    for _ in 0..2 {
+        let mut next = request.clone();
+        next.key.execution.0 = rig.number();
+        let mut run = rig.start(next).await;
+        pids.push(pid(&line(&mut *run).await));
+        runs.push(run);
+    }
+    rig.executor().shutdown().await;
+    already_gone(&pids);
+    for mut run in runs {
+        let end = finish(&mut *run).await.end;
+        assert!(matches!(end, AttemptEnd::Lost | AttemptEnd::Terminated), "{end:?}");
+    }
+    assert!(rig.executor().start(request).await.is_err(), "nothing starts after it");
+}
