@@ -1,1 +1,18 @@
-//! The engine as a whole: over the in-memory store, with a worker that speaks the link.
+//! The engine as a whole: over the in-memory store, with workers that speak the link.
+
+mod faults;
+mod output;
+mod requests;
+mod stage;
+mod trouble;
+
+use std::time::Duration;
+
+use stage::{Stage, StageWorker};
+
+/// Everything is waited for as an event; this is only so that a test that fails ends.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+async fn within<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, what).await.expect("nothing happened within the deadline")
+}

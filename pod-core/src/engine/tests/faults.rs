@@ -1,0 +1,142 @@
+//! A store whose commits fail when a test wants them to.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::{
+    domain::{
+        ActivityId, Attempt, AttemptKey, Event, Execution, ExecutionId, OutputSummary, Payload, RevisionNo,
+        ScalingDecision, StoreId, Stream, Timestamp,
+    },
+    store::{
+        Batch, Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, IdempotencyRecord, InstallLog, Lease,
+        MemoryStore, OutputSlice, QueueKey, Snapshot, Store, StoreError,
+    },
+};
+
+/// What becomes of a commit.
+#[derive(Clone, Debug)]
+pub(super) enum Fault {
+    /// It fails, and nothing was written.
+    Before(StoreError),
+    /// It was written, and the answer is lost.
+    After(StoreError),
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct FaultyStore {
+    pub(super) inner: MemoryStore,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+    output_faults: Arc<AtomicUsize>,
+}
+
+impl FaultyStore {
+    /// The next commits go like this.
+    pub(super) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.faults.lock().unwrap().extend(faults);
+    }
+
+    pub(super) fn faults_left(&self) -> usize {
+        self.faults.lock().unwrap().len()
+    }
+
+    /// So many pieces of output are not taken.
+    pub(super) fn fail_output(&self, times: usize) {
+        self.output_faults.store(times, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn commit(&self, batch: Arc<Batch>) -> Result<(), StoreError> {
+        let fault = self.faults.lock().unwrap().pop_front();
+        match fault {
+            None => self.inner.commit(batch).await,
+            Some(Fault::Before(error)) => Err(error),
+            Some(Fault::After(error)) => self.inner.commit(batch).await.and(Err(error)),
+        }
+    }
+
+    async fn append_output(
+        &self,
+        key: AttemptKey,
+        stream: Stream,
+        offset: u64,
+        bytes: Bytes,
+    ) -> Result<(), StoreError> {
+        let failing = |left: usize| left.checked_sub(1);
+        if self.output_faults.fetch_update(Ordering::Relaxed, Ordering::Relaxed, failing).is_ok() {
+            return Err(StoreError::Full("no space for output".into()));
+        }
+        self.inner.append_output(key, stream, offset, bytes).await
+    }
+
+    fn id(&self) -> StoreId {
+        self.inner.id()
+    }
+    async fn acquire(&self, now: Timestamp) -> Result<Lease, StoreError> {
+        self.inner.acquire(now).await
+    }
+    async fn load(&self) -> Result<Snapshot, StoreError> {
+        self.inner.load().await
+    }
+    async fn claim(&self, id: ActivityId, after: QueueKey, due: Timestamp, n: usize) -> Result<Claimed, StoreError> {
+        self.inner.claim(id, after, due, n).await
+    }
+    async fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreError> {
+        self.inner.execution(id).await
+    }
+    async fn attempts(&self, id: ExecutionId) -> Result<Vec<Attempt>, StoreError> {
+        self.inner.attempts(id).await
+    }
+    async fn executions(&self, query: ExecutionQuery) -> Result<Vec<Execution>, StoreError> {
+        self.inner.executions(query).await
+    }
+    async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
+        self.inner.idempotency(key).await
+    }
+    async fn payload(&self, id: ActivityId, no: RevisionNo) -> Result<Option<Payload>, StoreError> {
+        self.inner.payload(id, no).await
+    }
+    async fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        self.inner.events(after, limit).await
+    }
+    async fn decisions(&self, limit: usize) -> Result<Vec<ScalingDecision>, StoreError> {
+        self.inner.decisions(limit).await
+    }
+    async fn expired(&self, before: Timestamp, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
+        self.inner.expired(before, limit).await
+    }
+    async fn append_tail(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
+        self.inner.append_tail(key, stream, offset, bytes).await
+    }
+    async fn sync_output(&self, key: AttemptKey) -> Result<DurableOffsets, StoreError> {
+        self.inner.sync_output(key).await
+    }
+    async fn read_output(
+        &self,
+        key: AttemptKey,
+        stream: Stream,
+        offset: u64,
+        limit: usize,
+    ) -> Result<OutputSlice, StoreError> {
+        self.inner.read_output(key, stream, offset, limit).await
+    }
+    async fn output_summary(&self, key: AttemptKey) -> Result<OutputSummary, StoreError> {
+        self.inner.output_summary(key).await
+    }
+    async fn append_install_log(&self, log: InstallLog, bytes: Bytes, restart: bool) -> Result<(), StoreError> {
+        self.inner.append_install_log(log, bytes, restart).await
+    }
+    async fn install_log(&self, log: InstallLog) -> Result<Bytes, StoreError> {
+        self.inner.install_log(log).await
+    }
+}

@@ -1,0 +1,148 @@
+//! Output, on its way from a worker to those who follow it.
+
+use futures::StreamExt;
+
+use super::{Stage, StageWorker, within};
+use crate::{
+    OutputChunk, OutputFollower, OutputPosition,
+    domain::{AttemptEnd, AttemptNo, Execution, Gap, Stream, Timestamp},
+    link::{EndReport, FromWorker, ToWorker},
+};
+
+/// Everything up to the end.
+async fn follow(mut follower: OutputFollower) -> (Vec<u8>, Vec<OutputChunk>, Execution) {
+    let (mut stdout, mut others) = (Vec::new(), Vec::new());
+    loop {
+        match within(follower.next()).await.unwrap().expect("Ended comes first") {
+            OutputChunk::Bytes { stream: Stream::Stdout, bytes, position, .. } => {
+                stdout.extend_from_slice(&bytes);
+                assert!(position.stdout >= stdout.len() as u64 || !others.is_empty());
+            }
+            OutputChunk::Ended(execution) => {
+                assert!(within(follower.next()).await.unwrap().is_none());
+                return (stdout, others, *execution);
+            }
+            other => others.push(other),
+        }
+    }
+}
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at % 251) as u8).collect()
+}
+
+#[tokio::test]
+async fn a_follower_sees_every_byte_once_across_a_lost_link() {
+    let (stage, mut worker) = Stage::new().await.ready().await;
+    let id = stage.start().await.unwrap();
+    // Both follow from before the start; one stops in the middle and resumes.
+    let whole = tokio::spawn(follow(stage.pod.follow(id).await.unwrap()));
+    let mut first = stage.pod.follow(id).await.unwrap();
+    let key = worker.order().await.key;
+    let bytes = pattern(300_000);
+    worker.say([FromWorker::Running { key, at: Timestamp(1) }, StageWorker::output(key, 0, &bytes[..100_000])]).await;
+    let Some(Ok(OutputChunk::Bytes { bytes: head, position, .. })) = within(StreamExt::next(&mut first)).await else {
+        panic!("no output")
+    };
+    drop(first);
+    let rest = stage.pod.follow_from(id, position).await.unwrap();
+
+    let mut worker = worker.redial(&stage.links, &[key]).await;
+    // Sent again from what was acknowledged, which may be nothing.
+    worker.say([StageWorker::output(key, 0, &bytes[..200_000])]).await;
+    worker.say([StageWorker::end(key, 200_000, &bytes[200_000..])]).await;
+
+    let (stdout, others, ended) = within(whole).await.unwrap();
+    assert!(stdout == bytes, "{} of {} bytes, or others", stdout.len(), bytes.len());
+    assert_eq!((others, ended.attempt), (Vec::new(), AttemptNo(1)));
+    let (rest, ..) = follow(rest).await;
+    assert!([&head[..], &rest].concat() == bytes, "the resumed one has a gap or a repeat");
+}
+
+#[tokio::test]
+async fn much_output_is_acknowledged_while_it_comes() {
+    let (stage, mut worker) = Stage::new().await.ready().await;
+    stage.start().await.unwrap();
+    let key = worker.order().await.key;
+    worker.say([StageWorker::output(key, 0, &pattern(400_000))]).await;
+    loop {
+        if let ToWorker::OutputAck { key: acknowledged, stdout, stderr } = worker.next().await {
+            assert_eq!((acknowledged, stdout, stderr), (key, 400_000, 0));
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_follower_goes_on_into_the_next_attempt() {
+    let (stage, mut worker) = Stage::new().await.ready().await;
+    let id = stage.start().await.unwrap();
+    let following = tokio::spawn(follow(stage.pod.follow(id).await.unwrap()));
+    let first = worker.order().await.key;
+    worker.say([StageWorker::output(first, 0, b"first ")]).await;
+    // Another process under the same id holds nothing of it.
+    worker.hello.incarnation += 1;
+    let mut worker = worker.redial(&stage.links, &[]).await;
+    let second = worker.order().await.key;
+    assert_eq!((first.attempt, second.attempt), (AttemptNo(1), AttemptNo(2)));
+    worker.say([StageWorker::output(first, 6, b"too late"), StageWorker::end(first, 0, b"x")]).await;
+    worker.say([StageWorker::end(second, 0, b"second")]).await;
+    let (stdout, others, ended) = within(following).await.unwrap();
+    assert_eq!(String::from_utf8(stdout).unwrap(), "first second");
+    assert_eq!((others, ended.losses), (vec![OutputChunk::NextAttempt(AttemptNo(2))], 1));
+}
+
+#[tokio::test]
+async fn a_follower_is_told_of_the_gap_before_the_tail() {
+    let (stage, mut worker) = Stage::new().await.ready().await;
+    let id = stage.start().await.unwrap();
+    let key = worker.order().await.key;
+    let tail = FromWorker::Tail { key, stream: Stream::Stdout, offset: 100, bytes: "tail".into() };
+    let end = EndReport {
+        key,
+        started_at: Some(Timestamp(1)),
+        ended_at: Timestamp(2),
+        end: AttemptEnd::Exited(0),
+        stdout: "".into(),
+        stdout_from: 0,
+        stderr: "".into(),
+        stderr_from: 0,
+    };
+    worker.say([StageWorker::output(key, 0, b"head"), tail, FromWorker::Ended(end)]).await;
+    let (stdout, others, _) = follow(stage.pod.follow(id).await.unwrap()).await;
+    assert_eq!(stdout, b"headtail");
+    let position = OutputPosition { attempt: key.attempt, stdout: 100, stderr: 0 };
+    let gap = OutputChunk::Gap { stream: Stream::Stdout, gap: Gap { start: 4, end: 100 }, position };
+    assert_eq!(others, [gap]);
+}
+
+#[tokio::test]
+async fn output_for_an_attempt_of_another_worker_is_not_taken() {
+    let (stage, mut worker) = Stage::new().await.ready().await;
+    let id = stage.start().await.unwrap();
+    let key = worker.order().await.key;
+    let mut hello = StageWorker::stranger();
+    hello.incarnation = 8;
+    let mut other = StageWorker::dial(&stage.links, hello).await;
+    other.say([StageWorker::output(key, 0, b"forged"), StageWorker::end(key, 0, b"forged")]).await;
+    // Its end is acknowledged, so that it forgets it; that is all.
+    while other.next().await != (ToWorker::EndAck { key }) {}
+    worker.say([StageWorker::end(key, 0, b"true")]).await;
+    let (stdout, ..) = follow(stage.pod.follow(id).await.unwrap()).await;
+    assert_eq!(stdout, b"true");
+}
+
+#[tokio::test]
+async fn a_link_that_leaves_a_hole_ends_alone() {
+    let (stage, mut worker) = Stage::new().await.ready().await;
+    let id = stage.start().await.unwrap();
+    let key = worker.order().await.key;
+    let mut other = StageWorker::dial(&stage.links, StageWorker::stranger()).await;
+    worker.say([StageWorker::output(key, 10, b"later")]).await;
+    while worker.try_next().await.is_ok() {}
+    other.say([FromWorker::Heartbeat]).await;
+    let mut worker = worker.redial(&stage.links, &[key]).await;
+    worker.say([StageWorker::end(key, 0, b"0123456789later")]).await;
+    let (stdout, ..) = follow(stage.pod.follow(id).await.unwrap()).await;
+    assert_eq!(stdout, b"0123456789later");
+}

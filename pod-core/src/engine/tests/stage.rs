@@ -1,0 +1,198 @@
+//! A POD with the in-memory store, no machines, and workers that a test plays itself.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::within;
+use crate::{
+    Pod, PodError,
+    domain::{AttemptEnd, AttemptKey, ExecutionId, NewActivity, NewExecution, Stream, Timestamp, WorkerId},
+    engine::{Admission, Links},
+    link::{
+        self, AttemptReport, EndReport, FrameError, FromWorker, Hello, InstallOutcome, PROTOCOL_VERSION, StartOrder,
+        ToWorker, Transport, in_process,
+    },
+    provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
+    store::{MemoryStore, Store},
+};
+
+/// A POD and the door for its workers.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) pod: Pod,
+    pub(super) links: Links,
+}
+
+/// A backend whose machines never come: the workers of a test dial in by themselves.
+#[derive(Debug, Default)]
+struct NoMachines(Arc<Mutex<Option<Links>>>);
+
+#[async_trait]
+impl Backend for NoMachines {
+    async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
+        *self.0.lock().unwrap() = Some(context.links);
+        Ok(Arc::new(Self::default()))
+    }
+}
+
+#[async_trait]
+impl Provisioner for NoMachines {
+    async fn create(&self, _: WorkerId, _: &WorkerSpec) -> Result<(), ProvisionError> {
+        Ok(())
+    }
+    async fn destroy(&self, _: WorkerId) -> Result<(), ProvisionError> {
+        Ok(())
+    }
+    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+        Ok(Vec::new())
+    }
+}
+
+impl Stage {
+    pub(super) async fn new() -> Self {
+        Self::over(MemoryStore::new()).await
+    }
+
+    pub(super) async fn over(store: impl Store) -> Self {
+        let door = NoMachines::default();
+        let links = door.0.clone();
+        let pod = Pod::builder().store(store).backend(door).start().await.unwrap();
+        let links = links.lock().unwrap().take().unwrap();
+        Self { pod, links }
+    }
+
+    /// With an approved activity `a`, and the worker that installed it.
+    pub(super) async fn ready(self) -> (Self, StageWorker) {
+        self.pod.create_activity(NewActivity::script("a", "cp /bin/true main.sh")).await.unwrap();
+        let mut worker = StageWorker::dial(&self.links, StageWorker::stranger()).await;
+        worker.install().await;
+        within(async {
+            let mut seen = 0;
+            while self.pod.activity("a").await.unwrap().activity.status != crate::domain::ActivityStatus::Approved {
+                let events = self.pod.events_after(seen, 100, super::DEADLINE).await.unwrap();
+                seen = events.last().map_or(seen, |event| event.seq);
+            }
+        })
+        .await;
+        (self, worker)
+    }
+
+    pub(super) async fn start(&self) -> Result<ExecutionId, PodError> {
+        self.pod.start(NewExecution::of("a")).await
+    }
+}
+
+/// A worker that a test plays.
+#[derive(Debug)]
+pub(super) struct StageWorker {
+    transport: Transport,
+    arrived: std::collections::VecDeque<ToWorker>,
+    pub(super) hello: Hello,
+}
+
+impl StageWorker {
+    /// The first hello of a worker that nobody created.
+    pub(super) fn stranger() -> Hello {
+        Hello {
+            protocol: PROTOCOL_VERSION,
+            store: None,
+            worker: None,
+            epoch: None,
+            incarnation: 7,
+            token: None,
+            slots: 2,
+            host: None,
+            attempts: Vec::new(),
+            installed: Vec::new(),
+            installing: None,
+        }
+    }
+
+    /// Dials and is welcomed.
+    pub(super) async fn dial(links: &Links, hello: Hello) -> Self {
+        let mut worker = Self::knock(links, hello).await;
+        let ToWorker::Welcome(welcome) = worker.next().await else { panic!("not welcomed") };
+        worker.hello.worker = Some(welcome.worker);
+        worker.hello.store = Some(welcome.store);
+        worker.hello.epoch = Some(welcome.epoch);
+        worker
+    }
+
+    /// Dials; what comes back is for the test to see.
+    pub(super) async fn knock(links: &Links, hello: Hello) -> Self {
+        let (ours, theirs) = in_process();
+        links.connect(theirs, Admission::Anyone);
+        let mut worker = Self { transport: ours, arrived: Default::default(), hello: hello.clone() };
+        worker.say([FromWorker::Hello(hello)]).await;
+        worker
+    }
+
+    /// Loses the link and dials again, with what it holds.
+    pub(super) async fn redial(mut self, links: &Links, running: &[AttemptKey]) -> Self {
+        let report = |key: &AttemptKey| AttemptReport { key: *key, started_at: Some(Timestamp(1)), ended: false };
+        self.hello.attempts = running.iter().map(report).collect();
+        let hello = self.hello.clone();
+        drop(self);
+        Self::dial(links, hello).await
+    }
+
+    pub(super) async fn say(&mut self, messages: impl IntoIterator<Item = FromWorker>) {
+        let messages: Vec<_> = messages.into_iter().collect();
+        let frame = link::encode(&messages).unwrap();
+        within(self.transport.writer.write(frame)).await.unwrap();
+    }
+
+    /// The next message, or the end of the link.
+    pub(super) async fn try_next(&mut self) -> Result<ToWorker, FrameError> {
+        while self.arrived.is_empty() {
+            let frame = within(self.transport.reader.read()).await?;
+            self.arrived.extend(link::decode::<ToWorker>(&frame).unwrap());
+        }
+        Ok(self.arrived.pop_front().unwrap())
+    }
+
+    pub(super) async fn next(&mut self) -> ToWorker {
+        self.try_next().await.expect("the manager ended the link")
+    }
+
+    /// Waits for an order to install, and does.
+    pub(super) async fn install(&mut self) {
+        loop {
+            if let ToWorker::Install { activity, revision, .. } = self.next().await {
+                self.hello.installed.push((activity, revision));
+                return self
+                    .say([FromWorker::InstallEnded { activity, revision, outcome: InstallOutcome::Installed }])
+                    .await;
+            }
+        }
+    }
+
+    /// Waits for an order to start.
+    pub(super) async fn order(&mut self) -> StartOrder {
+        loop {
+            if let ToWorker::Start(order) = self.next().await {
+                return order;
+            }
+        }
+    }
+
+    pub(super) fn output(key: AttemptKey, offset: u64, bytes: &[u8]) -> FromWorker {
+        FromWorker::Output { key, stream: Stream::Stdout, offset, bytes: Bytes::copy_from_slice(bytes) }
+    }
+
+    /// An end with exit code 0 that brings the last output along.
+    pub(super) fn end(key: AttemptKey, stdout_from: u64, stdout: &[u8]) -> FromWorker {
+        FromWorker::Ended(EndReport {
+            key,
+            started_at: Some(Timestamp(1)),
+            ended_at: Timestamp(2),
+            end: AttemptEnd::Exited(0),
+            stdout: Bytes::copy_from_slice(stdout),
+            stdout_from,
+            stderr: Bytes::new(),
+            stderr_from: 0,
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! Stores that fail, and managers that take over.
+
+use super::{
+    Stage, StageWorker,
+    faults::{Fault, FaultyStore},
+    within,
+};
+use crate::{
+    PodError,
+    domain::{ExecutionStatus, NewExecution},
+    store::{Store as _, StoreError},
+};
+
+fn away() -> StoreError {
+    StoreError::Unavailable("the disk is being changed".into())
+}
+
+async fn ready() -> (FaultyStore, Stage, StageWorker) {
+    let store = FaultyStore::default();
+    let (stage, worker) = Stage::over(store.clone()).await.ready().await;
+    (store, stage, worker)
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_for_a_while_loses_nothing() {
+    let (store, stage, mut worker) = ready().await;
+    // The second fault hides that the batch was taken.
+    store.fail([Fault::Before(away()), Fault::After(away())]);
+    let id = within(stage.start()).await.unwrap();
+    assert_eq!(store.faults_left(), 0);
+    let key = worker.order().await.key;
+    assert_eq!(key.execution, id);
+    store.fail([Fault::After(away()), Fault::Before(away())]);
+    worker.say([StageWorker::end(key, 0, b"kept")]).await;
+    assert_eq!(within(stage.pod.wait(id)).await.unwrap().status, ExecutionStatus::Finished);
+    assert_eq!(stage.pod.attempts(id).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_full_store_refuses_new_work_and_still_takes_ends() {
+    let (store, stage, mut worker) = ready().await;
+    let running = stage.start().await.unwrap();
+    let key = worker.order().await.key;
+    store.fail([Fault::Before(StoreError::Full("no space is left".into()))]);
+    let refused = within(stage.start()).await.unwrap_err();
+    assert!(matches!(refused, PodError::Store(StoreError::Full(_))), "{refused}");
+    let kept = store.inner.executions(crate::store::ExecutionQuery { limit: 10, ..Default::default() }).await.unwrap();
+    assert_eq!(kept.len(), 1, "what was refused was not kept");
+    // For a moment it is refused without asking the store again.
+    assert!(matches!(stage.start().await, Err(PodError::Store(StoreError::Full(_)))));
+    // The links were given up with the state; the worker dials again and tells its end.
+    while worker.try_next().await.is_ok() {}
+    let mut worker = worker.redial(&stage.links, &[key]).await;
+    worker.say([StageWorker::end(key, 0, b"")]).await;
+    assert_eq!(within(stage.pod.wait(running)).await.unwrap().status, ExecutionStatus::Finished);
+}
+
+#[tokio::test]
+async fn a_contradiction_makes_the_engine_load_what_is_true() {
+    let (store, stage, mut worker) = ready().await;
+    let first = stage.start().await.unwrap();
+    let key = worker.order().await.key;
+    store.fail([Fault::Before(StoreError::Conflict("made up".into()))]);
+    assert!(matches!(within(stage.start()).await, Err(PodError::Store(StoreError::Conflict(_)))));
+    while worker.try_next().await.is_ok() {}
+    let mut worker = worker.redial(&stage.links, &[key]).await;
+    let second = within(stage.start()).await.unwrap();
+    assert_eq!(worker.order().await.key.execution, second);
+    worker.say([StageWorker::end(key, 0, b"")]).await;
+    within(stage.pod.wait(first)).await.unwrap();
+}
+
+#[tokio::test]
+async fn output_that_finds_no_space_is_kept_back_and_comes_later() {
+    let (store, stage, mut worker) = ready().await;
+    let id = stage.start().await.unwrap();
+    let key = worker.order().await.key;
+    store.fail_output(3);
+    worker.say([StageWorker::output(key, 0, b"one "), StageWorker::end(key, 4, b"two")]).await;
+    within(stage.pod.wait(id)).await.unwrap();
+    let output = stage.pod.read_output(id, key.attempt, crate::domain::Stream::Stdout, 0, 100).await.unwrap();
+    assert_eq!(&output.bytes[..], b"one two");
+}
+
+#[tokio::test]
+async fn a_manager_whose_store_was_taken_over_ends() {
+    let (store, stage, mut worker) = ready().await;
+    let waiting = tokio::spawn({
+        let (pod, id) = (stage.pod.clone(), stage.start().await.unwrap());
+        async move { pod.wait(id).await }
+    });
+    let key = worker.order().await.key;
+    let second = Stage::over(store.clone()).await;
+    let refused = within(stage.start()).await.unwrap_err();
+    assert!(matches!(refused, PodError::Store(StoreError::Fenced)), "{refused}");
+    assert!(matches!(within(stage.pod.stopped()).await, PodError::Store(StoreError::Fenced)));
+    assert!(matches!(within(waiting).await.unwrap(), Err(PodError::Store(StoreError::Fenced))));
+    // The worker finds the new manager, with what it runs.
+    while worker.try_next().await.is_ok() {}
+    let mut worker = worker.redial(&second.links, &[key]).await;
+    worker.say([StageWorker::end(key, 0, b"")]).await;
+    let ended = within(second.pod.wait(key.execution)).await.unwrap();
+    assert_eq!((ended.status, ended.attempt), (ExecutionStatus::Finished, key.attempt));
+    assert!(second.pod.start(NewExecution::of("a")).await.unwrap() > key.execution);
+}
