@@ -34,16 +34,16 @@ pub struct Config {
 /// When periodic things are next due.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Deadlines {
-    pub(super) last_step: Timestamp,
-    pub(super) list_at: Timestamp,
-    pub(super) expire_at: Timestamp,
-    pub(super) scale_at: Timestamp,
-    pub(super) recall_at: Timestamp,
+    pub(crate) last_step: Timestamp,
+    pub(crate) list_at: Timestamp,
+    pub(crate) expire_at: Timestamp,
+    pub(crate) scale_at: Timestamp,
+    pub(crate) recall_at: Timestamp,
     /// After a refused launch, none is tried before.
-    pub(super) launch_at: Timestamp,
-    pub(super) refused_launches: u32,
+    pub(crate) launch_at: Timestamp,
+    pub(crate) refused_launches: u32,
     /// Submits are refused until then because the store is full.
-    pub(super) full_until: Timestamp,
+    pub(crate) full_until: Timestamp,
 }
 
 /// An activity with its revisions and its queue.
@@ -51,15 +51,15 @@ pub struct Deadlines {
 pub struct ActivityState {
     /// The activity, its derived members kept up to date.
     pub activity: Activity,
-    pub(super) revisions: BTreeMap<RevisionNo, Revision>,
-    pub(super) queue: Queue,
-    pub(super) tally: ActivityTally,
+    pub(crate) revisions: BTreeMap<RevisionNo, Revision>,
+    pub(crate) queue: Queue,
+    pub(crate) tally: ActivityTally,
     /// Its executions that run.
-    pub(super) running: u32,
+    pub(crate) running: u32,
     /// How much it was given, for fairness: grows by one per assignment.
-    pub(super) served: u64,
+    pub(crate) served: u64,
     /// Revisions that are being fetched.
-    pub(super) fetching: BTreeSet<RevisionNo>,
+    pub(crate) fetching: BTreeSet<RevisionNo>,
 }
 
 /// A worker with what it holds.
@@ -67,14 +67,14 @@ pub struct ActivityState {
 pub struct WorkerState {
     /// The worker.
     pub worker: Worker,
-    pub(super) session: Option<SessionId>,
-    pub(super) attempts: BTreeSet<AttemptKey>,
-    pub(super) installations: BTreeMap<(ActivityId, RevisionNo), Installation>,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) attempts: BTreeSet<AttemptKey>,
+    pub(crate) installations: BTreeMap<(ActivityId, RevisionNo), Installation>,
     /// When it became idle.
-    pub(super) idle_since: Timestamp,
+    pub(crate) idle_since: Timestamp,
     /// The provisioner was asked to destroy it, and is asked again then.
-    pub(super) destroy_again_at: Option<Timestamp>,
-    pub(super) failed_destroys: u32,
+    pub(crate) destroy_again_at: Option<Timestamp>,
+    pub(crate) failed_destroys: u32,
 }
 
 /// An execution with its open attempt.
@@ -85,29 +85,29 @@ pub struct Held {
     /// Its attempt.
     pub attempt: Attempt,
     /// It was asked back at this moment.
-    pub(super) recalled: bool,
+    pub(crate) recalled: bool,
 }
 
 /// Everything that the planner knows.
 #[derive(Clone, Debug)]
 pub struct State {
-    pub(super) config: Config,
-    pub(super) now: Timestamp,
-    pub(super) seq: u64,
-    pub(super) ids: HighWater,
-    pub(super) activities: BTreeMap<ActivityId, ActivityState>,
-    pub(super) by_name: HashMap<ActivityName, ActivityId>,
-    pub(super) names: Arc<BTreeMap<ActivityId, Arc<str>>>,
-    pub(super) workers: BTreeMap<WorkerId, WorkerState>,
-    pub(super) held: HashMap<ExecutionId, Held>,
-    pub(super) policies: BTreeMap<PolicyId, Policy>,
-    pub(super) active_policy: PolicyId,
-    pub(super) due: Deadlines,
+    pub(crate) config: Config,
+    pub(crate) now: Timestamp,
+    pub(crate) seq: u64,
+    pub(crate) ids: HighWater,
+    pub(crate) activities: BTreeMap<ActivityId, ActivityState>,
+    pub(crate) by_name: HashMap<ActivityName, ActivityId>,
+    pub(crate) names: Arc<BTreeMap<ActivityId, Arc<str>>>,
+    pub(crate) workers: BTreeMap<WorkerId, WorkerState>,
+    pub(crate) held: HashMap<ExecutionId, Held>,
+    pub(crate) policies: BTreeMap<PolicyId, Policy>,
+    pub(crate) active_policy: PolicyId,
+    pub(crate) due: Deadlines,
     /// Workers that exist without being known, as of the last list.
-    pub(super) strays: BTreeSet<WorkerId>,
+    pub(crate) strays: BTreeSet<WorkerId>,
     /// Workers whose load changed in this round.
-    pub(super) dirty: BTreeSet<WorkerId>,
-    pub(super) trouble: Option<Arc<str>>,
+    pub(crate) dirty: BTreeSet<WorkerId>,
+    pub(crate) trouble: Option<Arc<str>>,
 }
 
 impl State {
@@ -169,6 +169,12 @@ impl State {
             }
             state.held.insert(execution.id, Held { execution, attempt, recalled: false });
         }
+        for worker in state.workers.values_mut() {
+            use crate::domain::WorkerStatus::{Ready, Working};
+            if matches!(worker.worker.status, Ready | Working) {
+                worker.worker.status = if worker.attempts.is_empty() { Ready } else { Working };
+            }
+        }
         state
     }
 
@@ -227,13 +233,13 @@ impl State {
     }
 
     /// How many waiting executions of an activity are held in memory.
-    pub(super) fn window(&self) -> usize {
+    pub(crate) fn window(&self) -> usize {
         let slots: usize = self.workers.values().map(|worker| worker.worker.slots as usize).sum();
         (slots * 8).max(512)
     }
 
     /// Moves the clock on; it never goes back. After a stall of the manager itself, silence is not the workers' fault.
-    pub(super) fn advance(&mut self, now: Timestamp) {
+    pub(crate) fn advance(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         let stalled = self.now.since(self.due.last_step);
         self.due.last_step = self.now;
@@ -244,13 +250,13 @@ impl State {
         }
     }
 
-    pub(super) fn activity_named(&self, name: &str) -> Option<ActivityId> {
+    pub(crate) fn activity_named(&self, name: &str) -> Option<ActivityId> {
         let name = ActivityName::new(name).ok()?;
         self.by_name.get(&name).copied()
     }
 
     /// Moves one execution of an activity from one count to another.
-    pub(super) fn recount(
+    pub(crate) fn recount(
         &mut self,
         activity: ActivityId,
         from: Option<ExecutionStatus>,
@@ -270,7 +276,7 @@ impl State {
 }
 
 impl WorkerState {
-    pub(super) fn new(worker: Worker, now: Timestamp) -> Self {
+    pub(crate) fn new(worker: Worker, now: Timestamp) -> Self {
         Self {
             worker,
             session: None,
@@ -283,13 +289,13 @@ impl WorkerState {
     }
 
     /// Whether it may be given work.
-    pub(super) fn takes_work(&self) -> bool {
+    pub(crate) fn takes_work(&self) -> bool {
         use crate::domain::WorkerStatus::{Ready, Working};
         self.session.is_some() && !self.worker.draining && matches!(self.worker.status, Ready | Working)
     }
 
     /// Asks the provisioner to destroy it, unless it is not ours.
-    pub(super) fn destroy(&mut self, now: Timestamp, out: &mut Decision) {
+    pub(crate) fn destroy(&mut self, now: Timestamp, out: &mut Decision) {
         self.destroy_again_at = Some(now + Millis::from_secs(10));
         out.effects.push(Effect::Destroy(self.worker.id));
     }

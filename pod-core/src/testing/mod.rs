@@ -1,3 +1,4 @@
-//! The conformance suites of the traits, and the deterministic simulator.
+//! What backends are held against: conformance suites of the traits, and the deterministic simulator.
 
 pub mod executor_suite;
+pub mod simulator;

@@ -1,0 +1,131 @@
+//! What must hold after every step, each with its sentence.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::{
+    domain::{AttemptKey, ExecutionId, ExecutionStatus, OnLost, WorkerStatus},
+    plan::State,
+    store::{Batch, Change},
+};
+
+/// A broken invariant.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{sentence} (seed {seed})\n{history}")]
+pub struct Violation {
+    /// What does not hold.
+    pub sentence: String,
+    /// The seed that shows it.
+    pub seed: u64,
+    /// The last things that happened.
+    pub history: String,
+}
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub(super) struct Checker {
+    acknowledged: BTreeSet<ExecutionId>,
+    concluded: BTreeSet<ExecutionId>,
+    open: HashMap<ExecutionId, AttemptKey>,
+    committed: BTreeSet<AttemptKey>,
+    pub(super) started: BTreeMap<ExecutionId, u32>,
+}
+
+impl Checker {
+    /// A batch is about to be committed.
+    pub(super) fn batch(&mut self, batch: &Batch) -> Result<(), String> {
+        for change in &batch.changes {
+            match change {
+                Change::InsertExecution(execution) => {
+                    if !self.acknowledged.insert(execution.id) {
+                        return Err(format!("the id {} was used twice", execution.id));
+                    }
+                    self.status(execution.id, execution.status)?;
+                }
+                Change::UpdateExecution(update) => self.status(update.id, update.status)?,
+                Change::OpenAttempt(attempt) => {
+                    if let Some(other) = self.open.insert(attempt.key.execution, attempt.key) {
+                        return Err(format!("{} was opened while {other} is open", attempt.key));
+                    }
+                    self.committed.insert(attempt.key);
+                }
+                Change::EndAttempt { key, .. } => {
+                    if self.open.remove(&key.execution) != Some(*key) {
+                        return Err(format!("{key} ended without being open"));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn status(&mut self, id: ExecutionId, status: ExecutionStatus) -> Result<(), String> {
+        if self.concluded.contains(&id) {
+            return Err(format!("execution {id} changed after it had concluded"));
+        }
+        if status.is_terminal() {
+            self.concluded.insert(id);
+        }
+        Ok(())
+    }
+
+    /// An attempt is about to be sent to a worker.
+    pub(super) fn start(&self, key: AttemptKey) -> Result<(), String> {
+        if self.committed.contains(&key) { Ok(()) } else { Err(format!("{key} was sent before it was committed")) }
+    }
+
+    /// A program was started on a worker.
+    pub(super) fn program(&mut self, id: ExecutionId, on_lost: OnLost, only_manager_fails: bool) -> Result<(), String> {
+        let times = self.started.entry(id).or_default();
+        *times += 1;
+        if *times > 1 && (on_lost == OnLost::Fail || only_manager_fails) {
+            return Err(format!("execution {id} ran {times} times, which must not happen here"));
+        }
+        Ok(())
+    }
+
+    /// The state after a round.
+    pub(super) fn state(&self, state: &State, max_workers: u32) -> Result<(), String> {
+        let mut fleet = 0;
+        for worker in state.workers.values() {
+            let there = !worker.worker.status.is_terminal();
+            fleet += u32::from(there && !worker.worker.draining);
+            let limit = worker.worker.slots as usize * 65;
+            if worker.attempts.len() > limit {
+                return Err(format!("worker {} holds {} attempts", worker.worker.id, worker.attempts.len()));
+            }
+            if worker.worker.status == WorkerStatus::Ready && !worker.attempts.is_empty() {
+                return Err(format!("worker {} is called idle while it runs something", worker.worker.id));
+            }
+            for key in &worker.attempts {
+                if state.held.get(&key.execution).is_none_or(|held| held.attempt.key != *key) {
+                    return Err(format!("worker {} holds {key}, which is not open", worker.worker.id));
+                }
+            }
+        }
+        if fleet > max_workers {
+            return Err(format!("{fleet} workers are there and at most {max_workers} are allowed"));
+        }
+        for (id, activity) in &state.activities {
+            let running = state.held.values().filter(|held| held.execution.activity == *id).count() as u64;
+            let tally = activity.tally.executions;
+            if tally[ExecutionStatus::Running as usize] != running || u64::from(activity.running) != running {
+                return Err(format!("activity {id} counts {tally:?} and {running} of it run"));
+            }
+            if tally[ExecutionStatus::Waiting as usize] != activity.queue.waiting() {
+                return Err(format!("activity {id} counts {tally:?} and its queue {}", activity.queue.waiting()));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many were acknowledged, and how many concluded.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        (self.acknowledged.len() as u64, self.concluded.len() as u64)
+    }
+
+    /// Those that were acknowledged and have not concluded.
+    pub(super) fn unfinished(&self) -> Vec<ExecutionId> {
+        self.acknowledged.difference(&self.concluded).copied().collect()
+    }
+}

@@ -1,0 +1,566 @@
+//! The world of a run: virtual time, links that break, a manager that crashes, a fleet that comes and goes.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt::Debug,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use uuid::Uuid;
+
+use super::{
+    Options,
+    invariants::{Checker, Violation},
+    random::Random,
+    worker::{Fate, SimWorker},
+};
+use crate::{
+    domain::{
+        AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, OnLost, Payload, SessionId, Settings,
+        StoreId, Timestamp, WorkerId,
+    },
+    engine::Request,
+    link::{FromWorker, ToWorker},
+    plan::{Config, Decision, Effect, Found, Input, ReplyId, State},
+    pod::Limits,
+    scheduler::DefaultScheduler,
+    store::{MemoryStore, Store},
+};
+
+/// A defect built in on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// Effects are performed before their batch is committed.
+    ActBeforeCommit,
+    /// The end of an attempt is acknowledged, and never committed.
+    ForgetEnds,
+    /// A hello that lacks an attempt is taken for one that holds it.
+    TrustEveryHello,
+    /// Reports of another link are taken.
+    SkipTheFence,
+}
+
+/// What a run amounted to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Executions that were acknowledged.
+    pub acknowledged: u64,
+    /// Executions that concluded.
+    pub concluded: u64,
+    /// How often the manager crashed.
+    pub crashes: u64,
+    /// How many workers died.
+    pub deaths: u64,
+    /// How many steps were made.
+    pub steps: u64,
+    /// How long it took, in virtual milliseconds.
+    pub virtual_time: i64,
+}
+
+const MAX_WORKERS: u32 = 3;
+/// Everything must have ended so long after the last fault.
+const PATIENCE: i64 = 4 * 3600 * 1000;
+
+enum Happening {
+    Manager(Input),
+    Up(SessionId, WorkerId, FromWorker),
+    Down(SessionId, WorkerId, ToWorker),
+    Dial(WorkerId),
+    Client(u32),
+    Mischief,
+    ManagerBack,
+}
+
+pub(super) struct World {
+    seed: u64,
+    options: Options,
+    now: i64,
+    order: u64,
+    calendar: BTreeMap<(i64, u64), Happening>,
+    store: MemoryStore,
+    state: Option<State>,
+    workers: BTreeMap<WorkerId, SimWorker>,
+    /// Links that are whole, with when their last message arrives: order is kept per link.
+    links: BTreeMap<SessionId, (WorkerId, i64)>,
+    faults: Random,
+    fate: Programs,
+    checker: Checker,
+    history: VecDeque<String>,
+    report: Report,
+    incarnations: u64,
+}
+
+struct Programs(Random);
+
+impl Fate for Programs {
+    fn run_time(&mut self, _key: AttemptKey) -> u64 {
+        if self.0.per_mille(100) { self.0.between(1000, 60_000) } else { self.0.between(1, 2000) }
+    }
+    fn end(&mut self, _key: AttemptKey) -> AttemptEnd {
+        if self.0.per_mille(150) { AttemptEnd::Exited(1) } else { AttemptEnd::Exited(0) }
+    }
+    fn install_time(&mut self) -> u64 {
+        self.0.between(10, 3000)
+    }
+    fn install_fails(&mut self) -> bool {
+        self.0.per_mille(30)
+    }
+}
+
+type Step<T = ()> = Result<T, String>;
+
+impl World {
+    pub(super) fn new(seed: u64, options: Options) -> Self {
+        Self {
+            seed,
+            options,
+            now: 1_000_000,
+            order: 0,
+            calendar: BTreeMap::new(),
+            store: MemoryStore::with_id(StoreId(Uuid::from_u128(u128::from(seed) + 1))),
+            state: None,
+            workers: BTreeMap::new(),
+            links: BTreeMap::new(),
+            faults: Random::of(seed, 1),
+            fate: Programs(Random::of(seed, 2)),
+            checker: Checker::default(),
+            history: VecDeque::new(),
+            report: Report::default(),
+            incarnations: 0,
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<Report, Box<Violation>> {
+        let (seed, result) = (self.seed, self.live());
+        match result {
+            Ok(()) => Ok(self.report),
+            Err(sentence) => {
+                let history = self.history.into_iter().collect::<Vec<_>>().join("\n");
+                Err(Box::new(Violation { sentence, seed, history }))
+            }
+        }
+    }
+
+    fn live(&mut self) -> Step {
+        let begin = self.now;
+        self.at(0, Happening::ManagerBack);
+        let mut load = Random::of(self.seed, 3);
+        for number in 0..self.options.executions + 3 {
+            let when = if number < 3 { 10 } else { load.between(20, self.options.faults_until.unsigned_abs()) };
+            self.at(when.cast_signed(), Happening::Client(number));
+        }
+        self.at(500, Happening::Mischief);
+        let (quiet_from, limit) = (begin + self.options.faults_until, begin + self.options.faults_until + PATIENCE);
+        let mut next_tick = self.now;
+        loop {
+            let due = self.calendar.first_key_value().map(|((at, _), _)| *at);
+            let programs = self.workers.values().filter_map(SimWorker::next_change).min().map(|at| at.0);
+            let next = due.into_iter().chain(programs).chain([next_tick]).min().unwrap_or(next_tick);
+            self.now = next.max(self.now);
+            if self.now >= next_tick {
+                next_tick = self.now + 500;
+                self.heartbeats();
+                self.manager(vec![Input::Tick])?;
+            }
+            if let Some(entry) = self.calendar.first_entry().filter(|entry| entry.key().0 <= self.now) {
+                let happening = entry.remove();
+                self.happen(happening)?;
+            }
+            self.pass_time()?;
+            self.report.steps += 1;
+            self.report.virtual_time = self.now - begin;
+            (self.report.acknowledged, self.report.concluded) = self.checker.progress();
+            let done = self.now > quiet_from && self.state.is_some() && self.checker.unfinished().is_empty();
+            if done {
+                return self.recount();
+            }
+            if self.now > limit {
+                return Err(format!("executions {:?} never ended", self.checker.unfinished()));
+            }
+        }
+    }
+
+    fn at(&mut self, delay: i64, happening: Happening) {
+        self.order += 1;
+        self.calendar.insert((self.now + delay, self.order), happening);
+    }
+
+    fn note(&mut self, what: &dyn Debug) {
+        if self.history.len() >= 60 {
+            self.history.pop_front();
+        }
+        let mut line = format!("{:>9} {what:?}", self.now);
+        line.truncate(400);
+        self.history.push_back(line);
+    }
+
+    fn quiet(&self) -> bool {
+        self.now > 1_000_000 + self.options.faults_until
+    }
+
+    fn fault(&mut self, per_mille: u64) -> bool {
+        !self.quiet() && self.faults.per_mille(per_mille)
+    }
+
+    fn happen(&mut self, happening: Happening) -> Step {
+        match happening {
+            Happening::Manager(input) => self.manager(vec![input]),
+            Happening::Up(session, worker, message) => {
+                if !self.links.contains_key(&session) && self.options.mutant != Some(Mutant::SkipTheFence) {
+                    return Ok(());
+                }
+                self.note(&("up", worker, &message));
+                self.manager(vec![Input::Said { worker, session, message }])
+            }
+            Happening::Down(session, worker, message) => {
+                if self.links.contains_key(&session) {
+                    self.deliver(session, worker, message)
+                } else {
+                    Ok(())
+                }
+            }
+            Happening::Dial(worker) => self.dial(worker),
+            Happening::Client(number) => self.client(number),
+            Happening::Mischief => self.mischief(),
+            Happening::ManagerBack => self.restart_manager(),
+        }
+    }
+
+    fn restart_manager(&mut self) -> Step {
+        self.note(&"the manager starts");
+        let now = Timestamp(self.now);
+        let lease = now_or_never(self.store.acquire(now)).map_err(|error| error.to_string())?;
+        let snapshot = now_or_never(self.store.load()).map_err(|error| error.to_string())?;
+        let config = Config {
+            store: self.store.id(),
+            epoch: lease.epoch,
+            limits: Limits { slots: 2, retry_backoff: Millis(500), ..Limits::default() },
+            launch_timeout: Millis::from_secs(60),
+            scheduler: Arc::new(DefaultScheduler),
+        };
+        self.state = Some(State::load(config, snapshot, now));
+        for id in self.workers.keys().copied().collect::<Vec<_>>() {
+            self.at(20, Happening::Dial(id));
+        }
+        Ok(())
+    }
+
+    fn crash_manager(&mut self) {
+        self.note(&"the manager crashes");
+        self.report.crashes += 1;
+        self.state = None;
+        self.links.clear();
+        let back = self.faults.between(10, 40_000).cast_signed();
+        self.at(back, Happening::ManagerBack);
+    }
+
+    fn client(&mut self, number: u32) -> Step {
+        if self.state.is_none() {
+            self.at(1000, Happening::Client(number));
+            return Ok(());
+        }
+        let request = if number < 3 {
+            let settings = Settings {
+                retries: number,
+                on_lost: if number == 2 { OnLost::Fail } else { OnLost::Requeue },
+                max_concurrency: (number == 1).then_some(2),
+                ..Settings::default()
+            };
+            let new = NewActivity::script(format!("activity-{number}"), "echo > main.sh").settings(settings);
+            Request::CreateActivity { new, replace: true }
+        } else if self.faults.per_mille(100) {
+            Request::Terminate(ExecutionId(self.faults.between(1, u64::from(number))))
+        } else {
+            let which = self.faults.between(0, 3);
+            Request::Submit(NewExecution::of(format!("activity-{which}")).input(number.to_string()))
+        };
+        let mut found = Found { sha256: Some("0".repeat(64)), ..Found::default() };
+        if let Request::Terminate(id) = request {
+            found.execution = now_or_never(self.store.execution(id)).map_err(|error| error.to_string())?;
+        }
+        self.note(&("client", &request));
+        self.manager(vec![Input::Request { request, reply: ReplyId(u64::from(number)), found: Box::new(found) }])
+    }
+
+    fn mischief(&mut self) -> Step {
+        if self.quiet() {
+            return Ok(());
+        }
+        let next = self.faults.between(200, 8000).cast_signed();
+        self.at(next, Happening::Mischief);
+        let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        let victim = (!ids.is_empty()).then(|| ids[self.faults.between(0, ids.len() as u64) as usize]);
+        match (self.faults.between(0, 6), victim) {
+            (0, _) if self.state.is_some() => self.crash_manager(),
+            (1 | 2, Some(id)) => self.cut(id),
+            (3, Some(id)) if self.options.worker_faults => {
+                self.note(&("worker dies and comes back", id));
+                self.report.deaths += 1;
+                self.cut(id);
+                self.incarnations += 1;
+                let incarnation = self.incarnations;
+                if let Some(worker) = self.workers.get_mut(&id) {
+                    worker.restart(incarnation);
+                }
+            }
+            (4, Some(id)) if self.options.worker_faults => {
+                self.note(&("worker dies", id));
+                self.report.deaths += 1;
+                self.cut(id);
+                self.workers.remove(&id);
+                if self.faults.per_mille(500) {
+                    self.manager(vec![Input::Gone { worker: id, reason: "killed".to_owned() }])?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The link of a worker breaks, with everything that is under way on it.
+    fn cut(&mut self, id: WorkerId) {
+        self.note(&("link cut", id));
+        let sessions: Vec<SessionId> =
+            self.links.iter().filter(|(_, (worker, _))| *worker == id).map(|(session, _)| *session).collect();
+        for session in sessions {
+            self.links.remove(&session);
+            self.at(1, Happening::Manager(Input::LinkLost { worker: id, session }));
+        }
+        let again = self.faults.between(50, 3000).cast_signed();
+        self.at(again, Happening::Dial(id));
+    }
+
+    fn dial(&mut self, id: WorkerId) -> Step {
+        let Some(worker) = self.workers.get(&id) else { return Ok(()) };
+        let mut hello = worker.hello();
+        if self.options.mutant == Some(Mutant::TrustEveryHello) {
+            hello.attempts.clear();
+        }
+        let Some(state) = &mut self.state else { return Ok(()) };
+        let session = state.next_session();
+        self.links.retain(|_, (worker, _)| *worker != id);
+        self.links.insert(session, (id, self.now));
+        self.note(&("hello", id, session));
+        self.manager(vec![Input::Hello { hello: Box::new(hello), session, anyone: false }])
+    }
+
+    fn deliver(&mut self, session: SessionId, id: WorkerId, message: ToWorker) -> Step {
+        self.note(&("down", id, &message));
+        let Some(worker) = self.workers.get_mut(&id) else { return Ok(()) };
+        let mut said = Vec::new();
+        if !worker.take(message, Timestamp(self.now), &mut self.fate, &mut said) {
+            self.note(&("worker ends", id));
+            self.workers.remove(&id);
+            self.links.remove(&session);
+        }
+        self.send_up(id, said);
+        Ok(())
+    }
+
+    fn send_up(&mut self, id: WorkerId, said: Vec<FromWorker>) {
+        let Some(session) = self.workers.get(&id).and_then(|worker| worker.session) else { return };
+        for message in said {
+            let twice = self.fault(30);
+            if let Some(at) = self.arrival(session) {
+                if twice {
+                    self.at(at, Happening::Up(session, id, message.clone()));
+                }
+                self.at(at, Happening::Up(session, id, message));
+            }
+        }
+    }
+
+    /// When the next message of a link arrives: never before the one ahead of it.
+    fn arrival(&mut self, session: SessionId) -> Option<i64> {
+        let delay = self.faults.between(0, 20).cast_signed();
+        let (_, last) = self.links.get_mut(&session)?;
+        *last = (*last).max(self.now + delay);
+        Some(*last - self.now)
+    }
+
+    fn pass_time(&mut self) -> Step {
+        for id in self.workers.keys().copied().collect::<Vec<_>>() {
+            let mut said = Vec::new();
+            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            worker.pass(Timestamp(self.now), &mut self.fate, &mut said);
+            let started = std::mem::take(&mut worker.starts);
+            for execution in started {
+                let found = now_or_never(self.store.execution(execution)).map_err(|error| error.to_string())?;
+                let fail = found.is_some_and(|execution| execution.activity.0 == 3);
+                let on_lost = if fail { OnLost::Fail } else { OnLost::Requeue };
+                // What failed by itself is tried again by right.
+                let retried = self.retries_of(execution)?;
+                if !retried {
+                    self.checker.program(execution, on_lost, !self.options.worker_faults)?;
+                }
+            }
+            self.send_up(id, said);
+        }
+        Ok(())
+    }
+
+    /// Every five seconds, by the ticks of the manager's clock.
+    fn heartbeats(&mut self) {
+        if self.now / 500 % 10 == 0 {
+            for id in self.workers.keys().copied().collect::<Vec<_>>() {
+                self.send_up(id, vec![FromWorker::Heartbeat]);
+            }
+        }
+    }
+
+    fn retries_of(&self, id: ExecutionId) -> Step<bool> {
+        let execution = now_or_never(self.store.execution(id)).map_err(|error| error.to_string())?;
+        Ok(execution.is_some_and(|execution| execution.failures > 0))
+    }
+
+    /// One round of the manager, with everything that can go wrong around its commit.
+    fn manager(&mut self, mut inputs: Vec<Input>) -> Step {
+        loop {
+            let now = Timestamp(self.now);
+            let Some(state) = &mut self.state else { return Ok(()) };
+            let mut out = Decision::default();
+            for input in inputs.drain(..) {
+                state.step(input, now, &mut out);
+            }
+            state.plan(now, &mut out);
+            let batch = state.batch(&mut out).map(Arc::new);
+            let effects = std::mem::take(&mut out.effects);
+            if self.options.mutant == Some(Mutant::ActBeforeCommit) {
+                self.perform(effects.clone())?;
+            }
+            if let Some(mut batch) = batch {
+                if self.fault(4) {
+                    self.crash_manager(); // before the commit
+                    return Ok(());
+                }
+                if self.options.mutant == Some(Mutant::ForgetEnds) {
+                    let changes = &mut Arc::make_mut(&mut batch).changes;
+                    changes.retain(|change| !matches!(change, crate::store::Change::EndAttempt { .. }));
+                }
+                self.checker.batch(&batch)?;
+                let repeated = self.fault(10); // applied, its answer lost, sent again
+                for _ in 0..=u8::from(repeated) {
+                    now_or_never(self.store.commit(batch.clone())).map_err(|error| format!("commit: {error}"))?;
+                }
+                if self.fault(4) {
+                    self.crash_manager(); // between commit and effect
+                    return Ok(());
+                }
+            }
+            self.perform(effects)?;
+            let Some(state) = &self.state else { return Ok(()) };
+            self.checker.state(state, MAX_WORKERS)?;
+            for (activity, after, limit) in state.refills() {
+                let claimed = now_or_never(self.store.claim(activity, after, Timestamp::MAX, limit));
+                inputs.push(Input::Claimed(activity, claimed.map_err(|error| error.to_string())?));
+            }
+            if inputs.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) -> Step {
+        for effect in effects {
+            match effect {
+                Effect::Welcome(welcome) => {
+                    let (id, session) = (welcome.worker, welcome.session);
+                    self.send_on(session, id, ToWorker::Welcome(*welcome));
+                }
+                Effect::Refuse(session, refusal) => {
+                    if let Some((id, _)) = self.links.get(&session).copied() {
+                        self.send_on(session, id, ToWorker::Refused(refusal));
+                    }
+                }
+                Effect::Start(id, order) => {
+                    self.checker.start(order.key)?;
+                    self.send_down(id, ToWorker::Start(order));
+                }
+                Effect::Stop(id, key, grace) => self.send_down(id, ToWorker::Stop { key, grace }),
+                Effect::Recall(id, key) => self.send_down(id, ToWorker::Recall { key }),
+                Effect::AckEnd(id, key) => self.send_down(id, ToWorker::EndAck { key }),
+                Effect::Install(id, activity, revision) => {
+                    let payload = Payload::Script(Bytes::from_static(b"echo > main.sh"));
+                    let (env, timeout) = (BTreeMap::new(), Millis(60_000));
+                    self.send_down(id, ToWorker::Install { activity, revision, payload, env, timeout });
+                }
+                Effect::Remove(id, activity, revision) => self.send_down(id, ToWorker::Remove { activity, revision }),
+                Effect::Shutdown(id, reason) => self.send_down(id, ToWorker::Shutdown { reason }),
+                Effect::Disconnect(session) => {
+                    self.links.remove(&session);
+                }
+                Effect::Create(id) => self.create(id),
+                Effect::Destroy(id) => {
+                    self.links.retain(|_, (worker, _)| *worker != id);
+                    self.workers.remove(&id);
+                    let delay = self.faults.between(1, 500).cast_signed();
+                    let failed = self.fault(50);
+                    let result = if failed { Err("the machine does not answer".to_owned()) } else { Ok(()) };
+                    self.at(delay, Happening::Manager(Input::Destroyed { worker: id, result }));
+                }
+                Effect::List => {
+                    let listed = self.workers.keys().copied().collect();
+                    self.at(5, Happening::Manager(Input::Listed(listed)));
+                }
+                Effect::Fetch(..) | Effect::Expire(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, id: WorkerId) {
+        let delay = self.faults.between(1, 4000).cast_signed();
+        if self.fault(100) {
+            let result = Err("no machine to be had".to_owned());
+            return self.at(delay, Happening::Manager(Input::Created { worker: id, result }));
+        }
+        self.at(delay, Happening::Manager(Input::Created { worker: id, result: Ok(()) }));
+        self.incarnations += 1;
+        let worker = SimWorker::new(id, self.store.id(), self.incarnations, 2);
+        self.workers.entry(id).or_insert(worker);
+        if !self.fault(50) {
+            self.at(delay + 100, Happening::Dial(id)); // else it never dials in
+        }
+    }
+
+    fn send_down(&mut self, id: WorkerId, message: ToWorker) {
+        let newest = self.links.iter().filter(|(_, (worker, _))| *worker == id).map(|(session, _)| *session).max();
+        if let Some(session) = newest {
+            self.send_on(session, id, message);
+        }
+    }
+
+    fn send_on(&mut self, session: SessionId, id: WorkerId, message: ToWorker) {
+        let twice = self.fault(30);
+        if let Some(at) = self.arrival(session) {
+            if twice {
+                self.at(at, Happening::Down(session, id, message.clone()));
+            }
+            self.at(at, Happening::Down(session, id, message));
+        }
+    }
+
+    /// The counters equal a recount of the rows.
+    fn recount(&mut self) -> Step {
+        let Some(state) = &self.state else { return Ok(()) };
+        for (id, activity) in &state.activities {
+            let query = crate::store::ExecutionQuery { activity: Some(*id), limit: 1_000_000, ..Default::default() };
+            let rows = now_or_never(self.store.executions(query)).map_err(|error| error.to_string())?;
+            let mut counts = [0; 6];
+            for row in &rows {
+                counts[row.status as usize] += 1;
+            }
+            if counts != activity.tally.executions {
+                return Err(format!("activity {id}: rows {counts:?}, counters {:?}", activity.tally.executions));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The in-memory store answers at once.
+fn now_or_never<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().unwrap_or_else(|| unreachable!("the in-memory store never waits"))
+}

@@ -1,0 +1,36 @@
+//! Seeds of the simulator that every change must pass, and defects that it must notice.
+
+use pod_core::testing::simulator::{Mutant, Options, run};
+
+fn seeds(count: u64) -> std::ops::Range<u64> {
+    let first = std::env::var("POD_SIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    first..first + std::env::var("POD_SIM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(count)
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_concludes_twice_whatever_fails() {
+    let mut crashes = 0;
+    for seed in seeds(150) {
+        let report = run(seed, &Options::default()).unwrap_or_else(|violation| panic!("{violation}"));
+        assert_eq!(report.acknowledged, report.concluded);
+        crashes += report.crashes;
+    }
+    assert!(crashes > 0, "no run had the manager crash");
+}
+
+#[test]
+fn a_crashing_manager_makes_nothing_run_twice() {
+    let options = Options { worker_faults: false, ..Options::default() };
+    for seed in seeds(150) {
+        run(seed, &options).unwrap_or_else(|violation| panic!("{violation}"));
+    }
+}
+
+#[test]
+fn defects_built_in_on_purpose_are_noticed() {
+    for mutant in [Mutant::ActBeforeCommit, Mutant::ForgetEnds, Mutant::TrustEveryHello] {
+        let options = Options { mutant: Some(mutant), worker_faults: false, ..Options::default() };
+        let noticed = (0..1000).any(|seed| run(seed, &options).is_err());
+        assert!(noticed, "{mutant:?} went unnoticed");
+    }
+}
