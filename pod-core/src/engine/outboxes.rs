@@ -90,3 +90,77 @@ impl Outboxes {
         self.sessions.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::{mpsc, oneshot};
+    use tokio_util::sync::CancellationToken;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{Epoch, Millis, StoreId};
+
+    /// A link with room for so many messages: what comes out of it, and how it is told to end.
+    fn link(room: usize) -> (LinkHandle, mpsc::Receiver<ToWorker>, CancellationToken) {
+        let ((outbox, sent), cancel) = (mpsc::channel(room), CancellationToken::new());
+        let (admitted, _) = oneshot::channel();
+        (LinkHandle { outbox, admitted: Some(admitted), cancel: cancel.clone() }, sent, cancel)
+    }
+
+    fn welcome(worker: u64, session: u64) -> Welcome {
+        Welcome {
+            store: StoreId(Uuid::nil()),
+            epoch: Epoch(1),
+            worker: WorkerId(worker),
+            session: SessionId(session),
+            heartbeat: Millis(1),
+            give_up_after: Millis(1),
+            output_cap: 1,
+            discard: Vec::new(),
+            remove: Vec::new(),
+        }
+    }
+
+    fn shutdown() -> ToWorker {
+        ToWorker::Shutdown { reason: String::new() }
+    }
+
+    #[test]
+    fn a_link_that_cannot_keep_up_is_given_up_and_others_are_not() {
+        let mut outboxes = Outboxes::default();
+        let (slow, _kept, slow_ends) = link(1);
+        let (quick, mut sent, quick_ends) = link(10);
+        outboxes.arrived(SessionId(1), slow);
+        outboxes.arrived(SessionId(2), quick);
+        outboxes.welcome(welcome(1, 1));
+        outboxes.welcome(welcome(2, 2));
+        for worker in [1, 2] {
+            outboxes.send(WorkerId(worker), shutdown());
+        }
+        assert!(slow_ends.is_cancelled() && !quick_ends.is_cancelled());
+        assert_eq!(
+            [sent.try_recv().unwrap(), sent.try_recv().unwrap()],
+            [ToWorker::Welcome(welcome(2, 2)), shutdown()]
+        );
+        outboxes.send(WorkerId(1), shutdown()); // nobody is there: nothing happens
+    }
+
+    #[test]
+    fn the_newest_link_of_a_worker_is_the_one_that_counts() {
+        let mut outboxes = Outboxes::default();
+        let (old, _kept, old_ends) = link(10);
+        let (new, mut sent, new_ends) = link(10);
+        outboxes.arrived(SessionId(1), old);
+        outboxes.welcome(welcome(1, 1));
+        outboxes.arrived(SessionId(2), new);
+        outboxes.welcome(welcome(1, 2));
+        assert!(old_ends.is_cancelled() && !new_ends.is_cancelled());
+        // The end of the old one is heard of late.
+        outboxes.left(WorkerId(1), SessionId(1));
+        outboxes.send(WorkerId(1), shutdown());
+        assert_eq!(
+            [sent.try_recv().unwrap(), sent.try_recv().unwrap()],
+            [ToWorker::Welcome(welcome(1, 2)), shutdown()]
+        );
+    }
+}
