@@ -1,1 +1,3 @@
-//! To come.
+//! The worker.
+mod spool;
+pub use spool::{SpoolDirectory, SpoolDisk, SpoolFile, SpoolMemory};
