@@ -171,6 +171,9 @@ pub enum ToWorker {
     Welcome(Welcome),
     /// The answer to one that is not; the link ends.
     Refused(Refusal),
+    /// The answer to a worker's [`FromWorker::Heartbeat`]: a worker that was answered once on a link takes a long
+    /// silence on it for its end.
+    Heartbeat,
     /// Install a revision. Repeated, or already installed: answered with its outcome.
     Install {
         /// The activity.

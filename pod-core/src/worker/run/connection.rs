@@ -1,0 +1,216 @@
+//! The link of a worker, over all its ends: dialling with backoff, reading, and one write at a time.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Dial, DialError, Input};
+use crate::link::{FrameError, FrameReader, FrameWriter, FromWorker, Transport, decode, encode};
+
+/// The first wait before dialling again; doubled up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// A link that lasted so long was a good one: the next dial need not wait for longer.
+const GOOD_LINK: Duration = Duration::from_secs(5);
+
+/// How long one dial may take.
+const DIAL_WITHIN: Duration = Duration::from_secs(10);
+
+type Dialling = BoxFuture<'static, Result<Transport, DialError>>;
+type Writing = BoxFuture<'static, (Box<dyn FrameWriter>, Result<(), FrameError>)>;
+
+pub(super) struct Connection {
+    dial: Arc<dyn Dial>,
+    phase: Phase,
+    backoff: Backoff,
+}
+
+enum Phase {
+    Dialling(Dialling),
+    Linked(Box<Linked>),
+}
+
+struct Linked {
+    reader: Box<dyn FrameReader>,
+    writer: Option<Box<dyn FrameWriter>>,
+    writing: Option<Writing>,
+    since: Instant,
+    peer: String,
+}
+
+pub(super) enum LinkEvent {
+    Input(Input),
+    /// A frame went out, so another one may.
+    Written,
+    /// There will never be a manager again.
+    Never(String),
+}
+
+impl Connection {
+    pub(super) fn new(dial: Arc<dyn Dial>, seed: u64) -> Self {
+        let phase = Phase::Dialling(dial_after(Arc::clone(&dial), Duration::ZERO));
+        Self { dial, phase, backoff: Backoff { wait: FIRST_WAIT, noise: seed | 1 } }
+    }
+
+    /// The next thing that happens to the link. Cancellation safe.
+    pub(super) async fn next(&mut self) -> LinkEvent {
+        loop {
+            match &mut self.phase {
+                Phase::Dialling(dialling) => match dialling.await {
+                    Ok(transport) => {
+                        tracing::debug!(peer = transport.peer, "connected to the manager");
+                        self.phase = Phase::Linked(Box::new(Linked::new(transport)));
+                        return LinkEvent::Input(Input::Connected);
+                    }
+                    Err(DialError::Later(reason)) => {
+                        tracing::debug!(reason, "the manager cannot be reached; dialling again");
+                        self.redial();
+                    }
+                    Err(DialError::Never(reason)) => return LinkEvent::Never(reason),
+                },
+                Phase::Linked(linked) => match linked.next().await {
+                    Ok(event) => return event,
+                    Err(error) => {
+                        tracing::info!(%error, peer = linked.peer, "the link to the manager ended; dialling again");
+                        self.redial();
+                        return LinkEvent::Input(Input::Disconnected);
+                    }
+                },
+            }
+        }
+    }
+
+    pub(super) fn can_write(&self) -> bool {
+        matches!(&self.phase, Phase::Linked(linked) if linked.writer.is_some())
+    }
+
+    /// Begins to send a frame; [`Connection::next`] carries it on. To be called only when the link can take one.
+    pub(super) fn write(&mut self, messages: &[FromWorker]) {
+        if messages.is_empty() {
+            return;
+        }
+        match (&mut self.phase, encode(messages)) {
+            (Phase::Linked(linked), Ok(frame)) => linked.write(frame),
+            (_, Ok(_)) => {}
+            (_, Err(error)) => tracing::error!(%error, "a frame could not be made and is left out"),
+        }
+    }
+
+    /// Ends the link, and dials again.
+    pub(super) fn give_up(&mut self, reason: &str) {
+        tracing::info!(reason, "giving up the link to the manager; dialling again");
+        self.redial();
+    }
+
+    /// Sends a last frame, if the link still takes one.
+    pub(super) async fn farewell(&mut self, message: FromWorker) {
+        let Phase::Linked(linked) = &mut self.phase else { return };
+        if let Some(writing) = linked.writing.take() {
+            linked.writer = Some(writing.await.0);
+        }
+        if let (Some(writer), Ok(frame)) = (&mut linked.writer, encode(&[message])) {
+            let _ = writer.write(frame).await;
+        }
+    }
+
+    fn redial(&mut self) {
+        let lasted = matches!(&self.phase, Phase::Linked(linked) if linked.since.elapsed() >= GOOD_LINK);
+        if lasted {
+            self.backoff.wait = FIRST_WAIT;
+        }
+        self.phase = Phase::Dialling(dial_after(Arc::clone(&self.dial), self.backoff.next()));
+    }
+}
+
+impl Linked {
+    fn new(transport: Transport) -> Self {
+        Self {
+            reader: transport.reader,
+            writer: Some(transport.writer),
+            writing: None,
+            since: Instant::now(),
+            peer: transport.peer,
+        }
+    }
+
+    async fn next(&mut self) -> Result<LinkEvent, FrameError> {
+        let writing = async {
+            match &mut self.writing {
+                Some(writing) => writing.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            frame = self.reader.read() => Ok(LinkEvent::Input(Input::Received(decode(&frame?)?))),
+            (writer, result) = writing => {
+                self.writing = None;
+                result?;
+                self.writer = Some(writer);
+                Ok(LinkEvent::Written)
+            }
+        }
+    }
+
+    fn write(&mut self, frame: Vec<u8>) {
+        let Some(mut writer) = self.writer.take() else { return };
+        let mut writing: Writing = Box::pin(async move {
+            let result = writer.write(frame).await;
+            (writer, result)
+        });
+        // Nearly always the link takes it at once, and then no further round is needed.
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match Pin::new(&mut writing).poll(&mut context) {
+            std::task::Poll::Ready((writer, Ok(()))) => self.writer = Some(writer),
+            std::task::Poll::Ready((_, Err(error))) => {
+                self.writing = Some(Box::pin(async move { (Box::new(Broken) as Box<dyn FrameWriter>, Err(error)) }));
+            }
+            std::task::Poll::Pending => self.writing = Some(writing),
+        }
+    }
+}
+
+/// Stands in for a writer that failed, until the link is given up in the same round.
+#[derive(Debug)]
+struct Broken;
+
+#[async_trait::async_trait]
+impl FrameWriter for Broken {
+    async fn write(&mut self, _: Vec<u8>) -> Result<(), FrameError> {
+        Err(FrameError::Io(std::io::ErrorKind::BrokenPipe.into()))
+    }
+}
+
+fn dial_after(dial: Arc<dyn Dial>, wait: Duration) -> Dialling {
+    let at = Instant::now() + wait;
+    Box::pin(async move {
+        if !wait.is_zero() {
+            sleep_until(at).await;
+        }
+        match tokio::time::timeout(DIAL_WITHIN, dial.dial()).await {
+            Ok(result) => result,
+            Err(_) => Err(DialError::Later(format!("the manager did not answer within {DIAL_WITHIN:?}"))),
+        }
+    })
+}
+
+/// Waits that grow, with a share of chance, so that many workers do not come back at the same moment.
+#[derive(Debug)]
+struct Backoff {
+    wait: Duration,
+    noise: u64,
+}
+
+impl Backoff {
+    fn next(&mut self) -> Duration {
+        // xorshift: enough to spread, and seeded by what tells workers apart.
+        self.noise ^= self.noise << 13;
+        self.noise ^= self.noise >> 7;
+        self.noise ^= self.noise << 17;
+        let wait = self.wait;
+        self.wait = (wait * 2).min(LONGEST_WAIT);
+        let share = u32::try_from(self.noise % 512).unwrap_or(0);
+        wait / 2 + wait * share / 1024
+    }
+}

@@ -1,0 +1,202 @@
+//! What runs on the executor: a task per execution, one for an installation, one per removal, and their events.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use tokio::{
+    sync::{mpsc, watch},
+    task::{self, JoinHandle, JoinSet},
+};
+
+use super::Input;
+use crate::{
+    domain::{ActivityId, AttemptKey, RevisionNo, Stream},
+    executor::{Executor, InstallError, InstallRequest, RunEvent, Running, StartRequest, StopMode},
+};
+
+/// How many events wait for the worker. A program that prints faster than the worker takes waits here for a moment.
+const EVENTS_WAITING: usize = 64;
+
+/// How many pieces of an installation's output wait for the worker.
+const INSTALL_OUTPUT_WAITING: usize = 16;
+
+pub(super) struct Executions {
+    executor: Arc<dyn Executor>,
+    events: mpsc::Receiver<Input>,
+    sender: mpsc::Sender<Input>,
+    tasks: JoinSet<AttemptKey>,
+    running: HashMap<AttemptKey, Execution>,
+    by_task: HashMap<task::Id, AttemptKey>,
+    install: Option<JoinHandle<()>>,
+    others: JoinSet<()>,
+}
+
+struct Execution {
+    task: task::Id,
+    stop: watch::Sender<Option<StopMode>>,
+}
+
+impl Executions {
+    pub(super) fn new(executor: Arc<dyn Executor>) -> Self {
+        let (sender, events) = mpsc::channel(EVENTS_WAITING);
+        Self {
+            executor,
+            events,
+            sender,
+            tasks: JoinSet::new(),
+            running: HashMap::new(),
+            by_task: HashMap::new(),
+            install: None,
+            others: JoinSet::new(),
+        }
+    }
+
+    /// Waits for events, and adds up to `limit` of them. Cancellation safe.
+    pub(super) async fn next(&mut self, inputs: &mut Vec<Input>, limit: usize) {
+        self.events.recv_many(inputs, limit).await;
+    }
+
+    /// Adds the events that are there already, and clears away tasks that are done.
+    pub(super) fn drain(&mut self, inputs: &mut Vec<Input>, limit: usize) {
+        while inputs.len() < limit
+            && let Ok(input) = self.events.try_recv()
+        {
+            inputs.push(input);
+        }
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            let id = match &ended {
+                Ok((id, _)) => *id,
+                Err(error) => error.id(),
+            };
+            let Some(key) = self.by_task.remove(&id) else { continue };
+            if self.running.get(&key).is_some_and(|execution| execution.task == id) {
+                self.running.remove(&key);
+            }
+            if let Err(error) = ended {
+                tracing::error!(%error, %key, "an execution's task failed");
+                inputs.push(Input::Vanished(key));
+            }
+        }
+        while self.others.try_join_next().is_some() {}
+    }
+
+    pub(super) fn start(&mut self, request: StartRequest) {
+        let key = request.key;
+        let (stop, stopped) = watch::channel(None);
+        let (executor, sender) = (Arc::clone(&self.executor), self.sender.clone());
+        let task = self.tasks.spawn(async move {
+            execute(&*executor, request, stopped, &sender).await;
+            key
+        });
+        self.by_task.insert(task.id(), key);
+        self.running.insert(key, Execution { task: task.id(), stop });
+    }
+
+    pub(super) fn stop(&mut self, key: AttemptKey, mode: StopMode) {
+        if let Some(execution) = self.running.get(&key) {
+            execution.stop.send_replace(Some(mode));
+        }
+    }
+
+    pub(super) fn install(&mut self, request: InstallRequest) {
+        let (executor, sender) = (Arc::clone(&self.executor), self.sender.clone());
+        self.install = Some(tokio::spawn(async move {
+            let result = install(&*executor, request, &sender).await;
+            let _ = sender.send(Input::InstallEnded(result)).await;
+        }));
+    }
+
+    pub(super) fn abort_install(&mut self) {
+        let Some(install) = self.install.take() else { return };
+        install.abort();
+        let sender = self.sender.clone();
+        self.others.spawn(async move {
+            // One that ended before it could be aborted has told so itself.
+            if install.await.is_err() {
+                let _ = sender.send(Input::InstallAborted).await;
+            }
+        });
+    }
+
+    pub(super) fn remove(&mut self, activity: ActivityId, revision: RevisionNo) {
+        let (executor, sender) = (Arc::clone(&self.executor), self.sender.clone());
+        self.others.spawn(async move {
+            if let Err(error) = executor.remove(activity, revision).await {
+                tracing::error!(%error, %activity, %revision, "an installation could not be removed");
+            }
+            let _ = sender.send(Input::Removed(activity, revision)).await;
+        });
+    }
+
+    /// Ends everything; nothing of it is left then.
+    pub(super) async fn shutdown(&mut self) {
+        self.events.close();
+        if let Some(install) = self.install.take() {
+            install.abort();
+            let _ = install.await;
+        }
+        self.tasks.shutdown().await;
+        self.others.shutdown().await;
+        self.executor.shutdown().await;
+    }
+}
+
+impl Drop for Executions {
+    fn drop(&mut self) {
+        if let Some(install) = &self.install {
+            install.abort();
+        }
+    }
+}
+
+/// Runs one execution to its end and tells all of it.
+async fn execute(
+    executor: &dyn Executor,
+    request: StartRequest,
+    mut stopped: watch::Receiver<Option<StopMode>>,
+    events: &mpsc::Sender<Input>,
+) {
+    let key = request.key;
+    let mut running: Box<dyn Running> = match executor.start(request).await {
+        Ok(running) => running,
+        Err(error) => {
+            let _ = events.send(Input::StartFailed(key, error)).await;
+            return;
+        }
+    };
+    loop {
+        let event = tokio::select! {
+            event = running.next() => event,
+            Ok(()) = stopped.changed() => {
+                if let Some(mode) = *stopped.borrow_and_update() {
+                    running.stop(mode);
+                }
+                continue;
+            }
+        };
+        let (input, is_last) = match event {
+            Some(event @ RunEvent::Ended { .. }) => (Input::Run(key, event), true),
+            Some(event) => (Input::Run(key, event), false),
+            None => (Input::Vanished(key), true),
+        };
+        if events.send(input).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+async fn install(
+    executor: &dyn Executor,
+    request: InstallRequest,
+    events: &mpsc::Sender<Input>,
+) -> Result<(), InstallError> {
+    let (sink, mut output) = mpsc::channel::<(Stream, Bytes)>(INSTALL_OUTPUT_WAITING);
+    let forward = async {
+        while let Some((_, bytes)) = output.recv().await {
+            let _ = events.send(Input::InstallOutput(bytes)).await;
+        }
+    };
+    // The sink is dropped by `install`, which ends the forwarding.
+    let (result, ()) = tokio::join!(executor.install(request, sink), forward);
+    result
+}

@@ -1,0 +1,190 @@
+//! The shell around [`super::state`]: one task that dials, reads, writes, keeps the time and drives the executor.
+//!
+//! Each round takes whatever is there (a frame, many events of executions), steps the state machine, performs its
+//! effects, and starts one write with everything that is to be said. A write that does not go through holds nothing
+//! else up: reading and the executions go on meanwhile.
+
+mod connection;
+mod executions;
+
+use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    connection::{Connection, LinkEvent},
+    executions::Executions,
+};
+use super::{
+    Identity, SpoolDirectory, WorkerExit,
+    state::{Effect, Input, Now, WorkerState},
+};
+use crate::{
+    domain::Timestamp,
+    executor::Executor,
+    link::{FromWorker, Transport},
+};
+
+/// How many events are taken in one round.
+const EVENTS: usize = 256;
+
+/// How long a farewell may take.
+const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a worker is run with.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Who it is.
+    pub identity: Identity,
+    /// Where output goes that does not fit into memory.
+    pub spool: PathBuf,
+}
+
+/// How a worker reaches its manager.
+#[async_trait]
+pub trait Dial: Send + Sync + 'static {
+    /// Dials once. Called again after a while when it failed, or when the link ended.
+    async fn dial(&self) -> Result<Transport, DialError>;
+}
+
+/// Why a manager could not be reached.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DialError {
+    /// It may be there later.
+    #[error("{0}")]
+    Later(String),
+    /// It can never be there again: the worker stops what it runs and ends.
+    #[error("{0}")]
+    Never(String),
+}
+
+/// Runs a worker until it ends; nothing that it ran is left then.
+///
+/// Dropping the future kills what runs, as dropping each [`crate::executor::Running`] does.
+pub async fn run(
+    config: WorkerConfig,
+    executor: Arc<dyn Executor>,
+    dial: impl Dial,
+    shutdown: CancellationToken,
+) -> WorkerExit {
+    let installed = match executor.installed().await {
+        Ok(installed) => installed,
+        Err(error) => return WorkerExit::Broken(error.to_string()),
+    };
+    let clock = Clock { began: Instant::now() };
+    let disk = Arc::new(SpoolDirectory::new(config.spool));
+    let seed = config.identity.incarnation;
+    let state = WorkerState::new(config.identity, executor.slots(), installed, disk, clock.now());
+    let shell = Shell {
+        state,
+        clock,
+        connection: Connection::new(Arc::new(dial), seed),
+        executions: Executions::new(Arc::clone(&executor)),
+        effects: Vec::new(),
+    };
+    let exit = shell.serve(shutdown).await;
+    tracing::info!(%exit, "the worker ends");
+    exit
+}
+
+/// Reads the time for the state machine.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    began: Instant,
+}
+
+impl Clock {
+    fn now(self) -> Now {
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Now {
+            wall: Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)),
+            uptime: self.began.elapsed(),
+        }
+    }
+
+    fn instant(self, uptime: Duration) -> Instant {
+        self.began + uptime
+    }
+}
+
+struct Shell {
+    state: WorkerState,
+    clock: Clock,
+    connection: Connection,
+    executions: Executions,
+    effects: Vec<Effect>,
+}
+
+impl Shell {
+    async fn serve(mut self, shutdown: CancellationToken) -> WorkerExit {
+        let exit = self.rounds(shutdown).await;
+        self.executions.shutdown().await;
+        if exit == WorkerExit::Cancelled && self.state.is_welcome() {
+            let goodbye = FromWorker::Goodbye { reason: exit.to_string() };
+            let _ = tokio::time::timeout(FAREWELL_WITHIN, self.connection.farewell(goodbye)).await;
+        }
+        exit
+    }
+
+    async fn rounds(&mut self, shutdown: CancellationToken) -> WorkerExit {
+        let mut cancelled = pin!(shutdown.cancelled());
+        let mut timer = pin!(sleep_until(self.clock.began));
+        let mut inputs = Vec::with_capacity(EVENTS);
+        loop {
+            let deadline = self.state.next_deadline().map(|uptime| self.clock.instant(uptime));
+            if let Some(deadline) = deadline
+                && timer.deadline() != deadline
+            {
+                timer.as_mut().reset(deadline);
+            }
+            tokio::select! {
+                biased;
+                () = &mut cancelled => return WorkerExit::Cancelled,
+                event = self.connection.next() => match event {
+                    LinkEvent::Input(input) => inputs.push(input),
+                    LinkEvent::Written => {}
+                    LinkEvent::Never(reason) => return WorkerExit::Abandoned(reason),
+                },
+                () = self.executions.next(&mut inputs, EVENTS) => {}
+                () = &mut timer, if deadline.is_some() => {}
+            }
+            // What else is there already shares the round, and so the frame.
+            self.executions.drain(&mut inputs, EVENTS);
+            let now = self.clock.now();
+            // Also when something else woke the worker: a busy one must not put its deadlines off.
+            if self.state.next_deadline().is_some_and(|due| due <= now.uptime) {
+                inputs.push(Input::Tick);
+            }
+            for input in inputs.drain(..) {
+                self.state.step(input, now, &mut self.effects);
+            }
+            if let Some(exit) = self.perform() {
+                return exit;
+            }
+            if self.connection.can_write() {
+                let messages = self.state.collect(now);
+                self.connection.write(&messages);
+            }
+        }
+    }
+
+    fn perform(&mut self) -> Option<WorkerExit> {
+        for effect in self.effects.drain(..) {
+            match effect {
+                Effect::Start(request) => self.executions.start(request),
+                Effect::Stop(key, mode) => self.executions.stop(key, mode),
+                Effect::Install(request) => self.executions.install(request),
+                Effect::AbortInstall => self.executions.abort_install(),
+                Effect::Remove(activity, revision) => self.executions.remove(activity, revision),
+                Effect::Disconnect(reason) => self.connection.give_up(&reason),
+                Effect::Exit(exit) => return Some(exit),
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,321 @@
+//! The attempts that a worker holds: waiting for a slot, running, or ended and not yet acknowledged.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{Effect, Now, Outgoing, WorkerState};
+use crate::{
+    domain::{ActivityId, AttemptEnd, AttemptKey, Millis, RevisionNo, Stream, Timestamp},
+    executor::{RunEvent, StartError, StartRequest, StopMode},
+    link::{AttemptReport, FromWorker, StartOrder},
+    worker::spool::Spool,
+};
+
+/// A stream with so much unsent output is not held back for more.
+const SEND_AT_ONCE: usize = 32 << 10;
+
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    pub(super) held: BTreeMap<AttemptKey, Held>,
+    /// Those without a slot, in the order they came.
+    waiting: VecDeque<AttemptKey>,
+    live: u32,
+    /// When those that were asked to end are killed.
+    kills: Vec<(Duration, AttemptKey)>,
+}
+
+/// An attempt.
+#[derive(Debug)]
+pub(super) struct Held {
+    activity: ActivityId,
+    revision: RevisionNo,
+    pub(super) phase: Phase,
+    pub(super) started_at: Option<Timestamp>,
+    /// The manager has been told that it runs.
+    pub(super) told_running: bool,
+    /// Someone asked to end it.
+    stopped: bool,
+    pub(super) spool: Spool,
+    pub(super) queued: Queued,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// It has no slot yet.
+    Waiting(Box<StartOrder>),
+    /// It was given to the executor, which has not told its end.
+    Live,
+    /// As `Live`, but the manager wants to hear nothing more of it.
+    Unwanted,
+    /// Its end is to be delivered.
+    Ended(End),
+}
+
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) at: Timestamp,
+    pub(super) end: AttemptEnd,
+    /// Whether this link has carried it.
+    pub(super) sent: bool,
+}
+
+/// Whether an attempt is in one of the queues of [`Outgoing`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queued {
+    No,
+    /// For a moment, in the hope that more comes.
+    Held,
+    Ready,
+}
+
+impl Held {
+    fn new(activity: ActivityId, revision: RevisionNo, phase: Phase, output_cap: u64) -> Self {
+        Self {
+            activity,
+            revision,
+            phase,
+            started_at: None,
+            told_running: false,
+            stopped: false,
+            spool: Spool::new(output_cap),
+            queued: Queued::No,
+        }
+    }
+
+    const fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended(_))
+    }
+}
+
+impl Attempts {
+    pub(super) const fn live(&self) -> u32 {
+        self.live
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Whether something waits for this revision or runs it.
+    pub(super) fn uses(&self, activity: ActivityId, revision: RevisionNo) -> bool {
+        self.held.values().any(|held| held.activity == activity && held.revision == revision && !held.has_ended())
+    }
+
+    pub(super) fn next_kill(&self) -> Option<Duration> {
+        self.kills.iter().map(|(at, _)| *at).min()
+    }
+
+    pub(super) fn kill_overdue(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let held = &self.held;
+        self.kills.retain(|(at, key)| {
+            let runs = held.get(key).is_some_and(|held| matches!(held.phase, Phase::Live));
+            if runs && now.uptime >= *at {
+                effects.push(Effect::Stop(*key, StopMode::Kill));
+            }
+            runs && now.uptime < *at
+        });
+    }
+
+    /// What a hello tells, which counts as told.
+    pub(super) fn report(&mut self) -> Vec<AttemptReport> {
+        let wanted = self.held.iter_mut().filter(|(_, held)| !matches!(held.phase, Phase::Unwanted));
+        wanted
+            .map(|(key, held)| {
+                held.told_running = held.started_at.is_some();
+                AttemptReport { key: *key, started_at: held.started_at, ended: held.has_ended() }
+            })
+            .collect()
+    }
+
+    pub(super) fn unqueue_all(&mut self) {
+        for held in self.held.values_mut() {
+            held.queued = Queued::No;
+        }
+    }
+
+    /// What was not acknowledged is sent again over a new link.
+    pub(super) fn resend_all(&mut self, outgoing: &mut Outgoing) {
+        for (key, held) in &mut self.held {
+            held.spool.rewind();
+            if let Phase::Ended(end) = &mut held.phase {
+                end.sent = false;
+            }
+            if !matches!(held.phase, Phase::Waiting(_) | Phase::Unwanted) {
+                held.queued = Queued::No;
+                outgoing.ready(*key, held);
+            }
+        }
+    }
+}
+
+impl WorkerState {
+    pub(super) fn start(&mut self, order: StartOrder, now: Now, effects: &mut Vec<Effect>) {
+        let key = order.key;
+        if self.attempts.held.contains_key(&key) {
+            return;
+        }
+        let cap = self.session.output_cap;
+        if self.installs.has(order.activity, order.revision) {
+            let held = Held::new(order.activity, order.revision, Phase::Waiting(Box::new(order)), cap);
+            self.attempts.held.insert(key, held);
+            self.attempts.waiting.push_back(key);
+            self.fill_slots(effects);
+        } else {
+            let reason = format!("revision {} of {} is not installed here", order.revision, order.activity_name);
+            let end = AttemptEnd::StartFailed(Arc::from(reason));
+            let phase = Phase::Ended(End { at: now.wall, end, sent: false });
+            let held = Held::new(order.activity, order.revision, phase, cap);
+            let held = self.attempts.held.entry(key).or_insert(held);
+            self.outgoing.ready(key, held);
+        }
+    }
+
+    fn fill_slots(&mut self, effects: &mut Vec<Effect>) {
+        while self.attempts.live < self.slots
+            && let Some(key) = self.attempts.waiting.pop_front()
+        {
+            let Some(held) = self.attempts.held.get_mut(&key) else { continue };
+            let Phase::Waiting(order) = std::mem::replace(&mut held.phase, Phase::Live) else { continue };
+            self.attempts.live += 1;
+            effects.push(Effect::Start(StartRequest {
+                key,
+                activity: order.activity,
+                activity_name: order.activity_name,
+                revision: order.revision,
+                input: order.input,
+                env: Arc::unwrap_or_clone(order.env),
+                timeout: order.timeout,
+                grace: order.grace,
+            }));
+        }
+    }
+
+    pub(super) fn run_event(&mut self, key: AttemptKey, event: RunEvent, now: Now, effects: &mut Vec<Effect>) {
+        let (stream, bytes) = match event {
+            RunEvent::Ended { end, at } => return self.finish(key, end, at, effects),
+            RunEvent::Started { at } => {
+                let Some(held) = self.attempts.held.get_mut(&key) else { return };
+                held.started_at = Some(at);
+                return self.outgoing.hold(key, held, now);
+            }
+            RunEvent::Output { stream, bytes } => (stream, bytes),
+        };
+        let Some(held) = self.attempts.held.get_mut(&key) else { return };
+        if matches!(held.phase, Phase::Live) {
+            held.spool.push(stream, &bytes, &*self.disk);
+            if bytes.len() >= SEND_AT_ONCE || !held.spool.rest_is_within(SEND_AT_ONCE) {
+                self.outgoing.ready(key, held);
+            } else {
+                self.outgoing.hold(key, held, now);
+            }
+        }
+    }
+
+    pub(super) fn start_failed(&mut self, key: AttemptKey, error: StartError, now: Now, effects: &mut Vec<Effect>) {
+        let stopped = self.attempts.held.get(&key).is_some_and(|held| held.stopped);
+        let end = if stopped { AttemptEnd::Terminated } else { AttemptEnd::StartFailed(error.message.into()) };
+        self.finish(key, end, now.wall, effects);
+    }
+
+    /// The process tree of an attempt is gone.
+    pub(super) fn finish(&mut self, key: AttemptKey, end: AttemptEnd, at: Timestamp, effects: &mut Vec<Effect>) {
+        let Some(held) = self.attempts.held.get_mut(&key) else { return };
+        let used = (held.activity, held.revision);
+        match held.phase {
+            Phase::Live => {
+                held.phase = Phase::Ended(End { at, end, sent: false });
+                self.outgoing.ready_first(key, held);
+            }
+            Phase::Unwanted => {
+                self.attempts.held.remove(&key);
+            }
+            Phase::Waiting(_) | Phase::Ended(_) => return,
+        }
+        self.attempts.live -= 1;
+        self.fill_slots(effects);
+        self.no_longer_used(used, effects);
+    }
+
+    /// A removal may have waited for this.
+    fn no_longer_used(&mut self, (activity, revision): (ActivityId, RevisionNo), effects: &mut Vec<Effect>) {
+        if self.installs.awaits_removal(activity, revision) && !self.attempts.uses(activity, revision) {
+            self.installs.begin_removal(activity, revision, effects);
+        }
+    }
+
+    pub(super) fn stop(&mut self, key: AttemptKey, grace: Millis, now: Now, effects: &mut Vec<Effect>) {
+        let Some(held) = self.attempts.held.get_mut(&key) else { return self.unknown(key, now) };
+        match held.phase {
+            Phase::Waiting(_) => {
+                held.phase = Phase::Ended(End { at: now.wall, end: AttemptEnd::Terminated, sent: false });
+                self.outgoing.ready(key, held);
+                self.leave_queue(key, effects);
+            }
+            Phase::Live => {
+                held.stopped = true;
+                if grace == Millis(0) {
+                    effects.push(Effect::Stop(key, StopMode::Kill));
+                } else {
+                    effects.push(Effect::Stop(key, StopMode::Terminate));
+                    self.attempts.kills.push((now.uptime + grace.as_duration(), key));
+                }
+            }
+            Phase::Unwanted => self.unknown(key, now),
+            // Its end is on its way.
+            Phase::Ended(_) => {}
+        }
+    }
+
+    pub(super) fn recall(&mut self, key: AttemptKey) {
+        let waits = self.attempts.held.get(&key).is_some_and(|held| matches!(held.phase, Phase::Waiting(_)));
+        if waits {
+            self.attempts.held.remove(&key);
+            self.attempts.waiting.retain(|other| *other != key);
+            self.outgoing.say(FromWorker::Recalled { key });
+        }
+    }
+
+    pub(super) fn output_acknowledged(&mut self, key: AttemptKey, stdout: u64, stderr: u64) {
+        let Some(held) = self.attempts.held.get_mut(&key) else { return };
+        held.spool.acknowledge(Stream::Stdout, stdout);
+        held.spool.acknowledge(Stream::Stderr, stderr);
+        let end_is_due = matches!(&held.phase, Phase::Ended(end) if !end.sent);
+        if end_is_due || held.spool.has_sendable() {
+            self.outgoing.ready(key, held);
+        }
+    }
+
+    /// The manager wants to hear nothing more of an attempt: it is stopped if it runs.
+    pub(super) fn forget(&mut self, key: AttemptKey, effects: &mut Vec<Effect>) {
+        let Some(held) = self.attempts.held.get_mut(&key) else { return };
+        match held.phase {
+            Phase::Live => {
+                held.phase = Phase::Unwanted;
+                held.spool = Spool::new(0);
+                effects.push(Effect::Stop(key, StopMode::Kill));
+            }
+            Phase::Unwanted => {}
+            Phase::Ended(_) => {
+                self.attempts.held.remove(&key);
+            }
+            Phase::Waiting(_) => {
+                let removed = self.attempts.held.remove(&key);
+                self.attempts.waiting.retain(|other| *other != key);
+                if let Some(held) = removed {
+                    self.no_longer_used((held.activity, held.revision), effects);
+                }
+            }
+        }
+    }
+
+    /// An attempt that waited is over.
+    fn leave_queue(&mut self, key: AttemptKey, effects: &mut Vec<Effect>) {
+        self.attempts.waiting.retain(|other| *other != key);
+        if let Some(held) = self.attempts.held.get(&key) {
+            self.no_longer_used((held.activity, held.revision), effects);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What is installed on the worker, and what is being installed or removed. One installation at a time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{Effect, Outgoing, install_log::InstallOutput};
+use crate::{
+    domain::{ActivityId, RevisionNo},
+    executor::{InstallError, InstallRequest},
+    link::{FromWorker, InstallOutcome},
+};
+
+type Key = (ActivityId, RevisionNo);
+
+#[derive(Debug)]
+pub(super) struct Installs {
+    installed: BTreeSet<Key>,
+    current: Option<Current>,
+    waiting: VecDeque<InstallRequest>,
+    removals: BTreeMap<Key, Removal>,
+    /// Failures that no link could carry: the answer when the manager asks again, instead of another try.
+    undelivered: BTreeMap<Key, InstallOutcome>,
+    /// Output of earlier installations that no link could carry.
+    left_over: VecDeque<FromWorker>,
+}
+
+#[derive(Debug)]
+struct Current {
+    key: Key,
+    output: InstallOutput,
+    /// Nothing of its output was sent.
+    first: bool,
+    aborted: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Removal {
+    /// For executions to end, or for its installation to be aborted.
+    Waits,
+    UnderWay,
+}
+
+/// How many messages of output are kept while no link can carry them.
+const LEFT_OVER: usize = 16;
+
+impl Installs {
+    pub(super) fn new(installed: Vec<Key>) -> Self {
+        Self {
+            installed: installed.into_iter().collect(),
+            current: None,
+            waiting: VecDeque::new(),
+            removals: BTreeMap::new(),
+            undelivered: BTreeMap::new(),
+            left_over: VecDeque::new(),
+        }
+    }
+
+    /// Whether executions of it can be started.
+    pub(super) fn has(&self, activity: ActivityId, revision: RevisionNo) -> bool {
+        let key = (activity, revision);
+        self.installed.contains(&key) && !self.removals.contains_key(&key)
+    }
+
+    pub(super) fn installed(&self) -> Vec<Key> {
+        self.installed.iter().copied().collect()
+    }
+
+    pub(super) fn installing(&self) -> Option<Key> {
+        self.current.as_ref().filter(|current| !current.aborted).map(|current| current.key)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.current.is_none() && self.waiting.is_empty() && self.removals.is_empty()
+    }
+
+    pub(super) fn install(&mut self, request: InstallRequest, outgoing: &mut Outgoing, effects: &mut Vec<Effect>) {
+        let key = (request.activity, request.revision);
+        if self.removals.get(&key) == Some(&Removal::Waits) && self.installed.contains(&key) {
+            // It is wanted again before it was touched.
+            self.removals.remove(&key);
+        }
+        if self.has(key.0, key.1) {
+            outgoing.say(ended(key, InstallOutcome::Installed));
+        } else if let Some(outcome) = self.undelivered.remove(&key) {
+            outgoing.say(ended(key, outcome));
+        } else if self.installing() != Some(key) {
+            self.waiting.retain(|other| (other.activity, other.revision) != key);
+            self.waiting.push_back(request);
+            self.begin_next(effects);
+        }
+    }
+
+    fn begin_next(&mut self, effects: &mut Vec<Effect>) {
+        if self.current.is_some() {
+            return;
+        }
+        let free = |request: &InstallRequest| !self.removals.contains_key(&(request.activity, request.revision));
+        let Some(request) = self.waiting.iter().position(free).and_then(|at| self.waiting.remove(at)) else { return };
+        let key = (request.activity, request.revision);
+        self.current = Some(Current { key, output: InstallOutput::default(), first: true, aborted: false });
+        effects.push(Effect::Install(request));
+    }
+
+    pub(super) fn printed(&mut self, bytes: &[u8]) {
+        if let Some(current) = self.current.as_mut().filter(|current| !current.aborted) {
+            current.output.push(bytes);
+        }
+    }
+
+    /// The next piece of output for the manager.
+    pub(super) fn next_output(&mut self, max: usize) -> Option<FromWorker> {
+        if let Some(message) = self.left_over.pop_front() {
+            return Some(message);
+        }
+        self.current.as_mut().filter(|current| !current.aborted)?.next_output(max)
+    }
+
+    pub(super) fn ended(
+        &mut self,
+        result: Result<(), InstallError>,
+        outgoing: &mut Outgoing,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(mut current) = self.current.take() else { return };
+        let key = current.key;
+        if current.aborted {
+            // It ended before it could be aborted; its removal takes whatever it left.
+            return self.removal_can_begin(key, effects);
+        }
+        let outcome = match result {
+            Ok(()) => {
+                self.installed.insert(key);
+                InstallOutcome::Installed
+            }
+            Err(InstallError { message, permanent }) => InstallOutcome::Failed { message, permanent },
+        };
+        for message in std::iter::from_fn(|| current.next_output(64 << 10)) {
+            outgoing.say(message);
+        }
+        outgoing.say(ended(key, outcome));
+        self.begin_next(effects);
+    }
+
+    pub(super) fn aborted(&mut self, effects: &mut Vec<Effect>) {
+        if let Some(current) = self.current.take() {
+            self.removal_can_begin(current.key, effects);
+        }
+    }
+
+    /// Keeps of what a lost link did not carry that which a hello does not tell.
+    pub(super) fn remember_undelivered(&mut self, messages: VecDeque<FromWorker>) {
+        for message in messages {
+            match message {
+                FromWorker::InstallEnded { activity, revision, outcome: outcome @ InstallOutcome::Failed { .. } } => {
+                    self.undelivered.insert((activity, revision), outcome);
+                }
+                FromWorker::InstallOutput { .. } if self.left_over.len() < LEFT_OVER => {
+                    self.left_over.push_back(message);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Removes an installation, or what is being installed, or what waits to be: the last word counts.
+    pub(super) fn remove(&mut self, key: Key, in_use: bool, effects: &mut Vec<Effect>) {
+        self.waiting.retain(|request| (request.activity, request.revision) != key);
+        self.undelivered.remove(&key);
+        if self.removals.contains_key(&key) {
+            return;
+        }
+        self.removals.insert(key, Removal::Waits);
+        match self.current.as_mut().filter(|current| current.key == key) {
+            Some(current) if !current.aborted => {
+                current.aborted = true;
+                effects.push(Effect::AbortInstall);
+            }
+            Some(_) => {}
+            None if in_use => {}
+            None => self.begin_removal(key.0, key.1, effects),
+        }
+    }
+
+    /// Whether a removal waits for executions to end.
+    pub(super) fn awaits_removal(&self, activity: ActivityId, revision: RevisionNo) -> bool {
+        self.removals.get(&(activity, revision)) == Some(&Removal::Waits)
+    }
+
+    pub(super) fn begin_removal(&mut self, activity: ActivityId, revision: RevisionNo, effects: &mut Vec<Effect>) {
+        self.removals.insert((activity, revision), Removal::UnderWay);
+        self.installed.remove(&(activity, revision));
+        effects.push(Effect::Remove(activity, revision));
+    }
+
+    /// What was aborted is gone: its removal begins, and so does the next installation.
+    fn removal_can_begin(&mut self, key: Key, effects: &mut Vec<Effect>) {
+        if self.removals.get(&key) == Some(&Removal::Waits) {
+            self.begin_removal(key.0, key.1, effects);
+        }
+        self.begin_next(effects);
+    }
+
+    pub(super) fn removed(&mut self, key: Key, outgoing: &mut Outgoing, effects: &mut Vec<Effect>) {
+        self.removals.remove(&key);
+        outgoing.say(FromWorker::Removed { activity: key.0, revision: key.1 });
+        self.begin_next(effects);
+    }
+}
+
+impl Current {
+    fn next_output(&mut self, max: usize) -> Option<FromWorker> {
+        let bytes = self.output.next(max)?;
+        let restart = std::mem::take(&mut self.first);
+        Some(FromWorker::InstallOutput { activity: self.key.0, revision: self.key.1, restart, bytes })
+    }
+}
+
+fn ended((activity, revision): Key, outcome: InstallOutcome) -> FromWorker {
+    FromWorker::InstallEnded { activity, revision, outcome }
+}
