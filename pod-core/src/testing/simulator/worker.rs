@@ -115,6 +115,7 @@ impl SimWorker {
                 });
                 said.extend(ended);
             }
+            ToWorker::Heartbeat => {}
             ToWorker::Refused(_) | ToWorker::Shutdown { .. } => return false,
             ToWorker::Install { activity, revision, .. } => {
                 let key = (activity, revision);
