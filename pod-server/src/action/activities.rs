@@ -1,6 +1,6 @@
 //! `newActivity`, `getActivityStatus`, `deleteActivity`.
 
-use pod_core::domain::NewActivity;
+use pod_core::domain::{ActivityStatus, NewActivity, WorkerId};
 use serde_json::json;
 
 use super::{
@@ -8,7 +8,7 @@ use super::{
     objects::ActivityObject,
     params::Params,
 };
-use crate::serve::App;
+use crate::{api::request::unknown_activity, serve::App};
 
 pub(super) async fn create(app: &App, params: &Params<'_>) -> Answer {
     let (name, location) = (params.need("name")?, params.need("installationScriptLocation")?);
@@ -17,11 +17,21 @@ pub(super) async fn create(app: &App, params: &Params<'_>) -> Answer {
 }
 
 pub(super) async fn show(app: &App, params: &Params<'_>) -> Answer {
-    let view = app.pod.activity(params.need("name")?).await?;
-    Ok(answer(&json!({ "activity": ActivityObject::with_installations(&view) })))
+    let view = app.pod.activity(params.need("name")?).await.map_err(unknown_activity)?;
+    // A script that could not be fetched never reached a worker. It counts as a failed installation on the one that
+    // would have verified it, so that whoever reads only the installations sees the reason.
+    let verifier = match view.activity.status {
+        ActivityStatus::Rejected if view.installations.is_empty() => {
+            let workers = app.pod.workers().await?;
+            let live = workers.iter().map(|view| &view.worker).find(|worker| !worker.status.is_terminal());
+            Some(live.map_or(WorkerId(0), |worker| worker.id))
+        }
+        _ => None,
+    };
+    Ok(answer(&json!({ "activity": ActivityObject::with_installations(&view, verifier) })))
 }
 
 pub(super) async fn delete(app: &App, params: &Params<'_>) -> Answer {
-    let view = app.pod.delete_activity(params.need("name")?).await?;
+    let view = app.pod.delete_activity(params.need("name")?).await.map_err(unknown_activity)?;
     Ok(answer(&json!({ "activity": ActivityObject::plain(&view.activity), "status": "uninstalling" })))
 }

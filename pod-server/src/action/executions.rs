@@ -13,7 +13,7 @@ use super::{
     objects::ExecutionObject,
     params::{GivenId, Params},
 };
-use crate::serve::App;
+use crate::{api::request::unknown_activity, serve::App};
 
 /// How much is read from the store at a time.
 const PIECE: usize = 1 << 20;
@@ -31,7 +31,7 @@ pub(super) async fn create(app: &App, params: &Params<'_>) -> Answer {
     if let Some(input) = params.get("input") {
         new = new.input(input);
     }
-    let submitted = app.pod.submit(new).await?;
+    let submitted = app.pod.submit(new).await.map_err(unknown_activity)?;
     let mut execution = ExecutionObject::of(&submitted.execution, name);
     execution.predicted_time = submitted.predicted.map(|millis| millis.0);
     let event = submitted.launching_worker.then_some("launchingWorker");

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use pod_core::{
     ActivityView, WorkerView,
-    domain::{Activity, Ending, Execution, Gap, Installation, Policy, PolicyId, ScriptSource},
+    domain::{
+        Activity, Ending, Execution, Gap, Installation, InstallationStatus, Policy, PolicyId, ScriptSource, WorkerId,
+    },
 };
 use serde::Serialize;
 
@@ -48,8 +50,15 @@ impl ActivityObject {
         }
     }
 
-    pub(super) fn with_installations(view: &ActivityView) -> Self {
-        Self { installations: Some(one_per_worker(view)), ..Self::plain(&view.activity) }
+    /// With its installations; `verifier` stands in for the worker of one that failed before it reached any.
+    pub(super) fn with_installations(view: &ActivityView, verifier: Option<WorkerId>) -> Self {
+        let mut installations = one_per_worker(view);
+        installations.extend(verifier.map(|worker| InstallationObject {
+            worker_id: worker.0,
+            status: words::installation(InstallationStatus::Failed),
+            error_description: view.activity.error.as_deref().map(str::to_owned),
+        }));
+        Self { installations: Some(installations), ..Self::plain(&view.activity) }
     }
 }
 

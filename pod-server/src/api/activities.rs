@@ -20,7 +20,7 @@ use super::{
     output::raw_headers,
     page::{self, Page},
     problem::{Problem, ProblemKind},
-    request::{Asked, Segment},
+    request::{Asked, Segment, unknown_activity},
     seconds::Seconds,
 };
 use crate::serve::App;
@@ -53,8 +53,6 @@ pub(crate) struct ActivityBody {
     max_concurrency: Option<u32>,
 }
 
-const MAX_RETRIES: u32 = 1000;
-
 impl ActivityBody {
     /// The activity, named by the path where that names one.
     fn understood(self, path_name: Option<&str>) -> Result<NewActivity, Problem> {
@@ -72,12 +70,6 @@ impl ActivityBody {
             (None, None) => return Err(Problem::invalid("Give either scriptUrl or script; both are missing")),
             (Some(_), Some(_)) => return Err(Problem::invalid("Give either scriptUrl or script, not both")),
         };
-        if self.retries > MAX_RETRIES {
-            return Err(Problem::invalid(format!("retries must be from 0 to {MAX_RETRIES}, not {}", self.retries)));
-        }
-        if self.max_concurrency == Some(0) {
-            return Err(Problem::invalid("maxConcurrency must be at least 1; leave it out for no limit"));
-        }
         check_env(&self.env)?;
         Ok(new.settings(Settings {
             timeout: self.timeout_seconds.map(|Seconds(millis)| millis),
@@ -89,18 +81,8 @@ impl ActivityBody {
     }
 }
 
+/// What else is not allowed in settings is refused by the engine.
 fn check_env(env: &BTreeMap<String, String>) -> Result<(), Problem> {
-    for (name, value) in env {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(allowed) {
-            return Err(Problem::invalid(format!(
-                "The name {name:?} in env is not allowed; use letters, digits and '_', not starting with a digit"
-            )));
-        }
-        if value.contains('\0') {
-            return Err(Problem::invalid(format!("The value of {name} in env holds a NUL character")));
-        }
-    }
     let size: usize = env.iter().map(|(name, value)| name.len() + value.len()).sum();
     if size > 64 << 10 {
         return Err(Problem::invalid(format!("env has {size} bytes and at most 65536 are allowed")));
@@ -190,12 +172,6 @@ impl ArchiveQuery {
             }
             timeout => timeout.map(|seconds| Millis::from(std::time::Duration::from_secs_f64(seconds))),
         };
-        if self.retries.is_some_and(|retries| retries > MAX_RETRIES) {
-            return Err(Problem::invalid(format!("retries must be from 0 to {MAX_RETRIES}")));
-        }
-        if self.max_concurrency == Some(0) {
-            return Err(Problem::invalid("maxConcurrency must be at least 1; leave it out for no limit"));
-        }
         Ok(Settings {
             timeout,
             retries: self.retries.unwrap_or_default(),
@@ -236,7 +212,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQu
     (status = 200, body = ActivityObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn show(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
-    let view = app.pod.activity(&name.0).await?;
+    let view = app.pod.activity(&name.0).await.map_err(unknown_activity)?;
     Ok(json(StatusCode::OK, &ActivityObject::from(&view)))
 }
 
@@ -247,7 +223,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, name: Segment) -> Result<R
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn delete(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
-    let view = app.pod.delete_activity(&name.0).await?;
+    let view = app.pod.delete_activity(&name.0).await.map_err(unknown_activity)?;
     Ok(json(StatusCode::ACCEPTED, &ActivityObject::from(&view)))
 }
 
@@ -272,7 +248,7 @@ pub(super) async fn install_log(
     Asked(query): Asked<LogQuery>,
 ) -> Result<Response, Problem> {
     let worker: WorkerId = Segment(worker).id(ProblemKind::NoSuchWorker, "Worker")?;
-    let view = app.pod.activity(&name).await?;
+    let view = app.pod.activity(&name).await.map_err(unknown_activity)?;
     let revision = query.revision.map_or(view.activity.latest, RevisionNo);
     if !view.installations.iter().any(|there| there.worker == worker && there.revision == revision) {
         return Err(Problem::new(

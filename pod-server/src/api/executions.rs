@@ -20,7 +20,7 @@ use super::{
     objects::{ExecutionObject, ExplanationObject},
     page::{self, Page},
     problem::{Problem, ProblemKind},
-    request::{Asked, Segment, idempotency_key},
+    request::{Asked, Segment, idempotency_key, unknown_activity},
 };
 use crate::serve::App;
 
@@ -76,7 +76,7 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Res
     let body: ExecutionBody = read_json(request, app.limits.max_input * 6 + (64 << 10)).await?;
     let name = body.activity.clone();
     let new = NewExecution { activity: body.activity, input: body.input, idempotency_key };
-    let submitted = app.pod.submit(new).await?;
+    let submitted = app.pod.submit(new).await.map_err(unknown_activity)?;
     Ok(started(StatusCode::CREATED, &submitted, &name))
 }
 
@@ -109,7 +109,7 @@ pub(super) async fn create_batch(State(app): State<Arc<App>>, request: Request) 
         }
         _ => {}
     }
-    let ids = app.pod.start_many(&body.activity, body.inputs, key).await?;
+    let ids = app.pod.start_many(&body.activity, body.inputs, key).await.map_err(unknown_activity)?;
     Ok(json(StatusCode::CREATED, &BatchAnswer { ids }))
 }
 

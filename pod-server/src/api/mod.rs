@@ -22,7 +22,7 @@ mod overview;
 mod page;
 mod policies;
 pub mod problem;
-mod request;
+pub(crate) mod request;
 mod seconds;
 mod workers;
 

@@ -185,14 +185,15 @@ async fn follow(
 ) -> Result<Response, Problem> {
     let attempt = attempt.unwrap_or(execution.attempt);
     // Of the other stream nothing is wanted: it is taken to be read to its end.
-    let (stdout, stderr) = if stream == Stream::Stdout { (offset, u64::MAX) } else { (u64::MAX, offset) };
+    const END: u64 = i64::MAX as u64;
+    let (stdout, stderr) = if stream == Stream::Stdout { (offset, END) } else { (END, offset) };
     let position = OutputPosition { attempt, stdout, stderr };
     let follower = app.pod.follow_from(execution.id, position).await?;
     let gap = match attempt {
         AttemptNo(0) => None,
         attempt => app.pod.output_summary(execution.id, attempt).await?.of(stream).gap,
     };
-    let following = Following { follower, attempt, stream, shutdown: app.shutdown.clone() };
+    let following = Following { follower, stream, shutdown: app.shutdown.clone() };
     let mut response = Body::from_stream(futures::stream::try_unfold(following, |state| state.next())).into_response();
     if attempt != AttemptNo(0) {
         mark_attempt(&mut response, attempt);
@@ -203,8 +204,6 @@ async fn follow(
 
 struct Following {
     follower: OutputFollower,
-    /// 0 while the first attempt has not begun.
-    attempt: AttemptNo,
     stream: Stream,
     shutdown: CancellationToken,
 }
@@ -218,11 +217,9 @@ impl Following {
                 () = self.shutdown.cancelled() => return Err(PodError::Stopped),
             };
             match chunk {
-                Some(OutputChunk::Bytes { stream, bytes, position, .. }) if stream == self.stream => {
-                    self.attempt = position.attempt;
+                Some(OutputChunk::Bytes { stream, bytes, .. }) if stream == self.stream => {
                     return Ok(Some((bytes, self)));
                 }
-                Some(OutputChunk::NextAttempt(next)) if self.attempt == AttemptNo(0) => self.attempt = next,
                 Some(OutputChunk::Bytes { .. } | OutputChunk::Gap { .. }) => {}
                 Some(OutputChunk::NextAttempt(_) | OutputChunk::Ended(_)) | None => return Ok(None),
             }

@@ -6,6 +6,7 @@ use axum::{
     extract::{FromRequestParts, Path, Query},
     http::{HeaderMap, request::Parts},
 };
+use pod_core::{PodError, domain::InvalidName};
 use serde::de::DeserializeOwned;
 
 use super::problem::{Problem, ProblemKind};
@@ -31,6 +32,14 @@ impl Segment {
             let shown: String = self.0.chars().take(40).collect();
             Problem::new(kind, format!("{what} {shown:?} doesn't exist; ids are whole numbers"))
         })
+    }
+}
+
+/// Of a look-up: a name that is not allowed is one that no activity has.
+pub(crate) fn unknown_activity(error: PodError) -> PodError {
+    match error {
+        PodError::InvalidName(InvalidName(name)) => PodError::NoSuchActivity(name),
+        error => error,
     }
 }
 
