@@ -1,105 +1,201 @@
-//! The size of the fleet: the formula of `docs/autoscaling.md`.
-
-use std::cmp::Reverse;
+//! The size of the fleet: the formula of `docs/autoscaling.md`, in its letters.
 
 use super::{Demand, FleetMember, MemberState, Scale};
 use crate::domain::{Millis, Rules, Timestamp};
 
+#[cfg(test)]
+mod tests;
+
+/// A launch that takes this many times as long as launches do is taken to hang.
+const HANGS_AFTER_BOOTS: u64 = 3;
+/// No launch hangs before that.
+const HANGS_AFTER: Millis = Millis(60_000);
+/// So many may boot at a time, however small the fleet.
+const BOOT_AT_ONCE: u64 = 5;
+
 pub(super) fn scale(rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Timestamp) -> Scale {
-    let total = u32::try_from(fleet.iter().filter(|member| !member.draining).count()).unwrap_or(u32::MAX);
-    let (wanted, why) = wanted(rules, demand, fleet, total, now);
-    let capped = wanted.min(rules.max_workers.saturating_sub(total));
-    if capped > 0 {
-        return grow(capped, &why, demand, fleet);
+    let count = Count::of(rules, demand, fleet, now);
+    let (wanted, why) = wanted(rules, demand, &count, now);
+    // The caps come last, over the floors too.
+    let missing = wanted.min(u64::from(rules.max_workers).saturating_sub(count.all));
+    if missing > 0 {
+        return grow(u32::try_from(missing).unwrap_or(u32::MAX), &why, demand, fleet);
     }
-    shrink(rules, fleet, total, wanted > 0, now)
+    if count.all > u64::from(rules.max_workers) {
+        return obey_maximum(rules, fleet, count.all);
+    }
+    if wanted > 0 {
+        return Scale::default();
+    }
+    let_idle_go(rules, demand, fleet, count.all, now)
 }
 
-/// How many workers are missing before the caps, and why.
-fn wanted(rules: &Rules, demand: &Demand, fleet: &[FleetMember], total: u32, now: Timestamp) -> (u32, String) {
-    if total < rules.min_workers {
-        let missing = rules.min_workers - total;
-        return (missing, format!("the policy wants at least {} and there are {total}", rules.min_workers));
+/// What the fleet consists of, draining workers left aside.
+#[derive(Debug, Default)]
+struct Count {
+    /// `W`.
+    all: u64,
+    /// `|B| + |I|`.
+    present: u64,
+    /// `|L|`, without launches that hang: they count against the maximum, but nobody may wait for them.
+    booting: u64,
+    /// `K`: how much work the fleet takes within `M`. Below zero where prefetched work exceeds that.
+    takes: i128,
+    /// `Σ r_i`.
+    left: u128,
+}
+
+impl Count {
+    fn of(rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Timestamp) -> Self {
+        let (c, m) = (i128::from(demand.slots.max(1)), i128::from(rules.max_wait.0));
+        let mut count = Self::default();
+        for member in fleet.iter().filter(|member| !member.draining) {
+            count.all += 1;
+            match &member.state {
+                MemberState::Idle(_) => {
+                    count.present += 1;
+                    count.takes += m * c;
+                }
+                MemberState::Busy(runs) => {
+                    count.present += 1;
+                    count.takes += m * c - runs.iter().map(|left| i128::from(left.0).min(m)).sum::<i128>();
+                    count.left += runs.iter().map(|left| u128::from(left.0)).sum::<u128>();
+                }
+                MemberState::Launching => {
+                    let age = now.since(member.created_at);
+                    if age > HANGS_AFTER.max(Millis(demand.boot.0.saturating_mul(HANGS_AFTER_BOOTS))) {
+                        continue;
+                    }
+                    count.booting += 1;
+                    let ready_in = i128::from(demand.boot.0.saturating_sub(age.0));
+                    count.takes += c * if ready_in < m { m - ready_in } else { i128::from(mean(demand)) };
+                }
+            }
+        }
+        count
+    }
+}
+
+/// `mean d`.
+fn mean(demand: &Demand) -> u64 {
+    (demand.work.0 / demand.waiting.max(1)).max(1)
+}
+
+/// `n`: how many workers are missing before the caps, and why.
+fn wanted(rules: &Rules, demand: &Demand, count: &Count, now: Timestamp) -> (u64, String) {
+    let by_work = by_work(rules, demand, count);
+    let floor = u64::from(rules.min_workers).saturating_sub(count.all);
+    if floor > by_work {
+        let there = if count.all == 1 { "there is 1".to_owned() } else { format!("there are {}", count.all) };
+        return (floor, format!("the policy wants at least {} and {there}", workers(rules.min_workers.into())));
     }
     if demand.waiting == 0 {
         return (0, String::new());
     }
-    if total == 0 {
-        return (1, format!("{} waiting and no worker there", demand.waiting));
+    let waiting =
+        if demand.waiting == 1 { "1 task waits".to_owned() } else { format!("{} tasks wait", demand.waiting) };
+    if count.all == 0 {
+        return (by_work.max(1), format!("{waiting}, about {} of work, and no worker is there", demand.work));
     }
-    let launching = fleet.iter().filter(|member| matches!(member.state, MemberState::Launching) && !member.draining);
-    let launching: Vec<&FleetMember> = launching.collect();
-    let booting = launching.len() as u64;
-    let (c, m) = (u64::from(demand.slots.max(1)), rules.max_wait.0);
-    let mean = (demand.work.0 / demand.waiting).max(1);
-    // K: what the fleet takes within M, booting workers included.
-    let mut takes: u64 = 0;
-    for member in fleet.iter().filter(|member| !member.draining) {
-        takes += match &member.state {
-            MemberState::Idle(_) => m * c,
-            MemberState::Busy(left) => (m * c).saturating_sub(left.iter().map(|left| left.0.min(m)).sum()),
-            MemberState::Launching => {
-                let left = demand.boot.0.saturating_sub(now.since(member.created_at).0);
-                c * if left < m { m - left } else { mean }
-            }
+    if by_work > 0 {
+        let fleet = count.present + count.booting;
+        let slots = u128::from(fleet) * u128::from(demand.slots.max(1));
+        let time = (u128::from(demand.work.0) + count.left) / slots.max(1);
+        let compared = match fleet {
+            0 => "every launch so far hangs".to_owned(),
+            _ => format!("{} would take {}", workers(fleet), Millis(u64::try_from(time).unwrap_or(u64::MAX))),
         };
+        return (by_work, format!("{waiting}, about {} of work, and {compared}", demand.work));
     }
-    let missing = demand.work.0.saturating_sub(takes);
-    let each = (c * m.saturating_sub(demand.boot.0).max(mean)).max(1);
-    let mut n = missing.div_ceil(each).min(demand.waiting.div_ceil(c).saturating_sub(booting));
-    let present = u64::from(total) - booting;
-    n = n.min(5.max(present).saturating_sub(booting));
     let waited = demand.oldest.map_or(Millis(0), |oldest| now.since(oldest));
-    if n == 0 && waited > rules.max_wait && booting == 0 {
-        n = 1;
+    if waited > rules.max_wait && count.booting == 0 {
+        let most = rules.max_wait;
+        return (
+            1,
+            format!("{waiting}, the oldest for {waited}, and the policy wants none to wait longer than {most}"),
+        );
     }
-    let why = format!("{} waiting, about {} of work, the oldest for {waited}", demand.waiting, demand.work);
-    (u32::try_from(n).unwrap_or(u32::MAX), why)
+    (0, String::new())
 }
 
-/// Draining workers come back before anything is launched.
-fn grow(wanted: u32, why: &str, demand: &Demand, fleet: &[FleetMember]) -> Scale {
-    let draining = fleet.iter().filter(|member| member.draining && !member.external);
-    let undrain: Vec<_> = draining.map(|member| member.worker).take(wanted as usize).collect();
+/// What the work that waits asks for: `⌈max(0, S − max(0, K)) / (c·max(M−β, mean d))⌉`, bounded.
+fn by_work(rules: &Rules, demand: &Demand, count: &Count) -> u64 {
+    let c = u64::from(demand.slots.max(1));
+    let missing = u128::from(demand.work.0).saturating_sub(u128::try_from(count.takes).unwrap_or(0));
+    let each = u128::from(c) * u128::from(rules.max_wait.0.saturating_sub(demand.boot.0).max(mean(demand)));
+    let n = u64::try_from(missing.div_ceil(each)).unwrap_or(u64::MAX);
+    let useful = demand.waiting.div_ceil(c).saturating_sub(count.booting);
+    let at_once = BOOT_AT_ONCE.max(count.present).saturating_sub(count.booting);
+    n.min(useful).min(at_once)
+}
+
+/// Draining workers come back before anything is launched. Only those that still run something: one that runs nothing
+/// has been told to go already.
+fn grow(missing: u32, why: &str, demand: &Demand, fleet: &[FleetMember]) -> Scale {
+    let runs = |member: &&FleetMember| matches!(&member.state, MemberState::Busy(runs) if !runs.is_empty());
+    let coming_back = fleet.iter().filter(|member| member.draining && !member.external).filter(runs);
+    let undrain: Vec<_> = coming_back.map(|member| member.worker).take(missing as usize).collect();
     let back = u32::try_from(undrain.len()).unwrap_or(u32::MAX);
-    let launch = (wanted - back).min(demand.may_launch);
-    let plural = |n: u32| if n == 1 { "1 worker".to_owned() } else { format!("{n} workers") };
+    let launch = (missing - back).min(demand.may_launch);
     let reason = match (launch, back) {
         (0, 0) => String::new(),
-        (0, back) => format!("Kept {} that was to go: {why}.", plural(back)),
-        (launch, 0) => format!("Launched {}: {why}.", plural(launch)),
-        (launch, back) => format!("Launched {} and kept {}: {why}.", plural(launch), plural(back)),
+        (0, back) => format!("Kept {} that should have gone: {why}.", workers(back.into())),
+        (launch, 0) => format!("Launched {}: {why}.", workers(launch.into())),
+        (launch, back) => {
+            let back = workers(back.into());
+            format!("Launched {} and kept {back} that should have gone: {why}.", workers(launch.into()))
+        }
     };
     Scale { launch, undrain, reason, ..Scale::default() }
 }
 
-fn shrink(rules: &Rules, fleet: &[FleetMember], total: u32, growing: bool, now: Timestamp) -> Scale {
+/// Workers beyond the maximum take no new work at once; what they run ends as it would have.
+fn obey_maximum(rules: &Rules, fleet: &[FleetMember], all: u64) -> Scale {
     let mut members: Vec<&FleetMember> = fleet.iter().filter(|member| !member.draining && !member.external).collect();
-    let rank = |member: &FleetMember| match member.state {
-        MemberState::Launching => 0,
-        MemberState::Idle(_) => 1,
-        MemberState::Busy(_) => 2,
-    };
-    members.sort_by_key(|member| (rank(member), member.installed, member.created_at, Reverse(member.worker)));
-    let beyond = total.saturating_sub(rules.max_workers) as usize;
-    if beyond > 0 {
-        let drain: Vec<_> = members.iter().take(beyond).map(|member| member.worker).collect();
-        let most = rules.max_workers;
-        let reason = format!("Let {} go: the policy allows at most {most} and there were {total}.", drain.len());
-        return if drain.is_empty() { Scale::default() } else { Scale { drain, reason, ..Scale::default() } };
+    members.sort_by_key(|member| {
+        let harm = match member.state {
+            MemberState::Idle(_) => 0,
+            MemberState::Launching => 1,
+            MemberState::Busy(_) => 2,
+        };
+        (harm, order(member))
+    });
+    let beyond = usize::try_from(all - u64::from(rules.max_workers)).unwrap_or(usize::MAX);
+    let drain: Vec<_> = members.iter().take(beyond).map(|member| member.worker).collect();
+    if drain.is_empty() {
+        return Scale::default(); // all of them dialled in by themselves
     }
-    if growing {
-        return Scale::default();
-    }
-    let spare = total.saturating_sub(rules.min_workers) as usize;
-    let idle = |member: &&&FleetMember| match member.state {
-        MemberState::Idle(since) => now.since(since) >= rules.termination_time,
-        _ => false,
+    let gone = workers(drain.len() as u64);
+    let reason = format!("Let {gone} go: the policy allows at most {} and there were {all}.", rules.max_workers);
+    Scale { drain, reason, ..Scale::default() }
+}
+
+fn let_idle_go(rules: &Rules, demand: &Demand, fleet: &[FleetMember], all: u64, now: Timestamp) -> Scale {
+    let idle_for = |member: &FleetMember| match member.state {
+        MemberState::Idle(since) if !member.draining => Some(now.since(since)),
+        _ => None,
     };
-    let drain: Vec<_> = members.iter().filter(idle).take(spare).map(|member| member.worker).collect();
+    let idle = fleet.iter().filter(|member| idle_for(member).is_some()).count() as u64;
+    // Those that waiting work is about to be given to stay: they would be launched again at once.
+    let needed = demand.waiting.div_ceil(u64::from(demand.slots.max(1)));
+    let spare = all.saturating_sub(rules.min_workers.into()).min(idle.saturating_sub(needed));
+    let long_idle = |member: &&FleetMember| idle_for(member).is_some_and(|time| time >= rules.termination_time);
+    let mut victims: Vec<&FleetMember> = fleet.iter().filter(|member| !member.external).filter(long_idle).collect();
+    victims.sort_by_key(|member| order(member));
+    let drain: Vec<_> =
+        victims.iter().map(|member| member.worker).take(usize::try_from(spare).unwrap_or(usize::MAX)).collect();
     if drain.is_empty() {
         return Scale::default();
     }
-    let reason = format!("Let {} go after {} without work.", drain.len(), rules.termination_time);
+    let reason = format!("Let {} go after {} without work.", workers(drain.len() as u64), rules.termination_time);
     Scale { drain, reason, ..Scale::default() }
+}
+
+/// Who goes first: the one with the fewest installed activities, then the oldest.
+fn order(member: &FleetMember) -> impl Ord + use<> {
+    (member.installed, member.created_at, member.worker)
+}
+
+fn workers(n: u64) -> String {
+    if n == 1 { "1 worker".to_owned() } else { format!("{n} workers") }
 }

@@ -1,0 +1,155 @@
+//! Placement as scenarios, and as properties.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::place;
+use crate::{
+    domain::{ActivityId, Timestamp, WorkerId},
+    scheduler::{Assignment, Lane, PlacementView, Room},
+};
+
+const PLENTY: u32 = u32::MAX;
+
+fn workers(ids: impl IntoIterator<Item = u64>) -> BTreeSet<WorkerId> {
+    ids.into_iter().map(WorkerId).collect()
+}
+
+fn lane(activity: u64, ready: u32, installed_on: &BTreeSet<WorkerId>) -> Lane<'_> {
+    Lane {
+        activity: ActivityId(activity),
+        ready,
+        allowance: PLENTY,
+        oldest: Timestamp(0),
+        served: 0,
+        prefetch: false,
+        installed_on,
+    }
+}
+
+fn room(worker: u64, slots: u32, prefetch: u32) -> Room {
+    Room { worker: WorkerId(worker), slots, prefetch }
+}
+
+fn given(placed: &[Assignment], activity: u64) -> usize {
+    placed.iter().filter(|assignment| assignment.activity == ActivityId(activity)).count()
+}
+
+fn load(placed: &[Assignment], worker: u64) -> usize {
+    placed.iter().filter(|assignment| assignment.worker == WorkerId(worker)).count()
+}
+
+#[test]
+fn one_execution_goes_ahead_of_a_hundred_thousand_of_another_activity() {
+    let all = workers([1]);
+    let big = Lane { served: 70_000, ..lane(1, 100_000, &all) };
+    let small = Lane { oldest: Timestamp(9), served: 69_999, ..lane(2, 1, &all) };
+    let placed = place(&PlacementView { lanes: &[big, small], rooms: &[room(1, 2, 0)] });
+    assert_eq!(placed.iter().map(|assignment| assignment.activity.0).collect::<Vec<_>>(), [2, 1]);
+}
+
+#[test]
+fn activities_that_were_given_equally_share_equally_and_the_older_one_begins() {
+    let all = workers([1]);
+    let (late, early) = (Lane { oldest: Timestamp(5), ..lane(1, 100, &all) }, lane(2, 100, &all));
+    let placed = place(&PlacementView { lanes: &[late, early], rooms: &[room(1, 4, 0)] });
+    assert_eq!(placed.iter().map(|assignment| assignment.activity.0).collect::<Vec<_>>(), [2, 1, 2, 1]);
+}
+
+#[test]
+fn work_is_spread_over_the_workers_with_most_room() {
+    let all = workers([1, 2, 3]);
+    let rooms = [room(1, 1, 0), room(2, 4, 0), room(3, 2, 0)];
+    let placed = place(&PlacementView { lanes: &[lane(1, 4, &all)], rooms: &rooms });
+    assert_eq!((load(&placed, 1), load(&placed, 2), load(&placed, 3)), (0, 3, 1));
+}
+
+#[test]
+fn idle_slots_are_filled_before_anything_is_prefetched() {
+    let all = workers([1, 2]);
+    let rooms = [room(1, 0, 8), room(2, 3, 8)];
+    let short = Lane { prefetch: true, ..lane(1, 4, &all) };
+    let placed = place(&PlacementView { lanes: &[short], rooms: &rooms });
+    assert!(placed[..3].iter().all(|assignment| assignment.worker == WorkerId(2)), "{placed:?}");
+    assert_eq!(placed.len(), 4);
+}
+
+#[test]
+fn long_runs_are_not_prefetched() {
+    let all = workers([1]);
+    let short = Lane { prefetch: true, served: 50, ..lane(2, 3, &all) };
+    let placed = place(&PlacementView { lanes: &[lane(1, 100, &all), short], rooms: &[room(1, 2, 10)] });
+    assert_eq!((given(&placed, 1), given(&placed, 2)), (2, 3));
+}
+
+#[test]
+fn max_concurrency_and_missing_installations_are_respected() {
+    let (first, none) = (workers([1]), workers([]));
+    let limited = Lane { allowance: 3, prefetch: true, ..lane(1, 100, &first) };
+    let rooms = [room(1, 2, 10), room(2, 10, 10)];
+    let placed = place(&PlacementView { lanes: &[limited, lane(2, 5, &none)], rooms: &rooms });
+    assert_eq!((given(&placed, 1), given(&placed, 2), load(&placed, 2)), (3, 0, 0));
+}
+
+#[test]
+fn an_activity_whose_workers_are_full_does_not_hold_up_another() {
+    let (first, second) = (workers([1]), workers([2]));
+    let rooms = [room(1, 1, 0), room(2, 3, 0)];
+    let placed = place(&PlacementView { lanes: &[lane(1, 10, &first), lane(2, 10, &second)], rooms: &rooms });
+    assert_eq!((given(&placed, 1), given(&placed, 2)), (1, 3));
+}
+
+#[test]
+fn a_million_executions_fill_ten_thousand_workers_evenly() {
+    let all = workers(1..=10_000);
+    let rooms: Vec<Room> = (1..=10_000).map(|worker| room(worker, 16, 84)).collect();
+    let lanes: Vec<Lane<'_>> =
+        (1..=100).map(|activity| Lane { prefetch: true, ..lane(activity, 10_000, &all) }).collect();
+    let placed = place(&PlacementView { lanes: &lanes, rooms: &rooms });
+    assert_eq!(placed.len(), 1_000_000);
+    let mut loads = BTreeMap::new();
+    for assignment in &placed[..80_000] {
+        *loads.entry(assignment.worker).or_insert(0) += 1;
+    }
+    assert!(loads.len() == 10_000 && loads.values().all(|load| *load == 8), "half of the slots, evenly");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// No room, queue or allowance is exceeded; nothing runs where it is not installed; and no idle slot stays empty
+    /// that an execution which may run could fill.
+    #[test]
+    fn placement_is_within_bounds_and_complete(
+        rooms in proptest::collection::vec((0u32..5, 0u32..5), 0..6),
+        lanes in proptest::collection::vec(
+            (0u32..12, 0u32..12, 0u64..4, any::<bool>(), proptest::collection::btree_set(1u64..8, 0..6)), 0..6),
+    ) {
+        let rooms: Vec<Room> =
+            (1..).zip(&rooms).map(|(worker, (slots, prefetch))| room(worker, *slots, *prefetch)).collect();
+        let sets: Vec<BTreeSet<WorkerId>> = lanes.iter().map(|lane| workers(lane.4.iter().copied())).collect();
+        let lanes: Vec<Lane<'_>> = (1..)
+            .zip(lanes.iter().zip(&sets))
+            .map(|(activity, ((ready, allowance, served, prefetch, _), set))| {
+                Lane { allowance: *allowance, served: *served, prefetch: *prefetch, ..lane(activity, *ready, set) }
+            })
+            .collect();
+        let view = PlacementView { lanes: &lanes, rooms: &rooms };
+        let placed = place(&view);
+        prop_assert_eq!(&placed, &place(&view), "the same view gives the same placement");
+        for lane in &lanes {
+            prop_assert!(given(&placed, lane.activity.0) <= lane.ready.min(lane.allowance) as usize);
+            let mut own = placed.iter().filter(|assignment| assignment.activity == lane.activity);
+            prop_assert!(own.all(|assignment| lane.installed_on.contains(&assignment.worker)));
+        }
+        for room in &rooms {
+            let load = load(&placed, room.worker.0);
+            prop_assert!(load <= (room.slots + room.prefetch) as usize);
+            for lane in lanes.iter().filter(|lane| lane.installed_on.contains(&room.worker)) {
+                let satisfied = given(&placed, lane.activity.0) == lane.ready.min(lane.allowance) as usize;
+                prop_assert!(satisfied || load >= room.slots as usize, "an idle slot next to work that may run");
+            }
+        }
+    }
+}
