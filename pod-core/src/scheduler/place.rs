@@ -1,7 +1,9 @@
 //! Placement: idle slots first, the activity that was given least first, the worker with the most room first.
 //!
 //! Workers stand in heaps by room. Activities that are installed on the same workers share a heap, which is nearly
-//! always all of them, so that a place costs O(log workers), not O(activities).
+//! always all of them: then the worker is the one with the most room. Where the sets differ, a heap does not know what
+//! was taken through another one; it is put right a few entries at a time, so that one assignment costs O(log workers)
+//! however many activities there are, and the worker is one with much room.
 
 use std::{
     cmp::Reverse,
@@ -21,7 +23,17 @@ pub(super) fn place(view: &PlacementView<'_>) -> Vec<Assignment> {
     placing.placed
 }
 
-/// A worker's room when it was put into the heap, and its index among the rooms; the first of equals comes first.
+/// So many entries of a heap are put right for one assignment.
+const LOOKS: usize = 4;
+
+/// The rooms of one set of workers.
+struct Heap {
+    entries: BinaryHeap<Entry>,
+    /// Which of several equal rooms comes first. Not the same one for every set, or all would rush to it.
+    first: usize,
+}
+
+/// A worker's room when it was put into the heap, and its distance from the first one.
 type Entry = (u32, Reverse<usize>);
 
 struct Placing<'a> {
@@ -61,10 +73,11 @@ impl<'a> Placing<'a> {
 
     /// Fills what is left of each room, one execution of each lane in turn.
     fn fill(&mut self, mut left: Vec<u32>, takes_part: impl Fn(&Lane<'_>) -> bool) {
-        let mut heaps: Vec<BinaryHeap<Entry>> = self
+        let mut heaps: Vec<Heap> = self
             .sets
             .iter()
-            .map(|set| set.iter().filter(|room| left[**room] > 0).map(|room| (left[*room], Reverse(*room))).collect())
+            .enumerate()
+            .map(|(number, set)| Heap::new(set, number * left.len() / self.sets.len(), &left))
             .collect();
         let lanes = self.lanes;
         let wants = |lane: &Lane<'_>, given: u32| given < lane.ready.min(lane.allowance);
@@ -75,7 +88,7 @@ impl<'a> Placing<'a> {
             .map(|(index, lane)| Reverse((lane.served + u64::from(self.given[index]), lane.oldest, index)))
             .collect();
         while let Some(Reverse((served, oldest, index))) = turns.pop() {
-            let Some(room) = roomiest(&mut heaps[self.set_of[index]], &mut left) else { continue };
+            let Some(room) = heaps[self.set_of[index]].take(&mut left) else { continue };
             let lane = &lanes[index];
             self.placed.push(Assignment { activity: lane.activity, worker: self.workers[room] });
             self.given[index] += 1;
@@ -86,21 +99,39 @@ impl<'a> Placing<'a> {
     }
 }
 
-/// Takes one place in the room with the most.
-fn roomiest(heap: &mut BinaryHeap<Entry>, left: &mut [u32]) -> Option<usize> {
-    while let Some((then, Reverse(room))) = heap.pop() {
-        let now = &mut left[room];
-        let fresh = *now == then;
-        if fresh {
-            *now -= 1;
-        }
-        if *now > 0 {
-            // What another set of workers took meanwhile is noticed here, where it matters.
-            heap.push((*now, Reverse(room)));
-        }
-        if fresh {
-            return Some(room);
-        }
+impl Heap {
+    fn new(set: &[usize], first: usize, left: &[u32]) -> Self {
+        let entry = |room: &usize| (left[*room], Reverse((room + left.len() - first) % left.len()));
+        let entries = set.iter().filter(|room| left[**room] > 0).map(entry).collect();
+        Self { entries, first }
     }
-    None
+
+    /// Takes one place in a room with much left; none when all are full.
+    fn take(&mut self, left: &mut [u32]) -> Option<usize> {
+        let count = left.len();
+        let room_of = |Reverse(distance): Reverse<usize>| (distance + self.first) % count;
+        let mut best: Option<Entry> = None;
+        let mut looks = 0;
+        while looks < LOOKS
+            && let Some((then, distance)) = self.entries.pop()
+        {
+            let room = room_of(distance);
+            let now = left[room];
+            if now == then {
+                left[room] -= 1;
+                if now > 1 {
+                    self.entries.push((now - 1, distance));
+                }
+                return Some(room);
+            }
+            if now > 0 {
+                self.entries.push((now, distance));
+                best = best.max(Some((now, distance)));
+                looks += 1;
+            }
+        }
+        let room = room_of(best?.1);
+        left[room] -= 1; // its entry is put right when it comes up
+        Some(room)
+    }
 }

@@ -115,6 +115,16 @@ fn a_million_executions_fill_ten_thousand_workers_evenly() {
     assert!(loads.len() == 10_000 && loads.values().all(|load| *load == 8), "half of the slots, evenly");
 }
 
+#[test]
+fn activities_on_different_workers_do_not_rush_to_the_same_ones() {
+    let sets: Vec<_> = (1..=50).map(|without| workers((1..=500).filter(|worker| *worker != without))).collect();
+    let rooms: Vec<Room> = (1..=500).map(|worker| room(worker, 4, 0)).collect();
+    let lanes: Vec<Lane<'_>> = (1..).zip(&sets).map(|(activity, set)| lane(activity, 2, set)).collect();
+    let placed = place(&PlacementView { lanes: &lanes, rooms: &rooms });
+    assert_eq!(placed.len(), 100);
+    assert!((1..=500).all(|worker| load(&placed, worker) <= 1), "{placed:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
