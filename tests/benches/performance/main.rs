@@ -19,7 +19,7 @@ use crate::{options::Options, table::Table};
 
 fn main() -> Result<()> {
     let Some(options) = Options::from_arguments(std::env::args().skip(1))? else { return Ok(()) };
-    let pod = server::build()?;
+    let pod = server::build(&options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut table = Table::default();
     let outcome = runtime.block_on(measures::run(&options, &pod, &mut table));

@@ -15,18 +15,22 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{client::Connection, process, script};
+use crate::{client::Connection, measures::NAMES, options::Options, process, script};
 
-/// Builds the `pod` binary as a user would; where it is.
-pub(crate) fn build() -> Result<PathBuf> {
+/// Builds the `pod` binary as a user would, if a measure needs it; where it is.
+pub(crate) fn build(options: &Options) -> Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in the workspace")?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let pod = target.join("release/pod");
+    if !NAMES.iter().any(|name| *name != "planner" && options.wants(name)) {
+        return Ok(pod);
+    }
     let built = std::process::Command::new(env!("CARGO"))
         .args(["build", "--release", "--quiet", "--package", "pod-server", "--bin", "pod"])
         .current_dir(root)
         .status()?;
     ensure!(built.success(), "the pod binary could not be built");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release/pod"))
+    Ok(pod)
 }
 
 /// A directory on a real disk: what is synced into memory costs nothing and tells nothing.

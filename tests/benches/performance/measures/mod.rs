@@ -3,6 +3,7 @@
 mod followers;
 mod idle;
 mod output;
+mod planner;
 mod throughput;
 mod waiting;
 
@@ -13,7 +14,7 @@ use anyhow::{Result, ensure};
 use crate::{floor::Floor, options::Options, server, table::Table};
 
 /// What can be asked for by name.
-pub(crate) const NAMES: [&str; 7] = ["bulk", "single", "busy", "idle", "waiting", "output", "followers"];
+pub(crate) const NAMES: [&str; 8] = ["planner", "bulk", "single", "busy", "idle", "waiting", "output", "followers"];
 
 /// Runs what was asked for; what could not be measured is an error at the end.
 pub(crate) async fn run(options: &Options, pod: &Path, table: &mut Table) -> Result<()> {
@@ -28,6 +29,7 @@ pub(crate) async fn run(options: &Options, pod: &Path, table: &mut Table) -> Res
             continue;
         }
         let outcome = match name {
+            "planner" => planner::measure(&bench, table),
             "bulk" => throughput::bulk(&bench, table).await,
             "single" => throughput::single(&bench, table).await,
             "busy" => throughput::busy(&bench, table).await,

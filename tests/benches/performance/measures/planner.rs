@@ -1,0 +1,257 @@
+//! The planner alone: how long it takes to decide about a million executions on ten thousand workers.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use bytes::Bytes;
+use pod_core::{
+    Limits,
+    domain::{
+        Activity, ActivityId, ActivityName, ActivityStatus, AttemptEnd, AttemptKey, AttemptNo, Epoch, Execution,
+        ExecutionId, ExecutionStatus, Installation, InstallationStatus, Millis, Policy, PolicyId, Revision, RevisionNo,
+        RevisionStatus, ScriptSource, SessionId, Settings, StoreId, Timestamp, Worker, WorkerId, WorkerStatus,
+    },
+    link::{EndReport, FromWorker, Hello, PROTOCOL_VERSION},
+    plan::{Config, Decision, Effect, Input, State},
+    scheduler::DefaultScheduler,
+    store::{ActivityRecord, ActivityTally, Claimed, HighWater, QueueKey, Snapshot},
+};
+
+use super::Bench;
+use crate::{
+    process,
+    table::{Table, Target},
+};
+
+const WORKERS: u64 = 10_000;
+const ACTIVITY: ActivityId = ActivityId(1);
+const REVISION: RevisionNo = RevisionNo(1);
+/// How many inputs the engine drains into one batch at most.
+const ROUND: usize = 512;
+
+/// Every execution is claimed, assigned, ended and written; only the store and the workers are not there.
+pub(super) fn measure(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
+    let count = bench.options.scaled(1_000_000) as u64;
+    let before = process::resident(std::process::id());
+    let mut cluster = Cluster::new(count);
+    cluster.connect();
+    let mut most = 0;
+    let mut next_look = Duration::ZERO;
+    let begin = Instant::now();
+    while cluster.ended < count {
+        cluster.round()?;
+        if begin.elapsed() >= next_look {
+            most = most.max(process::resident(std::process::id()));
+            next_look = begin.elapsed() + Duration::from_millis(50);
+        }
+        ensure!(begin.elapsed() < Duration::from_secs(600), "{} of {count} ended after ten minutes", cluster.ended);
+    }
+    let took = begin.elapsed().as_secs_f64();
+    let name = format!("planner: {count} executions on {WORKERS} workers");
+    let limit = 5.0 * count as f64 / 1e6;
+    table.value(&name, took, "s", Target::Below(limit));
+    table.value("  its memory", most.saturating_sub(before) as f64 / 1e6, "MB", Target::Below(200.0));
+    table.value("  rows written", cluster.rows as f64 / count as f64, "per execution", Target::None);
+    Ok(())
+}
+
+/// The planner, with the least that stands in for what is around it.
+struct Cluster {
+    state: State,
+    now: Timestamp,
+    count: u64,
+    /// What was started and is to end, in order.
+    running: VecDeque<(WorkerId, AttemptKey)>,
+    ended: u64,
+    rows: u64,
+}
+
+impl Cluster {
+    fn new(count: u64) -> Self {
+        let now = Timestamp(1_800_000_000_000);
+        let config = Config {
+            store: StoreId(uuid::Uuid::from_u128(1)),
+            epoch: Epoch(1),
+            limits: Limits { slots: 1, ..Limits::default() },
+            launch_timeout: Millis::from_secs(600),
+            scheduler: Arc::new(DefaultScheduler),
+        };
+        let state = State::load(config, snapshot(count, now), now);
+        Self { state, now, count, running: VecDeque::new(), ended: 0, rows: 0 }
+    }
+
+    /// Every worker says hello.
+    fn connect(&mut self) {
+        let mut out = Decision::default();
+        for worker in 1..=WORKERS {
+            let session = self.state.next_session();
+            let hello = Box::new(Hello {
+                protocol: PROTOCOL_VERSION,
+                store: Some(StoreId(uuid::Uuid::from_u128(1))),
+                worker: Some(WorkerId(worker)),
+                epoch: None,
+                incarnation: worker,
+                token: None,
+                slots: 1,
+                host: None,
+                attempts: Vec::new(),
+                installed: vec![(ACTIVITY, REVISION)],
+                installing: None,
+            });
+            self.state.step(Input::Hello { hello, session, anyone: false }, self.now, &mut out);
+        }
+        self.settle(out);
+    }
+
+    /// A round of the engine: inputs, plan, batch, effects, refills.
+    fn round(&mut self) -> Result<()> {
+        self.now = self.now + Millis(5);
+        let mut out = Decision::default();
+        let ending = ROUND.min(self.running.len());
+        for (worker, key) in self.running.drain(..ending) {
+            let report = EndReport {
+                key,
+                started_at: Some(self.now - Millis(100)),
+                ended_at: self.now,
+                end: AttemptEnd::Exited(0),
+                stdout: Bytes::new(),
+                stdout_from: 0,
+                stderr: Bytes::new(),
+                stderr_from: 0,
+            };
+            let said = Input::Said { worker, session: SessionId(worker.0), message: FromWorker::Ended(report) };
+            self.state.step(said, self.now, &mut out);
+        }
+        self.ended += ending as u64;
+        self.settle(out);
+        ensure!(
+            !self.running.is_empty() || self.ended == self.count,
+            "nothing runs, and {} are left",
+            self.count - self.ended
+        );
+        Ok(())
+    }
+
+    /// Plans, writes and performs; then reads on in the queues that run low, which may give more to do.
+    fn settle(&mut self, mut out: Decision) {
+        loop {
+            self.state.plan(self.now, &mut out);
+            if let Some(batch) = self.state.batch(&mut out) {
+                self.rows += batch.changes.len() as u64;
+            }
+            for effect in std::mem::take(&mut out.effects) {
+                if let Effect::Start(worker, order) = effect {
+                    self.running.push_back((worker, order.key));
+                }
+            }
+            let refills = self.state.refills();
+            if refills.is_empty() {
+                return;
+            }
+            out = Decision::default();
+            for (activity, after, limit) in refills {
+                let claimed = claim(after, limit as u64, self.count);
+                self.state.step(Input::Claimed(activity, claimed), self.now, &mut out);
+            }
+        }
+    }
+}
+
+/// What a store would answer: the next of the queue, which needs no memory since all of them are alike.
+fn claim(after: QueueKey, limit: u64, count: u64) -> Claimed {
+    let first = after.id.0 + 1;
+    let last = count.min(after.id.0 + limit);
+    let executions = (first..=last).map(execution).collect();
+    Claimed { executions, next: (last < count).then_some(Timestamp(0)) }
+}
+
+fn execution(id: u64) -> Execution {
+    Execution {
+        id: ExecutionId(id),
+        activity: ACTIVITY,
+        input: Some("input".into()),
+        status: ExecutionStatus::Waiting,
+        ending: None,
+        submitted_at: Timestamp(0),
+        not_before: Timestamp(0),
+        started_at: None,
+        finished_at: None,
+        attempt: AttemptNo(0),
+        worker: None,
+        failures: 0,
+        losses: 0,
+        cancel_requested: false,
+        retrieved: false,
+        retry_of: None,
+    }
+}
+
+fn snapshot(count: u64, now: Timestamp) -> Snapshot {
+    let name = ActivityName::new("planned").unwrap_or_else(|_| unreachable!("a valid name"));
+    let activity = Activity {
+        id: ACTIVITY,
+        name: name.clone(),
+        created_at: now,
+        status: ActivityStatus::Approved,
+        revision: REVISION,
+        latest: REVISION,
+        source: ScriptSource::Inline,
+        settings: Settings::default(),
+        error: None,
+        sha256: Some("0".into()),
+    };
+    let revision = Revision {
+        activity: ACTIVITY,
+        no: REVISION,
+        created_at: now,
+        source: ScriptSource::Inline,
+        settings: Settings::default(),
+        status: RevisionStatus::Approved,
+        error: None,
+        sha256: Some("0".into()),
+    };
+    let tally = ActivityTally { activity: ACTIVITY, executions: [count, 0, 0, 0, 0, 0], recent_durations: Vec::new() };
+    let worker = |id| Worker {
+        id: WorkerId(id),
+        status: WorkerStatus::Ready,
+        slots: 1,
+        draining: false,
+        created_at: now,
+        ready_at: Some(now),
+        last_seen: Some(now),
+        last_worked: None,
+        ended_at: None,
+        reason: None,
+        host: None,
+        external: false,
+        incarnation: Some(id),
+    };
+    let installation = |id| Installation {
+        worker: WorkerId(id),
+        activity: ACTIVITY,
+        revision: REVISION,
+        status: InstallationStatus::Installed,
+        error: None,
+        changed_at: now,
+        tries: 1,
+        retry_at: None,
+    };
+    Snapshot {
+        high_water: HighWater { activity: 1, execution: count, worker: WORKERS, policy: 1, event: 0, session: 0 },
+        activities: vec![ActivityRecord { activity, revisions: vec![revision], tally }],
+        activity_names: vec![(ACTIVITY, "planned".into())],
+        installations: (1..=WORKERS).map(installation).collect(),
+        workers: (1..=WORKERS).map(worker).collect(),
+        running: Vec::new(),
+        policies: vec![Policy {
+            id: PolicyId(1),
+            name,
+            rules: [("fixedWorkers".to_owned(), WORKERS.to_string())].into(),
+        }],
+        active_policy: PolicyId(1),
+    }
+}
