@@ -31,7 +31,7 @@ const WORKERS: u64 = 10_000;
 const ACTIVITY: ActivityId = ActivityId(1);
 const REVISION: RevisionNo = RevisionNo(1);
 /// How many inputs the engine drains into one batch at most.
-const ROUND: usize = 512;
+const ROUND: usize = 2048;
 
 /// Every execution is claimed, assigned, ended and written; only the store and the workers are not there.
 pub(super) fn measure(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
