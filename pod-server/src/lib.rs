@@ -8,12 +8,14 @@
 //! | [`auth`] | tokens and the browser's cookie |
 //! | [`action`] | the action API, POD's public contract since its first version |
 //! | [`api`] | `/api/v1` |
+//! | [`client`] | a client of all that |
 //! | [`probes`] | `/healthz`, `/readyz`, `/metrics` |
 //! | [`worker_link`] | workers that dial in over HTTP, both ends |
 
 pub mod action;
 pub mod api;
 pub mod auth;
+pub mod client;
 pub mod config;
 pub mod guard;
 pub mod probes;

@@ -1,0 +1,139 @@
+//! The requests of `/api/v1`, one method each.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use reqwest::{Method, header};
+use serde_json::json;
+
+use super::{Activity, BatchIds, Client, Execution, Explanation, Page, Policy, Result, Worker};
+
+/// Which executions to list.
+#[derive(Clone, Debug, Default)]
+pub struct ExecutionFilter {
+    /// Of this activity only.
+    pub activity: Option<String>,
+    /// With this status only, by its word.
+    pub status: Option<String>,
+    /// At most so many in one page.
+    pub limit: Option<usize>,
+    /// Where the page begins: `next` of the page before it.
+    pub cursor: Option<String>,
+}
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+impl Client {
+    /// Registers a directory, packed as tar.gz, or a new revision of it; the same content again changes nothing.
+    pub async fn put_directory(&self, name: &str, archive: Bytes) -> Result<Activity> {
+        let request = self
+            .request(Method::PUT, self.api(&["activities", name]))
+            .header(header::CONTENT_TYPE, "application/gzip")
+            .body(archive);
+        self.json(request).await
+    }
+
+    /// An activity.
+    pub async fn activity(&self, name: &str) -> Result<Activity> {
+        self.json(self.request(Method::GET, self.api(&["activities", name]))).await
+    }
+
+    /// A page of activities, by name.
+    pub async fn activities(&self, cursor: Option<&str>) -> Result<Page<Activity>> {
+        let mut url = self.api(&["activities"]);
+        if let Some(cursor) = cursor {
+            url.query_pairs_mut().append_pair("cursor", cursor);
+        }
+        self.json(self.request(Method::GET, url)).await
+    }
+
+    /// Starts an execution; sent again with the same key, it is the same execution.
+    pub async fn start(&self, activity: &str, input: Option<&str>, key: &str) -> Result<Execution> {
+        let mut body = json!({ "activity": activity });
+        if let Some(input) = input {
+            body["input"] = input.into();
+        }
+        let request =
+            self.request(Method::POST, self.api(&["executions"])).header(IDEMPOTENCY_KEY, key).json(&body);
+        self.json(request).await
+    }
+
+    /// Starts an execution per input, all or none; sent again with the same key, they are the same executions.
+    pub async fn start_batch(&self, activity: &str, inputs: &[String], key: &str) -> Result<BatchIds> {
+        let body = json!({ "activity": activity, "inputs": inputs });
+        let request =
+            self.request(Method::POST, self.api(&["executions", "batch"])).header(IDEMPOTENCY_KEY, key).json(&body);
+        self.json(request).await
+    }
+
+    /// An execution as it stands.
+    pub async fn execution(&self, id: u64) -> Result<Execution> {
+        self.json(self.request(Method::GET, self.api(&["executions", &id.to_string()]))).await
+    }
+
+    /// An execution when it has ended, or as it stands after `limit` (whole seconds).
+    pub async fn wait(&self, id: u64, limit: Duration) -> Result<Execution> {
+        let mut url = self.api(&["executions", &id.to_string()]);
+        url.query_pairs_mut().append_pair("wait", &limit.as_secs().max(1).to_string());
+        self.json(self.request(Method::GET, url)).await
+    }
+
+    /// A page of executions, newest first.
+    pub async fn executions(&self, filter: &ExecutionFilter) -> Result<Page<Execution>> {
+        let mut url = self.api(&["executions"]);
+        {
+            let mut query = url.query_pairs_mut();
+            let limit = filter.limit.map(|limit| limit.to_string());
+            let pairs = [
+                ("activity", filter.activity.as_deref()),
+                ("status", filter.status.as_deref()),
+                ("limit", limit.as_deref()),
+                ("cursor", filter.cursor.as_deref()),
+            ];
+            query.extend_pairs(pairs.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        }
+        self.json(self.request(Method::GET, url)).await
+    }
+
+    /// Asks for the end of an execution; a conflict when it has already ended.
+    pub async fn terminate(&self, id: u64) -> Result<()> {
+        let url = self.api(&["executions", &id.to_string(), "terminate"]);
+        self.send(self.request(Method::POST, url)).await.map(drop)
+    }
+
+    /// Runs an ended execution again, as a new one.
+    pub async fn retry(&self, id: u64) -> Result<Execution> {
+        self.json(self.request(Method::POST, self.api(&["executions", &id.to_string(), "retry"]))).await
+    }
+
+    /// Why an execution is where it is.
+    pub async fn explain(&self, id: u64) -> Result<Explanation> {
+        self.json(self.request(Method::GET, self.api(&["executions", &id.to_string(), "explain"]))).await
+    }
+
+    /// All workers, newest first.
+    pub async fn workers(&self) -> Result<Page<Worker>> {
+        self.json(self.request(Method::GET, self.api(&["workers"]))).await
+    }
+
+    /// All policies, the default one first.
+    pub async fn policies(&self) -> Result<Page<Policy>> {
+        self.json(self.request(Method::GET, self.api(&["policies"]))).await
+    }
+
+    /// Makes a policy.
+    pub async fn create_policy(&self, name: &str, rules: &BTreeMap<String, String>) -> Result<Policy> {
+        let body = json!({ "name": name, "rules": rules });
+        self.json(self.request(Method::POST, self.api(&["policies"])).json(&body)).await
+    }
+
+    /// Makes a policy the active one.
+    pub async fn apply_policy(&self, name: &str) -> Result<Policy> {
+        self.json(self.request(Method::POST, self.api(&["policies", name, "apply"]))).await
+    }
+
+    /// Deletes a policy.
+    pub async fn delete_policy(&self, name: &str) -> Result<()> {
+        self.send(self.request(Method::DELETE, self.api(&["policies", name]))).await.map(drop)
+    }
+}
