@@ -1,0 +1,97 @@
+//! How a command ends: its exit code, and the one sentence that goes with a failure.
+
+use std::{fmt, io};
+
+use pod_server::client::{ClientError, InvalidAddress};
+
+/// What the process exits with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Exit(pub(crate) u8);
+
+impl Exit {
+    pub(crate) const DONE: Self = Self(0);
+    pub(crate) const ERROR: Self = Self(1);
+    pub(crate) const NOT_ALLOWED: Self = Self(4);
+
+    /// The code that shells give a program ended by a signal.
+    pub(crate) fn signal(number: i32) -> Self {
+        Self(128_u8.saturating_add(u8::try_from(number).unwrap_or(127)))
+    }
+}
+
+/// The number of SIGPIPE, for whoever reads no further.
+const SIGPIPE: i32 = 13;
+
+/// A failed command. `message` is a sentence for a person; a quiet failure has said everything already.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) message: Option<String>,
+    pub(crate) exit: Exit,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), exit: Exit::ERROR }
+    }
+
+    pub(crate) const fn quiet(exit: Exit) -> Self {
+        Self { message: None, exit }
+    }
+
+    /// Whether the reader of our output has gone away.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        self.message.is_none() && self.exit == Exit::signal(SIGPIPE)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message.as_deref().unwrap_or_default())
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = match error {
+            ClientError::NotAllowed { .. } => Exit::NOT_ALLOWED,
+            _ => Exit::ERROR,
+        };
+        Self { message: Some(error.to_string()), exit }
+    }
+}
+
+impl From<InvalidAddress> for Failure {
+    fn from(error: InvalidAddress) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// Failures of writing to our own stdout and stderr. A reader that went away (`pod ps | head`) ends us quietly, with
+/// the code that a shell shows for SIGPIPE; Rust's runtime ignores the signal itself.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::quiet(Exit::signal(SIGPIPE));
+        }
+        Self::new(format!("the output could not be written: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_pipe_is_quiet_and_looks_like_sigpipe() {
+        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(failure.is_broken_pipe());
+        assert_eq!(failure.exit, Exit(141));
+    }
+
+    #[test]
+    fn a_refusal_for_want_of_a_token_has_its_own_code() {
+        let failure = Failure::from(ClientError::NotAllowed { detail: "no".to_owned() });
+        assert_eq!(failure.exit, Exit(4));
+        assert!(failure.to_string().contains("POD_TOKEN"));
+    }
+}

@@ -1,0 +1,288 @@
+//! Packing a directory into the archive that an activity is made of.
+//!
+//! The same content gives the same bytes, on every machine and at every time: entries are sorted, and of their metadata
+//! only what runs differently is kept (is it executable, where does a link point). So an unchanged directory is the
+//! same revision, and its installation is used again.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use flate2::{Compression, GzBuilder, write::GzEncoder};
+use pod_core::domain::ActivityName;
+
+use super::failure::Failure;
+
+/// What a version control system keeps beside the files; never part of a program.
+const LEFT_OUT: [&str; 3] = [".git", ".hg", ".svn"];
+
+/// The file that an activity must have, or be able to make.
+const MAIN: &str = "main.sh";
+/// The file that makes it.
+const INSTALL: &str = "install.sh";
+
+/// A directory, ready to be registered as an activity.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    /// The name of the activity: that of the directory.
+    pub(crate) name: String,
+    /// The tar.gz.
+    pub(crate) archive: Bytes,
+}
+
+/// Packs a directory into at most `limit` bytes.
+pub(crate) fn pack(directory: &Path, limit: usize) -> Result<Packed, Failure> {
+    let real = directory.canonicalize().map_err(|error| unreadable(directory, &error))?;
+    let name = name_of(&real, directory)?;
+    let has = |file: &str| fs::metadata(real.join(file)).is_ok_and(|metadata| metadata.is_file());
+    if !has(MAIN) && !has(INSTALL) {
+        return Err(Failure::new(format!(
+            "{} holds neither {MAIN} nor an {INSTALL} that makes one; put the program to run into {MAIN}",
+            directory.display()
+        )));
+    }
+    let encoder = GzBuilder::new().mtime(0).write(Limited { bytes: Vec::new(), limit }, Compression::default());
+    let mut archive = tar::Builder::new(encoder);
+    add_directory(&mut archive, &real, Path::new("")).map_err(|error| explain(error, directory, limit))?;
+    let finished = archive.into_inner().and_then(GzEncoder::finish);
+    let limited = finished.map_err(|error| explain(PackError { path: real, error }, directory, limit))?;
+    Ok(Packed { name, archive: limited.bytes.into() })
+}
+
+fn name_of(real: &Path, given: &Path) -> Result<String, Failure> {
+    let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    match ActivityName::new(&name) {
+        Ok(_) => Ok(name),
+        Err(error) => Err(Failure::new(format!(
+            "an activity is named after its directory, and for {} {error}; rename the directory",
+            given.display()
+        ))),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("{} cannot be read ({error}); check that it is there and that you may read it", path.display()))
+}
+
+fn explain(failed: PackError, directory: &Path, limit: usize) -> Failure {
+    if failed.error.get_ref().is_some_and(|inner| inner.is::<TooLarge>()) {
+        return Failure::new(format!(
+            "{} packs to more than {} MiB, the most that an activity may have; let its {INSTALL} fetch what is large",
+            directory.display(),
+            limit >> 20
+        ));
+    }
+    unreadable(&failed.path, &failed.error)
+}
+
+/// What could not be packed, and why.
+struct PackError {
+    path: PathBuf,
+    error: io::Error,
+}
+
+fn add_directory<W: Write>(archive: &mut tar::Builder<W>, real: &Path, inside: &Path) -> Result<(), PackError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |error| PackError { path, error }
+    };
+    let mut entries = fs::read_dir(real)
+        .and_then(Iterator::collect::<io::Result<Vec<fs::DirEntry>>>)
+        .map_err(at(real))?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let name = entry.file_name();
+        if LEFT_OUT.iter().any(|left_out| name == *left_out) {
+            continue;
+        }
+        let (path, inside) = (entry.path(), inside.join(&name));
+        let metadata = entry.metadata().map_err(at(&path))?;
+        if metadata.is_dir() {
+            append(archive, tar::EntryType::Directory, &inside, 0o755, 0, io::empty()).map_err(at(&path))?;
+            add_directory(archive, &path, &inside)?;
+        } else if metadata.is_symlink() {
+            let target = fs::read_link(&path).map_err(at(&path))?;
+            let mut header = header(tar::EntryType::Symlink, 0o777, 0);
+            archive.append_link(&mut header, &inside, &target).map_err(at(&path))?;
+        } else if metadata.is_file() {
+            let file = File::open(&path).map_err(at(&path))?;
+            // The length in the header holds, also for a file that grows while it is packed.
+            let content = file.take(metadata.len());
+            append(archive, tar::EntryType::Regular, &inside, mode_of(&metadata), metadata.len(), content)
+                .map_err(at(&path))?;
+        } else {
+            let error = io::Error::other("it is neither a file nor a directory nor a link");
+            return Err(PackError { path, error });
+        }
+    }
+    Ok(())
+}
+
+fn mode_of(metadata: &fs::Metadata) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 }
+}
+
+fn header(kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(size);
+    header.set_mtime(0);
+    header
+}
+
+fn append<W: Write>(
+    archive: &mut tar::Builder<W>,
+    kind: tar::EntryType,
+    inside: &Path,
+    mode: u32,
+    size: u64,
+    content: impl Read,
+) -> io::Result<()> {
+    let mut counted = Counted { content, left: size };
+    archive.append_data(&mut header(kind, mode, size), inside, &mut counted)?;
+    match counted.left {
+        0 => Ok(()),
+        _ => Err(io::Error::other("it became shorter while it was packed")),
+    }
+}
+
+/// Counts what was read, so that a file that shrinks meanwhile does not make a damaged archive.
+struct Counted<R> {
+    content: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.content.read(buffer)?;
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+/// Bytes in memory, up to a limit.
+struct Limited {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("too large")]
+struct TooLarge;
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > self.limit {
+            return Err(io::Error::other(TooLarge));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::read::GzDecoder;
+    use std::{
+        collections::BTreeMap,
+        os::unix::fs::{PermissionsExt, symlink},
+        time::{Duration, SystemTime},
+    };
+
+    const LIMIT: usize = 1 << 20;
+
+    fn directory_with(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+        let temporary = tempfile::tempdir().expect("a directory");
+        let directory = temporary.path().join("words");
+        fs::create_dir(&directory).expect("made");
+        for (name, content) in files {
+            let path = directory.join(name);
+            fs::create_dir_all(path.parent().expect("below")).expect("made");
+            fs::write(path, content).expect("written");
+        }
+        (temporary, directory)
+    }
+
+    fn unpacked(archive: &[u8]) -> BTreeMap<String, (u32, String)> {
+        let mut archive = tar::Archive::new(GzDecoder::new(archive));
+        let entries = archive.entries().expect("an archive");
+        entries
+            .map(|entry| {
+                let mut entry = entry.expect("an entry");
+                let path = entry.path().expect("a path").to_string_lossy().into_owned();
+                let mut content = String::new();
+                entry.read_to_string(&mut content).expect("text");
+                (path, (entry.header().mode().expect("a mode"), content))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_same_content_gives_the_same_bytes() {
+        let files = [("main.sh", "echo hi\n"), ("lib/a.txt", "a"), ("lib/b.txt", "b")];
+        let (_one, first) = directory_with(&files);
+        let mut reversed = files;
+        reversed.reverse();
+        let (_two, second) = directory_with(&reversed);
+        let then = SystemTime::now() - Duration::from_secs(100_000);
+        File::open(second.join("main.sh")).and_then(|file| file.set_modified(then)).expect("set");
+        let (first, second) = (pack(&first, LIMIT).expect("packed"), pack(&second, LIMIT).expect("packed"));
+        assert_eq!(first.archive, second.archive);
+        assert_eq!(first.name, "words");
+    }
+
+    #[test]
+    fn modes_links_and_long_paths_come_through_and_version_control_does_not() {
+        let long = format!("{}/{}", "d".repeat(90), "f".repeat(90));
+        let (_temporary, directory) =
+            directory_with(&[("main.sh", "x"), (".git/HEAD", "ref"), (".hidden", "h"), (&long, "long")]);
+        fs::set_permissions(directory.join("main.sh"), fs::Permissions::from_mode(0o750)).expect("set");
+        symlink("main.sh", directory.join("link")).expect("linked");
+        let entries = unpacked(&pack(&directory, LIMIT).expect("packed").archive);
+        assert_eq!(entries["main.sh"], (0o755, "x".to_owned()));
+        assert_eq!(entries[".hidden"], (0o644, "h".to_owned()));
+        assert_eq!(entries[&long].1, "long");
+        assert!(entries.contains_key("link"));
+        assert!(!entries.keys().any(|path| path.starts_with(".git")));
+    }
+
+    #[test]
+    fn what_cannot_be_packed_gets_a_sentence() {
+        let (_temporary, empty) = directory_with(&[("readme", "")]);
+        let message = pack(&empty, LIMIT).expect_err("no main.sh").to_string();
+        assert!(message.contains("neither main.sh nor an install.sh"), "{message}");
+
+        let message = pack(&empty.join("absent"), LIMIT).expect_err("absent").to_string();
+        assert!(message.contains("cannot be read"), "{message}");
+
+        let (_temporary, large) = directory_with(&[("main.sh", "x"), ("noise", &noise(100_000))]);
+        let message = pack(&large, 10_000).expect_err("too large").to_string();
+        assert!(message.contains("packs to more than"), "{message}");
+
+        let (temporary, directory) = directory_with(&[("main.sh", "x")]);
+        let odd = temporary.path().join("my program");
+        fs::rename(directory, &odd).expect("renamed");
+        let message = pack(&odd, LIMIT).expect_err("a space in the name").to_string();
+        assert!(message.contains("rename the directory"), "{message}");
+    }
+
+    /// Text that does not compress below the limit of the test.
+    fn noise(len: usize) -> String {
+        let mut state = 1_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            char::from(b'!' + u8::try_from((state >> 24) % 90).unwrap_or(0))
+        };
+        (0..len).map(|_| next()).collect()
+    }
+}
