@@ -1,0 +1,151 @@
+//! Relaying what an execution prints to our own stdout and stderr while it prints it, each byte once, also when the
+//! connection to the manager breaks meanwhile.
+//!
+//! Each stream has a request of its own: bytes come as they are, and a stream that nobody reads holds up only itself.
+
+use pod_core::domain::Stream;
+use pod_server::client::{Client, Execution, Gap, OutputRequest};
+
+use super::{
+    console::{self, Sink},
+    failure::Failure,
+    patience::{Patience, persist},
+};
+
+/// How long one request waits for the end of an execution.
+const WAIT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Relays both streams, attempt after attempt, and returns the execution when it has ended.
+pub(crate) async fn relay_to_end(client: &Client, id: u64) -> Result<Execution, Failure> {
+    let mut relayed = 0;
+    loop {
+        let execution = begun(client, id, relayed).await?;
+        // An execution may end without an attempt, and a recalled one starts again under the same number.
+        for attempt in relayed + 1..=execution.attempt {
+            if attempt > 1 {
+                console::note(format!("attempt {attempt} of execution {id}"));
+            }
+            tokio::try_join!(
+                relay_stream(client, id, attempt, Stream::Stdout),
+                relay_stream(client, id, attempt, Stream::Stderr),
+            )?;
+        }
+        relayed = execution.attempt.max(relayed);
+        if execution.status.is_terminal() {
+            return Ok(execution);
+        }
+    }
+}
+
+/// The execution as soon as it has an attempt after `relayed`, or has ended.
+async fn begun(client: &Client, id: u64, relayed: u32) -> Result<Execution, Failure> {
+    let mut pause = std::time::Duration::from_millis(2);
+    loop {
+        let execution = persist(client, |client| async move { client.execution(id).await }).await?;
+        if execution.status.is_terminal() || execution.attempt > relayed {
+            return Ok(execution);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(std::time::Duration::from_millis(100));
+    }
+}
+
+/// Waits for the end of an execution.
+pub(crate) async fn wait_for_end(client: &Client, id: u64) -> Result<Execution, Failure> {
+    loop {
+        let execution = persist(client, |client| async move { client.wait(id, WAIT).await }).await?;
+        if execution.status.is_terminal() {
+            return Ok(execution);
+        }
+    }
+}
+
+/// Relays one stream of one attempt until the attempt has ended.
+async fn relay_stream(client: &Client, execution: u64, attempt: u32, stream: Stream) -> Result<(), Failure> {
+    let mut sink = Sink::of(stream)?;
+    let mut taken = Taken::default();
+    let mut patience = Patience::new();
+    loop {
+        let request =
+            OutputRequest { execution, stream, attempt: Some(attempt), offset: taken.offset(), follow: true };
+        let error = match client.output(request).await {
+            Ok(mut output) => {
+                if taken.learn(output.gap()) {
+                    // What we have ends behind the gap, which we did not know: ask again from there.
+                    continue;
+                }
+                loop {
+                    match output.next().await {
+                        Ok(Some(bytes)) => {
+                            patience.renew();
+                            sink.write(&bytes).await?;
+                            taken.count += bytes.len() as u64;
+                        }
+                        Ok(None) => return Ok(()),
+                        Err(error) => break error,
+                    }
+                }
+            }
+            Err(error) => error,
+        };
+        patience.outlast(error).await?;
+    }
+}
+
+/// How much of a stream was taken. The cap may cut a gap into it while it is followed, of which a running answer
+/// tells nothing; the next one does.
+#[derive(Debug, Default)]
+struct Taken {
+    count: u64,
+    gap: Option<Gap>,
+}
+
+impl Taken {
+    /// The offset, as the program counts, after what was taken.
+    fn offset(&self) -> u64 {
+        match self.gap {
+            Some(gap) if self.count >= gap.start => self.count + (gap.end - gap.start),
+            _ => self.count,
+        }
+    }
+
+    /// Takes note of a gap; whether that moves the offset of what is already there.
+    fn learn(&mut self, gap: Option<Gap>) -> bool {
+        let before = self.offset();
+        // A gap that begins where we are is skipped by the answer itself.
+        let skipped = gap.is_some_and(|gap| gap.start == self.count);
+        self.gap = gap.or(self.gap);
+        self.offset() != before && !skipped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resumes_at_the_offset_of_the_program() {
+        let mut taken = Taken { count: 120, gap: None };
+        assert_eq!(taken.offset(), 120);
+        assert!(taken.learn(Some(Gap { start: 100, end: 1000 })), "20 bytes of what we have came after the gap");
+        assert_eq!(taken.offset(), 1020);
+        assert!(!taken.learn(Some(Gap { start: 100, end: 1000 })));
+    }
+
+    #[test]
+    fn a_gap_ahead_changes_nothing() {
+        let mut taken = Taken { count: 50, gap: None };
+        assert!(!taken.learn(Some(Gap { start: 100, end: 1000 })));
+        assert_eq!(taken.offset(), 50);
+        taken.count = 100;
+        assert_eq!(taken.offset(), 1000);
+    }
+
+    #[test]
+    fn a_gap_that_begins_here_is_skipped_by_the_answer() {
+        let mut taken = Taken { count: 100, gap: None };
+        assert!(!taken.learn(Some(Gap { start: 100, end: 1000 })));
+        taken.count += 7;
+        assert_eq!(taken.offset(), 1007);
+    }
+}
