@@ -82,3 +82,20 @@ impl Interrupts {
         Exit::signal(number)
     }
 }
+
+/// A sign on the terminal that something is going on; gone when dropped.
+#[derive(Debug)]
+pub(crate) struct Spinner(indicatif::ProgressBar);
+
+/// Shows that something is going on.
+pub(crate) fn spinner(what: String) -> Spinner {
+    let bar = indicatif::ProgressBar::new_spinner().with_message(what);
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    Spinner(bar)
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

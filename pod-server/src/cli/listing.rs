@@ -98,7 +98,11 @@ impl<W: Write> Listing<W> {
                 let widths = widths_of(R::HEADINGS, &cells);
                 let headings: Vec<String> = R::HEADINGS.iter().map(|&heading| heading.to_owned()).collect();
                 let line = line_of(&headings, &widths, self.cut);
-                if self.bold { writeln!(self.out, "\x1b[1m{line}\x1b[0m")? } else { writeln!(self.out, "{line}")? }
+                if self.bold {
+                    writeln!(self.out, "\x1b[1m{line}\x1b[0m")?
+                } else {
+                    writeln!(self.out, "{line}")?
+                }
                 widths
             }
         };
@@ -193,6 +197,9 @@ mod tests {
 
     #[test]
     fn ndjson_is_a_line_each() {
-        assert_eq!(printed(Shape::Ndjson, None, &[&[Pair("1", "a")], &[Pair("2", "b")]]), "[\"1\",\"a\"]\n[\"2\",\"b\"]\n");
+        assert_eq!(
+            printed(Shape::Ndjson, None, &[&[Pair("1", "a")], &[Pair("2", "b")]]),
+            "[\"1\",\"a\"]\n[\"2\",\"b\"]\n"
+        );
     }
 }

@@ -64,7 +64,10 @@ fn name_of(real: &Path, given: &Path) -> Result<String, Failure> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(format!("{} cannot be read ({error}); check that it is there and that you may read it", path.display()))
+    Failure::new(format!(
+        "{} cannot be read ({error}); check that it is there and that you may read it",
+        path.display()
+    ))
 }
 
 fn explain(failed: PackError, directory: &Path, limit: usize) -> Failure {
@@ -89,9 +92,8 @@ fn add_directory<W: Write>(archive: &mut tar::Builder<W>, real: &Path, inside: &
         let path = path.to_owned();
         move |error| PackError { path, error }
     };
-    let mut entries = fs::read_dir(real)
-        .and_then(Iterator::collect::<io::Result<Vec<fs::DirEntry>>>)
-        .map_err(at(real))?;
+    let mut entries =
+        fs::read_dir(real).and_then(Iterator::collect::<io::Result<Vec<fs::DirEntry>>>).map_err(at(real))?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let name = entry.file_name();

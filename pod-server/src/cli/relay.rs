@@ -3,6 +3,8 @@
 //!
 //! Each stream has a request of its own: bytes come as they are, and a stream that nobody reads holds up only itself.
 
+use std::time::Duration;
+
 use pod_core::domain::Stream;
 use pod_server::client::{Client, Execution, Gap, OutputRequest};
 
@@ -13,40 +15,36 @@ use super::{
 };
 
 /// How long one request waits for the end of an execution.
-const WAIT: std::time::Duration = std::time::Duration::from_secs(30);
+const WAIT: Duration = Duration::from_secs(30);
+/// How long one request waits for the end of an execution that may also begin again.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
 
 /// Relays both streams, attempt after attempt, and returns the execution when it has ended.
 pub(crate) async fn relay_to_end(client: &Client, id: u64) -> Result<Execution, Failure> {
-    let mut relayed = 0;
+    let mut attempt = 1;
     loop {
-        let execution = begun(client, id, relayed).await?;
-        // An execution may end without an attempt, and a recalled one starts again under the same number.
-        for attempt in relayed + 1..=execution.attempt {
-            if attempt > 1 {
-                console::note(format!("attempt {attempt} of execution {id}"));
-            }
-            tokio::try_join!(
-                relay_stream(client, id, attempt, Stream::Stdout),
-                relay_stream(client, id, attempt, Stream::Stderr),
-            )?;
+        if attempt > 1 {
+            console::note(format!("execution {id} is run again: attempt {attempt}"));
         }
-        relayed = execution.attempt.max(relayed);
-        if execution.status.is_terminal() {
+        tokio::try_join!(
+            relay_stream(client, id, attempt, Stream::Stdout),
+            relay_stream(client, id, attempt, Stream::Stderr),
+        )?;
+        attempt += 1;
+        let execution = begun(client, id, attempt).await?;
+        if execution.attempt < attempt {
             return Ok(execution);
         }
     }
 }
 
-/// The execution as soon as it has an attempt after `relayed`, or has ended.
-async fn begun(client: &Client, id: u64, relayed: u32) -> Result<Execution, Failure> {
-    let mut pause = std::time::Duration::from_millis(2);
+/// The execution as soon as it has that attempt, or has ended without one.
+async fn begun(client: &Client, id: u64, attempt: u32) -> Result<Execution, Failure> {
     loop {
-        let execution = persist(client, |client| async move { client.execution(id).await }).await?;
-        if execution.status.is_terminal() || execution.attempt > relayed {
+        let execution = persist(client, |client| async move { client.wait(id, RETRY_WAIT).await }).await?;
+        if execution.status.is_terminal() || execution.attempt >= attempt {
             return Ok(execution);
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(std::time::Duration::from_millis(100));
     }
 }
 
@@ -66,10 +64,18 @@ async fn relay_stream(client: &Client, execution: u64, attempt: u32, stream: Str
     let mut taken = Taken::default();
     let mut patience = Patience::new();
     loop {
-        let request =
-            OutputRequest { execution, stream, attempt: Some(attempt), offset: taken.offset(), follow: true };
+        // The first attempt may not have begun: then the answer waits for it, where it is not asked for by its number.
+        let named = (attempt > 1 || taken.is_named).then_some(attempt);
+        let request = OutputRequest { execution, stream, attempt: named, offset: taken.offset(), follow: true };
         let error = match client.output(request).await {
             Ok(mut output) => {
+                if named.is_none() && output.attempt().is_some() {
+                    // It has begun; a later attempt may have, too.
+                    taken.is_named = true;
+                    if output.attempt() != Some(attempt) {
+                        continue;
+                    }
+                }
                 if taken.learn(output.gap()) {
                     // What we have ends behind the gap, which we did not know: ask again from there.
                     continue;
@@ -98,6 +104,8 @@ async fn relay_stream(client: &Client, execution: u64, attempt: u32, stream: Str
 struct Taken {
     count: u64,
     gap: Option<Gap>,
+    /// The attempt is known to have begun.
+    is_named: bool,
 }
 
 impl Taken {
@@ -125,7 +133,7 @@ mod tests {
 
     #[test]
     fn resumes_at_the_offset_of_the_program() {
-        let mut taken = Taken { count: 120, gap: None };
+        let mut taken = Taken { count: 120, gap: None, is_named: false };
         assert_eq!(taken.offset(), 120);
         assert!(taken.learn(Some(Gap { start: 100, end: 1000 })), "20 bytes of what we have came after the gap");
         assert_eq!(taken.offset(), 1020);
@@ -134,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_gap_ahead_changes_nothing() {
-        let mut taken = Taken { count: 50, gap: None };
+        let mut taken = Taken { count: 50, gap: None, is_named: false };
         assert!(!taken.learn(Some(Gap { start: 100, end: 1000 })));
         assert_eq!(taken.offset(), 50);
         taken.count = 100;
@@ -143,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_gap_that_begins_here_is_skipped_by_the_answer() {
-        let mut taken = Taken { count: 100, gap: None };
+        let mut taken = Taken { count: 100, gap: None, is_named: false };
         assert!(!taken.learn(Some(Gap { start: 100, end: 1000 })));
         taken.count += 7;
         assert_eq!(taken.offset(), 1007);

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{Method, header};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{Activity, BatchIds, Client, Execution, Explanation, Page, Policy, Result, Worker};
+use super::{Activity, BatchIds, Client, Execution, Explanation, Overview, Page, Policy, Result, Worker};
 
 /// Which executions to list.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +41,11 @@ impl Client {
 
     /// A page of activities, by name.
     pub async fn activities(&self, cursor: Option<&str>) -> Result<Page<Activity>> {
-        let mut url = self.api(&["activities"]);
+        self.page("activities", cursor).await
+    }
+
+    async fn page<T: DeserializeOwned>(&self, list: &str, cursor: Option<&str>) -> Result<Page<T>> {
+        let mut url = self.api(&[list]);
         if let Some(cursor) = cursor {
             url.query_pairs_mut().append_pair("cursor", cursor);
         }
@@ -53,8 +58,7 @@ impl Client {
         if let Some(input) = input {
             body["input"] = input.into();
         }
-        let request =
-            self.request(Method::POST, self.api(&["executions"])).header(IDEMPOTENCY_KEY, key).json(&body);
+        let request = self.request(Method::POST, self.api(&["executions"])).header(IDEMPOTENCY_KEY, key).json(&body);
         self.json(request).await
     }
 
@@ -111,14 +115,19 @@ impl Client {
         self.json(self.request(Method::GET, self.api(&["executions", &id.to_string(), "explain"]))).await
     }
 
-    /// All workers, newest first.
-    pub async fn workers(&self) -> Result<Page<Worker>> {
-        self.json(self.request(Method::GET, self.api(&["workers"]))).await
+    /// Everything in numbers.
+    pub async fn overview(&self) -> Result<Overview> {
+        self.json(self.request(Method::GET, self.api(&["overview"]))).await
     }
 
-    /// All policies, the default one first.
-    pub async fn policies(&self) -> Result<Page<Policy>> {
-        self.json(self.request(Method::GET, self.api(&["policies"]))).await
+    /// A page of workers, newest first.
+    pub async fn workers(&self, cursor: Option<&str>) -> Result<Page<Worker>> {
+        self.page("workers", cursor).await
+    }
+
+    /// A page of policies, the default one first.
+    pub async fn policies(&self, cursor: Option<&str>) -> Result<Page<Policy>> {
+        self.page("policies", cursor).await
     }
 
     /// Makes a policy.

@@ -120,10 +120,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_words_still_gets_a_sentence() {
-        assert_eq!(
-            refusal(StatusCode::BAD_GATEWAY, b"<html>").to_string(),
-            "the manager answered 502 Bad Gateway"
-        );
+        assert_eq!(refusal(StatusCode::BAD_GATEWAY, b"<html>").to_string(), "the manager answered 502 Bad Gateway");
         assert!(refusal(StatusCode::SERVICE_UNAVAILABLE, b"").is_passing());
     }
 }

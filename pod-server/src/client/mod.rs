@@ -18,7 +18,9 @@ use url::Url;
 pub use address::{Address, InvalidAddress};
 pub use api::ExecutionFilter;
 pub use error::ClientError;
-pub use model::{Activity, BatchIds, Execution, Explanation, Page, Policy, Status, Worker};
+pub use model::{
+    Activity, BatchIds, Execution, Explanation, Fleet, Overview, Page, Policy, Status, StatusCounts, Worker,
+};
 pub use output::{Gap, OutputBytes, OutputRequest};
 
 /// A manager that one can talk to. Cheap to clone; connections are shared and kept.

@@ -27,15 +27,71 @@ pub struct Activity {
     pub status: String,
     /// The revision that executions run.
     pub revision: u64,
-    /// The newest revision, where it is another one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub latest_revision: Option<u64>,
+    /// The newest revision; another one while it is verified, or when it was rejected.
+    pub latest_revision: u64,
     /// Why its newest revision was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_description: Option<String>,
+    /// Its executions by status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub executions: Option<StatusCounts>,
     /// Everything else that the manager tells.
     #[serde(flatten)]
     pub more: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Executions by status.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusCounts {
+    /// In the queue.
+    pub waiting: u64,
+    /// Given to a worker.
+    pub running: u64,
+    /// Ended well.
+    pub finished: u64,
+    /// Ended otherwise.
+    pub failed: u64,
+    /// Ended because someone asked.
+    pub terminated: u64,
+    /// Ended because their time was up.
+    pub timed_out: u64,
+}
+
+/// Everything in numbers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Overview {
+    /// Executions by status.
+    pub executions: StatusCounts,
+    /// When the execution that waits longest was submitted.
+    pub oldest_waiting_at: Option<jiff::Timestamp>,
+    /// Workers by status.
+    pub workers: Fleet,
+    /// Why new executions are refused, when they are.
+    pub trouble: Option<String>,
+}
+
+/// Workers by status.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fleet {
+    /// Wanted, not yet connected.
+    pub launching: u32,
+    /// Created, not yet connected.
+    pub pending: u32,
+    /// Idle.
+    pub ready: u32,
+    /// Running executions.
+    pub working: u32,
+    /// Silent.
+    pub unreachable: u32,
+    /// Being let go.
+    pub draining: u32,
+    /// How many executions they can run at a time.
+    pub slots: u32,
+    /// How many they run.
+    pub busy_slots: u32,
 }
 
 /// An execution.
@@ -108,8 +164,7 @@ pub struct BatchIds {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Explanation {
     /// Sentences, the most telling first.
-    #[serde(alias = "sentences")]
-    pub reasons: Vec<String>,
+    pub sentences: Vec<String>,
     /// Everything else that the manager tells.
     #[serde(flatten)]
     pub more: serde_json::Map<String, serde_json::Value>,
@@ -130,7 +185,9 @@ pub struct Worker {
     pub host: Option<String>,
     /// When something of it last arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_seen: Option<jiff::Timestamp>,
+    pub last_seen_at: Option<jiff::Timestamp>,
+    /// What is assigned to it.
+    pub attempts: Vec<serde_json::Value>,
     /// Why it was launched, let go or lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

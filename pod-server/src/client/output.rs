@@ -36,9 +36,16 @@ pub struct OutputBytes {
     client: Client,
     response: Response,
     gap: Option<Gap>,
+    attempt: Option<u32>,
 }
 
 impl OutputBytes {
+    /// Which attempt it is of; not known where the execution had not begun.
+    #[must_use]
+    pub const fn attempt(&self) -> Option<u32> {
+        self.attempt
+    }
+
     /// What the cap cut out, as far as it was known when the answer began.
     #[must_use]
     pub const fn gap(&self) -> Option<Gap> {
@@ -68,7 +75,8 @@ impl Client {
             }
         }
         let response = self.send(self.request(Method::GET, url)).await?;
-        let gap = match (offset_in(&response, "pod-output-gap-start"), offset_in(&response, "pod-output-gap-end")) {
+        let attempt = number_in(&response, "pod-output-attempt");
+        let gap = match (number_in(&response, "pod-output-gap-start"), number_in(&response, "pod-output-gap-end")) {
             (Some(start), Some(end)) if start <= end => Some(Gap { start, end }),
             (None, None) => None,
             _ => {
@@ -76,10 +84,10 @@ impl Client {
                 return Err(ClientError::NotPod { address: self.address().clone(), why });
             }
         };
-        Ok(OutputBytes { client: self.clone(), response, gap })
+        Ok(OutputBytes { client: self.clone(), response, gap, attempt })
     }
 }
 
-fn offset_in(response: &Response, header: &str) -> Option<u64> {
+fn number_in<N: std::str::FromStr>(response: &Response, header: &str) -> Option<N> {
     response.headers().get(header)?.to_str().ok()?.parse().ok()
 }

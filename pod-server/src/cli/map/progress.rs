@@ -1,0 +1,58 @@
+//! The progress bar, on a terminal only.
+
+use std::future::Future;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::console;
+
+/// How far the lines have come.
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        let bar = console::is_watched().then(|| {
+            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} done, {per_sec}, {msg}, {eta} left")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::new(0).with_style(style).with_message("0 failed");
+            bar.enable_steady_tick(std::time::Duration::from_millis(200));
+            bar
+        });
+        Self { bar }
+    }
+
+    /// So many lines were submitted by now.
+    pub(super) fn read(&self, total: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+        }
+    }
+
+    /// One more has ended; so many failed by now.
+    pub(super) fn finished(&self, failed: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+            let running = bar.length().unwrap_or(0).saturating_sub(bar.position());
+            bar.set_message(format!("{running} under way, {failed} failed"));
+        }
+    }
+
+    /// Takes the bar away while something else is written to the terminal.
+    pub(super) async fn hide_while<T>(&self, writing: impl Future<Output = T>) -> T {
+        if let Some(bar) = &self.bar {
+            bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+            let written = writing.await;
+            bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+            return written;
+        }
+        writing.await
+    }
+
+    pub(super) fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! `pod ps`: executions, newest first.
+
+use clap::Args;
+use jiff::Timestamp;
+use pod_core::domain::ExecutionStatus;
+use pod_server::client::{Client, Execution, ExecutionFilter};
+
+use super::{
+    connection::ManagerOptions,
+    failure::{Exit, Failure},
+    listing::{Format, Listing, Row},
+    times, verdict,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  pod ps                                 What waits and runs
+  pod ps -a --activity thumbs            All executions of an activity that are kept
+  pod ps --status failed -n 20           The last 20 that failed
+  pod ps -a -o ndjson | jq .exitCode     A line of JSON per execution";
+
+/// How many executions one request asks for.
+const PAGE: usize = 500;
+
+/// Lists executions, newest first: those that wait or run, unless asked otherwise
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Ps {
+    /// Also those that have ended
+    #[arg(short, long)]
+    all: bool,
+
+    /// Only those of this activity
+    #[arg(long, value_name = "NAME")]
+    activity: Option<String>,
+
+    /// Only those with this status: waiting, running, finished, failed, terminated or timedOut
+    #[arg(long, value_name = "STATUS", conflicts_with = "all", value_parser = status)]
+    status: Option<ExecutionStatus>,
+
+    /// At most so many
+    #[arg(short = 'n', long, value_name = "N")]
+    limit: Option<usize>,
+
+    #[command(flatten)]
+    format: Format,
+
+    #[command(flatten)]
+    manager: ManagerOptions,
+}
+
+fn status(word: &str) -> Result<ExecutionStatus, String> {
+    ExecutionStatus::from_word(word)
+        .ok_or_else(|| format!("it is one of {}", ExecutionStatus::ALL.map(ExecutionStatus::as_str).join(", ")))
+}
+
+impl Ps {
+    pub(crate) async fn run(self) -> Result<Exit, Failure> {
+        let client = self.manager.client()?;
+        let statuses = match (self.all, self.status) {
+            (true, _) => vec![None],
+            (false, Some(status)) => vec![Some(status)],
+            // Waiting ones are newer than running ones, nearly always.
+            (false, None) => vec![Some(ExecutionStatus::Waiting), Some(ExecutionStatus::Running)],
+        };
+        let mut listing = Listing::on_stdout(self.format);
+        let mut left = self.limit.unwrap_or(usize::MAX);
+        let mut shown = 0;
+        for status in statuses {
+            let mut filter = ExecutionFilter {
+                activity: self.activity.clone(),
+                status: status.map(|status| status.as_str().to_owned()),
+                ..Default::default()
+            };
+            while left > 0 {
+                filter.limit = Some(left.min(PAGE));
+                let Some(rows) = next_page(&client, &mut filter).await? else { break };
+                left -= rows.len().min(left);
+                shown += rows.len();
+                listing.add(&rows)?;
+                if filter.cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        if shown == 0 {
+            listing.add::<ExecutionRow>(&[])?;
+        }
+        listing.end()?;
+        Ok(Exit::DONE)
+    }
+}
+
+async fn next_page(client: &Client, filter: &mut ExecutionFilter) -> Result<Option<Vec<ExecutionRow>>, Failure> {
+    let page = client.executions(filter).await?;
+    filter.cursor = page.next;
+    let rows: Vec<ExecutionRow> = page.items.into_iter().map(ExecutionRow).collect();
+    Ok((!rows.is_empty()).then_some(rows))
+}
+
+/// An execution in a list.
+#[derive(Debug, serde::Serialize)]
+#[serde(transparent)]
+pub(crate) struct ExecutionRow(pub(crate) Execution);
+
+/// How much of an input a table shows.
+const SHOWN_INPUT: usize = 40;
+
+impl Row for ExecutionRow {
+    const HEADINGS: &'static [&'static str] = &["ID", "ACTIVITY", "STATUS", "CODE", "SUBMITTED", "TOOK", "INPUT"];
+
+    fn cells(&self) -> Vec<String> {
+        let execution = &self.0;
+        let now = Timestamp::now();
+        let took = execution
+            .started_at
+            .map(|started| times::span(started, execution.finished_at.unwrap_or(now)))
+            .unwrap_or_default();
+        vec![
+            execution.id.to_string(),
+            execution.activity.clone(),
+            execution.status.as_str().to_owned(),
+            verdict::code_word(execution),
+            times::ago(execution.submitted_at, now),
+            took,
+            execution.input.as_deref().map(shortened).unwrap_or_default(),
+        ]
+    }
+}
+
+fn shortened(input: &str) -> String {
+    if input.chars().count() <= SHOWN_INPUT {
+        return input.to_owned();
+    }
+    input.chars().take(SHOWN_INPUT - 1).chain(['…']).collect()
+}

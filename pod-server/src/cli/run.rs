@@ -1,0 +1,121 @@
+//! `pod run`: the main job in one command.
+
+use clap::Args;
+use pod_server::client::Client;
+
+use super::{
+    connection::ManagerOptions,
+    console::{self, Interrupts},
+    failure::{Exit, Failure},
+    input,
+    manager::Reached,
+    patience::persist,
+    relay::relay_to_end,
+    subject::Subject,
+    verdict::verdict,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  pod run docs/examples/hello Ada        Run the directory's main.sh with the argument Ada
+  pod run thumbs cat.png                 Run the activity thumbs
+  pod run . - < input.json               The input from stdin, exactly as it is
+  pod run words < /dev/null | sort       Its stdout is ours, and so is its exit code
+
+Without --server and POD, the manager that holds the data directory is used, or one is started for the run.
+Ctrl-C terminates the execution and waits until all its processes are gone; a second Ctrl-C leaves at once.
+When the reader of our stdout goes away, the execution is terminated, as a program in a pipe would be.";
+
+/// Runs a directory or an activity once, streams its output, and exits with its exit code
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Run {
+    /// A directory that holds main.sh (and, if it needs one, install.sh), or the name of an activity
+    #[arg(value_name = "DIR|ACTIVITY")]
+    what: String,
+
+    /// The argument for main.sh; `-` reads it from stdin
+    #[arg(value_name = "INPUT|-", allow_hyphen_values = true)]
+    input: Option<String>,
+
+    #[command(flatten)]
+    manager: ManagerOptions,
+}
+
+impl Run {
+    pub(crate) async fn run(self) -> Result<Exit, Failure> {
+        let subject = Subject::of(&self.what)?;
+        let input = input::read(self.input)?;
+        let mut interrupts = Interrupts::listen()?;
+        let manager = tokio::select! {
+            reached = Reached::open(&self.manager) => reached?,
+            exit = interrupts.next() => return Err(Failure::quiet(exit)),
+        };
+        let outcome = run_once(manager.client(), subject, input, &mut interrupts).await;
+        manager.close().await;
+        outcome
+    }
+}
+
+async fn run_once(
+    client: &Client,
+    subject: Subject,
+    input: Option<String>,
+    interrupts: &mut Interrupts,
+) -> Result<Exit, Failure> {
+    let name = tokio::select! {
+        name = subject.prepare(client) => name?,
+        exit = interrupts.next() => return Err(Failure::quiet(exit)),
+    };
+    let key = uuid::Uuid::new_v4().to_string();
+    let start = |client: Client| {
+        let (name, input, key) = (name.clone(), input.clone(), key.clone());
+        async move { client.start(&name, input.as_deref(), &key).await }
+    };
+    // Not raced against Ctrl-C: whether it was accepted must be known, so that it can be terminated.
+    let id = persist(client, start).await?.id;
+
+    let relaying = relay_to_end(client, id);
+    tokio::pin!(relaying);
+    let asked = tokio::select! {
+        relayed = &mut relaying => return conclude(client, id, relayed).await,
+        exit = interrupts.next() => exit,
+    };
+    tokio::select! {
+        ended = async {
+            terminate(client, id).await?;
+            relaying.await
+        } => ended.map(|_| asked).or_else(|failure| if failure.is_broken_pipe() { Ok(asked) } else { Err(failure) }),
+        again = interrupts.next() => Err(Failure::quiet(again)),
+    }
+}
+
+async fn conclude(
+    client: &Client,
+    id: u64,
+    relayed: Result<pod_server::client::Execution, Failure>,
+) -> Result<Exit, Failure> {
+    match relayed {
+        Ok(execution) => {
+            let (exit, sentence) = verdict(&execution);
+            if let Some(sentence) = sentence {
+                console::note(sentence);
+            }
+            Ok(exit)
+        }
+        Err(failure) if failure.is_broken_pipe() => {
+            terminate(client, id).await?;
+            super::relay::wait_for_end(client, id).await?;
+            Err(failure)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Asks for the end of an execution; that it has already ended is fine.
+pub(crate) async fn terminate(client: &Client, id: u64) -> Result<(), Failure> {
+    match persist(client, |client| async move { client.terminate(id).await }).await {
+        Err(error) if error.is_conflict() || error.is_not_found() => Ok(()),
+        outcome => Ok(outcome?),
+    }
+}

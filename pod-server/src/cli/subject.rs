@@ -1,0 +1,119 @@
+//! What `run` and `map` run: an activity by its name, or a directory that becomes one.
+
+use std::{path::Path, time::Duration};
+
+use pod_core::{Limits, domain::ActivityName};
+use pod_server::client::{Activity, Client};
+
+use super::{
+    console,
+    failure::Failure,
+    pack::{Packed, pack},
+    patience::persist,
+};
+
+/// Between two looks at an activity that is being verified: the first, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// What is to be run.
+#[derive(Debug)]
+pub(crate) enum Subject {
+    /// An activity that the manager has.
+    Activity(String),
+    /// A directory, packed.
+    Directory(Packed),
+}
+
+impl Subject {
+    /// Understands what was given: a directory where it names one, else the name of an activity.
+    pub(crate) fn of(given: &str) -> Result<Self, Failure> {
+        let path = Path::new(given);
+        let looks_like_a_path = given.contains('/') || given == "." || given == "..";
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => Ok(Self::Directory(pack(path, Limits::default().max_payload)?)),
+            Ok(_) if looks_like_a_path => Err(Failure::new(format!(
+                "{given} is a file; give the directory that holds it, with the program to run as main.sh"
+            ))),
+            Err(error) if looks_like_a_path => Err(Failure::new(format!(
+                "{given} cannot be read ({error}); give a directory that holds main.sh, or the name of an activity"
+            ))),
+            _ => match ActivityName::new(given) {
+                Ok(_) => Ok(Self::Activity(given.to_owned())),
+                Err(error) => Err(Failure::new(format!("{given:?} is no directory, and {error}"))),
+            },
+        }
+    }
+
+    /// Makes sure that the manager has it and can run it; returns its name.
+    pub(crate) async fn prepare(self, client: &Client) -> Result<String, Failure> {
+        match self {
+            // Whether it is there, and takes executions, tells the answer to the first one.
+            Self::Activity(name) => Ok(name),
+            Self::Directory(Packed { name, archive }) => {
+                let put = |client: Client| {
+                    let (name, archive) = (name.clone(), archive.clone());
+                    async move { client.put_directory(&name, archive).await }
+                };
+                let activity = persist(client, put).await?;
+                installed(client, activity).await?;
+                Ok(name)
+            }
+        }
+    }
+}
+
+/// Waits until the newest revision of an activity is the one that runs, or was rejected.
+async fn installed(client: &Client, mut activity: Activity) -> Result<(), Failure> {
+    let wanted = activity.latest_revision;
+    let mut pause = FIRST_PAUSE;
+    let mut progress = None;
+    loop {
+        if activity.status == "uninstalling" {
+            let name = &activity.name;
+            return Err(Failure::new(format!("the activity {name} is being deleted; run it again when it is gone")));
+        }
+        if let Some(error) = &activity.error_description {
+            return Err(Failure::new(format!("{} cannot be installed: {error}", activity.name)));
+        }
+        if activity.status == "approved" && activity.revision >= wanted {
+            return Ok(());
+        }
+        if pause == LONGEST_PAUSE && progress.is_none() && console::is_watched() {
+            progress = Some(console::spinner(format!("installing {}", activity.name)));
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        let name = activity.name.as_str();
+        activity = persist(client, |client| async move { client.activity(name).await }).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_wins_over_an_activity_of_that_name() {
+        let temporary = tempfile::tempdir().expect("a directory");
+        let directory = temporary.path().join("words");
+        std::fs::create_dir(&directory).expect("made");
+        std::fs::write(directory.join("main.sh"), "echo\n").expect("written");
+        let subject = Subject::of(directory.to_str().expect("text")).expect("a subject");
+        assert!(matches!(subject, Subject::Directory(packed) if packed.name == "words"));
+        assert!(matches!(Subject::of("words").expect("a subject"), Subject::Activity(name) if name == "words"));
+    }
+
+    #[test]
+    fn what_can_be_neither_gets_a_sentence() {
+        for (given, expected) in [
+            ("./absent", "cannot be read"),
+            ("/etc/passwd", "is a file"),
+            ("no such thing", "is no directory"),
+            ("", "is no directory"),
+        ] {
+            let message = Subject::of(given).expect_err(given).to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+}

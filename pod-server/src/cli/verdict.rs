@@ -1,0 +1,64 @@
+//! What the end of an execution means for the exit code of a command, and what is said about it.
+
+use pod_core::domain::ExecutionStatus;
+use pod_server::client::Execution;
+
+use super::failure::Exit;
+
+/// The exit code that goes with an ended execution: the program's own, 128+N where signal N ended it, and 1 where it is
+/// POD that ended it or could not run it; with the sentence about that.
+pub(crate) fn verdict(execution: &Execution) -> (Exit, Option<String>) {
+    let id = execution.id;
+    if let Some(code) = execution.exit_code {
+        return (Exit(u8::try_from(code).unwrap_or(1)), None);
+    }
+    if let Some(signal) = execution.signal {
+        return (Exit::signal(signal), None);
+    }
+    let sentence = match execution.status.0 {
+        ExecutionStatus::Terminated => format!("execution {id} was terminated"),
+        ExecutionStatus::TimedOut => format!("execution {id} was ended because its time limit passed"),
+        _ => {
+            let reason = execution.reason.as_deref().unwrap_or("no reason is known");
+            format!("execution {id} could not be run: {reason}")
+        }
+    };
+    (Exit::ERROR, Some(sentence))
+}
+
+/// The same as a word for tables: `0`, `3`, `signal 9`, or nothing while there is no end.
+pub(crate) fn code_word(execution: &Execution) -> String {
+    match (execution.exit_code, execution.signal) {
+        (Some(code), _) => code.to_string(),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn ended(members: serde_json::Value) -> Execution {
+        let mut whole = json!({"id": 3, "activity": "a", "submittedAt": "2026-11-24T06:00:00.000Z", "attempt": 1});
+        whole.as_object_mut().expect("an object").extend(members.as_object().expect("an object").clone());
+        serde_json::from_value(whole).expect("an execution")
+    }
+
+    #[test]
+    fn the_exit_code_is_that_of_the_program() {
+        let cases = [
+            (json!({"status": "finished", "exitCode": 0}), 0, false),
+            (json!({"status": "failed", "exitCode": 7}), 7, false),
+            (json!({"status": "failed", "signal": 9}), 137, false),
+            (json!({"status": "terminated"}), 1, true),
+            (json!({"status": "timedOut", "reason": "the time limit passed"}), 1, true),
+            (json!({"status": "failed", "reason": "no worker could install it"}), 1, true),
+        ];
+        for (members, code, said) in cases {
+            let (exit, sentence) = verdict(&ended(members.clone()));
+            assert_eq!((exit, sentence.is_some()), (Exit(code), said), "{members}");
+        }
+    }
+}
