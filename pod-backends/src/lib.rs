@@ -3,3 +3,4 @@
 pub mod executor;
 #[cfg(feature = "fetch")]
 pub mod fetch;
+pub mod provisioner;

@@ -113,6 +113,23 @@ impl ProcessExecutor {
     }
 }
 
+/// Ends what an executor of that directory left running, and deletes the directory with all that is in it.
+/// The executor itself, or the process that it was part of, must have ended. A directory that is not there is fine.
+pub async fn clear(dir: &Path) -> Result<(), ExecutorError> {
+    let dir = dir.to_owned();
+    blocking(move || {
+        if !dir.exists() {
+            return Ok(());
+        }
+        let (layout, _lock) = Layout::open(&dir)?;
+        leftovers::end_earlier(&layout, &layout.mark()?);
+        layout::remove_tree(&dir).map_err(|error| ExecutorError {
+            message: format!("the worker's directory {} cannot be deleted: {error}", dir.display()),
+        })
+    })
+    .await
+}
+
 impl Shared {
     fn installed(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Entry>> {
         self.installed.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,0 +1,193 @@
+//! Workers as tasks of this process.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use pod_core::{
+    domain::{StoreId, WorkerId},
+    engine::{Admission, Links},
+    executor::Executor,
+    link::{Transport, in_process},
+    provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
+    worker::{Dial, DialError, run},
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    directory::{Certificate, Directories},
+    failed,
+    lock::DataDirLock,
+    worker::config,
+};
+use crate::executor::process::{ProcessExecutor, clear};
+
+/// Workers in this process, which run executions as processes of this machine. They end with this process, and so
+/// does what they run; what is installed stays in the directory for the next time.
+#[derive(Debug)]
+pub struct Local {
+    data: PathBuf,
+    slots: Option<u32>,
+}
+
+impl Local {
+    /// Keeps its workers in that directory, which is made if it is not there.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self { data: data.into(), slots: None }
+    }
+
+    /// How many executions each worker runs at a time; by default what [`pod_core::Limits::slots`] says.
+    #[must_use]
+    pub fn slots(mut self, slots: u32) -> Self {
+        self.slots = Some(slots);
+        self
+    }
+}
+
+#[async_trait]
+impl Backend for Local {
+    async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
+        let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
+        let directories = Directories::open(&self.data).map_err(unusable)?;
+        let lock = DataDirLock::take(directories.data(), "workers.lock")
+            .map_err(|error| ProvisionError { message: error.to_string() })?;
+        let known = directories.all().map_err(unusable)?;
+        let provisioner = Arc::new(InProcess {
+            directories,
+            slots: self.slots,
+            context,
+            workers: Mutex::default(),
+            changing: tokio::sync::Mutex::new(()),
+            _lock: lock,
+        });
+        for (worker, certificate) in known {
+            match certificate.filter(|certificate| certificate.store == provisioner.context.store) {
+                Some(certificate) => provisioner.revive(certificate).await,
+                None => {
+                    clear(&provisioner.directories.of(worker)).await.map_err(|error| failed("cleaning up", error))?
+                }
+            }
+        }
+        Ok(provisioner)
+    }
+}
+
+#[derive(Debug)]
+struct InProcess {
+    directories: Directories,
+    slots: Option<u32>,
+    context: BackendContext,
+    workers: Mutex<HashMap<WorkerId, Running>>,
+    /// Held while a worker is created or destroyed.
+    changing: tokio::sync::Mutex<()>,
+    _lock: DataDirLock,
+}
+
+#[derive(Debug)]
+struct Running {
+    end: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl InProcess {
+    /// Takes a worker of an earlier process on again: it holds nothing that ran, but what is installed.
+    async fn revive(&self, certificate: Certificate) {
+        let slots = self.slots.unwrap_or(certificate.slots);
+        let worker = certificate.worker;
+        if let Err(error) = self.run(Certificate { slots, ..certificate }).await {
+            let links = self.context.links.clone();
+            // The engine takes news only when its backend has started.
+            tokio::spawn(async move { links.gone(worker, error.message).await });
+        }
+    }
+
+    async fn run(&self, certificate: Certificate) -> Result<(), ProvisionError> {
+        let worker = certificate.worker;
+        let dir = self.directories.make(certificate).map_err(|error| failed("a worker cannot be made", error))?;
+        let opened = ProcessExecutor::open(&dir, certificate.slots).await;
+        let executor = Arc::new(opened.map_err(|error| ProvisionError { message: error.message })?);
+        let end = CancellationToken::new();
+        let task = tokio::spawn(serve(certificate, dir, executor, self.context.clone(), end.clone()));
+        self.workers().insert(worker, Running { end, task });
+        Ok(())
+    }
+
+    fn workers(&self) -> std::sync::MutexGuard<'_, HashMap<WorkerId, Running>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn runs(&self, worker: WorkerId) -> bool {
+        self.workers().get(&worker).is_some_and(|running| !running.task.is_finished())
+    }
+}
+
+/// Runs one worker until it ends, it is destroyed, or the engine shuts down.
+async fn serve(
+    certificate: Certificate,
+    dir: PathBuf,
+    executor: Arc<ProcessExecutor>,
+    context: BackendContext,
+    end: CancellationToken,
+) {
+    let dial = DialEngine { links: context.links.clone() };
+    let running = run(config(certificate, &dir), executor.clone(), dial, CancellationToken::new());
+    let exit = tokio::select! {
+        exit = running => Some(exit),
+        () = end.cancelled() => None,
+        // Without a farewell: it is the same worker again when the engine is started the next time.
+        () = context.shutdown.cancelled() => None,
+    };
+    executor.shutdown().await;
+    if let Some(exit) = exit {
+        context.links.gone(certificate.worker, exit.to_string()).await;
+    }
+}
+
+struct DialEngine {
+    links: Links,
+}
+
+#[async_trait]
+impl Dial for DialEngine {
+    async fn dial(&self) -> Result<Transport, DialError> {
+        let (here, there) = in_process();
+        self.links.connect(there, Admission::Known);
+        Ok(here)
+    }
+}
+
+#[async_trait]
+impl Provisioner for InProcess {
+    async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
+        let _changing = self.changing.lock().await;
+        if self.runs(worker) {
+            return Ok(());
+        }
+        self.run(Certificate { store: spec.store, worker, slots: self.slots.unwrap_or(spec.slots) }).await
+    }
+
+    async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError> {
+        let _changing = self.changing.lock().await;
+        let running = self.workers().remove(&worker);
+        if let Some(running) = running {
+            running.end.cancel();
+            let _ = running.task.await;
+        }
+        clear(&self.directories.of(worker)).await.map_err(|error| ProvisionError { message: error.message })
+    }
+
+    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+        list(&self.directories, self.context.store)
+    }
+}
+
+/// The workers of a store that have a directory.
+pub(super) fn list(directories: &Directories, store: StoreId) -> Result<Vec<WorkerId>, ProvisionError> {
+    let all = directories.all().map_err(|error| failed("the workers' directories cannot be read", error))?;
+    let ours = all.into_iter().filter(|(_, found)| found.is_some_and(|found| found.store == store));
+    Ok(ours.map(|(worker, _)| worker).collect())
+}

@@ -1,0 +1,108 @@
+//! The data directory belongs to one manager at a time, by a lock that the system lets go with its process.
+
+use std::{
+    fs::{self, DirBuilder, File, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+/// The data directory, held. Let go when it is dropped, or when the process ends in whatever way.
+#[derive(Debug)]
+pub struct DataDirLock {
+    file: File,
+}
+
+/// Why a data directory could not be taken, as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DataDirError {
+    /// Another manager holds it.
+    #[error(
+        "the data directory {} is in use by the manager with process id {pid}{}; use that one, or choose another with --data-dir",
+        .dir.display(), .address.as_ref().map(|address| format!(", which listens on {address}")).unwrap_or_default()
+    )]
+    Held {
+        /// The directory.
+        dir: PathBuf,
+        /// The process that holds it; 0 while it has not said so yet.
+        pid: u32,
+        /// Where it listens, once it does.
+        address: Option<String>,
+    },
+    /// It cannot be used at all.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl DataDirLock {
+    /// Takes a data directory, which is made (for its owner only) if it is not there.
+    pub fn acquire(dir: &Path) -> Result<Self, DataDirError> {
+        make_private_dir(dir).map_err(|error| DataDirError::Unusable(unusable(dir, &error)))?;
+        Self::take(dir, "manager.lock")
+    }
+
+    /// Says where this manager listens, for those who find the directory held.
+    pub fn set_address(&mut self, address: &str) -> io::Result<()> {
+        write_holder(&mut self.file, Some(address))
+    }
+
+    /// Takes the lock of that name in a directory that is there.
+    pub(super) fn take(dir: &Path, name: &str) -> Result<Self, DataDirError> {
+        let path = dir.join(name);
+        let open = File::options().create(true).truncate(false).read(true).write(true).open(&path);
+        let mut file = open.map_err(|error| DataDirError::Unusable(unusable(dir, &error)))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let _ = file.read_to_string(&mut text);
+                let mut lines = text.lines();
+                let pid = lines.next().and_then(|line| line.trim().parse().ok()).unwrap_or(0);
+                let address = lines.next().map(str::to_owned).filter(|line| !line.is_empty());
+                return Err(DataDirError::Held { dir: dir.to_owned(), pid, address });
+            }
+            Err(TryLockError::Error(error)) => return Err(DataDirError::Unusable(unusable(dir, &error))),
+        }
+        write_holder(&mut file, None).map_err(|error| DataDirError::Unusable(unusable(dir, &error)))?;
+        Ok(Self { file })
+    }
+}
+
+/// Writes who holds a lock file: its process id, and its address in a line of its own.
+pub(super) fn write_holder(file: &mut File, address: Option<&str>) -> io::Result<()> {
+    let mut text = format!("{}\n", std::process::id());
+    if let Some(address) = address {
+        text.push_str(address);
+        text.push('\n');
+    }
+    file.rewind()?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)
+}
+
+/// Makes a directory that only its owner may enter, with those above it.
+pub(super) fn make_private_dir(dir: &Path) -> io::Result<()> {
+    if fs::metadata(dir).is_ok_and(|found| found.is_dir()) {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+fn unusable(dir: &Path, error: &io::Error) -> String {
+    let dir = dir.display();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(
+            "the data directory {dir} cannot be written by this user; choose another with --data-dir, or change its owner"
+        ),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            format!("the data directory {dir} lies on a read-only file system; choose another with --data-dir")
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            format!("{dir} is not a directory; name one with --data-dir")
+        }
+        io::ErrorKind::StorageFull => {
+            format!("the data directory {dir} lies on a full disk; make room, or choose another with --data-dir")
+        }
+        _ => format!("the data directory {dir} cannot be used: {error}"),
+    }
+}

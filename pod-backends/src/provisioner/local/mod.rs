@@ -1,0 +1,41 @@
+//! Workers on this machine.
+//!
+//! | type | where its workers live |
+//! |---|---|
+//! | [`Local`] | in this process: for applications that embed POD, and for a single run |
+//! | [`LocalProcesses`] | in processes of their own, which outlive their manager |
+//!
+//! Both keep everything in a data directory:
+//!
+//! ```text
+//! manager.lock           locked by the manager: its process id and address
+//! workers.lock           locked by whoever keeps workers in this directory
+//! link.sock              where worker processes dial
+//! workers/12/            all of worker 12: installations, and what runs
+//! workers/12/worker.json whose it is, and how many slots it has
+//! workers/12/worker.lock locked by the process of worker 12, and holds its process id
+//! workers/12/worker.log  what that process logs
+//! ```
+//!
+//! A worker that was there when its manager ended is taken on again by the next one, with what is installed in it;
+//! one of another store is ended and deleted.
+
+mod directory;
+mod in_process;
+mod lock;
+mod process;
+mod processes;
+mod socket;
+mod worker;
+
+pub use in_process::Local;
+pub use lock::{DataDirError, DataDirLock};
+pub use processes::LocalProcesses;
+pub use worker::run_local_worker;
+
+use pod_core::provisioner::ProvisionError;
+
+/// An error of the system as a sentence.
+fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> ProvisionError {
+    ProvisionError { message: format!("{what}: {error}") }
+}

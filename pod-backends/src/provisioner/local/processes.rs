@@ -1,0 +1,253 @@
+//! Workers as processes of this machine, which outlive the manager.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use pod_core::{
+    domain::WorkerId,
+    engine::Admission,
+    provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
+};
+use tokio::net::UnixListener;
+
+use super::{
+    directory::{Certificate, Directories},
+    failed,
+    in_process::list,
+    lock::DataDirLock,
+    process::WorkerProcess,
+    socket,
+};
+use crate::executor::process::clear;
+
+type WorkerCommand = dyn Fn(&Path) -> Command + Send + Sync;
+
+/// Workers as processes of their own, which run on when the manager ends and are taken on again by the next one.
+pub struct LocalProcesses {
+    data: PathBuf,
+    command: Arc<WorkerCommand>,
+}
+
+impl LocalProcesses {
+    /// Keeps its workers in that data directory. `command` gives the program that is to be the worker of a directory:
+    /// it must call [`super::run_local_worker`] with it. Its environment and standard streams are replaced.
+    pub fn new(data: impl Into<PathBuf>, command: impl Fn(&Path) -> Command + Send + Sync + 'static) -> Self {
+        Self { data: data.into(), command: Arc::new(command) }
+    }
+}
+
+impl fmt::Debug for LocalProcesses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalProcesses").field("data", &self.data).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Backend for LocalProcesses {
+    async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
+        let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
+        let directories = Directories::open(&self.data).map_err(unusable)?;
+        let lock = DataDirLock::take(directories.data(), "workers.lock")
+            .map_err(|error| ProvisionError { message: error.to_string() })?;
+        let listener = socket::bind(directories.data()).map_err(unusable)?;
+        let known = directories.all().map_err(unusable)?;
+        tokio::spawn(accept(listener, context.clone()));
+        let shared = Arc::new(Shared {
+            directories,
+            command: self.command,
+            context,
+            workers: Mutex::default(),
+            turns: Mutex::default(),
+            _lock: lock,
+        });
+        for (worker, certificate) in known {
+            match certificate.filter(|found| found.store == shared.context.store) {
+                Some(certificate) => shared.take_on(certificate),
+                None => {
+                    // It may take a while until the trees of a foreign worker are gone; its number is not held up
+                    // longer than that.
+                    let shared = shared.clone();
+                    let turn = shared.turn(worker).lock_owned().await;
+                    tokio::spawn(async move {
+                        let _turn = turn;
+                        if let Err(error) = shared.end(worker).await {
+                            tracing::warn!(%worker, %error, "a worker of another store could not be ended");
+                        }
+                    });
+                }
+            }
+        }
+        Ok(Arc::new(Processes(shared)))
+    }
+}
+
+/// Hands the workers that dial in to the engine.
+async fn accept(listener: UnixListener, context: BackendContext) {
+    loop {
+        let accepted = tokio::select! {
+            () = context.shutdown.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let peer = socket::peer(&stream);
+                context.links.connect(socket::transport(stream, peer), Admission::Known);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a worker could not be let in");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Processes(Arc<Shared>);
+
+struct Shared {
+    directories: Directories,
+    command: Arc<WorkerCommand>,
+    context: BackendContext,
+    /// The processes that are watched.
+    workers: Mutex<HashMap<WorkerId, WorkerProcess>>,
+    /// One thing at a time is done to each worker.
+    turns: Mutex<HashMap<WorkerId, Arc<tokio::sync::Mutex<()>>>>,
+    _lock: DataDirLock,
+}
+
+/// What is left of a worker when a process of it has ended.
+enum After {
+    /// Its end was wanted.
+    Unwatched,
+    /// Another process is that worker.
+    Other(WorkerProcess),
+    /// Nothing.
+    Gone,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("directories", &self.directories).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn turn(&self, worker: WorkerId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.entry(worker).or_default().clone()
+    }
+
+    fn workers(&self) -> std::sync::MutexGuard<'_, HashMap<WorkerId, WorkerProcess>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a worker of an earlier manager on: its process where it lives, a new one where it does not.
+    fn take_on(self: &Arc<Self>, certificate: Certificate) {
+        let worker = certificate.worker;
+        if let Err(error) = self.adopt_or_start(certificate) {
+            let links = self.context.links.clone();
+            tokio::spawn(async move { links.gone(worker, error.message).await });
+        }
+    }
+
+    fn adopt_or_start(self: &Arc<Self>, certificate: Certificate) -> Result<(), ProvisionError> {
+        let worker = certificate.worker;
+        let cannot = |error| failed(format_args!("worker {worker} cannot be started"), error);
+        let dir = self.directories.of(worker);
+        let process = match WorkerProcess::find(&dir).map_err(cannot)? {
+            Some(process) => process,
+            None => {
+                self.directories.make(certificate).map_err(cannot)?;
+                WorkerProcess::start((self.command)(&dir), &dir).map_err(cannot)?
+            }
+        };
+        self.workers().insert(worker, process.clone());
+        tokio::spawn(self.clone().watch(worker, process));
+        Ok(())
+    }
+
+    /// Tells the engine when a worker's process has ended, unless that was wanted.
+    async fn watch(self: Arc<Self>, worker: WorkerId, mut process: WorkerProcess) {
+        loop {
+            let reason = tokio::select! {
+                // The next manager takes it on.
+                () = self.context.shutdown.cancelled() => return,
+                reason = process.ended() => reason,
+            };
+            match self.after(worker, &process) {
+                After::Unwatched => return,
+                After::Other(other) => process = other,
+                After::Gone => {
+                    tracing::warn!(%worker, reason, "a worker is gone");
+                    return self.context.links.gone(worker, reason).await;
+                }
+            }
+        }
+    }
+
+    /// What is left when a process of a worker has ended.
+    fn after(&self, worker: WorkerId, ended: &WorkerProcess) -> After {
+        // Two may have been started for one directory, by this manager and the one before it: one of them stays.
+        let other = WorkerProcess::find(&self.directories.of(worker)).ok().flatten();
+        let mut workers = self.workers();
+        if workers.get(&worker).is_none_or(|watched| watched.pid != ended.pid) {
+            return After::Unwatched;
+        }
+        match other {
+            Some(other) => {
+                workers.insert(worker, other.clone());
+                After::Other(other)
+            }
+            None => {
+                workers.remove(&worker);
+                After::Gone
+            }
+        }
+    }
+
+    /// Ends a worker and all that it runs, and deletes its directory.
+    async fn end(&self, worker: WorkerId) -> Result<(), ProvisionError> {
+        let dir = self.directories.of(worker);
+        let cannot = |error| failed(format_args!("worker {worker} cannot be ended"), error);
+        // Forgotten first: that it ends is no news.
+        let watched = self.workers().remove(&worker);
+        if let Some(process) = watched {
+            process.kill();
+            process.ended().await;
+        }
+        while let Some(process) = WorkerProcess::find(&dir).map_err(cannot)? {
+            process.kill();
+            process.ended().await;
+        }
+        clear(&dir).await.map_err(|error| ProvisionError { message: error.message })
+    }
+}
+
+#[async_trait]
+impl Provisioner for Processes {
+    async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
+        let _turn = self.0.turn(worker).lock_owned().await;
+        if self.0.workers().contains_key(&worker) {
+            return Ok(());
+        }
+        self.0.adopt_or_start(Certificate { store: spec.store, worker, slots: spec.slots })
+    }
+
+    async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError> {
+        let turn = self.0.turn(worker);
+        let _turn = turn.lock().await;
+        self.0.end(worker).await?;
+        self.0.turns.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker);
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+        list(&self.0.directories, self.0.context.store)
+    }
+}

@@ -1,0 +1,109 @@
+//! What a worker process of this machine does.
+
+use std::{
+    fs::{File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use pod_core::{
+    link::Transport,
+    worker::{Dial, DialError, Identity, WorkerConfig, WorkerExit, run},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{directory::Certificate, lock::write_holder, socket};
+use crate::executor::process::ProcessExecutor;
+
+/// The file that a worker process holds locked.
+pub(super) const LOCK: &str = "worker.lock";
+
+/// A manager that looks whether a worker is alive holds its lock for a moment.
+const LOCK_WITHIN: Duration = Duration::from_secs(1);
+
+/// Runs the worker of a directory that [`super::LocalProcesses`] made, until it ends. To be called by a process that
+/// does nothing else; a runtime of one thread is the cheapest. Leaves the session of whoever started it.
+///
+/// `shutdown` ends the worker with what it runs.
+pub async fn run_local_worker(dir: &Path, shutdown: CancellationToken) -> WorkerExit {
+    // Fails when this process leads a session already, which is as good.
+    let _ = rustix::process::setsid();
+    match open(dir).await {
+        Ok((config, executor, dial, _lock)) => run(config, executor, dial, shutdown).await,
+        Err(reason) => WorkerExit::Broken(reason),
+    }
+}
+
+async fn open(dir: &Path) -> Result<(WorkerConfig, Arc<ProcessExecutor>, DialDataDir, File), String> {
+    let unusable = |error: io::Error| format!("the worker's directory {} cannot be used: {error}", dir.display());
+    let dir = dir.canonicalize().map_err(unusable)?;
+    let certificate = Certificate::read(&dir).map_err(unusable)?;
+    let lock = hold(&dir).await?;
+    let executor = ProcessExecutor::open(&dir, certificate.slots).await.map_err(|error| error.message)?;
+    let config = config(certificate, &dir);
+    Ok((config, Arc::new(executor), DialDataDir { dir, certificate }, lock))
+}
+
+/// What a worker of this machine is run with.
+pub(super) fn config(certificate: Certificate, dir: &Path) -> WorkerConfig {
+    // Folded, so that all of its chance is used.
+    let (high, low) = Uuid::new_v4().as_u64_pair();
+    let identity = Identity {
+        store: Some(certificate.store),
+        worker: Some(certificate.worker),
+        host: rustix::system::uname().nodename().to_str().ok().map(str::to_owned),
+        ..Identity::new(high ^ low)
+    };
+    WorkerConfig { identity, spool: dir.join("spool") }
+}
+
+/// Locks a worker's directory for this process, which notes itself down there.
+async fn hold(dir: &Path) -> Result<File, String> {
+    let failed = |error: io::Error| format!("{} cannot be locked: {error}", dir.join(LOCK).display());
+    let mut file =
+        File::options().create(true).truncate(false).read(true).write(true).open(dir.join(LOCK)).map_err(failed)?;
+    let deadline = tokio::time::Instant::now() + LOCK_WITHIN;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(format!("another process is the worker of {} already", dir.display()));
+            }
+        }
+    }
+    write_holder(&mut file, None).map_err(failed)?;
+    Ok(file)
+}
+
+/// Dials the manager of the data directory that a worker's directory lies in.
+struct DialDataDir {
+    dir: PathBuf,
+    certificate: Certificate,
+}
+
+#[async_trait]
+impl Dial for DialDataDir {
+    async fn dial(&self) -> Result<Transport, DialError> {
+        // Deleted, or made anew for another worker: this one's manager will never be there again.
+        match Certificate::read(&self.dir) {
+            Ok(found) if found.store == self.certificate.store && found.worker == self.certificate.worker => {}
+            Ok(_) => {
+                return Err(DialError::Never(format!("{} belongs to another worker now", self.dir.display())));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(DialError::Never(format!("its directory {} was deleted", self.dir.display())));
+            }
+            Err(error) => return Err(DialError::Later(error.to_string())),
+        }
+        let data = self.dir.ancestors().nth(2).unwrap_or(&self.dir);
+        socket::connect(data).await.map_err(|error| DialError::Later(format!("the manager is not there: {error}")))
+    }
+}
