@@ -1,1 +1,7 @@
-//! placeholder
+//! What the end-to-end tests of POD share: the real binary, run in a directory of its own, which leaves nothing behind.
+
+mod binary;
+mod leftovers;
+
+pub use binary::{Pod, Ran};
+pub use leftovers::{processes_of, wait_until_gone};

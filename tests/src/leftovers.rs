@@ -1,0 +1,55 @@
+//! Processes that belong to a test: those whose command line or environment names its directory.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The processes whose command line or environment names this text: a directory, or a mark of a program.
+#[must_use]
+pub fn processes_of(text: &str) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let names = |pid: u32, file: &str| {
+        fs::read(format!("/proc/{pid}/{file}")).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| *pid != std::process::id())
+        .filter(|pid| names(*pid, "cmdline") || names(*pid, "environ"))
+        .collect()
+}
+
+/// Waits until no process names this text; those that are left when the time is up.
+#[must_use]
+pub fn wait_until_gone(text: &str, limit: Duration) -> Vec<u32> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let left = processes_of(text);
+        if left.is_empty() || Instant::now() >= deadline {
+            return left;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Kills every process that names the directory, until there is none: workers outlive their manager by design.
+pub(crate) fn end_all(directory: &Path) {
+    let text = directory.to_string_lossy();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let left = processes_of(&text);
+        if left.is_empty() || Instant::now() >= deadline {
+            return;
+        }
+        for pid in left {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
