@@ -1,4 +1,4 @@
-//! Processes that belong to a test: those whose command line or environment names its directory.
+//! Processes that belong to a test: those that name its directory, or lie in it.
 
 use std::{
     fs,
@@ -8,18 +8,25 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The processes whose command line or environment names this text: a directory, or a mark of a program.
+/// The processes that name this text, a directory or a mark, in their command line or environment, or whose program or
+/// working directory does. A program may change each of them; it seldom changes all.
 #[must_use]
 pub fn processes_of(text: &str) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let names = |pid: u32, file: &str| {
         fs::read(format!("/proc/{pid}/{file}")).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
     };
+    let leads = |pid: u32, link: &str| {
+        fs::read_link(format!("/proc/{pid}/{link}")).is_ok_and(|path| path.to_string_lossy().contains(text))
+    };
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
         .filter(|pid| *pid != std::process::id())
-        .filter(|pid| names(*pid, "cmdline") || names(*pid, "environ"))
+        .filter(|pid| {
+            ["cmdline", "environ"].into_iter().any(|file| names(*pid, file))
+                || ["cwd", "exe"].into_iter().any(|link| leads(*pid, link))
+        })
         .collect()
 }
 
