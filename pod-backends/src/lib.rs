@@ -4,3 +4,5 @@ pub mod executor;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 pub mod provisioner;
+#[cfg(feature = "sqlite")]
+pub mod store;

@@ -50,6 +50,8 @@ impl State {
             let silent = now.since(Self::last_heard(state));
             let again = state.destroy_again_at.is_some_and(|at| at <= now);
             match state.worker.status {
+                // Written down before, by this manager or one that ended before it could ask.
+                Launching if !state.asked_for => self.ask_for(id, out),
                 Ready | Working | Draining if silent >= limits.unreachable_after => {
                     let reason = format!("nothing was heard of it for {silent}");
                     self.set_status(id, Unreachable, Some(reason), out);
@@ -79,6 +81,14 @@ impl State {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Asks the provisioner for a worker whose row is in this batch or an earlier one.
+    pub(super) fn ask_for(&mut self, id: WorkerId, out: &mut Decision) {
+        if let Some(state) = self.workers.get_mut(&id) {
+            state.asked_for = true;
+            out.effects.push(Effect::Create(id));
         }
     }
 

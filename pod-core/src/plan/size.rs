@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     domain::{ActivityStatus, EventKind, InstallationStatus, Millis, ScalingDecision, Worker, WorkerId, WorkerStatus},
-    plan::{Decision, Effect, State, WorkerState},
+    plan::{Decision, State, WorkerState},
     scheduler::{Demand, FleetMember, MemberState, Scale},
     store::Change,
 };
@@ -69,10 +69,11 @@ impl State {
             incarnation: None,
         };
         out.change(Change::PutWorker(worker.clone()));
-        out.effects.push(Effect::Create(worker.id));
         let event = out.event(self.now, EventKind::WorkerChanged);
         (event.worker, event.message) = (Some(worker.id), Some("launching".into()));
-        self.workers.insert(worker.id, WorkerState::new(worker, self.now));
+        let id = worker.id;
+        self.workers.insert(id, WorkerState::new(worker, self.now));
+        self.ask_for(id, out);
     }
 
     /// Workers that are there or come, as the scheduler sees them.

@@ -75,6 +75,8 @@ pub struct WorkerState {
     /// The provisioner was asked to destroy it, and is asked again then.
     pub(crate) destroy_again_at: Option<Timestamp>,
     pub(crate) failed_destroys: u32,
+    /// This manager has asked the provisioner to create it.
+    pub(crate) asked_for: bool,
 }
 
 /// An execution with its open attempt.
@@ -285,6 +287,7 @@ impl WorkerState {
             idle_since: now,
             destroy_again_at: None,
             failed_destroys: 0,
+            asked_for: false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What workers report of installations.
 
 use crate::{
-    domain::{ActivityId, EventKind, Installation, InstallationStatus, Millis, RevisionNo, RevisionStatus, WorkerId},
+    domain::{ActivityId, EventKind, Installation, InstallationStatus, Millis, RevisionNo, WorkerId},
     link::InstallOutcome,
     plan::{Decision, Effect, State},
     store::Change,
@@ -58,15 +58,6 @@ impl State {
             state.installations.remove(&(activity, revision));
             out.change(Change::DeleteInstallation { worker, activity, revision });
         }
-    }
-
-    /// Whether a revision may be installed and used.
-    pub(in crate::plan) fn wanted(&self, activity: ActivityId, revision: RevisionNo) -> bool {
-        self.activities.get(&activity).is_some_and(|state| {
-            let status = state.revisions.get(&revision).map(|revision| revision.status);
-            state.activity.status != crate::domain::ActivityStatus::Uninstalling
-                && matches!(status, Some(RevisionStatus::Verifying | RevisionStatus::Approved))
-        })
     }
 }
 

@@ -1,0 +1,3 @@
+//! Durable storage.
+
+pub mod sqlite;
