@@ -1,13 +1,17 @@
 //! What the state looks like from outside: requests that change nothing.
 
+use std::collections::BTreeSet;
+
 use crate::{
-    domain::{
-        ActivityName, ActivityStatus, Ending, Execution, ExecutionStatus, InstallationStatus, Millis, WorkerStatus,
-    },
+    domain::{ActivityId, ActivityName, InstallationStatus, Millis, RevisionNo, WorkerStatus},
     engine::{Reply, Request},
     plan::{ActivityState, State, WorkerState, step::Found},
-    pod::{ActivityView, Explanation, FleetCount, Overview, PodError, WorkerView},
+    pod::{ActivityView, FleetCount, Overview, PodError, WorkerView},
 };
+
+mod explain;
+#[cfg(test)]
+mod tests;
 
 impl State {
     /// Answers a request that changes nothing.
@@ -43,8 +47,13 @@ impl State {
 
     pub(super) fn activity_view(&self, activity: &ActivityState) -> ActivityView {
         let id = activity.activity.id;
+        let revisions = (id, RevisionNo(0))..=(id, RevisionNo(u32::MAX));
         let of_worker = |worker: &WorkerState| {
-            worker.installations.values().filter(|other| other.activity == id).cloned().collect::<Vec<_>>()
+            worker
+                .installations
+                .range(revisions.clone())
+                .map(|(_, installation)| installation.clone())
+                .collect::<Vec<_>>()
         };
         ActivityView {
             activity: activity.activity.clone(),
@@ -93,7 +102,6 @@ impl State {
             }
         }
         let oldest = self.activities.values().filter_map(|activity| activity.queue.first_due(self.now));
-        let troubled = |activity: &&ActivityState| activity.activity.error.is_some();
         let rules = self.rules();
         Overview {
             counts,
@@ -101,117 +109,21 @@ impl State {
             fleet: self.fleet_count(),
             wanted: (rules.min_workers, rules.max_workers),
             policy: self.active_policy,
-            troubled: self.activities.values().filter(troubled).map(|activity| activity.activity.id).collect(),
+            troubled: self.troubled().into_iter().collect(),
             trouble: self.trouble.clone(),
         }
     }
 
-    /// Says why an execution is where it is.
-    fn explain(&self, execution: Execution) -> Explanation {
-        let activity = self.activities.get(&execution.activity);
-        let position = activity.and_then(|activity| activity.queue.position(execution.id));
-        let ahead = match execution.status {
-            ExecutionStatus::Waiting => position.map(|(ahead, _)| ahead),
-            _ => None,
-        };
-        Explanation {
-            activity_name: self.names.get(&execution.activity).cloned().unwrap_or_else(|| "?".into()),
-            sentences: self.sentences(&execution, activity, ahead),
-            ahead,
-            predicted: self.predict(&execution),
-            execution,
-        }
-    }
-
-    fn sentences(&self, execution: &Execution, activity: Option<&ActivityState>, ahead: Option<u64>) -> Vec<String> {
-        let mut said = Vec::new();
-        let worker = execution.worker.map_or_else(|| "a worker".to_owned(), |id| format!("worker {id}"));
-        match (&execution.ending, execution.started_at) {
-            (Some(Ending::Exited(0)), _) => said.push("It ran to its end with exit code 0.".to_owned()),
-            (Some(Ending::Exited(code)), _) => said.push(format!("main.sh exited with code {code}.")),
-            (Some(Ending::Signalled(signal)), _) => said.push(format!("main.sh was ended by signal {signal}.")),
-            (Some(Ending::Terminated), _) => said.push("It was terminated because someone asked for it.".to_owned()),
-            (Some(Ending::TimedOut), _) => said.push("It was ended because its time limit passed.".to_owned()),
-            (Some(Ending::GaveUp(reason)), _) => said.push(format!("It was given up: {reason}.")),
-            (None, Some(started)) => {
-                said.push(format!("It has been running on {worker} for {}.", self.now.since(started)));
-            }
-            (None, None) if execution.status == ExecutionStatus::Running => {
-                said.push(format!("It was given to {worker}, which is about to start it."));
-            }
-            (None, None) => self.why_waiting(execution, activity, ahead, &mut said),
-        }
-        if execution.cancel_requested && execution.ending.is_none() {
-            said.push("Its termination was asked for; it ends as soon as its processes are gone.".to_owned());
-        }
-        let times = |count: u32| if count == 1 { "once".to_owned() } else { format!("{count} times") };
-        if execution.failures > 0 {
-            said.push(format!("It has failed {}.", times(execution.failures)));
-        }
-        if execution.losses > 0 {
-            said.push(format!("Its worker was lost {}.", times(execution.losses)));
-        }
-        said
-    }
-
-    fn why_waiting(
-        &self,
-        execution: &Execution,
-        activity: Option<&ActivityState>,
-        ahead: Option<u64>,
-        said: &mut Vec<String>,
-    ) {
-        let Some(activity) = activity else { return };
-        let fleet = self.fleet_count();
-        if execution.not_before > self.now {
-            let wait = execution.not_before.since(self.now);
-            said.push(format!("It waits {wait} before it is tried again."));
-        }
-        if activity.activity.status == ActivityStatus::Verifying {
-            said.push("Its activity is still being verified: its script is installed on one worker first.".to_owned());
-        }
-        let limit = activity.activity.settings.max_concurrency;
-        if limit.is_some_and(|limit| activity.running >= limit) {
-            said.push(format!("All {} executions that its activity allows at a time are running.", activity.running));
-        }
-        if fleet.slots == 0 {
-            let coming = fleet.launching + fleet.pending;
-            said.push(match coming {
-                0 => "No worker is connected, and the policy launches none at the moment.".to_owned(),
-                coming => format!("No worker is connected yet; {coming} being launched."),
-            });
-        } else if fleet.busy_slots >= fleet.slots {
-            said.push(format!("All {} slots of the workers are busy.", fleet.slots));
-        }
-        self.installation_troubles(activity, said);
-        if let Some(ahead) = ahead.filter(|ahead| *ahead > 0) {
-            said.push(format!("{ahead} executions of its activity are before it."));
-        }
-        if said.is_empty() {
-            said.push("It is about to be given to a worker.".to_owned());
-        }
-    }
-
-    fn installation_troubles(&self, activity: &ActivityState, said: &mut Vec<String>) {
-        let key = (activity.activity.id, activity.activity.revision);
-        let found = self.workers.values().filter_map(|worker| worker.installations.get(&key));
-        let mut installed = false;
-        let mut troubles = Vec::new();
-        for installation in found {
-            match (installation.status, &installation.error) {
-                (InstallationStatus::Installed, _) => installed = true,
-                (InstallationStatus::Installing, _) => {
-                    troubles.push(format!("Its activity is being installed on worker {}.", installation.worker));
-                }
-                (InstallationStatus::Failed, Some(error)) => {
-                    troubles.push(format!("Installing it failed on worker {}: {error}", installation.worker));
-                }
-                _ => {}
-            }
-        }
-        if !installed {
-            said.append(&mut troubles);
-        }
+    /// Activities whose newest revision was rejected, or whose serving one failed to install somewhere.
+    fn troubled(&self) -> BTreeSet<ActivityId> {
+        let rejected = self.activities.values().filter(|activity| activity.activity.error.is_some());
+        let failed = self.workers.values().flat_map(|worker| worker.installations.values()).filter(|installation| {
+            let serves = |activity: &ActivityState| activity.activity.revision == installation.revision;
+            installation.status == InstallationStatus::Failed
+                && self.activities.get(&installation.activity).is_some_and(serves)
+        });
+        let failed = failed.map(|installation| installation.activity);
+        rejected.map(|activity| activity.activity.id).chain(failed).collect()
     }
 
     /// What holds everything up, for the overview; none when all is well.

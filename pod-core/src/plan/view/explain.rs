@@ -1,0 +1,210 @@
+//! Why an execution is where it is, in sentences that are true at the moment they are said.
+
+use crate::{
+    domain::{
+        ActivityId, ActivityStatus, Ending, Execution, ExecutionStatus, Installation, InstallationStatus, RevisionNo,
+        WorkerId, WorkerStatus,
+    },
+    plan::{ActivityState, State, WorkerState},
+    pod::Explanation,
+};
+
+impl State {
+    /// Says why an execution is where it is.
+    pub(super) fn explain(&self, execution: Execution) -> Explanation {
+        let activity = self.activities.get(&execution.activity);
+        let ahead = match execution.status {
+            ExecutionStatus::Waiting => activity.and_then(|activity| activity.queue.position(execution.id)),
+            _ => None,
+        };
+        let ahead = ahead.map(|(ahead, _)| ahead);
+        let mut said = match &execution.ending {
+            Some(ending) => vec![ended(ending)],
+            None if execution.status == ExecutionStatus::Running => self.why_running(&execution),
+            None => self.why_waiting(&execution, activity, ahead),
+        };
+        if execution.cancel_requested && execution.ending.is_none() {
+            said.push("Its termination was asked for; it ends as soon as its processes are gone.".to_owned());
+        }
+        if execution.failures > 0 {
+            said.push(format!("It has failed {}.", times(execution.failures)));
+        }
+        if execution.losses > 0 {
+            said.push(format!("It has lost its worker {}.", times(execution.losses)));
+        }
+        Explanation {
+            activity_name: self.names.get(&execution.activity).cloned().unwrap_or_else(|| "?".into()),
+            sentences: said,
+            ahead,
+            predicted: self.predict(&execution),
+            execution,
+        }
+    }
+
+    fn why_running(&self, execution: &Execution) -> Vec<String> {
+        let Some(id) = execution.worker else { return vec!["It is running.".to_owned()] };
+        let worker = self.workers.get(&id);
+        let crowded = worker.is_some_and(|state| state.attempts.len() > state.worker.slots as usize);
+        let mut said = vec![match execution.started_at {
+            Some(at) => format!("It has been running on worker {id} for {}, since {at}.", self.now.since(at)),
+            None if crowded => {
+                format!("It was given to worker {id} ahead of time and starts there as soon as a slot is free.")
+            }
+            None => format!("It was given to worker {id}, which has not reported its start yet."),
+        }];
+        if let Some(state) = worker.filter(|state| state.worker.status == WorkerStatus::Unreachable) {
+            let silent = self.now.since(State::last_heard(state));
+            let limit = self.config.limits.lost_after;
+            said.push(format!("Nothing was heard of worker {id} for {silent}; after {limit} it is given up."));
+        }
+        said
+    }
+
+    fn why_waiting(&self, execution: &Execution, activity: Option<&ActivityState>, ahead: Option<u64>) -> Vec<String> {
+        let mut said = Vec::new();
+        let Some(activity) = activity else { return vec!["Its activity is gone; it is about to be ended.".to_owned()] };
+        match activity.activity.status {
+            // Nothing else keeps it before that moment.
+            ActivityStatus::Approved if execution.not_before > self.now => said.push(self.tried_again(execution)),
+            ActivityStatus::Approved => {
+                self.what_is_missing(activity, &mut said);
+                match ahead {
+                    None | Some(0) => {}
+                    Some(1) => said.push("1 execution of its activity is before it.".to_owned()),
+                    Some(ahead) => said.push(format!("{ahead} executions of its activity are before it.")),
+                }
+                if said.is_empty() {
+                    said.push("It is about to be given to a worker.".to_owned());
+                }
+            }
+            ActivityStatus::Verifying => self.what_verifies(activity, &mut said),
+            ActivityStatus::Rejected => {
+                said.push("Its activity was rejected; it is about to be ended for that.".to_owned());
+            }
+            ActivityStatus::Uninstalling => {
+                said.push("Its activity is being removed; it is about to be ended for that.".to_owned());
+            }
+        }
+        said
+    }
+
+    fn tried_again(&self, execution: &Execution) -> String {
+        let (at, wait) = (execution.not_before, execution.not_before.since(self.now));
+        match execution.failures {
+            0 => format!("It is given to a worker at {at} at the earliest, in {wait}."),
+            failures => format!("It is tried again at {at}, in {wait}, after failure {failures}."),
+        }
+    }
+
+    /// What an execution of an approved activity lacks.
+    fn what_is_missing(&self, activity: &ActivityState, said: &mut Vec<String>) {
+        let limit = activity.activity.settings.max_concurrency;
+        if let Some(limit) = limit.filter(|limit| activity.running >= *limit) {
+            said.push(match limit {
+                1 => "Its activity allows 1 execution at a time, and one is running.".to_owned(),
+                limit => format!("Its activity allows {limit} executions at a time, and as many are running."),
+            });
+        }
+        let takes_work = || self.workers.values().filter(|state| state.takes_work());
+        if takes_work().next().is_none() {
+            return said.push(self.no_worker());
+        }
+        let free = || takes_work().filter(|state| state.attempts.len() < state.worker.slots as usize);
+        if free().next().is_none() {
+            let slots: u64 = takes_work().map(|state| u64::from(state.worker.slots)).sum();
+            return said.push(match slots {
+                1 => "The only slot of the workers is busy.".to_owned(),
+                slots => format!("All {slots} slots of the workers are busy."),
+            });
+        }
+        let key = (activity.activity.id, activity.activity.revision);
+        let installed = |state: &WorkerState| {
+            state.installations.get(&key).is_some_and(|found| found.status == InstallationStatus::Installed)
+        };
+        if free().any(installed) {
+            return;
+        }
+        let before = said.len();
+        self.installations_of(key, said);
+        if said.len() == before {
+            said.push("Its activity is not installed yet on a worker with an idle slot.".to_owned());
+        }
+    }
+
+    fn what_verifies(&self, activity: &ActivityState, said: &mut Vec<String>) {
+        let (id, newest) = (activity.activity.id, activity.activity.latest);
+        if activity.revisions.get(&newest).is_some_and(|revision| revision.sha256.is_none()) {
+            return said.push("Its activity is still being verified: its script is being fetched.".to_owned());
+        }
+        said.push("Its activity is still being verified: it is installed on one worker first.".to_owned());
+        if self.workers.values().any(WorkerState::takes_work) {
+            self.installations_of((id, newest), said);
+        } else {
+            said.push(self.no_worker());
+        }
+    }
+
+    fn installations_of(&self, key: (ActivityId, RevisionNo), said: &mut Vec<String>) {
+        let found = self.workers.values().filter_map(|state| state.installations.get(&key));
+        said.extend(found.filter_map(|installation| self.installation(installation)));
+    }
+
+    fn installation(&self, installation: &Installation) -> Option<String> {
+        let worker: WorkerId = installation.worker;
+        match installation.status {
+            InstallationStatus::Installing => Some(format!("Its activity is being installed on worker {worker}.")),
+            InstallationStatus::Failed => {
+                let error = installation.error.as_deref().unwrap_or("no reason was told").trim_end_matches('.');
+                let again = match installation.retry_at {
+                    Some(at) if at > self.now => format!("; tried again in {}", at.since(self.now)),
+                    _ => String::new(),
+                };
+                let tries = times(installation.tries);
+                Some(format!("Installing its activity failed {tries} on worker {worker}: {error}{again}."))
+            }
+            _ => None,
+        }
+    }
+
+    fn no_worker(&self) -> String {
+        use WorkerStatus::{Launching, Pending, Unreachable};
+        let count = |wanted: &[WorkerStatus]| {
+            self.workers
+                .values()
+                .filter(|state| wanted.contains(&state.worker.status) && !state.worker.draining)
+                .count()
+        };
+        match (count(&[Launching, Pending]), count(&[Unreachable])) {
+            (1, _) => return "No worker is there yet; 1 is being launched.".to_owned(),
+            (2.., _) => return format!("No worker is there yet; {} are being launched.", count(&[Launching, Pending])),
+            (0, 1) => return "The only worker cannot be reached.".to_owned(),
+            (0, 2..) => return format!("None of the {} workers can be reached.", count(&[Unreachable])),
+            (0, 0) => {}
+        }
+        if self.rules().max_workers == 0 {
+            return "No worker is there, and the active policy allows none.".to_owned();
+        }
+        if self.due.launch_at > self.now {
+            let wait = self.due.launch_at.since(self.now);
+            return format!("No worker is there: launching one failed, and it is tried again in {wait}.");
+        }
+        "No worker is there; one is about to be launched.".to_owned()
+    }
+}
+
+fn ended(ending: &Ending) -> String {
+    match ending {
+        Ending::Exited(0) => "It ran to its end with exit code 0.".to_owned(),
+        Ending::Exited(code) => format!("It ended because main.sh exited with code {code}."),
+        Ending::Signalled(signal) => {
+            format!("It ended because main.sh was ended by signal {signal}, which POD did not send.")
+        }
+        Ending::Terminated => "It was terminated because someone asked for it.".to_owned(),
+        Ending::TimedOut => "It was ended because its time limit passed.".to_owned(),
+        Ending::GaveUp(reason) => format!("It was given up: {}.", reason.trim_end_matches('.')),
+    }
+}
+
+fn times(count: u32) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}

@@ -1,0 +1,202 @@
+//! A planner with one activity, driven as the engine drives it, and the executions that a store would hold.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    domain::{
+        Activity, ActivityId, ActivityName, ActivityStatus, AttemptEnd, AttemptKey, AttemptNo, Epoch, Execution,
+        ExecutionId, Millis, NewExecution, Policy, PolicyId, Revision, RevisionNo, RevisionStatus, ScriptSource,
+        SessionId, Settings, StoreId, Timestamp, WorkerId,
+    },
+    engine::{Reply, Request},
+    link::{EndReport, FromWorker, Hello, InstallOutcome, PROTOCOL_VERSION},
+    plan::{Config, Decision, Found, Input, ReplyId, State},
+    pod::{Explanation, Limits, Overview, PodError},
+    scheduler::DefaultScheduler,
+    store::{ActivityRecord, ActivityTally, Change, Snapshot},
+};
+
+pub(super) const START: Timestamp = Timestamp(1_000_000);
+pub(super) const ACTIVITY: ActivityId = ActivityId(1);
+pub(super) const REVISION: RevisionNo = RevisionNo(1);
+
+/// A planner with one activity, driven as the engine drives it.
+pub(super) struct Rig {
+    pub(super) state: State,
+    pub(super) now: Timestamp,
+    /// What the store would hold of executions.
+    pub(super) stored: HashMap<ExecutionId, Execution>,
+}
+
+impl Rig {
+    pub(super) fn new(settings: Settings, workers: u32) -> Self {
+        Self::with(settings, RevisionStatus::Approved, Some("ab".into()), workers, Limits::default())
+    }
+
+    pub(super) fn with(
+        settings: Settings,
+        status: RevisionStatus,
+        sha256: Option<Arc<str>>,
+        workers: u32,
+        limits: Limits,
+    ) -> Self {
+        let name = ActivityName::new("echo").unwrap();
+        let activity = Activity {
+            id: ACTIVITY,
+            name: name.clone(),
+            created_at: START,
+            status: ActivityStatus::Verifying,
+            revision: REVISION,
+            latest: REVISION,
+            source: ScriptSource::Inline,
+            settings: settings.clone(),
+            error: None,
+            sha256: sha256.clone(),
+        };
+        let source = ScriptSource::Inline;
+        let revision = Revision {
+            activity: ACTIVITY,
+            no: REVISION,
+            created_at: START,
+            source,
+            settings,
+            status,
+            error: None,
+            sha256,
+        };
+        let rules = BTreeMap::from([("fixedWorkers".to_owned(), workers.to_string())]);
+        let snapshot = Snapshot {
+            activities: vec![ActivityRecord { activity, revisions: vec![revision], tally: ActivityTally::default() }],
+            activity_names: vec![(ACTIVITY, "echo".into())],
+            policies: vec![Policy { id: PolicyId(1), name, rules }],
+            active_policy: PolicyId(1),
+            ..Snapshot::default()
+        };
+        let config = Config {
+            store: StoreId(uuid::Uuid::nil()),
+            epoch: Epoch(1),
+            limits,
+            launch_timeout: Millis(600_000),
+            scheduler: Arc::new(DefaultScheduler),
+        };
+        Self { state: State::load(config, snapshot, START), now: START, stored: HashMap::new() }
+    }
+
+    /// Takes an input and plans; gives the answer if there is one.
+    pub(super) fn step(&mut self, input: Input) -> Option<Result<Reply, PodError>> {
+        let mut out = Decision::default();
+        self.state.step(input, self.now, &mut out);
+        self.state.plan(self.now, &mut out);
+        for change in self.state.batch(&mut out).map(|batch| batch.changes).unwrap_or_default() {
+            match change {
+                Change::InsertExecution(execution) => {
+                    self.stored.insert(execution.id, Execution::clone(&execution));
+                }
+                Change::UpdateExecution(update) => {
+                    let id = update.id;
+                    update.apply(self.stored.get_mut(&id).unwrap());
+                }
+                _ => {}
+            }
+        }
+        out.replies.pop().map(|(_, reply)| reply)
+    }
+
+    pub(super) fn try_ask(&mut self, request: Request) -> Result<Reply, PodError> {
+        let execution = match &request {
+            Request::Explain(id) | Request::Terminate(id) => self.stored.get(id).cloned(),
+            _ => None,
+        };
+        let found = Box::new(Found { execution, ..Found::default() });
+        self.step(Input::Request { request, reply: ReplyId(1), found }).unwrap()
+    }
+
+    pub(super) fn ask(&mut self, request: Request) -> Reply {
+        self.try_ask(request).unwrap()
+    }
+
+    pub(super) fn submit(&mut self) -> ExecutionId {
+        let Reply::Submitted(submitted) = self.ask(Request::Submit(NewExecution::of("echo"))) else { panic!() };
+        submitted.id
+    }
+
+    /// A worker that was launched says hello, with nothing installed.
+    pub(super) fn connect(&mut self, worker: u64, slots: u32) {
+        let hello = Hello {
+            protocol: PROTOCOL_VERSION,
+            store: None,
+            worker: Some(WorkerId(worker)),
+            epoch: None,
+            incarnation: worker,
+            token: None,
+            slots,
+            host: None,
+            attempts: Vec::new(),
+            installed: Vec::new(),
+            installing: None,
+        };
+        self.step(Input::Hello { hello: Box::new(hello), session: SessionId(worker), anyone: false });
+    }
+
+    pub(super) fn said(&mut self, worker: u64, message: FromWorker) {
+        self.step(Input::Said { worker: WorkerId(worker), session: SessionId(worker), message });
+    }
+
+    pub(super) fn install_ends(&mut self, worker: u64, outcome: InstallOutcome) {
+        self.said(worker, FromWorker::InstallEnded { activity: ACTIVITY, revision: REVISION, outcome });
+    }
+
+    pub(super) fn runs(&mut self, worker: u64, execution: ExecutionId) {
+        self.said(worker, FromWorker::Running { key: first_attempt(execution), at: self.now });
+    }
+
+    pub(super) fn ends(&mut self, worker: u64, execution: ExecutionId, end: AttemptEnd) {
+        let report = EndReport {
+            key: first_attempt(execution),
+            started_at: Some(self.now),
+            ended_at: self.now,
+            end,
+            stdout: Default::default(),
+            stdout_from: 0,
+            stderr: Default::default(),
+            stderr_from: 0,
+        };
+        self.said(worker, FromWorker::Ended(report));
+    }
+
+    pub(super) fn pass(&mut self, millis: u64) {
+        self.now = self.now + Millis(millis);
+        self.step(Input::Tick);
+    }
+
+    pub(super) fn explain(&mut self, execution: ExecutionId) -> Explanation {
+        let Reply::Explanation(explanation) = self.ask(Request::Explain(execution)) else { panic!() };
+        *explanation
+    }
+
+    pub(super) fn sentences(&mut self, execution: ExecutionId) -> Vec<String> {
+        self.explain(execution).sentences
+    }
+
+    pub(super) fn overview(&mut self) -> Overview {
+        let Reply::Overview(overview) = self.ask(Request::Overview) else { panic!() };
+        *overview
+    }
+}
+
+pub(super) fn first_attempt(execution: ExecutionId) -> AttemptKey {
+    AttemptKey { execution, attempt: AttemptNo(1) }
+}
+
+/// A worker with that many slots and the activity installed, and its first execution running.
+pub(super) fn running(settings: Settings, slots: u32) -> (Rig, ExecutionId) {
+    let mut rig = Rig::new(settings, 1);
+    let first = rig.submit();
+    rig.connect(1, slots);
+    rig.install_ends(1, InstallOutcome::Installed);
+    rig.runs(1, first);
+    (rig, first)
+}
