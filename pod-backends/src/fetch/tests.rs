@@ -1,3 +1,5 @@
+//! What fetching gets right and what it refuses, against a local server.
+
 use std::{convert::Infallible, net::SocketAddr};
 
 use axum::{

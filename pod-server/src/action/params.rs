@@ -42,7 +42,7 @@ impl<'a> Params<'a> {
             }
             let split = pair.iter().position(|&byte| byte == b'=');
             let (name, value) = split.map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
-            let name = text(name).map_err(|lossy| ParamError::NotText(lossy))?;
+            let name = text(name).map_err(ParamError::NotText)?;
             let value = text(value).map_err(|_| ParamError::NotText(name.to_string()))?;
             pairs.push((name, value));
         }

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     fn pieces(pieces: Vec<&'static str>) -> Request {
-        let stream = futures::stream::iter(pieces.into_iter().map(|piece| Ok::<_, std::io::Error>(piece)));
+        let stream = futures::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
         Request::new(Body::from_stream(stream))
     }
 

@@ -13,7 +13,7 @@ pub(crate) struct Seconds(pub(crate) Millis);
 impl Serialize for Seconds {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let ms = self.0.0;
-        if ms % 1000 == 0 {
+        if ms.is_multiple_of(1000) {
             serializer.serialize_u64(ms / 1000)
         } else {
             serializer.serialize_f64(Millis(ms).as_duration().as_secs_f64())

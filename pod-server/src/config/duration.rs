@@ -56,7 +56,7 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
 pub(super) fn show_duration(duration: Millis) -> String {
     let ms = duration.0;
     for (unit, name) in [(24 * 3600 * 1000, "d"), (3600 * 1000, "h"), (60 * 1000, "m"), (1000, "s")] {
-        if ms > 0 && ms % unit == 0 {
+        if ms > 0 && ms.is_multiple_of(unit) {
             return format!("{}{name}", ms / unit);
         }
     }

@@ -1,3 +1,5 @@
+//! Where settings come from, and what is said when they are wrong.
+
 use std::io::Write;
 
 use super::*;

@@ -1,6 +1,7 @@
 //! Why a manager could not start, or ended.
 
-use pod_core::PodError;
+use pod_backends::provisioner::local::DataDirError;
+use pod_core::{PodError, store::StoreError};
 
 use crate::config::ConfigError;
 
@@ -13,12 +14,12 @@ pub enum StartError {
     /// It cannot listen there.
     #[error("{0}")]
     Listen(String),
-    /// The data directory cannot be used.
-    #[error("{0}")]
-    DataDir(String),
-    /// Another manager holds the data directory.
-    #[error("{0}")]
-    Held(String),
+    /// The data directory cannot be used, or another manager holds it.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The engine could not start, or ended by itself.
     #[error(transparent)]
     Pod(#[from] PodError),

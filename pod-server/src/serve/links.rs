@@ -23,24 +23,25 @@ impl LinkSlot {
 
 /// A backend that also lets workers dial in over HTTP.
 #[derive(Debug)]
-pub struct WithWorkerLink<B> {
-    backend: B,
+pub struct WithWorkerLink {
+    backend: Box<dyn Backend>,
     slot: LinkSlot,
 }
 
-impl<B: Backend> WithWorkerLink<B> {
+impl WithWorkerLink {
     /// Wraps a backend; the slot is filled when the engine starts it.
-    pub fn new(backend: B) -> (Self, LinkSlot) {
+    #[must_use]
+    pub fn new(backend: Box<dyn Backend>) -> (Self, LinkSlot) {
         let slot = LinkSlot::default();
         (Self { backend, slot: slot.clone() }, slot)
     }
 }
 
 #[async_trait]
-impl<B: Backend> Backend for WithWorkerLink<B> {
+impl Backend for WithWorkerLink {
     async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
         // A backend is started once, so the slot is empty.
         let _ = self.slot.0.set(context.links.clone());
-        Box::new(self.backend).start(context).await
+        self.backend.start(context).await
     }
 }

@@ -6,9 +6,10 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
 use super::{App, StartError, router::router};
+use crate::config::Config;
 
 /// What `listen` names, resolved: all addresses of a host name.
-pub(super) async fn resolve(listen: &str) -> Result<Vec<SocketAddr>, StartError> {
+async fn resolve(listen: &str) -> Result<Vec<SocketAddr>, StartError> {
     let resolved = tokio::net::lookup_host(listen).await.map(Iterator::collect::<Vec<SocketAddr>>);
     match resolved {
         Ok(addresses) if !addresses.is_empty() => Ok(addresses),
@@ -17,9 +18,12 @@ pub(super) async fn resolve(listen: &str) -> Result<Vec<SocketAddr>, StartError>
     }
 }
 
-/// Takes the first of the addresses that can be listened on.
-pub(super) async fn bind(listen: &str, addresses: &[SocketAddr]) -> Result<TcpListener, StartError> {
-    TcpListener::bind(addresses).await.map_err(|error| {
+/// Takes the first of the addresses that can be listened on; none of them beyond loopback without a token.
+pub(super) async fn bind(config: &Config) -> Result<TcpListener, StartError> {
+    let listen = config.listen.as_str();
+    let addresses = resolve(listen).await?;
+    config.check_reach(&addresses)?;
+    TcpListener::bind(addresses.as_slice()).await.map_err(|error| {
         StartError::Listen(match error.kind() {
             io::ErrorKind::AddrInUse => format!(
                 "cannot listen on {listen}: another program uses that port; stop it, or choose another with --listen \

@@ -6,7 +6,9 @@ mod links;
 mod listen;
 mod log_file;
 mod logs;
+mod parts;
 mod router;
+mod run;
 mod start;
 
 pub use app::App;
@@ -14,5 +16,7 @@ pub use error::StartError;
 pub use links::{LinkSlot, WithWorkerLink};
 pub use log_file::install as install_log;
 pub use logs::{ManagerLogs, ShownLog};
+pub use parts::WorkerHome;
 pub use router::router;
-pub use start::{Manager, Parts, Running};
+pub use run::run;
+pub use start::{Manager, Parts, Running, embed, start};

@@ -2,12 +2,15 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use pod_backends::fetch::{FetchLimits, HttpFetch, Schemes};
+use pod_backends::{
+    fetch::{FetchLimits, HttpFetch, Schemes},
+    provisioner::local::DataDirLock,
+};
 use pod_core::{Pod, provisioner::Backend, store::Store};
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, LinkSlot, ManagerLogs, StartError, WithWorkerLink, app::WHOLE_OUTPUTS, listen};
+use super::{App, LinkSlot, ManagerLogs, StartError, WithWorkerLink, WorkerHome, app::WHOLE_OUTPUTS, listen, parts};
 use crate::{auth::Access, config::Config, guard::Hosts};
 
 /// How long requests under way may take when the manager goes.
@@ -17,11 +20,28 @@ const CLOSE: Duration = Duration::from_secs(5);
 
 /// What a manager is made of beside its configuration.
 #[derive(Debug)]
-pub struct Parts<B> {
+pub struct Parts {
     /// Where records are kept.
     pub store: Arc<dyn Store>,
     /// Where executions run.
-    pub backend: B,
+    pub backend: Box<dyn Backend>,
+    /// The data directory, held while the manager runs.
+    pub lock: DataDirLock,
+}
+
+/// Starts a manager as configured, without HTTP.
+pub async fn embed(config: &Config, home: WorkerHome) -> Result<Manager, StartError> {
+    // First of all: nothing in the directory is touched while another manager holds it.
+    let lock = parts::hold(config)?;
+    let (store, backend) = (parts::store(config).await?, parts::backend(config, home)?);
+    Manager::start(config, Parts { store, backend, lock }).await
+}
+
+/// Starts a manager as configured, which listens.
+pub async fn start(config: &Config, home: WorkerHome) -> Result<Running, StartError> {
+    // Before anything is started: a wrong address should not have touched the store.
+    let listener = listen::bind(config).await?;
+    embed(config, home).await?.serve(config, listener)
 }
 
 /// A manager without HTTP.
@@ -31,6 +51,7 @@ pub struct Manager {
     pub pod: Pod,
     links: LinkSlot,
     logs: ManagerLogs,
+    lock: DataDirLock,
 }
 
 /// A manager that listens.
@@ -42,11 +63,13 @@ pub struct Running {
     pub pod: Pod,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
+    /// Let go last.
+    lock: DataDirLock,
 }
 
 impl Manager {
     /// Starts the engine over these parts.
-    pub async fn start<B: Backend>(config: &Config, parts: Parts<B>) -> Result<Self, StartError> {
+    pub async fn start(config: &Config, parts: Parts) -> Result<Self, StartError> {
         let logs = ManagerLogs::new(&config.data_dir, config.lines());
         logs.note(&format!("POD {} in {}", env!("CARGO_PKG_VERSION"), config.data_dir.display()));
         let limits = config.limits();
@@ -62,16 +85,28 @@ impl Manager {
             config.store,
             config.backend
         ));
-        Ok(Self { pod, links, logs })
+        Ok(Self { pod, links, logs, lock: parts.lock })
+    }
+
+    /// Stops: commits what was accepted. Workers in this process end with what they run.
+    pub async fn stop(self) {
+        close(&self.pod).await;
+        drop(self.lock);
     }
 
     /// Listens as configured.
     pub async fn listen(self, config: &Config) -> Result<Running, StartError> {
-        let addresses = listen::resolve(&config.listen).await?;
-        config.check_reach(&addresses)?;
-        let listener = listen::bind(&config.listen, &addresses).await?;
+        let listener = listen::bind(config).await?;
+        self.serve(config, listener)
+    }
+
+    fn serve(mut self, config: &Config, listener: TcpListener) -> Result<Running, StartError> {
         let address =
             listener.local_addr().map_err(|error| StartError::Listen(format!("the listener is gone: {error}")))?;
+        if let Err(error) = self.lock.set_address(&format!("http://{address}")) {
+            // Only for those who find the directory held: they are told less.
+            tracing::warn!(%error, "the address could not be written into the data directory");
+        }
         self.logs.note(&format!("listening on http://{address}"));
         let shutdown = CancellationToken::new();
         let app = Arc::new(App {
@@ -85,7 +120,7 @@ impl Manager {
             whole_outputs: Semaphore::new(WHOLE_OUTPUTS),
         });
         let serving = tokio::spawn(listen::serve(listener, app));
-        Ok(Running { address, pod: self.pod, shutdown, serving })
+        Ok(Running { address, pod: self.pod, shutdown, serving, lock: self.lock })
     }
 }
 
@@ -99,11 +134,12 @@ impl Running {
             serving.abort();
         }
         close(&self.pod).await;
+        drop(self.lock);
     }
 }
 
 /// Ends the engine, or gives up on it: what was acknowledged is durable in any case.
-pub(super) async fn close(pod: &Pod) {
+async fn close(pod: &Pod) {
     if tokio::time::timeout(CLOSE, pod.shutdown()).await.is_err() {
         tracing::warn!("the engine did not close in time");
     }

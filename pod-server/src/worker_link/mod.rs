@@ -17,8 +17,10 @@ use crate::{
 
 mod dial;
 mod frames;
+mod websocket_dial;
 
 pub use dial::{DialError, dial, link_url};
+pub use websocket_dial::WebSocketDial;
 
 /// Where workers dial in.
 pub const PATH: &str = "/api/v1/worker-link";

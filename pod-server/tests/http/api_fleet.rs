@@ -1,0 +1,94 @@
+//! Workers, policies, scaling decisions, events, overview, and what monitoring asks for.
+
+use serde_json::{Value, json};
+
+use crate::server::{Server, sse_events};
+
+#[tokio::test]
+async fn workers_are_shown_and_drained() {
+    let server = Server::start().await;
+    let worker = server
+        .eventually(async || {
+            let (_, workers) = server.api("GET", "/workers", None).await;
+            workers["items"].as_array().unwrap().iter().find(|worker| worker["status"] == "ready").cloned()
+        })
+        .await;
+    let id = worker["id"].as_u64().unwrap();
+    // Under a policy that needs no worker, so that this one is not wanted again.
+    server.api("POST", "/policies", Some(json!({ "name": "any", "rules": { "minWorkers": 0 } }))).await;
+    server.api("POST", "/policies/any/apply", None).await;
+    assert_eq!((&worker["draining"], &worker["external"]), (&json!(false), &json!(false)), "{worker}");
+    assert_eq!(server.api("GET", &format!("/workers/{id}"), None).await.1["id"], id);
+    let (status, drained) = server.api("POST", &format!("/workers/{id}/drain"), None).await;
+    assert_eq!((status, &drained["id"]), (202, &json!(id)), "{drained}");
+    server
+        .eventually(async || {
+            (server.api("GET", &format!("/workers/{id}"), None).await.1["status"] == "terminated").then_some(())
+        })
+        .await;
+    let (status, said) = server.api("POST", &format!("/workers/{id}/drain"), None).await;
+    assert_eq!((status, &said["type"]), (409, &json!("urn:pod:problem:worker-gone")));
+}
+
+#[tokio::test]
+async fn policies_and_their_decisions() {
+    let server = Server::start().await;
+    let body = json!({ "name": "two", "rules": { "minWorkers": 2, "maxWorkers": "3" } });
+    let (status, made) = server.api("POST", "/policies", Some(body)).await;
+    assert_eq!(status, 201);
+    assert_eq!(made["rules"], json!({ "minWorkers": "2", "maxWorkers": "3", "maxWait": "60000" }));
+    let (_, list) = server.api("GET", "/policies", None).await;
+    let names: Vec<_> = list["items"].as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
+    assert_eq!(names, ["default", "two"]);
+    let (status, applied) = server.api("POST", "/policies/two/apply", None).await;
+    assert_eq!((status, &applied["active"]), (200, &json!(true)));
+    server
+        .eventually(async || {
+            let (_, overview) = server.api("GET", "/overview", None).await;
+            (overview["workers"]["ready"] == 2 && overview["minWorkers"] == 2).then_some(())
+        })
+        .await;
+    let (_, decisions) = server.api("GET", "/scaling-decisions?limit=1", None).await;
+    let newest = &decisions["items"][0];
+    assert!(newest["launch"].as_u64().unwrap() >= 1 && !newest["reason"].as_str().unwrap().is_empty(), "{decisions}");
+    let (status, _) = server.api("DELETE", "/policies/two", None).await;
+    assert_eq!(status, 200);
+    assert_eq!(server.api("GET", "/policies/default", None).await.1["active"], true);
+}
+
+#[tokio::test]
+async fn events_tell_what_happened_and_are_resumed() {
+    let server = Server::start().await;
+    server.approved("a", "printf 'exit 0\\n' > main.sh").await;
+    let id = server.submitted("a", None).await;
+    server.ended(id).await;
+    let request = server.request("GET", "/api/v1/events?after=0");
+    let all = sse_events(request, |event| event.name == "executionEnded").await;
+    let seqs: Vec<u64> = all.iter().map(|event| event.id.parse().unwrap()).collect();
+    assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
+    let last = all.last().unwrap();
+    assert_eq!((&last.data["execution"], &last.data["kind"]), (&json!(id), &json!("executionEnded")));
+    assert!(last.data["at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    for kind in ["activityRegistered", "activityApproved", "executionSubmitted", "workerChanged"] {
+        assert!(all.iter().any(|event| event.name == kind), "{kind}");
+    }
+    let middle = all.len() / 2;
+    let request = server.request("GET", "/api/v1/events").header("last-event-id", &all[middle].id);
+    let rest = sse_events(request, |event| event.id == last.id).await;
+    assert_eq!(rest, all[middle + 1..]);
+    let answer = server.request("GET", "/api/v1/events").header("last-event-id", "x").send().await.unwrap();
+    assert_eq!(answer.status(), 422);
+}
+
+#[tokio::test]
+async fn monitoring_gets_its_answers() {
+    let server = Server::start().await;
+    for (path, part) in [("/healthz", "ok"), ("/readyz", "ready"), ("/metrics", "pod_executions{status=\"waiting\"} 0")]
+    {
+        let answer = server.get(path).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        assert!(answer.text().await.unwrap().contains(part), "{path}");
+    }
+    let document: Value = server.get("/api/v1/openapi.json").await.json().await.unwrap();
+    assert!(document["paths"]["/executions/batch"]["post"].is_object());
+}

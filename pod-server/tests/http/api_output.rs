@@ -1,0 +1,155 @@
+//! Output over `/api/v1`: byte-exact, by offset, live, resumable.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::json;
+
+use crate::server::{Server, SseEvent, problem, sse_events};
+
+/// The bytes of one stream in a row of events.
+fn bytes_of(events: &[SseEvent], stream: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for event in events.iter().filter(|event| event.name == "output" && event.data["stream"] == stream) {
+        assert_eq!(event.data["offset"], bytes.len(), "no gap, no repeat");
+        match event.data["text"].as_str() {
+            Some(text) => bytes.extend_from_slice(text.as_bytes()),
+            None => bytes.extend(BASE64_STANDARD.decode(event.data["base64"].as_str().unwrap()).unwrap()),
+        }
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn the_bytes_themselves_by_stream_and_offset() {
+    let server = Server::start().await;
+    server.approved("both", "printf '#!/bin/sh\\nprintf \"0123456789\\\\377\"; printf err >&2\\n' > main.sh").await;
+    let id = server.submitted("both", None).await;
+    server.ended(id).await;
+    for (query, expected) in [
+        ("", &b"0123456789\xff"[..]),
+        ("?stream=stdout", b"0123456789\xff"),
+        ("?stream=stderr", b"err"),
+        ("?offset=8", b"89\xff"),
+        ("?offset=11", b""),
+        ("?offset=99", b""),
+        ("?stream=stderr&offset=1&attempt=1", b"rr"),
+        ("?follow=true", b"0123456789\xff"),
+        ("?follow=true&offset=10", b"\xff"),
+    ] {
+        let answer = server.get(&format!("/api/v1/executions/{id}/output{query}")).await;
+        assert_eq!(answer.status(), 200, "{query}");
+        for (name, value) in [
+            ("content-type", "application/octet-stream"),
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", "sandbox; default-src 'none'; frame-ancestors 'none'"),
+            ("pod-output-attempt", "1"),
+        ] {
+            assert_eq!(answer.headers()[name], value, "{query}");
+        }
+        assert!(!answer.headers().contains_key("pod-output-gap-start"), "{query}");
+        assert_eq!(answer.bytes().await.unwrap().as_ref(), expected, "{query}");
+    }
+    for (query, status, kind) in [
+        ("?stream=stdin", 422, "invalid-request"),
+        ("?offset=-1", 422, "invalid-request"),
+        ("?attempt=2", 404, "no-such-attempt"),
+        ("?attempt=0", 404, "no-such-attempt"),
+        ("?follow=maybe", 422, "invalid-request"),
+    ] {
+        let said = problem(server.get(&format!("/api/v1/executions/{id}/output{query}")).await, query).await;
+        assert_eq!((said.status, said.kind.as_str()), (status, kind), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn an_execution_that_waits_has_no_output_yet() {
+    let server = Server::start().await;
+    server.api("POST", "/activities", Some(json!({ "name": "slow", "script": "sleep 1000" }))).await;
+    let id = server.submitted("slow", None).await;
+    let answer = server.get(&format!("/api/v1/executions/{id}/output?stream=stdout")).await;
+    assert_eq!(answer.status(), 200);
+    assert!(answer.bytes().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn output_is_followed_while_it_is_printed_and_until_the_end() {
+    let server = Server::start().await;
+    let gate = server.directory().join("gate");
+    let script = format!(
+        "printf '#!/bin/sh\\necho first; echo e1 >&2; until [ -e {gate} ]; do sleep 0.02; done; echo second; echo e2 >&2\\n' > main.sh",
+        gate = gate.display()
+    );
+    server.approved("gated", &script).await;
+    // Followed from before its first attempt.
+    let id = server.submitted("gated", None).await;
+    let mut raw = server.get(&format!("/api/v1/executions/{id}/output?stream=stdout&follow=true")).await;
+    let mut got = Vec::new();
+    while got != b"first\n" {
+        got.extend_from_slice(&raw.chunk().await.unwrap().expect("it goes on"));
+    }
+    // What was there is told to who comes later, in any number.
+    let events =
+        || server.request("GET", &format!("/api/v1/executions/{id}/output")).header("accept", "text/event-stream");
+    let early = sse_events(events(), |event| event.data["stream"] == "stdout").await;
+    std::fs::write(&gate, "").unwrap();
+    while let Some(chunk) = raw.chunk().await.unwrap() {
+        got.extend_from_slice(&chunk);
+    }
+    assert_eq!(got, b"first\nsecond\n");
+
+    let all = sse_events(events(), |event| event.name == "end").await;
+    assert_eq!(
+        (bytes_of(&all, "stdout"), bytes_of(&all, "stderr")),
+        (b"first\nsecond\n".to_vec(), b"e1\ne2\n".to_vec())
+    );
+    let end = all.last().unwrap();
+    assert_eq!((&end.data["status"], &end.data["exitCode"]), (&json!("finished"), &json!(0)));
+
+    // Resumed after any event, nothing is missing and nothing comes twice.
+    let seen = early.last().unwrap();
+    let rest = sse_events(events().header("last-event-id", &seen.id), |event| event.name == "end").await;
+    let resumed: Vec<SseEvent> = early.iter().chain(&rest).cloned().collect();
+    assert_eq!(bytes_of(&resumed, "stdout"), b"first\nsecond\n");
+    assert_eq!(bytes_of(&resumed, "stderr"), b"e1\ne2\n");
+    let over = events().header("last-event-id", &end.id).send().await.unwrap();
+    assert_eq!(over.status(), 204, "an EventSource is told to stay away");
+    for wrong in ["x", "1:2", "9:0:0"] {
+        let answer = events().header("last-event-id", wrong).send().await.unwrap();
+        assert_eq!(answer.status(), 422, "{wrong}");
+    }
+    let only = server.request("GET", &format!("/api/v1/executions/{id}/output?stream=stderr"));
+    let only = sse_events(only.header("accept", "text/event-stream"), |event| event.name == "end").await;
+    assert_eq!((bytes_of(&only, "stdout"), bytes_of(&only, "stderr")), (vec![], b"e1\ne2\n".to_vec()));
+}
+
+#[tokio::test]
+async fn what_the_cap_cut_out_is_named() {
+    let server = Server::with(|config| config.output_cap = 64 << 10).await;
+    // 4 MB in lines of 8 bytes: any offset tells which line must be there.
+    server.approved("flood", "printf 'seq -f %%07.0f 500000\\n' > main.sh").await;
+    let id = server.submitted("flood", None).await;
+    let ended = server.ended(id).await;
+    assert_eq!(ended["exitCode"], 0, "the program is not stopped by it");
+    let expected: Vec<u8> = (1..=500_000).flat_map(|line| format!("{line:07}\n").into_bytes()).collect();
+    let answer = server.get(&format!("/api/v1/executions/{id}/output?stream=stdout")).await;
+    let gap = |name: &str| -> usize { answer.headers()[name].to_str().unwrap().parse().unwrap() };
+    let (start, end) = (gap("pod-output-gap-start"), gap("pod-output-gap-end"));
+    assert!(start >= 64 << 10 && start < end && end < expected.len(), "{start}..{end}");
+    let body = answer.bytes().await.unwrap();
+    assert_eq!(body.len(), start + expected.len() - end);
+    assert!(body[..start] == expected[..start] && body[start..] == expected[end..], "head and tail are exact");
+
+    let tail = server.get(&format!("/api/v1/executions/{id}/output?stream=stdout&offset={end}")).await;
+    assert!(!tail.headers().contains_key("pod-output-gap-start"), "behind the gap there is none");
+    assert!(tail.bytes().await.unwrap() == expected[end..]);
+
+    let request = server.request("GET", &format!("/api/v1/executions/{id}/output"));
+    let events = sse_events(request.header("accept", "text/event-stream"), |event| event.name == "end").await;
+    let gap = events.iter().find(|event| event.name == "gap").unwrap();
+    assert_eq!(
+        (&gap.data["start"], &gap.data["end"], &gap.data["stream"]),
+        (&json!(start), &json!(end), &json!("stdout"))
+    );
+    let shown = server.action(&format!("action=getExecutionStatus&executionId={id}")).await;
+    assert_eq!(shown["execution"]["stdoutGap"], json!({ "start": start, "end": end }));
+    assert_eq!(shown["execution"]["stdout"].as_str().unwrap().as_bytes(), body);
+}

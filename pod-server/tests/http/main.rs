@@ -1,0 +1,14 @@
+//! Both APIs over a real manager: HTTP on a free port, SQLite, a worker that runs real processes.
+
+mod action_activities;
+mod action_errors;
+mod action_executions;
+mod action_policies;
+mod api_activities;
+mod api_errors;
+mod api_executions;
+mod api_fleet;
+mod api_output;
+mod guards;
+mod server;
+mod shutdown;
