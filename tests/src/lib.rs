@@ -5,3 +5,8 @@ mod leftovers;
 
 pub use binary::{Pod, Ran};
 pub use leftovers::{processes_of, wait_until_gone};
+
+/// The guide's program is compiled, so that it stays true.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+struct EmbeddingGuide;

@@ -117,3 +117,19 @@ fn scripts_can_be_executed() {
         .collect();
     assert_none(&complaints, "these scripts are not executable");
 }
+
+/// The README shows the heart of the guide's program, which is compiled as a documentation test.
+#[test]
+fn the_readme_shows_what_compiles() {
+    let guide = read(&root().join("docs/embedding.md"));
+    let readme = read(&root().join("README.md"));
+    let shown =
+        readme.split_once("```rust\n").and_then(|(_, rest)| rest.split_once("```")).expect("it has an example").0;
+    let complaints: Vec<_> = shown
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default().trim())
+        .filter(|line| !line.is_empty() && !guide.contains(line))
+        .map(str::to_owned)
+        .collect();
+    assert_none(&complaints, "these lines of the README are not in docs/embedding.md");
+}

@@ -81,7 +81,7 @@ fn the_planner_is_pure() {
 
 #[test]
 fn modules_are_named_by_what_they_hold() {
-    let vague = ["utils.rs", "util.rs", "helpers.rs", "helper.rs", "common.rs", "misc.rs", "manager.rs"];
+    let vague = ["utils.rs", "util.rs", "helpers.rs", "helper.rs", "common.rs", "misc.rs"];
     let complaints: Vec<_> = files("", ".rs")
         .iter()
         .map(|path| shown(path))
@@ -94,6 +94,8 @@ fn modules_are_named_by_what_they_hold() {
 fn every_module_begins_with_what_it_is() {
     let complaints: Vec<_> = files("", ".rs")
         .iter()
+        // A module's tests are about that module.
+        .filter(|path| !path.ends_with("tests.rs"))
         .filter(|path| {
             let text = read(path);
             !text.trim_start().is_empty() && !text.trim_start().starts_with("//!")
