@@ -18,7 +18,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count: u64 = std::env::args().nth(1).map_or(Ok(5000), |text| text.parse())?;
     let dir = tempfile::tempdir()?;
     let executor = Arc::new(ProcessExecutor::open(dir.path(), 2).await?);
-    measure::install(&*executor).await?;
+    measure::install(&*executor, 1, "printf '#!/bin/sh\\necho \"hello $1\"\\n' > main.sh").await?;
+    measure::install(&*executor, 2, "printf '#!/bin/sh\\nexec head -c 1000000000 /dev/zero\\n' > main.sh").await?;
     let script = dir.path().join("activities/1-1/main.sh");
     let mut ratios = Vec::new();
     for _ in 0..3 {
@@ -30,6 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     ratios.sort_by(f64::total_cmp);
     println!("median ratio {:.3}", ratios[ratios.len() / 2]);
     println!("alone: start to first output {:.2} ms (median)", measure::latency(&*executor).await?);
+    println!("one flood: {:.0} MB/s", measure::flood(&*executor).await?);
     executor.shutdown().await;
     Ok(())
 }
@@ -55,12 +57,12 @@ mod measure {
 
     type Outcome<T> = Result<T, Box<dyn Error>>;
 
-    pub(crate) async fn install(executor: &dyn Executor) -> Outcome<()> {
+    pub(crate) async fn install(executor: &dyn Executor, activity: u64, script: &'static str) -> Outcome<()> {
         let (sink, _output) = tokio::sync::mpsc::channel(16);
         let request = InstallRequest {
-            activity: ActivityId(1),
+            activity: ActivityId(activity),
             revision: RevisionNo(1),
-            payload: Payload::Script("printf '#!/bin/sh\\necho \"hello $1\"\\n' > main.sh".into()),
+            payload: Payload::Script(script.into()),
             env: BTreeMap::new(),
             timeout: Millis::from_secs(60),
         };
@@ -132,6 +134,19 @@ mod measure {
             runner.await?;
         }
         Ok(count as f64 / began.elapsed().as_secs_f64())
+    }
+
+    pub(crate) async fn flood(executor: &dyn Executor) -> Outcome<f64> {
+        let began = Instant::now();
+        let mut run = executor.start(StartRequest { activity: ActivityId(2), ..request(0) }).await?;
+        let mut total = 0;
+        while let Some(event) = run.next().await {
+            if let RunEvent::Output { bytes, .. } = event {
+                total += bytes.len();
+            }
+        }
+        assert_eq!(total, 1_000_000_000);
+        Ok(total as f64 / 1e6 / began.elapsed().as_secs_f64())
     }
 
     pub(crate) async fn latency(executor: &dyn Executor) -> Outcome<f64> {

@@ -13,9 +13,13 @@ use crate::{
 };
 
 /// Most programs end within this time: until then their pipes are left alone, which saves them a wake-up or two.
-const QUIET: Duration = Duration::from_micros(500);
+const QUIET: Duration = Duration::from_micros(700);
 /// So long output may wait for more of it, or for the end.
-const GATHER: Duration = Duration::from_micros(500);
+const GATHER: Duration = Duration::from_micros(300);
+/// Who prints so much at a time is read without a pause.
+const FLOOD: usize = 16 * 1024;
+/// The pipe of who fills it, so that program and slot wait for each other less often.
+const FLOOD_PIPE: i32 = 512 * 1024;
 /// So long the news of the start may wait for output, or for the end.
 const GATHER_START: Duration = Duration::from_millis(5);
 
@@ -41,6 +45,7 @@ pub fn run(slot: &mut Slot, start: &Start<'_>) -> Next {
         number: start.run,
         program,
         pipes,
+        widened: [false; 2],
         loud_from: now + QUIET,
         deadline: start.timeout_ms.and_then(|limit| now.checked_add(Duration::from_millis(limit))),
         grace: Duration::from_millis(start.grace_ms),
@@ -68,6 +73,8 @@ struct Run<'s> {
     /// The process that was started; also its process group.
     program: i32,
     pipes: Pipes,
+    /// Which pipes were given more room.
+    widened: [bool; 2],
     /// From then on the pipes are watched.
     loud_from: Instant,
     deadline: Option<Instant>,
@@ -178,8 +185,19 @@ impl Run<'_> {
 
     fn read(&mut self, place: usize, stream: Pipe) {
         let Some(pipe) = &self.pipes[place] else { return };
-        if self.slot.packet.has_room() && self.slot.packet.read(pipe, stream, READ_SIZE, GATHER) == 0 {
-            self.pipes[place] = None;
+        if !self.slot.packet.has_room() {
+            return;
+        }
+        match self.slot.packet.read(pipe, stream, READ_SIZE, GATHER) {
+            0 => self.pipes[place] = None,
+            // Probably there is a little more, and then the end: one wake-up for all of it.
+            1..FLOOD => self.loud_from = Instant::now() + GATHER,
+            READ_SIZE.. if !self.widened[place] => {
+                self.widened[place] = true;
+                sys::enlarge(pipe, FLOOD_PIPE);
+            }
+            // More than a pause of the reading would leave room for in the pipe.
+            _ => {}
         }
     }
 

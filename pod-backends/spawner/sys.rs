@@ -44,6 +44,7 @@ const MSG_CMSG_CLOEXEC: c_int = 0x4000_0000;
 const SOL_SOCKET: c_int = 1;
 const SCM_RIGHTS: c_int = 1;
 const FIONREAD: c_ulong = 0x541b;
+const F_SETPIPE_SZ: c_int = 1031;
 const PROT_READ_WRITE: c_int = 3;
 const MAP_SHARED_ANONYMOUS: c_int = 0x21;
 
@@ -122,6 +123,7 @@ unsafe extern "C" {
     fn sys_ppoll(fds: *mut PollFd, count: c_ulong, timeout: *const TimeSpec, mask: *const SignalSet) -> c_int;
     #[link_name = "read"]
     fn sys_read(fd: c_int, buffer: *mut c_void, len: usize) -> isize;
+    fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
     fn send(fd: c_int, buffer: *const c_void, len: usize, flags: c_int) -> isize;
     fn recv(fd: c_int, buffer: *mut c_void, len: usize, flags: c_int) -> isize;
@@ -287,6 +289,11 @@ pub fn waiting_in(pipe: &OwnedFd) -> usize {
     let mut count: c_int = 0;
     unsafe { ioctl(pipe.as_raw_fd(), FIONREAD, &mut count) };
     usize::try_from(count).unwrap_or(0)
+}
+
+/// Gives a pipe so much room, if the system allows it.
+pub fn enlarge(pipe: &OwnedFd, size: c_int) {
+    unsafe { fcntl(pipe.as_raw_fd(), F_SETPIPE_SZ, size) };
 }
 
 /// Whether a call waits until it can be done.

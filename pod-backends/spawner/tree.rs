@@ -84,6 +84,10 @@ impl Table {
         if fs::exists("/proc/thread-self/children").unwrap_or(false) {
             return Self::PerProcess;
         }
+        Self::all()
+    }
+
+    fn all() -> Self {
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
         let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         Self::All(numbers.filter_map(|pid| Some((pid, parent(pid)?))).collect())
@@ -106,4 +110,35 @@ fn parent(pid: i32) -> Option<i32> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let after_name = &stat[stat.iter().rposition(|&byte| byte == b')')? + 1..];
     std::str::from_utf8(after_name).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Read,
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+
+    #[test]
+    fn both_ways_of_looking_find_children_and_their_children() {
+        let mut child = Command::new("sh")
+            .args(["-c", "sleep 1000 & echo $!; wait"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("there is a shell");
+        let mut line = [0; 16];
+        let len = child.stdout.as_mut().expect("it is piped").read(&mut line).expect("it prints");
+        let grandchild: i32 = std::str::from_utf8(&line[..len]).expect("text").trim().parse().expect("a number");
+        let (own, pid) = (std::process::id() as i32, child.id() as i32);
+        for table in [Table::read(), Table::all()] {
+            assert!(table.children(own).contains(&pid));
+            assert_eq!(table.children(pid), [grandchild]);
+        }
+        assert!(descendants(&[]).contains(&grandchild));
+        assert!(!descendants(&[pid]).contains(&grandchild), "nobody below a spared one");
+        sys::kill(grandchild, SIGKILL);
+        child.wait().expect("it ends with its child");
+    }
 }

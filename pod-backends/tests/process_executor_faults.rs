@@ -231,12 +231,72 @@ async fn a_directory_is_used_by_one_executor_at_a_time() {
     let error = ProcessExecutor::open(dir.path(), 1).await.expect_err("it is in use");
     assert!(error.message.contains(&std::process::id().to_string()), "{error}");
     executor.shutdown().await;
-    drop(executor);
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while ProcessExecutor::open(dir.path(), 1).await.is_err() {
-        assert!(std::time::Instant::now() < deadline, "it is free again");
-        sleep(Duration::from_millis(5)).await;
+    open(dir.path()).await.shutdown().await;
+    // Dropped without a word, with something running: its end is waited for.
+    let executor = open(dir.path()).await;
+    install(&executor, 1, ENDLESS).await;
+    let (run, pids) = endless(&executor, 1).await;
+    drop((executor, run));
+    let next = timeout(PATIENCE, async {
+        loop {
+            if let Ok(next) = ProcessExecutor::open(dir.path(), 2).await {
+                return next;
+            }
+        }
+    });
+    let next = next.await.expect("the directory is free again");
+    assert!(pids.iter().all(|&pid| !lives(pid)));
+    let (_run, _) = endless(&next, 2).await;
+    next.shutdown().await;
+}
+
+/// A file system of one megabyte, where the tests may mount one.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let dir = TempDir::new().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(dir.path()).stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success()).then_some(Self(dir))
     }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_not_the_fault_of_the_script() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("skipped: only root may mount a small disk");
+        return;
+    };
+    let executor = open(disk.0.path()).await;
+    install(&executor, 1, "#!/bin/sh\necho still here").await;
+    let request = |payload| InstallRequest {
+        activity: ActivityId(2),
+        revision: RevisionNo(1),
+        payload,
+        env: BTreeMap::new(),
+        timeout: Millis::from_secs(60),
+    };
+    let payloads = [
+        Payload::Script("head -c 5000000 /dev/zero > big".into()),
+        Payload::Script("head -c 5000000 /dev/zero 2>&- > big; exit 3".into()),
+        Payload::Script(vec![b'\n'; 3_000_000].into()),
+    ];
+    for payload in payloads {
+        let (sink, _output) = tokio::sync::mpsc::channel(64);
+        let error = executor.install(request(payload), sink).await.expect_err("there is no room");
+        assert!(!error.permanent && error.message.contains("disk of the worker is full"), "{error}");
+        assert_eq!(executor.installed().await.unwrap(), [(ActivityId(1), RevisionNo(1))]);
+    }
+    let mut run = executor.start(self::request(1, 1)).await.unwrap();
+    assert_eq!(finish(&mut *run).await, ("still here\n".to_owned(), AttemptEnd::Exited(0)));
+    executor.shutdown().await;
 }
 
 #[tokio::test]

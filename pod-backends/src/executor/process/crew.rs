@@ -1,6 +1,7 @@
 //! The spawner as it runs beside the worker: started, watched, and started again when it was killed.
 
 use std::{
+    fs::File,
     io::{self, IoSlice},
     mem::MaybeUninit,
     os::fd::{AsFd, OwnedFd},
@@ -68,8 +69,8 @@ pub(super) enum Purpose {
 
 impl CrewHandle {
     /// Starts the spawner, and keeps it running until the handle is dropped or shut down.
-    pub(super) async fn start(layout: Layout, mark: String, slots: u32) -> Result<Self, ExecutorError> {
-        let recipe = Recipe { layout, mark, slots };
+    pub(super) async fn start(layout: Layout, lock: File, mark: String, slots: u32) -> Result<Self, ExecutorError> {
+        let recipe = Recipe { layout, mark, slots, _lock: lock };
         let running = recipe.start().await.map_err(|error| ExecutorError {
             message: format!("the program that starts executions could not be run: {error}"),
         })?;
@@ -126,6 +127,7 @@ async fn keep(recipe: Recipe, mut running: RunningCrew, state: watch::Sender<Sta
         recipe.clear_up(running).await;
         running = loop {
             if stop.is_cancelled() {
+                drop(recipe);
                 state.send_replace(State::Closed);
                 return;
             }
@@ -148,6 +150,8 @@ struct Recipe {
     layout: Layout,
     mark: String,
     slots: u32,
+    /// Kept open and locked: the directory is in use as long as anything of this crew may be running.
+    _lock: File,
 }
 
 /// A spawner that runs.
@@ -163,7 +167,10 @@ impl Recipe {
     async fn start(&self) -> io::Result<RunningCrew> {
         let (control, theirs) = socket_pair()?;
         let nursery = program::start(&self.layout, &self.mark, theirs)?;
-        leftovers::note(&self.layout, nursery.id())?;
+        if let Err(error) = leftovers::note(&self.layout, nursery.id()) {
+            // Its mark still tells whose it is.
+            tracing::warn!(%error, "the spawner's process id could not be noted down");
+        }
         let control = watch(control)?;
         let mut space = [0; READY.len()];
         let ready = control.async_io(Interest::READABLE, |socket| {

@@ -16,6 +16,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use pod_core::{
@@ -44,7 +45,7 @@ impl Layout {
         let lock_path = root.join("executor.lock");
         let mut lock =
             File::options().create(true).truncate(false).read(true).write(true).open(&lock_path).map_err(failed)?;
-        match lock.try_lock() {
+        match lock_soon(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -159,6 +160,17 @@ impl Layout {
         remove_tree(&self.activity(key))?;
         remove_tree(&self.script(key))
     }
+}
+
+/// A child that some thread is about to replace by a program holds the lock of an executor that is gone for a moment.
+fn lock_soon(lock: &File) -> Result<(), TryLockError> {
+    for _ in 0..20 {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            other => return other,
+        }
+    }
+    lock.try_lock()
 }
 
 fn cannot_clear(path: &Path, error: &io::Error) -> ExecutorError {

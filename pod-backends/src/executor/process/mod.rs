@@ -37,7 +37,6 @@ mod wire;
 
 use std::{
     collections::HashMap,
-    fs::File,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -69,8 +68,6 @@ struct Shared {
     /// Held while an installation is made or deleted.
     busy: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>,
     runtime: Handle,
-    /// Kept open and locked: the directory is in use.
-    _lock: File,
 }
 
 /// An installation.
@@ -86,18 +83,18 @@ impl ProcessExecutor {
         if slots == 0 {
             return Err(ExecutorError { message: "a worker needs at least one slot".to_owned() });
         }
-        let (layout, lock) = Layout::open(dir)?;
-        let cleared = layout.clone();
-        let (mark, installed) = blocking(move || {
-            let mark = cleared.mark()?;
-            leftovers::end_earlier(&cleared, &mark);
-            cleared.clear_runs()?;
-            let installed = cleared.clear_unfinished()?;
-            Ok::<_, ExecutorError>((mark, installed))
+        let dir = dir.to_owned();
+        let (layout, lock, mark, installed) = blocking(move || {
+            let (layout, lock) = Layout::open(&dir)?;
+            let mark = layout.mark()?;
+            leftovers::end_earlier(&layout, &mark);
+            layout.clear_runs()?;
+            let installed = layout.clear_unfinished()?;
+            Ok::<_, ExecutorError>((layout, lock, mark, installed))
         })
         .await?;
         let environment = Environment::of_this_process(&mark);
-        let crew = CrewHandle::start(layout.clone(), mark, slots).await?;
+        let crew = CrewHandle::start(layout.clone(), lock, mark, slots).await?;
         Ok(Self {
             shared: Arc::new(Shared {
                 layout,
@@ -107,7 +104,6 @@ impl ProcessExecutor {
                 installed: Mutex::new(installed),
                 busy: Mutex::default(),
                 runtime: Handle::current(),
-                _lock: lock,
             }),
         })
     }

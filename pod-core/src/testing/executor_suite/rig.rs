@@ -82,12 +82,8 @@ impl Rig {
     /// Shuts the executor down and opens another one on the same directory.
     pub(super) async fn reopen(&self) {
         self.executor().shutdown().await;
-        let path = self.dir.path().join("worker");
-        let nobody = (self.open)(self.dir.path().join("nobody"), 1).await;
-        *self.executor.lock().unwrap_or_else(PoisonError::into_inner) = nobody;
-        let again = (self.open)(path, 2).await;
-        let nobody = std::mem::replace(&mut *self.executor.lock().unwrap_or_else(PoisonError::into_inner), again);
-        nobody.shutdown().await;
+        let again = (self.open)(self.dir.path().join("worker"), 2).await;
+        *self.executor.lock().unwrap_or_else(PoisonError::into_inner) = again;
     }
 
     /// A path of the test's own, where programs leave word.
