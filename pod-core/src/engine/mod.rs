@@ -31,6 +31,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+#[cfg(feature = "testing")]
+pub(crate) use self::links::Arrival;
 pub(crate) use self::{driver::Driver, message::INBOX, shared::Shared, topics::Subscription};
 pub use self::{
     links::{Admission, Links},

@@ -1,4 +1,5 @@
 //! What backends are held against: conformance suites of the traits, and the deterministic simulator.
 
 pub mod executor_suite;
+pub mod provisioner_suite;
 pub mod simulator;

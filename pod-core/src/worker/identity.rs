@@ -19,13 +19,23 @@ pub struct Identity {
     pub host: Option<String>,
     /// How long to look for a first manager; a welcome says how long it is from then on.
     pub give_up_after: Millis,
+    /// What its manager hears when the worker is asked to end on its own machine.
+    pub departure: Departure,
 }
 
 impl Identity {
     /// A worker that looks for its manager for ten minutes, and knows nothing else yet.
     #[must_use]
     pub fn new(incarnation: u64) -> Self {
-        Self { store: None, worker: None, incarnation, token: None, host: None, give_up_after: Millis::from_secs(600) }
+        Self {
+            store: None,
+            worker: None,
+            incarnation,
+            token: None,
+            host: None,
+            give_up_after: Millis::from_secs(600),
+            departure: Departure::ForGood,
+        }
     }
 }
 
@@ -38,8 +48,19 @@ impl fmt::Debug for Identity {
             .field("token", &self.token.as_ref().map(|_| "…"))
             .field("host", &self.host)
             .field("give_up_after", &self.give_up_after)
+            .field("departure", &self.departure)
             .finish()
     }
+}
+
+/// What a worker says when it is asked to end on its own machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Departure {
+    /// That it is gone for good: what it ran is given out again at once.
+    #[default]
+    ForGood,
+    /// Nothing: the same worker, with what is installed in it, is started again.
+    ToReturn,
 }
 
 /// Why a worker ended. Nothing that it ran is left.

@@ -14,6 +14,6 @@ mod run;
 mod spool;
 pub mod state;
 
-pub use identity::{Identity, WorkerExit};
+pub use identity::{Departure, Identity, WorkerExit};
 pub use run::{Dial, DialError, WorkerConfig, run};
 pub use spool::{SpoolDirectory, SpoolDisk, SpoolFile, SpoolMemory};

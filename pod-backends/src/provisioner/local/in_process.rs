@@ -13,7 +13,7 @@ use pod_core::{
     executor::Executor,
     link::{Transport, in_process},
     provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
-    worker::{Dial, DialError, run},
+    worker::{Departure, Dial, DialError, WorkerExit, run},
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -62,7 +62,7 @@ impl Backend for Local {
             context,
             workers: Mutex::default(),
             changing: tokio::sync::Mutex::new(()),
-            _lock: lock,
+            lock: Arc::new(lock),
         });
         for (worker, certificate) in known {
             match certificate.filter(|certificate| certificate.store == provisioner.context.store) {
@@ -84,7 +84,8 @@ struct InProcess {
     workers: Mutex<HashMap<WorkerId, Running>>,
     /// Held while a worker is created or destroyed.
     changing: tokio::sync::Mutex<()>,
-    _lock: DataDirLock,
+    /// Held until the last worker has ended.
+    lock: Arc<DataDirLock>,
 }
 
 #[derive(Debug)]
@@ -110,8 +111,13 @@ impl InProcess {
         let dir = self.directories.make(certificate).map_err(|error| failed("a worker cannot be made", error))?;
         let opened = ProcessExecutor::open(&dir, certificate.slots).await;
         let executor = Arc::new(opened.map_err(|error| ProvisionError { message: error.message })?);
-        let end = CancellationToken::new();
-        let task = tokio::spawn(serve(certificate, dir, executor, self.context.clone(), end.clone()));
+        let end = self.context.shutdown.child_token();
+        let serving = serve(certificate, dir, executor, self.context.links.clone(), end.clone());
+        let lock = self.lock.clone();
+        let task = tokio::spawn(async move {
+            serving.await;
+            drop(lock);
+        });
         self.workers().insert(worker, Running { end, task });
         Ok(())
     }
@@ -130,20 +136,13 @@ async fn serve(
     certificate: Certificate,
     dir: PathBuf,
     executor: Arc<ProcessExecutor>,
-    context: BackendContext,
+    links: Links,
     end: CancellationToken,
 ) {
-    let dial = DialEngine { links: context.links.clone() };
-    let running = run(config(certificate, &dir), executor.clone(), dial, CancellationToken::new());
-    let exit = tokio::select! {
-        exit = running => Some(exit),
-        () = end.cancelled() => None,
-        // Without a farewell: it is the same worker again when the engine is started the next time.
-        () = context.shutdown.cancelled() => None,
-    };
-    executor.shutdown().await;
-    if let Some(exit) = exit {
-        context.links.gone(certificate.worker, exit.to_string()).await;
+    let dial = DialEngine { links: links.clone() };
+    let exit = run(config(certificate, &dir, Departure::ToReturn), executor, dial, end).await;
+    if exit != WorkerExit::Cancelled {
+        links.gone(certificate.worker, exit.to_string()).await;
     }
 }
 

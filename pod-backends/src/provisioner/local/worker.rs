@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use pod_core::{
     link::Transport,
-    worker::{Dial, DialError, Identity, WorkerConfig, WorkerExit, run},
+    worker::{Departure, Dial, DialError, Identity, WorkerConfig, WorkerExit, run},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -44,18 +44,19 @@ async fn open(dir: &Path) -> Result<(WorkerConfig, Arc<ProcessExecutor>, DialDat
     let certificate = Certificate::read(&dir).map_err(unusable)?;
     let lock = hold(&dir).await?;
     let executor = ProcessExecutor::open(&dir, certificate.slots).await.map_err(|error| error.message)?;
-    let config = config(certificate, &dir);
+    let config = config(certificate, &dir, Departure::ForGood);
     Ok((config, Arc::new(executor), DialDataDir { dir, certificate }, lock))
 }
 
 /// What a worker of this machine is run with.
-pub(super) fn config(certificate: Certificate, dir: &Path) -> WorkerConfig {
+pub(super) fn config(certificate: Certificate, dir: &Path, departure: Departure) -> WorkerConfig {
     // Folded, so that all of its chance is used.
     let (high, low) = Uuid::new_v4().as_u64_pair();
     let identity = Identity {
         store: Some(certificate.store),
         worker: Some(certificate.worker),
         host: rustix::system::uname().nodename().to_str().ok().map(str::to_owned),
+        departure,
         ..Identity::new(high ^ low)
     };
     WorkerConfig { identity, spool: dir.join("spool") }

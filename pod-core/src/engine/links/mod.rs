@@ -14,9 +14,25 @@ use crate::{domain::WorkerId, link::Transport, plan::Input};
 
 /// Where connected workers are handed in. Cheap to clone; bounded.
 #[derive(Clone)]
-pub struct Links {
-    shared: Arc<Shared>,
-    inbox: mpsc::Sender<Message>,
+pub struct Links(End);
+
+/// Who takes them.
+#[derive(Clone)]
+enum End {
+    Engine {
+        shared: Arc<Shared>,
+        inbox: mpsc::Sender<Message>,
+    },
+    #[cfg(feature = "testing")]
+    Observer(mpsc::Sender<Arrival>),
+}
+
+/// What a backend under test handed in.
+#[cfg(feature = "testing")]
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    Link(Transport),
+    Gone(WorkerId),
 }
 
 impl fmt::Debug for Links {
@@ -36,17 +52,39 @@ pub enum Admission {
 
 impl Links {
     pub(crate) fn new(shared: Arc<Shared>, inbox: mpsc::Sender<Message>) -> Self {
-        Self { shared, inbox }
+        Self(End::Engine { shared, inbox })
+    }
+
+    /// Hands everything to a test instead of an engine.
+    #[cfg(feature = "testing")]
+    pub(crate) fn observed(observer: mpsc::Sender<Arrival>) -> Self {
+        Self(End::Observer(observer))
     }
 
     /// Serves a worker's link until it ends; spawns a task and returns at once.
     pub fn connect(&self, transport: Transport, admission: Admission) {
-        self.shared.spawn(serve::serve(self.shared.clone(), self.inbox.clone(), transport, admission));
+        match &self.0 {
+            End::Engine { shared, inbox } => {
+                shared.spawn(serve::serve(shared.clone(), inbox.clone(), transport, admission));
+            }
+            // A test that no longer looks lets the link end.
+            #[cfg(feature = "testing")]
+            End::Observer(observer) => drop(observer.try_send(Arrival::Link(transport))),
+        }
     }
 
     /// Tells that a worker is known to be dead, with the reason as a sentence: its work is given out again at once.
     pub async fn gone(&self, worker: WorkerId, reason: String) {
-        // When the engine has ended, the next one finds it out by itself.
-        let _ = self.inbox.send(Message::Happened(Input::Gone { worker, reason })).await;
+        match &self.0 {
+            // When the engine has ended, the next one finds it out by itself.
+            End::Engine { inbox, .. } => {
+                let _ = inbox.send(Message::Happened(Input::Gone { worker, reason })).await;
+            }
+            #[cfg(feature = "testing")]
+            End::Observer(observer) => {
+                tracing::info!(%worker, reason, "a worker is gone");
+                let _ = observer.send(Arrival::Gone(worker)).await;
+            }
+        }
     }
 }

@@ -18,7 +18,7 @@ use self::{
     executions::Executions,
 };
 use super::{
-    Identity, SpoolDirectory, WorkerExit,
+    Departure, Identity, SpoolDirectory, WorkerExit,
     state::{Effect, Input, Now, WorkerState},
 };
 use crate::{
@@ -75,11 +75,12 @@ pub async fn run(
     };
     let clock = Clock { began: Instant::now() };
     let disk = Arc::new(SpoolDirectory::new(config.spool));
-    let seed = config.identity.incarnation;
+    let (seed, departure) = (config.identity.incarnation, config.identity.departure);
     let state = WorkerState::new(config.identity, executor.slots(), installed, disk, clock.now());
     let shell = Shell {
         state,
         clock,
+        departure,
         connection: Connection::new(Arc::new(dial), seed),
         executions: Executions::new(Arc::clone(&executor)),
         effects: Vec::new(),
@@ -112,6 +113,7 @@ impl Clock {
 struct Shell {
     state: WorkerState,
     clock: Clock,
+    departure: Departure,
     connection: Connection,
     executions: Executions,
     effects: Vec<Effect>,
@@ -121,7 +123,8 @@ impl Shell {
     async fn serve(mut self, shutdown: CancellationToken) -> WorkerExit {
         let exit = self.rounds(shutdown).await;
         self.executions.shutdown().await;
-        if exit == WorkerExit::Cancelled && self.state.is_welcome() {
+        let says_goodbye = exit == WorkerExit::Cancelled && self.departure == Departure::ForGood;
+        if says_goodbye && self.state.is_welcome() {
             let goodbye = FromWorker::Goodbye { reason: exit.to_string() };
             let _ = tokio::time::timeout(FAREWELL_WITHIN, self.connection.farewell(goodbye)).await;
         }

@@ -1,0 +1,45 @@
+//! Creating workers.
+
+use super::Rig;
+use crate::domain::WorkerId;
+
+/// Nothing is listed that nobody created.
+pub async fn at_first_there_are_none(rig: &mut Rig) {
+    assert_eq!(rig.list().await, []);
+}
+
+/// It knows who it is, whom it serves, and how much it may run.
+pub async fn a_created_worker_dials_in(rig: &mut Rig) {
+    rig.create(7).await;
+    let guest = rig.guest().await;
+    assert_eq!((guest.hello.worker, guest.hello.slots), (Some(WorkerId(7)), 2));
+    assert!(guest.hello.attempts.is_empty() && guest.hello.installed.is_empty());
+    assert_eq!(rig.list().await, [7]);
+    rig.clean_up().await;
+}
+
+/// Asked again, at once or later, it is the same worker.
+pub async fn creating_twice_makes_one_worker(rig: &mut Rig) {
+    tokio::join!(rig.create(1), rig.create(1));
+    let mut guest = rig.guest().await;
+    rig.create(1).await;
+    assert_eq!(rig.list().await, [1]);
+    rig.create(2).await;
+    assert_eq!(rig.guest().await.hello.worker, Some(WorkerId(2)), "no second worker 1 dialled in before");
+    rig.destroy(1).await;
+    guest.leaves().await;
+    rig.clean_up().await;
+}
+
+/// They do not get into each other's way.
+pub async fn many_are_created_at_once(rig: &mut Rig) {
+    tokio::join!(rig.create(1), rig.create(2), rig.create(3), rig.create(4));
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.push(rig.guest().await.hello.worker.map_or(0, |worker| worker.0));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [1, 2, 3, 4]);
+    assert_eq!(rig.list().await, [1, 2, 3, 4]);
+    rig.clean_up().await;
+}

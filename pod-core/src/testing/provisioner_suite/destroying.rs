@@ -1,0 +1,51 @@
+//! Destroying workers.
+
+use super::{
+    Rig,
+    rig::{dies, is_alive},
+};
+use crate::domain::WorkerId;
+
+/// Its link ends, and it is not listed any more.
+pub async fn a_destroyed_worker_is_gone(rig: &mut Rig) {
+    rig.create(1).await;
+    let mut guest = rig.guest().await;
+    rig.destroy(1).await;
+    assert_eq!(rig.list().await, []);
+    guest.leaves().await;
+}
+
+/// What is not there is as it should be.
+pub async fn destroying_twice_or_the_absent_is_fine(rig: &mut Rig) {
+    rig.destroy(99).await;
+    rig.create(1).await;
+    tokio::join!(rig.destroy(1), rig.destroy(1));
+    rig.destroy(1).await;
+    assert_eq!(rig.list().await, []);
+}
+
+/// Only the one that was meant ends.
+pub async fn the_others_stay(rig: &mut Rig) {
+    rig.create(1).await;
+    let mut first = rig.guest().await;
+    rig.create(2).await;
+    let mut second = rig.guest().await;
+    assert_eq!(second.hello.worker, Some(WorkerId(2)));
+    rig.destroy(1).await;
+    first.leaves().await;
+    assert_eq!(rig.list().await, [2]);
+    let pid = second.runs_something().await;
+    assert!(is_alive(pid), "the second worker works");
+    rig.destroy(2).await;
+    dies(pid).await;
+}
+
+/// When `destroy` returns, nothing of what the worker ran is left.
+pub async fn what_a_destroyed_worker_ran_is_gone(rig: &mut Rig) {
+    rig.create(1).await;
+    let mut guest = rig.guest().await;
+    let pid = guest.runs_something().await;
+    assert!(is_alive(pid));
+    rig.destroy(1).await;
+    assert!(!is_alive(pid), "process {pid} outlived its worker");
+}

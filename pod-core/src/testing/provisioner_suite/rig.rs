@@ -1,0 +1,260 @@
+//! A provisioner under test, and the manager that its workers dial.
+
+use std::{fmt, path::Path, sync::Arc, time::Duration};
+
+use tempfile::TempDir;
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        ActivityId, AttemptKey, AttemptNo, Epoch, ExecutionId, Millis, Payload, RevisionNo, SessionId, StoreId,
+        WorkerId,
+    },
+    engine::{Arrival, Links},
+    link::{self, FromWorker, Hello, InstallOutcome, StartOrder, ToWorker, Transport, Welcome},
+    provisioner::{Backend, BackendContext, Provisioner, WorkerSpec},
+};
+
+/// Nothing in the suite takes so long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+type MakeBackend = fn(&Path) -> Box<dyn Backend>;
+
+/// A provisioner in a directory of its own.
+pub struct Rig {
+    backend: MakeBackend,
+    provisioner: Option<Arc<dyn Provisioner>>,
+    store: StoreId,
+    shutdown: CancellationToken,
+    arrivals: mpsc::Receiver<Arrival>,
+    dir: TempDir,
+}
+
+impl fmt::Debug for Rig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rig").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+/// A worker that dialled in and was welcomed.
+#[derive(Debug)]
+pub struct Guest {
+    link: Transport,
+    heard: std::collections::VecDeque<FromWorker>,
+    /// What it said first.
+    pub hello: Hello,
+}
+
+impl Rig {
+    /// Starts a backend in a new directory.
+    pub async fn start(backend: MakeBackend) -> Self {
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        let store = StoreId(Uuid::new_v4());
+        let (shutdown, (_, arrivals)) = (CancellationToken::new(), mpsc::channel(1));
+        let mut rig = Self { backend, provisioner: None, store, shutdown, arrivals, dir };
+        rig.manager_starts().await;
+        rig
+    }
+
+    async fn manager_starts(&mut self) {
+        let (observer, arrivals) = mpsc::channel(64);
+        self.arrivals = arrivals;
+        self.shutdown = CancellationToken::new();
+        let context =
+            BackendContext { store: self.store, links: Links::observed(observer), shutdown: self.shutdown.clone() };
+        // An earlier manager of this process lets the directory go in the moments after its end.
+        let started = timeout(PATIENCE, async {
+            loop {
+                match (self.backend)(&self.path()).start(context.clone()).await {
+                    Ok(provisioner) => return provisioner,
+                    Err(error) => tracing::info!(%error, "not yet"),
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        self.provisioner = Some(started.await.expect("the backend starts"));
+    }
+
+    /// Ends the manager, and starts the next one of the same store.
+    pub async fn restart(&mut self) {
+        self.shutdown.cancel();
+        self.provisioner = None;
+        self.manager_starts().await;
+    }
+
+    /// Ends the manager, and starts one of another store in its place.
+    pub async fn restart_with_another_store(&mut self) {
+        self.store = StoreId(Uuid::new_v4());
+        self.restart().await;
+    }
+
+    /// The directory of the backend: its path has more than 150 bytes, which is more than a socket's may have.
+    #[must_use]
+    pub fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("a-long-name-".repeat(12)).join("data")
+    }
+
+    /// What is tested.
+    #[must_use]
+    pub fn provisioner(&self) -> &Arc<dyn Provisioner> {
+        self.provisioner.as_ref().expect("the backend was started")
+    }
+
+    /// Creates a worker with two slots.
+    pub async fn create(&self, worker: u64) {
+        let spec = WorkerSpec { store: self.store, slots: 2 };
+        self.provisioner().create(WorkerId(worker), &spec).await.expect("the worker is created");
+    }
+
+    /// Destroys a worker.
+    pub async fn destroy(&self, worker: u64) {
+        let destroyed = timeout(PATIENCE, self.provisioner().destroy(WorkerId(worker))).await;
+        destroyed.expect("in time").expect("the worker is destroyed");
+    }
+
+    /// The workers that there are, by number.
+    pub async fn list(&self) -> Vec<u64> {
+        let mut listed: Vec<u64> =
+            self.provisioner().list().await.expect("they can be listed").into_iter().map(|worker| worker.0).collect();
+        listed.sort_unstable();
+        listed
+    }
+
+    /// The next worker that dials in, welcomed. One that breaks off before is passed over.
+    pub async fn guest(&mut self) -> Guest {
+        loop {
+            let arrival = timeout(PATIENCE, self.arrivals.recv()).await.expect("a worker dials in");
+            let Some(Arrival::Link(link)) = arrival else { panic!("{arrival:?} came, and no worker") };
+            if let Some(guest) = Guest::receive(link, self.store).await {
+                return guest;
+            }
+        }
+    }
+
+    /// The next worker that the provisioner says is gone.
+    pub async fn gone(&mut self) -> WorkerId {
+        loop {
+            match timeout(PATIENCE, self.arrivals.recv()).await.expect("news of a worker") {
+                Some(Arrival::Gone(worker)) => return worker,
+                Some(Arrival::Link(_)) => {}
+                None => panic!("the backend ended"),
+            }
+        }
+    }
+
+    /// Destroys every worker.
+    pub async fn clean_up(&self) {
+        for worker in self.list().await {
+            self.destroy(worker).await;
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+impl Guest {
+    async fn receive(link: Transport, store: StoreId) -> Option<Self> {
+        let mut link = link;
+        let frame = timeout(PATIENCE, link.reader.read()).await.expect("a hello").ok()?;
+        let mut heard: std::collections::VecDeque<_> = link::decode(&frame).expect("a frame").into();
+        let Some(FromWorker::Hello(hello)) = heard.pop_front() else { panic!("a hello comes first") };
+        if hello.store != Some(store) {
+            return None;
+        }
+        let worker = hello.worker.expect("a created worker knows who it is");
+        let welcome = Welcome {
+            store,
+            epoch: Epoch(1),
+            worker,
+            session: SessionId(1),
+            heartbeat: Millis::from_secs(5),
+            give_up_after: Millis::from_secs(600),
+            output_cap: 1 << 20,
+            discard: Vec::new(),
+            remove: Vec::new(),
+        };
+        let mut guest = Self { link, heard, hello };
+        guest.say(ToWorker::Welcome(welcome)).await;
+        Some(guest)
+    }
+
+    /// Says something to the worker.
+    pub async fn say(&mut self, message: ToWorker) {
+        let frame = link::encode(&[message]).expect("a frame");
+        self.link.writer.write(frame).await.expect("the link takes it");
+    }
+
+    /// The next thing that it says; none when the link has ended.
+    pub async fn hear(&mut self) -> Option<FromWorker> {
+        while self.heard.is_empty() {
+            let frame = timeout(PATIENCE, self.link.reader.read()).await.expect("it says something or ends").ok()?;
+            self.heard.extend(link::decode::<FromWorker>(&frame).expect("a frame"));
+        }
+        self.heard.pop_front()
+    }
+
+    /// Waits until the link has ended.
+    pub async fn leaves(&mut self) {
+        while self.hear().await.is_some() {}
+    }
+
+    /// Installs an activity, and starts an execution of it that tells its process id and stays. Gives that id.
+    pub async fn runs_something(&mut self) -> u32 {
+        let (activity, revision) = (ActivityId(1), RevisionNo(1));
+        let script = "printf '#!/bin/sh\\necho $$\\nexec sleep 1000\\n' > main.sh";
+        let (payload, timeout) = (Payload::Script(script.into()), Millis::from_secs(60));
+        self.say(ToWorker::Install { activity, revision, payload, env: Default::default(), timeout }).await;
+        loop {
+            match self.hear().await.expect("the worker is there") {
+                FromWorker::InstallEnded { outcome: InstallOutcome::Installed, .. } => break,
+                FromWorker::InstallEnded { outcome, .. } => panic!("{outcome:?}"),
+                _ => {}
+            }
+        }
+        let order = StartOrder {
+            key: AttemptKey { execution: ExecutionId(1), attempt: AttemptNo(1) },
+            activity,
+            activity_name: "stay".into(),
+            revision,
+            input: None,
+            env: Default::default(),
+            timeout: None,
+            grace: Millis::from_secs(10),
+        };
+        self.say(ToWorker::Start(order)).await;
+        loop {
+            match self.hear().await.expect("the worker is there") {
+                FromWorker::Output { bytes, .. } => {
+                    let text = std::str::from_utf8(&bytes).expect("digits");
+                    return text.trim().parse().expect("a process id");
+                }
+                FromWorker::Ended(report) => panic!("{report:?}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Whether a process lives on this machine.
+#[must_use]
+pub fn is_alive(pid: u32) -> bool {
+    // A killed process whose parent has not yet looked is dead.
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')))
+}
+
+/// Waits until a process is gone.
+pub async fn dies(pid: u32) {
+    let gone = timeout(PATIENCE, async {
+        while is_alive(pid) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    gone.await.unwrap_or_else(|_| panic!("the process {pid} is still there"));
+}
