@@ -178,8 +178,8 @@ impl State {
         }
         let activity = &self.activities[&id];
         let empty = activity.queue.waiting() == 0 && activity.running == 0;
-        let installed = self.workers.values().any(|worker| worker.installations.keys().any(|key| key.0 == id));
-        if leaving && empty && !installed {
+        let installed = || self.workers.values().any(|worker| worker.installations.keys().any(|key| key.0 == id));
+        if leaving && empty && !installed() {
             self.by_name.remove(&activity.activity.name);
             self.activities.remove(&id);
             out.change(Change::DeleteActivity(id));
