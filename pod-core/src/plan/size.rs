@@ -79,7 +79,7 @@ impl State {
     /// Workers that are there or come, as the scheduler sees them.
     fn member(&self, state: &WorkerState) -> Option<FleetMember> {
         use WorkerStatus::{Launching, Pending};
-        if state.worker.status.is_terminal() {
+        if state.worker.status.is_terminal() || state.asked_to_go {
             return None;
         }
         let member = match state.worker.status {
@@ -109,11 +109,20 @@ impl State {
         Millis(expected.map_or(UNKNOWN_RUN, |expected| expected.0).saturating_sub(run.0))
     }
 
+    /// `β`: from launch to hello, 90th percentile of the workers that are remembered; a second while there are none.
+    fn boot_time(&self) -> Millis {
+        let boots = self.workers.values().filter(|state| !state.worker.external);
+        let mut boots: Vec<Millis> =
+            boots.filter_map(|state| Some(state.worker.ready_at?.since(state.worker.created_at))).collect();
+        boots.sort_unstable();
+        boots.get((boots.len() * 9).div_ceil(10).saturating_sub(1)).copied().unwrap_or(Millis(1000))
+    }
+
     /// The work that waits, from counters: O(activities), not O(queue).
     fn demand(&self) -> Demand {
         let mut demand = Demand {
             slots: self.config.limits.slots,
-            boot: Millis(1000),
+            boot: self.boot_time(),
             may_launch: if self.due.launch_at > self.now { 0 } else { u32::MAX },
             ..Demand::default()
         };
@@ -128,9 +137,12 @@ impl State {
             let due = activity.queue.first_due(self.now);
             if let (Some(first), ActivityStatus::Approved) = (due, activity.activity.status) {
                 let limit = activity.activity.settings.max_concurrency.unwrap_or(u32::MAX);
-                waiting += activity.queue.waiting().min(u64::from(limit.saturating_sub(activity.running)));
-                let since = first.not_before.max(first.submitted_at);
-                demand.oldest = Some(demand.oldest.map_or(since, |oldest| oldest.min(since)));
+                let may_run = activity.queue.waiting().min(u64::from(limit.saturating_sub(activity.running)));
+                waiting += may_run;
+                if may_run > 0 {
+                    let since = first.not_before.max(first.submitted_at);
+                    demand.oldest = Some(demand.oldest.map_or(since, |oldest| oldest.min(since)));
+                }
             }
             let run = activity.expected().map_or(UNKNOWN_RUN, |expected| expected.0.max(1));
             demand.waiting += waiting;

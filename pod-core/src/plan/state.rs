@@ -77,6 +77,8 @@ pub struct WorkerState {
     pub(crate) failed_destroys: u32,
     /// This manager has asked the provisioner to create it.
     pub(crate) asked_for: bool,
+    /// A person asked for its end: the fleet does not take it back.
+    pub(crate) asked_to_go: bool,
 }
 
 /// An execution with its open attempt.
@@ -154,7 +156,9 @@ impl State {
         for mut worker in snapshot.workers {
             // Its deadlines start anew: it was the manager that was away.
             worker.last_seen = worker.last_seen.map(|_| now);
-            let state_of = WorkerState::new(worker, now);
+            let mut state_of = WorkerState::new(worker, now);
+            // Who asked is not kept: to let it go is safe either way.
+            state_of.asked_to_go = state_of.worker.draining;
             state.workers.insert(state_of.worker.id, state_of);
         }
         for installation in snapshot.installations {
@@ -288,6 +292,7 @@ impl WorkerState {
             destroy_again_at: None,
             failed_destroys: 0,
             asked_for: false,
+            asked_to_go: false,
         }
     }
 

@@ -140,8 +140,8 @@ impl State {
         let floor = self.activities.values().filter(|other| other.queue.waiting() > 0).map(|other| other.served).min();
         if let Some(activity) = self.activities.get_mut(&execution.activity) {
             if activity.queue.waiting() == 0 {
-                // Who comes back after a pause starts level with the others, without a claim for the time before.
-                activity.served = activity.served.max(floor.unwrap_or(0));
+                // Who comes back after a pause starts level with the others: without a claim for the time before, or a debt.
+                activity.served = floor.unwrap_or(activity.served);
             }
             activity.queue.insert(execution, room);
         }

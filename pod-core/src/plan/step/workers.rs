@@ -331,6 +331,9 @@ impl State {
             return Err(PodError::WorkerGone(id));
         }
         self.drain(id, "it was asked to drain".to_owned(), out);
+        if let Some(state) = self.workers.get_mut(&id) {
+            state.asked_to_go = true;
+        }
         Ok(Reply::Worker(Box::new(self.worker_view(&self.workers[&id]))))
     }
 
