@@ -23,25 +23,24 @@ impl LinkSlot {
 
 /// A backend that also lets workers dial in over HTTP.
 #[derive(Debug)]
-pub struct WithWorkerLink {
-    backend: Box<dyn Backend>,
+pub struct WithWorkerLink<B> {
+    backend: B,
     slot: LinkSlot,
 }
 
-impl WithWorkerLink {
+impl<B: Backend> WithWorkerLink<B> {
     /// Wraps a backend; the slot is filled when the engine starts it.
-    #[must_use]
-    pub fn new(backend: Box<dyn Backend>) -> (Self, LinkSlot) {
+    pub fn new(backend: B) -> (Self, LinkSlot) {
         let slot = LinkSlot::default();
         (Self { backend, slot: slot.clone() }, slot)
     }
 }
 
 #[async_trait]
-impl Backend for WithWorkerLink {
+impl<B: Backend> Backend for WithWorkerLink<B> {
     async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
         // A backend is started once, so the slot is empty.
         let _ = self.slot.0.set(context.links.clone());
-        self.backend.start(context).await
+        Box::new(self.backend).start(context).await
     }
 }

@@ -8,7 +8,6 @@ mod log_file;
 mod logs;
 mod parts;
 mod router;
-mod run;
 mod start;
 
 pub use app::App;
@@ -18,5 +17,4 @@ pub use log_file::install as install_log;
 pub use logs::{ManagerLogs, ShownLog};
 pub use parts::WorkerHome;
 pub use router::router;
-pub use run::run;
 pub use start::{Manager, Parts, Running, embed, start};

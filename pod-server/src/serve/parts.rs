@@ -3,13 +3,13 @@
 use std::{path::Path, process::Command, sync::Arc};
 
 use pod_backends::{
-    provisioner::local::{DataDirLock, Local, LocalProcesses},
+    provisioner::local::{DataDirLock, LocalProcesses},
     store::sqlite::SqliteStore,
 };
-use pod_core::{provisioner::Backend, store::Store};
+use pod_core::store::Store;
 
 use super::StartError;
-use crate::config::{BackendChoice, Config, StoreChoice};
+use crate::config::{Config, StoreChoice};
 
 /// Where local workers live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,19 +32,13 @@ pub(super) async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError>
     }
 }
 
-/// The workers that are configured.
-pub(super) fn backend(config: &Config, home: WorkerHome) -> Result<Box<dyn Backend>, StartError> {
-    match (config.backend, home) {
-        (BackendChoice::Local, WorkerHome::ThisProcess) => Ok(Box::new(Local::new(&config.data_dir))),
-        (BackendChoice::Local, WorkerHome::Processes) => {
-            let program = std::env::current_exe()
-                .map_err(|error| StartError::Other(format!("the pod binary cannot be found for workers: {error}")))?;
-            let worker = move |directory: &Path| {
-                let mut command = Command::new(&program);
-                command.args(["worker", "--local"]).arg(directory);
-                command
-            };
-            Ok(Box::new(LocalProcesses::new(&config.data_dir, worker)))
-        }
-    }
+/// Workers as processes of this program, named by its path, which outlasts this process.
+pub(super) fn worker_processes(config: &Config) -> Result<LocalProcesses, StartError> {
+    let program = std::env::current_exe()
+        .map_err(|error| StartError::Other(format!("this program's own file cannot be found: {error}")))?;
+    Ok(LocalProcesses::new(&config.data_dir, move |directory: &Path| {
+        let mut command = Command::new(&program);
+        command.args(["worker", "--local"]).arg(directory);
+        command
+    }))
 }

@@ -4,14 +4,18 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use pod_backends::{
     fetch::{FetchLimits, HttpFetch, Schemes},
-    provisioner::local::DataDirLock,
+    provisioner::local::{DataDirLock, Local},
 };
 use pod_core::{Pod, provisioner::Backend, store::Store};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{App, LinkSlot, ManagerLogs, StartError, WithWorkerLink, WorkerHome, app::WHOLE_OUTPUTS, listen, parts};
-use crate::{auth::Access, config::Config, guard::Hosts};
+use crate::{
+    auth::Access,
+    config::{BackendChoice, Config},
+    guard::Hosts,
+};
 
 /// How long requests under way may take when the manager goes.
 const LINGER: Duration = Duration::from_secs(3);
@@ -20,28 +24,39 @@ const CLOSE: Duration = Duration::from_secs(5);
 
 /// What a manager is made of beside its configuration.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Parts<B> {
     /// Where records are kept.
     pub store: Arc<dyn Store>,
     /// Where executions run.
-    pub backend: Box<dyn Backend>,
-    /// The data directory, held while the manager runs.
-    pub lock: DataDirLock,
+    pub backend: B,
+}
+
+/// Starts a manager as configured, which listens.
+///
+/// The data directory is taken first of all: a second manager is told who holds it, and touches nothing.
+pub async fn start(config: &Config, home: WorkerHome) -> Result<Running, StartError> {
+    let lock = parts::hold(config)?;
+    let listener = listen::bind(config).await?;
+    embed_with(config, home, lock).await?.serve(config, listener)
 }
 
 /// Starts a manager as configured, without HTTP.
 pub async fn embed(config: &Config, home: WorkerHome) -> Result<Manager, StartError> {
-    // First of all: nothing in the directory is touched while another manager holds it.
     let lock = parts::hold(config)?;
-    let (store, backend) = (parts::store(config).await?, parts::backend(config, home)?);
-    Manager::start(config, Parts { store, backend, lock }).await
+    embed_with(config, home, lock).await
 }
 
-/// Starts a manager as configured, which listens.
-pub async fn start(config: &Config, home: WorkerHome) -> Result<Running, StartError> {
-    // Before anything is started: a wrong address should not have touched the store.
-    let listener = listen::bind(config).await?;
-    embed(config, home).await?.serve(config, listener)
+async fn embed_with(config: &Config, home: WorkerHome, lock: DataDirLock) -> Result<Manager, StartError> {
+    let store = parts::store(config).await?;
+    let manager = match (config.backend, home) {
+        (BackendChoice::Local, WorkerHome::Processes) => {
+            Manager::start(config, Parts { store, backend: parts::worker_processes(config)? }).await?
+        }
+        (BackendChoice::Local, WorkerHome::ThisProcess) => {
+            Manager::start(config, Parts { store, backend: Local::new(&config.data_dir) }).await?
+        }
+    };
+    Ok(Manager { lock: Some(lock), ..manager })
 }
 
 /// A manager without HTTP.
@@ -51,7 +66,8 @@ pub struct Manager {
     pub pod: Pod,
     links: LinkSlot,
     logs: ManagerLogs,
-    lock: DataDirLock,
+    /// Where the manager holds its data directory itself.
+    lock: Option<DataDirLock>,
 }
 
 /// A manager that listens.
@@ -64,12 +80,12 @@ pub struct Running {
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
     /// Let go last.
-    lock: DataDirLock,
+    lock: Option<DataDirLock>,
 }
 
 impl Manager {
     /// Starts the engine over these parts.
-    pub async fn start(config: &Config, parts: Parts) -> Result<Self, StartError> {
+    pub async fn start<B: Backend>(config: &Config, parts: Parts<B>) -> Result<Self, StartError> {
         let logs = ManagerLogs::new(&config.data_dir, config.lines());
         logs.note(&format!("POD {} in {}", env!("CARGO_PKG_VERSION"), config.data_dir.display()));
         let limits = config.limits();
@@ -85,7 +101,7 @@ impl Manager {
             config.store,
             config.backend
         ));
-        Ok(Self { pod, links, logs, lock: parts.lock })
+        Ok(Self { pod, links, logs, lock: None })
     }
 
     /// Stops: commits what was accepted. Workers in this process end with what they run.
@@ -103,7 +119,9 @@ impl Manager {
     fn serve(mut self, config: &Config, listener: TcpListener) -> Result<Running, StartError> {
         let address =
             listener.local_addr().map_err(|error| StartError::Listen(format!("the listener is gone: {error}")))?;
-        if let Err(error) = self.lock.set_address(&format!("http://{address}")) {
+        if let Some(lock) = &mut self.lock
+            && let Err(error) = lock.set_address(&format!("http://{address}"))
+        {
             // Only for those who find the directory held: they are told less.
             tracing::warn!(%error, "the address could not be written into the data directory");
         }

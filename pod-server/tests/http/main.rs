@@ -12,3 +12,4 @@ mod api_output;
 mod guards;
 mod server;
 mod shutdown;
+mod worker_link;
