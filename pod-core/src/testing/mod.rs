@@ -3,3 +3,4 @@
 pub mod executor_suite;
 pub mod provisioner_suite;
 pub mod simulator;
+pub mod store_suite;

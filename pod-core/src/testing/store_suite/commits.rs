@@ -1,0 +1,338 @@
+//! What a batch writes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    Rig,
+    rows::{
+        activity, attempt, conclude, end, ended, finished, insert, installation, key, one_running, open, policy,
+        revision, running, update, waiting, worker,
+    },
+};
+use crate::{
+    domain::{
+        ActivityId, ActivityStatus, AttemptEnd, AttemptNo, Ending, ExecutionId, ExecutionStatus, Payload, PolicyId,
+        RevisionNo, Stream, Timestamp, WorkerId,
+    },
+    store::{ActivityTally, Change, ExecutionQuery, HighWater, StoreError},
+};
+
+/// A contradiction at its end leaves nothing of a batch.
+pub async fn a_batch_is_all_or_nothing(rig: &mut Rig) {
+    rig.commit(one_running(1)).await;
+    let mut changes = vec![
+        Change::PutActivity(activity(1, "a")),
+        Change::PutWorker(worker(1)),
+        insert(waiting(2, 1)),
+        update(&finished(1, 1)),
+        end(1, 1, AttemptEnd::Exited(0)),
+    ];
+    changes.push(Change::Retrieve(ExecutionId(77)));
+    rig.refuses(changes).await;
+    assert_eq!(rig.execution(1).await, running(waiting(1, 1), 1));
+    assert_eq!(rig.store().attempts(ExecutionId(1)).await.unwrap(), [attempt(1, 1)]);
+}
+
+/// A commit whose answer was lost is sent again.
+pub async fn a_repeated_batch_is_not_applied_again(rig: &mut Rig) {
+    let mut changes = one_running(1);
+    changes.push(Change::RecordDecision(super::lists::decision(1)));
+    let batch = Arc::new(rig.batch(changes));
+    let store = rig.store();
+    store.commit(Arc::clone(&batch)).await.unwrap();
+    store.commit(Arc::clone(&batch)).await.unwrap();
+    assert_eq!(store.decisions(10).await.unwrap().len(), 1);
+    rig.commit(conclude(1)).await;
+    store.commit(batch).await.unwrap();
+    assert_eq!(rig.execution(1).await, finished(1, 1));
+}
+
+/// Whoever took the lease later writes; the earlier one does not.
+pub async fn an_older_epoch_is_fenced(rig: &mut Rig) {
+    rig.commit(vec![insert(waiting(1, 1))]).await;
+    let old = rig.store();
+    let stale = Arc::new(rig.batch(vec![insert(waiting(2, 1))]));
+    let other = rig.other().await;
+    let lease = other.acquire(Timestamp(9)).await.unwrap();
+    assert!(lease.epoch > stale.epoch);
+    let fenced = old.commit(Arc::clone(&stale)).await;
+    assert!(matches!(fenced, Err(StoreError::Fenced)), "{fenced:?}");
+    let mut fresh = (*stale).clone();
+    (fresh.epoch, fresh.seq) = (lease.epoch, 1);
+    other.commit(Arc::new(fresh)).await.unwrap();
+    let replay = old.commit(stale).await;
+    assert!(matches!(replay, Err(StoreError::Fenced)), "{replay:?}");
+    assert_eq!(rig.execution(2).await, waiting(2, 1));
+}
+
+/// An execution that was submitted, run, retrieved in one round.
+pub async fn a_lifecycle_in_one_batch(rig: &mut Rig) {
+    let mut again = running(waiting(1, 1), 2);
+    again.failures = 1;
+    let mut done = ended(again.clone(), Ending::Signalled(9), 100);
+    rig.commit(vec![
+        insert(waiting(1, 1)),
+        update(&running(waiting(1, 1), 1)),
+        open(1, 1),
+        Change::StartAttempt { key: key(1, 1), started_at: Timestamp(18) },
+        Change::EndAttempt {
+            key: key(1, 1),
+            started_at: None,
+            ended_at: Timestamp(50),
+            end: AttemptEnd::StartFailed("no".into()),
+        },
+        update(&again),
+        open(1, 2),
+        end(1, 2, AttemptEnd::Signalled(9)),
+        update(&done),
+        Change::Retrieve(ExecutionId(1)),
+    ])
+    .await;
+    done.retrieved = true;
+    assert_eq!(rig.execution(1).await, done);
+    let attempts = rig.store().attempts(ExecutionId(1)).await.unwrap();
+    assert_eq!(attempts.len(), 2);
+    assert_eq!(attempts[0].started_at, Some(Timestamp(18)));
+    assert_eq!(attempts[0].ended_at, Some(Timestamp(50)));
+    assert_eq!(attempts[0].end, Some(AttemptEnd::StartFailed("no".into())));
+    assert_eq!(attempts[1].end, Some(AttemptEnd::Signalled(9)));
+    rig.commit(vec![Change::DeleteExecutions(vec![ExecutionId(1)])]).await;
+    assert_eq!(rig.store().attempts(ExecutionId(1)).await.unwrap(), []);
+}
+
+/// A recalled attempt never ran.
+pub async fn a_recalled_attempt_is_gone_and_its_number_free(rig: &mut Rig) {
+    rig.commit(one_running(1)).await;
+    rig.store().append_output(key(1, 1), Stream::Stdout, 0, Bytes::from_static(b"left over")).await.unwrap();
+    rig.commit(vec![end(1, 1, AttemptEnd::Recalled), update(&waiting(1, 1))]).await;
+    assert_eq!(rig.store().attempts(ExecutionId(1)).await.unwrap(), []);
+    assert_eq!(rig.store().output_summary(key(1, 1)).await.unwrap().stdout.len, 0);
+    rig.commit(vec![update(&running(waiting(1, 1), 1)), open(1, 1)]).await;
+    assert_eq!(rig.store().output_summary(key(1, 1)).await.unwrap().stdout.len, 0);
+    // Taken back and given out again in one batch.
+    rig.commit(vec![end(1, 1, AttemptEnd::Recalled), open(1, 1)]).await;
+    assert_eq!(rig.store().attempts(ExecutionId(1)).await.unwrap(), [attempt(1, 1)]);
+    rig.commit(conclude(1)).await;
+    assert_eq!(rig.store().attempts(ExecutionId(1)).await.unwrap().len(), 1);
+}
+
+/// The engine finds what it wrote.
+pub async fn the_snapshot_holds_what_was_committed(rig: &mut Rig) {
+    let tally =
+        ActivityTally { activity: ActivityId(2), executions: [1, 2, 3, 4, 5, 6], recent_durations: vec![7, 0, 9] };
+    let mut batch = rig.batch(vec![
+        Change::PutActivity(activity(2, "zwei")),
+        Change::PutRevision(revision(2, 2)),
+        Change::PutRevision(revision(2, 1)),
+        Change::PutActivity(activity(1, "eins")),
+        Change::PutInstallation(installation(7, 2, 1)),
+        Change::PutInstallation(installation(8, 2, 2)),
+        Change::PutWorker(worker(7)),
+        Change::PutWorker(worker(8)),
+        Change::PutPolicy(policy(1, "small")),
+        Change::PutPolicy(policy(2, "large")),
+        Change::ActivatePolicy(PolicyId(2)),
+        insert(waiting(1, 2)),
+        insert(running(waiting(2, 2), 1)),
+        open(2, 1),
+        insert(finished(3, 2)),
+    ]);
+    batch.tallies = vec![tally.clone()];
+    batch.high_water = HighWater { activity: 2, execution: 3, worker: 8, policy: 2, event: 0, session: 5 };
+    let high_water = batch.high_water;
+    rig.store().commit(Arc::new(batch)).await.unwrap();
+
+    let snapshot = rig.store().load().await.unwrap();
+    assert_eq!(snapshot.high_water, high_water);
+    let names: Vec<(u64, &str)> =
+        snapshot.activities.iter().map(|a| (a.activity.id.0, a.activity.name.as_str())).collect();
+    assert_eq!(names, [(1, "eins"), (2, "zwei")]);
+    assert_eq!(snapshot.activities[0].tally, ActivityTally { activity: ActivityId(1), ..ActivityTally::default() });
+    assert_eq!(snapshot.activities[1].tally, tally);
+    assert_eq!(snapshot.activities[1].revisions, [revision(2, 1), revision(2, 2)]);
+    assert_eq!(snapshot.activities[1].activity.created_at, Timestamp(1));
+    assert_eq!(snapshot.activities[1].activity.status, ActivityStatus::Approved);
+    assert_eq!(snapshot.installations, [installation(7, 2, 1), installation(8, 2, 2)]);
+    assert_eq!(snapshot.workers, [worker(7), worker(8)]);
+    assert_eq!(snapshot.policies, [policy(1, "small"), policy(2, "large")]);
+    assert_eq!(snapshot.active_policy, PolicyId(2));
+    assert_eq!(snapshot.running, [(running(waiting(2, 2), 1), attempt(2, 1))]);
+
+    let mut changed = activity(2, "zwei");
+    changed.status = ActivityStatus::Uninstalling;
+    rig.commit(vec![
+        Change::PutActivity(changed),
+        Change::DeleteRevision { activity: ActivityId(2), revision: RevisionNo(1) },
+        Change::DeleteInstallation { worker: WorkerId(7), activity: ActivityId(2), revision: RevisionNo(1) },
+        Change::DeleteWorker(WorkerId(7)),
+        Change::ActivatePolicy(PolicyId(0)),
+        Change::DeletePolicy(PolicyId(2)),
+        end(2, 1, AttemptEnd::Lost),
+    ])
+    .await;
+    let snapshot = rig.store().load().await.unwrap();
+    assert_eq!(snapshot.activities[1].activity.status, ActivityStatus::Uninstalling);
+    assert_eq!(snapshot.activities[1].tally, tally, "a tally stays when its activity changes");
+    assert_eq!(snapshot.activities[1].revisions, [revision(2, 2)]);
+    assert_eq!(snapshot.installations, [installation(8, 2, 2)]);
+    assert_eq!(snapshot.workers, [worker(8)]);
+    assert_eq!(snapshot.policies, [policy(1, "small")]);
+    assert_eq!(snapshot.active_policy, PolicyId(0));
+    assert_eq!(snapshot.running, []);
+}
+
+/// Old executions are still shown with a name, and the name is free for another activity.
+pub async fn a_deleted_activity_leaves_its_name_and_executions(rig: &mut Rig) {
+    let payload = Payload::Script(Bytes::from_static(b"true"));
+    rig.commit(vec![
+        Change::PutActivity(activity(1, "a")),
+        Change::PutRevision(revision(1, 1)),
+        Change::PutPayload { activity: ActivityId(1), revision: RevisionNo(1), payload: payload.clone() },
+        Change::PutInstallation(installation(7, 1, 1)),
+        insert(finished(1, 1)),
+    ])
+    .await;
+    assert_eq!(rig.store().payload(ActivityId(1), RevisionNo(1)).await.unwrap(), Some(payload));
+    rig.commit(vec![Change::DeleteActivity(ActivityId(1)), Change::PutActivity(activity(2, "a"))]).await;
+    let snapshot = rig.store().load().await.unwrap();
+    assert_eq!(snapshot.activities.len(), 1);
+    assert_eq!(snapshot.activity_names, [(ActivityId(1), "a".into()), (ActivityId(2), "a".into())]);
+    assert_eq!(snapshot.installations, []);
+    assert_eq!(rig.store().payload(ActivityId(1), RevisionNo(1)).await.unwrap(), None);
+    assert_eq!(rig.execution(1).await, finished(1, 1));
+}
+
+/// Attempts, output and idempotency keys go with their execution.
+pub async fn deleting_executions_takes_all_of_them_along(rig: &mut Rig) {
+    let large = Bytes::from(vec![b'x'; 100_000]);
+    for id in 1..=3 {
+        rig.commit(one_running(id)).await;
+        rig.store().append_output(key(id, 1), Stream::Stderr, 0, large.clone()).await.unwrap();
+        rig.store().append_output(key(id, 1), Stream::Stdout, 0, Bytes::from_static(b"small")).await.unwrap();
+        let mut changes = conclude(id);
+        changes.push(Change::PutIdempotency {
+            key: format!("key {id}").into(),
+            request_hash: [1; 32],
+            executions: id..id + 1,
+        });
+        rig.commit(changes).await;
+    }
+    rig.commit(vec![Change::DeleteExecutions(vec![ExecutionId(1), ExecutionId(3), ExecutionId(99)])]).await;
+    let store = rig.store();
+    for id in [1, 3] {
+        assert_eq!(store.execution(ExecutionId(id)).await.unwrap(), None);
+        assert_eq!(store.attempts(ExecutionId(id)).await.unwrap(), []);
+        for stream in Stream::BOTH {
+            assert!(store.read_output(key(id, 1), stream, 0, 10).await.unwrap().bytes.is_empty());
+        }
+        assert_eq!(store.idempotency(&format!("key {id}")).await.unwrap(), None);
+    }
+    assert_eq!(store.read_output(key(2, 1), Stream::Stderr, 0, 1 << 20).await.unwrap().bytes, large);
+    assert!(store.idempotency("key 2").await.unwrap().is_some());
+    assert_eq!(store.expired(Timestamp::MAX, 10).await.unwrap().len(), 1);
+}
+
+/// The highest ids outlive what had them, and restarts.
+pub async fn ids_are_never_used_again(rig: &mut Rig) {
+    let high = HighWater { activity: 1, execution: 5, worker: 3, policy: 2, event: 9, session: 4 };
+    let mut batch = rig.batch(vec![insert(finished(5, 1))]);
+    batch.high_water = high;
+    rig.store().commit(Arc::new(batch)).await.unwrap();
+    let mut batch = rig.batch(vec![Change::DeleteExecutions(vec![ExecutionId(5)])]);
+    batch.high_water = HighWater { session: 6, ..HighWater::default() };
+    rig.store().commit(Arc::new(batch)).await.unwrap();
+    assert_eq!(rig.store().load().await.unwrap().high_water, HighWater { session: 6, ..high });
+    rig.reopen().await;
+    assert_eq!(rig.store().load().await.unwrap().high_water, HighWater { session: 6, ..high });
+}
+
+/// Texts of every kind are kept to the byte.
+pub async fn texts_come_back_as_they_were(rig: &mut Rig) {
+    for (id, text) in ["", "ü 漢字 🦀 \u{202e}", "'; DROP TABLE executions; --", "\u{1}\t\r\n\u{7f}\u{ffff}", "\"\\"]
+        .into_iter()
+        .enumerate()
+    {
+        let id = id as u64 + 1;
+        let mut execution = waiting(id, 1);
+        execution.input = Some(text.into());
+        let mut done = ended(execution.clone(), Ending::GaveUp(text.into()), 30);
+        done.retry_of = Some(ExecutionId(77));
+        execution.retry_of = done.retry_of;
+        rig.commit(vec![insert(execution)]).await;
+        rig.commit(vec![update(&done)]).await;
+        assert_eq!(rig.execution(id).await, done);
+        let used = Change::PutIdempotency { key: text.into(), request_hash: [id as u8; 32], executions: id..id + 1 };
+        rig.commit(vec![used]).await;
+        assert_eq!(rig.store().idempotency(text).await.unwrap().expect("the key").request_hash, [id as u8; 32]);
+    }
+    let mut without = waiting(50, 1);
+    without.input = None;
+    rig.commit(vec![insert(without.clone())]).await;
+    assert_eq!(rig.execution(50).await, without);
+}
+
+/// A megabyte of input is as good as a word.
+pub async fn large_inputs_and_payloads_come_back(rig: &mut Rig) {
+    let mut execution = waiting(1, 1);
+    execution.input = Some("ä".repeat(1 << 19).into());
+    let archive = Payload::Archive(Bytes::from((0..3_000_000_u32).map(|n| n.to_le_bytes()[1]).collect::<Vec<u8>>()));
+    rig.commit(vec![
+        insert(execution.clone()),
+        Change::PutPayload { activity: ActivityId(1), revision: RevisionNo(1), payload: archive.clone() },
+    ])
+    .await;
+    rig.commit(vec![update(&running(execution.clone(), 1)), open(1, 1)]).await;
+    assert_eq!(rig.execution(1).await, running(execution, 1));
+    assert_eq!(rig.store().payload(ActivityId(1), RevisionNo(1)).await.unwrap(), Some(archive));
+}
+
+/// A reader finds all of a batch or nothing of it.
+pub async fn readers_see_whole_batches(rig: &mut Rig) {
+    const SIZE: usize = 20;
+    const BATCHES: usize = 50;
+    let store = rig.store();
+    let reader = tokio::spawn(async move {
+        let mut seen = 0;
+        while seen < SIZE * BATCHES {
+            let query = ExecutionQuery { limit: 10_000, ..ExecutionQuery::default() };
+            let all = store.executions(query).await.unwrap().len();
+            assert_eq!(all % SIZE, 0, "a part of a batch was seen");
+            assert!(all >= seen, "what was seen is gone");
+            seen = all;
+            tokio::task::yield_now().await;
+        }
+    });
+    for batch in 0..BATCHES {
+        let ids = batch * SIZE + 1..=(batch + 1) * SIZE;
+        rig.commit(ids.map(|id| insert(waiting(id as u64, 1))).collect()).await;
+        tokio::task::yield_now().await;
+    }
+    reader.await.expect("the reader saw whole batches");
+}
+
+/// Whoever waits for a commit may go away; the batch is whole and the next one is not disturbed.
+pub async fn a_dropped_commit_is_finished(rig: &mut Rig) {
+    let store = rig.store();
+    for round in 0..20 {
+        let batch = Arc::new(rig.batch((0..50).map(|n| insert(waiting(round * 50 + n + 1, 1))).collect()));
+        {
+            let commit = store.commit(Arc::clone(&batch));
+            let mut commit = std::pin::pin!(commit);
+            for _ in 0..round % 5 {
+                // Polled a few times and then dropped, somewhere in the middle.
+                if std::future::poll_fn(|context| std::task::Poll::Ready(commit.as_mut().poll(context).is_ready()))
+                    .await
+                {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        store.commit(batch).await.unwrap();
+    }
+    let query = ExecutionQuery { status: Some(ExecutionStatus::Waiting), limit: 2000, ..ExecutionQuery::default() };
+    assert_eq!(store.executions(query).await.unwrap().len(), 1000);
+    assert_eq!(rig.execution(1000).await.attempt, AttemptNo(0));
+}

@@ -1,0 +1,150 @@
+//! Pages and look-ups.
+
+use std::sync::Arc;
+
+use super::{
+    Rig,
+    rows::{attempt, end, ended, insert, open, running, waiting},
+};
+use crate::{
+    domain::{
+        ActivityId, AttemptEnd, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, ScalingDecision, Timestamp,
+        WorkerId,
+    },
+    store::{Change, ExecutionQuery, ExpiredExecution, IdempotencyRecord},
+};
+
+pub(super) fn decision(at: i64) -> ScalingDecision {
+    ScalingDecision { at: Timestamp(at), launch: 2, drain: vec![WorkerId(1), WorkerId(9)], reason: "demand".into() }
+}
+
+fn of_each_kind(id: u64) -> Execution {
+    let base = waiting(id, 1 + id % 3);
+    let mut row = match id % 7 {
+        0 | 1 => base,
+        2 => running(base, 1),
+        3 => ended(base, Ending::Exited(0), 10),
+        4 => ended(base, Ending::GaveUp("no".into()), 10),
+        5 => ended(base, Ending::Terminated, 10),
+        _ => ended(base, Ending::TimedOut, 10),
+    };
+    row.retrieved = row.status.is_terminal() && id % 2 == 0;
+    row
+}
+
+/// Every combination of filters, page after page, against a filter over all.
+pub async fn executions_by_every_filter(rig: &mut Rig) {
+    let all: Vec<Execution> = (1..=120).map(of_each_kind).collect();
+    rig.commit(all.iter().cloned().map(insert).collect()).await;
+    let store = rig.store();
+    let activities = [None, Some(ActivityId(1)), Some(ActivityId(2)), Some(ActivityId(9))];
+    let statuses: Vec<Option<ExecutionStatus>> = [None].into_iter().chain(ExecutionStatus::ALL.map(Some)).collect();
+    for activity in activities {
+        for status in &statuses {
+            for not_retrieved in [false, true] {
+                for limit in [1, 7, 200] {
+                    let mut query = ExecutionQuery { activity, status: *status, before: None, not_retrieved, limit };
+                    let mut found = Vec::new();
+                    loop {
+                        let page = store.executions(query.clone()).await.unwrap();
+                        assert!(page.len() <= limit);
+                        query.before = page.last().map(|row| row.id);
+                        if page.is_empty() {
+                            break;
+                        }
+                        found.extend(page);
+                        if limit == 1 && found.len() > 5 {
+                            break; // one by one takes long and shows nothing more
+                        }
+                    }
+                    let mut wanted: Vec<Execution> = all
+                        .iter()
+                        .rev()
+                        .filter(|row| activity.is_none_or(|activity| row.activity == activity))
+                        .filter(|row| status.is_none_or(|status| row.status == status))
+                        .filter(|row| !(not_retrieved && row.retrieved))
+                        .cloned()
+                        .collect();
+                    wanted.truncate(if limit == 1 { found.len() } else { usize::MAX });
+                    assert_eq!(found, wanted, "{query:?}");
+                }
+            }
+        }
+    }
+    assert_eq!(store.executions(ExecutionQuery::default()).await.unwrap(), [], "at most none");
+}
+
+/// The attempts of an execution tell its story, and are not mixed with those of its neighbours.
+pub async fn attempts_are_oldest_first(rig: &mut Rig) {
+    rig.commit((1..=3).map(|id| insert(running(waiting(id, 1), 1))).collect()).await;
+    for id in 1..=3 {
+        for no in 1..=12 {
+            rig.commit(vec![open(id, no), end(id, no, AttemptEnd::Lost)]).await;
+        }
+        rig.commit(vec![open(id, 13)]).await;
+    }
+    let attempts = rig.store().attempts(ExecutionId(2)).await.unwrap();
+    let numbers: Vec<u32> = attempts.iter().map(|attempt| attempt.key.attempt.0).collect();
+    assert_eq!(numbers, (1..=13).collect::<Vec<u32>>());
+    assert_eq!(attempts[12], attempt(2, 13));
+    assert_eq!(attempts[3].end, Some(AttemptEnd::Lost));
+    assert_eq!(rig.store().attempts(ExecutionId(4)).await.unwrap(), []);
+}
+
+/// The same key again is answered from what it did before.
+pub async fn idempotency_tells_the_request(rig: &mut Rig) {
+    let hash = std::array::from_fn(|at| at as u8);
+    rig.commit(vec![Change::PutIdempotency { key: "batch of ten".into(), request_hash: hash, executions: 5..15 }])
+        .await;
+    let record = rig.store().idempotency("batch of ten").await.unwrap();
+    assert_eq!(record, Some(IdempotencyRecord { request_hash: hash, executions: 5..15 }));
+    assert_eq!(rig.store().idempotency("batch of te").await.unwrap(), None);
+}
+
+/// A follower goes on where it was, also in the middle of a batch.
+pub async fn events_after_a_number(rig: &mut Rig) {
+    let mut all = Vec::new();
+    for size in [1, 5, 2, 30] {
+        all.extend(rig.tell(size).await);
+    }
+    let store = rig.store();
+    for after in 0..=all.len() {
+        for limit in [0, 1, 4, 100] {
+            let wanted: Vec<_> = all[after..].iter().take(limit).cloned().collect();
+            assert_eq!(store.events(after as u64, limit).await.unwrap(), wanted, "after {after}, at most {limit}");
+        }
+    }
+    assert_eq!(store.events(u64::MAX, 5).await.unwrap(), []);
+}
+
+/// The last decisions are what people look at.
+pub async fn decisions_are_newest_first(rig: &mut Rig) {
+    rig.commit((1..=5).map(|at| Change::RecordDecision(decision(at))).collect()).await;
+    rig.commit(vec![Change::RecordDecision(decision(6))]).await;
+    assert_eq!(rig.store().decisions(3).await.unwrap(), [decision(6), decision(5), decision(4)]);
+}
+
+/// Retention works from the oldest on.
+pub async fn expired_are_oldest_first(rig: &mut Rig) {
+    let ended_at = |id: u64, at: i64| ended(running(waiting(id, 1), 2), Ending::Exited(1), at);
+    rig.commit(vec![
+        insert(ended_at(1, 30)),
+        insert(ended_at(2, 10)),
+        insert(ended_at(3, 20)),
+        insert(waiting(4, 1)),
+        insert(ended_at(5, 40)),
+    ])
+    .await;
+    let store = rig.store();
+    let expired = |id: u64| ExpiredExecution {
+        id: ExecutionId(id),
+        activity: ActivityId(1),
+        status: ExecutionStatus::Failed,
+        attempts: AttemptNo(2),
+    };
+    assert_eq!(store.expired(Timestamp(40), 10).await.unwrap(), [expired(2), expired(3), expired(1)]);
+    assert_eq!(store.expired(Timestamp(40), 2).await.unwrap(), [expired(2), expired(3)]);
+    assert_eq!(store.expired(Timestamp(10), 2).await.unwrap(), []);
+    rig.commit(vec![Change::DeleteExecutions(vec![ExecutionId(2)])]).await;
+    assert_eq!(Arc::clone(&store).expired(Timestamp(40), 1).await.unwrap(), [expired(3)]);
+}

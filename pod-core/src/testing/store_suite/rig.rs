@@ -1,0 +1,118 @@
+//! A store under test, and a writer that holds its lease.
+
+use std::{fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc};
+
+use tempfile::TempDir;
+
+use crate::{
+    domain::{Epoch, Event, Execution, ExecutionId, Timestamp},
+    store::{Batch, Change, HighWater, Store, StoreError},
+};
+
+type Open = dyn Fn(PathBuf) -> Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> + Send + Sync;
+
+/// A store in a directory of its own, whose lease the rig holds.
+pub struct Rig {
+    store: Option<Arc<dyn Store>>,
+    open: Box<Open>,
+    epoch: Epoch,
+    seq: u64,
+    last_event: u64,
+    dir: TempDir,
+}
+
+impl fmt::Debug for Rig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rig").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+impl Rig {
+    /// Opens a new store and takes its lease.
+    pub async fn open<F>(open: F) -> Self
+    where
+        F: Fn(PathBuf) -> Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> + Send + Sync + 'static,
+    {
+        let dir = TempDir::new().expect("a temporary directory");
+        let mut rig = Self { store: None, open: Box::new(open), epoch: Epoch(0), seq: 0, last_event: 0, dir };
+        rig.reopen().await;
+        rig
+    }
+
+    /// The store.
+    pub(super) fn store(&self) -> Arc<dyn Store> {
+        self.store.clone().expect("the store is open")
+    }
+
+    /// Drops the store, opens it again, and takes its lease.
+    pub(super) async fn reopen(&mut self) {
+        self.reopen_without_lease().await;
+        self.acquire().await;
+    }
+
+    /// Drops the store and opens it again.
+    pub(super) async fn reopen_without_lease(&mut self) {
+        self.store = None;
+        self.store = Some((self.open)(self.dir.path().to_owned()).await);
+    }
+
+    /// A second handle of the same store, as another manager would open it.
+    pub(super) async fn other(&self) -> Arc<dyn Store> {
+        (self.open)(self.dir.path().to_owned()).await
+    }
+
+    pub(super) async fn acquire(&mut self) {
+        self.epoch = self.store().acquire(Timestamp(0)).await.expect("the lease").epoch;
+        self.seq = 0;
+    }
+
+    /// The next batch.
+    pub(super) fn batch(&mut self, changes: Vec<Change>) -> Batch {
+        self.seq += 1;
+        Batch { seq: self.seq, epoch: self.epoch, at: Timestamp(1), changes, ..Batch::default() }
+    }
+
+    /// Commits changes that the store must take.
+    pub(super) async fn commit(&mut self, changes: Vec<Change>) {
+        self.try_commit(changes).await.expect("a batch without contradictions");
+    }
+
+    /// Commits changes.
+    pub(super) async fn try_commit(&mut self, changes: Vec<Change>) -> Result<(), StoreError> {
+        let batch = self.batch(changes);
+        self.store().commit(Arc::new(batch)).await
+    }
+
+    /// Expects that the store refuses changes as a contradiction, and that it is as it was before.
+    pub(super) async fn refuses(&mut self, changes: Vec<Change>) {
+        let before = self.store().load().await.expect("a snapshot");
+        // What stands beside the contradiction must not be applied either.
+        let witness = ExecutionId(900_000);
+        let mut all = vec![Change::InsertExecution(Arc::new(super::rows::waiting(witness.0, 1)))];
+        all.extend(changes);
+        let refused = self.try_commit(all).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(_))), "expected a conflict, got {refused:?}");
+        assert_eq!(self.store().load().await.expect("a snapshot"), before);
+        assert_eq!(self.store().execution(witness).await.expect("an answer"), None);
+    }
+
+    /// Commits events with the next numbers.
+    pub(super) async fn tell(&mut self, events: usize) -> Vec<Event> {
+        let events: Vec<Event> = (0..events).map(|_| super::rows::event(self.next_event())).collect();
+        let mut batch = self.batch(Vec::new());
+        batch.events.clone_from(&events);
+        batch.high_water = HighWater { event: self.last_event, ..HighWater::default() };
+        self.store().commit(Arc::new(batch)).await.expect("events");
+        events
+    }
+
+    pub(super) fn next_event(&mut self) -> u64 {
+        self.last_event += 1;
+        self.last_event
+    }
+
+    /// An execution that must be there.
+    pub(super) async fn execution(&self, id: u64) -> Execution {
+        self.store().execution(ExecutionId(id)).await.expect("an answer").expect("the execution is there")
+    }
+}
