@@ -5,7 +5,15 @@ use std::{
     io::{self, Read, Seek, Write},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
+
+use pod_core::provisioner::ProvisionError;
+use tokio::time::{Instant, sleep};
+
+/// How long workers of this process may take to end: the time for which programs may ignore KILL.
+const OWN_WORKERS_END_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The data directory, held. Let go when it is dropped, or when the process ends in whatever way.
 #[derive(Debug)]
@@ -44,6 +52,21 @@ impl DataDirLock {
     /// Says where this manager listens, for those who find the directory held.
     pub fn set_address(&mut self, address: &str) -> io::Result<()> {
         write_holder(&mut self.file, Some(address))
+    }
+
+    /// Takes the directory for the workers of this process. Workers of an earlier engine of the same process may still
+    /// be ending there: they are waited for.
+    pub(super) async fn take_for_workers(data: &Path) -> Result<Self, ProvisionError> {
+        let deadline = Instant::now() + OWN_WORKERS_END_WITHIN;
+        loop {
+            match Self::take(data, "workers.lock") {
+                Ok(lock) => return Ok(lock),
+                Err(DataDirError::Held { pid, .. }) if pid == std::process::id() && Instant::now() < deadline => {
+                    sleep(LOOK_EVERY).await;
+                }
+                Err(error) => return Err(ProvisionError { message: error.to_string() }),
+            }
+        }
     }
 
     /// Takes the lock of that name in a directory that is there.

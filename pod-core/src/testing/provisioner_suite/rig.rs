@@ -64,17 +64,8 @@ impl Rig {
         self.shutdown = CancellationToken::new();
         let context =
             BackendContext { store: self.store, links: Links::observed(observer), shutdown: self.shutdown.clone() };
-        // An earlier manager of this process lets the directory go in the moments after its end.
-        let started = timeout(PATIENCE, async {
-            loop {
-                match (self.backend)(&self.path()).start(context.clone()).await {
-                    Ok(provisioner) => return provisioner,
-                    Err(error) => tracing::info!(%error, "not yet"),
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        });
-        self.provisioner = Some(started.await.expect("the backend starts"));
+        let started = timeout(PATIENCE, (self.backend)(&self.path()).start(context)).await.expect("in time");
+        self.provisioner = Some(started.expect("the backend starts"));
     }
 
     /// Ends the manager, and starts the next one of the same store.

@@ -1,0 +1,126 @@
+//! The whole of an embedded POD: engine, SQLite and workers in this process.
+
+#![cfg(all(feature = "local", feature = "sqlite", target_os = "linux"))]
+
+use std::{path::Path, time::Duration};
+
+use pod_backends::{provisioner::local::Local, store::sqlite::SqliteStore};
+use pod_core::{
+    Limits, OutputChunk, Pod,
+    domain::{AttemptNo, Ending, ExecutionStatus, Gap, NewActivity, NewExecution, Stream},
+};
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+async fn start(dir: &Path, limits: Limits) -> Pod {
+    let store = SqliteStore::open(dir.join("store")).await.expect("a store");
+    let starting = Pod::builder().store(store).backend(Local::new(dir.join("workers")).slots(2)).limits(limits).start();
+    timeout(PATIENCE, starting).await.expect("in time").expect("it starts")
+}
+
+async fn wait(pod: &Pod, id: pod_core::domain::ExecutionId) -> pod_core::domain::Execution {
+    timeout(PATIENCE, pod.wait(id)).await.expect("in time").expect("it ends")
+}
+
+async fn all(pod: &Pod, id: pod_core::domain::ExecutionId, stream: Stream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let piece = pod.read_output(id, AttemptNo(1), stream, bytes.len() as u64, 1 << 20).await.expect("output");
+        if piece.bytes.is_empty() || piece.offset != bytes.len() as u64 {
+            return bytes;
+        }
+        bytes.extend_from_slice(&piece.bytes);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_executions_end_once_each_with_their_own_output() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let pod = start(dir.path(), Limits::default()).await;
+    let script = "printf '#!/bin/sh\\necho \"hello $1\"\\necho \"oh $1\" >&2\\nexit $(($1 %% 3))\\n' > main.sh";
+    pod.create_activity(NewActivity::script("hello", script)).await.expect("an activity");
+    let mut runs = Vec::new();
+    for n in 0..300 {
+        runs.push(pod.start(NewExecution::of("hello").input(n.to_string())).await.expect("it is taken"));
+    }
+    for (n, id) in runs.into_iter().enumerate() {
+        let done = wait(&pod, id).await;
+        assert_eq!(done.ending, Some(Ending::Exited(i32::try_from(n % 3).expect("a code"))));
+        assert_eq!(done.attempt, AttemptNo(1));
+        assert_eq!(all(&pod, id, Stream::Stdout).await, format!("hello {n}\n").into_bytes());
+        assert_eq!(all(&pod, id, Stream::Stderr).await, format!("oh {n}\n").into_bytes());
+    }
+    pod.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_flood_head_and_tail_are_kept_exactly_and_the_gap_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cap = 4 << 20;
+    let pod = start(dir.path(), Limits { output_cap: cap, ..Limits::default() }).await;
+    let script = "printf '#!/bin/sh\\nseq -f %%012.0f 1 2000000\\n' > main.sh";
+    pod.create_activity(NewActivity::script("flood", script)).await.expect("an activity");
+    let id = pod.start(NewExecution::of("flood")).await.expect("it is taken");
+    let mut follower = pod.follow(id).await.expect("a follower");
+    let (mut at, mut gap) = (0, None);
+    let line = |offset: u64, byte: u64| {
+        let number = format!("{:012}\n", (offset + byte) / 13 + 1);
+        number.as_bytes()[usize::try_from((offset + byte) % 13).expect("small")]
+    };
+    while let Some(chunk) = timeout(PATIENCE, follower.next()).await.expect("in time").expect("a chunk") {
+        match chunk {
+            OutputChunk::Bytes { offset, bytes, .. } => {
+                assert_eq!(offset, at, "nothing is missing or repeated");
+                for (n, byte) in bytes.iter().enumerate() {
+                    assert_eq!(*byte, line(offset, n as u64), "at {offset} + {n}");
+                }
+                at += bytes.len() as u64;
+            }
+            OutputChunk::Gap { gap: found, .. } => {
+                assert_eq!(found.start, at);
+                at = found.end;
+                assert_eq!(gap.replace(found), None, "one gap");
+            }
+            OutputChunk::Ended(done) => assert_eq!(done.status, ExecutionStatus::Finished),
+            OutputChunk::NextAttempt(_) => panic!("it was tried again"),
+        }
+    }
+    let total = 2_000_000 * 13;
+    assert_eq!(at, total);
+    assert_eq!(gap, Some(Gap { start: cap, end: total - (1 << 20) }));
+    pod.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_installed_is_there_after_a_restart_and_what_ran_is_run_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let pod = start(dir.path(), Limits::default()).await;
+    let installations = dir.path().join("installations");
+    let started = dir.path().join("started");
+    let script = format!(
+        "echo x >> {}\nprintf '#!/bin/sh\\nif [ \"$1\" = stay ] && [ ! -e {1} ]; then touch {1}; exec sleep 1000; fi\\n' > main.sh",
+        installations.display(),
+        started.display(),
+    );
+    pod.create_activity(NewActivity::script("once", script)).await.expect("an activity");
+    let first = pod.start(NewExecution::of("once")).await.expect("it is taken");
+    wait(&pod, first).await;
+    let stays = pod.start(NewExecution::of("once").input("stay")).await.expect("it is taken");
+    timeout(PATIENCE, async {
+        while !started.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("it runs");
+    pod.shutdown().await;
+    drop(pod);
+
+    let pod = start(dir.path(), Limits::default()).await;
+    let done = wait(&pod, stays).await;
+    assert_eq!((done.status, done.attempt), (ExecutionStatus::Finished, AttemptNo(2)));
+    let installed = std::fs::read_to_string(installations).expect("a log of installations");
+    assert_eq!(installed.lines().count(), 1, "it was not installed again");
+    pod.shutdown().await;
+}
