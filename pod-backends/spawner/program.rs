@@ -9,15 +9,13 @@ use std::{
 };
 
 use crate::{
-    sys::{
-        self, ETXTBSY, SignalSet,
-        spawn::{
-            Opaque, SETPGROUP, SETSIGDEF, SETSIGMASK, posix_spawn, posix_spawn_file_actions_addchdir_np,
-            posix_spawn_file_actions_adddup2, posix_spawn_file_actions_destroy, posix_spawn_file_actions_init,
-            posix_spawnattr_init, posix_spawnattr_setflags, posix_spawnattr_setpgroup, posix_spawnattr_setsigdefault,
-            posix_spawnattr_setsigmask,
-        },
+    posix_spawn::{
+        Opaque, SETPGROUP, SETSIGDEF, SETSIGMASK, posix_spawn, posix_spawn_file_actions_addchdir_np,
+        posix_spawn_file_actions_adddup2, posix_spawn_file_actions_destroy, posix_spawn_file_actions_init,
+        posix_spawnattr_init, posix_spawnattr_setflags, posix_spawnattr_setpgroup, posix_spawnattr_setsigdefault,
+        posix_spawnattr_setsigmask,
     },
+    sys::{self, ETXTBSY, SignalSet},
     wire::Start,
 };
 

@@ -37,7 +37,8 @@ macro_rules! executor_suite {
                 a_long_input_comes_as_a_file, the_environment_is_small, standard_input_is_empty,
                 a_missing_interpreter_is_named, a_time_limit_ends_it, slots_are_used_again;
             stopping: terminate_lets_it_clean_up, terminate_kills_what_ignores_it, a_harder_stop_shortens_the_grace,
-                a_stop_may_come_at_once, a_dropped_run_is_killed, shutdown_leaves_nothing;
+                a_stop_may_come_at_once, a_stop_reaches_a_flood_that_nobody_reads,
+                a_dropped_run_is_killed, shutdown_leaves_nothing;
             trees: escapees_end_with_the_program, escapees_end_when_it_is_terminated,
                 escapees_end_with_the_time_limit, a_child_that_holds_the_pipe_does_not_hold_the_end,
                 a_fork_storm_ends, the_neighbour_notices_nothing;

@@ -58,6 +58,23 @@ pub async fn a_stop_may_come_at_once(rig: &Rig) {
     }
 }
 
+/// Output that nobody takes holds up neither the order to stop nor the time limit.
+pub async fn a_stop_reaches_a_flood_that_nobody_reads(rig: &Rig) {
+    let mut request = rig.activity("#!/bin/sh\necho $$\nexec yes").await;
+    let mut run = rig.start(request.clone()).await;
+    let first = line(&mut *run).await;
+    run.stop(StopMode::Terminate);
+    gone(&[pid(first.lines().next().expect("a line"))]).await;
+    assert_eq!(finish(&mut *run).await.end, AttemptEnd::Terminated);
+
+    request.timeout = Some(Millis(500));
+    request.key.execution.0 = rig.number();
+    let mut run = rig.start(request).await;
+    let first = line(&mut *run).await;
+    gone(&[pid(first.lines().next().expect("a line"))]).await;
+    assert_eq!(finish(&mut *run).await.end, AttemptEnd::TimedOut);
+}
+
 /// Nobody wants it any more; the slot is free again when it is gone.
 pub async fn a_dropped_run_is_killed(rig: &Rig) {
     let request = rig.activity(STUBBORN).await;
