@@ -1,46 +1,97 @@
-//! The output of installations: a file each, of which the last part is kept.
+//! The logs of installations: small files of which the last piece is kept.
 
 use std::{
     fs::{self, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
-use bytes::Bytes;
-use pod_core::store::{INSTALL_LOG_LIMIT, InstallLog, StoreError};
+use pod_core::{
+    domain::{ActivityId, RevisionNo, WorkerId},
+    store::{Change, INSTALL_LOG_LIMIT, InstallLog},
+};
 
-use super::output::disk;
-
-fn path(dir: &Path, log: InstallLog) -> PathBuf {
-    dir.join("install").join(format!("{}-{}-{}.log", log.worker, log.activity, log.revision))
+/// Where the logs are.
+#[derive(Debug)]
+pub(super) struct InstallLogs {
+    root: PathBuf,
+    /// A file is cut by one task at a time.
+    writing: Mutex<()>,
 }
 
-pub(super) fn append(dir: &Path, log: InstallLog, bytes: &[u8], restart: bool) -> Result<(), StoreError> {
-    let path = path(dir, log);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(disk)?;
+impl InstallLogs {
+    pub(super) fn at(root: PathBuf) -> Self {
+        Self { root, writing: Mutex::new(()) }
     }
-    let mut options = OpenOptions::new();
-    let options = if restart { options.write(true).truncate(true) } else { options.append(true) };
-    let mut file = options.create(true).open(&path).map_err(disk)?;
-    file.write_all(bytes).map_err(disk)?;
-    // Cut now and then, not at every piece.
-    if file.metadata().map_err(disk)?.len() > 2 * INSTALL_LOG_LIMIT as u64 {
-        let kept = last_part(fs::read(&path).map_err(disk)?);
-        fs::write(&path, kept).map_err(disk)?;
+
+    fn path(&self, log: InstallLog) -> PathBuf {
+        self.root.join(format!("{}.{}.{}", log.activity, log.revision, log.worker))
     }
-    Ok(())
+
+    pub(super) fn append(&self, log: InstallLog, bytes: &[u8], restart: bool) -> io::Result<()> {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        fs::create_dir_all(&self.root)?;
+        let path = self.path(log);
+        let mut file = OpenOptions::new().create(true).append(true).read(true).open(&path)?;
+        if restart {
+            file.set_len(0)?;
+        }
+        file.write_all(bytes)?;
+        // Cutting rewrites the file, so it waits until there is as much to drop as to keep.
+        if file.metadata()?.len() > 2 * INSTALL_LOG_LIMIT as u64 {
+            let kept = last_piece(&path)?;
+            file.set_len(0)?;
+            file.write_all(&kept)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn read(&self, log: InstallLog) -> io::Result<Vec<u8>> {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        match last_piece(&self.path(log)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    /// Deletes the logs that go with what a committed change deleted.
+    pub(super) fn discard(&self, change: &Change) -> io::Result<()> {
+        let doomed = |log: InstallLog| match change {
+            Change::DeleteActivity(activity) => log.activity == *activity,
+            Change::DeleteRevision { activity, revision } => (log.activity, log.revision) == (*activity, *revision),
+            Change::DeleteWorker(worker) => log.worker == *worker,
+            _ => false,
+        };
+        if !matches!(change, Change::DeleteActivity(_) | Change::DeleteRevision { .. } | Change::DeleteWorker(_)) {
+            return Ok(());
+        }
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name().to_str().and_then(parse).is_some_and(doomed) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
 }
 
-pub(super) fn read(dir: &Path, log: InstallLog) -> Result<Bytes, StoreError> {
-    match fs::read(path(dir, log)) {
-        Ok(bytes) => Ok(last_part(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Bytes::new()),
-        Err(error) => Err(disk(error)),
-    }
+fn parse(name: &str) -> Option<InstallLog> {
+    let mut parts = name.split('.');
+    let activity = ActivityId(parts.next()?.parse().ok()?);
+    let revision = RevisionNo(parts.next()?.parse().ok()?);
+    Some(InstallLog { worker: WorkerId(parts.next()?.parse().ok()?), activity, revision })
 }
 
-fn last_part(bytes: Vec<u8>) -> Bytes {
-    let start = bytes.len().saturating_sub(INSTALL_LOG_LIMIT);
-    Bytes::from(bytes).slice(start..)
+fn last_piece(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let excess = file.metadata()?.len().saturating_sub(INSTALL_LOG_LIMIT as u64);
+    file.seek(SeekFrom::Start(excess))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

@@ -1,244 +1,276 @@
-//! Reading: snapshots, queues, pages.
+//! The queries: keyset pages over indexes, never a scan of what grows.
 
-use std::sync::Arc;
+use std::ops::Range;
 
+use futures::TryStreamExt;
 use pod_core::{
     domain::{
-        ActivityId, Attempt, AttemptKey, AttemptNo, Event, Execution, ExecutionId, ExecutionStatus, PolicyId, Stream,
-        Timestamp,
+        Activity, ActivityId, ActivityName, ActivityStatus, Attempt, AttemptKey, Event, Execution, ExecutionId,
+        ExecutionStatus, Payload, PolicyId, Revision, RevisionNo, ScalingDecision, ScriptSource, Settings, Timestamp,
     },
     store::{
         ActivityRecord, ActivityTally, Claimed, ExecutionQuery, ExpiredExecution, HighWater, IdempotencyRecord,
-        OutputSlice, QueueKey, Snapshot, StoreError,
+        QueueKey, Snapshot, StoreError,
     },
 };
-use sqlx::{AssertSqlSafe, Row, SqliteConnection, query};
+use serde::de::DeserializeOwned;
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 use super::{
-    failed,
-    output::{Head, Outputs, read},
-    rows::{ATTEMPT, EXECUTION, attempt, attempt_row, execution, from_doc, signed},
+    encoding::{
+        AFTER_EXECUTION, ATTEMPT_COLUMNS, EXECUTION_COLUMNS, first_key, from_json, int, read_attempt, read_execution,
+        read_key, read_status, status,
+    },
+    error::{from_sql, unreadable},
 };
 
-type Result<T> = std::result::Result<T, StoreError>;
-
-async fn docs<T: serde::de::DeserializeOwned>(connection: &mut SqliteConnection, sql: &'static str) -> Result<Vec<T>> {
-    let rows = query(sql).fetch_all(connection).await.map_err(failed)?;
-    rows.iter().map(|row| from_doc(&row.try_get::<String, _>(0).map_err(failed)?)).collect()
+/// The tables as the engine loads them, in one view of the database.
+pub(super) async fn snapshot(readers: &SqlitePool) -> Result<Snapshot, StoreError> {
+    let mut connection = readers.acquire().await.map_err(from_sql)?;
+    let mut view = connection.begin().await.map_err(from_sql)?;
+    let lease = "SELECT last_activity, last_execution, last_worker, last_policy, last_event, last_session, \
+                 active_policy FROM lease";
+    let lease = sqlx::query(lease).fetch_one(&mut *view).await.map_err(from_sql)?;
+    let high = |at: usize| -> Result<u64, StoreError> { unsigned(&lease, at) };
+    let mut snapshot = Snapshot {
+        high_water: HighWater {
+            activity: high(0)?,
+            execution: high(1)?,
+            worker: high(2)?,
+            policy: high(3)?,
+            event: high(4)?,
+            session: high(5)?,
+        },
+        active_policy: PolicyId(high(6)?),
+        installations: bodies(&mut view, "SELECT body FROM installations ORDER BY worker, activity, revision").await?,
+        workers: bodies(&mut view, "SELECT body FROM workers ORDER BY id").await?,
+        policies: bodies(&mut view, "SELECT body FROM policies ORDER BY id").await?,
+        ..Snapshot::default()
+    };
+    let activities =
+        "SELECT id, name, created_at, status, deleted, tally, recent_durations FROM activities ORDER BY id";
+    for row in sqlx::query(activities).fetch_all(&mut *view).await.map_err(from_sql)? {
+        let record = activity(&row)?;
+        snapshot.activity_names.push((record.activity.id, record.activity.name.as_str().into()));
+        if !row.try_get::<bool, _>(4).map_err(from_sql)? {
+            snapshot.activities.push(record);
+        }
+    }
+    let revisions: Vec<Revision> = bodies(&mut view, "SELECT body FROM revisions ORDER BY activity, no").await?;
+    for revision in revisions {
+        if let Ok(at) = snapshot.activities.binary_search_by_key(&revision.activity, |record| record.activity.id) {
+            snapshot.activities[at].revisions.push(revision);
+        }
+    }
+    let running = format!(
+        "SELECT {EXECUTION_COLUMNS}, {ATTEMPT_COLUMNS} FROM attempts AS a INDEXED BY open_attempts \
+         JOIN executions AS e ON e.id = a.key >> 20 WHERE a.ended_at IS NULL ORDER BY e.id"
+    );
+    for row in sqlx::query(AssertSqlSafe(running)).fetch_all(&mut *view).await.map_err(from_sql)? {
+        snapshot.running.push((read_execution(&row)?, read_attempt(&row, AFTER_EXECUTION)?));
+    }
+    view.commit().await.map_err(from_sql)?;
+    Ok(snapshot)
 }
 
-pub(super) async fn snapshot(connection: &mut SqliteConnection) -> Result<Snapshot> {
-    let sql = "SELECT activity, execution, worker, policy, event, session, active_policy FROM store";
-    let row = query(sql).fetch_one(&mut *connection).await.map_err(failed)?;
-    let number = |index: usize| row.try_get::<i64, _>(index).map(i64::cast_unsigned).map_err(failed);
-    let high_water = HighWater {
-        activity: number(0)?,
-        execution: number(1)?,
-        worker: number(2)?,
-        policy: number(3)?,
-        event: number(4)?,
-        session: number(5)?,
-    };
-    let active_policy = PolicyId(number(6)?);
-    let mut activities: Vec<ActivityRecord> = Vec::new();
-    for activity in docs(connection, "SELECT doc FROM activities WHERE doc IS NOT NULL ORDER BY id").await? {
-        activities.push(ActivityRecord { activity, revisions: Vec::new(), tally: ActivityTally::default() });
-    }
-    let revisions: Vec<pod_core::domain::Revision> =
-        docs(connection, "SELECT doc FROM revisions ORDER BY activity, no").await?;
-    for revision in revisions {
-        if let Some(record) = activities.iter_mut().find(|record| record.activity.id == revision.activity) {
-            record.revisions.push(revision);
-        }
-    }
-    for row in query("SELECT activity, doc FROM tallies").fetch_all(&mut *connection).await.map_err(failed)? {
-        let id = ActivityId(row.try_get::<i64, _>(0).map_err(failed)?.cast_unsigned());
-        let (executions, recent_durations) = from_doc(&row.try_get::<String, _>(1).map_err(failed)?)?;
-        if let Some(record) = activities.iter_mut().find(|record| record.activity.id == id) {
-            record.tally = ActivityTally { activity: id, executions, recent_durations };
-        }
-    }
-    let names = query("SELECT id, name FROM activities").fetch_all(&mut *connection).await.map_err(failed)?;
-    let name = |row: &sqlx::sqlite::SqliteRow| {
-        let id = row.try_get::<i64, _>(0).map_err(failed)?;
-        Ok((ActivityId(id.cast_unsigned()), Arc::from(row.try_get::<String, _>(1).map_err(failed)?)))
-    };
-    Ok(Snapshot {
-        high_water,
-        activities,
-        activity_names: names.iter().map(name).collect::<Result<_>>()?,
-        installations: docs(connection, "SELECT doc FROM installations").await?,
-        workers: docs(connection, "SELECT doc FROM workers ORDER BY id").await?,
-        running: running(connection).await?,
-        policies: docs(connection, "SELECT doc FROM policies ORDER BY id").await?,
-        active_policy,
+fn unsigned(row: &SqliteRow, at: usize) -> Result<u64, StoreError> {
+    row.try_get::<i64, _>(at).map(|column| u64::try_from(column).unwrap_or_default()).map_err(from_sql)
+}
+
+async fn bodies<T: DeserializeOwned>(view: &mut SqliteConnection, query: &'static str) -> Result<Vec<T>, StoreError> {
+    let rows: Vec<String> = sqlx::query_scalar(query).fetch_all(view).await.map_err(from_sql)?;
+    rows.iter().map(|body| from_json(body)).collect()
+}
+
+fn activity(row: &SqliteRow) -> Result<ActivityRecord, StoreError> {
+    let text = |at: usize| row.try_get::<&str, _>(at).map_err(from_sql);
+    let id = ActivityId(unsigned(row, 0)?);
+    let name = text(1)?;
+    let name = ActivityName::new(name).map_err(|_| unreadable(format_args!("an activity named {name:?}")))?;
+    let status: ActivityStatus = from_json(text(3)?)?;
+    Ok(ActivityRecord {
+        activity: Activity {
+            id,
+            name,
+            created_at: Timestamp(row.try_get(2).map_err(from_sql)?),
+            status,
+            revision: RevisionNo(0),
+            latest: RevisionNo(0),
+            source: ScriptSource::Inline,
+            settings: Settings::default(),
+            error: None,
+            sha256: None,
+        },
+        revisions: Vec::new(),
+        tally: ActivityTally { activity: id, executions: from_json(text(5)?)?, recent_durations: from_json(text(6)?)? },
     })
 }
 
-async fn running(connection: &mut SqliteConnection) -> Result<Vec<(Execution, Attempt)>> {
-    let sql = format!("SELECT {ATTEMPT} FROM attempts WHERE ending IS NULL");
-    let rows = query(AssertSqlSafe(sql)).fetch_all(&mut *connection).await.map_err(failed)?;
-    let mut running = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let attempt = attempt(row)?;
-        if let Some(execution) = one(connection, attempt.key.execution).await? {
-            running.push((execution, attempt));
-        }
-    }
-    Ok(running)
-}
-
-pub(super) async fn one(connection: &mut SqliteConnection, id: ExecutionId) -> Result<Option<Execution>> {
-    let sql = format!("SELECT {EXECUTION} FROM executions WHERE id = ?");
-    let row = query(AssertSqlSafe(sql)).bind(signed(id.0)).fetch_optional(connection).await.map_err(failed)?;
-    row.as_ref().map(execution).transpose()
-}
-
-pub(super) async fn attempts(connection: &mut SqliteConnection, id: ExecutionId) -> Result<Vec<Attempt>> {
-    let sql = format!("SELECT {ATTEMPT} FROM attempts WHERE id BETWEEN ? AND ? ORDER BY id");
-    let (first, last) = bounds(id);
-    let rows = query(AssertSqlSafe(sql)).bind(first).bind(last).fetch_all(connection).await.map_err(failed)?;
-    rows.iter().map(attempt).collect()
-}
-
-fn bounds(id: ExecutionId) -> (i64, i64) {
-    let of = |attempt| attempt_row(AttemptKey { execution: id, attempt: AttemptNo(attempt) });
-    (of(0), of(0xFFFF))
+/// The attempts that are open.
+pub(super) async fn open_attempts(connection: &mut SqliteConnection) -> Result<Vec<AttemptKey>, StoreError> {
+    let open = "SELECT key FROM attempts INDEXED BY open_attempts WHERE ended_at IS NULL";
+    let keys: Vec<i64> = sqlx::query_scalar(open).fetch_all(connection).await.map_err(from_sql)?;
+    Ok(keys.into_iter().map(read_key).collect())
 }
 
 pub(super) async fn claim(
-    connection: &mut SqliteConnection,
+    readers: &SqlitePool,
     activity: ActivityId,
     after: QueueKey,
     due: Timestamp,
     limit: usize,
-) -> Result<Claimed> {
-    let sql = format!(
-        "SELECT {EXECUTION} FROM executions WHERE activity = ? AND status = 0 AND (not_before, id) > (?, ?) \
-         ORDER BY not_before, id LIMIT ?"
+) -> Result<Claimed, StoreError> {
+    // One more than asked for tells what is next.
+    let query = format!(
+        "SELECT {EXECUTION_COLUMNS} FROM executions AS e INDEXED BY waiting_executions \
+         WHERE e.status = 0 AND e.activity = ? AND (e.not_before, e.id) > (?, ?) ORDER BY e.not_before, e.id LIMIT ?"
     );
-    let rows = query(AssertSqlSafe(sql))
-        .bind(signed(activity.0))
+    let query = sqlx::query(AssertSqlSafe(query))
+        .bind(int(activity.0))
         .bind(after.not_before.0)
-        .bind(signed(after.id.0))
-        .bind(i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX))
-        .fetch_all(connection)
-        .await
-        .map_err(failed)?;
-    let mut executions = rows.iter().map(execution).collect::<Result<Vec<_>>>()?;
-    let cut = executions.iter().position(|execution| execution.not_before > due).unwrap_or(executions.len()).min(limit);
-    let next = executions.get(cut).map(|execution| execution.not_before);
-    executions.truncate(cut);
-    Ok(Claimed { executions, next })
-}
-
-pub(super) async fn page(connection: &mut SqliteConnection, wanted: ExecutionQuery) -> Result<Vec<Execution>> {
-    let before = wanted.before.map_or(i64::MAX, |id| signed(id.0));
-    let limit = i64::try_from(wanted.limit).unwrap_or(i64::MAX);
-    let shown = if wanted.not_retrieved { " AND retrieved = 0" } else { "" };
-    // Per status its index is in order of the ids: a page of an activity is merged from one page of each.
-    let statuses = match wanted.status {
-        Some(status) => vec![status],
-        None => ExecutionStatus::ALL.to_vec(),
-    };
-    let sql = match (wanted.activity, wanted.status) {
-        (None, None) => format!("SELECT {EXECUTION} FROM executions WHERE id < ?1{shown} ORDER BY id DESC LIMIT ?2"),
-        (None, Some(status)) => {
-            let status = status as u32;
-            format!(
-                "SELECT {EXECUTION} FROM executions WHERE status = {status} AND id < ?1{shown} ORDER BY id DESC LIMIT ?2"
-            )
-        }
-        (Some(activity), _) => {
-            let part = |status: ExecutionStatus| {
-                let (status, id) = (status as u32, activity.0);
-                format!(
-                    "SELECT * FROM (SELECT {EXECUTION} FROM executions WHERE activity = {id} AND status = {status} \
-                     AND id < ?1{shown} ORDER BY id DESC LIMIT ?2)"
-                )
-            };
-            let parts: Vec<String> = statuses.into_iter().map(part).collect();
-            format!("SELECT * FROM ({}) ORDER BY id DESC LIMIT ?2", parts.join(" UNION ALL "))
-        }
-    };
-    let rows = query(AssertSqlSafe(sql)).bind(before).bind(limit).fetch_all(connection).await.map_err(failed)?;
-    rows.iter().map(execution).collect()
-}
-
-pub(super) async fn idempotency(connection: &mut SqliteConnection, key: &str) -> Result<Option<IdempotencyRecord>> {
-    let sql = "SELECT hash, first, past FROM idempotency WHERE key = ?";
-    let row = query(sql).bind(key.to_owned()).fetch_optional(connection).await.map_err(failed)?;
-    let Some(row) = row else { return Ok(None) };
-    let hash: Vec<u8> = row.try_get(0).map_err(failed)?;
-    let number = |index: usize| row.try_get::<i64, _>(index).map(i64::cast_unsigned).map_err(failed);
-    let request_hash = hash.try_into().unwrap_or([0; 32]);
-    Ok(Some(IdempotencyRecord { request_hash, executions: number(1)?..number(2)? }))
-}
-
-pub(super) async fn events(connection: &mut SqliteConnection, after: u64, limit: usize) -> Result<Vec<Event>> {
-    let sql = "SELECT doc FROM events WHERE last > ? ORDER BY last LIMIT ?";
-    let limit_rows = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = query(sql).bind(signed(after)).bind(limit_rows).fetch_all(connection).await.map_err(failed)?;
-    let mut events = Vec::new();
-    for row in &rows {
-        let batch: Vec<Event> = from_doc(&row.try_get::<String, _>(0).map_err(failed)?)?;
-        events.extend(batch.into_iter().filter(|event| event.seq > after));
-        if events.len() >= limit {
+        .bind(int(after.id.0))
+        .bind(int(limit as u64).saturating_add(1));
+    let mut rows = query.fetch(readers);
+    let mut claimed = Claimed::default();
+    while let Some(row) = rows.try_next().await.map_err(from_sql)? {
+        let execution = read_execution(&row)?;
+        if execution.not_before > due || claimed.executions.len() == limit {
+            claimed.next = Some(execution.not_before);
             break;
         }
+        claimed.executions.push(execution);
     }
-    events.truncate(limit);
-    Ok(events)
+    Ok(claimed)
 }
 
-pub(super) async fn decisions(
-    connection: &mut SqliteConnection,
+pub(super) async fn execution(readers: &SqlitePool, id: ExecutionId) -> Result<Option<Execution>, StoreError> {
+    let query = format!("SELECT {EXECUTION_COLUMNS} FROM executions AS e WHERE e.id = ?");
+    let row = sqlx::query(AssertSqlSafe(query)).bind(int(id.0)).fetch_optional(readers).await.map_err(from_sql)?;
+    row.as_ref().map(read_execution).transpose()
+}
+
+pub(super) async fn attempts(readers: &SqlitePool, id: ExecutionId) -> Result<Vec<Attempt>, StoreError> {
+    let query = format!("SELECT {ATTEMPT_COLUMNS} FROM attempts AS a WHERE a.key >= ? AND a.key < ? ORDER BY a.key");
+    let query =
+        sqlx::query(AssertSqlSafe(query)).bind(first_key(id)).bind(first_key(ExecutionId(id.0.saturating_add(1))));
+    let rows = query.fetch_all(readers).await.map_err(from_sql)?;
+    rows.iter().map(|row| read_attempt(row, 0)).collect()
+}
+
+/// One attempt with its output as it was committed.
+pub(super) async fn attempt(readers: &SqlitePool, key: i64) -> Result<Option<Attempt>, StoreError> {
+    let query = format!("SELECT {ATTEMPT_COLUMNS} FROM attempts AS a WHERE a.key = ?");
+    let row = sqlx::query(AssertSqlSafe(query)).bind(key).fetch_optional(readers).await.map_err(from_sql)?;
+    row.as_ref().map(|row| read_attempt(row, 0)).transpose()
+}
+
+/// The committed bytes of a stream that are in the row; nothing if they are not.
+pub(super) async fn inline_output(
+    readers: &SqlitePool,
+    key: i64,
+    column: &'static str,
+    offset: u64,
     limit: usize,
-) -> Result<Vec<pod_core::domain::ScalingDecision>> {
-    let sql = "SELECT doc FROM decisions ORDER BY id DESC LIMIT ?";
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = query(sql).bind(limit).fetch_all(connection).await.map_err(failed)?;
-    rows.iter().map(|row| from_doc(&row.try_get::<String, _>(0).map_err(failed)?)).collect()
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let query = format!("SELECT substr({column}, ?, ?) FROM attempts WHERE key = ?");
+    let query =
+        sqlx::query_scalar(AssertSqlSafe(query)).bind(int(offset).saturating_add(1)).bind(int(limit as u64)).bind(key);
+    query.fetch_optional(readers).await.map(Option::flatten).map_err(from_sql)
+}
+
+/// A page, newest first: each combination of status and "handed out" is a range of an index, of which the newest of
+/// all are taken.
+pub(super) async fn executions(readers: &SqlitePool, query: &ExecutionQuery) -> Result<Vec<Execution>, StoreError> {
+    let before = query.before.map_or(i64::MAX, |id| int(id.0));
+    let limit = int(query.limit as u64);
+    let ids = match (query.activity, query.status) {
+        (None, None) if !query.not_retrieved => {
+            "SELECT id FROM executions WHERE id < ?1 ORDER BY id DESC LIMIT ?2".to_owned()
+        }
+        (activity, wanted) => {
+            let statuses: Vec<ExecutionStatus> =
+                wanted.map_or_else(|| ExecutionStatus::ALL.to_vec(), |status| vec![status]);
+            let of_activity = activity.map(|id| format!("activity = {} AND ", int(id.0))).unwrap_or_default();
+            let mut ranges = Vec::new();
+            for wanted in statuses {
+                let handed_out = if wanted.is_terminal() && !query.not_retrieved { 0..2 } else { 0..1 };
+                for retrieved in handed_out {
+                    ranges.push(format!(
+                        "SELECT * FROM (SELECT id FROM executions WHERE {of_activity}status = {} AND retrieved = {retrieved} \
+                         AND id < ?1 ORDER BY id DESC LIMIT ?2)",
+                        status(wanted)
+                    ));
+                }
+            }
+            format!("SELECT id FROM ({}) ORDER BY id DESC LIMIT ?2", ranges.join(" UNION ALL "))
+        }
+    };
+    let page = format!("SELECT {EXECUTION_COLUMNS} FROM executions AS e WHERE e.id IN ({ids}) ORDER BY e.id DESC");
+    let page = sqlx::query(AssertSqlSafe(page)).bind(before).bind(limit).persistent(query.activity.is_none());
+    let rows = page.fetch_all(readers).await.map_err(from_sql)?;
+    rows.iter().map(read_execution).collect()
+}
+
+pub(super) async fn idempotency(readers: &SqlitePool, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
+    let query = "SELECT request_hash, first_execution, end_execution FROM idempotency WHERE key = ?";
+    let row = sqlx::query(query).bind(key.to_owned()).fetch_optional(readers).await.map_err(from_sql)?;
+    let Some(row) = row else { return Ok(None) };
+    let hash: &[u8] = row.try_get(0).map_err(from_sql)?;
+    let request_hash = hash.try_into().map_err(|_| unreadable("a request hash that is not one"))?;
+    let executions: Range<u64> = unsigned(&row, 1)?..unsigned(&row, 2)?;
+    Ok(Some(IdempotencyRecord { request_hash, executions }))
+}
+
+pub(super) async fn payload(
+    readers: &SqlitePool,
+    activity: ActivityId,
+    revision: RevisionNo,
+) -> Result<Option<Payload>, StoreError> {
+    let query = sqlx::query("SELECT kind, bytes FROM payloads WHERE activity = ? AND revision = ?");
+    let row = query.bind(int(activity.0)).bind(revision.0).fetch_optional(readers).await.map_err(from_sql)?;
+    let Some(row) = row else { return Ok(None) };
+    let bytes: Vec<u8> = row.try_get(1).map_err(from_sql)?;
+    match row.try_get(0).map_err(from_sql)? {
+        "script" => Ok(Some(Payload::Script(bytes.into()))),
+        "archive" => Ok(Some(Payload::Archive(bytes.into()))),
+        other => Err(unreadable(format_args!("a payload of kind {other}"))),
+    }
+}
+
+pub(super) async fn events(readers: &SqlitePool, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+    let mut found = Vec::new();
+    let query = sqlx::query_scalar::<_, String>("SELECT body FROM events WHERE last > ? ORDER BY last LIMIT ?");
+    // Each row holds one event at least.
+    let mut rows = query.bind(int(after)).bind(int(limit as u64)).fetch(readers);
+    while found.len() < limit {
+        let Some(body) = rows.try_next().await.map_err(from_sql)? else { break };
+        let batch: Vec<Event> = from_json(&body)?;
+        found.extend(batch.into_iter().filter(|event| event.seq > after).take(limit - found.len()));
+    }
+    Ok(found)
+}
+
+pub(super) async fn decisions(readers: &SqlitePool, limit: usize) -> Result<Vec<ScalingDecision>, StoreError> {
+    let query = sqlx::query_scalar::<_, String>("SELECT body FROM decisions ORDER BY no DESC LIMIT ?");
+    let rows = query.bind(int(limit as u64)).fetch_all(readers).await.map_err(from_sql)?;
+    rows.iter().map(|body| from_json(body)).collect()
 }
 
 pub(super) async fn expired(
-    connection: &mut SqliteConnection,
+    readers: &SqlitePool,
     before: Timestamp,
     limit: usize,
-) -> Result<Vec<ExpiredExecution>> {
-    let sql = "SELECT id, activity, status, attempt FROM executions WHERE finished_at < ? ORDER BY finished_at LIMIT ?";
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = query(sql).bind(before.0).bind(limit).fetch_all(connection).await.map_err(failed)?;
-    let expired = |row: &sqlx::sqlite::SqliteRow| {
+) -> Result<Vec<ExpiredExecution>, StoreError> {
+    let query = "SELECT id, activity, status, attempt FROM executions INDEXED BY ended_executions \
+                 WHERE status >= 2 AND finished_at < ? ORDER BY finished_at, id LIMIT ?";
+    let rows = sqlx::query(query).bind(before.0).bind(int(limit as u64)).fetch_all(readers).await.map_err(from_sql)?;
+    let read = |row: &SqliteRow| -> Result<ExpiredExecution, StoreError> {
         Ok(ExpiredExecution {
-            id: ExecutionId(row.try_get::<i64, _>(0).map_err(failed)?.cast_unsigned()),
-            activity: ActivityId(row.try_get::<i64, _>(1).map_err(failed)?.cast_unsigned()),
-            status: ExecutionStatus::ALL[row.try_get::<u32, _>(2).map_err(failed)? as usize % 6],
-            attempts: AttemptNo(row.try_get(3).map_err(failed)?),
+            id: ExecutionId(unsigned(row, 0)?),
+            activity: ActivityId(unsigned(row, 1)?),
+            status: read_status(row.try_get(2).map_err(from_sql)?)?,
+            attempts: pod_core::domain::AttemptNo(row.try_get(3).map_err(from_sql)?),
         })
     };
-    rows.iter().map(expired).collect()
-}
-
-/// Reads the output of an ended attempt: from its row, or from its file.
-pub(super) async fn output(
-    connection: &mut SqliteConnection,
-    outputs: &Outputs,
-    key: AttemptKey,
-    stream: Stream,
-    offset: u64,
-    limit: usize,
-) -> Result<OutputSlice> {
-    let s = stream.as_str();
-    let sql = format!("SELECT {s}_len, {s}, {s}_tail_at, {s}_tail FROM attempts WHERE id = ? AND ending IS NOT NULL");
-    let row = query(AssertSqlSafe(sql)).bind(attempt_row(key)).fetch_optional(connection).await.map_err(failed)?;
-    let Some(row) = row else { return Ok(OutputSlice { offset, ..OutputSlice::default() }) };
-    let len = row.try_get::<Option<i64>, _>(0).map_err(failed)?.unwrap_or(0).cast_unsigned();
-    let memory: Option<Vec<u8>> = row.try_get(1).map_err(failed)?;
-    let tail_at: Option<i64> = row.try_get(2).map_err(failed)?;
-    let tail: Option<Vec<u8>> = row.try_get(3).map_err(failed)?;
-    let file = if memory.is_none() && offset < len { Some(outputs.file(key, stream)?) } else { None };
-    let head = Head { len, memory: memory.as_deref(), file: file.as_ref() };
-    let tail = tail_at.zip(tail.as_deref()).map(|(at, bytes)| (at.cast_unsigned(), bytes));
-    read(&head, tail, offset, limit)
+    rows.iter().map(read).collect()
 }

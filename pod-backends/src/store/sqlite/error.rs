@@ -1,0 +1,49 @@
+//! What SQLite and the file system complain about, in the words of the trait.
+
+use std::{fmt::Display, io};
+
+use pod_core::store::StoreError;
+
+const SQLITE_FULL: u32 = 13;
+const SQLITE_CONSTRAINT: u32 = 19;
+const SQLITE_CORRUPT: u32 = 11;
+const SQLITE_NOTADB: u32 = 26;
+
+/// The primary result code, where SQLite gave one.
+pub(super) fn code(error: &sqlx::Error) -> Option<u32> {
+    let extended: u32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(extended & 0xff)
+}
+
+pub(super) fn from_sql(error: sqlx::Error) -> StoreError {
+    let text = error.to_string().into();
+    match code(&error) {
+        Some(SQLITE_FULL) => StoreError::Full(text),
+        Some(SQLITE_CONSTRAINT) => StoreError::Conflict(text),
+        Some(SQLITE_CORRUPT | SQLITE_NOTADB) => {
+            StoreError::Unusable(format!("the database is damaged ({text}); restore it from a backup").into())
+        }
+        _ => StoreError::Unavailable(text),
+    }
+}
+
+pub(super) fn from_io(error: &io::Error, what: impl Display) -> StoreError {
+    let text = format!("{what}: {error}").into();
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full(text),
+        _ => StoreError::Unavailable(text),
+    }
+}
+
+/// A row that this version did not write.
+pub(super) fn unreadable(what: impl Display) -> StoreError {
+    StoreError::Unusable(format!("the database holds {what}, which this version of POD cannot read").into())
+}
+
+pub(super) fn is_not_a_database(error: &sqlx::Error) -> bool {
+    code(error) == Some(SQLITE_NOTADB)
+}
+
+pub(super) fn conflict(sentence: String) -> StoreError {
+    StoreError::Conflict(sentence.into())
+}

@@ -1,0 +1,80 @@
+//! Space kept back, so that ends and deletions still commit on a full disk.
+
+use std::{
+    fs::OpenOptions,
+    io,
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// How much is kept back.
+const RESERVE: u64 = 4 << 20;
+/// How long after the reserve was used, or could not be had, it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A file that is nothing but its size. While it is given up, what can wait is refused.
+#[derive(Debug)]
+pub(super) struct Reserve {
+    path: PathBuf,
+    given_up: AtomicBool,
+    tried: Mutex<Instant>,
+}
+
+impl Reserve {
+    /// Takes the reserve; a disk that has no room for it counts as full from the start.
+    pub(super) fn take(path: PathBuf) -> Self {
+        let reserve = Self { path, given_up: AtomicBool::new(false), tried: Mutex::new(Instant::now()) };
+        if let Err(error) = reserve.fill() {
+            tracing::warn!(%error, path = %reserve.path.display(), "no room for the reserve: the disk is full");
+            reserve.given_up.store(true, Ordering::Relaxed);
+        }
+        reserve
+    }
+
+    fn fill(&self) -> io::Result<()> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&self.path)?;
+        match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE) {
+            Err(error) if error == rustix::io::Errno::OPNOTSUPP => Ok(()), // then there is no reserve to be had
+            other => Ok(other?),
+        }
+    }
+
+    /// Gives the space up to whoever writes next.
+    pub(super) fn give_up(&self) {
+        *self.tried.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        if !self.given_up.swap(true, Ordering::Relaxed) {
+            tracing::warn!("the disk is full: new submits and output are refused until there is room again");
+        }
+        let emptied = OpenOptions::new().write(true).open(&self.path).and_then(|file| file.set_len(0));
+        if let Err(error) = emptied {
+            tracing::warn!(%error, path = %self.path.display(), "cannot release the reserve");
+        }
+    }
+
+    /// Whether the disk is full. Looks anew from time to time: room comes back when executions are deleted.
+    pub(super) fn is_given_up(&self) -> bool {
+        if !self.given_up.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if tried.elapsed() < RETRY {
+            return true;
+        }
+        *tried = Instant::now();
+        let has_room = self.fill().is_ok()
+            && self
+                .path
+                .parent()
+                .and_then(|directory| rustix::fs::statvfs(directory).ok())
+                .is_some_and(|space| space.f_bavail * space.f_frsize >= RESERVE);
+        if has_room {
+            self.given_up.store(false, Ordering::Relaxed);
+            tracing::info!("there is room on the disk again");
+        }
+        !has_room
+    }
+}

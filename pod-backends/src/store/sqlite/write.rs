@@ -1,0 +1,468 @@
+//! Writes a planned batch inside the transaction of `commit`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use pod_core::{
+    domain::{Attempt, AttemptEnd, AttemptKey, Execution, ExecutionId, OutputSummary, Payload, Timestamp},
+    store::{
+        ActivityTally, Batch, Change, ExecutionUpdate, IdempotencyRecord, KEPT_DECISIONS, KEPT_EVENTS, StoreError,
+    },
+};
+use sqlx::{Arguments, Row, SqliteConnection, error::BoxDynError, sqlite::SqliteArguments};
+
+use super::{
+    encoding::{EndingColumns, INLINE_INPUT, attempt_end, attempt_key, ending, int, json, read_key, status},
+    error::{conflict, from_sql},
+    output::SealedOutput,
+    plan::{AttemptEnding, AttemptWrite, ExecutionWrite, Plan},
+    rows::RowsStatement,
+};
+
+static INSERT_EXECUTIONS: RowsStatement = RowsStatement::new(
+    "INSERT INTO executions (id, activity, status, retrieved, not_before, submitted_at, started_at, finished_at, \
+     attempt, worker, failures, losses, cancel_requested, retry_of, ending, ending_code, ending_reason, input_apart, \
+     input) VALUES ",
+    19,
+    "",
+);
+static INSERT_INPUTS: RowsStatement = RowsStatement::new("INSERT INTO inputs (execution, input) VALUES ", 2, "");
+static UPDATE_EXECUTIONS: RowsStatement = RowsStatement::new(
+    "WITH v (id, status, retrieved, not_before, started_at, finished_at, attempt, worker, failures, losses, \
+     cancel_requested, ending, ending_code, ending_reason) AS (VALUES ",
+    14,
+    ") UPDATE executions SET status = v.status, retrieved = v.retrieved, not_before = v.not_before, \
+     started_at = v.started_at, finished_at = v.finished_at, attempt = v.attempt, worker = v.worker, \
+     failures = v.failures, losses = v.losses, cancel_requested = v.cancel_requested, ending = v.ending, \
+     ending_code = v.ending_code, ending_reason = v.ending_reason \
+     FROM v WHERE executions.id = v.id AND executions.status < 2",
+);
+static RETRIEVE: RowsStatement = RowsStatement::new(
+    "UPDATE executions SET retrieved = 1 WHERE retrieved = 0 AND status >= 2 AND id IN (VALUES ",
+    1,
+    ")",
+);
+static INSERT_ATTEMPTS: RowsStatement = RowsStatement::new(
+    "INSERT INTO attempts (key, revision, worker, assigned_at, started_at, ended_at, ending, ending_code, \
+     ending_reason) VALUES ",
+    9,
+    "",
+);
+static START_ATTEMPTS: RowsStatement = RowsStatement::new(
+    "WITH v (key, started_at) AS (VALUES ",
+    2,
+    ") UPDATE attempts SET started_at = v.started_at FROM v WHERE attempts.key = v.key AND attempts.ended_at IS NULL",
+);
+static END_ATTEMPTS: RowsStatement = RowsStatement::new(
+    "WITH v (key, started_at, ended_at, ending, ending_code, ending_reason, stdout_len, stdout_gap_start, \
+     stdout_gap_end, stdout, stderr_len, stderr_gap_start, stderr_gap_end, stderr) AS (VALUES ",
+    14,
+    ") UPDATE attempts SET started_at = coalesce(v.started_at, attempts.started_at), ended_at = v.ended_at, \
+     ending = v.ending, ending_code = v.ending_code, ending_reason = v.ending_reason, \
+     stdout_len = v.stdout_len, stdout_gap_start = v.stdout_gap_start, stdout_gap_end = v.stdout_gap_end, \
+     stdout = v.stdout, stderr_len = v.stderr_len, stderr_gap_start = v.stderr_gap_start, \
+     stderr_gap_end = v.stderr_gap_end, stderr = v.stderr \
+     FROM v WHERE attempts.key = v.key AND attempts.ended_at IS NULL",
+);
+static DELETE_ATTEMPTS: RowsStatement =
+    RowsStatement::new("DELETE FROM attempts WHERE ended_at IS NULL AND key IN (VALUES ", 1, ")");
+static INSERT_IDEMPOTENCY: RowsStatement =
+    RowsStatement::new("INSERT INTO idempotency (key, request_hash, first_execution, end_execution) VALUES ", 4, "");
+static PUT_TALLIES: RowsStatement = RowsStatement::new(
+    "WITH v (id, tally, recent_durations) AS (VALUES ",
+    3,
+    ") UPDATE activities SET tally = v.tally, recent_durations = v.recent_durations \
+     FROM v WHERE activities.id = v.id AND activities.deleted = 0",
+);
+
+/// How many events pass before old ones are looked for.
+const TRIM_EVERY: u64 = 4096;
+
+/// What becomes garbage outside the database once the transaction is committed.
+#[derive(Debug, Default)]
+pub(super) struct Garbage {
+    /// Attempts whose output is in files.
+    pub(super) output: Vec<AttemptKey>,
+}
+
+/// Writes everything but the lease row.
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    batch: &Batch,
+    plan: &Plan<'_>,
+    sealed: &HashMap<AttemptKey, SealedOutput>,
+) -> Result<Garbage, StoreError> {
+    for change in &plan.rest {
+        write_change(connection, change).await?;
+    }
+    write_executions(connection, plan).await?;
+    write_attempts(connection, plan, sealed).await?;
+    if !plan.idempotency.is_empty() {
+        let bind = |arguments: &mut SqliteArguments, (key, record): &(Arc<str>, IdempotencyRecord)| {
+            arguments.add(&**key)?;
+            arguments.add(&record.request_hash[..])?;
+            arguments.add(int(record.executions.start))?;
+            arguments.add(int(record.executions.end))
+        };
+        INSERT_IDEMPOTENCY.write(connection, &plan.idempotency, bind).await.map_err(from_sql)?;
+    }
+    let garbage = delete_executions(connection, &plan.deleted).await?;
+    if !batch.tallies.is_empty() {
+        let bind = |arguments: &mut SqliteArguments, tally: &ActivityTally| {
+            arguments.add(int(tally.activity.0))?;
+            arguments.add(serde_json::to_string(&tally.executions)?)?;
+            arguments.add(serde_json::to_string(&tally.recent_durations)?)
+        };
+        PUT_TALLIES.write(connection, &batch.tallies, bind).await.map_err(from_sql)?;
+    }
+    write_events(connection, batch).await?;
+    Ok(garbage)
+}
+
+async fn write_executions(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), StoreError> {
+    let (mut inserts, mut inputs, mut updates, mut retrieved) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (id, write) in &plan.executions {
+        match write {
+            ExecutionWrite::Insert(row) => {
+                inserts.push(&**row);
+                if let Some(input) = row.input.as_deref().filter(|input| input.len() > INLINE_INPUT) {
+                    inputs.push((*id, input));
+                }
+            }
+            ExecutionWrite::Update(update) => updates.push((update, false)),
+            ExecutionWrite::UpdateAndRetrieve(update) => updates.push((update, true)),
+            ExecutionWrite::Retrieve => retrieved.push(*id),
+        }
+    }
+    INSERT_EXECUTIONS
+        .write(connection, &inserts, |arguments, row| bind_execution(arguments, row))
+        .await
+        .map_err(from_sql)?;
+    let bind = |arguments: &mut SqliteArguments, (id, input): &(ExecutionId, &str)| {
+        arguments.add(int(id.0))?;
+        arguments.add(*input)
+    };
+    INSERT_INPUTS.write(connection, &inputs, bind).await.map_err(from_sql)?;
+    let bind = |arguments: &mut SqliteArguments, (update, retrieved): &(&ExecutionUpdate, bool)| {
+        bind_update(arguments, update, *retrieved)
+    };
+    let affected = UPDATE_EXECUTIONS.write(connection, &updates, bind).await.map_err(from_sql)?;
+    expect(affected, updates.len(), "an execution to be updated does not exist or has ended")?;
+    let affected =
+        RETRIEVE.write(connection, &retrieved, |arguments, id| arguments.add(int(id.0))).await.map_err(from_sql)?;
+    expect(affected, retrieved.len(), "an execution has not ended, or its result was handed out already")?;
+    if !plan.expected.is_empty() {
+        let ids = ids(&plan.expected);
+        let missing =
+            "SELECT count(*) FROM json_each(?) WHERE value NOT IN (SELECT id FROM executions WHERE id = value)";
+        let missing: i64 = sqlx::query_scalar(missing).bind(ids).fetch_one(&mut *connection).await.map_err(from_sql)?;
+        expect(missing.unsigned_abs(), 0, "an attempt was opened for an execution that does not exist")?;
+    }
+    Ok(())
+}
+
+async fn write_attempts(
+    connection: &mut SqliteConnection,
+    plan: &Plan<'_>,
+    sealed: &HashMap<AttemptKey, SealedOutput>,
+) -> Result<(), StoreError> {
+    let silent = SealedOutput::default();
+    let (mut deletes, mut starts, mut ends, mut inserts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (key, write) in &plan.attempts {
+        let row = attempt_key(*key)?;
+        match write {
+            AttemptWrite::Delete => deletes.push(row),
+            AttemptWrite::Start(started_at) => starts.push((row, *started_at)),
+            AttemptWrite::End(ending) => ends.push((row, ending, sealed.get(key).unwrap_or(&silent))),
+            AttemptWrite::Insert(attempt) => inserts.push((row, attempt)),
+            AttemptWrite::Replace(attempt) => {
+                deletes.push(row);
+                inserts.push((row, attempt));
+            }
+        }
+    }
+    // What is open goes first: an execution has room for one open attempt.
+    let not_open = "an attempt is not open";
+    let affected =
+        DELETE_ATTEMPTS.write(connection, &deletes, |arguments, key| arguments.add(*key)).await.map_err(from_sql)?;
+    expect(affected, deletes.len(), not_open)?;
+    let bind = |arguments: &mut SqliteArguments, (key, started_at): &(i64, Timestamp)| {
+        arguments.add(*key)?;
+        arguments.add(started_at.0)
+    };
+    let affected = START_ATTEMPTS.write(connection, &starts, bind).await.map_err(from_sql)?;
+    expect(affected, starts.len(), not_open)?;
+    let bind = |arguments: &mut SqliteArguments, (key, ending, output): &(i64, &AttemptEnding, &SealedOutput)| {
+        bind_attempt_end(arguments, *key, ending, output)
+    };
+    let affected = END_ATTEMPTS.write(connection, &ends, bind).await.map_err(from_sql)?;
+    expect(affected, ends.len(), not_open)?;
+    let bind =
+        |arguments: &mut SqliteArguments, (key, attempt): &(i64, &Attempt)| bind_attempt(arguments, *key, attempt);
+    INSERT_ATTEMPTS.write(connection, &inserts, bind).await.map_err(from_sql)?;
+    Ok(())
+}
+
+fn expect(affected: u64, expected: usize, otherwise: &str) -> Result<(), StoreError> {
+    if affected == expected as u64 { Ok(()) } else { Err(conflict(otherwise.to_owned())) }
+}
+
+fn ids(executions: &[ExecutionId]) -> String {
+    let ids: Vec<String> = executions.iter().map(|id| int(id.0).to_string()).collect();
+    format!("[{}]", ids.join(","))
+}
+
+fn bind_ending(arguments: &mut SqliteArguments, (kind, code, reason): EndingColumns) -> Result<(), BoxDynError> {
+    arguments.add(kind)?;
+    arguments.add(code)?;
+    arguments.add(reason.as_deref())
+}
+
+fn bind_execution(arguments: &mut SqliteArguments, row: &Execution) -> Result<(), BoxDynError> {
+    let inline = row.input.as_deref().filter(|input| input.len() <= INLINE_INPUT);
+    arguments.add(int(row.id.0))?;
+    arguments.add(int(row.activity.0))?;
+    arguments.add(status(row.status))?;
+    arguments.add(row.retrieved)?;
+    arguments.add(row.not_before.0)?;
+    arguments.add(row.submitted_at.0)?;
+    arguments.add(row.started_at.map(|at| at.0))?;
+    arguments.add(row.finished_at.map(|at| at.0))?;
+    arguments.add(i64::from(row.attempt.0))?;
+    arguments.add(row.worker.map(|id| int(id.0)))?;
+    arguments.add(i64::from(row.failures))?;
+    arguments.add(i64::from(row.losses))?;
+    arguments.add(row.cancel_requested)?;
+    arguments.add(row.retry_of.map(|id| int(id.0)))?;
+    bind_ending(arguments, ending(row.ending.as_ref()))?;
+    arguments.add(row.input.is_some() && inline.is_none())?;
+    arguments.add(inline)
+}
+
+fn bind_update(arguments: &mut SqliteArguments, row: &ExecutionUpdate, retrieved: bool) -> Result<(), BoxDynError> {
+    arguments.add(int(row.id.0))?;
+    arguments.add(status(row.status))?;
+    arguments.add(retrieved)?;
+    arguments.add(row.not_before.0)?;
+    arguments.add(row.started_at.map(|at| at.0))?;
+    arguments.add(row.finished_at.map(|at| at.0))?;
+    arguments.add(i64::from(row.attempt.0))?;
+    arguments.add(row.worker.map(|id| int(id.0)))?;
+    arguments.add(i64::from(row.failures))?;
+    arguments.add(i64::from(row.losses))?;
+    arguments.add(row.cancel_requested)?;
+    bind_ending(arguments, ending(row.ending.as_ref()))
+}
+
+fn bind_attempt(arguments: &mut SqliteArguments, key: i64, row: &Attempt) -> Result<(), BoxDynError> {
+    arguments.add(key)?;
+    arguments.add(i64::from(row.revision.0))?;
+    arguments.add(int(row.worker.0))?;
+    arguments.add(row.assigned_at.0)?;
+    arguments.add(row.started_at.map(|at| at.0))?;
+    arguments.add(row.ended_at.map(|at| at.0))?;
+    bind_ending(arguments, row.end.as_ref().map_or((None, None, None), attempt_end))
+}
+
+fn bind_attempt_end(
+    arguments: &mut SqliteArguments,
+    key: i64,
+    row: &AttemptEnding,
+    output: &SealedOutput,
+) -> Result<(), BoxDynError> {
+    debug_assert_ne!(row.end, AttemptEnd::Recalled, "a recalled attempt is deleted");
+    let OutputSummary { stdout, stderr } = output.summary;
+    arguments.add(key)?;
+    arguments.add(row.started_at.map(|at| at.0))?;
+    arguments.add(row.ended_at.0)?;
+    bind_ending(arguments, attempt_end(&row.end))?;
+    for (summary, inline) in [(stdout, &output.stdout), (stderr, &output.stderr)] {
+        arguments.add(int(summary.len))?;
+        arguments.add(summary.gap.map(|gap| int(gap.start)))?;
+        arguments.add(summary.gap.map(|gap| int(gap.end)))?;
+        arguments.add(inline.as_deref())?;
+    }
+    Ok(())
+}
+
+async fn delete_executions(connection: &mut SqliteConnection, deleted: &[ExecutionId]) -> Result<Garbage, StoreError> {
+    let mut garbage = Garbage::default();
+    if deleted.is_empty() {
+        return Ok(garbage);
+    }
+    let json = ids(deleted);
+    let living = "SELECT count(*) FROM executions WHERE id IN (SELECT value FROM json_each(?)) AND status < 2";
+    let living: i64 = sqlx::query_scalar(living).bind(&json).fetch_one(&mut *connection).await.map_err(from_sql)?;
+    expect(living.unsigned_abs(), 0, "an execution to be deleted has not ended")?;
+    // The cross join makes the list the outer loop, and each look-up a range of the primary key.
+    let delete = "DELETE FROM attempts WHERE key IN (SELECT a.key FROM json_each(?) AS d CROSS JOIN attempts AS a \
+                  ON a.key >= d.value << 20 AND a.key < (d.value + 1) << 20) \
+                  RETURNING key, (stdout IS NULL AND stdout_len > 0) OR (stderr IS NULL AND stderr_len > 0)";
+    for row in sqlx::query(delete).bind(&json).fetch_all(&mut *connection).await.map_err(from_sql)? {
+        if row.try_get(1).map_err(from_sql)? {
+            garbage.output.push(read_key(row.try_get(0).map_err(from_sql)?));
+        }
+    }
+    for delete in [
+        "DELETE FROM inputs WHERE execution IN (SELECT value FROM json_each(?))",
+        "DELETE FROM idempotency WHERE end_execution IN (SELECT value + 1 FROM json_each(?))",
+        "DELETE FROM executions WHERE id IN (SELECT value FROM json_each(?))",
+    ] {
+        sqlx::query(delete).bind(&json).execute(&mut *connection).await.map_err(from_sql)?;
+    }
+    Ok(garbage)
+}
+
+async fn write_events(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
+    let (Some(first), Some(last)) = (batch.events.first(), batch.events.last()) else { return Ok(()) };
+    let before: Option<i64> =
+        sqlx::query_scalar("SELECT max(last) FROM events").fetch_one(&mut *connection).await.map_err(from_sql)?;
+    let rising = batch.events.windows(2).all(|pair| pair[0].seq < pair[1].seq);
+    if !rising || before.is_some_and(|before| int(first.seq) <= before) {
+        return Err(conflict(format!("event {} comes after event {}", first.seq, before.unwrap_or_default())));
+    }
+    sqlx::query("INSERT INTO events (last, body) VALUES (?, ?)")
+        .bind(int(last.seq))
+        .bind(json(&batch.events)?)
+        .execute(&mut *connection)
+        .await
+        .map_err(from_sql)?;
+    if first.seq / TRIM_EVERY != (last.seq + 1) / TRIM_EVERY {
+        sqlx::query("DELETE FROM events WHERE last <= ?")
+            .bind(int(last.seq) - int(KEPT_EVENTS))
+            .execute(&mut *connection)
+            .await
+            .map_err(from_sql)?;
+    }
+    Ok(())
+}
+
+async fn write_change(connection: &mut SqliteConnection, change: &Change) -> Result<(), StoreError> {
+    match change {
+        Change::PutActivity(activity) => {
+            let put = "INSERT INTO activities (id, name, created_at, status) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO \
+                       UPDATE SET name = excluded.name, created_at = excluded.created_at, status = excluded.status, deleted = 0";
+            sqlx::query(put)
+                .bind(int(activity.id.0))
+                .bind(activity.name.as_str())
+                .bind(activity.created_at.0)
+                .bind(json(&activity.status)?)
+                .execute(&mut *connection)
+                .await
+        }
+        Change::DeleteActivity(id) => {
+            for delete in [
+                "UPDATE activities SET deleted = 1, tally = '[0,0,0,0,0,0]', recent_durations = '[]' WHERE id = ?",
+                "DELETE FROM revisions WHERE activity = ?",
+                "DELETE FROM payloads WHERE activity = ?",
+                "DELETE FROM installations WHERE activity = ?",
+            ] {
+                sqlx::query(delete).bind(int(id.0)).execute(&mut *connection).await.map_err(from_sql)?;
+            }
+            return Ok(());
+        }
+        Change::PutRevision(revision) => {
+            sqlx::query("INSERT OR REPLACE INTO revisions (activity, no, body) VALUES (?, ?, ?)")
+                .bind(int(revision.activity.0))
+                .bind(revision.no.0)
+                .bind(json(revision)?)
+                .execute(&mut *connection)
+                .await
+        }
+        Change::PutPayload { activity, revision, payload } => {
+            let kind = match payload {
+                Payload::Script(_) => "script",
+                Payload::Archive(_) => "archive",
+            };
+            sqlx::query("INSERT OR REPLACE INTO payloads (activity, revision, kind, bytes) VALUES (?, ?, ?, ?)")
+                .bind(int(activity.0))
+                .bind(revision.0)
+                .bind(kind)
+                .bind(payload.bytes().to_vec())
+                .execute(&mut *connection)
+                .await
+        }
+        Change::DeleteRevision { activity, revision } => {
+            for delete in [
+                "DELETE FROM revisions WHERE activity = ? AND no = ?",
+                "DELETE FROM payloads WHERE activity = ? AND revision = ?",
+            ] {
+                let delete = sqlx::query(delete).bind(int(activity.0)).bind(revision.0);
+                delete.execute(&mut *connection).await.map_err(from_sql)?;
+            }
+            return Ok(());
+        }
+        Change::PutInstallation(row) => {
+            sqlx::query("INSERT OR REPLACE INTO installations (worker, activity, revision, body) VALUES (?, ?, ?, ?)")
+                .bind(int(row.worker.0))
+                .bind(int(row.activity.0))
+                .bind(row.revision.0)
+                .bind(json(row)?)
+                .execute(&mut *connection)
+                .await
+        }
+        Change::DeleteInstallation { worker, activity, revision } => {
+            sqlx::query("DELETE FROM installations WHERE worker = ? AND activity = ? AND revision = ?")
+                .bind(int(worker.0))
+                .bind(int(activity.0))
+                .bind(revision.0)
+                .execute(&mut *connection)
+                .await
+        }
+        Change::PutWorker(worker) => {
+            sqlx::query("INSERT OR REPLACE INTO workers (id, body) VALUES (?, ?)")
+                .bind(int(worker.id.0))
+                .bind(json(worker)?)
+                .execute(&mut *connection)
+                .await
+        }
+        Change::DeleteWorker(id) => {
+            for delete in ["DELETE FROM workers WHERE id = ?", "DELETE FROM installations WHERE worker = ?"] {
+                sqlx::query(delete).bind(int(id.0)).execute(&mut *connection).await.map_err(from_sql)?;
+            }
+            return Ok(());
+        }
+        Change::PutPolicy(policy) => {
+            sqlx::query("INSERT INTO policies (id, name, body) VALUES (?, ?, ?)")
+                .bind(int(policy.id.0))
+                .bind(policy.name.as_str())
+                .bind(json(policy)?)
+                .execute(&mut *connection)
+                .await
+        }
+        Change::DeletePolicy(id) => {
+            for delete in [
+                "DELETE FROM policies WHERE id = ?",
+                "UPDATE lease SET active_policy = 0 WHERE active_policy = ?",
+            ] {
+                sqlx::query(delete).bind(int(id.0)).execute(&mut *connection).await.map_err(from_sql)?;
+            }
+            return Ok(());
+        }
+        Change::ActivatePolicy(id) => {
+            let activate = "UPDATE lease SET active_policy = ?1 WHERE ?1 = 0 OR EXISTS (SELECT 1 FROM policies WHERE id = ?1)";
+            let done = sqlx::query(activate).bind(int(id.0)).execute(&mut *connection).await.map_err(from_sql)?;
+            return expect(done.rows_affected(), 1, &format!("policy {} does not exist", id));
+        }
+        Change::RecordDecision(decision) => {
+            sqlx::query("INSERT INTO decisions (body) VALUES (?)")
+                .bind(json(decision)?)
+                .execute(&mut *connection)
+                .await
+                .map_err(from_sql)?;
+            sqlx::query("DELETE FROM decisions WHERE no <= (SELECT max(no) FROM decisions) - ?")
+                .bind(int(KEPT_DECISIONS))
+                .execute(&mut *connection)
+                .await
+        }
+        Change::InsertExecution(_)
+        | Change::UpdateExecution(_)
+        | Change::Retrieve(_)
+        | Change::DeleteExecutions(_)
+        | Change::OpenAttempt(_)
+        | Change::StartAttempt { .. }
+        | Change::EndAttempt { .. }
+        | Change::PutIdempotency { .. } => unreachable!("the plan holds these apart"),
+    }
+    .map(drop)
+    .map_err(from_sql)
+}
