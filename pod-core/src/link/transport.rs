@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     sync::mpsc,
@@ -85,6 +85,15 @@ where
     }
 }
 
+/// A frame's length stands before it in so many bytes.
+const LENGTH: usize = 4;
+
+/// Memory for a frame is taken in steps of this: a length alone, which anybody can send, costs no more.
+const STEP: usize = 1 << 20;
+
+/// A frame that is shorter is copied behind its length, which is cheaper than handing two buffers to the system.
+const COPIED: usize = 16 << 10;
+
 #[derive(Debug)]
 struct StreamReader<R> {
     read: BufReader<R>,
@@ -96,22 +105,23 @@ struct StreamReader<R> {
 impl<R: AsyncRead + Debug + Send + Unpin + 'static> FrameReader for StreamReader<R> {
     async fn read(&mut self) -> Result<Bytes, FrameError> {
         loop {
-            let wanted = match self.partial.first_chunk::<4>() {
-                None => 4,
+            let wanted = match self.partial.first_chunk::<LENGTH>() {
+                None => LENGTH,
                 Some(length) => {
                     let length = u32::from_le_bytes(*length) as usize;
                     if length > MAX_FRAME {
                         return Err(FrameError::TooLong(length));
                     }
-                    4 + length
+                    if self.partial.len() == LENGTH + length {
+                        let frame = Bytes::from(std::mem::take(&mut self.partial));
+                        return Ok(frame.slice(LENGTH..));
+                    }
+                    LENGTH + length
                 }
             };
-            if self.partial.len() == wanted && wanted >= 4 && self.partial.len() > 4 {
-                let frame = Bytes::from(std::mem::take(&mut self.partial));
-                return Ok(frame.slice(4..));
-            }
-            let missing = (wanted - self.partial.len()) as u64;
-            if (&mut self.read).take(missing).read_buf(&mut self.partial).await? == 0 {
+            let missing = wanted - self.partial.len();
+            self.partial.reserve(missing.min(STEP));
+            if (&mut self.read).take(missing as u64).read_buf(&mut self.partial).await? == 0 {
                 return Err(closed());
             }
         }
@@ -124,12 +134,24 @@ struct StreamWriter<W>(W);
 #[async_trait]
 impl<W: AsyncWrite + Debug + Send + Unpin + 'static> FrameWriter for StreamWriter<W> {
     async fn write(&mut self, frame: Vec<u8>) -> Result<(), FrameError> {
-        let length = u32::try_from(frame.len()).map_err(|_| FrameError::TooLong(frame.len()))?;
-        // One buffer, one system call: a frame is small or its copy is cheap beside what it carries.
-        let mut whole = Vec::with_capacity(4 + frame.len());
-        whole.extend_from_slice(&length.to_le_bytes());
-        whole.extend_from_slice(&frame);
-        self.0.write_all(&whole).await?;
+        if frame.len() > MAX_FRAME {
+            return Err(FrameError::TooLong(frame.len()));
+        }
+        let length = u32::try_from(frame.len()).map_err(|_| FrameError::TooLong(frame.len()))?.to_le_bytes();
+        if frame.len() < COPIED {
+            self.0.write_all(&[&length[..], &frame].concat()).await?;
+        } else {
+            let mut both = Buf::chain(&length[..], &frame[..]);
+            while both.has_remaining() {
+                if self.0.write_buf(&mut both).await? == 0 {
+                    return Err(FrameError::Io(std::io::ErrorKind::WriteZero.into()));
+                }
+            }
+        }
+        self.0.flush().await?;
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

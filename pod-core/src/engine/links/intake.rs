@@ -13,7 +13,7 @@ use super::{acks::Acks, serve::Farewell};
 use crate::{
     domain::{AttemptKey, Stream},
     engine::{Message, Shared, message::Admitted},
-    link::{EndReport, FromWorker},
+    link::{EndReport, FromWorker, ToWorker},
     store::{InstallLog, StoreError},
 };
 
@@ -29,6 +29,7 @@ pub(super) struct Intake {
     inbox: mpsc::Sender<Message>,
     admitted: Admitted,
     acks: Arc<Acks>,
+    outbox: mpsc::Sender<ToWorker>,
     cancel: CancellationToken,
     last_said: Instant,
 }
@@ -47,9 +48,10 @@ impl Intake {
         inbox: mpsc::Sender<Message>,
         admitted: Admitted,
         acks: Arc<Acks>,
+        outbox: mpsc::Sender<ToWorker>,
         cancel: CancellationToken,
     ) -> Self {
-        Self { shared, inbox, admitted, acks, cancel, last_said: Instant::now() }
+        Self { shared, inbox, admitted, acks, outbox, cancel, last_said: Instant::now() }
     }
 
     /// Takes one frame. Waits for the engine and the store, never for another link; an error ends the link.
@@ -58,7 +60,7 @@ impl Intake {
         for message in messages {
             match message {
                 FromWorker::Hello(_) => return Err("it said hello twice".to_owned()),
-                FromWorker::Heartbeat => {}
+                FromWorker::Heartbeat => self.answer(),
                 FromWorker::Output { key, stream, offset, bytes } => self.output(key, stream, offset, bytes).await?,
                 FromWorker::Tail { key, stream, offset, bytes } if self.is_open(key) => {
                     self.keep(Piece::Tail { key, stream, offset, bytes }).await?;
@@ -79,6 +81,11 @@ impl Intake {
             news.push(FromWorker::Heartbeat);
         }
         self.say(news).await
+    }
+
+    /// Shows the worker that its manager is there. A full outbox shows it too.
+    fn answer(&self) {
+        let _ = self.outbox.try_send(ToWorker::Heartbeat);
     }
 
     /// Keeps the output that comes with an end, and gives the report without it.
@@ -131,6 +138,7 @@ impl Intake {
             // It is this side that does not listen: the worker is not to be taken for silent.
             if self.last_said.elapsed() >= SIGN_OF_LIFE {
                 self.say(vec![FromWorker::Heartbeat]).await?;
+                self.answer();
             }
         }
         if let Piece::Output { key, .. } | Piece::Tail { key, .. } = piece {

@@ -45,7 +45,7 @@ pub(super) async fn serve(
         Ok((admitted, rest)) => {
             let acks = Arc::new(Acks::default());
             shared.spawn(acks.clone().run(shared.store.clone(), outbox.clone(), cancel.clone()));
-            let intake = Intake::new(shared.clone(), inbox.clone(), admitted, acks, cancel.clone());
+            let intake = Intake::new(shared.clone(), inbox.clone(), admitted, acks, outbox, cancel.clone());
             let farewell = listen(&mut *reader, intake, rest, &cancel).await;
             tracing::debug!(%peer, worker = %admitted.worker, "a link ended: {farewell}");
             cancel.cancel();
