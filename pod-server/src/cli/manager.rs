@@ -1,26 +1,132 @@
 //! The manager that `run` and `map` use: the one that was named, the one that holds the data directory, or one that
-//! is started in this process for the run.
+//! is hosted in this process for the run.
+//!
+//! Several runs may share a data directory: the first one hosts the manager, the others use it. When the host is done
+//! before them, it leaves the workers running, and one of the others takes the directory and the workers over.
 
-use pod_server::client::Client;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{connection::ManagerOptions, failure::Failure};
+use pod_backends::provisioner::local::{DataDirError, DataDirLock};
+use pod_server::{
+    client::{Address, Client},
+    config::{Config, ServeArgs},
+};
+use tokio::{sync::Mutex, task::JoinHandle};
+
+use super::{
+    connection::ManagerOptions,
+    failure::Failure,
+    host::{self, Hosted, Hosting, Workers},
+};
+
+/// How long the process that holds the data directory may take to say where it listens.
+const ADDRESS_WITHIN: Duration = Duration::from_secs(20);
+/// Between two looks for that.
+const LOOK: Duration = Duration::from_millis(10);
+/// Between two looks whether the host is still there.
+const WATCH: Duration = Duration::from_millis(500);
 
 /// A manager that can be talked to.
 #[derive(Debug)]
 pub(crate) struct Reached {
     client: Client,
+    /// The manager, while it is hosted here.
+    hosted: Arc<Mutex<Option<Hosted>>>,
+    /// Watches a host in another process, to follow it or to take its place.
+    watch: Option<JoinHandle<()>>,
 }
 
 impl Reached {
-    /// Finds a manager, or starts one.
+    /// Finds a manager, or hosts one.
     pub(crate) async fn open(options: &ManagerOptions) -> Result<Self, Failure> {
-        Ok(Self { client: options.client()? })
+        if let Some(client) = options.named()? {
+            return Ok(Self { client, hosted: Arc::default(), watch: None });
+        }
+        let config = config_for_a_run(options)?;
+        let (address, hosted) = find_or_host(&config).await?;
+        let client = Client::new(address.parse::<Address>()?, config.token.as_ref().map(|token| token.expose().to_owned()))?;
+        let is_ours = hosted.is_some();
+        let hosted = Arc::new(Mutex::new(hosted));
+        let watch =
+            (!is_ours).then(|| tokio::spawn(take_over_when_gone(config, client.clone(), Arc::clone(&hosted))));
+        Ok(Self { client, hosted, watch })
     }
 
     pub(crate) const fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Ends the manager if it was started for the run.
-    pub(crate) async fn close(self) {}
+    /// Stops the manager if it is hosted here.
+    pub(crate) async fn close(self, workers: Workers) {
+        if let Some(watch) = self.watch {
+            watch.abort();
+            let _ = watch.await;
+        }
+        if let Some(hosted) = self.hosted.lock().await.take() {
+            hosted.stop(workers).await;
+        }
+    }
+}
+
+/// The settings of `pod serve` apply, as far as the environment and a configuration file give them; where it listens
+/// is nobody's business.
+fn config_for_a_run(options: &ManagerOptions) -> Result<Config, Failure> {
+    let data_dir: PathBuf = options.data_dir()?;
+    let environment = |name: &str| match name {
+        "POD_LISTEN" => None,
+        name => std::env::var(name).ok().filter(|value| !value.is_empty()),
+    };
+    let settings = ServeArgs {
+        listen: Some("127.0.0.1:0".to_owned()),
+        data_dir: data_dir.to_str().map(str::to_owned),
+        token: options.token(),
+        ..ServeArgs::default()
+    };
+    let mut config = Config::resolve(&settings, &environment).map_err(|error| Failure::new(error.to_string()))?;
+    config.data_dir = data_dir;
+    Ok(config)
+}
+
+async fn find_or_host(config: &Config) -> Result<(String, Option<Hosted>), Failure> {
+    let deadline = tokio::time::Instant::now() + ADDRESS_WITHIN;
+    loop {
+        let held = match host::start(config).await? {
+            Hosting::Here(hosted) => return Ok((hosted.address(), Some(*hosted))),
+            Hosting::Held(held) => held,
+        };
+        if let DataDirError::Held { address: Some(address), .. } = held {
+            return Ok((address, None));
+        }
+        if tokio::time::Instant::now() > deadline {
+            return Err(Failure::new(held.to_string()));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Follows the manager of the data directory to another address, or hosts it when nobody does.
+async fn take_over_when_gone(config: Config, client: Client, hosted: Arc<Mutex<Option<Hosted>>>) {
+    loop {
+        tokio::time::sleep(WATCH).await;
+        if let Some(holder) = DataDirLock::holder(&config.data_dir) {
+            if let Some(address) = holder.address.and_then(|address| address.parse().ok()) {
+                client.redirect(address);
+            }
+            continue;
+        }
+        // Not given up half-way: a manager that has begun is put where it is stopped again.
+        let mut place = hosted.lock().await;
+        match find_or_host(&config).await {
+            Ok((address, host)) => {
+                if let Ok(address) = address.parse() {
+                    client.redirect(address);
+                }
+                if host.is_some() {
+                    *place = host;
+                    return;
+                }
+            }
+            Err(failure) => super::console::note(failure.to_string()),
+        }
+    }
 }

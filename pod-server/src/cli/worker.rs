@@ -1,0 +1,146 @@
+//! `pod worker`: runs executions for a manager.
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use clap::Args;
+use pod_backends::{
+    executor::process::{ProcessExecutor, clear},
+    provisioner::local::run_local_worker,
+};
+use pod_core::{
+    Limits,
+    link::Transport,
+    worker::{Dial, DialError, Identity, WorkerConfig, WorkerExit, run},
+};
+use pod_server::{
+    config::{Secret, default_data_dir},
+    worker_link,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    console::{self, Interrupts},
+    failure::{Exit, Failure},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  POD_WORKER_TOKEN=… pod worker --manager http://10.0.0.7:8080
+  pod worker --manager http://10.0.0.7:8080 --slots 8 --dir /var/lib/pod-worker
+
+It dials the manager, and dials again when the connection breaks; what runs goes on meanwhile. Ctrl-C ends it, with
+what it runs. What it has installed does not outlast it.";
+
+/// Runs executions for a manager: a worker that dials it
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Worker {
+    /// The address of the manager
+    #[arg(long, env = "POD", value_name = "URL", required_unless_present = "local")]
+    manager: Option<String>,
+
+    /// The manager's token for workers
+    #[arg(long, env = "POD_WORKER_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+
+    /// How many executions it runs at a time [default: the machine's cores]
+    #[arg(long, env = "POD_SLOTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    slots: Option<u32>,
+
+    /// A directory of its own [default: $XDG_DATA_HOME/pod-worker, else ~/.local/share/pod-worker]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+
+    /// Be the worker of this directory, which a manager on this machine made
+    #[arg(long, hide = true, value_name = "DIR", conflicts_with_all = ["dir"])]
+    local: Option<PathBuf>,
+}
+
+impl Worker {
+    pub(crate) async fn run(self) -> Result<Exit, Failure> {
+        let mut interrupts = Interrupts::listen()?;
+        let shutdown = CancellationToken::new();
+        let working = self.work(shutdown.clone());
+        tokio::pin!(working);
+        let exit = tokio::select! {
+            exit = &mut working => exit?,
+            _ = interrupts.next() => {
+                shutdown.cancel();
+                tokio::select! {
+                    exit = working => exit?,
+                    again = interrupts.next() => return Err(Failure::quiet(again)),
+                }
+            }
+        };
+        if exit.is_orderly() {
+            console::note(exit.to_string());
+            return Ok(Exit::DONE);
+        }
+        Err(Failure::new(exit.to_string()))
+    }
+
+    async fn work(self, shutdown: CancellationToken) -> Result<WorkerExit, Failure> {
+        if let Some(dir) = self.local {
+            return Ok(run_local_worker(&dir, shutdown).await);
+        }
+        let manager = self.manager.unwrap_or_default();
+        let url = worker_link::link_url(&manager).map_err(|error| Failure::new(error.to_string()))?;
+        let dir = match self.dir {
+            Some(dir) => dir,
+            None => {
+                let data_dir = default_data_dir(&|name| std::env::var(name).ok());
+                data_dir.map_err(|error| Failure::new(error.to_string()))?.with_file_name("pod-worker")
+            }
+        };
+        let _lock = take(&dir)?;
+        let work = dir.join("work");
+        let unusable = |message: String| Failure::new(format!("the worker's directory cannot be used: {message}"));
+        // Installations are named by ids that another manager's store uses for something else.
+        clear(&work).await.map_err(|error| unusable(error.message))?;
+        let slots = self.slots.unwrap_or_else(|| Limits::default().slots);
+        let executor = ProcessExecutor::open(&work, slots).await.map_err(|error| unusable(error.message))?;
+        let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+        let host = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
+        let token = self.token.filter(|token| !token.is_empty());
+        let identity = Identity { host, token: token.clone(), ..Identity::new(high ^ low) };
+        let config = WorkerConfig { identity, spool: work.join("spool") };
+        let dial = DialManager { url, token: token.map(Secret::new) };
+        Ok(run(config, Arc::new(executor), dial, shutdown).await)
+    }
+}
+
+/// Takes a directory for this worker alone.
+fn take(dir: &Path) -> Result<File, Failure> {
+    let shown = dir.display();
+    let unusable = |error| Failure::new(format!("{shown} cannot be used ({error}); choose another with --dir"));
+    std::fs::create_dir_all(dir).map_err(unusable)?;
+    let path = dir.join("worker.lock");
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::new(format!("{shown} is in use by another worker; give this one a directory with --dir")))
+        }
+    }
+}
+
+struct DialManager {
+    url: url::Url,
+    token: Option<Secret>,
+}
+
+#[async_trait]
+impl Dial for DialManager {
+    async fn dial(&self) -> Result<Transport, DialError> {
+        worker_link::dial(&self.url, self.token.as_ref()).await.map_err(|error| match error {
+            worker_link::DialError::Hopeless(why) => DialError::Never(why),
+            worker_link::DialError::Later(why) => DialError::Later(why),
+        })
+    }
+}
