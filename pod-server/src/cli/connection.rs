@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use pod_backends::provisioner::local::DataDirLock;
 use pod_server::{
     client::{Address, Client},
     config::default_data_dir,
@@ -32,16 +33,28 @@ impl ManagerOptions {
         if let Some(client) = self.named()? {
             return Ok(client);
         }
-        Err(Failure::new(
-            "no manager is named; start one with `pod serve`, and name it with --server or the environment variable POD",
-        ))
+        let data_dir = self.data_dir()?;
+        let address = DataDirLock::holder(&data_dir).and_then(|holder| holder.address);
+        match address {
+            Some(address) => Ok(Client::new(address.parse()?, self.token())?),
+            None => Err(Failure::new(format!(
+                "no manager is named and none holds {}; start one with `pod serve`, or name one with --server or the \
+                 environment variable POD",
+                data_dir.display()
+            ))),
+        }
     }
 
     /// A client of the manager that the user named, if one was.
     pub(crate) fn named(&self) -> Result<Option<Client>, Failure> {
         let Some(server) = self.server.as_deref().filter(|server| !server.trim().is_empty()) else { return Ok(None) };
         let address: Address = server.parse()?;
-        Ok(Some(Client::new(address, self.token.clone())?))
+        Ok(Some(Client::new(address, self.token())?))
+    }
+
+    /// The token, if one was given.
+    pub(crate) fn token(&self) -> Option<String> {
+        self.token.clone().filter(|token| !token.is_empty())
     }
 
     /// The data directory.

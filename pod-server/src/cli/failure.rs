@@ -4,6 +4,8 @@ use std::{fmt, io};
 
 use pod_server::client::{ClientError, InvalidAddress};
 
+use super::host::Workers;
+
 /// What the process exits with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exit(pub(crate) u8);
@@ -27,15 +29,26 @@ const SIGPIPE: i32 = 13;
 pub(crate) struct Failure {
     pub(crate) message: Option<String>,
     pub(crate) exit: Exit,
+    is_hasty: bool,
 }
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: Some(message.into()), exit: Exit::ERROR }
+        Self { message: Some(message.into()), exit: Exit::ERROR, is_hasty: false }
     }
 
     pub(crate) const fn quiet(exit: Exit) -> Self {
-        Self { message: None, exit }
+        Self { message: None, exit, is_hasty: false }
+    }
+
+    /// The user did not want to wait for an orderly end.
+    pub(crate) const fn at_once(exit: Exit) -> Self {
+        Self { message: None, exit, is_hasty: true }
+    }
+
+    /// What is to become of the workers of a manager that was hosted for the command.
+    pub(crate) const fn workers(&self) -> Workers {
+        if self.is_hasty { Workers::EndAtOnce } else { Workers::EndIfIdle }
     }
 
     /// Whether the reader of our output has gone away.
@@ -56,7 +69,7 @@ impl From<ClientError> for Failure {
             ClientError::NotAllowed { .. } => Exit::NOT_ALLOWED,
             _ => Exit::ERROR,
         };
-        Self { message: Some(error.to_string()), exit }
+        Self { message: Some(error.to_string()), exit, is_hasty: false }
     }
 }
 

@@ -12,6 +12,7 @@ use pod_server::{
     config::{Config, ServeArgs},
 };
 use tokio::{sync::Mutex, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     connection::ManagerOptions,
@@ -34,22 +35,24 @@ pub(crate) struct Reached {
     hosted: Arc<Mutex<Option<Hosted>>>,
     /// Watches a host in another process, to follow it or to take its place.
     watch: Option<JoinHandle<()>>,
+    done: CancellationToken,
 }
 
 impl Reached {
     /// Finds a manager, or hosts one.
     pub(crate) async fn open(options: &ManagerOptions) -> Result<Self, Failure> {
         if let Some(client) = options.named()? {
-            return Ok(Self { client, hosted: Arc::default(), watch: None });
+            return Ok(Self { client, hosted: Arc::default(), watch: None, done: CancellationToken::new() });
         }
         let config = config_for_a_run(options)?;
         let (address, hosted) = find_or_host(&config).await?;
         let client = Client::new(address.parse::<Address>()?, config.token.as_ref().map(|token| token.expose().to_owned()))?;
         let is_ours = hosted.is_some();
         let hosted = Arc::new(Mutex::new(hosted));
-        let watch =
-            (!is_ours).then(|| tokio::spawn(take_over_when_gone(config, client.clone(), Arc::clone(&hosted))));
-        Ok(Self { client, hosted, watch })
+        let done = CancellationToken::new();
+        let watch = (!is_ours)
+            .then(|| tokio::spawn(take_over_when_gone(config, client.clone(), Arc::clone(&hosted), done.clone())));
+        Ok(Self { client, hosted, watch, done })
     }
 
     pub(crate) const fn client(&self) -> &Client {
@@ -58,8 +61,9 @@ impl Reached {
 
     /// Stops the manager if it is hosted here.
     pub(crate) async fn close(self, workers: Workers) {
+        self.done.cancel();
         if let Some(watch) = self.watch {
-            watch.abort();
+            // Not aborted: a manager that it is starting must be stopped, too.
             let _ = watch.await;
         }
         if let Some(hosted) = self.hosted.lock().await.take() {
@@ -105,24 +109,30 @@ async fn find_or_host(config: &Config) -> Result<(String, Option<Hosted>), Failu
 }
 
 /// Follows the manager of the data directory to another address, or hosts it when nobody does.
-async fn take_over_when_gone(config: Config, client: Client, hosted: Arc<Mutex<Option<Hosted>>>) {
+async fn take_over_when_gone(
+    config: Config,
+    client: Client,
+    hosted: Arc<Mutex<Option<Hosted>>>,
+    done: CancellationToken,
+) {
     loop {
-        tokio::time::sleep(WATCH).await;
+        tokio::select! {
+            () = tokio::time::sleep(WATCH) => {}
+            () = done.cancelled() => return,
+        }
         if let Some(holder) = DataDirLock::holder(&config.data_dir) {
             if let Some(address) = holder.address.and_then(|address| address.parse().ok()) {
                 client.redirect(address);
             }
             continue;
         }
-        // Not given up half-way: a manager that has begun is put where it is stopped again.
-        let mut place = hosted.lock().await;
         match find_or_host(&config).await {
             Ok((address, host)) => {
                 if let Ok(address) = address.parse() {
                     client.redirect(address);
                 }
                 if host.is_some() {
-                    *place = host;
+                    *hosted.lock().await = host;
                     return;
                 }
             }

@@ -6,6 +6,7 @@ mod console;
 mod executions;
 mod failure;
 mod fleet;
+mod host;
 mod input;
 mod listing;
 mod logs;
@@ -16,10 +17,12 @@ mod patience;
 mod ps;
 mod relay;
 mod run;
+mod serve;
 mod subject;
 mod times;
 mod top;
 mod verdict;
+mod worker;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -48,6 +51,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(run::Run),
     Map(map::Map),
+    Serve(serve::Serve),
+    Worker(worker::Worker),
     Ps(ps::Ps),
     Logs(logs::Logs),
     Wait(executions::Wait),
@@ -76,6 +81,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Run(run) => run.run().await,
         Command::Map(map) => map.run().await,
+        Command::Serve(serve) => serve.run().await,
+        Command::Worker(worker) => worker.run().await,
         Command::Ps(ps) => ps.run().await,
         Command::Logs(logs) => logs.run().await,
         Command::Wait(wait) => wait.run().await,

@@ -7,6 +7,7 @@ use super::{
     connection::ManagerOptions,
     console::{self, Interrupts},
     failure::{Exit, Failure},
+    host::Workers,
     input,
     manager::Reached,
     patience::persist,
@@ -52,7 +53,7 @@ impl Run {
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
         let outcome = run_once(manager.client(), subject, input, &mut interrupts).await;
-        manager.close().await;
+        manager.close(outcome.as_ref().map_or_else(Failure::workers, |_| Workers::EndIfIdle)).await;
         outcome
     }
 }
@@ -86,7 +87,7 @@ async fn run_once(
             terminate(client, id).await?;
             relaying.await
         } => ended.map(|_| asked).or_else(|failure| if failure.is_broken_pipe() { Ok(asked) } else { Err(failure) }),
-        again = interrupts.next() => Err(Failure::quiet(again)),
+        again = interrupts.next() => Err(Failure::at_once(again)),
     }
 }
 

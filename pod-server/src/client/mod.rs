@@ -9,7 +9,10 @@ mod error;
 mod model;
 mod output;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde::de::DeserializeOwned;
@@ -27,7 +30,7 @@ pub use output::{Gap, OutputBytes, OutputRequest};
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
-    address: Address,
+    address: Arc<RwLock<Address>>,
     token: Option<String>,
 }
 
@@ -51,13 +54,18 @@ impl Client {
             http = http.tls_certs_only([]);
         }
         let http = http.build().map_err(|error| ClientError::Setup(error::innermost(&error)))?;
-        Ok(Self { http, address, token: token.filter(|token| !token.is_empty()) })
+        Ok(Self { http, address: Arc::new(RwLock::new(address)), token: token.filter(|token| !token.is_empty()) })
     }
 
     /// Where the manager is.
     #[must_use]
-    pub fn address(&self) -> &Address {
-        &self.address
+    pub fn address(&self) -> Address {
+        self.address.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on the manager is there; this goes for all clones, too.
+    pub fn redirect(&self, address: Address) {
+        *self.address.write().unwrap_or_else(PoisonError::into_inner) = address;
     }
 
     /// Sends a request of the action API: its answer, whether it is a result or an `error`.
@@ -67,14 +75,14 @@ impl Client {
             .extend_pairs(parameters)
             .finish();
         let request = self
-            .request(Method::POST, self.address.at(["POD", ""]))
+            .request(Method::POST, self.address().at(["POD", ""]))
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body);
         self.json(request).await
     }
 
     fn api(&self, segments: &[&str]) -> Url {
-        self.address.at(["api", "v1"].into_iter().chain(segments.iter().copied()))
+        self.address().at(["api", "v1"].into_iter().chain(segments.iter().copied()))
     }
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
@@ -100,10 +108,10 @@ impl Client {
         let response = self.send(request).await?;
         let body = response.bytes().await.map_err(|error| self.lost(&error))?;
         serde_json::from_slice(&body)
-            .map_err(|error| ClientError::NotPod { address: self.address.clone(), why: error.to_string() })
+            .map_err(|error| ClientError::NotPod { address: self.address(), why: error.to_string() })
     }
 
     fn lost(&self, error: &reqwest::Error) -> ClientError {
-        ClientError::Unreachable { address: self.address.clone(), why: error::innermost(error) }
+        ClientError::Unreachable { address: self.address(), why: error::innermost(error) }
     }
 }

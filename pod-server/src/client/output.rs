@@ -81,7 +81,7 @@ impl Client {
             (None, None) => None,
             _ => {
                 let why = "its gap headers make no sense".to_owned();
-                return Err(ClientError::NotPod { address: self.address().clone(), why });
+                return Err(ClientError::NotPod { address: self.address(), why });
             }
         };
         Ok(OutputBytes { client: self.clone(), response, gap, attempt })

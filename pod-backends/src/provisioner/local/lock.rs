@@ -9,11 +9,27 @@ use std::{
 };
 
 use pod_core::provisioner::ProvisionError;
+use rustix::{
+    io::Errno,
+    process::{Pid, test_kill_process},
+};
 use tokio::time::{Instant, sleep};
 
 /// How long workers of this process may take to end: the time for which programs may ignore KILL.
 const OWN_WORKERS_END_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// The lock of the manager.
+const MANAGER: &str = "manager.lock";
+
+/// Who holds a data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process id of the manager.
+    pub pid: u32,
+    /// Where it listens, once it does.
+    pub address: Option<String>,
+}
 
 /// The data directory, held. Let go when it is dropped, or when the process ends in whatever way.
 #[derive(Debug)]
@@ -46,7 +62,18 @@ impl DataDirLock {
     /// Takes a data directory, which is made (for its owner only) if it is not there.
     pub fn acquire(dir: &Path) -> Result<Self, DataDirError> {
         make_private_dir(dir).map_err(|error| DataDirError::Unusable(unusable(dir, &error)))?;
-        Self::take(dir, "manager.lock")
+        Self::take(dir, MANAGER)
+    }
+
+    /// Who holds a data directory, without trying to take it. What a process that has died wrote is not believed.
+    #[must_use]
+    pub fn holder(dir: &Path) -> Option<Holder> {
+        let (pid, address) = read_holder(&fs::read_to_string(dir.join(MANAGER)).ok()?);
+        let is_alive = i32::try_from(pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH));
+        is_alive.then_some(Holder { pid, address })
     }
 
     /// Says where this manager listens, for those who find the directory held.
@@ -79,9 +106,7 @@ impl DataDirLock {
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 let _ = file.read_to_string(&mut text);
-                let mut lines = text.lines();
-                let pid = lines.next().and_then(|line| line.trim().parse().ok()).unwrap_or(0);
-                let address = lines.next().map(str::to_owned).filter(|line| !line.is_empty());
+                let (pid, address) = read_holder(&text);
                 return Err(DataDirError::Held { dir: dir.to_owned(), pid, address });
             }
             Err(TryLockError::Error(error)) => return Err(DataDirError::Unusable(unusable(dir, &error))),
@@ -89,6 +114,13 @@ impl DataDirLock {
         write_holder(&mut file, None).map_err(|error| DataDirError::Unusable(unusable(dir, &error)))?;
         Ok(Self { file })
     }
+}
+
+/// Reads who holds a lock file; 0 where that was not written yet.
+fn read_holder(text: &str) -> (u32, Option<String>) {
+    let mut lines = text.lines();
+    let pid = lines.next().and_then(|line| line.trim().parse().ok()).unwrap_or(0);
+    (pid, lines.next().map(str::to_owned).filter(|line| !line.is_empty()))
 }
 
 /// Writes who holds a lock file: its process id, and its address in a line of its own.

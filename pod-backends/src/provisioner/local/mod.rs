@@ -29,8 +29,8 @@ mod socket;
 mod worker;
 
 pub use in_process::Local;
-pub use lock::{DataDirError, DataDirLock};
-pub use processes::LocalProcesses;
+pub use lock::{DataDirError, DataDirLock, Holder};
+pub use processes::{LocalProcesses, end_worker_processes};
 pub use worker::run_local_worker;
 
 use pod_core::provisioner::ProvisionError;

@@ -106,6 +106,18 @@ async fn accept(listener: UnixListener, context: BackendContext) {
     }
 }
 
+/// Ends every worker process of a data directory with what it runs, and returns when they are gone. What they have
+/// installed stays. For a manager that was there for a single run and has stopped.
+pub async fn end_worker_processes(data: &Path) {
+    let Ok(directories) = Directories::open(data) else { return };
+    for (worker, _) in directories.all().unwrap_or_default() {
+        if let Ok(Some(process)) = WorkerProcess::find(&directories.of(worker)) {
+            process.kill();
+            process.ended().await;
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Processes(Arc<Shared>);
 

@@ -28,6 +28,7 @@ use super::{
     connection::ManagerOptions,
     console::{self, Interrupts},
     failure::{Exit, Failure},
+    host::Workers,
     manager::Reached,
     patience::persist,
     relay::wait_for_end,
@@ -97,7 +98,7 @@ impl Map {
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
         let outcome = self.map(manager.client(), subject, results, lines, &mut interrupts).await;
-        manager.close().await;
+        manager.close(outcome.as_ref().map_or_else(Failure::workers, |_| Workers::EndIfIdle)).await;
         outcome
     }
 
@@ -136,7 +137,7 @@ impl Map {
         work.progress.clear();
         tokio::select! {
             ended = work.terminate_rest() => ended?,
-            exit = interrupts.next() => return Err(Failure::quiet(exit)),
+            exit = interrupts.next() => return Err(Failure::at_once(exit)),
         }
         match failure.message.as_deref() {
             Some(TOO_MANY_FAILED) => Ok(work.conclude(Some("the rest was terminated"))),
