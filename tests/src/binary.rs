@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::OnceLock,
 };
 
 use tempfile::TempDir;
@@ -96,11 +97,34 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
-/// The binary that was built beside this test: `target/PROFILE/pod`.
+/// The binary that was built beside this test: `target/PROFILE/pod`. Built now where it is missing or older than what
+/// it is made of, so that a test of this package alone does not run yesterday's program.
 fn binary() -> PathBuf {
-    let test = std::env::current_exe().unwrap_or_default();
-    let profile = test.ancestors().find(|path| path.join("deps").is_dir());
-    let pod = profile.unwrap_or(root()).join("pod");
-    assert!(pod.is_file(), "{} is missing; tests/run builds it, or: cargo build --workspace --bins", pod.display());
-    pod
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let test = std::env::current_exe().unwrap_or_default();
+            let profile = test.ancestors().find(|path| path.join("deps").is_dir()).unwrap_or(root());
+            let pod = profile.join("pod");
+            if !is_fresh(&pod) {
+                let mut build = Command::new(env!("CARGO"));
+                build.args(["build", "--quiet", "--package", "pod-server", "--bin", "pod"]).current_dir(root());
+                if profile.ends_with("release") {
+                    build.arg("--release");
+                }
+                let built = build.status().expect("cargo can be run");
+                assert!(built.success(), "the pod binary cannot be built");
+            }
+            pod
+        })
+        .clone()
+}
+
+/// Whether the binary is newer than all its sources, which cargo lists beside it.
+fn is_fresh(pod: &Path) -> bool {
+    let changed = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    let Some(built) = changed(pod) else { return false };
+    let Ok(list) = std::fs::read_to_string(pod.with_extension("d")) else { return false };
+    let Some((_, sources)) = list.split_once(": ") else { return false };
+    sources.split_whitespace().all(|source| changed(Path::new(source)).is_some_and(|changed| changed <= built))
 }

@@ -2,9 +2,11 @@
 
 mod binary;
 mod leftovers;
+mod server;
 
 pub use binary::{Pod, Ran};
 pub use leftovers::{processes_of, wait_until_gone};
+pub use server::{Server, signal, wait};
 
 /// The guide's program is compiled, so that it stays true.
 #[cfg(doctest)]
