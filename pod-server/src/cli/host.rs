@@ -8,7 +8,7 @@ use std::{
 
 use pod_backends::{
     provisioner::local::{DataDirError, DataDirLock, LocalProcesses, end_worker_processes},
-    store::SqliteStore,
+    store::sqlite::SqliteStore,
 };
 use pod_core::PodError;
 use pod_server::{
