@@ -46,7 +46,8 @@ impl Reached {
         }
         let config = config_for_a_run(options)?;
         let (address, hosted) = find_or_host(&config).await?;
-        let client = Client::new(address.parse::<Address>()?, config.token.as_ref().map(|token| token.expose().to_owned()))?;
+        let client =
+            Client::new(address.parse::<Address>()?, config.token.as_ref().map(|token| token.expose().to_owned()))?;
         let is_ours = hosted.is_some();
         let hosted = Arc::new(Mutex::new(hosted));
         let done = CancellationToken::new();

@@ -87,7 +87,7 @@ async fn relay_stream(client: &Client, execution: u64, attempt: u32, stream: Str
                             sink.write(&bytes).await?;
                             taken.count += bytes.len() as u64;
                         }
-                        Ok(None) => return Ok(()),
+                        Ok(None) => return tell_gap(client, request, taken).await,
                         Err(error) => break error,
                     }
                 }
@@ -96,6 +96,28 @@ async fn relay_stream(client: &Client, execution: u64, attempt: u32, stream: Str
         };
         patience.outlast(error).await?;
     }
+}
+
+/// No cap is smaller than this: less output has no gap.
+const SMALLEST_CAP: u64 = 64 << 10;
+
+/// Says what the cap cut out of a stream: whoever uses the output must know that it is not all of it.
+async fn tell_gap(client: &Client, request: OutputRequest, taken: Taken) -> Result<(), Failure> {
+    if taken.count < SMALLEST_CAP {
+        return Ok(());
+    }
+    let whole = OutputRequest { offset: 0, follow: false, ..request };
+    // Only the beginning of the answer is looked at.
+    let answer = persist(client, |client| async move { client.output(whole).await }).await?;
+    if let Some(gap) = answer.gap() {
+        let (id, stream, bytes) = (request.execution, request.stream.as_str(), gap.end - gap.start);
+        console::note(format!(
+            "{bytes} bytes of the {stream} of execution {id} are missing here after byte {}: it is more than a manager \
+             keeps (--output-cap)",
+            gap.start
+        ));
+    }
+    Ok(())
 }
 
 /// How much of a stream was taken. The cap may cut a gap into it while it is followed, of which a running answer

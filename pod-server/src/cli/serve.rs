@@ -1,18 +1,14 @@
 //! `pod serve`: the manager.
 
-use std::io::{self, Write};
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt};
 
 use clap::Args;
 use pod_server::{
     config::{Config, ServeArgs},
-    serve::install_log,
+    serve,
 };
 
-use super::{
-    console::Interrupts,
-    failure::{Exit, Failure},
-    host::{self, Hosting, Workers},
-};
+use super::failure::{Exit, Failure};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,25 +29,11 @@ impl Serve {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let config = Config::resolve(&self.settings, &|name| std::env::var(name).ok())
             .map_err(|error| Failure::new(error.to_string()))?;
-        let mut interrupts = Interrupts::listen()?;
-        let starting = host::start(&config);
-        let hosted = tokio::select! {
-            hosting = starting => match hosting? {
-                Hosting::Here(hosted) => hosted,
-                Hosting::Held(error) => return Err(Failure::new(error.to_string())),
-            },
-            _ = interrupts.next() => return Ok(Exit::DONE),
-        };
-        // Not without a log where none can be written: a full disk must not keep the manager from emptying it.
-        let _ = install_log(&config.data_dir);
-        // One write, so that whoever waits for the line gets all of it.
-        let _ = io::stderr().write_all(format!("listening on {}\n", hosted.address()).as_bytes());
-        tokio::select! {
-            _ = interrupts.next() => {
-                hosted.stop(Workers::Stay).await;
-                Ok(Exit::DONE)
-            }
-            error = hosted.ended() => Err(Failure::new(error.to_string())),
-        }
+        // Without a log where none can be written: a full disk must not keep the manager from emptying it. What is wrong
+        // with the directory, the manager says itself.
+        let _ = DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir);
+        let _ = serve::install_log(&config.data_dir);
+        serve::run(&config).await.map_err(|error| Failure::new(error.to_string()))?;
+        Ok(Exit::DONE)
     }
 }
