@@ -1,14 +1,22 @@
 //! `pod serve`: the manager.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt};
-
-use clap::Args;
-use pod_server::{
-    config::{Config, ServeArgs},
-    serve,
+use std::{
+    fs::DirBuilder,
+    io::{self, Write},
+    os::unix::fs::DirBuilderExt,
 };
 
-use super::failure::{Exit, Failure};
+use clap::Args;
+use pod_core::PodError;
+use pod_server::{
+    config::{Config, ServeArgs},
+    serve::{self, WorkerHome},
+};
+
+use super::{
+    console::Interrupts,
+    failure::{Exit, Failure},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,7 +41,23 @@ impl Serve {
         // with the directory, the manager says itself.
         let _ = DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir);
         let _ = serve::install_log(&config.data_dir);
-        serve::run(&config).await.map_err(|error| Failure::new(error.to_string()))?;
-        Ok(Exit::DONE)
+        let mut interrupts = Interrupts::listen()?;
+        let running = tokio::select! {
+            started = serve::start(&config, WorkerHome::Processes) => {
+                started.map_err(|error| Failure::new(error.to_string()))?
+            }
+            _ = interrupts.next() => return Ok(Exit::DONE),
+        };
+        // One write, newline included, so that whoever waits for the line never reads half of it.
+        let _ = io::stderr().write_all(format!("listening on http://{}\n", running.address).as_bytes());
+        let lost = tokio::select! {
+            _ = interrupts.next() => None,
+            reason = running.pod.stopped() => Some(reason),
+        };
+        running.stop().await;
+        match lost {
+            None | Some(PodError::Stopped) => Ok(Exit::DONE),
+            Some(reason) => Err(Failure::new(reason.to_string())),
+        }
     }
 }
