@@ -1,9 +1,6 @@
 //! The status words of the action API, which are those of POD's first version.
 
-use pod_core::{
-    FleetCount,
-    domain::{ActivityStatus, Ending, Execution, ExecutionStatus, InstallationStatus, WorkerStatus},
-};
+use pod_core::domain::{ActivityStatus, Ending, Execution, ExecutionStatus, InstallationStatus, WorkerStatus};
 
 pub(super) const fn activity(status: ActivityStatus) -> &'static str {
     match status {
@@ -47,7 +44,7 @@ pub(super) const fn worker(status: WorkerStatus) -> &'static str {
 }
 
 /// Workers by the words of this API. `totalWorkers` leaves out those that are terminated or in error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WorkerCount {
     ready: u32,
@@ -60,18 +57,26 @@ pub(super) struct WorkerCount {
     total_workers: u32,
 }
 
-impl From<FleetCount> for WorkerCount {
-    fn from(fleet: FleetCount) -> Self {
-        let working = fleet.working + fleet.draining;
-        Self {
-            ready: fleet.ready,
-            pending: fleet.pending,
-            launching: fleet.launching,
-            working,
-            stopped: 0,
-            terminated: fleet.terminated,
-            total_workers: fleet.ready + fleet.pending + fleet.launching + working,
+impl FromIterator<WorkerStatus> for WorkerCount {
+    fn from_iter<I: IntoIterator<Item = WorkerStatus>>(statuses: I) -> Self {
+        let mut count = Self::default();
+        for status in statuses {
+            let member = match worker(status) {
+                "ready" => &mut count.ready,
+                "pending" => &mut count.pending,
+                "launching" => &mut count.launching,
+                "working" => &mut count.working,
+                "terminated" => {
+                    count.terminated += 1;
+                    continue;
+                }
+                // In error: neither counted as anything nor in the total.
+                _ => continue,
+            };
+            *member += 1;
+            count.total_workers += 1;
         }
+        count
     }
 }
 
@@ -125,18 +130,11 @@ mod tests {
         ] {
             assert_eq!(worker(status), word);
         }
-        let fleet = FleetCount {
-            launching: 1,
-            pending: 2,
-            ready: 4,
-            working: 8,
-            unreachable: 16,
-            draining: 32,
-            failed: 64,
-            terminated: 128,
-            ..FleetCount::default()
-        };
-        let count = WorkerCount::from(fleet);
-        assert_eq!((count.working, count.total_workers, count.terminated), (40, 47, 128));
+        use WorkerStatus::{Draining, Failed, Launching, Lost, Pending, Ready, Terminated, Unreachable, Working};
+        let count: WorkerCount =
+            [Launching, Pending, Ready, Working, Working, Draining, Unreachable, Lost, Failed, Terminated, Terminated]
+                .into_iter()
+                .collect();
+        assert_eq!((count.working, count.total_workers, count.terminated), (3, 6, 2));
     }
 }

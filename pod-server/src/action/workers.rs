@@ -11,11 +11,11 @@ use super::{
 };
 use crate::serve::App;
 
-/// Terminated workers are counted, not listed.
+/// Terminated workers are counted, not listed. Both come from one look, so that they agree.
 pub(super) async fn list(app: &App) -> Answer {
     let workers = app.pod.workers().await?;
-    let fleet = app.pod.overview().await?.fleet;
+    let count: WorkerCount = workers.iter().map(|view| view.worker.status).collect();
     let listed: Vec<WorkerObject> =
         workers.iter().filter(|view| view.worker.status != WorkerStatus::Terminated).map(WorkerObject::from).collect();
-    Ok(answer(&json!({ "count": WorkerCount::from(fleet), "workers": listed })))
+    Ok(answer(&json!({ "count": count, "workers": listed })))
 }

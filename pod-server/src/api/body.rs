@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use axum::{body::Body, extract::Request, http::header};
+use axum::{
+    body::{Body, BodyDataStream},
+    extract::Request,
+    http::header,
+};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
@@ -12,6 +16,9 @@ use super::problem::{Problem, ProblemKind};
 /// How much of a body that is refused is still read, so that its sender gets to see the answer.
 const DISCARDED: usize = 64 << 20;
 
+/// How long a body may take to go on. Who sends nothing for so long holds a connection and nothing else.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Reads a whole body of at most `limit` bytes.
 pub(crate) async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
     let announced = request
@@ -20,39 +27,49 @@ pub(crate) async fn read_body(request: Request, limit: usize) -> Result<Bytes, P
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
         .unwrap_or(0);
     let mut stream = request.into_body().into_data_stream();
-    let broken = |_| Problem::invalid("The request ended before its body was complete");
-    if announced <= limit {
-        // Nearly every body comes in one piece: it is not copied.
-        let Some(first) = stream.next().await.transpose().map_err(broken)? else { return Ok(Bytes::new()) };
-        let Some(second) = stream.next().await.transpose().map_err(broken)? else {
-            return if first.len() <= limit { Ok(first) } else { Err(too_large(limit)) };
-        };
-        let mut whole = BytesMut::with_capacity(announced.max(first.len() + second.len()).min(limit));
-        let mut piece = Some(first);
-        let mut following = Some(second);
-        while let Some(bytes) = piece {
-            if whole.len() + bytes.len() > limit {
-                break;
-            }
-            whole.extend_from_slice(&bytes);
-            piece = match following.take() {
-                Some(second) => Some(second),
-                None => stream.next().await.transpose().map_err(broken)?,
-            };
-            if piece.is_none() {
-                return Ok(whole.freeze());
-            }
+    if announced > limit {
+        return Err(refused(&mut stream, limit).await);
+    }
+    // Nearly every body comes in one piece: it is not copied.
+    let Some(first) = piece(&mut stream).await? else { return Ok(Bytes::new()) };
+    let Some(mut next) = piece(&mut stream).await? else {
+        return if first.len() <= limit { Ok(first) } else { Err(too_large(limit)) };
+    };
+    let mut whole = BytesMut::with_capacity(announced.max(first.len() + next.len()).min(limit));
+    whole.extend_from_slice(&first[..first.len().min(limit)]);
+    loop {
+        if whole.len() + next.len() > limit {
+            return Err(refused(&mut stream, limit).await);
+        }
+        whole.extend_from_slice(&next);
+        match piece(&mut stream).await? {
+            Some(piece) => next = piece,
+            None => return Ok(whole.freeze()),
         }
     }
-    discard(&mut stream).await;
-    Err(too_large(limit))
+}
+
+/// The next piece of a body.
+async fn piece(stream: &mut BodyDataStream) -> Result<Option<Bytes>, Problem> {
+    match tokio::time::timeout(PATIENCE, stream.next()).await {
+        Ok(piece) => piece
+            .transpose()
+            .map_err(|_| Problem::invalid("The request ended before its body was complete; send it again")),
+        Err(_) => Err(Problem::invalid("The body stopped arriving; send the request again")),
+    }
+}
+
+/// Refuses a body once the rest of it was read, so that its sender gets to see the answer.
+async fn refused(stream: &mut BodyDataStream, limit: usize) -> Problem {
+    discard(stream).await;
+    too_large(limit)
 }
 
 fn too_large(limit: usize) -> Problem {
     Problem::new(ProblemKind::TooLarge, format!("The body is larger than the {limit} bytes allowed here"))
 }
 
-async fn discard(stream: &mut axum::body::BodyDataStream) {
+async fn discard(stream: &mut BodyDataStream) {
     let drain = async {
         let mut left = DISCARDED;
         while let Some(Ok(bytes)) = stream.next().await {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::server::{Server, sse_events};
+use crate::server::{Server, problem, sse_events};
 
 #[tokio::test]
 async fn workers_are_shown_and_drained() {
@@ -91,4 +91,22 @@ async fn monitoring_gets_its_answers() {
     }
     let document: Value = server.get("/api/v1/openapi.json").await.json().await.unwrap();
     assert!(document["paths"]["/executions/batch"]["post"].is_object());
+}
+
+#[tokio::test]
+async fn everything_that_is_documented_is_there() {
+    let server = Server::start().await;
+    let document: Value = server.get("/api/v1/openapi.json").await.json().await.unwrap();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let path = path.replace("{name}", "a").replace("{id}", "1").replace("{worker}", "1");
+        for method in operations.as_object().unwrap().keys() {
+            let request = server.request(&method.to_uppercase(), &format!("/api/v1{path}"));
+            let answer = request.send().await.unwrap();
+            if answer.status().is_success() {
+                continue;
+            }
+            let said = problem(answer, &path).await;
+            assert!(!["no-such-route", "method-not-allowed"].contains(&said.kind.as_str()), "{method} {path}");
+        }
+    }
 }

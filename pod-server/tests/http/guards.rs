@@ -183,3 +183,22 @@ async fn a_browser_gets_a_cookie_that_reads_and_posts_but_never_changes_by_get()
         assert_eq!(request.send().await.unwrap().status(), status, "{method} {path}");
     }
 }
+
+#[tokio::test]
+async fn a_client_from_before_host_names_is_answered() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = Server::start().await;
+    let address = server.origin().replace("http://", "");
+    for (request, status) in [
+        ("GET /POD/?action=getWorkers HTTP/1.0\r\n\r\n", " 200 "),
+        ("GET http://evil.example/POD/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", " 403 "),
+        ("GET /POD/ HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n", " 403 "),
+    ] {
+        let mut connection = tokio::net::TcpStream::connect(&address).await.unwrap();
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        let first = answer.lines().next().unwrap_or_default();
+        assert!(format!("{first} ").contains(status), "{request:?}: {first}");
+    }
+}
