@@ -81,9 +81,9 @@ impl fmt::Display for Millis {
         let seconds = ms / 1000;
         match seconds {
             0 => write!(f, "{ms} ms"),
-            1..60 if ms % 1000 == 0 => write!(f, "{seconds} s"),
+            1..60 if ms.is_multiple_of(1000) => write!(f, "{seconds} s"),
             1..60 => write!(f, "{seconds}.{} s", ms % 1000 / 100),
-            60..3600 if seconds % 60 == 0 => write!(f, "{} min", seconds / 60),
+            60..3600 if seconds.is_multiple_of(60) => write!(f, "{} min", seconds / 60),
             60..3600 => write!(f, "{} min {:02} s", seconds / 60, seconds % 60),
             3600..86_400 if seconds % 3600 < 60 => write!(f, "{} h", seconds / 3600),
             3600..86_400 => write!(f, "{} h {:02} min", seconds / 3600, seconds % 3600 / 60),

@@ -24,17 +24,17 @@ pub(super) struct Discarded {
 /// Which installation logs go.
 #[derive(Debug)]
 pub(super) enum DiscardedLogs {
-    OfActivity(ActivityId),
-    OfRevision(ActivityId, RevisionNo),
-    OfWorker(WorkerId),
+    Activity(ActivityId),
+    Revision(ActivityId, RevisionNo),
+    Worker(WorkerId),
 }
 
 impl DiscardedLogs {
     pub(super) fn holds(&self, log: &InstallLog) -> bool {
         match self {
-            Self::OfActivity(activity) => log.activity == *activity,
-            Self::OfRevision(activity, revision) => (log.activity, log.revision) == (*activity, *revision),
-            Self::OfWorker(worker) => log.worker == *worker,
+            Self::Activity(activity) => log.activity == *activity,
+            Self::Revision(activity, revision) => (log.activity, log.revision) == (*activity, *revision),
+            Self::Worker(worker) => log.worker == *worker,
         }
     }
 }
@@ -78,7 +78,7 @@ impl State {
                 self.revisions.remove_where(|(activity, _)| activity == id);
                 self.payloads.remove_where(|(activity, _)| activity == id);
                 self.installations.remove_where(|(_, activity, _)| activity == id);
-                discarded.install_logs.push(DiscardedLogs::OfActivity(*id));
+                discarded.install_logs.push(DiscardedLogs::Activity(*id));
             }
             Change::PutRevision(revision) => self.revisions.put((revision.activity, revision.no), revision.clone()),
             Change::PutPayload { activity, revision, payload } => {
@@ -87,7 +87,7 @@ impl State {
             Change::DeleteRevision { activity, revision } => {
                 self.revisions.remove(&(*activity, *revision));
                 self.payloads.remove(&(*activity, *revision));
-                discarded.install_logs.push(DiscardedLogs::OfRevision(*activity, *revision));
+                discarded.install_logs.push(DiscardedLogs::Revision(*activity, *revision));
             }
             Change::PutInstallation(row) => {
                 self.installations.put((row.worker, row.activity, row.revision), row.clone());
@@ -122,7 +122,7 @@ impl State {
             Change::DeleteWorker(id) => {
                 self.workers.remove(id);
                 self.installations.remove_where(|(worker, _, _)| worker == id);
-                discarded.install_logs.push(DiscardedLogs::OfWorker(*id));
+                discarded.install_logs.push(DiscardedLogs::Worker(*id));
             }
             Change::PutPolicy(policy) => return self.put_policy(policy),
             Change::DeletePolicy(id) => {
