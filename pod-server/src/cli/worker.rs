@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use async_trait::async_trait;
 use clap::Args;
 use pod_backends::{
     executor::process::{ProcessExecutor, clear},
@@ -14,12 +13,11 @@ use pod_backends::{
 };
 use pod_core::{
     Limits,
-    link::Transport,
-    worker::{Dial, DialError, Identity, WorkerConfig, WorkerExit, run},
+    worker::{Identity, WorkerConfig, WorkerExit, run},
 };
 use pod_server::{
     config::{Secret, default_data_dir},
-    worker_link,
+    worker_link::WebSocketDial,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -89,7 +87,9 @@ impl Worker {
             return Ok(run_local_worker(&dir, shutdown).await);
         }
         let manager = self.manager.unwrap_or_default();
-        let url = worker_link::link_url(&manager).map_err(|error| Failure::new(error.to_string()))?;
+        let token = self.token.filter(|token| !token.is_empty());
+        let dial = WebSocketDial::new(&manager, token.clone().map(Secret::new))
+            .map_err(|error| Failure::new(error.to_string()))?;
         let dir = match self.dir {
             Some(dir) => dir,
             None => {
@@ -106,10 +106,8 @@ impl Worker {
         let executor = ProcessExecutor::open(&work, slots).await.map_err(|error| unusable(error.message))?;
         let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
         let host = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
-        let token = self.token.filter(|token| !token.is_empty());
-        let identity = Identity { host, token: token.clone(), ..Identity::new(high ^ low) };
+        let identity = Identity { host, token, ..Identity::new(high ^ low) };
         let config = WorkerConfig { identity, spool: work.join("spool") };
-        let dial = DialManager { url, token: token.map(Secret::new) };
         Ok(run(config, Arc::new(executor), dial, shutdown).await)
     }
 }
@@ -127,20 +125,5 @@ fn take(dir: &Path) -> Result<File, Failure> {
         Err(TryLockError::WouldBlock) => {
             Err(Failure::new(format!("{shown} is in use by another worker; give this one a directory with --dir")))
         }
-    }
-}
-
-struct DialManager {
-    url: url::Url,
-    token: Option<Secret>,
-}
-
-#[async_trait]
-impl Dial for DialManager {
-    async fn dial(&self) -> Result<Transport, DialError> {
-        worker_link::dial(&self.url, self.token.as_ref()).await.map_err(|error| match error {
-            worker_link::DialError::Hopeless(why) => DialError::Never(why),
-            worker_link::DialError::Later(why) => DialError::Later(why),
-        })
     }
 }
