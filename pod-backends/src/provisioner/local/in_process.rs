@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use pod_core::{
     domain::{StoreId, WorkerId},
     engine::{Admission, Links},
-    executor::Executor,
     link::{Transport, in_process},
     provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
     worker::{Departure, Dial, DialError, WorkerExit, run},
