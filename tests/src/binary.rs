@@ -47,6 +47,42 @@ impl Pod {
         self.directory.path().join("data")
     }
 
+    /// A path of that name beside the data directory, for whatever a test needs.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A directory of that name with this `main.sh`, to be run; returns its path as text.
+    ///
+    /// # Panics
+    ///
+    /// Where it cannot be made.
+    pub fn program(&self, name: &str, main: &str) -> String {
+        let directory = self.path(name);
+        std::fs::create_dir_all(&directory).expect("a directory can be made");
+        std::fs::write(directory.join("main.sh"), main).expect("a file can be written");
+        directory.to_str().expect("the path is text").to_owned()
+    }
+
+    /// Runs it to its end, with this on its stdin.
+    ///
+    /// # Panics
+    ///
+    /// Where the binary is missing.
+    #[must_use]
+    pub fn run_with(&self, arguments: &[&str], stdin: &[u8]) -> Ran {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the pod binary runs");
+        let (mut pipe, bytes) = (child.stdin.take().expect("stdin is a pipe"), stdin.to_vec());
+        // On a thread of its own: who refuses an input need not read it.
+        let writing = std::thread::spawn(move || std::io::Write::write_all(&mut pipe, &bytes));
+        let ran = child.wait_with_output().map(Ran::from).expect("it ends");
+        let _ = writing.join();
+        ran
+    }
+
     /// A command of the binary, from the root of the repository, with nothing of this process's own settings.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {

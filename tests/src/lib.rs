@@ -2,10 +2,12 @@
 
 mod binary;
 mod leftovers;
+mod live;
 mod server;
 
 pub use binary::{Pod, Ran};
 pub use leftovers::{processes_of, wait_until_gone};
+pub use live::Live;
 pub use server::{Server, signal, wait};
 
 /// The guide's program is compiled, so that it stays true.

@@ -1,0 +1,95 @@
+//! Commands that look at executions and act on them.
+
+use std::process::Stdio;
+
+use pod_tests::Pod;
+
+#[test]
+fn logs_show_what_was_printed() {
+    let pod = Pod::new();
+    let _server = pod.serve(&[]);
+    let program = pod.program("talks", "for i in 1 2 3; do echo \"out $i\"; echo \"err $i\" >&2; done\n");
+    assert_eq!(pod.run(&["run", &program]).code, Some(0));
+    let (out, err) = ("out 1\nout 2\nout 3\n", "err 1\nerr 2\nerr 3\n");
+    let cases: [(&[&str], &str, &str); 8] = [
+        (&[], out, err),
+        (&["-f"], out, err),
+        (&["--stdout"], out, ""),
+        (&["--stderr"], "", err),
+        (&["--tail", "1"], "out 3\n", "err 3\n"),
+        (&["--tail", "0", "-f"], "", ""),
+        (&["--attempt", "1", "--stdout"], out, ""),
+        (&["--since", "1d"], out, err),
+    ];
+    for (flags, stdout, stderr) in cases {
+        let ran = pod.run(&[&["logs", "1"], flags].concat());
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), stdout, stderr), "{flags:?}");
+    }
+    let stamped = pod.run(&["logs", "1", "-t", "--stdout"]).stdout;
+    for (line, number) in stamped.lines().zip(1..) {
+        assert!(line.starts_with("<20") && line.ends_with(&format!("Z out {number}")), "{line}");
+    }
+}
+
+#[test]
+fn executions_are_listed_waited_for_explained_and_repeated() {
+    let pod = Pod::new();
+    let _server = pod.serve(&[]);
+    let program = pod.program("fails", "echo hi; exit 5\n");
+    assert_eq!(pod.run(&["run", &program, "x"]).code, Some(5));
+
+    let listed = pod.run(&["ps", "-a"]).stdout;
+    let lines: Vec<&str> = listed.lines().collect();
+    assert!(lines[0].starts_with("ID  ACTIVITY") && lines.len() == 2, "{listed}");
+    assert!(lines[1].starts_with("1   fails") && lines[1].contains("failed  5"), "{listed}");
+    assert_eq!(pod.run(&["ps"]).stdout.lines().count(), 1, "nothing waits or runs");
+    let json: serde_json::Value = serde_json::from_str(&pod.run(&["ps", "-a", "-o", "json"]).stdout).unwrap();
+    assert_eq!((&json[0]["exitCode"], &json[0]["input"]), (&5.into(), &"x".into()));
+
+    assert_eq!(pod.run(&["wait", "1"]).code, Some(0));
+    assert_eq!(pod.run(&["wait", "1", "--exit-status"]).code, Some(5));
+    let explained = pod.run(&["explain", "1"]).stdout;
+    assert!(explained.contains('5'), "{explained}");
+    assert_eq!(pod.run(&["retry", "1"]).stdout, "2\n");
+    assert_eq!(pod.run(&["wait", "2", "--exit-status"]).code, Some(5));
+    assert_eq!(pod.run(&["logs", "2"]).stdout, "hi\n");
+    assert_eq!(pod.run(&["terminate", "2"]).code, Some(1), "it has already ended");
+}
+
+#[test]
+fn an_execution_that_runs_is_terminated_from_elsewhere() {
+    let pod = Pod::new();
+    let _server = pod.serve(&[]);
+    let program = pod.program("long", "echo up\nsleep 1000\n");
+    let mut live = pod.spawn(&["run", &program], &[]);
+    assert_eq!(live.line(), "up");
+    assert!(pod.run(&["ps"]).stdout.contains("running"));
+    let ran = pod.run(&["wait", "1", "--timeout", "50ms"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert_eq!(pod.run(&["terminate", "1"]).code, Some(0));
+    let ran = live.finish();
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(1), "pod: execution 1 was terminated\n"));
+}
+
+#[test]
+fn a_list_whose_reader_goes_away_ends_quietly() {
+    let pod = Pod::new();
+    let mut child =
+        pod.command(&["completions", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(141), &b""[..]));
+}
+
+#[test]
+fn policies_and_the_fleet_are_shown() {
+    let pod = Pod::new();
+    let _server = pod.serve(&[]);
+    assert_eq!(pod.run(&["policy", "new", "busy", "minWorkers=1,maxWorkers=2"]).code, Some(0));
+    assert_eq!(pod.run(&["policy", "apply", "busy"]).code, Some(0));
+    let listed = pod.run(&["policy", "list"]).stdout;
+    assert!(listed.lines().any(|line| line.starts_with("busy     yes")), "{listed}");
+    assert_eq!(pod.run(&["policy", "delete", "busy"]).code, Some(0));
+    assert!(pod.run(&["top"]).stdout.starts_with("executions "));
+    assert_eq!(pod.run(&["workers", "-o", "json"]).code, Some(0));
+}

@@ -1,0 +1,8 @@
+//! The command line, as people use it: the real binary, real processes, pipes and signals.
+
+mod classic;
+mod looking;
+mod map;
+mod mistakes;
+pub(crate) mod run;
+mod shared;

@@ -1,0 +1,109 @@
+//! `pod map`: one execution per line.
+
+use std::fs::read_to_string;
+
+use pod_tests::{Pod, processes_of};
+
+#[test]
+fn results_come_in_the_order_of_the_lines() {
+    let pod = Pod::new();
+    // The first line can end only after the second one.
+    let main = "case $1 in\n slow) until [ -e ../../gate-open ]; do sleep 0.02; done;;\n fast) : > ../../gate-open;;\nesac\n\
+                echo \"$1\"; echo \"$1\" >&2\n";
+    let program = pod.program("order", &main.replace("../../gate-open", pod.path("gate").to_str().unwrap()));
+    let mut command = pod.command(&["map", &program, pod.path("lines").to_str().unwrap()]);
+    std::fs::write(pod.path("lines"), "slow\nfast\n\nlast").unwrap();
+    let output = command.env("POD_SLOTS", "2").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "slow\nfast\n\nlast\n");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "slow\nfast\n\nlast\n");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn many_lines_are_each_run_once() {
+    let pod = Pod::new();
+    let program = pod.program("count", "echo \"$1\"\n");
+    let lines: String = (0..3000).map(|number| format!("{number}\n")).collect();
+    let ran = pod.run_with(&["map", &program], lines.as_bytes());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout == lines, "{} bytes", ran.stdout.len());
+}
+
+#[test]
+fn no_line_is_no_work() {
+    let pod = Pod::new();
+    let program = pod.program("idle", "echo never\n");
+    let ran = pod.run_with(&["map", &program, "-"], b"");
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", ""));
+}
+
+#[test]
+fn failed_lines_are_named_and_only_they_are_run_again() {
+    let pod = Pod::new();
+    let _server = pod.serve(&[]);
+    let fixed = pod.path("fixed");
+    let main = "echo \"out $1\"; echo \"err $1\" >&2\n[ \"$1\" != b ] || [ -e FIXED ] || exit 7\n";
+    let program = pod.program("flaky", &main.replace("FIXED", fixed.to_str().unwrap()));
+    let results = pod.path("results");
+    let arguments = ["map", &program, "-", "--results", results.to_str().unwrap()];
+    let ran = pod.run_with(&arguments, b"a\nb\nc\n");
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert_eq!(ran.stderr, "pod: 1 of 3 lines failed (line 2)\n");
+    let result = |name: &str| read_to_string(results.join(name)).unwrap();
+    assert_eq!(
+        (result("2.out"), result("2.err"), result("2.exit")),
+        ("out b\n".into(), "err b\n".into(), "7\n".into())
+    );
+    assert_eq!(result("1.exit"), "0\n");
+
+    std::fs::write(fixed, "").unwrap();
+    let again = [&arguments[..], &["--retry-failed"]].concat();
+    let ran = pod.run_with(&again, b"a\nb\nc\n");
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert_eq!(result("2.exit"), "0\n");
+    let listed = pod.run(&["ps", "-a", "-o", "ndjson"]);
+    assert_eq!(listed.stdout.lines().count(), 4, "three, and one again");
+}
+
+#[test]
+fn a_line_that_fails_is_run_once_more_where_that_is_wanted() {
+    let pod = Pod::new();
+    let once = pod.path("once");
+    let main = "[ -e ONCE ] && exit 0\n: > ONCE\nexit 1\n".replace("ONCE", once.to_str().unwrap());
+    let program = pod.program("second-time", &main);
+    let ran = pod.run_with(&["map", &program, "--retry-failed"], b"x\n");
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn too_many_failures_end_the_rest() {
+    let pod = Pod::new();
+    let program = pod.program("mixed", "[ \"$1\" = bad ] && exit 1\nsleep 1000\n");
+    let lines = format!("long\nbad\n{}", "long\n".repeat(200));
+    let ran = pod.run_with(&["map", &program, "--max-fails", "1"], lines.as_bytes());
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("1 of 202 lines failed (line 2); the rest was terminated"), "{}", ran.stderr);
+    assert_eq!(processes_of(pod.path("").to_str().unwrap()), [0_u32; 0]);
+}
+
+#[test]
+fn ctrl_c_terminates_all_of_it() {
+    let pod = Pod::new();
+    let program = pod.program("long", "echo \"$1\"\n[ \"$1\" = first ] || sleep 1000\n");
+    std::fs::write(pod.path("lines"), format!("first\n{}", "long\n".repeat(100))).unwrap();
+    let mut live = pod.spawn(&["map", &program, pod.path("lines").to_str().unwrap()], &[]);
+    assert_eq!(live.line(), "first");
+    live.interrupt();
+    let ran = live.finish();
+    assert_eq!(ran.code, Some(130), "{}", ran.stderr);
+    assert_eq!(processes_of(pod.path("").to_str().unwrap()), [0_u32; 0]);
+}
+
+#[test]
+fn a_line_that_cannot_be_run_is_named() {
+    let pod = Pod::new();
+    let program = pod.program("echo", "echo \"$1\"\n");
+    let ran = pod.run_with(&["map", &program], b"a\nb\0\n");
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("line 2 of the input cannot be run"), "{}", ran.stderr);
+}

@@ -1,0 +1,63 @@
+//! Several processes on one data directory: runs beside a manager, beside each other, and beside crashes.
+
+use pod_tests::Pod;
+
+use crate::run::GATE;
+
+fn attempts(pod: &Pod) -> Vec<(String, u64)> {
+    let listed = pod.run(&["ps", "-a", "-o", "json"]);
+    let executions: Vec<serde_json::Value> = serde_json::from_str(&listed.stdout).expect(&listed.stderr);
+    let of = |execution: &serde_json::Value| {
+        (execution["status"].as_str().unwrap_or_default().to_owned(), execution["attempt"].as_u64().unwrap_or(0))
+    };
+    executions.iter().map(of).collect()
+}
+
+#[test]
+fn a_run_uses_the_manager_that_is_there() {
+    let pod = Pod::new();
+    let server = pod.serve(&[]);
+    let program = pod.program("hello", "echo hello\n");
+    assert_eq!(pod.run(&["run", &program]).stdout, "hello\n");
+    assert_eq!(attempts(&pod), [("finished".to_owned(), 1)]);
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+#[test]
+fn a_run_outlasts_a_manager_that_is_killed() {
+    let pod = Pod::new();
+    let server = pod.serve(&[]);
+    let program = pod.program("steady", &format!("echo first\n{GATE}echo second\n"));
+    let gate = pod.path("gate");
+    let mut live = pod.spawn(&["run", &program, gate.to_str().unwrap()], &[]);
+    assert_eq!(live.line(), "first");
+    server.kill();
+    // What is printed while nobody is there is not lost. The run itself becomes the manager.
+    std::fs::write(gate, "").unwrap();
+    let ran = live.finish();
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "second\n"), "{}", ran.stderr);
+    let _server = pod.serve(&[]);
+    assert_eq!(attempts(&pod), [("finished".to_owned(), 1)]);
+}
+
+#[test]
+fn two_runs_share_a_manager_whichever_ends_first() {
+    let pod = Pod::new();
+    let program = pod.program("gated", &format!("echo up\n{GATE}echo done\n"));
+    let (first_gate, second_gate) = (pod.path("gate-1"), pod.path("gate-2"));
+    let slots = [("POD_SLOTS", "2")];
+    let mut first = pod.spawn(&["run", &program, first_gate.to_str().unwrap()], &slots);
+    assert_eq!(first.line(), "up");
+    let mut second = pod.spawn(&["run", &program, second_gate.to_str().unwrap()], &slots);
+    assert_eq!(second.line(), "up");
+    std::fs::write(first_gate, "").unwrap();
+    let ran = first.finish();
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "done\n"), "{}", ran.stderr);
+    std::fs::write(second_gate, "").unwrap();
+    let ran = second.finish();
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "done\n"), "{}", ran.stderr);
+    let left = pod_tests::wait_until_gone(pod.data().to_str().unwrap(), std::time::Duration::from_secs(20));
+    assert_eq!(left, [0_u32; 0]);
+    let _server = pod.serve(&[]);
+    assert_eq!(attempts(&pod), [("finished".to_owned(), 1), ("finished".to_owned(), 1)]);
+}
