@@ -144,7 +144,7 @@ fn binary() -> PathBuf {
             let pod = profile.join("pod");
             if !is_fresh(&pod) {
                 let mut build = Command::new(env!("CARGO"));
-                build.args(["build", "--quiet", "--package", "pod-server", "--bin", "pod"]).current_dir(root());
+                build.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(root());
                 if profile.ends_with("release") {
                     build.arg("--release");
                 }
