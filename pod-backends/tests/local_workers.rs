@@ -4,7 +4,9 @@
 
 use std::{path::Path, process::Command};
 
-use pod_backends::provisioner::local::{DataDirError, DataDirLock, Local, LocalProcesses, run_local_worker};
+use pod_backends::provisioner::local::{
+    DataDirError, DataDirLock, Local, LocalProcesses, end_worker_processes, run_local_worker,
+};
 use pod_core::{
     domain::WorkerId,
     provisioner::Backend,
@@ -152,4 +154,17 @@ fn what_is_no_directory_cannot_be_a_data_directory() {
 fn kill(pid: u32) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a process id")).expect("a process id");
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_of_a_single_run_leaves_no_process_and_keeps_what_is_installed() {
+    let mut rig = Rig::start(processes).await;
+    rig.create(1).await;
+    let pid = rig.guest().await.runs_something().await;
+    let worker = process_of_worker_1(&rig);
+    end_worker_processes(&rig.path()).await;
+    assert!(!is_alive(worker) && !is_alive(pid));
+    rig.restart().await;
+    assert_eq!(rig.guest().await.hello.installed.len(), 1);
+    rig.clean_up().await;
 }

@@ -109,21 +109,33 @@ impl ProcessExecutor {
     }
 }
 
-/// Ends what an executor of that directory left running, and deletes the directory with all that is in it.
-/// The executor itself, or the process that it was part of, must have ended. A directory that is not there is fine.
+/// Ends what an executor of that directory left running; what is installed stays. The executor itself, or the process
+/// that it was part of, must have ended. A directory that is not there is fine.
+pub async fn settle(dir: &Path) -> Result<(), ExecutorError> {
+    let dir = dir.to_owned();
+    blocking(move || end_all(&dir).map(drop)).await
+}
+
+/// As [`settle`], and deletes the directory with all that is in it.
 pub async fn clear(dir: &Path) -> Result<(), ExecutorError> {
     let dir = dir.to_owned();
     blocking(move || {
-        if !dir.exists() {
-            return Ok(());
-        }
-        let (layout, _lock) = Layout::open(&dir)?;
-        leftovers::end_earlier(&layout, &layout.mark()?);
+        let _lock = end_all(&dir)?;
         layout::remove_tree(&dir).map_err(|error| ExecutorError {
             message: format!("the worker's directory {} cannot be deleted: {error}", dir.display()),
         })
     })
     .await
+}
+
+/// Ends what is left running, and gives the lock of the directory, if there is one.
+fn end_all(dir: &Path) -> Result<Option<std::fs::File>, ExecutorError> {
+    if !dir.exists() {
+        return Ok(None);
+    }
+    let (layout, lock) = Layout::open(dir)?;
+    leftovers::end_earlier(&layout, &layout.mark()?);
+    Ok(Some(lock))
 }
 
 impl Shared {

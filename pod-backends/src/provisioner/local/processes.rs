@@ -24,7 +24,7 @@ use super::{
     process::WorkerProcess,
     socket,
 };
-use crate::executor::process::clear;
+use crate::executor::process::{clear, settle};
 
 type WorkerCommand = dyn Fn(&Path) -> Command + Send + Sync;
 
@@ -111,9 +111,13 @@ async fn accept(listener: UnixListener, context: BackendContext) {
 pub async fn end_worker_processes(data: &Path) {
     let Ok(directories) = Directories::open(data) else { return };
     for (worker, _) in directories.all().unwrap_or_default() {
-        if let Ok(Some(process)) = WorkerProcess::find(&directories.of(worker)) {
+        let dir = directories.of(worker);
+        if let Ok(Some(process)) = WorkerProcess::find(&dir) {
             process.kill();
             process.ended().await;
+        }
+        if let Err(error) = settle(&dir).await {
+            tracing::warn!(%worker, %error, "what a worker ran could not be ended");
         }
     }
 }
