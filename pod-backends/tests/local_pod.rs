@@ -65,7 +65,7 @@ impl Site {
 
     /// A manager whose workers are in this process.
     async fn application(&self) -> Pod {
-        self.start(|dir| Local::new(dir)).await
+        self.start(Local::new).await
     }
 
     async fn start<B: Backend>(&self, backend: impl Fn(PathBuf) -> B) -> Pod {

@@ -182,6 +182,9 @@ Commands of the original client, printing JSON:
   getAllExecutions (gae), terminateExecution (te), newPolicy (np), applyPolicy (ap), deletePolicy (dp),
   getActivePolicy (gap), getPolicies (gp), resetPolicies (rp), getWorkers (gw), log TYPE";
 
+/// The manager to ask, the action, and its parameters.
+type ClassicRequest = (ManagerOptions, &'static str, Vec<(&'static str, String)>);
+
 impl Classic {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let (manager, action, parameters) = self.request()?;
@@ -191,7 +194,7 @@ impl Classic {
         Ok(exit_of(&answer))
     }
 
-    fn request(self) -> Result<(ManagerOptions, &'static str, Vec<(&'static str, String)>), Failure> {
+    fn request(self) -> Result<ClassicRequest, Failure> {
         Ok(match self {
             Self::NewActivity { name, url, manager } => {
                 (manager, "newActivity", vec![("name", name), ("installationScriptLocation", url)])

@@ -65,15 +65,17 @@ impl State {
             return;
         }
         if let Some(held) = self.held.get_mut(&report.key.execution)
-            && report.started_at.is_some() {
-                held.attempt.started_at = report.started_at;
-                held.execution.started_at = report.started_at;
-            }
+            && report.started_at.is_some()
+        {
+            held.attempt.started_at = report.started_at;
+            held.execution.started_at = report.started_at;
+        }
         let Some(held) = self.close(report.key, report.end.clone(), report.ended_at, out) else { return };
         if let Some(started) = report.started_at
-            && matches!(report.end, AttemptEnd::Exited(_)) {
-                self.remember_duration(&held.execution, report.ended_at.since(started));
-            }
+            && matches!(report.end, AttemptEnd::Exited(_))
+        {
+            self.remember_duration(&held.execution, report.ended_at.since(started));
+        }
         self.follow_up(held.execution, held.attempt, report.end, report.ended_at, out);
     }
 

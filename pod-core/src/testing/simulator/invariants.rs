@@ -48,10 +48,9 @@ impl Checker {
                     }
                     self.committed.insert(attempt.key);
                 }
-                Change::EndAttempt { key, .. }
-                    if self.open.remove(&key.execution) != Some(*key) => {
-                        return Err(format!("{key} ended without being open"));
-                    }
+                Change::EndAttempt { key, .. } if self.open.remove(&key.execution) != Some(*key) => {
+                    return Err(format!("{key} ended without being open"));
+                }
                 _ => {}
             }
         }

@@ -1,7 +1,7 @@
 //! The output of open attempts, and the files of all long output.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -56,9 +56,9 @@ impl OpenAttempts {
         let keep: HashSet<AttemptKey> = keys.iter().copied().collect();
         open.retain(|execution, (attempt, _)| keep.contains(&AttemptKey { execution: *execution, attempt: *attempt }));
         for key in keys {
-            if !open.contains_key(&key.execution) {
+            if let Entry::Vacant(vacant) = open.entry(key.execution) {
                 let output = Arc::new(tokio::sync::Mutex::new(AttemptOutput::find(&self.files, *key)?));
-                open.insert(key.execution, (key.attempt, output));
+                vacant.insert((key.attempt, output));
             }
         }
         Ok(())
