@@ -1,0 +1,8 @@
+//! What must hold when things die: real managers, workers and spawners, ended by `kill -9`, and programs that do what
+//! they can to survive their end.
+
+mod client;
+mod descendants;
+mod manager_down;
+mod seed;
+mod sudden_ends;
