@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-#[ignore = "what a worker's process runs"]
+#[ignore = "not a test: the worker process that tests here start"]
 async fn be_a_worker() {
     let here = std::env::current_dir().unwrap();
     if here.join("worker.json").exists() {

@@ -22,7 +22,7 @@ fn worker_command(_: &Path) -> Command {
 }
 
 #[tokio::test]
-#[ignore = "what `worker_command` starts"]
+#[ignore = "not a test: the worker process that tests here start"]
 async fn be_a_worker() {
     let here = std::env::current_dir().expect("a directory");
     if here.join("worker.json").exists() {

@@ -321,7 +321,7 @@ const WORKER_DIR: &str = "POD_TEST_WORKER_DIR";
 
 /// Not a test: the worker process that the tests below kill.
 #[tokio::test]
-#[ignore = "run by the tests that kill a worker"]
+#[ignore = "not a test: the worker process that tests here start"]
 async fn worker_process() {
     let Some(dir) = env::var_os(WORKER_DIR) else { return };
     let executor = open(Path::new(&dir)).await;

@@ -53,13 +53,11 @@ impl Hosted {
 
     /// Stops it.
     pub(crate) async fn stop(self, workers: Workers) {
-        if workers == Workers::EndAtOnce {
-            // What they ran was asked to end, and that is durable: no later manager starts it again.
-            return end_worker_processes(&self.data_dir).await;
-        }
-        let is_idle = self.is_idle().await;
+        // What they run at once was asked to end, and that is durable: no later manager starts it again.
+        let end = workers == Workers::EndAtOnce || self.is_idle().await;
+        // The manager first: it would launch another worker in place of one that it saw end.
         self.running.stop().await;
-        if is_idle {
+        if end {
             end_worker_processes(&self.data_dir).await;
         }
     }

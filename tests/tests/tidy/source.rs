@@ -29,8 +29,10 @@ fn nothing_is_left_open_and_no_queue_is_unbounded() {
     let mut complaints = Vec::new();
     for path in files("", ".rs") {
         for (number, line) in read(&path).lines().enumerate() {
+            // The process that a test starts from its own binary is no test, and says so.
+            let is_process = line.contains("= \"not a test: ");
             for (word, reason) in forbidden {
-                if line.contains(word) {
+                if line.contains(word) && !is_process {
                     complaints.push(format!("{}:{}: {word}: {reason}", shown(&path), number + 1));
                 }
             }
@@ -64,8 +66,11 @@ fn the_planner_is_pure() {
     assert!(!planner.is_empty(), "the planner is in pod-core/src/plan");
     let mut complaints = Vec::new();
     for path in planner {
-        let text = read(&path);
         // Tests of the planner may do as they like.
+        if path.components().any(|part| part.as_os_str() == "tests") {
+            continue;
+        }
+        let text = read(&path);
         let text = text.split("#[cfg(test)]").next().unwrap_or_default();
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();

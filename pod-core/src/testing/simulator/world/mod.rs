@@ -1,12 +1,14 @@
 //! The world of a run: virtual time, links that break, a manager that crashes, a fleet that comes and goes.
 
+mod effects;
+mod faults;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt::Debug,
     sync::Arc,
 };
 
-use bytes::Bytes;
 use futures::FutureExt;
 use uuid::Uuid;
 
@@ -18,12 +20,12 @@ use super::{
 };
 use crate::{
     domain::{
-        AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, OnLost, Payload, SessionId, Settings,
-        StoreId, Timestamp, WorkerId,
+        AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, OnLost, SessionId, Settings, StoreId,
+        Timestamp, WorkerId,
     },
     engine::Request,
     link::{FromWorker, ToWorker},
-    plan::{Config, Decision, Effect, Found, Input, ReplyId, State},
+    plan::{Config, Decision, Found, Input, ReplyId, State},
     pod::Limits,
     scheduler::DefaultScheduler,
     store::{MemoryStore, Store},
@@ -247,15 +249,6 @@ impl World {
         Ok(())
     }
 
-    fn crash_manager(&mut self) {
-        self.note(&"the manager crashes");
-        self.report.crashes += 1;
-        self.state = None;
-        self.links.clear();
-        let back = self.faults.between(10, 40_000).cast_signed();
-        self.at(back, Happening::ManagerBack);
-    }
-
     fn client(&mut self, number: u32) -> Step {
         if self.state.is_none() {
             self.at(1000, Happening::Client(number));
@@ -282,54 +275,6 @@ impl World {
         }
         self.note(&("client", &request));
         self.manager(vec![Input::Request { request, reply: ReplyId(u64::from(number)), found: Box::new(found) }])
-    }
-
-    fn mischief(&mut self) -> Step {
-        if self.quiet() {
-            return Ok(());
-        }
-        let next = self.faults.between(200, 8000).cast_signed();
-        self.at(next, Happening::Mischief);
-        let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
-        let victim = (!ids.is_empty()).then(|| ids[self.faults.between(0, ids.len() as u64) as usize]);
-        match (self.faults.between(0, 6), victim) {
-            (0, _) if self.state.is_some() => self.crash_manager(),
-            (1 | 2, Some(id)) => self.cut(id),
-            (3, Some(id)) if self.options.worker_faults => {
-                self.note(&("worker dies and comes back", id));
-                self.report.deaths += 1;
-                self.cut(id);
-                self.incarnations += 1;
-                let incarnation = self.incarnations;
-                if let Some(worker) = self.workers.get_mut(&id) {
-                    worker.restart(incarnation);
-                }
-            }
-            (4, Some(id)) if self.options.worker_faults => {
-                self.note(&("worker dies", id));
-                self.report.deaths += 1;
-                self.cut(id);
-                self.workers.remove(&id);
-                if self.faults.per_mille(500) {
-                    self.manager(vec![Input::Gone { worker: id, reason: "killed".to_owned() }])?;
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// The link of a worker breaks, with everything that is under way on it.
-    fn cut(&mut self, id: WorkerId) {
-        self.note(&("link cut", id));
-        let sessions: Vec<SessionId> =
-            self.links.iter().filter(|(_, (worker, _))| *worker == id).map(|(session, _)| *session).collect();
-        for session in sessions {
-            self.links.remove(&session);
-            self.at(1, Happening::Manager(Input::LinkLost { worker: id, session }));
-        }
-        let again = self.faults.between(50, 3000).cast_signed();
-        self.at(again, Happening::Dial(id));
     }
 
     fn dial(&mut self, id: WorkerId) -> Step {
@@ -459,86 +404,6 @@ impl World {
             if inputs.is_empty() {
                 return Ok(());
             }
-        }
-    }
-
-    fn perform(&mut self, effects: Vec<Effect>) -> Step {
-        for effect in effects {
-            match effect {
-                Effect::Welcome(welcome) => {
-                    let (id, session) = (welcome.worker, welcome.session);
-                    self.send_on(session, id, ToWorker::Welcome(*welcome));
-                }
-                Effect::Refuse(session, refusal) => {
-                    if let Some((id, _)) = self.links.get(&session).copied() {
-                        self.send_on(session, id, ToWorker::Refused(refusal));
-                    }
-                }
-                Effect::Start(id, order) => {
-                    self.checker.start(order.key)?;
-                    self.send_down(id, ToWorker::Start(order));
-                }
-                Effect::Stop(id, key, grace) => self.send_down(id, ToWorker::Stop { key, grace }),
-                Effect::Recall(id, key) => self.send_down(id, ToWorker::Recall { key }),
-                Effect::AckEnd(id, key) => self.send_down(id, ToWorker::EndAck { key }),
-                Effect::Install(id, activity, revision) => {
-                    let payload = Payload::Script(Bytes::from_static(b"echo > main.sh"));
-                    let (env, timeout) = (BTreeMap::new(), Millis(60_000));
-                    self.send_down(id, ToWorker::Install { activity, revision, payload, env, timeout });
-                }
-                Effect::Remove(id, activity, revision) => self.send_down(id, ToWorker::Remove { activity, revision }),
-                Effect::Shutdown(id, reason) => self.send_down(id, ToWorker::Shutdown { reason }),
-                Effect::Disconnect(session) => {
-                    self.links.remove(&session);
-                }
-                Effect::Create(id) => self.create(id),
-                Effect::Destroy(id) => {
-                    self.links.retain(|_, (worker, _)| *worker != id);
-                    self.workers.remove(&id);
-                    let delay = self.faults.between(1, 500).cast_signed();
-                    let failed = self.fault(50);
-                    let result = if failed { Err("the machine does not answer".to_owned()) } else { Ok(()) };
-                    self.at(delay, Happening::Manager(Input::Destroyed { worker: id, result }));
-                }
-                Effect::List => {
-                    let listed = self.workers.keys().copied().collect();
-                    self.at(5, Happening::Manager(Input::Listed(listed)));
-                }
-                Effect::Fetch(..) | Effect::Expire(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn create(&mut self, id: WorkerId) {
-        let delay = self.faults.between(1, 4000).cast_signed();
-        if self.fault(100) {
-            let result = Err("no machine to be had".to_owned());
-            return self.at(delay, Happening::Manager(Input::Created { worker: id, result }));
-        }
-        self.at(delay, Happening::Manager(Input::Created { worker: id, result: Ok(()) }));
-        self.incarnations += 1;
-        let worker = SimWorker::new(id, self.store.id(), self.incarnations, 2);
-        self.workers.entry(id).or_insert(worker);
-        if !self.fault(50) {
-            self.at(delay + 100, Happening::Dial(id)); // else it never dials in
-        }
-    }
-
-    fn send_down(&mut self, id: WorkerId, message: ToWorker) {
-        let newest = self.links.iter().filter(|(_, (worker, _))| *worker == id).map(|(session, _)| *session).max();
-        if let Some(session) = newest {
-            self.send_on(session, id, message);
-        }
-    }
-
-    fn send_on(&mut self, session: SessionId, id: WorkerId, message: ToWorker) {
-        let twice = self.fault(30);
-        if let Some(at) = self.arrival(session) {
-            if twice {
-                self.at(at, Happening::Down(session, id, message.clone()));
-            }
-            self.at(at, Happening::Down(session, id, message));
         }
     }
 
