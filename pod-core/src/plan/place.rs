@@ -146,6 +146,7 @@ impl State {
         for (id, no) in self.to_install() {
             let now = self.now;
             let verifying = self.activities[&id].revisions[&no].status == RevisionStatus::Verifying;
+            let nowhere = !self.workers.values().any(|worker| worker.has(id, no, InstallationStatus::Installed));
             let under_way = self.workers.values().any(|worker| worker.has(id, no, InstallationStatus::Installing));
             if verifying && under_way {
                 continue;
@@ -154,7 +155,8 @@ impl State {
                 let retry = |at: crate::domain::Timestamp| at <= now;
                 worker.takes_work()
                     && !worker.installing()
-                    && (verifying || worker.idle_slots() > 0)
+                    // Where it is nowhere, it is not to wait for a slot: those of prefetched activities are never idle.
+                    && (verifying || nowhere || worker.idle_slots() > 0)
                     && worker.installations.get(&(id, no)).is_none_or(|installation| match installation.status {
                         InstallationStatus::Pending => true,
                         InstallationStatus::Failed => installation.retry_at.is_some_and(retry),

@@ -19,7 +19,9 @@ mod tests;
 pub(super) fn place(view: &PlacementView<'_>) -> Vec<Assignment> {
     let mut placing = Placing::new(view);
     placing.fill(view.rooms.iter().map(|room| room.slots).collect(), |_| true);
-    placing.fill(view.rooms.iter().map(|room| room.prefetch).collect(), |lane| lane.prefetch);
+    let mut prefetch: Vec<u32> = view.rooms.iter().map(|room| room.prefetch).collect();
+    placing.close_where_others_wait(&mut prefetch);
+    placing.fill(prefetch, |lane| lane.prefetch);
     placing.placed
 }
 
@@ -68,6 +70,18 @@ impl<'a> Placing<'a> {
             set_of,
             given: vec![0; view.lanes.len()],
             placed: Vec::new(),
+        }
+    }
+
+    /// Who takes no prefetch room needs a slot to become idle, which it never does while others are prefetched: so
+    /// nothing is prefetched on workers that such a lane waits for.
+    fn close_where_others_wait(&self, prefetch: &mut [u32]) {
+        for (index, lane) in self.lanes.iter().enumerate() {
+            if !lane.prefetch && self.given[index] < lane.ready.min(lane.allowance) {
+                for room in &self.sets[self.set_of[index]] {
+                    prefetch[*room] = 0;
+                }
+            }
         }
     }
 

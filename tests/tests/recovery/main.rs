@@ -4,5 +4,6 @@
 mod client;
 mod descendants;
 mod manager_down;
+mod neighbours;
 mod seed;
 mod sudden_ends;

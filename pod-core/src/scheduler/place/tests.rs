@@ -79,8 +79,19 @@ fn idle_slots_are_filled_before_anything_is_prefetched() {
 fn long_runs_are_not_prefetched() {
     let all = workers([1]);
     let short = Lane { prefetch: true, served: 50, ..lane(2, 3, &all) };
-    let placed = place(&PlacementView { lanes: &[lane(1, 100, &all), short], rooms: &[room(1, 2, 10)] });
+    let placed = place(&PlacementView { lanes: &[lane(1, 2, &all), short], rooms: &[room(1, 2, 10)] });
     assert_eq!((given(&placed, 1), given(&placed, 2)), (2, 3));
+}
+
+#[test]
+fn who_waits_for_an_idle_slot_is_not_starved_by_what_others_prefetch() {
+    let (first, both) = (workers([1]), workers([1, 2]));
+    let short = Lane { prefetch: true, ..lane(1, 100, &both) };
+    let unknown = lane(2, 1, &first);
+    // No slot is idle: the first worker runs dry until one is, the second goes on.
+    let rooms = [room(1, 0, 10), room(2, 0, 10)];
+    let placed = place(&PlacementView { lanes: &[short, unknown], rooms: &rooms });
+    assert_eq!((load(&placed, 1), load(&placed, 2)), (0, 10));
 }
 
 #[test]
