@@ -44,6 +44,10 @@ impl Writer {
 
     pub(super) async fn commit(&mut self, shared: &Arc<Shared>, batch: &Batch) -> Result<(), StoreError> {
         let submits = || batch.changes.iter().any(|change| matches!(change, Change::InsertExecution(_)));
+        if shared.reserve.is_due() {
+            self.give_back_room().await;
+            shared.reserve.take_again();
+        }
         if shared.reserve.is_given_up() && submits() {
             return Err(StoreError::Full("there is no room for new executions on the disk".into()));
         }
@@ -53,6 +57,17 @@ impl Writer {
                 if submits() { Err(StoreError::Full(text)) } else { self.transact(shared, batch).await }
             }
             other => other,
+        }
+    }
+
+    /// Returns to the disk what deleted rows left free in the database and its log. What fails here is tried again.
+    async fn give_back_room(&mut self) {
+        for step in
+            ["PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA incremental_vacuum(1024)", "PRAGMA wal_checkpoint(TRUNCATE)"]
+        {
+            if let Err(error) = sqlx::query(step).execute(&mut self.connection).await {
+                tracing::debug!(%error, step, "cannot give back room");
+            }
         }
     }
 

@@ -109,6 +109,9 @@ impl SqliteStore {
     }
 
     fn check_room(&self) -> Result<(), StoreError> {
+        if self.shared.reserve.is_due() {
+            self.shared.reserve.take_again();
+        }
         if self.shared.reserve.is_given_up() {
             return Err(StoreError::Full("there is no room for output on the disk".into()));
         }

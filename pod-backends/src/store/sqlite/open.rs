@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use pod_core::{domain::StoreId, store::StoreError};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, SqliteConnection, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use uuid::Uuid;
 
@@ -34,6 +34,8 @@ fn options(path: &Path, cache_kib: u32) -> SqliteConnectOptions {
 pub(super) async fn writer(path: &Path) -> Result<SqliteConnection, StoreError> {
     let options = options(path, 8192)
         .create_if_missing(true)
+        // What deleted rows free can be given back to a full disk.
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
         .journal_mode(SqliteJournalMode::Wal)
         // A burst does not leave a large log behind.
         .pragma("journal_size_limit", (16 << 20).to_string());

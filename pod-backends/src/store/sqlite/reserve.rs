@@ -55,26 +55,30 @@ impl Reserve {
         }
     }
 
-    /// Whether the disk is full. Looks anew from time to time: room comes back when executions are deleted.
+    /// Whether the disk is full.
     pub(super) fn is_given_up(&self) -> bool {
-        if !self.given_up.load(Ordering::Relaxed) {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is time to look for room again: it comes back when executions are deleted.
+    pub(super) fn is_due(&self) -> bool {
+        if !self.is_given_up() {
             return false;
         }
         let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        if tried.elapsed() < RETRY {
-            return true;
+        let due = tried.elapsed() >= RETRY;
+        if due {
+            *tried = Instant::now();
         }
-        *tried = Instant::now();
-        let has_room = self.fill().is_ok()
-            && self
-                .path
-                .parent()
-                .and_then(|directory| rustix::fs::statvfs(directory).ok())
-                .is_some_and(|space| space.f_bavail * space.f_frsize >= RESERVE);
-        if has_room {
+        due
+    }
+
+    /// Takes the reserve again, if as much is left beside it.
+    pub(super) fn take_again(&self) {
+        let room = || rustix::fs::statvfs(self.path.parent()?).ok().map(|space| space.f_bavail * space.f_frsize);
+        if self.fill().is_ok() && room().is_some_and(|room| room >= RESERVE) {
             self.given_up.store(false, Ordering::Relaxed);
             tracing::info!("there is room on the disk again");
         }
-        !has_room
     }
 }

@@ -1,0 +1,183 @@
+//! What the SQLite store says when it cannot be opened, and what it still does on a full disk.
+#![cfg(feature = "sqlite")]
+
+use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use pod_backends::store::sqlite::SqliteStore;
+use pod_core::{
+    domain::{
+        ActivityId, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Execution, ExecutionId, ExecutionStatus,
+        OutputSummary, RevisionNo, Stream, Timestamp, WorkerId,
+    },
+    store::{Batch, Change, ExecutionUpdate, Store, StoreError},
+};
+use tempfile::TempDir;
+
+async fn refusal(dir: &Path) -> String {
+    match SqliteStore::open(dir).await {
+        Err(StoreError::Unusable(sentence)) => sentence.to_string(),
+        other => panic!("expected that it cannot be opened, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_a_database_is_named() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("pod.db"), "this is a letter, not a database".repeat(100)).unwrap();
+    let sentence = refusal(dir.path()).await;
+    assert!(sentence.contains("pod.db is not a database"), "{sentence}");
+    assert!(fs::read_to_string(dir.path().join("pod.db")).unwrap().starts_with("this is a letter"));
+}
+
+#[tokio::test]
+async fn a_database_of_another_program_is_left_alone() {
+    let dir = TempDir::new().unwrap();
+    raw(dir.path(), "CREATE TABLE theirs (x)").await;
+    let sentence = refusal(dir.path()).await;
+    assert!(sentence.contains("a database of another program"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_newer_database_is_left_alone() {
+    let dir = TempDir::new().unwrap();
+    drop(SqliteStore::open(dir.path()).await.unwrap());
+    raw(dir.path(), "PRAGMA user_version = 99").await;
+    let sentence = refusal(dir.path()).await;
+    assert!(sentence.contains("newer version of POD (schema 99"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_made_is_named() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let sentence = refusal(&file.join("data")).await;
+    assert!(sentence.contains("file/data cannot be made"), "{sentence}");
+}
+
+async fn raw(dir: &Path, statement: &'static str) {
+    use sqlx::{ConnectOptions, Connection};
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.join("pod.db")).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query(statement).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// A small disk, which takes a privileged user to make.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let dir = TempDir::new().unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(dir.path()).output();
+        mounted.is_ok_and(|output| output.status.success()).then_some(Self(dir))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        Command::new("umount").arg("--lazy").arg(self.0.path()).status().ok();
+    }
+}
+
+struct Writer {
+    store: SqliteStore,
+    epoch: Epoch,
+    seq: u64,
+}
+
+impl Writer {
+    async fn commit(&mut self, changes: Vec<Change>) -> Result<(), StoreError> {
+        let batch = Batch { seq: self.seq + 1, epoch: self.epoch, changes, ..Batch::default() };
+        self.store.commit(Arc::new(batch)).await?;
+        self.seq += 1;
+        Ok(())
+    }
+}
+
+fn running(id: u64, input: usize) -> Execution {
+    Execution {
+        id: ExecutionId(id),
+        activity: ActivityId(1),
+        input: Some("x".repeat(input).into()),
+        status: ExecutionStatus::Running,
+        ending: None,
+        submitted_at: Timestamp(1),
+        not_before: Timestamp(1),
+        started_at: None,
+        finished_at: None,
+        attempt: AttemptNo(1),
+        worker: Some(WorkerId(1)),
+        failures: 0,
+        losses: 0,
+        cancel_requested: false,
+        retrieved: false,
+        retry_of: None,
+    }
+}
+
+fn key(id: u64) -> AttemptKey {
+    AttemptKey { execution: ExecutionId(id), attempt: AttemptNo(1) }
+}
+
+fn begin(id: u64, input: usize) -> Vec<Change> {
+    let attempt = Attempt {
+        key: key(id),
+        revision: RevisionNo(1),
+        worker: WorkerId(1),
+        assigned_at: Timestamp(1),
+        started_at: None,
+        ended_at: None,
+        end: None,
+        output: OutputSummary::default(),
+    };
+    vec![Change::InsertExecution(Arc::new(running(id, input))), Change::OpenAttempt(attempt)]
+}
+
+fn conclude(id: u64) -> Vec<Change> {
+    let mut ended = running(id, 0);
+    (ended.status, ended.ending, ended.finished_at) =
+        (ExecutionStatus::Finished, Some(Ending::Exited(0)), Some(Timestamp(2)));
+    let end = AttemptEnd::Exited(0);
+    vec![
+        Change::EndAttempt { key: key(id), started_at: None, ended_at: Timestamp(2), end },
+        Change::UpdateExecution(ExecutionUpdate::from(&ended)),
+    ]
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_submits_and_output_and_still_takes_ends_and_deletions() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("skipped: only a privileged user can make a small disk");
+        return;
+    };
+    let store = SqliteStore::open(disk.0.path()).await.unwrap();
+    let epoch = store.acquire(Timestamp(0)).await.unwrap().epoch;
+    let mut writer = Writer { store, epoch, seq: 0 };
+    let mut last = 0;
+    let refused = loop {
+        match writer.commit(begin(last + 1, 200_000)).await {
+            Ok(()) => last += 1,
+            Err(refused) => break refused,
+        }
+        assert!(last < 1000, "the disk never fills");
+    };
+    assert!(matches!(refused, StoreError::Full(_)), "{refused:?}");
+    assert!(last > 10, "full after {last}");
+    let refused = writer.commit(begin(last + 1, 10)).await;
+    assert!(matches!(refused, Err(StoreError::Full(_))), "a submit was taken on a full disk: {refused:?}");
+    let output = writer.store.append_output(key(1), Stream::Stdout, 0, Bytes::from(vec![7; 1 << 20])).await;
+    assert!(matches!(output, Err(StoreError::Full(_))), "output was taken on a full disk: {output:?}");
+    for id in 1..=last {
+        writer.commit(conclude(id)).await.unwrap_or_else(|error| panic!("the end of {id} was refused: {error}"));
+    }
+    let all = (1..=last).map(ExecutionId).collect();
+    writer.commit(vec![Change::DeleteExecutions(all)]).await.expect("deletions are taken");
+    // Room comes back to new executions.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    while let Err(refused) = writer.commit(begin(last + 1, 10)).await {
+        assert!(tokio::time::Instant::now() < deadline, "still refused: {refused}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
