@@ -72,7 +72,6 @@ impl Writer {
     }
 
     async fn transact(&mut self, shared: &Arc<Shared>, batch: &Batch) -> Result<(), StoreError> {
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await.map_err(from_sql)?;
         let written = self.write(shared, batch).await;
         if !matches!(written, Ok(Some(_))) {
             // Where SQLite has rolled back by itself there is nothing to roll back.
@@ -101,23 +100,26 @@ impl Writer {
         // Output is durable before the end of its attempt is.
         let sealed = shared.open.seal(plan.ending()).await?;
         let garbage = write::write(&mut self.connection, batch, &plan, &sealed).await?;
-        sqlx::query("COMMIT").execute(&mut self.connection).await.map_err(from_sql)?;
+        write::events_and_commit(&mut self.connection, batch).await?;
         Ok(Some((plan, garbage)))
     }
 }
 
-/// Checks the fence and notes the batch; says whether it is new.
+/// Begins the transaction, checks the fence and notes the batch; says whether it is new. One hop to the connection's
+/// thread for both statements.
 async fn take_turn(connection: &mut SqliteConnection, batch: &Batch) -> Result<bool, StoreError> {
     let high = batch.high_water;
-    let take = "UPDATE lease SET seq = ?2, last_activity = max(last_activity, ?3), \
-                last_execution = max(last_execution, ?4), last_worker = max(last_worker, ?5), \
-                last_policy = max(last_policy, ?6), last_event = max(last_event, ?7), \
-                last_session = max(last_session, ?8) WHERE epoch = ?1 AND seq < ?2";
-    let mut take = sqlx::query(take).bind(int(batch.epoch.0)).bind(int(batch.seq));
+    let take = "BEGIN IMMEDIATE; UPDATE lease SET seq = ?, last_activity = max(last_activity, ?), \
+                last_execution = max(last_execution, ?), last_worker = max(last_worker, ?), \
+                last_policy = max(last_policy, ?), last_event = max(last_event, ?), \
+                last_session = max(last_session, ?) WHERE epoch = ? AND seq < ? RETURNING seq";
+    let (seq, epoch) = (int(batch.seq), int(batch.epoch.0));
+    let mut take = sqlx::query(take).bind(seq);
     for highest in [high.activity, high.execution, high.worker, high.policy, high.event, high.session] {
         take = take.bind(int(highest));
     }
-    if take.execute(&mut *connection).await.map_err(from_sql)?.rows_affected() == 1 {
+    let taken = take.bind(epoch).bind(seq).fetch_all(&mut *connection).await.map_err(from_sql)?;
+    if !taken.is_empty() {
         return Ok(true);
     }
     let row = sqlx::query("SELECT epoch FROM lease").fetch_one(&mut *connection).await.map_err(from_sql)?;

@@ -26,7 +26,7 @@ fn options(path: &Path, cache_kib: u32) -> SqliteConnectOptions {
         .foreign_keys(false)
         .pragma("cache_size", format!("-{cache_kib}"))
         .pragma("temp_store", "memory")
-        .statement_cache_capacity(128)
+        .statement_cache_capacity(256)
         .disable_statement_logging()
 }
 

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use sqlx::{SqliteConnection, error::BoxDynError, sqlite::SqliteArguments};
 
-const CHUNKS: [usize; 3] = [64, 8, 1];
+const CHUNKS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 
 /// A statement with a list of rows in it.
 #[derive(Debug)]

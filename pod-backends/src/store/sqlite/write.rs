@@ -114,7 +114,6 @@ pub(super) async fn write(
         };
         PUT_TALLIES.write(connection, &batch.tallies, bind).await.map_err(from_sql)?;
     }
-    write_events(connection, batch).await?;
     Ok(garbage)
 }
 
@@ -312,28 +311,27 @@ async fn delete_executions(connection: &mut SqliteConnection, deleted: &[Executi
     Ok(garbage)
 }
 
-async fn write_events(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
-    let (Some(first), Some(last)) = (batch.events.first(), batch.events.last()) else { return Ok(()) };
-    let before: Option<i64> =
-        sqlx::query_scalar("SELECT max(last) FROM events").fetch_one(&mut *connection).await.map_err(from_sql)?;
-    let rising = batch.events.windows(2).all(|pair| pair[0].seq < pair[1].seq);
-    if !rising || before.is_some_and(|before| int(first.seq) <= before) {
-        return Err(conflict(format!("event {} comes after event {}", first.seq, before.unwrap_or_default())));
+/// Writes the events and commits.
+pub(super) async fn events_and_commit(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
+    let (Some(first), Some(last)) = (batch.events.first(), batch.events.last()) else {
+        return sqlx::query("COMMIT").execute(&mut *connection).await.map(drop).map_err(from_sql);
+    };
+    if !batch.events.windows(2).all(|pair| pair[0].seq < pair[1].seq) {
+        return Err(conflict(format!("the events from {} on are not in order", first.seq)));
     }
-    sqlx::query("INSERT INTO events (last, body) VALUES (?, ?)")
-        .bind(int(last.seq))
-        .bind(json(&batch.events)?)
-        .execute(&mut *connection)
-        .await
-        .map_err(from_sql)?;
     if first.seq / TRIM_EVERY != (last.seq + 1) / TRIM_EVERY {
-        sqlx::query("DELETE FROM events WHERE last <= ?")
-            .bind(int(last.seq) - int(KEPT_EVENTS))
-            .execute(&mut *connection)
-            .await
-            .map_err(from_sql)?;
+        let oldest = int(last.seq) - int(KEPT_EVENTS);
+        let trim = sqlx::query("DELETE FROM events WHERE last <= ?").bind(oldest);
+        trim.execute(&mut *connection).await.map_err(from_sql)?;
     }
-    Ok(())
+    // Inserts nothing where an event of this number or a later one is there.
+    let insert = "INSERT INTO events (last, body) SELECT ?, ? \
+                  WHERE NOT EXISTS (SELECT 1 FROM events WHERE last >= ?) RETURNING last";
+    let insert = sqlx::query(insert).bind(int(last.seq)).bind(json(&batch.events)?).bind(int(first.seq));
+    if insert.fetch_all(&mut *connection).await.map_err(from_sql)?.is_empty() {
+        return Err(conflict(format!("event {} is not the next one", first.seq)));
+    }
+    sqlx::query("COMMIT").execute(&mut *connection).await.map(drop).map_err(from_sql)
 }
 
 async fn write_change(connection: &mut SqliteConnection, change: &Change) -> Result<(), StoreError> {
