@@ -3,6 +3,7 @@
 mod cli;
 
 use clap::Parser;
+use tokio::runtime::Builder;
 
 use cli::{Cli, Exit, Failure};
 
@@ -24,7 +25,11 @@ fn main() -> ! {
 fn start(cli: Cli) -> Result<Exit, Failure> {
     // The one place that chooses a provider; an error would mean that there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Runtime::new()
+    // A worker moves messages between slots and link: one thread does that without waking another for each.
+    let mut runtime = if cli.is_worker() { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    let runtime = runtime
+        .enable_all()
+        .build()
         .map_err(|error| Failure::new(format!("the runtime could not be started: {error}")))?;
     let outcome = runtime.block_on(cli::run(cli));
     // A thread that reads stdin may be blocked for ever.

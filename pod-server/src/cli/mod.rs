@@ -46,6 +46,13 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// Whether this process is a worker.
+    pub(crate) fn is_worker(&self) -> bool {
+        matches!(self.command, Command::Worker(_))
+    }
+}
+
 #[derive(Subcommand, Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one, for the length of the process")]
 pub(crate) enum Command {
