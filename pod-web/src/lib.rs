@@ -1,4 +1,33 @@
 //! The dashboard of POD, rendered on the server.
 //!
-//! Its pages are not there yet: `pod serve` answers `/` with the welcome of the action API, and nothing depends on this
-//! crate. It keeps its place so that the dependencies point one way from the start.
+//! Every page is complete and every action works without a script: forms are posted, answered with a redirect, and the
+//! next page tells what happened. One small script keeps the page up to date. Nothing here decides anything: pages ask
+//! [`pod_core::Pod`], as the HTTP APIs do.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`web`](Web) | what the pages have at hand, and which path leads where |
+//! | `layout` | the frame around every page: navigation, message, theme |
+//! | `form` | what a form sent, checked to come from a page of this manager |
+//! | `flash` | the message that the next page shows |
+//! | `failure` | what went wrong, as a page |
+//! | `format` | times, durations, sizes and states, the same everywhere |
+//! | `assets` | style, script and symbols, compiled in |
+//! | `pages` | a file per page |
+
+// Pages are added one by one; what they write things with is there from the start.
+#![allow(dead_code)]
+
+mod assets;
+mod failure;
+mod flash;
+mod form;
+mod format;
+mod layout;
+mod pages;
+mod web;
+
+pub use assets::DIRECTORY as ASSETS;
+pub use flash::see_other;
+pub use pages::{front::front, sign_in::sign_in};
+pub use web::{Web, router};

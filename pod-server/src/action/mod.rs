@@ -16,6 +16,7 @@ use crate::{
         body::read_body,
         problem::{Problem, ProblemKind},
     },
+    auth::login,
     serve::App,
 };
 use answer::{ActionError, Answer};
@@ -68,8 +69,12 @@ pub(crate) async fn at_pod(State(app): State<Arc<App>>, request: Request) -> Res
     respond(&app, request, Silence::Welcome).await
 }
 
-/// `/`: an action where one is named; else it is not this API's.
+/// `/`: an action where one is named; else a browser gets the dashboard, and anyone else the welcome.
 pub(crate) async fn at_root(State(app): State<Arc<App>>, request: Request) -> Response {
+    let names_action = request.uri().query().is_some_and(|query| query.contains("action"));
+    if request.method() == Method::GET && !names_action && login::wants_page(request.headers()) {
+        return pod_web::front(&app.web, request.uri(), request.headers()).await;
+    }
     respond(&app, request, Silence::Root).await
 }
 

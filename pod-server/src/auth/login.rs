@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
 };
 
 use crate::{
@@ -17,16 +17,10 @@ use crate::{
     serve::App,
 };
 
-/// Where the form is sent to.
+/// Where the form is, and is sent to.
 pub(crate) const PATH: &str = "/login";
-
-const FORM: &str = r#"<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>POD: token</title></head>
-<body><form method="post" action="/login">
-<p><label>This manager asks for its token: <input type="password" name="token" autocomplete="current-password" autofocus></label>
-<button>Go on</button></p>
-</form></body></html>
-"#;
+/// Where one is signed out.
+pub(crate) const LOGOUT_PATH: &str = "/logout";
 
 /// Whether a browser asks for a page, so that the refusal should be one that a person can use.
 pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
@@ -34,25 +28,38 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     accept.split(',').any(|kind| kind.trim_start().starts_with("text/html"))
 }
 
-/// The refusal with the form.
-pub(crate) fn form() -> Response {
-    let mut response = (StatusCode::UNAUTHORIZED, Html(FORM)).into_response();
-    let policy = HeaderValue::from_static("default-src 'none'; form-action 'self'; frame-ancestors 'none'");
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    response
+/// The refusal with the form, which leads back to the page that was asked for. What would have changed something is
+/// not gone back to.
+pub(crate) fn form(refused: &Request) -> Response {
+    let next = match refused.uri().path_and_query() {
+        Some(page) if *refused.method() == Method::GET && refused.uri().path() != PATH => page.as_str(),
+        _ => "/",
+    };
+    pod_web::sign_in(refused.headers(), next, false)
+}
+
+/// `GET /login`: the form, also for those who have signed in.
+pub(crate) async fn ask(headers: HeaderMap) -> Response {
+    pod_web::sign_in(&headers, "/", false)
 }
 
 /// `POST /login`: the form comes back with the token; the answer sets the cookie.
 pub(crate) async fn log_in(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let headers = request.headers().clone();
     let body = read_body(request, 16 << 10).await?;
     let filled = Params::parse(&[], &body)
         .map_err(|malformed| Problem::new(ProblemKind::InvalidRequest, malformed.to_string()))?;
-    match app.access.cookie_for(filled.get("token").unwrap_or_default()) {
-        Some(cookie) => Ok((
-            StatusCode::SEE_OTHER,
-            [(header::SET_COOKIE, cookie), (header::LOCATION, HeaderValue::from_static("/"))],
-        )
-            .into_response()),
-        None => Ok(form()),
-    }
+    let next = filled.get("next").unwrap_or("/");
+    let Some(cookie) = app.access.cookie_for(filled.get("token").unwrap_or_default().trim()) else {
+        return Ok(pod_web::sign_in(&headers, next, true));
+    };
+    let mut response = pod_web::see_other(next);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// `POST /logout`: the browser forgets its cookie.
+pub(crate) async fn log_out() -> Response {
+    let headers = [(header::SET_COOKIE, super::FORGET), (header::LOCATION, HeaderValue::from_static(PATH))];
+    (StatusCode::SEE_OTHER, headers).into_response()
 }

@@ -50,6 +50,12 @@ impl Access {
         Self { token: token.map(Expected::of), worker_token: worker_token.map(Expected::of) }
     }
 
+    /// Whether a token is asked for.
+    #[must_use]
+    pub const fn asks(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// What a request shows to use the manager.
     #[must_use]
     pub fn shown(&self, headers: &HeaderMap) -> Shown {
@@ -84,6 +90,9 @@ impl Access {
         HeaderValue::from_str(&cookie).ok()
     }
 }
+
+/// What makes a browser forget its cookie.
+const FORGET: HeaderValue = HeaderValue::from_static("pod_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
 
 impl Expected {
     fn of(secret: &Secret) -> Self {

@@ -29,7 +29,7 @@ pub async fn check(State(app): State<Arc<App>>, request: Request, next: Next) ->
     let mut response = match admit(&app, &request) {
         Ok(()) => next.run(request).await,
         Err(problem) if problem.kind == ProblemKind::TokenNeeded && login::wants_page(request.headers()) => {
-            login::form()
+            login::form(&request)
         }
         Err(problem) if speaks_actions => action::answer::refusal(&problem),
         Err(problem) => problem.into_response(),
@@ -60,7 +60,10 @@ fn admit(app: &App, request: &Request) -> Result<(), Problem> {
     if changing {
         origin::check(request.method(), headers).map_err(|reason| Problem::new(ProblemKind::CrossSite, reason))?;
     }
-    if path == "/healthz" || (path == login::PATH && request.method() == Method::POST) {
+    if path == "/healthz"
+        || (path == login::PATH && request.method() == Method::POST)
+        || path.starts_with(pod_web::ASSETS)
+    {
         return Ok(());
     }
     let shown = if path == worker_link::PATH { app.access.shown_by_worker(headers) } else { app.access.shown(headers) };

@@ -1,6 +1,9 @@
 //! What every handler has at hand.
 
+use std::sync::Arc;
+
 use pod_core::{Limits, Pod};
+use pod_web::Web;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +25,8 @@ pub struct App {
     pub logs: ManagerLogs,
     /// Where workers that dial in over HTTP are handed to.
     pub links: LinkSlot,
+    /// The dashboard.
+    pub web: Arc<Web>,
     /// Cancelled when the manager goes: followers are let go.
     pub shutdown: CancellationToken,
     /// Turns to hold whole outputs in memory, for the action API.

@@ -2,7 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{Router, middleware, response::IntoResponse, routing::any, routing::get};
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::Method,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::App;
@@ -21,18 +28,28 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/POD", any(action::at_pod))
         .route("/POD/", any(action::at_pod))
         .route("/", any(action::at_root))
-        .route(login::PATH, axum::routing::post(login::log_in))
+        .route(login::PATH, get(login::ask).post(login::log_in))
+        .route(login::LOGOUT_PATH, post(login::log_out))
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(probes::metrics))
-        .fallback(api::no_such_route)
+        .merge(pod_web::router(app.web.clone()))
+        .fallback(nothing_here)
         .method_not_allowed_fallback(api::method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), guard::check))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app)
 }
 
-fn panicked(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+/// A person gets a page, a program a problem.
+async fn nothing_here(State(app): State<Arc<App>>, request: Request) -> Response {
+    if request.method() == Method::GET && login::wants_page(request.headers()) {
+        return pod_web::front(&app.web, request.uri(), request.headers()).await;
+    }
+    api::no_such_route(request.uri().clone()).await.into_response()
+}
+
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
     let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(panic = said.unwrap_or("?"), "a request met a defect");
     Problem::new(ProblemKind::Internal, "POD met a defect of its own; its log has more").into_response()

@@ -7,6 +7,7 @@ use pod_backends::{
     provisioner::local::{DataDirLock, Local},
 };
 use pod_core::{Pod, provisioner::Backend, store::Store};
+use pod_web::Web;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -127,13 +128,16 @@ impl Manager {
         }
         self.logs.note(&format!("listening on http://{address}"));
         let shutdown = CancellationToken::new();
+        let access = Access::new(config.token.as_ref(), config.worker_token.as_ref());
+        let web = Web::new(self.pod.clone(), config.limits(), access.asks(), shutdown.clone());
         let app = Arc::new(App {
             pod: self.pod.clone(),
             limits: config.limits(),
-            access: Access::new(config.token.as_ref(), config.worker_token.as_ref()),
+            access,
             hosts: Hosts::new(&[address], &config.listen, &config.allow_hosts),
             logs: self.logs,
             links: self.links,
+            web: Arc::new(web),
             shutdown: shutdown.clone(),
             whole_outputs: Semaphore::new(WHOLE_OUTPUTS),
         });

@@ -1,0 +1,104 @@
+//! What went wrong, as a page: a sentence that says what to do, in the usual frame.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use pod_core::{PodError, store::StoreError};
+
+use crate::{Web, format::filters, layout::Frame};
+
+/// Why a page is not shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    status: StatusCode,
+    sentence: String,
+}
+
+impl Failure {
+    /// A failure with its sentence.
+    pub(crate) fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
+        Self { status, sentence: sentence.into() }
+    }
+
+    /// Nothing is there.
+    pub(crate) fn missing(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, sentence)
+    }
+}
+
+impl From<PodError> for Failure {
+    fn from(error: PodError) -> Self {
+        let status = match &error {
+            PodError::NoSuchActivity(_)
+            | PodError::NoSuchExecution(_)
+            | PodError::NoSuchPolicy(_)
+            | PodError::NoSuchWorker(_) => StatusCode::NOT_FOUND,
+            PodError::Overloaded | PodError::Stopped | PodError::Store(StoreError::Unavailable(_)) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            PodError::Store(StoreError::Full(_)) => StatusCode::INSUFFICIENT_STORAGE,
+            PodError::Store(_) | PodError::Provision(_) => {
+                tracing::error!(%error, "a page failed");
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::new(status, sentence(&error))
+    }
+}
+
+/// An error as a sentence with its full stop.
+pub(crate) fn sentence(error: &PodError) -> String {
+    let mut text = error.to_string();
+    if let Some(first) = text.get(..1).map(str::to_uppercase) {
+        text.replace_range(..1, &first);
+    }
+    if !text.ends_with(['.', '!', '?']) {
+        text.push('.');
+    }
+    text
+}
+
+impl IntoResponse for Failure {
+    /// Without its frame yet; [`dress`] puts it into one.
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[derive(Debug, Template)]
+#[template(path = "failure.html")]
+struct FailurePage<'a> {
+    frame: &'a Frame,
+    title: &'a str,
+    sentence: &'a str,
+}
+
+/// Puts failures into the frame of a page.
+pub(crate) async fn dress(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
+    let (uri, headers) = (request.uri().clone(), request.headers().clone());
+    let response = next.run(request).await;
+    match response.extensions().get::<Failure>() {
+        Some(failure) => shown(failure, &Frame::of(uri.path(), uri.query(), &headers, &web)),
+        None => response,
+    }
+}
+
+pub(crate) fn shown(failure: &Failure, frame: &Frame) -> Response {
+    let title = match failure.status {
+        StatusCode::NOT_FOUND => "Not here",
+        StatusCode::FORBIDDEN => "Refused",
+        StatusCode::SERVICE_UNAVAILABLE => "Not now",
+        status if status.is_server_error() => "Something went wrong in POD",
+        _ => "That does not work",
+    };
+    frame.page_with(failure.status, &FailurePage { frame, title, sentence: &failure.sentence })
+}

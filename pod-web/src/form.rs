@@ -1,0 +1,73 @@
+//! What a form sent. It is taken only when it carries what our own pages put into their forms: a page of another site
+//! can post here, and cannot read that. (`Origin` and `Sec-Fetch-Site` are checked before, for every request.)
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequest, Request},
+    http::StatusCode,
+};
+use subtle::ConstantTimeEq;
+
+use crate::{Web, failure::Failure};
+
+/// A form of ours, filled in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filled {
+    fields: Vec<(String, String)>,
+}
+
+impl Filled {
+    /// The largest form: many inputs at once, each byte of which may take three.
+    const LARGEST: usize = 32 << 20;
+
+    /// A field; empty where it was not sent. Browsers send line ends as CRLF; they become LF.
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.fields.iter().find_map(|(field, value)| (field == name).then_some(value.as_str())).unwrap_or_default()
+    }
+
+    /// Whether a field was sent at all.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(field, _)| field == name)
+    }
+
+    /// All values of a field.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.fields.iter().filter_map(move |(field, value)| (field == name).then_some(value.as_str()))
+    }
+
+    /// Where the form wants to lead back to, else `otherwise`.
+    pub(crate) fn back<'a>(&'a self, otherwise: &'a str) -> &'a str {
+        Some(self.get("back")).filter(|back| !back.is_empty()).unwrap_or(otherwise)
+    }
+
+    fn parse(body: &[u8]) -> Self {
+        let fields = url::form_urlencoded::parse(body)
+            .map(|(name, value)| (name.into_owned(), value.replace("\r\n", "\n")))
+            .collect();
+        Self { fields }
+    }
+}
+
+impl FromRequest<Arc<Web>> for Filled {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, web: &Arc<Web>) -> Result<Self, Failure> {
+        let body = axum::body::to_bytes(request.into_body(), Self::LARGEST).await.map_err(|_| {
+            let most = Self::LARGEST >> 20;
+            Failure::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("The form is larger than {most} MiB, or ended early. Send less at once, or use pod map."),
+            )
+        })?;
+        let filled = Self::parse(&body);
+        let token = filled.get("form");
+        if !bool::from(token.as_bytes().ct_eq(web.form_token.as_bytes())) {
+            return Err(Failure::new(
+                StatusCode::FORBIDDEN,
+                "This form was not made by a page of this manager. Open the page anew and try again.",
+            ));
+        }
+        Ok(filled)
+    }
+}

@@ -1,0 +1,61 @@
+//! What templates write things with: `{{ execution.status|state }}`, `{{ at|time }}`, `{{ "plus"|icon }}`.
+
+use std::{
+    fmt::Display,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use askama::{Result, Values, filters::Safe};
+use pod_core::domain::{Millis, Timestamp};
+
+use super::{Look, Stated};
+use crate::assets;
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A symbol of the sprite, beside words: it says nothing by itself.
+#[askama::filter_fn]
+pub(crate) fn icon(name: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    Ok(Safe(symbol(&name)))
+}
+
+fn symbol(name: &impl Display) -> String {
+    format!(r##"<svg class="icon" aria-hidden="true"><use href="{}#{name}"/></svg>"##, assets::address("icons.svg"))
+}
+
+/// A state: its shape and its word.
+#[askama::filter_fn]
+pub(crate) fn state(stated: &impl Stated, _: &dyn Values) -> Result<Safe<String>> {
+    let Look { shape, word } = stated.look();
+    let symbol = symbol(&format_args!("state-{shape}"));
+    Ok(Safe(format!(r#"<span class="state state-{shape}">{symbol}{word}</span>"#)))
+}
+
+/// A moment: relative, with the exact one behind it.
+#[askama::filter_fn]
+pub(crate) fn time(at: &Timestamp, _: &dyn Values) -> Result<Safe<String>> {
+    let relative = super::relative(*at, now());
+    Ok(Safe(format!(r#"<time datetime="{}" title="{}">{relative}</time>"#, at.to_rfc3339(), super::exact(*at))))
+}
+
+/// How long ago a moment was, as a duration.
+#[askama::filter_fn]
+pub(crate) fn age(at: &Timestamp, _: &dyn Values) -> Result<String> {
+    Ok(Millis(now().since(*at).0 / 1000 * 1000).to_string())
+}
+
+/// A size.
+#[askama::filter_fn]
+pub(crate) fn size(count: &u64, _: &dyn Values) -> Result<String> {
+    Ok(super::bytes(*count))
+}
+
+/// A number with its thousands apart.
+#[askama::filter_fn]
+pub(crate) fn number(number: impl Display, _: &dyn Values) -> Result<String> {
+    let text = number.to_string();
+    Ok(text.parse().map_or(text, super::thousands))
+}
