@@ -32,6 +32,6 @@ pub mod worker;
 mod pod;
 
 pub use pod::{
-    ActivityView, Builder, Explanation, FetchScript, FetchedScript, FleetCount, Limits, OutputChunk, OutputFollower,
-    OutputPosition, Overview, Pod, PodError, Submitted, WorkerView,
+    ActivityView, Builder, Explanation, FetchScript, FetchedScript, FleetCount, FleetPreview, Limits, OutputChunk,
+    OutputFollower, OutputPosition, Overview, Pod, PodError, Submitted, WorkerView,
 };

@@ -8,7 +8,7 @@ use crate::{
         OutputSummary, Policy, ScalingDecision, Stream, Timestamp, WorkerId,
     },
     engine::{Engine, Reply, Request},
-    store::{ExecutionQuery, InstallLog, OutputSlice},
+    store::{ExecutionQuery, InstallLog, Order, OutputSlice},
 };
 
 mod builder;
@@ -19,7 +19,7 @@ mod views;
 pub use builder::{Builder, FetchScript, FetchedScript, Limits};
 pub use error::PodError;
 pub use follow::{OutputChunk, OutputFollower, OutputPosition};
-pub use views::{ActivityView, Explanation, FleetCount, Overview, Submitted, WorkerView};
+pub use views::{ActivityView, Explanation, FleetCount, FleetPreview, Overview, Submitted, WorkerView};
 
 /// Sends a request to the engine and takes the one kind of reply that it gives.
 macro_rules! expect {
@@ -124,6 +124,34 @@ impl Pod {
     /// A page of executions, newest first.
     pub async fn executions(&self, query: ExecutionQuery) -> Result<Vec<Execution>> {
         Ok(self.engine.store().executions(query).await?)
+    }
+
+    /// The first execution that was submitted at this moment or later. Ids are handed out in the order of time, so it
+    /// is found in a few looks, however many there are.
+    pub async fn first_submitted(&self, at: Timestamp) -> Result<Option<ExecutionId>> {
+        let one = |after, order| ExecutionQuery { after, order, limit: 1, ..ExecutionQuery::default() };
+        let Some(newest) = self.executions(one(None, Order::NewestFirst)).await?.pop() else { return Ok(None) };
+        let (mut low, mut high) = (0, newest.id.0);
+        let mut found = None;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let next = self.executions(one(Some(ExecutionId(middle)), Order::OldestFirst)).await?.pop();
+            match next {
+                Some(next) if next.submitted_at < at => low = next.id.0.max(middle + 1),
+                next => {
+                    high = middle;
+                    found = next.map(|next| next.id).or(found);
+                }
+            }
+        }
+        // What is left to look at is the first one there is.
+        if low == 0
+            && let Some(first) = self.executions(one(None, Order::OldestFirst)).await?.pop()
+            && first.submitted_at >= at
+        {
+            return Ok(Some(first.id));
+        }
+        Ok(found)
     }
 
     /// The attempts of an execution, oldest first.
@@ -236,6 +264,11 @@ impl Pod {
         expect!(self, Request::ApplyPolicy { name: name.to_owned() }, Reply::Policy(policy) => policy)
     }
 
+    /// What applying these rules would do to the fleet as it is now.
+    pub async fn preview_policy(&self, rules: BTreeMap<String, String>) -> Result<FleetPreview> {
+        expect!(self, Request::PreviewPolicy { rules }, Reply::Preview(preview) => *preview)
+    }
+
     /// Deletes a policy; the default one takes over if it was active.
     pub async fn delete_policy(&self, name: &str) -> Result<Policy> {
         expect!(self, Request::DeletePolicy { name: name.to_owned() }, Reply::Policy(policy) => policy)
@@ -265,6 +298,11 @@ impl Pod {
             return Err(PodError::Stopped);
         }
         Ok(self.engine.store().events(after, limit).await?)
+    }
+
+    /// What happened before event `before`, newest first.
+    pub async fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>> {
+        Ok(self.engine.store().events_before(before, limit).await?)
     }
 
     /// The sequence number of the newest event.

@@ -8,6 +8,7 @@ mod execution;
 mod ids;
 mod output;
 mod policy;
+mod statistics;
 mod time;
 mod transitions;
 mod worker;
@@ -25,6 +26,7 @@ pub use ids::{
 };
 pub use output::{Gap, OutputSummary, Stream, StreamSummary};
 pub use policy::{InvalidRule, Policy, Rules};
+pub use statistics::{MinuteTally, Waits};
 pub use time::{Millis, Timestamp};
 pub use transitions::{InvalidTransition, Transitions};
 pub use worker::{Worker, WorkerStatus};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use crate::{
     domain::{ActivityId, Execution, ExecutionId, NewActivity, NewExecution, Policy, PolicyId, WorkerId},
-    pod::{ActivityView, Explanation, Overview, Submitted, WorkerView},
+    pod::{ActivityView, Explanation, FleetPreview, Overview, Submitted, WorkerView},
 };
 
 /// A request of a user.
@@ -73,6 +73,11 @@ pub enum Request {
         /// Its name.
         name: String,
     },
+    /// Say what rules would do to the fleet.
+    PreviewPolicy {
+        /// The rules.
+        rules: BTreeMap<String, String>,
+    },
     /// Show the policies.
     Policies,
 }
@@ -102,6 +107,8 @@ pub enum Reply {
     Overview(Box<Overview>),
     /// One policy.
     Policy(Policy),
+    /// What rules would do.
+    Preview(Box<FleetPreview>),
     /// All policies, and the active one.
     Policies(Vec<Policy>, PolicyId),
 }

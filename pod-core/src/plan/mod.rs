@@ -10,6 +10,7 @@ mod queue;
 mod round;
 mod size;
 mod state;
+mod statistics;
 mod step;
 mod view;
 

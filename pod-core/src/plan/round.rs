@@ -31,6 +31,7 @@ impl State {
         for id in std::mem::take(&mut self.dirty) {
             self.settle(id, out);
         }
+        self.keep_statistics(out);
         self.answer_submits(out);
     }
 

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{ActivityStatus, EventKind, InstallationStatus, Millis, ScalingDecision, Worker, WorkerId, WorkerStatus},
+    domain::{
+        ActivityStatus, EventKind, InstallationStatus, Millis, Rules, ScalingDecision, Worker, WorkerId, WorkerStatus,
+    },
     plan::{Decision, State, WorkerState},
+    pod::FleetPreview,
     scheduler::{Demand, FleetMember, MemberState, Scale},
     store::Change,
 };
@@ -24,6 +27,25 @@ impl State {
         let fleet: Vec<FleetMember> = self.workers.values().filter_map(|worker| self.member(worker)).collect();
         let scale = self.config.scheduler.scale(&self.rules(), &self.demand(), &fleet, self.now);
         self.carry_out(scale, out);
+    }
+
+    /// What those rules would do to the fleet as it is now.
+    pub(super) fn preview(&self, rules: Rules) -> FleetPreview {
+        let fleet: Vec<FleetMember> = self.workers.values().filter_map(|worker| self.member(worker)).collect();
+        // Applying a policy forgets earlier refusals to launch.
+        let demand = Demand { may_launch: u32::MAX, ..self.demand() };
+        let scale = self.config.scheduler.scale(&rules, &demand, &fleet, self.now);
+        let running: usize =
+            scale.drain.iter().filter_map(|id| self.workers.get(id)).map(|worker| worker.attempts.len()).sum();
+        FleetPreview {
+            rules,
+            launch: scale.launch,
+            running: u32::try_from(running).unwrap_or(u32::MAX),
+            drain: scale.drain,
+            undrain: scale.undrain,
+            workers: u32::try_from(fleet.iter().filter(|member| !member.draining).count()).unwrap_or(u32::MAX),
+            reason: scale.reason,
+        }
     }
 
     fn carry_out(&mut self, scale: Scale, out: &mut Decision) {

@@ -10,7 +10,7 @@ use crate::{
         Activity, ActivityId, ActivityName, Attempt, AttemptKey, Epoch, Execution, ExecutionId, ExecutionStatus,
         Installation, Millis, Policy, PolicyId, Revision, RevisionNo, SessionId, StoreId, Timestamp, Worker, WorkerId,
     },
-    plan::{Decision, Effect, Queue},
+    plan::{Decision, Effect, Queue, statistics::Statistics},
     pod::Limits,
     scheduler::Scheduler,
     store::{ActivityTally, Batch, HighWater, QueueKey, Snapshot},
@@ -112,6 +112,7 @@ pub struct State {
     /// Workers whose load changed in this round.
     pub(crate) dirty: BTreeSet<WorkerId>,
     pub(crate) trouble: Option<Arc<str>>,
+    pub(crate) statistics: Statistics,
 }
 
 impl State {
@@ -136,6 +137,7 @@ impl State {
             strays: BTreeSet::new(),
             dirty: BTreeSet::new(),
             trouble: None,
+            statistics: Statistics::load(snapshot.minutes),
         };
         for record in snapshot.activities {
             let waiting = record.tally.executions[ExecutionStatus::Waiting as usize];
@@ -269,6 +271,7 @@ impl State {
         to: Option<ExecutionStatus>,
         out: &mut Decision,
     ) {
+        self.count_step(from, to);
         let Some(state) = self.activities.get_mut(&activity) else { return };
         if let Some(from) = from {
             let count = &mut state.tally.executions[from as usize];

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    domain::{ActivityId, ActivityName, InstallationStatus, Millis, RevisionNo, WorkerStatus},
+    domain::{
+        ActivityId, ActivityName, InstallationStatus, Millis, MinuteTally, RevisionNo, Rules, Waits, WorkerStatus,
+    },
     engine::{Reply, Request},
     plan::{ActivityState, State, WorkerState, step::Found},
     pod::{ActivityView, FleetCount, Overview, PodError, WorkerView},
@@ -32,6 +34,11 @@ impl State {
                 Ok(Reply::Workers(self.workers.values().rev().map(|worker| self.worker_view(worker)).collect()))
             }
             Request::Overview => Ok(Reply::Overview(Box::new(self.overview()))),
+            Request::PreviewPolicy { rules } => {
+                let rules = Rules::complete(rules)?;
+                let rules = Rules::parse(rules.iter().map(|(rule, value)| (rule.as_str(), value.as_str())))?;
+                Ok(Reply::Preview(Box::new(self.preview(rules))))
+            }
             Request::Policies => Ok(Reply::Policies(self.policies.values().cloned().collect(), self.active_policy)),
             Request::Explain(id) => {
                 let execution = match (self.held.get(&id), found.execution) {
@@ -60,6 +67,7 @@ impl State {
             installations: self.workers.values().flat_map(of_worker).collect(),
             counts: activity.tally.executions,
             expected_duration: activity.expected(),
+            revisions: activity.revisions.values().cloned().collect(),
             recent_durations: activity.tally.recent_durations.iter().map(|ms| Millis(u64::from(*ms))).collect(),
         }
     }
@@ -103,6 +111,15 @@ impl State {
         }
         let oldest = self.activities.values().filter_map(|activity| activity.queue.first_due(self.now));
         let rules = self.rules();
+        let minute = MinuteTally::minute_of(self.now);
+        let mut ended_in_a_day = [0; 4];
+        for tally in self.statistics.since(minute - (24 * 60 - 1)) {
+            for (sum, count) in ended_in_a_day.iter_mut().zip(tally.ended) {
+                *sum += count;
+            }
+        }
+        let mut waits = Waits::default();
+        self.statistics.since(minute - 59).for_each(|tally| waits.merge(&tally.waits));
         Overview {
             counts,
             oldest_waiting: oldest.map(|execution| execution.submitted_at).min(),
@@ -111,6 +128,9 @@ impl State {
             policy: self.active_policy,
             troubled: self.troubled().into_iter().collect(),
             trouble: self.trouble.clone(),
+            minutes: self.statistics.since(minute - 59).cloned().collect(),
+            ended_in_a_day,
+            waits,
         }
     }
 

@@ -1,7 +1,8 @@
 //! What the handle answers with.
 
 use crate::domain::{
-    Activity, ActivityId, AttemptKey, Execution, ExecutionId, Installation, Millis, PolicyId, Timestamp, Worker,
+    Activity, ActivityId, AttemptKey, Execution, ExecutionId, Installation, Millis, MinuteTally, PolicyId, Revision,
+    Rules, Timestamp, Waits, Worker, WorkerId,
 };
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub struct ActivityView {
     pub expected_duration: Option<Millis>,
     /// How long its last runs took, oldest first; at most 50.
     pub recent_durations: Vec<Millis>,
+    /// Its revisions that are kept, oldest first: the one that serves, and the newest.
+    pub revisions: Vec<Revision>,
 }
 
 /// A worker with what it does.
@@ -103,4 +106,29 @@ pub struct Overview {
     pub troubled: Vec<ActivityId>,
     /// Why new submits are refused, when they are: a full disk, a store that does not answer.
     pub trouble: Option<Arc<str>>,
+    /// What happened in the minutes of the last hour, oldest first; minutes without anything are left out.
+    pub minutes: Vec<MinuteTally>,
+    /// How executions ended in the last 24 hours: finished, failed, terminated, timed out.
+    pub ended_in_a_day: [u64; 4],
+    /// How long those waited that began to run in the last hour.
+    pub waits: Waits,
+}
+
+/// What applying rules would do to the fleet as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FleetPreview {
+    /// The rules, understood.
+    pub rules: Rules,
+    /// So many workers would be launched at once.
+    pub launch: u32,
+    /// These would be let go when what they run has ended.
+    pub drain: Vec<WorkerId>,
+    /// How many executions run on those now; they would end first.
+    pub running: u32,
+    /// These, which are being let go, would stay.
+    pub undrain: Vec<WorkerId>,
+    /// How many workers there are now, those that are being let go left aside.
+    pub workers: u32,
+    /// Why, as a sentence; empty when nothing would change.
+    pub reason: String,
 }

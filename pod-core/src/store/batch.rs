@@ -4,8 +4,8 @@ use std::{ops::Range, sync::Arc};
 
 use crate::domain::{
     Activity, ActivityId, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Event, Execution, ExecutionId,
-    ExecutionStatus, Installation, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision, Timestamp, Worker,
-    WorkerId,
+    ExecutionStatus, Installation, MinuteTally, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision,
+    Timestamp, Worker, WorkerId,
 };
 
 /// Everything that one round of the engine writes.
@@ -153,6 +153,8 @@ pub enum Change {
     ActivatePolicy(PolicyId),
     /// Remembers a decision about the fleet.
     RecordDecision(ScalingDecision),
+    /// Inserts or replaces what was counted in a minute; those that are too old go.
+    PutMinute(MinuteTally),
 }
 
 /// The members of an execution that change while it lives. The store writes all of them.
@@ -246,4 +248,6 @@ pub struct Snapshot {
     pub policies: Vec<Policy>,
     /// The active policy; 0 is the built-in one.
     pub active_policy: PolicyId,
+    /// What happened in the last minutes, oldest first.
+    pub minutes: Vec<MinuteTally>,
 }

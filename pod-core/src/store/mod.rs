@@ -26,6 +26,8 @@ pub const INSTALL_LOG_LIMIT: usize = 1 << 20;
 pub const KEPT_EVENTS: u64 = 100_000;
 /// How many scaling decisions are kept at least.
 pub const KEPT_DECISIONS: u64 = 1000;
+/// How many minutes of statistics are kept: a day.
+pub const KEPT_MINUTES: usize = 24 * 60;
 
 /// Durable storage of one POD.
 ///
@@ -64,7 +66,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The attempts of an execution, oldest first.
     async fn attempts(&self, id: ExecutionId) -> Result<Vec<Attempt>, StoreError>;
 
-    /// A page of executions, newest first.
+    /// A page of executions. What is filtered by worker or text is looked for among all between `after` and `before`:
+    /// who asks sets bounds that are not too far apart.
     async fn executions(&self, query: ExecutionQuery) -> Result<Vec<Execution>, StoreError>;
 
     /// What an idempotency key was used for: the hash of the request, and the executions it made.
@@ -75,6 +78,9 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Events after a sequence number, oldest first. Old ones may be gone: the first may be later than `after + 1`.
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
+
+    /// Events before a sequence number, newest first.
+    async fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
 
     /// The last scaling decisions, newest first.
     async fn decisions(&self, limit: usize) -> Result<Vec<ScalingDecision>, StoreError>;
@@ -156,10 +162,28 @@ pub struct ExecutionQuery {
     pub status: Option<ExecutionStatus>,
     /// With a smaller id than this one: the cursor.
     pub before: Option<ExecutionId>,
+    /// With a larger id than this one.
+    pub after: Option<ExecutionId>,
+    /// Whose latest attempt this worker has or had.
+    pub worker: Option<WorkerId>,
+    /// Whose input, or reason of giving up, holds this text; ASCII letters match in either case.
+    pub containing: Option<String>,
+    /// Which end a page begins at.
+    pub order: Order,
     /// Leave out those whose result the action API has handed out.
     pub not_retrieved: bool,
     /// At most so many.
     pub limit: usize,
+}
+
+/// Which end a page begins at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The newest first.
+    #[default]
+    NewestFirst,
+    /// The oldest first.
+    OldestFirst,
 }
 
 /// What an idempotency key stands for.

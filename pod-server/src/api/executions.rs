@@ -148,7 +148,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQu
         })?),
     };
     let before = page::cursor(query.cursor.as_deref())?;
-    let query = ExecutionQuery { activity, status, before, not_retrieved: false, limit: limit + 1 };
+    let query = ExecutionQuery { activity, status, before, limit: limit + 1, ..ExecutionQuery::default() };
     let page = Page::of(app.pod.executions(query).await?, limit, |execution| execution.id);
     Ok(json(
         StatusCode::OK,

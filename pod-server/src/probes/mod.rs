@@ -115,6 +115,9 @@ mod tests {
             policy: PolicyId(0),
             troubled: Vec::new(),
             trouble: Some("disk full".into()),
+            minutes: Vec::new(),
+            ended_in_a_day: [0; 4],
+            waits: Default::default(),
         };
         let text = exposition(&overview, 1500, 9);
         for sample in [

@@ -33,6 +33,7 @@ mod commit;
 mod encoding;
 mod error;
 mod install_log;
+mod listing;
 mod open;
 mod output;
 mod plan;
@@ -166,7 +167,7 @@ impl Store for SqliteStore {
     }
 
     async fn executions(&self, query: ExecutionQuery) -> Result<Vec<Execution>, StoreError> {
-        read::executions(&self.shared.readers, &query).await
+        listing::executions(&self.shared.readers, &query).await
     }
 
     async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
@@ -179,6 +180,10 @@ impl Store for SqliteStore {
 
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
         read::events(&self.shared.readers, after, limit).await
+    }
+
+    async fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        read::events_before(&self.shared.readers, before, limit).await
     }
 
     async fn decisions(&self, limit: usize) -> Result<Vec<ScalingDecision>, StoreError> {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::error::{code, from_sql, is_not_a_database, unreadable};
 
 /// The migrations, oldest first. The version of a database is how many of them it has seen.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
 /// Tells a database of POD from any other SQLite database: `POD1`.
 const APPLICATION_ID: i64 = 0x504f_4431;
 const READERS: u32 = 4;

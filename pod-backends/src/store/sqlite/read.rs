@@ -6,11 +6,11 @@ use futures::TryStreamExt;
 use pod_core::{
     domain::{
         Activity, ActivityId, ActivityName, ActivityStatus, Attempt, AttemptKey, Event, Execution, ExecutionId,
-        ExecutionStatus, Payload, PolicyId, Revision, RevisionNo, ScalingDecision, ScriptSource, Settings, Timestamp,
+        Payload, PolicyId, Revision, RevisionNo, ScalingDecision, ScriptSource, Settings, Timestamp,
     },
     store::{
-        ActivityRecord, ActivityTally, Claimed, ExecutionQuery, ExpiredExecution, HighWater, IdempotencyRecord,
-        QueueKey, Snapshot, StoreError,
+        ActivityRecord, ActivityTally, Claimed, ExpiredExecution, HighWater, IdempotencyRecord, QueueKey, Snapshot,
+        StoreError,
     },
 };
 use serde::de::DeserializeOwned;
@@ -19,7 +19,7 @@ use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection, SqlitePool, sqlite:
 use super::{
     encoding::{
         AFTER_EXECUTION, ATTEMPT_COLUMNS, EXECUTION_COLUMNS, first_key, from_json, int, read_attempt, read_execution,
-        read_key, read_status, status,
+        read_key, read_status,
     },
     error::{from_sql, unreadable},
 };
@@ -45,6 +45,7 @@ pub(super) async fn snapshot(readers: &SqlitePool) -> Result<Snapshot, StoreErro
         installations: bodies(&mut view, "SELECT body FROM installations ORDER BY worker, activity, revision").await?,
         workers: bodies(&mut view, "SELECT body FROM workers ORDER BY id").await?,
         policies: bodies(&mut view, "SELECT body FROM policies ORDER BY id").await?,
+        minutes: bodies(&mut view, "SELECT body FROM minutes ORDER BY minute").await?,
         ..Snapshot::default()
     };
     let activities =
@@ -178,39 +179,6 @@ pub(super) async fn inline_output(
     query.fetch_optional(readers).await.map(Option::flatten).map_err(from_sql)
 }
 
-/// A page, newest first: each combination of status and "handed out" is a range of an index, of which the newest of
-/// all are taken.
-pub(super) async fn executions(readers: &SqlitePool, query: &ExecutionQuery) -> Result<Vec<Execution>, StoreError> {
-    let before = query.before.map_or(i64::MAX, |id| int(id.0));
-    let limit = int(query.limit as u64);
-    let ids = match (query.activity, query.status) {
-        (None, None) if !query.not_retrieved => {
-            "SELECT id FROM executions WHERE id < ?1 ORDER BY id DESC LIMIT ?2".to_owned()
-        }
-        (activity, wanted) => {
-            let statuses: Vec<ExecutionStatus> =
-                wanted.map_or_else(|| ExecutionStatus::ALL.to_vec(), |status| vec![status]);
-            let of_activity = activity.map(|id| format!("activity = {} AND ", int(id.0))).unwrap_or_default();
-            let mut ranges = Vec::new();
-            for wanted in statuses {
-                let handed_out = if wanted.is_terminal() && !query.not_retrieved { 0..2 } else { 0..1 };
-                for retrieved in handed_out {
-                    ranges.push(format!(
-                        "SELECT * FROM (SELECT id FROM executions WHERE {of_activity}status = {} AND retrieved = {retrieved} \
-                         AND id < ?1 ORDER BY id DESC LIMIT ?2)",
-                        status(wanted)
-                    ));
-                }
-            }
-            format!("SELECT id FROM ({}) ORDER BY id DESC LIMIT ?2", ranges.join(" UNION ALL "))
-        }
-    };
-    let page = format!("SELECT {EXECUTION_COLUMNS} FROM executions AS e WHERE e.id IN ({ids}) ORDER BY e.id DESC");
-    let page = sqlx::query(AssertSqlSafe(page)).bind(before).bind(limit).persistent(query.activity.is_none());
-    let rows = page.fetch_all(readers).await.map_err(from_sql)?;
-    rows.iter().map(read_execution).collect()
-}
-
 pub(super) async fn idempotency(readers: &SqlitePool, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
     let query = "SELECT request_hash, first_execution, end_execution FROM idempotency WHERE key = ?";
     let row = sqlx::query(query).bind(key.to_owned()).fetch_optional(readers).await.map_err(from_sql)?;
@@ -246,6 +214,21 @@ pub(super) async fn events(readers: &SqlitePool, after: u64, limit: usize) -> Re
         let Some(body) = rows.try_next().await.map_err(from_sql)? else { break };
         let batch: Vec<Event> = from_json(&body)?;
         found.extend(batch.into_iter().filter(|event| event.seq > after).take(limit - found.len()));
+    }
+    Ok(found)
+}
+
+pub(super) async fn events_before(readers: &SqlitePool, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+    let mut found = Vec::new();
+    // The batch that the number lies in may begin with earlier ones.
+    let query = "SELECT body FROM events \
+                 WHERE last <= coalesce((SELECT min(last) FROM events WHERE last >= ?1), ?1) ORDER BY last DESC LIMIT ?2";
+    let most = int(limit as u64).saturating_add(1);
+    let mut rows = sqlx::query_scalar::<_, String>(query).bind(int(before)).bind(most).fetch(readers);
+    while found.len() < limit {
+        let Some(body) = rows.try_next().await.map_err(from_sql)? else { break };
+        let batch: Vec<Event> = from_json(&body)?;
+        found.extend(batch.into_iter().rev().filter(|event| event.seq < before).take(limit - found.len()));
     }
     Ok(found)
 }

@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use pod_core::{
     domain::{Attempt, AttemptEnd, AttemptKey, Execution, ExecutionId, OutputSummary, Payload, Timestamp},
     store::{
-        ActivityTally, Batch, Change, ExecutionUpdate, IdempotencyRecord, KEPT_DECISIONS, KEPT_EVENTS, StoreError,
+        ActivityTally, Batch, Change, ExecutionUpdate, IdempotencyRecord, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES,
+        StoreError,
     },
 };
 use sqlx::{Arguments, Row, SqliteConnection, error::BoxDynError, sqlite::SqliteArguments};
@@ -449,6 +450,18 @@ async fn write_change(connection: &mut SqliteConnection, change: &Change) -> Res
                 .map_err(from_sql)?;
             sqlx::query("DELETE FROM decisions WHERE no <= (SELECT max(no) FROM decisions) - ?")
                 .bind(int(KEPT_DECISIONS))
+                .execute(&mut *connection)
+                .await
+        }
+        Change::PutMinute(minute) => {
+            sqlx::query("INSERT OR REPLACE INTO minutes (minute, body) VALUES (?, ?)")
+                .bind(minute.minute)
+                .bind(json(minute)?)
+                .execute(&mut *connection)
+                .await
+                .map_err(from_sql)?;
+            sqlx::query("DELETE FROM minutes WHERE minute <= (SELECT max(minute) FROM minutes) - ?")
+                .bind(int(KEPT_MINUTES as u64))
                 .execute(&mut *connection)
                 .await
         }

@@ -109,6 +109,10 @@ impl Store for FaultyStore {
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
         self.inner.events(after, limit).await
     }
+    async fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        self.inner.events_before(before, limit).await
+    }
+
     async fn decisions(&self, limit: usize) -> Result<Vec<ScalingDecision>, StoreError> {
         self.inner.decisions(limit).await
     }

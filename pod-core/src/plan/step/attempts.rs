@@ -17,6 +17,11 @@ const MAX_BACKOFF: Millis = Millis::from_secs(300);
 /// How many durations are remembered of an activity.
 const RECENT: usize = 50;
 
+/// How long an execution had waited when its first attempt began to run.
+fn first_wait(execution: &Execution, started_at: Timestamp) -> Option<Millis> {
+    (execution.attempt.0 == 1).then(|| started_at.since(execution.submitted_at))
+}
+
 impl State {
     /// The attempt, if that worker has it open.
     fn holds(&self, worker: WorkerId, key: AttemptKey) -> bool {
@@ -34,11 +39,15 @@ impl State {
         }
         held.attempt.started_at = Some(at);
         held.execution.started_at = Some(at);
+        let wait = first_wait(&held.execution, at);
         out.update(&held.execution);
         out.change(Change::StartAttempt { key, started_at: at });
         let event = out.event(self.now, EventKind::ExecutionStarted);
         (event.activity, event.execution) = (Some(held.execution.activity), Some(key.execution));
         (event.attempt, event.worker) = (Some(key.attempt), Some(worker));
+        if let Some(wait) = wait {
+            self.count_wait(wait);
+        }
     }
 
     pub(super) fn attempt_recalled(&mut self, worker: WorkerId, key: AttemptKey, out: &mut Decision) {
@@ -65,10 +74,14 @@ impl State {
             return;
         }
         if let Some(held) = self.held.get_mut(&report.key.execution)
-            && report.started_at.is_some()
+            && let Some(started_at) = report.started_at
         {
+            let wait = first_wait(&held.execution, started_at).filter(|_| held.attempt.started_at.is_none());
             held.attempt.started_at = report.started_at;
             held.execution.started_at = report.started_at;
+            if let Some(wait) = wait {
+                self.count_wait(wait);
+            }
         }
         let Some(held) = self.close(report.key, report.end.clone(), report.ended_at, out) else { return };
         if let Some(started) = report.started_at

@@ -9,8 +9,8 @@ use crate::{
         PolicyId, RevisionNo, Timestamp, WorkerId,
     },
     store::{
-        Batch, Change, ExecutionUpdate, IdempotencyRecord, InstallLog, KEPT_DECISIONS, KEPT_EVENTS, QueueKey,
-        StoreError,
+        Batch, Change, ExecutionUpdate, IdempotencyRecord, InstallLog, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES,
+        QueueKey, StoreError,
     },
 };
 
@@ -136,6 +136,11 @@ impl State {
                     return Err(conflict(format!("policy {id} does not exist")));
                 }
                 self.active_policy.put((), *id);
+            }
+            Change::PutMinute(minute) => {
+                self.minutes.put(minute.minute, minute.clone());
+                let newest = self.minutes.iter().next_back().map_or(minute.minute, |(newest, _)| *newest);
+                self.minutes.remove_where(|minute| minute + KEPT_MINUTES as i64 <= newest);
             }
             Change::RecordDecision(decision) => {
                 let next = self.decisions.iter().next_back().map_or(1, |(no, _)| no + 1);

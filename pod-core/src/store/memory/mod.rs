@@ -151,6 +151,11 @@ impl Store for MemoryStore {
         Ok(state.events.range(first..).take(limit).map(|(_, event)| event.clone()).collect())
     }
 
+    async fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let state = self.state();
+        Ok(state.events.range(..before).rev().take(limit).map(|(_, event)| event.clone()).collect())
+    }
+
     async fn decisions(&self, limit: usize) -> Result<Vec<ScalingDecision>, StoreError> {
         Ok(self.state().decisions.iter().rev().take(limit).map(|(_, decision)| decision.clone()).collect())
     }

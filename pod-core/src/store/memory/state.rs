@@ -8,12 +8,13 @@ use super::{
 };
 use crate::{
     domain::{
-        Activity, ActivityId, Attempt, AttemptKey, AttemptNo, Epoch, Event, Execution, ExecutionId, ExecutionStatus,
-        Installation, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision, Timestamp, Worker, WorkerId,
+        Activity, ActivityId, Attempt, AttemptKey, AttemptNo, Ending, Epoch, Event, Execution, ExecutionId,
+        ExecutionStatus, Installation, MinuteTally, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision,
+        Timestamp, Worker, WorkerId,
     },
     store::{
         ActivityRecord, ActivityTally, Claimed, ExecutionQuery, ExpiredExecution, HighWater, IdempotencyRecord,
-        InstallLog, QueueKey, Snapshot,
+        InstallLog, Order, QueueKey, Snapshot,
     },
 };
 
@@ -53,8 +54,19 @@ pub(super) struct State {
     pub(super) active_policy: Table<(), PolicyId>,
     pub(super) events: Table<u64, Event>,
     pub(super) decisions: Table<u64, ScalingDecision>,
+    pub(super) minutes: Table<i64, MinuteTally>,
     pub(super) output: BTreeMap<AttemptKey, Output>,
     pub(super) install_logs: BTreeMap<InstallLog, InstallOutput>,
+}
+
+/// Whether the input or the reason of an execution holds a text of small letters.
+fn holds(execution: &Execution, text: &str) -> bool {
+    let reason = match &execution.ending {
+        Some(Ending::GaveUp(reason)) => Some(reason),
+        _ => None,
+    };
+    text.is_empty()
+        || [execution.input.as_ref(), reason].into_iter().flatten().any(|held| held.to_ascii_lowercase().contains(text))
 }
 
 macro_rules! each_table {
@@ -77,6 +89,7 @@ macro_rules! each_table {
         $state.active_policy.$action();
         $state.events.$action();
         $state.decisions.$action();
+        $state.minutes.$action();
     };
 }
 
@@ -116,6 +129,7 @@ impl State {
             running: running.collect(),
             policies: self.policies.iter().map(|(_, row)| row.clone()).collect(),
             active_policy: self.active_policy.get(&()).copied().unwrap_or_default(),
+            minutes: self.minutes.iter().map(|(_, minute)| minute.clone()).collect(),
         }
     }
 
@@ -134,11 +148,20 @@ impl State {
     }
 
     pub(super) fn page(&self, query: &ExecutionQuery) -> Vec<Execution> {
-        let before = query.before.map_or(Bound::Unbounded, Bound::Excluded);
-        self.executions
-            .range((Bound::Unbounded, before))
-            .rev()
+        let bound = |end: Option<ExecutionId>| end.map_or(Bound::Unbounded, Bound::Excluded);
+        if query.after.zip(query.before).is_some_and(|(after, before)| after >= before) {
+            return Vec::new();
+        }
+        let between = self.executions.range((bound(query.after), bound(query.before)));
+        let ordered: Box<dyn Iterator<Item = _>> = match query.order {
+            Order::NewestFirst => Box::new(between.rev()),
+            Order::OldestFirst => Box::new(between),
+        };
+        let wanted = query.containing.as_ref().map(|text| text.to_ascii_lowercase());
+        ordered
             .map(|(_, execution)| execution)
+            .filter(|execution| query.worker.is_none_or(|worker| execution.worker == Some(worker)))
+            .filter(|execution| wanted.as_ref().is_none_or(|text| holds(execution, text)))
             .filter(|execution| query.activity.is_none_or(|activity| execution.activity == activity))
             .filter(|execution| query.status.is_none_or(|status: ExecutionStatus| execution.status == status))
             .filter(|execution| !(query.not_retrieved && execution.retrieved))

@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     domain::{
-        ActivityId, AttemptEnd, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, ScalingDecision, Timestamp,
-        WorkerId,
+        ActivityId, AttemptEnd, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, Millis, MinuteTally,
+        ScalingDecision, Timestamp, WorkerId,
     },
-    store::{Change, ExecutionQuery, ExpiredExecution, IdempotencyRecord},
+    store::{Change, ExecutionQuery, ExpiredExecution, IdempotencyRecord, KEPT_MINUTES, Order},
 };
 
 pub(super) fn decision(at: i64) -> ScalingDecision {
@@ -43,7 +43,8 @@ pub async fn executions_by_every_filter(rig: &mut Rig) {
         for status in &statuses {
             for not_retrieved in [false, true] {
                 for limit in [1, 7, 200] {
-                    let mut query = ExecutionQuery { activity, status: *status, before: None, not_retrieved, limit };
+                    let mut query =
+                        ExecutionQuery { activity, status: *status, not_retrieved, limit, ..ExecutionQuery::default() };
                     let mut found = Vec::new();
                     loop {
                         let page = store.executions(query.clone()).await.unwrap();
@@ -72,6 +73,68 @@ pub async fn executions_by_every_filter(rig: &mut Rig) {
         }
     }
     assert_eq!(store.executions(ExecutionQuery::default()).await.unwrap(), [], "at most none");
+}
+
+/// Bounds, worker, text and order, alone and together, against a filter over all.
+pub async fn executions_between_bounds(rig: &mut Rig) {
+    let mut all: Vec<Execution> = (1..=60).map(of_each_kind).collect();
+    for row in &mut all {
+        row.input = match row.id.0 % 5 {
+            0 => None,
+            1 => Some("".into()),
+            2 => Some(format!("https://Example.org/{}%_", row.id).into()),
+            3 => Some(format!("{}needle {}", "hay ".repeat(5000), row.id).into()),
+            _ => Some(format!("Ünï NEEDLE {}", row.id).into()),
+        };
+        row.worker = (row.status != ExecutionStatus::Waiting).then_some(WorkerId(1 + row.id.0 % 3));
+    }
+    rig.commit(all.iter().cloned().map(insert).collect()).await;
+    let store = rig.store();
+    let ids = [None, Some(0), Some(1), Some(30), Some(60), Some(99)].map(|id| id.map(ExecutionId));
+    for (before, after) in ids.into_iter().flat_map(|before| ids.map(|after| (before, after))) {
+        for worker in [None, Some(WorkerId(2)), Some(WorkerId(7))] {
+            for containing in [None, Some(""), Some("needle"), Some("example.ORG"), Some("%"), Some("no"), Some("ü")] {
+                for order in [Order::NewestFirst, Order::OldestFirst] {
+                    for (status, limit) in [(None, 100), (Some(ExecutionStatus::Failed), 100), (None, 3)] {
+                        let containing = containing.map(str::to_owned);
+                        let query = ExecutionQuery {
+                            before,
+                            after,
+                            worker,
+                            containing: containing.clone(),
+                            order,
+                            status,
+                            limit,
+                            ..ExecutionQuery::default()
+                        };
+                        let mut wanted: Vec<&Execution> = all
+                            .iter()
+                            .filter(|row| before.is_none_or(|before| row.id < before))
+                            .filter(|row| after.is_none_or(|after| row.id > after))
+                            .filter(|row| worker.is_none_or(|worker| row.worker == Some(worker)))
+                            .filter(|row| status.is_none_or(|status| row.status == status))
+                            .filter(|row| containing.as_deref().is_none_or(|text| mentions(row, text)))
+                            .collect();
+                        if order == Order::NewestFirst {
+                            wanted.reverse();
+                        }
+                        wanted.truncate(limit);
+                        let found = store.executions(query.clone()).await.unwrap();
+                        assert!(found.iter().eq(wanted), "{query:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn mentions(row: &Execution, text: &str) -> bool {
+    let reason = match &row.ending {
+        Some(Ending::GaveUp(reason)) => reason,
+        _ => "",
+    };
+    let held = [row.input.as_deref().unwrap_or_default(), reason];
+    held.iter().any(|held| held.to_ascii_lowercase().contains(&text.to_ascii_lowercase()))
 }
 
 /// The attempts of an execution tell its story, and are not mixed with those of its neighbours.
@@ -115,6 +178,39 @@ pub async fn events_after_a_number(rig: &mut Rig) {
         }
     }
     assert_eq!(store.events(u64::MAX, 5).await.unwrap(), []);
+}
+
+/// A person looks from the newest on, also from the middle of a batch.
+pub async fn events_before_a_number(rig: &mut Rig) {
+    let mut all = Vec::new();
+    for size in [1, 5, 2, 30] {
+        all.extend(rig.tell(size).await);
+    }
+    let store = rig.store();
+    for before in 0..=all.len() + 2 {
+        for limit in [0, 1, 4, 100] {
+            let earlier = all.iter().rev().filter(|event| event.seq < before as u64);
+            let wanted: Vec<_> = earlier.take(limit).cloned().collect();
+            let found = store.events_before(before as u64, limit).await.unwrap();
+            assert_eq!(found, wanted, "before {before}, at most {limit}");
+        }
+    }
+    assert_eq!(store.events_before(u64::MAX, 1).await.unwrap(), all[all.len() - 1..]);
+}
+
+/// A minute is replaced by what it has become; after a day it goes.
+pub async fn minutes_are_kept_for_a_day(rig: &mut Rig) {
+    let minute = |minute: i64, submitted: u64| MinuteTally { minute, submitted, ..MinuteTally::default() };
+    let mut full = minute(11, 3);
+    full.ended = [1, 2, 3, 4];
+    full.waits.count(Millis(17));
+    let put = |minute: &MinuteTally| Change::PutMinute(minute.clone());
+    rig.commit(vec![put(&minute(10, 1)), put(&minute(11, 2))]).await;
+    rig.commit(vec![put(&full)]).await;
+    assert_eq!(rig.store().load().await.unwrap().minutes, [minute(10, 1), full.clone()]);
+    let next_day = minute(10 + KEPT_MINUTES as i64, 5);
+    rig.commit(vec![put(&next_day)]).await;
+    assert_eq!(rig.store().load().await.unwrap().minutes, [full, next_day]);
 }
 
 /// The last decisions are what people look at.

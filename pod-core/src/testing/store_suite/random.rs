@@ -204,6 +204,7 @@ async fn compare(dice: &mut Dice, world: &World, model: &dyn Store, store: &dyn 
         before: (dice.below(2) == 0).then(|| ExecutionId(dice.below(world.next + 2))),
         not_retrieved: dice.below(2) == 0,
         limit: dice.below(60) as usize,
+        ..ExecutionQuery::default()
     };
     let page = model.executions(query.clone()).await.unwrap();
     assert_eq!(store.executions(query.clone()).await.unwrap(), page, "{when}: {query:?}");

@@ -253,5 +253,6 @@ fn snapshot(count: u64, now: Timestamp) -> Snapshot {
             rules: [("fixedWorkers".to_owned(), WORKERS.to_string())].into(),
         }],
         active_policy: PolicyId(1),
+        minutes: Vec::new(),
     }
 }

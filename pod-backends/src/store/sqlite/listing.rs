@@ -1,0 +1,63 @@
+//! Pages of executions: ranges of indexes, never a scan of what grows beyond the bounds that were asked for.
+
+use pod_core::{
+    domain::{Execution, ExecutionStatus},
+    store::{ExecutionQuery, Order, StoreError},
+};
+use sqlx::{AssertSqlSafe, SqlitePool};
+
+use super::{
+    encoding::{EXECUTION_COLUMNS, int, read_execution, status},
+    error::from_sql,
+};
+
+/// The input of an execution is in its row or, where it is long, apart.
+const HOLDS_TEXT: &str = " AND (instr(lower(coalesce(input, \
+     (SELECT i.input FROM inputs AS i WHERE i.execution = executions.id), '')), lower(?4)) > 0 \
+     OR instr(lower(coalesce(ending_reason, '')), lower(?4)) > 0)";
+
+/// A page: each combination of status and "handed out" is a range of an index, of which the first of all are taken.
+pub(super) async fn executions(readers: &SqlitePool, query: &ExecutionQuery) -> Result<Vec<Execution>, StoreError> {
+    let order = match query.order {
+        Order::NewestFirst => "DESC",
+        Order::OldestFirst => "ASC",
+    };
+    let mut bounds = "id < ?1 AND id > ?3".to_owned();
+    if let Some(worker) = query.worker {
+        bounds.push_str(&format!(" AND worker = {}", int(worker.0)));
+    }
+    if query.containing.is_some() {
+        bounds.push_str(HOLDS_TEXT);
+    }
+    let ids = match (query.activity, query.status) {
+        (None, None) if !query.not_retrieved => {
+            format!("SELECT id FROM executions WHERE {bounds} ORDER BY id {order} LIMIT ?2")
+        }
+        (activity, wanted) => {
+            let statuses: Vec<ExecutionStatus> =
+                wanted.map_or_else(|| ExecutionStatus::ALL.to_vec(), |status| vec![status]);
+            let of_activity = activity.map(|id| format!("activity = {} AND ", int(id.0))).unwrap_or_default();
+            let mut ranges = Vec::new();
+            for wanted in statuses {
+                let handed_out = if wanted.is_terminal() && !query.not_retrieved { 0..2 } else { 0..1 };
+                for retrieved in handed_out {
+                    ranges.push(format!(
+                        "SELECT * FROM (SELECT id FROM executions WHERE {of_activity}status = {} \
+                         AND retrieved = {retrieved} AND {bounds} ORDER BY id {order} LIMIT ?2)",
+                        status(wanted)
+                    ));
+                }
+            }
+            format!("SELECT id FROM ({}) ORDER BY id {order} LIMIT ?2", ranges.join(" UNION ALL "))
+        }
+    };
+    let page = format!("SELECT {EXECUTION_COLUMNS} FROM executions AS e WHERE e.id IN ({ids}) ORDER BY e.id {order}");
+    let page = sqlx::query(AssertSqlSafe(page))
+        .bind(query.before.map_or(i64::MAX, |id| int(id.0)))
+        .bind(int(query.limit as u64))
+        .bind(query.after.map_or(-1, |id| int(id.0)))
+        .bind(query.containing.as_deref().unwrap_or_default().to_owned())
+        .persistent(query.activity.is_none() && query.worker.is_none());
+    let rows = page.fetch_all(readers).await.map_err(from_sql)?;
+    rows.iter().map(read_execution).collect()
+}

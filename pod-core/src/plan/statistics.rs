@@ -1,0 +1,86 @@
+//! What happens in each minute, counted as it happens. Written at most every few seconds: a crash may lose so much of
+//! the numbers, and nothing else.
+
+use std::collections::VecDeque;
+
+use crate::{
+    domain::{ExecutionStatus, Millis, MinuteTally, Timestamp},
+    plan::{Decision, State},
+    store::{Change, KEPT_MINUTES},
+};
+
+/// How long a count may stay unwritten.
+const UNWRITTEN: Millis = Millis::from_secs(5);
+
+/// The last minutes, oldest first. Where nothing happened and nothing waited there is none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Statistics {
+    minutes: VecDeque<MinuteTally>,
+    /// Since when the last one is not written as it is.
+    unwritten_since: Option<Timestamp>,
+}
+
+impl Statistics {
+    pub(super) fn load(minutes: Vec<MinuteTally>) -> Self {
+        Self { minutes: minutes.into(), unwritten_since: None }
+    }
+
+    /// The minutes from this one on.
+    pub(super) fn since(&self, minute: i64) -> impl Iterator<Item = &MinuteTally> {
+        self.minutes.iter().skip(self.minutes.partition_point(|tally| tally.minute < minute))
+    }
+
+    fn current(&mut self, now: Timestamp) -> &mut MinuteTally {
+        self.unwritten_since.get_or_insert(now);
+        let minute = MinuteTally::minute_of(now);
+        if self.minutes.back().is_none_or(|last| last.minute < minute) {
+            if self.minutes.len() >= KEPT_MINUTES {
+                self.minutes.pop_front();
+            }
+            self.minutes.push_back(MinuteTally { minute, ..MinuteTally::default() });
+        }
+        let last = self.minutes.len() - 1;
+        &mut self.minutes[last]
+    }
+}
+
+impl State {
+    /// Counts what becomes of an execution.
+    pub(super) fn count_step(&mut self, from: Option<ExecutionStatus>, to: Option<ExecutionStatus>) {
+        let now = self.now;
+        match (from, to) {
+            (None, Some(_)) => self.statistics.current(now).submitted += 1,
+            (Some(_), Some(to)) if to.is_terminal() => self.statistics.current(now).count_end(to),
+            _ => {}
+        }
+    }
+
+    /// Counts how long an execution had waited when it began to run.
+    pub(super) fn count_wait(&mut self, wait: Millis) {
+        let now = self.now;
+        self.statistics.current(now).waits.count(wait);
+    }
+
+    /// Begins a minute while work waits, and writes what is unwritten for long enough.
+    pub(super) fn keep_statistics(&mut self, out: &mut Decision) {
+        let (now, minute) = (self.now, MinuteTally::minute_of(self.now));
+        let begins = self.statistics.minutes.back().is_none_or(|last| last.minute < minute);
+        let due = self.statistics.unwritten_since.is_some_and(|since| now.since(since) >= UNWRITTEN);
+        if !begins && !due {
+            return;
+        }
+        let waiting = self.count_waiting();
+        if due && let Some(last) = self.statistics.minutes.back_mut() {
+            last.waiting = waiting;
+            out.change(Change::PutMinute(last.clone()));
+            self.statistics.unwritten_since = None;
+        }
+        if begins && waiting > 0 {
+            self.statistics.current(now).waiting = waiting;
+        }
+    }
+
+    pub(super) fn count_waiting(&self) -> u64 {
+        self.activities.values().map(|activity| activity.tally.executions[ExecutionStatus::Waiting as usize]).sum()
+    }
+}
