@@ -4,6 +4,8 @@
 //! at a time. They talk with the worker over sockets, in the format of [`wire`]. The end of a socket is the end of its
 //! slot and of all that runs below it, so that nothing outlives its worker.
 //!
+//! In a container this program is also the first process, its *init*, whose child the worker is.
+//!
 //! It depends on nothing but the system's C library, is linked statically where that can be, and embedded into
 //! `pod-backends`, so that it is at hand wherever the library is: beside any application and inside any container.
 //! It must not know anything about the machine that it runs on but `/proc` and `/dev/null`.
@@ -12,6 +14,8 @@
     allow(unsafe_code, unreachable_pub, reason = "it is made of calls of the C library, and is a whole program")
 )]
 
+#[cfg(target_os = "linux")]
+mod init;
 #[cfg(target_os = "linux")]
 mod nursery;
 #[cfg(target_os = "linux")]
@@ -34,8 +38,13 @@ mod wire;
 
 fn main() {
     #[cfg(target_os = "linux")]
-    if std::env::args().nth(1).as_deref() == Some("nursery") {
-        nursery::serve();
+    {
+        let mut arguments = std::env::args_os().skip(1);
+        match arguments.next().as_deref().and_then(std::ffi::OsStr::to_str) {
+            Some("nursery") => nursery::serve(),
+            Some("init") => init::serve(arguments),
+            _ => {}
+        }
     }
     eprintln!("this program is a part of POD, which starts it by itself");
     std::process::exit(2);

@@ -204,7 +204,12 @@ pub fn ignore(number: c_int) {
 
 /// A descriptor that becomes readable when a child ended. The signal is blocked from then on.
 pub fn child_signals() -> io::Result<OwnedFd> {
-    let set = SignalSet::of(&[SIGCHLD]);
+    signals(&[])
+}
+
+/// As [`child_signals`], for these signals too.
+pub fn signals(numbers: &[c_int]) -> io::Result<OwnedFd> {
+    let set = SignalSet::of(&[numbers, &[SIGCHLD]].concat());
     check(unsafe { sigprocmask(SIG_BLOCK, &set, std::ptr::null_mut()) })?;
     let fd = check(unsafe { signalfd(-1, &set, CLOEXEC | NONBLOCK) })?;
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
@@ -282,6 +287,17 @@ pub fn read(fd: &OwnedFd, space: &mut [std::mem::MaybeUninit<u8>]) -> io::Result
 pub fn discard(fd: &OwnedFd) {
     let mut space = [std::mem::MaybeUninit::uninit(); 512];
     let _ = read(fd, &mut space);
+}
+
+/// The next signal that waits at a descriptor of [`signals`].
+pub fn next_signal(fd: &OwnedFd) -> Option<c_int> {
+    // What the system writes for each begins with its number.
+    let mut info = [std::mem::MaybeUninit::new(0_u8); 128];
+    if read(fd, &mut info).ok()? != info.len() {
+        return None;
+    }
+    let number = [0, 1, 2, 3].map(|at| unsafe { info[at].assume_init() });
+    Some(c_int::from_ne_bytes(number))
 }
 
 /// How many bytes are waiting in a pipe.

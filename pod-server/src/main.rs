@@ -27,6 +27,10 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // A worker moves messages between slots and link: one thread does that without waking another for each.
     let mut runtime = if cli.is_worker() { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    if cli.is_worker() {
+        // Where programs have used up the processes that there may be, no thread could be made again.
+        runtime.thread_keep_alive(std::time::Duration::MAX);
+    }
     let runtime = runtime
         .enable_all()
         .build()

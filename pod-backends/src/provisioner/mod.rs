@@ -1,4 +1,6 @@
 //! Provisioners: what creates and destroys workers.
 
+#[cfg(all(feature = "docker", target_os = "linux"))]
+pub mod docker;
 #[cfg(all(feature = "local", target_os = "linux"))]
 pub mod local;

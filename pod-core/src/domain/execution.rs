@@ -105,6 +105,8 @@ pub enum Ending {
     TimedOut,
     /// POD could not run it, or gave it up, for this reason.
     GaveUp(Arc<str>),
+    /// The system killed it because its worker's memory was used up.
+    OutOfMemory,
 }
 
 impl Ending {
@@ -113,7 +115,7 @@ impl Ending {
     pub const fn status(&self) -> ExecutionStatus {
         match self {
             Self::Exited(0) => ExecutionStatus::Finished,
-            Self::Exited(_) | Self::Signalled(_) | Self::GaveUp(_) => ExecutionStatus::Failed,
+            Self::Exited(_) | Self::Signalled(_) | Self::OutOfMemory | Self::GaveUp(_) => ExecutionStatus::Failed,
             Self::Terminated => ExecutionStatus::Terminated,
             Self::TimedOut => ExecutionStatus::TimedOut,
         }
@@ -182,6 +184,8 @@ pub enum AttemptEnd {
     StartFailed(Arc<str>),
     /// Taken back before it was started: it never ran, and its number is used again.
     Recalled,
+    /// The system killed it, or what it waited for, because the worker's memory was used up.
+    OutOfMemory,
 }
 
 /// A request to run an activity once.

@@ -52,6 +52,13 @@ pub enum Input {
         /// Which.
         session: SessionId,
     },
+    /// The making of a worker takes long.
+    Progress {
+        /// Which.
+        worker: WorkerId,
+        /// How far it has come, as a sentence.
+        note: String,
+    },
     /// A worker is known to be dead.
     Gone {
         /// Which.
@@ -114,6 +121,7 @@ impl State {
             Input::Hello { hello, session, anyone } => self.hello(*hello, session, anyone, out),
             Input::Said { worker, session, message } => self.said(worker, session, message, out),
             Input::LinkLost { worker, session } => self.link_lost(worker, session),
+            Input::Progress { worker, note } => self.launch_progress(worker, &note, out),
             Input::Gone { worker, reason } => self.gone(worker, &reason, out),
             Input::Created { worker, result } => self.created(worker, result, out),
             Input::Destroyed { worker, result } => self.destroyed(worker, result, out),

@@ -138,6 +138,7 @@ impl<'a> ExecutionObject<'a> {
         let (exit_code, signal, error) = match &execution.ending {
             Some(Ending::Exited(code)) => (Some(*code), None, None),
             Some(Ending::Signalled(signal)) => (None, Some(*signal), None),
+            Some(Ending::OutOfMemory) => (None, Some(9), Some("It ran out of memory")),
             Some(Ending::TimedOut) => (None, None, Some("The time limit of the activity passed")),
             Some(Ending::GaveUp(reason)) => (None, None, Some(&**reason)),
             Some(Ending::Terminated) | None => (None, None, None),

@@ -26,7 +26,7 @@ pub(super) const fn execution(execution: &Execution) -> &'static str {
         (ExecutionStatus::Waiting, _) => "waiting",
         (ExecutionStatus::Running, _) => "in progress",
         (ExecutionStatus::Finished, _) => "finished",
-        (ExecutionStatus::Failed, Some(Ending::Exited(_) | Ending::Signalled(_))) => "finished",
+        (ExecutionStatus::Failed, Some(Ending::Exited(_) | Ending::Signalled(_) | Ending::OutOfMemory)) => "finished",
         (ExecutionStatus::Failed, _) => "error",
         (ExecutionStatus::Terminated | ExecutionStatus::TimedOut, _) => "terminated",
     }

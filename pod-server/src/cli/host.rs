@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use pod_backends::provisioner::local::{DataDirError, end_worker_processes};
+use pod_backends::provisioner::{
+    docker::end_containers,
+    local::{DataDirError, end_worker_processes},
+};
 use pod_server::{
-    config::Config,
+    config::{BackendChoice, Config},
     serve::{self, Running, StartError, WorkerHome},
 };
 
@@ -16,6 +19,7 @@ use super::failure::Failure;
 pub(crate) struct Hosted {
     running: Running,
     data_dir: PathBuf,
+    backend: BackendChoice,
 }
 
 /// What became of an attempt to host a manager.
@@ -39,7 +43,10 @@ pub(crate) enum Workers {
 /// Starts a manager as configured; it accepts requests when this returns.
 pub(crate) async fn start(config: &Config) -> Result<Hosting, Failure> {
     match serve::start(config, WorkerHome::Processes).await {
-        Ok(running) => Ok(Hosting::Here(Box::new(Hosted { running, data_dir: config.data_dir.clone() }))),
+        Ok(running) => {
+            let (data_dir, backend) = (config.data_dir.clone(), config.backend);
+            Ok(Hosting::Here(Box::new(Hosted { running, data_dir, backend })))
+        }
         Err(StartError::DataDir(held @ DataDirError::Held { .. })) => Ok(Hosting::Held(held)),
         Err(error) => Err(Failure::new(error.to_string())),
     }
@@ -57,8 +64,10 @@ impl Hosted {
         let end = workers == Workers::EndAtOnce || self.is_idle().await;
         // The manager first: it would launch another worker in place of one that it saw end.
         self.running.stop().await;
-        if end {
-            end_worker_processes(&self.data_dir).await;
+        match self.backend {
+            _ if !end => {}
+            BackendChoice::Local => end_worker_processes(&self.data_dir).await,
+            BackendChoice::Docker => end_containers(&self.data_dir).await,
         }
     }
 

@@ -13,7 +13,8 @@ pub(crate) fn verdict(execution: &Execution) -> (Exit, Option<String>) {
         return (Exit(u8::try_from(code).unwrap_or(1)), None);
     }
     if let Some(signal) = execution.signal {
-        return (Exit::signal(signal), None);
+        let sentence = execution.reason.as_deref().map(|reason| format!("execution {id} was killed: {reason}"));
+        return (Exit::signal(signal), sentence);
     }
     let sentence = match execution.status.0 {
         ExecutionStatus::Terminated => format!("execution {id} was terminated"),

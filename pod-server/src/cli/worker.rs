@@ -9,11 +9,14 @@ use std::{
 use clap::Args;
 use pod_backends::{
     executor::process::{ProcessExecutor, clear},
-    provisioner::local::run_local_worker,
+    provisioner::{
+        docker::{ManagerAddress, run_container_worker},
+        local::run_local_worker,
+    },
 };
 use pod_core::{
     Limits,
-    worker::{Identity, WorkerConfig, WorkerExit, run},
+    worker::{Dial, Identity, WorkerConfig, WorkerExit, run},
 };
 use pod_server::{
     config::{Secret, default_data_dir},
@@ -39,7 +42,7 @@ what it runs. What it has installed does not outlast it.";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Worker {
     /// The address of the manager
-    #[arg(long, env = "POD", value_name = "URL", required_unless_present = "local")]
+    #[arg(long, env = "POD", value_name = "URL", required_unless_present_any = ["local", "resident"])]
     manager: Option<String>,
 
     /// The manager's token for workers
@@ -57,6 +60,10 @@ pub(crate) struct Worker {
     /// Be the worker of this directory, which a manager on this machine made
     #[arg(long, hide = true, value_name = "DIR", conflicts_with_all = ["dir"])]
     local: Option<PathBuf>,
+
+    /// Be the worker of the container that this is in, which a manager made
+    #[arg(long, hide = true, conflicts_with_all = ["dir", "local"])]
+    resident: bool,
 }
 
 impl Worker {
@@ -85,6 +92,13 @@ impl Worker {
     async fn work(self, shutdown: CancellationToken) -> Result<WorkerExit, Failure> {
         if let Some(dir) = self.local {
             return Ok(run_local_worker(&dir, shutdown).await);
+        }
+        if self.resident {
+            let over_network = |manager: ManagerAddress| {
+                let dial = WebSocketDial::new(&manager.url, manager.token.map(Secret::new));
+                dial.map(|dial| Box::new(dial) as Box<dyn Dial>).map_err(|error| error.to_string())
+            };
+            return Ok(run_container_worker(over_network, shutdown).await);
         }
         let manager = self.manager.unwrap_or_default();
         let token = self.token.filter(|token| !token.is_empty());

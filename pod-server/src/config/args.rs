@@ -20,7 +20,7 @@ pub struct ServeArgs {
     /// [env: POD_STORE] [default: sqlite]
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,
-    /// Where executions run: local (worker processes on this machine)
+    /// Where executions run: local (worker processes on this machine), docker (containers)
     /// [env: POD_BACKEND] [default: local]
     #[arg(long, value_name = "BACKEND")]
     pub backend: Option<String>,
@@ -48,6 +48,42 @@ pub struct ServeArgs {
     /// [env: POD_DOCKER_IMAGE] [default: debian:bookworm-slim]
     #[arg(long, value_name = "IMAGE")]
     pub docker_image: Option<String>,
+    /// How much memory each container may use, such as 512MiB; without swap
+    /// [env: POD_DOCKER_MEMORY] [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    pub docker_memory: Option<String>,
+    /// How many CPUs each container may use, such as 1.5
+    /// [env: POD_DOCKER_CPUS] [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub docker_cpus: Option<String>,
+    /// How many processes and threads each container may have
+    /// [env: POD_DOCKER_PIDS] [default: the engine's]
+    #[arg(long, value_name = "N")]
+    pub docker_pids: Option<String>,
+    /// The network of the containers; none for no network
+    /// [env: POD_DOCKER_NETWORK] [default: the engine's]
+    #[arg(long, value_name = "NETWORK")]
+    pub docker_network: Option<String>,
+    /// A path or volume of the engine's machine that containers see; may be given several times
+    /// [env: POD_DOCKER_MOUNT, one a line]
+    #[arg(long, value_name = "SOURCE:TARGET[:ro]")]
+    pub docker_mount: Vec<String>,
+    /// As whom programs run in the containers
+    /// [env: POD_DOCKER_USER] [default: whom the image says]
+    #[arg(long, value_name = "USER[:GROUP]")]
+    pub docker_user: Option<String>,
+    /// Let nothing write to the image of the containers; /tmp stays writable
+    /// [env: POD_DOCKER_READ_ONLY] [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub docker_read_only: Option<String>,
+    /// Added to the environment of programs in the containers; may be given several times
+    /// [env: POD_DOCKER_ENV, one a line]
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub docker_env: Vec<String>,
+    /// Where containers of an engine on another machine reach this manager
+    /// [env: POD_DOCKER_MANAGER] [default: none; a socket in the data directory]
+    #[arg(long, value_name = "URL")]
+    pub docker_manager: Option<String>,
     /// Fetch installation scripts from file: locations too
     /// [env: POD_ALLOW_FILE_URLS] [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -80,6 +116,8 @@ pub struct ServeArgs {
 
 impl ServeArgs {
     pub(super) fn given(&self) -> Given {
+        let lines = |given: &[String]| (!given.is_empty()).then(|| given.join("\n"));
+        let (docker_mount, docker_env) = (lines(&self.docker_mount), lines(&self.docker_env));
         let allow_host = (!self.allow_host.is_empty()).then(|| self.allow_host.join(","));
         [
             ("listen", &self.listen),
@@ -92,6 +130,15 @@ impl ServeArgs {
             ("retention", &self.retention),
             ("lost-after", &self.lost_after),
             ("docker-image", &self.docker_image),
+            ("docker-memory", &self.docker_memory),
+            ("docker-cpus", &self.docker_cpus),
+            ("docker-pids", &self.docker_pids),
+            ("docker-network", &self.docker_network),
+            ("docker-mount", &docker_mount),
+            ("docker-user", &self.docker_user),
+            ("docker-read-only", &self.docker_read_only),
+            ("docker-env", &docker_env),
+            ("docker-manager", &self.docker_manager),
             ("allow-file-urls", &self.allow_file_urls),
             ("allow-host", &allow_host),
             ("install-timeout", &self.install_timeout),

@@ -16,7 +16,7 @@ fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, String>, ConfigErro
         ConfigError(format!("the configuration file {} is not TOML: {}", path.display(), error.to_string().trim()))
     })?;
     let mut values = BTreeMap::new();
-    for (key, value) in table {
+    for (key, value) in flat(table) {
         let name = key.replace('_', "-");
         if !SETTINGS.contains(&name.as_str()) {
             return Err(ConfigError(format!(
@@ -25,7 +25,7 @@ fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, String>, ConfigErro
                 SETTINGS.join(", ")
             )));
         }
-        let text = as_text(&value).ok_or_else(|| {
+        let text = as_text(&name, &value).ok_or_else(|| {
             ConfigError(format!("{key} in {} must be a text, a number, true or false", path.display()))
         })?;
         values.insert(name, text);
@@ -33,14 +33,34 @@ fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, String>, ConfigErro
     Ok(values)
 }
 
-fn as_text(value: &toml::Value) -> Option<String> {
+/// The keys of the table `[docker]` as the flags that they are.
+fn flat(table: toml::Table) -> Vec<(String, toml::Value)> {
+    let mut values = Vec::new();
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(docker) if key == "docker" => {
+                values.extend(docker.into_iter().map(|(key, value)| (format!("docker-{key}"), value)));
+            }
+            value => values.push((key, value)),
+        }
+    }
+    values
+}
+
+fn as_text(name: &str, value: &toml::Value) -> Option<String> {
+    let separator = if name.starts_with("docker-") { "\n" } else { "," };
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
         toml::Value::Boolean(switch) => Some(switch.to_string()),
         toml::Value::Array(items) => {
             let items: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
-            items.map(|items| items.join(","))
+            items.map(|items| items.join(separator))
+        }
+        toml::Value::Float(number) if name == "docker-cpus" => Some(number.to_string()),
+        toml::Value::Table(variables) if name == "docker-env" => {
+            let lines = variables.iter().map(|(name, value)| Some(format!("{name}={}", as_text("", value)?)));
+            lines.collect::<Option<Vec<_>>>().map(|lines| lines.join("\n"))
         }
         _ => None,
     }
@@ -56,6 +76,17 @@ mod tests {
         assert_eq!(values["slots"], "3");
         assert_eq!(values["data-dir"], "/d");
         assert_eq!(values["allow-host"], "a,b");
+    }
+
+    #[test]
+    fn the_containers_have_a_table_of_their_own() {
+        let text = "[docker]\nimage = \"a\"\ncpus = 1.5\nmount = [\"/a:/b\", \"c:/d\"]\nenv = { A = \"1,2\", B = 3 }";
+        let values = parse(Path::new("pod.toml"), text).unwrap();
+        assert_eq!(values["docker-image"], "a");
+        assert_eq!(values["docker-cpus"], "1.5");
+        assert_eq!(values["docker-mount"], "/a:/b\nc:/d");
+        assert_eq!(values["docker-env"], "A=1,2\nB=3");
+        assert!(parse(Path::new("pod.toml"), "[docker]\nx = 1").unwrap_err().to_string().contains("docker-x"));
     }
 
     #[test]

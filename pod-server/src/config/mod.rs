@@ -4,9 +4,11 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
+use pod_backends::provisioner::docker::DockerSettings;
 use pod_core::{Limits, domain::Millis};
 
 mod args;
+mod docker;
 mod duration;
 mod file;
 mod hosts;
@@ -25,7 +27,16 @@ const SETTINGS: &[&str] = &[
     "allow-host",
     "backend",
     "data-dir",
+    "docker-cpus",
+    "docker-env",
     "docker-image",
+    "docker-manager",
+    "docker-memory",
+    "docker-mount",
+    "docker-network",
+    "docker-pids",
+    "docker-read-only",
+    "docker-user",
     "fetch-timeout",
     "grace",
     "install-timeout",
@@ -65,8 +76,8 @@ pub struct Config {
     pub retention: Millis,
     /// Silent for so long: a worker is lost.
     pub lost_after: Millis,
-    /// The image of Docker workers.
-    pub docker_image: String,
+    /// The containers of Docker workers.
+    pub docker: DockerSettings,
     /// Whether `file:` locations are fetched.
     pub allow_file_urls: bool,
     /// Names in `Host` that are answered, beside loopback and the address listened on.
@@ -93,6 +104,8 @@ pub enum StoreChoice {
 pub enum BackendChoice {
     /// Worker processes on this machine.
     Local,
+    /// Containers of a Docker engine.
+    Docker,
 }
 
 impl Config {
@@ -110,7 +123,7 @@ impl Config {
             worker_token: None,
             retention: limits.retention,
             lost_after: limits.lost_after,
-            docker_image: "debian:bookworm-slim".to_owned(),
+            docker: DockerSettings::of_image("debian:bookworm-slim"),
             allow_file_urls: false,
             allow_hosts: Vec::new(),
             install_timeout: limits.install_timeout,
@@ -166,9 +179,7 @@ impl Config {
                 return Err(written.wrong(format!("must be at least {}", show_duration(least))));
             }
         }
-        if let Some(written) = layers.find("docker-image") {
-            self.docker_image = written.text;
-        }
+        docker::apply(&mut self.docker, layers)?;
         if let Some(written) = layers.find("allow-file-urls") {
             self.allow_file_urls = written.switch()?;
         }
@@ -226,7 +237,7 @@ impl Config {
             ("allow-host", self.allow_hosts.join(",")),
             ("backend", self.backend.to_string()),
             ("data-dir", self.data_dir.display().to_string()),
-            ("docker-image", self.docker_image.clone()),
+            ("docker", docker::line(&self.docker)),
             ("fetch-timeout", show_duration(self.fetch_timeout)),
             ("grace", show_duration(self.grace)),
             ("install-timeout", show_duration(self.install_timeout)),
@@ -253,7 +264,10 @@ impl fmt::Display for StoreChoice {
 
 impl fmt::Display for BackendChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("local")
+        f.write_str(match self {
+            Self::Local => "local",
+            Self::Docker => "docker",
+        })
     }
 }
 
@@ -292,10 +306,11 @@ fn store_choice(written: &Written) -> Result<StoreChoice, ConfigError> {
 fn backend_choice(written: &Written) -> Result<BackendChoice, ConfigError> {
     match written.text.as_str() {
         "local" => Ok(BackendChoice::Local),
-        text @ ("docker" | "ec2" | "external") => {
-            Err(written.wrong(format!("is {text}, which this version does not support yet; use local")))
+        "docker" => Ok(BackendChoice::Docker),
+        text @ ("ec2" | "external") => {
+            Err(written.wrong(format!("is {text}, which this version does not support yet; use local or docker")))
         }
-        text => Err(written.wrong(format!("must be local, not {text:?}"))),
+        text => Err(written.wrong(format!("must be local or docker, not {text:?}"))),
     }
 }
 

@@ -57,6 +57,11 @@ impl Written {
         }
     }
 
+    /// The items of a list, which stand on lines of their own.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().map(str::trim).filter(|line| !line.is_empty())
+    }
+
     pub(super) fn switch(&self) -> Result<bool, ConfigError> {
         match self.text.trim().to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "1" => Ok(true),

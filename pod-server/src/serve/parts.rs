@@ -3,7 +3,10 @@
 use std::{path::Path, process::Command, sync::Arc};
 
 use pod_backends::{
-    provisioner::local::{DataDirLock, LocalProcesses},
+    provisioner::{
+        docker::{Docker, ResidentProgram},
+        local::{DataDirLock, LocalProcesses},
+    },
     store::sqlite::SqliteStore,
 };
 use pod_core::store::Store;
@@ -30,6 +33,18 @@ pub(super) async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError>
     match config.store {
         StoreChoice::Sqlite => Ok(Arc::new(SqliteStore::open(&config.data_dir).await?)),
     }
+}
+
+/// Workers as containers, each of which runs this program.
+pub(super) fn containers(config: &Config) -> Result<Docker, StartError> {
+    let program = ResidentProgram::of_this_process(&["worker", "--resident"])
+        .map_err(|error| StartError::Other(format!("this program cannot be put into containers: {error}")))?;
+    let mut settings = config.docker.clone();
+    if let Some(manager) = &mut settings.manager {
+        let token = config.worker_token.as_ref().or(config.token.as_ref());
+        manager.token = token.map(|token| token.expose().to_owned());
+    }
+    Ok(Docker::new(&config.data_dir, settings, program))
 }
 
 /// Workers as processes of this program, named by its path, which outlasts this process.

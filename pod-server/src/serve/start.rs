@@ -56,6 +56,9 @@ async fn embed_with(config: &Config, home: WorkerHome, lock: DataDirLock) -> Res
         (BackendChoice::Local, WorkerHome::ThisProcess) => {
             Manager::start(config, Parts { store, backend: Local::new(&config.data_dir) }).await?
         }
+        (BackendChoice::Docker, _) => {
+            Manager::start(config, Parts { store, backend: parts::containers(config)? }).await?
+        }
     };
     Ok(Manager { lock: Some(lock), ..manager })
 }

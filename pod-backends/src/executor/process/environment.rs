@@ -18,9 +18,18 @@ pub(super) struct Environment {
     common: BTreeMap<String, OsString>,
 }
 
+/// What programs have of the environment of the worker's own process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inherit {
+    /// `HOME`, `PATH` and `LANG`.
+    Basics,
+    /// All of it: the process is in a container of its own, whose environment was made for the programs.
+    Everything,
+}
+
 impl Environment {
     /// `HOME`, `PATH` and `LANG` are those of the worker, or what is usual.
-    pub(super) fn of_this_process(mark: &str) -> Self {
+    pub(super) fn of_this_process(mark: &str, inherit: Inherit) -> Self {
         let own = |name, usual: &str| {
             std::env::var_os(name).filter(|value| !value.is_empty()).unwrap_or_else(|| usual.into())
         };
@@ -30,7 +39,10 @@ impl Environment {
             ("LANG", own("LANG", "C.UTF-8")),
             (MARK, mark.into()),
         ];
-        Self { common: common.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+        let inherited = std::env::vars_os().filter(|_| inherit == Inherit::Everything);
+        let inherited = inherited.filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let common = common.into_iter().map(|(name, value)| (name.to_owned(), value));
+        Self { common: inherited.chain(common).collect() }
     }
 
     /// The environment of one program, as `NAME=value`: what is common, then what the activity adds, then `own`, the

@@ -200,6 +200,7 @@ impl Installation {
             AttemptEnd::Exited(0) => return Ok(()),
             AttemptEnd::Exited(code) => failed(format!("failed with exit code {code}")),
             AttemptEnd::Signalled(signal) => failed(format!("was ended by signal {signal}")),
+            AttemptEnd::OutOfMemory => failed("ran out of memory: the memory of the worker was used up".to_owned()),
             AttemptEnd::TimedOut => failed(format!("did not end within its time limit of {}", self.request.timeout)),
             AttemptEnd::StartFailed(reason) => {
                 passing(format!("bash could not be started to run the installation script: {reason}"))

@@ -13,6 +13,7 @@
 //! | `environment` | what programs find in their environment |
 //! | `layout` | where everything lies in the worker's directory |
 //! | `leftovers` | ends what an earlier worker of the same directory left running |
+//! | `memory` | whether the system killed something for want of memory |
 //! | `failure` | errors of the system as sentences |
 
 mod archive;
@@ -23,6 +24,7 @@ mod failure;
 mod install;
 mod layout;
 mod leftovers;
+mod memory;
 mod program;
 mod run;
 mod slot;
@@ -48,7 +50,12 @@ use pod_core::{
 };
 use tokio::runtime::Handle;
 
-use self::{crew::CrewHandle, entry::Entry, environment::Environment, layout::Layout, run::ProcessRun};
+pub use self::environment::Inherit;
+#[cfg(feature = "docker")]
+pub(crate) use self::program::PROGRAM;
+use self::{
+    crew::CrewHandle, entry::Entry, environment::Environment, layout::Layout, memory::MemoryWatch, run::ProcessRun,
+};
 
 /// Runs executions as processes of this machine, in a directory of its own.
 #[derive(Debug)]
@@ -63,6 +70,7 @@ struct Shared {
     environment: Environment,
     crew: CrewHandle,
     slots: u32,
+    memory: Arc<MemoryWatch>,
     /// What is completely installed, and how its `main.sh` is run.
     installed: Mutex<HashMap<Key, Entry>>,
     /// Held while an installation is made or deleted.
@@ -80,6 +88,11 @@ impl ProcessExecutor {
     /// Must be called within a tokio runtime, which the executor goes on using. Fails when another executor uses the
     /// directory, it cannot be written, or the spawner cannot be run.
     pub async fn open(dir: &Path, slots: u32) -> Result<Self, ExecutorError> {
+        Self::open_with(dir, slots, Inherit::Basics).await
+    }
+
+    /// As [`ProcessExecutor::open`], with a choice of what programs inherit of this process's environment.
+    pub async fn open_with(dir: &Path, slots: u32, inherit: Inherit) -> Result<Self, ExecutorError> {
         if slots == 0 {
             return Err(ExecutorError { message: "a worker needs at least one slot".to_owned() });
         }
@@ -93,7 +106,7 @@ impl ProcessExecutor {
             Ok::<_, ExecutorError>((layout, lock, mark, installed))
         })
         .await?;
-        let environment = Environment::of_this_process(&mark);
+        let environment = Environment::of_this_process(&mark, inherit);
         let crew = CrewHandle::start(layout.clone(), lock, mark, slots).await?;
         Ok(Self {
             shared: Arc::new(Shared {
@@ -101,6 +114,7 @@ impl ProcessExecutor {
                 environment,
                 crew,
                 slots,
+                memory: Arc::new(MemoryWatch::of_this_process()),
                 installed: Mutex::new(installed),
                 busy: Mutex::default(),
                 runtime: Handle::current(),

@@ -16,7 +16,7 @@ use rustix::fs::MemfdFlags;
 
 use super::{environment::MARK, layout::Layout};
 
-static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pod-spawner"));
+pub(crate) static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pod-spawner"));
 
 /// Starts the nursery with that socket. Where running from memory is forbidden, from a file in the worker's directory.
 pub(super) fn start(layout: &Layout, mark: &str, control: OwnedFd) -> io::Result<Child> {

@@ -24,6 +24,7 @@ use super::{
     entry::Entry,
     environment::c_path,
     failure,
+    memory::MemoryWatch,
     slot::Lent,
     wire::{ARGUMENT_LIMIT, End, ORDER_LIMIT, Order, Pipe, Report, Start, Stop},
 };
@@ -71,6 +72,9 @@ struct Active {
     stop: Option<(Stop, Told)>,
     dir: PathBuf,
     explain: fn(i32, &Path) -> String,
+    memory: Arc<MemoryWatch>,
+    /// How often the system had killed for want of memory when it began.
+    kills_before: u64,
     /// Deleted with the run.
     _input: Option<InputFile>,
 }
@@ -88,6 +92,11 @@ enum Step {
     /// The slot is gone, and its crew.
     Gone,
 }
+
+/// What the system ends programs with when memory is used up.
+const KILLED: i32 = 9;
+/// What a shell exits with when a program that it ran was ended so.
+const CHILD_KILLED: i32 = 128 + KILLED;
 
 /// An order that found no room, because its slot was being replaced, is tried again after so long.
 const TELL_AGAIN: Duration = Duration::from_millis(10);
@@ -119,7 +128,11 @@ impl ProcessRun {
             }
         };
         let Plan { dir, input, explain, .. } = plan;
-        let active = Box::new(Active { lent, run, order: Some(order), stop: None, dir, explain, _input: input });
+        let memory = Arc::clone(&shared.memory);
+        let kills_before = memory.kills();
+        let order = Some(order);
+        let active =
+            Box::new(Active { lent, run, order, stop: None, dir, explain, memory, kills_before, _input: input });
         match active.send_order() {
             // That the slot is gone is found, and told as a loss, when its answer is waited for.
             Ok(()) | Err(Refused::Gone) => {
@@ -242,6 +255,7 @@ impl Active {
         };
         let Some((run, reports)) = received else { return Step::Gone };
         let (explain, dir) = (self.explain, &self.dir);
+        let memory_ended = || self.memory.kills() > self.kills_before;
         let mut step = Step::GoesOn;
         let mut reborn = false;
         for report in reports {
@@ -261,7 +275,12 @@ impl Active {
                     events.push_back(RunEvent::Output { stream, bytes: Bytes::copy_from_slice(bytes) });
                 }
                 Report::Ended { at_ms, end } => {
-                    let end = attempt_end(end, explain, dir);
+                    let end = match attempt_end(end, explain, dir) {
+                        AttemptEnd::Signalled(KILLED) | AttemptEnd::Exited(CHILD_KILLED) if memory_ended() => {
+                            AttemptEnd::OutOfMemory
+                        }
+                        end => end,
+                    };
                     events.push_back(RunEvent::Ended { end, at: Timestamp(at_ms) });
                     step = Step::Ended;
                 }

@@ -12,40 +12,46 @@ use super::lock::make_private_dir;
 
 /// Whose a worker is: the content of its `worker.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Certificate {
-    pub(super) store: StoreId,
-    pub(super) worker: WorkerId,
-    pub(super) slots: u32,
+pub(crate) struct Certificate {
+    pub(crate) store: StoreId,
+    pub(crate) worker: WorkerId,
+    pub(crate) slots: u32,
 }
 
 /// The directories of all workers.
 #[derive(Clone, Debug)]
-pub(super) struct Directories {
+pub(crate) struct Directories {
     data: PathBuf,
+    part: &'static str,
 }
 
 impl Directories {
     /// Makes what is missing.
-    pub(super) fn open(data: &Path) -> io::Result<Self> {
-        make_private_dir(data)?;
-        let data = data.canonicalize()?;
-        make_private_dir(&data.join("workers"))?;
-        Ok(Self { data })
+    pub(crate) fn open(data: &Path) -> io::Result<Self> {
+        Self::open_for(data, "workers")
     }
 
-    pub(super) fn data(&self) -> &Path {
+    /// The same, for workers of another kind, which lie in a part of their own.
+    pub(crate) fn open_for(data: &Path, part: &'static str) -> io::Result<Self> {
+        make_private_dir(data)?;
+        let data = data.canonicalize()?;
+        make_private_dir(&data.join(part))?;
+        Ok(Self { data, part })
+    }
+
+    pub(crate) fn data(&self) -> &Path {
         &self.data
     }
 
     /// The directory of one worker.
-    pub(super) fn of(&self, worker: WorkerId) -> PathBuf {
-        self.data.join("workers").join(worker.to_string())
+    pub(crate) fn of(&self, worker: WorkerId) -> PathBuf {
+        self.data.join(self.part).join(worker.to_string())
     }
 
     /// Every worker that has a directory, with what it holds about itself.
-    pub(super) fn all(&self) -> io::Result<Vec<(WorkerId, Option<Certificate>)>> {
+    pub(crate) fn all(&self) -> io::Result<Vec<(WorkerId, Option<Certificate>)>> {
         let mut found = Vec::new();
-        for entry in fs::read_dir(self.data.join("workers"))? {
+        for entry in fs::read_dir(self.data.join(self.part))? {
             let name = entry?.file_name();
             if let Some(worker) = name.to_str().and_then(|name| name.parse().ok()) {
                 found.push((worker, Certificate::read(&self.of(worker)).ok()));
@@ -55,8 +61,17 @@ impl Directories {
         Ok(found)
     }
 
+    /// Deletes the directory of a worker; one that is not there is fine.
+    #[cfg(feature = "docker")]
+    pub(crate) fn remove(&self, worker: WorkerId) -> io::Result<()> {
+        match fs::remove_dir_all(self.of(worker)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes the directory of a worker, and writes whose it is.
-    pub(super) fn make(&self, certificate: Certificate) -> io::Result<PathBuf> {
+    pub(crate) fn make(&self, certificate: Certificate) -> io::Result<PathBuf> {
         let dir = self.of(certificate.worker);
         make_private_dir(&dir)?;
         certificate.write(&dir)?;
@@ -65,7 +80,7 @@ impl Directories {
 }
 
 impl Certificate {
-    pub(super) fn read(dir: &Path) -> io::Result<Self> {
+    pub(crate) fn read(dir: &Path) -> io::Result<Self> {
         Ok(serde_json::from_slice(&fs::read(dir.join("worker.json"))?)?)
     }
 

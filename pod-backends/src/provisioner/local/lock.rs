@@ -83,7 +83,7 @@ impl DataDirLock {
 
     /// Takes the directory for the workers of this process. Workers of an earlier engine of the same process may still
     /// be ending there: they are waited for.
-    pub(super) async fn take_for_workers(data: &Path) -> Result<Self, ProvisionError> {
+    pub(crate) async fn take_for_workers(data: &Path) -> Result<Self, ProvisionError> {
         let deadline = Instant::now() + OWN_WORKERS_END_WITHIN;
         loop {
             match Self::take(data, "workers.lock") {

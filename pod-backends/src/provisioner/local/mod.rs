@@ -20,13 +20,13 @@
 //! A worker that was there when its manager ended is taken on again by the next one, with what is installed in it;
 //! one of another store is ended and deleted.
 
-mod directory;
+pub(crate) mod directory;
 mod in_process;
 mod lock;
 mod process;
 mod processes;
-mod socket;
-mod worker;
+pub(crate) mod socket;
+pub(crate) mod worker;
 
 pub use in_process::Local;
 pub use lock::{DataDirError, DataDirLock, Holder};
@@ -36,6 +36,6 @@ pub use worker::run_local_worker;
 use pod_core::provisioner::ProvisionError;
 
 /// An error of the system as a sentence.
-fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> ProvisionError {
+pub(crate) fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> ProvisionError {
     ProvisionError { message: format!("{what}: {error}") }
 }

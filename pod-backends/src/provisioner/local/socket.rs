@@ -15,24 +15,29 @@ const NAME: &str = "link.sock";
 
 /// Listens in a data directory, in place of an earlier manager that is gone.
 pub(super) fn bind(data: &Path) -> io::Result<UnixListener> {
+    bind_for(data, 0o600)
+}
+
+/// As [`bind`], with a mode that says who may dial.
+pub(crate) fn bind_for(data: &Path, mode: u32) -> io::Result<UnixListener> {
     let (_handle, path) = through_handle(data)?;
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let listener = UnixListener::bind(&path)?;
-    fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+    fs::set_permissions(&path, Permissions::from_mode(mode))?;
     Ok(listener)
 }
 
 /// Dials the manager of a data directory.
-pub(super) async fn connect(data: &Path) -> io::Result<Transport> {
+pub(crate) async fn connect(data: &Path) -> io::Result<Transport> {
     let (_handle, path) = through_handle(data)?;
     Ok(transport(UnixStream::connect(path).await?, "the manager of this machine".to_owned()))
 }
 
 /// A connection as a link.
-pub(super) fn transport(stream: UnixStream, peer: String) -> Transport {
+pub(crate) fn transport(stream: UnixStream, peer: String) -> Transport {
     let (read, write) = stream.into_split();
     over_stream(read, write, peer)
 }

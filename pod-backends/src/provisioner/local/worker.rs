@@ -49,7 +49,7 @@ async fn open(dir: &Path) -> Result<(WorkerConfig, Arc<ProcessExecutor>, DialDat
 }
 
 /// What a worker of this machine is run with.
-pub(super) fn config(certificate: Certificate, dir: &Path, departure: Departure) -> WorkerConfig {
+pub(crate) fn config(certificate: Certificate, dir: &Path, departure: Departure) -> WorkerConfig {
     // Folded, so that all of its chance is used.
     let (high, low) = Uuid::new_v4().as_u64_pair();
     let identity = Identity {

@@ -80,6 +80,7 @@ pub(super) fn ending(ending: Option<&Ending>) -> EndingColumns {
         Some(Ending::Terminated) => (Some(2), None, None),
         Some(Ending::TimedOut) => (Some(3), None, None),
         Some(Ending::GaveUp(reason)) => (Some(4), None, Some(reason.clone())),
+        Some(Ending::OutOfMemory) => (Some(5), None, None),
     }
 }
 
@@ -92,6 +93,7 @@ fn read_ending((kind, code, reason): EndingColumns) -> Result<Option<Ending>, St
         Some(2) => Ending::Terminated,
         Some(3) => Ending::TimedOut,
         Some(4) => Ending::GaveUp(reason.unwrap_or_default()),
+        Some(5) => Ending::OutOfMemory,
         Some(other) => return Err(unreadable(format_args!("the ending {other}"))),
     }))
 }
@@ -105,6 +107,7 @@ pub(super) fn attempt_end(end: &AttemptEnd) -> EndingColumns {
         AttemptEnd::StartFailed(reason) => (Some(4), None, Some(reason.clone())),
         AttemptEnd::Lost => (Some(5), None, None),
         AttemptEnd::Recalled => (Some(6), None, None),
+        AttemptEnd::OutOfMemory => (Some(7), None, None),
     }
 }
 
@@ -119,6 +122,7 @@ fn read_attempt_end((kind, code, reason): EndingColumns) -> Result<Option<Attemp
         Some(4) => AttemptEnd::StartFailed(reason.unwrap_or_default()),
         Some(5) => AttemptEnd::Lost,
         Some(6) => AttemptEnd::Recalled,
+        Some(7) => AttemptEnd::OutOfMemory,
         Some(other) => return Err(unreadable(format_args!("the end of an attempt {other}"))),
     }))
 }

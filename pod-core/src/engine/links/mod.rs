@@ -46,6 +46,8 @@ impl fmt::Debug for Links {
 pub enum Admission {
     /// Only workers that this store created.
     Known,
+    /// Only that worker: this is its own way in.
+    Only(WorkerId),
     /// Also workers that dial in by themselves: whoever is here has shown the token.
     Anyone,
 }
@@ -70,6 +72,17 @@ impl Links {
             // A test that no longer looks lets the link end.
             #[cfg(feature = "testing")]
             End::Observer(observer) => drop(observer.try_send(Arrival::Link(transport))),
+        }
+    }
+
+    /// Tells how far the making of a worker has come, as a sentence, while that takes long.
+    pub async fn progress(&self, worker: WorkerId, note: String) {
+        match &self.0 {
+            End::Engine { inbox, .. } => {
+                let _ = inbox.send(Message::Happened(Input::Progress { worker, note })).await;
+            }
+            #[cfg(feature = "testing")]
+            End::Observer(_) => tracing::info!(%worker, note, "a worker is being made"),
         }
     }
 

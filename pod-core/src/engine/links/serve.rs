@@ -83,6 +83,13 @@ async fn enter(
         let _ = outbox.try_send(ToWorker::Refused(Refusal::Stop(mismatch.clone())));
         return Err(mismatch);
     }
+    if let Admission::Only(worker) = admission
+        && hello.worker != Some(worker)
+    {
+        let refusal = format!("this is the way in of worker {worker}, and of no other");
+        let _ = outbox.try_send(ToWorker::Refused(Refusal::Stop(refusal.clone())));
+        return Err(refusal);
+    }
     let (admitted, answer) = oneshot::channel();
     let link = LinkHandle { outbox: outbox.clone(), admitted: Some(admitted), cancel: cancel.clone() };
     let message = Message::Hello { hello: Box::new(hello), admission, link };

@@ -134,7 +134,7 @@ impl State {
             AttemptEnd::Exited(0) => Ending::Exited(0),
             AttemptEnd::Terminated if cancelled => Ending::Terminated,
             AttemptEnd::TimedOut => Ending::TimedOut,
-            AttemptEnd::Exited(_) | AttemptEnd::Signalled(_) | AttemptEnd::StartFailed(_) => {
+            AttemptEnd::Exited(_) | AttemptEnd::Signalled(_) | AttemptEnd::OutOfMemory | AttemptEnd::StartFailed(_) => {
                 execution.failures += 1;
                 if !cancelled && execution.failures <= settings.retries {
                     let wait = self.backoff(execution.failures);
@@ -145,6 +145,7 @@ impl State {
                 match end {
                     AttemptEnd::Exited(code) => Ending::Exited(code),
                     AttemptEnd::Signalled(signal) => Ending::Signalled(signal),
+                    AttemptEnd::OutOfMemory => Ending::OutOfMemory,
                     AttemptEnd::StartFailed(reason) => Ending::GaveUp(reason),
                     _ => unreachable!("matched above"),
                 }

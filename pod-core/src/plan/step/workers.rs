@@ -196,6 +196,10 @@ impl State {
             (false, true) => WorkerStatus::Ready,
         };
         let first_hello = matches!(state.worker.status, WorkerStatus::Launching | WorkerStatus::Pending);
+        if first_hello {
+            // Not when it was made: one that is made and ends at once is as good as refused.
+            self.due.refused_launches = 0;
+        }
         if first_hello && status != WorkerStatus::Ready {
             self.set_status(id, WorkerStatus::Ready, None, out);
         }
@@ -238,8 +242,12 @@ impl State {
             self.lost(id, reason.to_owned(), out);
             return self.release(id, out);
         }
+        let never_worked = matches!(state.worker.status, WorkerStatus::Launching | WorkerStatus::Pending);
         // Its machine or directory is cleared first; `destroyed` gives the work out.
         state.destroy(self.now, out);
+        if never_worked {
+            self.refused_launch();
+        }
         self.lost(id, reason.to_owned(), out);
     }
 
@@ -272,7 +280,6 @@ impl State {
         let Some(state) = self.workers.get(&id) else { return };
         match result {
             Ok(()) if state.worker.status == WorkerStatus::Launching => {
-                self.due.refused_launches = 0;
                 self.set_status(id, WorkerStatus::Pending, None, out);
             }
             Ok(()) if state.worker.status.is_terminal() => out.effects.push(Effect::Destroy(id)),
@@ -285,6 +292,14 @@ impl State {
                 }
             }
         }
+    }
+
+    /// How far a worker's making has come: shown as its reason until it says hello.
+    pub(super) fn launch_progress(&mut self, id: WorkerId, note: &str, out: &mut Decision) {
+        let launching = |state: &&mut WorkerState| state.worker.status == WorkerStatus::Launching;
+        let Some(state) = self.workers.get_mut(&id).filter(launching) else { return };
+        state.worker.reason = Some(note.into());
+        out.change(Change::PutWorker(state.worker.clone()));
     }
 
     /// After a refusal the next launch waits: 0 s, 10 s, 1 min, 5 min, 15 min.

@@ -199,6 +199,9 @@ fn ended(ending: &Ending) -> String {
         Ending::Signalled(signal) => {
             format!("It ended because main.sh was ended by signal {signal}, which POD did not send.")
         }
+        Ending::OutOfMemory => {
+            "It ran out of memory: the system killed it because the memory of its worker was used up.".to_owned()
+        }
         Ending::Terminated => "It was terminated because someone asked for it.".to_owned(),
         Ending::TimedOut => "It was ended because its time limit passed.".to_owned(),
         Ending::GaveUp(reason) => format!("It was given up: {}.", reason.trim_end_matches('.')),

@@ -62,6 +62,9 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+/// What the system ends programs with when memory is used up.
+const KILLED: i32 = 9;
+
 /// Inputs up to this length are shown in lists.
 const LISTED_INPUT: usize = 4 << 10;
 
@@ -70,6 +73,9 @@ impl ExecutionObject {
         let (exit_code, signal, reason) = match &execution.ending {
             Some(Ending::Exited(code)) => (Some(*code), None, None),
             Some(Ending::Signalled(signal)) => (None, Some(*signal), None),
+            Some(Ending::OutOfMemory) => {
+                (None, Some(KILLED), Some("it ran out of memory: the memory of its worker was used up".to_owned()))
+            }
             Some(Ending::TimedOut) => (None, None, Some("the time limit passed".to_owned())),
             Some(Ending::Terminated) => (None, None, Some("someone asked to terminate it".to_owned())),
             Some(Ending::GaveUp(reason)) => (None, None, Some(reason.to_string())),

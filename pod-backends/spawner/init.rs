@@ -1,0 +1,52 @@
+//! The first process of a container: starts the worker there, hands signals on to it, reaps what nobody waits for, and
+//! ends with the worker's exit code. When it ends, the system ends the rest of the container.
+
+use std::{
+    ffi::OsString,
+    os::unix::process::CommandExt,
+    process::{Command, exit},
+};
+
+use crate::sys::{self, Child, POLLIN, PollFd, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+
+/// What the worker gets to hear.
+const HANDED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+/// As shells do where a program cannot be started.
+const NOT_STARTED: i32 = 127;
+
+/// Runs a program with its arguments until it ends.
+pub fn serve(mut command: impl Iterator<Item = OsString>) -> ! {
+    sys::set_name(c"pod-init");
+    let (Some(program), Ok(signals)) = (command.next(), sys::signals(&HANDED_ON)) else { exit(NOT_STARTED) };
+    let mut worker = Command::new(&program);
+    // A session of its own, so that nothing at a terminal of the container reaches it by another way.
+    worker.args(command).process_group(0);
+    let worker = match worker.spawn() {
+        Ok(worker) => i32::try_from(worker.id()).unwrap_or(0),
+        Err(error) => {
+            eprintln!("the worker {} cannot be started in this container: {error}", program.display());
+            exit(NOT_STARTED)
+        }
+    };
+    loop {
+        sys::poll(&mut [PollFd::new(&signals, POLLIN)], None);
+        while let Some(number) = sys::next_signal(&signals) {
+            if HANDED_ON.contains(&number) {
+                sys::kill(worker, number);
+            }
+        }
+        while let Child::Ended(pid, status) = sys::reap_any() {
+            if pid == worker {
+                exit(exit_code(status));
+            }
+        }
+    }
+}
+
+/// The exit code that stands for a status, as shells count: 128 and the signal, where one ended it.
+fn exit_code(status: i32) -> i32 {
+    match status & 0x7f {
+        0 => (status >> 8) & 0xff,
+        signal => 128 + signal,
+    }
+}

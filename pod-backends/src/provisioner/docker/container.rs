@@ -1,0 +1,258 @@
+//! The container and the volume of a worker: made, looked at, listed by their labels, removed.
+
+use std::{collections::HashMap, time::Duration};
+
+use bollard::{
+    errors::Error,
+    models::{
+        ContainerCreateBody, ContainerSummaryStateEnum, HealthConfig, HostConfig, Mount as EngineMount, MountType,
+        VolumeCreateRequest,
+    },
+    query_parameters::{
+        ContainerArchiveInfoOptionsBuilder, CreateContainerOptionsBuilder, ListContainersOptionsBuilder,
+        LogsOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions, UploadToContainerOptionsBuilder,
+    },
+};
+use futures::StreamExt;
+use pod_core::{
+    domain::{StoreId, WorkerId},
+    provisioner::ProvisionError,
+};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Shared,
+    engine::{Engine, has_status, is_missing},
+    image::Image,
+    settings::{DockerSettings, MountSource},
+    worker::{HOME, LINK},
+};
+use crate::provisioner::local::directory::Certificate;
+
+/// Whose a container or volume is.
+pub(super) const STORE_LABEL: &str = "pod.store";
+pub(super) const WORKER_LABEL: &str = "pod.worker";
+
+/// What is being removed may take so long to go.
+const GONE_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// So many lines of a container's log tell why it ended.
+const LAST_LINES: &str = "3";
+
+/// How a container stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Running,
+    /// It is there, and nothing runs in it.
+    Ended,
+    Absent,
+}
+
+/// The name of a worker's container, and of its volume. A part of the store's identity is enough to tell two apart.
+fn name(store: StoreId, worker: WorkerId) -> String {
+    let store = store.0.simple().to_string();
+    format!("pod-{}-{worker}", &store[..12])
+}
+
+fn labels(store: StoreId, worker: WorkerId) -> HashMap<String, String> {
+    [(STORE_LABEL, store.to_string()), (WORKER_LABEL, worker.to_string())]
+        .into_iter()
+        .map(|(label, value)| (label.to_owned(), value))
+        .collect()
+}
+
+/// How a worker's container stands.
+pub(super) async fn state(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<State, ProvisionError> {
+    match engine.docker.inspect_container(&name(store, worker), None).await {
+        Ok(found) if found.state.as_ref().and_then(|state| state.running) == Some(true) => Ok(State::Running),
+        Ok(_) => Ok(State::Ended),
+        Err(error) if is_missing(&error) => Ok(State::Absent),
+        Err(error) => Err(engine.failed(format_args!("the container of worker {worker} cannot be looked at"), &error)),
+    }
+}
+
+/// The workers of a store that have a container.
+pub(super) async fn list(engine: &Engine, store: StoreId) -> Result<Vec<WorkerId>, ProvisionError> {
+    Ok(list_states(engine, store).await?.into_iter().map(|(worker, _)| worker).collect())
+}
+
+/// The same, with how each stands.
+pub(super) async fn list_states(engine: &Engine, store: StoreId) -> Result<Vec<(WorkerId, State)>, ProvisionError> {
+    let filters = HashMap::from([("label", vec![format!("{STORE_LABEL}={store}")])]);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    let found = engine.docker.list_containers(Some(options)).await;
+    let found = found.map_err(|error| engine.failed("the containers cannot be listed", &error))?;
+    let states = found.into_iter().filter_map(|container| {
+        let worker = container.labels?.get(WORKER_LABEL)?.parse().ok()?;
+        let runs = container.state == Some(ContainerSummaryStateEnum::RUNNING);
+        Some((worker, if runs { State::Running } else { State::Ended }))
+    });
+    Ok(states.collect())
+}
+
+/// Removes a worker's container with all that runs in it, and its volume; returns when they are gone.
+pub(super) async fn remove(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<(), ProvisionError> {
+    let name = name(store, worker);
+    let docker = &engine.docker;
+    let deadline = Instant::now() + GONE_WITHIN;
+    let in_time = |error: &Error| has_status(error, 409) && Instant::now() < deadline;
+    loop {
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        match docker.remove_container(&name, Some(options)).await {
+            Ok(()) => {}
+            Err(error) if is_missing(&error) => break,
+            // It is being removed already: it is gone when it cannot be found.
+            Err(error) if in_time(&error) => sleep(LOOK_EVERY).await,
+            Err(error) => return Err(engine.failed(format_args!("the container {name} cannot be removed"), &error)),
+        }
+    }
+    loop {
+        match docker.remove_volume(&name, None::<RemoveVolumeOptions>).await {
+            Ok(()) => return Ok(()),
+            Err(error) if is_missing(&error) => return Ok(()),
+            Err(error) if in_time(&error) => sleep(LOOK_EVERY).await,
+            Err(error) => return Err(engine.failed(format_args!("the volume {name} cannot be removed"), &error)),
+        }
+    }
+}
+
+/// Makes a worker's container and starts it. What was made stays where this fails: the caller removes it.
+pub(super) async fn start(shared: &Shared, certificate: Certificate, image: &Image) -> Result<(), ProvisionError> {
+    let Certificate { store, worker, .. } = certificate;
+    let (engine, docker, settings) = (&shared.engine, &shared.engine.docker, &shared.settings);
+    let name = name(store, worker);
+    let cannot = |error: Error| engine.failed(format_args!("a container of {} cannot be made", settings.image), &error);
+    let volume = VolumeCreateRequest {
+        name: Some(name.clone()),
+        labels: Some(labels(store, worker)),
+        ..VolumeCreateRequest::default()
+    };
+    docker.create_volume(volume).await.map_err(cannot)?;
+    let options = CreateContainerOptionsBuilder::default().name(&name).build();
+    docker.create_container(Some(options), body(shared, certificate, &name)).await.map_err(cannot)?;
+    check(shared, &name, image).await?;
+    let options = UploadToContainerOptionsBuilder::default().path(HOME).build();
+    let archive = shared.program.archive(certificate, settings.manager.as_ref());
+    docker
+        .upload_to_container(&name, Some(options), bollard::body_stream(futures::stream::iter(archive)))
+        .await
+        .map_err(|error| {
+            engine.failed(format_args!("POD's program cannot be put into the container {name}"), &error)
+        })?;
+    docker
+        .start_container(&name, None)
+        .await
+        .map_err(|error| engine.failed(format_args!("a container of {} cannot be started", settings.image), &error))
+}
+
+/// Refuses an image that cannot run scripts. Looked at once per image.
+async fn check(shared: &Shared, name: &str, image: &Image) -> Result<(), ProvisionError> {
+    let known = || shared.images.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if known().contains(&image.id) {
+        return Ok(());
+    }
+    for dir in image.path.split(':').filter(|dir| dir.starts_with('/')) {
+        let options = ContainerArchiveInfoOptionsBuilder::default().path(&format!("{dir}/bash")).build();
+        if shared.engine.docker.get_container_archive_info(name, Some(options)).await.is_ok() {
+            known().push(image.id.clone());
+            return Ok(());
+        }
+    }
+    let message = format!(
+        "the image {} has no bash, which installation scripts run with; choose one that has, or install it there",
+        shared.settings.image
+    );
+    Err(ProvisionError { message })
+}
+
+fn body(shared: &Shared, certificate: Certificate, name: &str) -> ContainerCreateBody {
+    let settings = &shared.settings;
+    let Certificate { store, worker, .. } = certificate;
+    let mut mounts = vec![EngineMount {
+        typ: Some(MountType::VOLUME),
+        source: Some(name.to_owned()),
+        target: Some(HOME.to_owned()),
+        ..EngineMount::default()
+    }];
+    if shared.dials_here() {
+        mounts.push(EngineMount {
+            typ: Some(MountType::BIND),
+            source: Some(shared.link_dir(worker).display().to_string()),
+            target: Some(LINK.to_owned()),
+            read_only: Some(true),
+            ..EngineMount::default()
+        });
+    }
+    mounts.extend(settings.mounts.iter().map(|mount| {
+        let (typ, source) = match &mount.source {
+            MountSource::Path(path) => (MountType::BIND, path.display().to_string()),
+            MountSource::Volume(name) => (MountType::VOLUME, name.clone()),
+        };
+        EngineMount {
+            typ: Some(typ),
+            source: Some(source),
+            target: Some(mount.target.display().to_string()),
+            read_only: Some(mount.read_only),
+            ..EngineMount::default()
+        }
+    }));
+    ContainerCreateBody {
+        image: Some(settings.image.clone()),
+        entrypoint: Some(shared.program.command()),
+        cmd: Some(Vec::new()),
+        env: Some(settings.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        user: settings.user.clone(),
+        working_dir: Some("/".to_owned()),
+        labels: Some(labels(store, worker)),
+        healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }),
+        stop_signal: Some("SIGTERM".to_owned()),
+        host_config: Some(limits(settings, mounts)),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn limits(settings: &DockerSettings, mounts: Vec<EngineMount>) -> HostConfig {
+    let memory = settings.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+    HostConfig {
+        memory,
+        // As much with swap as without: no swap.
+        memory_swap: memory,
+        #[allow(clippy::cast_possible_truncation, reason = "a number of CPUs that was checked")]
+        nano_cpus: settings.cpus.map(|cpus| (cpus * 1e9).round() as i64),
+        pids_limit: settings.pids.map(i64::from),
+        network_mode: settings.network.clone(),
+        readonly_rootfs: Some(settings.read_only),
+        tmpfs: settings.read_only.then(|| HashMap::from([("/tmp".to_owned(), "exec,mode=1777".to_owned())])),
+        mounts: Some(mounts),
+        ..HostConfig::default()
+    }
+}
+
+/// Why a worker's container does not run, as a sentence.
+pub(super) async fn epitaph(engine: &Engine, store: StoreId, worker: WorkerId, state: State) -> String {
+    let name = name(store, worker);
+    let found = match engine.docker.inspect_container(&name, None).await {
+        Ok(found) if state != State::Absent => found.state.unwrap_or_default(),
+        _ => return format!("its container {name} was removed by somebody else than its manager"),
+    };
+    let said = last_words(engine, &name).await;
+    let said = if said.is_empty() { String::new() } else { format!("; it said last: {said}") };
+    let error = found.error.filter(|error| !error.is_empty()).map(|error| format!(" ({error})")).unwrap_or_default();
+    match found.exit_code.unwrap_or_default() {
+        _ if found.oom_killed == Some(true) => {
+            format!("its container {name} ran out of memory, and its worker was killed{said}")
+        }
+        137 => format!("its container {name} was killed{error}{said}"),
+        code => format!("its container {name} ended with exit code {code}{error}{said}"),
+    }
+}
+
+async fn last_words(engine: &Engine, name: &str) -> String {
+    let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(LAST_LINES).build();
+    let mut logs = engine.docker.logs(name, Some(options));
+    let mut text = String::new();
+    while let Some(Ok(line)) = logs.next().await {
+        text.push_str(&String::from_utf8_lossy(&line.into_bytes()));
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

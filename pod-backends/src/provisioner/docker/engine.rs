@@ -1,0 +1,138 @@
+//! The connection to the container engine, and its errors as sentences.
+
+use std::io;
+
+use bollard::{Docker, errors::Error};
+use pod_core::provisioner::ProvisionError;
+
+/// Where the engine is when nobody says so.
+const USUAL: &str = "unix:///var/run/docker.sock";
+/// The oldest API that has all that is needed: that of Docker 20.10.
+const OLDEST_API: (u64, u64) = (1, 41);
+
+/// An engine that answers.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) docker: Docker,
+    host: String,
+}
+
+impl Engine {
+    /// Connects to the engine that `DOCKER_HOST` names, else to that of this machine.
+    pub(super) async fn connect() -> Result<Self, ProvisionError> {
+        let host = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()).unwrap_or_else(|| USUAL.into());
+        let refused = |error: &Error| ProvisionError { message: explain(&host, error) };
+        let docker = Docker::connect_with_host(&host).map_err(|error| refused(&error))?;
+        // Without the negotiation that bollard offers: that hides why an engine does not answer.
+        let version = docker.version().await.map_err(|error| refused(&error))?;
+        let api = version.api_version.unwrap_or_default();
+        if parse_api(&api).is_none_or(|api| api < OLDEST_API) {
+            let (major, minor) = OLDEST_API;
+            let message = format!(
+                "the container engine at {host} is too old: it speaks version {api} of its API and {major}.{minor} is \
+                 needed, that of Docker 20.10; upgrade it"
+            );
+            return Err(ProvisionError { message });
+        }
+        let docker = docker.negotiate_version().await.map_err(|error| refused(&error))?;
+        let theirs = version.arch.unwrap_or_default();
+        if theirs != architecture() {
+            let message = format!(
+                "the container engine at {host} is one of {theirs}, and this program one of {}; run a manager of the \
+                 engine's architecture",
+                architecture()
+            );
+            return Err(ProvisionError { message });
+        }
+        Ok(Self { docker, host })
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether its containers can see files of this machine.
+    pub(super) fn is_local(&self) -> bool {
+        self.host.starts_with("unix://")
+    }
+
+    /// An error while doing something, which goes on as "… cannot be …".
+    pub(super) fn failed(&self, what: impl std::fmt::Display, error: &Error) -> ProvisionError {
+        ProvisionError { message: format!("{what}: {}", explain(&self.host, error)) }
+    }
+}
+
+/// The name that engines have for this machine's architecture.
+pub(super) fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// Whether the engine answered that something is not there.
+pub(super) fn is_missing(error: &Error) -> bool {
+    has_status(error, 404)
+}
+
+/// Whether the engine answered with that status.
+pub(super) fn has_status(error: &Error, status: u16) -> bool {
+    matches!(error, Error::DockerResponseServerError { status_code, .. } if *status_code == status)
+}
+
+fn parse_api(text: &str) -> Option<(u64, u64)> {
+    let (major, minor) = text.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+fn explain(host: &str, error: &Error) -> String {
+    let absent = || {
+        format!(
+            "no container engine answers at {host}; start it (systemctl start docker), or name another with DOCKER_HOST"
+        )
+    };
+    match error {
+        Error::DockerResponseServerError { message, .. } => format!("the container engine says: {}", message.trim()),
+        Error::DockerStreamError { error } => format!("the container engine says: {}", error.trim()),
+        Error::RequestTimeoutError => format!("the container engine at {host} did not answer in time"),
+        Error::SocketNotFoundError(_) => absent(),
+        Error::UnsupportedURISchemeError { .. } => {
+            format!("DOCKER_HOST is {host}, which is not unix://PATH, tcp://HOST:PORT or https://HOST:PORT")
+        }
+        other => match io_kind(other) {
+            Some(io::ErrorKind::PermissionDenied) => format!(
+                "this user may not use the container engine at {host}; add the user to the group docker, or run the \
+                 manager as root"
+            ),
+            Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) => {
+                absent()
+            }
+            _ => format!("the container engine at {host} cannot be used: {}", chain(other)),
+        },
+    }
+}
+
+/// The system's error that is at the bottom of one.
+fn io_kind(error: &Error) -> Option<io::ErrorKind> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let mut found = None;
+    while let Some(error) = next {
+        found = error.downcast_ref::<io::Error>().map(io::Error::kind).or(found);
+        next = error.source();
+    }
+    found
+}
+
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(error) = next {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = error.source();
+    }
+    text
+}

@@ -1,0 +1,113 @@
+//! The image of the workers: pulled where it is missing, and looked at before the first worker is made of it.
+
+use std::time::Duration;
+
+use bollard::{models::ImageInspect, query_parameters::CreateImageOptionsBuilder};
+use futures::StreamExt;
+use pod_core::{domain::WorkerId, provisioner::ProvisionError};
+use tokio::time::Instant;
+
+use super::{
+    Shared,
+    engine::{architecture, is_missing},
+};
+
+/// So often one sees how far a pull has come.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// An image that is there.
+#[derive(Debug)]
+pub(super) struct Image {
+    /// The id of its content.
+    pub(super) id: String,
+    /// Where programs are looked for in it.
+    pub(super) path: String,
+}
+
+const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Has the image on the engine; a sentence when it cannot be had, or cannot work there.
+pub(super) async fn ensure(shared: &Shared, worker: WorkerId) -> Result<Image, ProvisionError> {
+    let name = &shared.settings.image;
+    let (engine, docker) = (&shared.engine, &shared.engine.docker);
+    let found = match docker.inspect_image(name).await {
+        Err(error) if is_missing(&error) => {
+            pull(shared, worker).await?;
+            docker.inspect_image(name).await
+        }
+        other => other,
+    };
+    let found = found.map_err(|error| engine.failed(format_args!("the image {name} cannot be used"), &error))?;
+    fit(name, &found)?;
+    let env = found.config.and_then(|config| config.env).unwrap_or_default();
+    let path = env.iter().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or(USUAL_PATH);
+    Ok(Image { id: found.id.unwrap_or_default(), path: path.to_owned() })
+}
+
+fn fit(name: &str, image: &ImageInspect) -> Result<(), ProvisionError> {
+    let refused = |message: String| Err(ProvisionError { message });
+    let (os, theirs) = (image.os.as_deref().unwrap_or("linux"), image.architecture.as_deref().unwrap_or_default());
+    if os != "linux" {
+        return refused(format!("the image {name} is one for {os}; choose one for linux"));
+    }
+    if !theirs.is_empty() && theirs != architecture() {
+        return refused(format!(
+            "the image {name} is one for {theirs}, and the engine's machine is {}; choose one for that",
+            architecture()
+        ));
+    }
+    Ok(())
+}
+
+async fn pull(shared: &Shared, worker: WorkerId) -> Result<(), ProvisionError> {
+    let name = &shared.settings.image;
+    let (repository, tag) = split(name);
+    let mut options = CreateImageOptionsBuilder::default().from_image(repository);
+    if let Some(tag) = tag {
+        options = options.tag(tag);
+    }
+    tracing::info!(image = name, "pulling");
+    shared.context.links.progress(worker, format!("the image {name} is pulled")).await;
+    let mut told = Instant::now();
+    let mut pulling = shared.engine.docker.create_image(Some(options.build()), None, None);
+    while let Some(step) = pulling.next().await {
+        let what = format!("the image {name} is not on the engine and cannot be pulled");
+        let step = step.map_err(|error| shared.engine.failed(&what, &error))?;
+        if let Some(reason) = step.error_detail.and_then(|detail| detail.message) {
+            return Err(ProvisionError { message: format!("{what}: {reason}") });
+        }
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            let progress = step.progress_detail.and_then(|detail| Some((detail.current?, detail.total?)));
+            let share = progress.map(|(done, all)| format!(" ({done} of {all} bytes of a layer)")).unwrap_or_default();
+            let note = format!("the image {name} is pulled: {}{share}", step.status.unwrap_or_default());
+            shared.context.links.progress(worker, note).await;
+        }
+    }
+    Ok(())
+}
+
+/// The repository and the tag of a name. One without a tag means `latest`, not every tag that there is.
+fn split(name: &str) -> (&str, Option<&str>) {
+    if name.contains('@') {
+        return (name, None);
+    }
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+        _ => (name, Some("latest")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_tag_means_the_latest() {
+        assert_eq!(split("debian"), ("debian", Some("latest")));
+        assert_eq!(split("debian:bookworm-slim"), ("debian", Some("bookworm-slim")));
+        assert_eq!(split("host:5000/team/image"), ("host:5000/team/image", Some("latest")));
+        assert_eq!(split("host:5000/team/image:1"), ("host:5000/team/image", Some("1")));
+        assert_eq!(split("debian@sha256:0f"), ("debian@sha256:0f", None));
+    }
+}

@@ -1,0 +1,275 @@
+//! Workers as containers of a Docker engine.
+//!
+//! A worker is a container of the user's image. Its first process is the spawner as its init, whose child is the worker
+//! itself: the same code as a worker process of this machine, and so an execution costs a process, not a container.
+//! The program is the manager's own, uploaded with the loader and the libraries that it is linked with, so that the
+//! image needs none of them (`resident`); it goes into a volume, which is there for a read-only root as well.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `settings` | what a user says about the containers |
+//! | `engine` | the connection to the engine, and its errors as sentences |
+//! | `image` | pulls an image that is not there, and refuses one that cannot work |
+//! | `resident` | the program that is uploaded |
+//! | `container` | makes, finds and removes the container and the volume of a worker |
+//! | `link` | the socket of each worker, where the engine is on this machine |
+//! | `watch` | news of containers that end behind our back |
+//! | `worker` | what runs inside |
+//!
+//! What a data directory holds:
+//!
+//! ```text
+//! docker/12/worker.json     whose worker 12 is; read by the next manager
+//! docker/12/link/link.sock  where it dials
+//! ```
+
+mod container;
+mod engine;
+mod image;
+mod link;
+mod resident;
+mod settings;
+mod watch;
+mod worker;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use pod_core::{
+    domain::WorkerId,
+    provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use resident::ResidentProgram;
+pub use settings::{DockerSettings, ManagerAddress, Mount, MountSource};
+pub use worker::{HOME, run_container_worker};
+
+use self::{container::State, engine::Engine};
+use super::local::{
+    DataDirLock,
+    directory::{Certificate, Directories},
+    failed,
+};
+
+/// Workers as containers, which run on when the manager ends and are taken on again by the next one.
+#[derive(Debug)]
+pub struct Docker {
+    data: PathBuf,
+    settings: DockerSettings,
+    program: ResidentProgram,
+}
+
+impl Docker {
+    /// Keeps what it must remember in that data directory. The engine is the one that `DOCKER_HOST` names, else that of
+    /// this machine. `program` is run in every container, and must call [`run_container_worker`].
+    pub fn new(data: impl Into<PathBuf>, settings: DockerSettings, program: ResidentProgram) -> Self {
+        Self { data: data.into(), settings, program }
+    }
+}
+
+#[async_trait]
+impl Backend for Docker {
+    async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
+        let engine = Engine::connect().await?;
+        if !engine.is_local() && self.settings.manager.is_none() {
+            let message = format!(
+                "the container engine {} is not on this machine, so its workers need an address to dial; \
+                 set one that they can reach with --docker-manager, for example http://10.0.0.7:8080",
+                engine.host()
+            );
+            return Err(ProvisionError { message });
+        }
+        let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
+        let directories = Directories::open_for(&self.data, "docker").map_err(unusable)?;
+        let lock = DataDirLock::take_for_workers(directories.data()).await?;
+        let known = directories.all().map_err(unusable)?;
+        let shared = Arc::new(Shared {
+            directories,
+            engine,
+            settings: self.settings,
+            program: self.program,
+            context,
+            tracked: Mutex::default(),
+            turns: Mutex::default(),
+            images: Mutex::default(),
+            _lock: lock,
+        });
+        for (worker, certificate) in known {
+            match certificate {
+                Some(ours) if ours.store == shared.context.store => shared.take_on(ours).await?,
+                other => shared.clear_foreign(worker, other).await?,
+            }
+        }
+        tokio::spawn(watch::watch(shared.clone()));
+        Ok(Arc::new(Containers(shared)))
+    }
+}
+
+/// Removes every container and volume that a data directory knows of, and returns when they are gone. For a manager
+/// that was there for a single run and has stopped.
+pub async fn end_containers(data: &Path) {
+    let Ok(directories) = Directories::open_for(data, "docker") else { return };
+    let known = directories.all().unwrap_or_default();
+    if known.is_empty() {
+        return;
+    }
+    let engine = match Engine::connect().await {
+        Ok(engine) => engine,
+        Err(error) => return tracing::warn!(%error, "the containers of the workers could not be removed"),
+    };
+    // What they were stays written down: the next manager sees at once that they are gone.
+    for certificate in known.into_iter().filter_map(|(_, certificate)| certificate) {
+        if let Err(error) = container::remove(&engine, certificate.store, certificate.worker).await {
+            tracing::warn!(%error, worker = %certificate.worker, "a container could not be removed");
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Containers(Arc<Shared>);
+
+struct Shared {
+    directories: Directories,
+    engine: Engine,
+    settings: DockerSettings,
+    program: ResidentProgram,
+    context: BackendContext,
+    /// The workers whose containers run, each with what ends its socket.
+    tracked: Mutex<HashMap<WorkerId, Option<DropGuard>>>,
+    /// One thing at a time is done to each worker.
+    turns: Mutex<HashMap<WorkerId, Arc<tokio::sync::Mutex<()>>>>,
+    /// The images, by their content's id, that were found to be fit.
+    images: Mutex<Vec<String>>,
+    _lock: DataDirLock,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("directories", &self.directories).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn turn(&self, worker: WorkerId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.entry(worker).or_default().clone()
+    }
+
+    fn tracked(&self) -> std::sync::MutexGuard<'_, HashMap<WorkerId, Option<DropGuard>>> {
+        self.tracked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a worker of an earlier manager on, if its container runs.
+    async fn take_on(self: &Arc<Self>, certificate: Certificate) -> Result<(), ProvisionError> {
+        let worker = certificate.worker;
+        match container::state(&self.engine, certificate.store, worker).await? {
+            State::Running => {
+                let listener = self.listen(worker)?;
+                self.tracked().insert(worker, listener);
+                Ok(())
+            }
+            state => {
+                let reason = container::epitaph(&self.engine, certificate.store, worker, state).await;
+                let links = self.context.links.clone();
+                // The engine takes news only when its backend has started.
+                tokio::spawn(async move { links.gone(worker, reason).await });
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends what an earlier store of this data directory has left. Other containers of the engine are not ours.
+    async fn clear_foreign(&self, worker: WorkerId, found: Option<Certificate>) -> Result<(), ProvisionError> {
+        if let Some(certificate) = found {
+            container::remove(&self.engine, certificate.store, worker).await?;
+        }
+        self.directories.remove(worker).map_err(|error| failed("what an earlier worker left cannot be deleted", error))
+    }
+
+    /// Listens for a worker, where it dials a socket.
+    fn listen(&self, worker: WorkerId) -> Result<Option<DropGuard>, ProvisionError> {
+        if !self.dials_here() {
+            return Ok(None);
+        }
+        let end = CancellationToken::new();
+        let dir = self.link_dir(worker);
+        link::listen(&dir, worker, &self.context, end.clone())
+            .map_err(|error| failed(format_args!("{} cannot be listened in", dir.display()), error))?;
+        Ok(Some(end.drop_guard()))
+    }
+
+    /// Whether workers dial a socket of this machine's file system.
+    fn dials_here(&self) -> bool {
+        self.settings.manager.is_none()
+    }
+
+    fn link_dir(&self, worker: WorkerId) -> PathBuf {
+        self.directories.of(worker).join("link")
+    }
+
+    async fn make(&self, certificate: Certificate) -> Result<(), ProvisionError> {
+        let worker = certificate.worker;
+        self.directories.make(certificate).map_err(|error| failed("a worker cannot be written down", error))?;
+        let image = image::ensure(self, worker).await?;
+        container::remove(&self.engine, certificate.store, worker).await?;
+        let listener = self.listen(worker)?;
+        container::start(self, certificate, &image).await?;
+        self.tracked().insert(worker, listener);
+        // One that ended before it was watched is no news to anybody else.
+        match container::state(&self.engine, certificate.store, worker).await? {
+            State::Running => Ok(()),
+            state => {
+                let message = container::epitaph(&self.engine, certificate.store, worker, state).await;
+                Err(ProvisionError { message })
+            }
+        }
+    }
+
+    /// As if it had never been made.
+    async fn unmake(&self, certificate: Certificate) -> Result<(), ProvisionError> {
+        self.tracked().remove(&certificate.worker);
+        container::remove(&self.engine, certificate.store, certificate.worker).await?;
+        self.directories
+            .remove(certificate.worker)
+            .map_err(|error| failed(format_args!("the directory of worker {} stays", certificate.worker), error))
+    }
+}
+
+#[async_trait]
+impl Provisioner for Containers {
+    async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
+        let shared = &self.0;
+        let _turn = shared.turn(worker).lock_owned().await;
+        if shared.tracked().contains_key(&worker)
+            && container::state(&shared.engine, spec.store, worker).await? == State::Running
+        {
+            return Ok(());
+        }
+        let certificate = Certificate { store: spec.store, worker, slots: spec.slots };
+        let made = shared.make(certificate).await;
+        if made.is_err()
+            && let Err(error) = shared.unmake(certificate).await
+        {
+            tracing::warn!(%worker, %error, "what was made of a worker could not be removed");
+        }
+        made
+    }
+
+    async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError> {
+        let turn = self.0.turn(worker);
+        let _turn = turn.lock().await;
+        self.0.unmake(Certificate { store: self.0.context.store, worker, slots: 0 }).await?;
+        self.0.turns.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker);
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+        container::list(&self.0.engine, self.0.context.store).await
+    }
+}

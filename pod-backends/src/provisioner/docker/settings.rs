@@ -1,0 +1,130 @@
+//! What a user says about the containers of workers.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// How the containers are made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DockerSettings {
+    /// The image. It needs `bash`, and nothing else.
+    pub image: String,
+    /// How many bytes of memory each may use, without swap; as many as there are when absent.
+    pub memory: Option<u64>,
+    /// How many CPUs each may use.
+    pub cpus: Option<f64>,
+    /// How many processes and threads each may have, those of the worker (about a dozen) included.
+    pub pids: Option<u32>,
+    /// The network; the engine's default when absent, `none` for no network at all.
+    pub network: Option<String>,
+    /// What is seen of the engine's machine.
+    pub mounts: Vec<Mount>,
+    /// As whom programs run; whom the image says when absent.
+    pub user: Option<String>,
+    /// Whether the image cannot be written to. `/tmp` can, and what POD itself needs.
+    pub read_only: bool,
+    /// Added to the environment of the image.
+    pub env: BTreeMap<String, String>,
+    /// Where workers dial over the network. They dial a socket in the data directory when absent, which an engine on
+    /// this machine can reach.
+    pub manager: Option<ManagerAddress>,
+}
+
+impl DockerSettings {
+    /// Containers of that image, without limits.
+    #[must_use]
+    pub fn of_image(image: impl Into<String>) -> Self {
+        Self {
+            image: image.into(),
+            memory: None,
+            cpus: None,
+            pids: None,
+            network: None,
+            mounts: Vec::new(),
+            user: None,
+            read_only: false,
+            env: BTreeMap::new(),
+            manager: None,
+        }
+    }
+}
+
+/// A manager as workers dial it over the network.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ManagerAddress {
+    /// For example `http://10.0.0.7:8080`.
+    pub url: String,
+    /// The token that workers show.
+    pub token: Option<String>,
+}
+
+impl std::fmt::Debug for ManagerAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ManagerAddress").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// Something that is seen in the containers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// What.
+    pub source: MountSource,
+    /// Where.
+    pub target: PathBuf,
+    /// Whether it cannot be written to.
+    pub read_only: bool,
+}
+
+/// Where something lies that is seen in the containers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MountSource {
+    /// A directory or file of the engine's machine.
+    Path(PathBuf),
+    /// A volume of the engine.
+    Volume(String),
+}
+
+impl std::str::FromStr for Mount {
+    type Err = String;
+
+    /// `SOURCE:TARGET` or `SOURCE:TARGET:ro`, as `docker run -v` has it.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "must be SOURCE:TARGET or SOURCE:TARGET:ro, where SOURCE is an absolute path or the name of a volume \
+                 and TARGET an absolute path in the container, not {text:?}"
+            )
+        };
+        let parts: Vec<&str> = text.split(':').collect();
+        let (source, target, read_only) = match parts[..] {
+            [source, target] | [source, target, "rw"] => (source, target, false),
+            [source, target, "ro"] => (source, target, true),
+            _ => return Err(wrong()),
+        };
+        let source = match source {
+            _ if source.starts_with('/') => MountSource::Path(source.into()),
+            _ if !source.is_empty() && !source.contains('/') => MountSource::Volume(source.to_owned()),
+            _ => return Err(wrong()),
+        };
+        let target = PathBuf::from(target);
+        if !target.is_absolute() {
+            return Err(wrong());
+        }
+        Ok(Self { source, target, read_only })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_are_written_as_for_docker_run() {
+        let read = |text: &str| text.parse::<Mount>();
+        let data = Mount { source: MountSource::Path("/srv".into()), target: "/data".into(), read_only: true };
+        assert_eq!(read("/srv:/data:ro"), Ok(data));
+        let cache = Mount { source: MountSource::Volume("cache".into()), target: "/c".into(), read_only: false };
+        assert_eq!(read("cache:/c"), Ok(cache));
+        for wrong in ["", "/srv", "/srv:data", "./srv:/data", ":/data", "/srv:/data:xx"] {
+            assert!(read(wrong).expect_err(wrong).contains("SOURCE:TARGET"), "{wrong}");
+        }
+    }
+}

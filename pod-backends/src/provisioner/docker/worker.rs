@@ -1,0 +1,89 @@
+//! What runs inside a container: the worker itself.
+
+use std::{fs, io, path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use pod_core::{
+    link::Transport,
+    worker::{Departure, Dial, DialError, WorkerExit, run},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::settings::ManagerAddress;
+use crate::{
+    executor::process::{Inherit, ProcessExecutor},
+    provisioner::local::{directory::Certificate, socket, worker::config},
+};
+
+/// Where everything of POD is in a container.
+pub const HOME: &str = "/.pod";
+/// The worker's own directory, below [`HOME`].
+pub(super) const WORK: &str = "/.pod/work";
+/// Where the manager's socket is seen, where it is on the same machine.
+pub(super) const LINK: &str = "/.pod/link";
+/// How the manager is dialled over the network; deleted as soon as it is read.
+pub(super) const MANAGER: &str = "manager.json";
+
+/// Runs the worker of the container that this process is in, until it ends. To be called by a process that does nothing
+/// else; a runtime of one thread is the cheapest. `over_network` dials a manager that is not on this machine.
+///
+/// `shutdown` ends the worker with what it runs.
+pub async fn run_container_worker(
+    over_network: impl FnOnce(ManagerAddress) -> Result<Box<dyn Dial>, String>,
+    shutdown: CancellationToken,
+) -> WorkerExit {
+    // A thread for file work that is there already is there also when programs have used up the container's processes.
+    let _ = tokio::task::spawn_blocking(|| {}).await;
+    match open(over_network).await {
+        Ok((certificate, executor, dial)) => {
+            let dir = Path::new(WORK);
+            run(config(certificate, dir, Departure::ForGood), executor, dial, shutdown).await
+        }
+        Err(reason) => WorkerExit::Broken(reason),
+    }
+}
+
+async fn open(
+    over_network: impl FnOnce(ManagerAddress) -> Result<Box<dyn Dial>, String>,
+) -> Result<(Certificate, Arc<ProcessExecutor>, Way), String> {
+    let dir = Path::new(WORK);
+    let certificate = Certificate::read(dir)
+        .map_err(|error| format!("{WORK}, which the manager uploads, cannot be read: {error}"))?;
+    let dial = match take_address(&dir.join(MANAGER)).map_err(|error| format!("{MANAGER} cannot be read: {error}"))? {
+        Some(address) => Way::Network(over_network(address)?),
+        None => Way::Socket,
+    };
+    let executor = ProcessExecutor::open_with(dir, certificate.slots, Inherit::Everything).await;
+    Ok((certificate, Arc::new(executor.map_err(|error| error.message)?), dial))
+}
+
+/// Reads how to dial, and deletes it: no program that runs here later gets to see the token.
+fn take_address(path: &Path) -> io::Result<Option<ManagerAddress>> {
+    match fs::read(path) {
+        Ok(text) => {
+            fs::remove_file(path)?;
+            Ok(Some(serde_json::from_slice(&text)?))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// How the manager is reached.
+enum Way {
+    Socket,
+    Network(Box<dyn Dial>),
+}
+
+#[async_trait]
+impl Dial for Way {
+    async fn dial(&self) -> Result<Transport, DialError> {
+        match self {
+            Self::Network(dial) => dial.dial().await,
+            Self::Socket => {
+                let dialled = socket::connect(Path::new(LINK)).await;
+                dialled.map_err(|error| DialError::Later(format!("the manager is not there: {error}")))
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The settings of the containers of Docker workers: `--docker-…`, or the table `[docker]` of the file.
+
+use pod_backends::provisioner::docker::{DockerSettings, ManagerAddress};
+
+use super::{ConfigError, setting::Layers};
+
+/// The least memory that engines allow.
+const LEAST_MEMORY: u64 = 6 << 20;
+/// The worker and its spawner alone have about a dozen processes and threads.
+const LEAST_PIDS: u32 = 32;
+
+/// Reads what was given.
+pub(super) fn apply(settings: &mut DockerSettings, layers: &Layers<'_>) -> Result<(), ConfigError> {
+    if let Some(written) = layers.find("docker-image") {
+        let text = written.text.trim();
+        if text.is_empty() || text.contains(char::is_whitespace) {
+            return Err(written.wrong("must be the name of an image, such as debian:bookworm-slim"));
+        }
+        settings.image = text.to_owned();
+    }
+    if let Some(written) = layers.find("docker-memory") {
+        let bytes = written.size()?;
+        if bytes < LEAST_MEMORY {
+            return Err(written.wrong("must be at least 6MiB, the least that container engines allow"));
+        }
+        settings.memory = Some(bytes);
+    }
+    if let Some(written) = layers.find("docker-cpus") {
+        let cpus = written.text.trim().parse::<f64>().ok().filter(|cpus| (0.01..=1024.0).contains(cpus));
+        settings.cpus = Some(cpus.ok_or_else(|| {
+            written.wrong(format!("must be a number of CPUs such as 1.5, at least 0.01, not {:?}", written.text))
+        })?);
+    }
+    if let Some(written) = layers.find("docker-pids") {
+        settings.pids = Some(written.number(LEAST_PIDS, 4_000_000)?);
+    }
+    settings.network = layers.find("docker-network").map(|written| written.text);
+    settings.user = layers.find("docker-user").map(|written| written.text);
+    if let Some(written) = layers.find("docker-read-only") {
+        settings.read_only = written.switch()?;
+    }
+    if let Some(written) = layers.find("docker-mount") {
+        let mounts = written.lines().map(|line| line.parse().map_err(|problem: String| written.wrong(problem)));
+        settings.mounts = mounts.collect::<Result<_, _>>()?;
+    }
+    if let Some(written) = layers.find("docker-env") {
+        for line in written.lines() {
+            match line.split_once('=') {
+                Some((name, value)) if !name.is_empty() && !name.contains(char::is_whitespace) => {
+                    settings.env.insert(name.to_owned(), value.to_owned());
+                }
+                _ => return Err(written.wrong(format!("must be NAME=VALUE, not {line:?}"))),
+            }
+        }
+    }
+    if let Some(written) = layers.find("docker-manager") {
+        crate::worker_link::link_url(&written.text).map_err(|problem| written.wrong(format!("is wrong: {problem}")))?;
+        settings.manager = Some(ManagerAddress { url: written.text, token: None });
+    }
+    Ok(())
+}
+
+/// The settings on one line; the values of the environment may be secrets.
+pub(super) fn line(settings: &DockerSettings) -> String {
+    let DockerSettings { image, memory, cpus, pids, network, mounts, user, read_only, env, manager } = settings;
+    let names: Vec<&str> = env.keys().map(String::as_str).collect();
+    let parts = [
+        Some(format!("image {image}")),
+        memory.map(|bytes| format!("memory {bytes}")),
+        cpus.map(|cpus| format!("cpus {cpus}")),
+        pids.map(|pids| format!("pids {pids}")),
+        network.as_ref().map(|network| format!("network {network}")),
+        user.as_ref().map(|user| format!("user {user}")),
+        read_only.then(|| "read-only".to_owned()),
+        (!mounts.is_empty()).then(|| format!("{} mounts", mounts.len())),
+        (!names.is_empty()).then(|| format!("env {}", names.join(" "))),
+        manager.as_ref().map(|manager| format!("manager {}", manager.url)),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
