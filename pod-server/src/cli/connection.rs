@@ -27,6 +27,19 @@ pub(crate) struct ManagerOptions {
     data_dir: Option<PathBuf>,
 }
 
+/// How the manager is that a run hosts itself, where none is named and none is there. The other settings of
+/// `pod serve` apply as far as the environment and a configuration file give them.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct HostOptions {
+    /// Where executions run, where this run hosts the manager: local or docker
+    #[arg(long, env = "POD_BACKEND", value_name = "BACKEND", help_heading = "Manager")]
+    pub(crate) backend: Option<String>,
+
+    /// The image of the containers, with --backend docker
+    #[arg(long, env = "POD_DOCKER_IMAGE", value_name = "IMAGE", help_heading = "Manager")]
+    pub(crate) docker_image: Option<String>,
+}
+
 impl ManagerOptions {
     /// A client of the manager that is named, or that holds the data directory.
     pub(crate) fn client(&self) -> Result<Client, Failure> {

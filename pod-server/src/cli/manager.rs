@@ -15,7 +15,7 @@ use tokio::{sync::Mutex, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    connection::ManagerOptions,
+    connection::{HostOptions, ManagerOptions},
     failure::Failure,
     host::{self, Hosted, Hosting, Workers},
 };
@@ -40,11 +40,11 @@ pub(crate) struct Reached {
 
 impl Reached {
     /// Finds a manager, or hosts one.
-    pub(crate) async fn open(options: &ManagerOptions) -> Result<Self, Failure> {
+    pub(crate) async fn open(options: &ManagerOptions, host: &HostOptions) -> Result<Self, Failure> {
         if let Some(client) = options.named()? {
             return Ok(Self { client, hosted: Arc::default(), watch: None, done: CancellationToken::new() });
         }
-        let config = config_for_a_run(options)?;
+        let config = config_for_a_run(options, host)?;
         let (address, hosted) = find_or_host(&config).await?;
         let client =
             Client::new(address.parse::<Address>()?, config.token.as_ref().map(|token| token.expose().to_owned()))?;
@@ -75,7 +75,7 @@ impl Reached {
 
 /// The settings of `pod serve` apply, as far as the environment and a configuration file give them; where it listens
 /// is nobody's business.
-fn config_for_a_run(options: &ManagerOptions) -> Result<Config, Failure> {
+fn config_for_a_run(options: &ManagerOptions, host: &HostOptions) -> Result<Config, Failure> {
     let data_dir: PathBuf = options.data_dir()?;
     let environment = |name: &str| match name {
         "POD_LISTEN" => None,
@@ -85,6 +85,8 @@ fn config_for_a_run(options: &ManagerOptions) -> Result<Config, Failure> {
         listen: Some("127.0.0.1:0".to_owned()),
         data_dir: data_dir.to_str().map(str::to_owned),
         token: options.token(),
+        backend: host.backend.clone().filter(|backend| !backend.is_empty()),
+        docker_image: host.docker_image.clone().filter(|image| !image.is_empty()),
         ..ServeArgs::default()
     };
     let mut config = Config::resolve(&settings, &environment).map_err(|error| Failure::new(error.to_string()))?;

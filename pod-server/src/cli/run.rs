@@ -4,7 +4,7 @@ use clap::Args;
 use pod_server::client::Client;
 
 use super::{
-    connection::ManagerOptions,
+    connection::{HostOptions, ManagerOptions},
     console::{self, Interrupts},
     failure::{Exit, Failure},
     host::Workers,
@@ -41,6 +41,9 @@ pub(crate) struct Run {
 
     #[command(flatten)]
     manager: ManagerOptions,
+
+    #[command(flatten)]
+    host: HostOptions,
 }
 
 impl Run {
@@ -49,7 +52,7 @@ impl Run {
         let input = input::read(self.input)?;
         let mut interrupts = Interrupts::listen()?;
         let manager = tokio::select! {
-            reached = Reached::open(&self.manager) => reached?,
+            reached = Reached::open(&self.manager, &self.host) => reached?,
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
         let outcome = run_once(manager.client(), subject, input, &mut interrupts).await;

@@ -14,7 +14,7 @@ use crate::{
     },
     engine::{Arrival, Links},
     link::{self, FromWorker, Hello, InstallOutcome, StartOrder, ToWorker, Transport, Welcome},
-    provisioner::{Backend, BackendContext, Provisioner, WorkerSpec},
+    provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
 };
 
 /// Nothing in the suite takes so long unless it hangs.
@@ -70,9 +70,20 @@ impl Rig {
 
     /// Ends the manager, and starts the next one of the same store.
     pub async fn restart(&mut self) {
+        self.stop();
+        self.manager_starts().await;
+    }
+
+    /// Ends the manager.
+    pub fn stop(&mut self) {
         self.shutdown.cancel();
         self.provisioner = None;
-        self.manager_starts().await;
+    }
+
+    /// Whom the workers serve.
+    #[must_use]
+    pub fn store(&self) -> StoreId {
+        self.store
     }
 
     /// Ends the manager, and starts one of another store in its place.
@@ -95,8 +106,13 @@ impl Rig {
 
     /// Creates a worker with two slots.
     pub async fn create(&self, worker: u64) {
+        self.try_to_create(worker).await.expect("the worker is created");
+    }
+
+    /// The same, where it may be refused.
+    pub async fn try_to_create(&self, worker: u64) -> Result<(), ProvisionError> {
         let spec = WorkerSpec { store: self.store, slots: 2 };
-        self.provisioner().create(WorkerId(worker), &spec).await.expect("the worker is created");
+        self.provisioner().create(WorkerId(worker), &spec).await
     }
 
     /// Destroys a worker.
@@ -195,10 +211,13 @@ impl Guest {
         while self.hear().await.is_some() {}
     }
 
-    /// Installs an activity, and starts an execution of it that tells its process id and stays. Gives that id.
+    /// Installs an activity, and starts an execution of it that stays. Gives its process id as this machine counts,
+    /// where a container may count otherwise.
     pub async fn runs_something(&mut self) -> u32 {
         let (activity, revision) = (ActivityId(1), RevisionNo(1));
-        let script = "printf '#!/bin/sh\\necho $$\\nexec sleep 1000\\n' > main.sh";
+        // A time that nobody else sleeps for tells its process from others.
+        let time = 10_000_000 + Uuid::new_v4().as_u128() % 900_000_000;
+        let script = format!("printf '#!/bin/sh\\necho here\\nexec sleep {time}\\n' > main.sh");
         let (payload, timeout) = (Payload::Script(script.into()), Millis::from_secs(60));
         self.say(ToWorker::Install { activity, revision, payload, env: Default::default(), timeout }).await;
         loop {
@@ -221,15 +240,33 @@ impl Guest {
         self.say(ToWorker::Start(order)).await;
         loop {
             match self.hear().await.expect("the worker is there") {
-                FromWorker::Output { bytes, .. } => {
-                    let text = std::str::from_utf8(&bytes).expect("digits");
-                    return text.trim().parse().expect("a process id");
-                }
+                FromWorker::Output { .. } => return process_of(&["sleep".to_owned(), time.to_string()]).await,
                 FromWorker::Ended(report) => panic!("{report:?}"),
                 _ => {}
             }
         }
     }
+}
+
+/// The process that runs this command, which a shell is about to become.
+async fn process_of(command: &[String]) -> u32 {
+    let runs = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|&byte| byte == 0).zip(command).filter(|(found, wanted)| found == &wanted.as_bytes()).count()
+            == command.len()
+    };
+    timeout(PATIENCE, async {
+        loop {
+            let all = std::fs::read_dir("/proc").expect("a list of processes").flatten();
+            let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+            if let Some(pid) = pids.find(runs) {
+                return pid;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("what was started runs")
 }
 
 /// Whether a process lives on this machine.

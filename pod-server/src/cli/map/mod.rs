@@ -25,7 +25,7 @@ use self::{
     results::Results,
 };
 use super::{
-    connection::ManagerOptions,
+    connection::{HostOptions, ManagerOptions},
     console::{self, Interrupts},
     failure::{Exit, Failure},
     host::Workers,
@@ -85,6 +85,9 @@ pub(crate) struct Map {
 
     #[command(flatten)]
     manager: ManagerOptions,
+
+    #[command(flatten)]
+    host: HostOptions,
 }
 
 impl Map {
@@ -94,7 +97,7 @@ impl Map {
         let lines = lines::read(&self.file)?;
         let mut interrupts = Interrupts::listen()?;
         let manager = tokio::select! {
-            reached = Reached::open(&self.manager) => reached?,
+            reached = Reached::open(&self.manager, &self.host) => reached?,
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
         let outcome = self.map(manager.client(), subject, results, lines, &mut interrupts).await;
