@@ -1,11 +1,13 @@
 //! What the end-to-end tests of POD share: the real binary, run in a directory of its own, which leaves nothing behind.
 
 mod binary;
+mod held_answer;
 mod leftovers;
 mod live;
 mod server;
 
 pub use binary::{Pod, Ran};
+pub use held_answer::HeldAnswer;
 pub use leftovers::{processes_of, wait_until_gone};
 pub use live::Live;
 pub use server::{Server, signal, wait};

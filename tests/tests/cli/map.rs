@@ -1,8 +1,9 @@
 //! `pod map`: one execution per line.
 
-use std::fs::read_to_string;
+use std::{fs::read_to_string, io::Write, process::Stdio, time::Duration};
 
-use pod_tests::{Pod, processes_of};
+use pod_tests::{HeldAnswer, Pod, processes_of, signal, wait};
+use rustix::process::Signal;
 
 #[test]
 fn results_come_in_the_order_of_the_lines() {
@@ -97,6 +98,30 @@ fn ctrl_c_terminates_all_of_it() {
     let ran = live.finish();
     assert_eq!(ran.code, Some(130), "{}", ran.stderr);
     assert_eq!(processes_of(pod.path("").to_str().unwrap()), [0_u32; 0]);
+}
+
+#[test]
+fn ctrl_c_while_lines_are_submitted_terminates_them_too() {
+    let pod = Pod::new();
+    let server = pod.serve(&[]);
+    let program = pod.program("long", "sleep 1000\n");
+    // The manager has the batch and has not answered yet.
+    let between = HeldAnswer::of(server.url(), "/executions/batch");
+    let mut command = pod.command(&["map", &program, "--server", between.url()]);
+    let mut map = command.stdin(Stdio::piped()).spawn().unwrap();
+    map.stdin.take().unwrap().write_all(&b"line\n".repeat(50)).unwrap();
+    between.wait_until_held();
+    signal(map.id(), Signal::INT);
+    // Time enough to leave without the ids, which is what must not happen.
+    std::thread::sleep(Duration::from_millis(200));
+    between.release();
+    assert_eq!(wait(&mut map, Duration::from_secs(60)).and_then(|status| status.code()), Some(130));
+    let listed = pod.run(&["ps", "-a", "-o", "ndjson"]);
+    assert_eq!(listed.stdout.lines().count(), 50, "{}", listed.stderr);
+    for line in listed.stdout.lines() {
+        let execution: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(execution["status"], "terminated");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::{
 };
 
 use clap::Args;
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use pod_server::client::Client;
 use tokio::sync::mpsc;
 
@@ -121,6 +121,7 @@ impl Map {
             client,
             progress: Progress::new(),
             finisher: Finisher::new(client.clone(), results.clone(), self.retry_failed),
+            submitting: None,
             submitted: VecDeque::new(),
             unfinished: BTreeSet::new(),
             unwritten: BTreeMap::new(),
@@ -152,6 +153,9 @@ impl Map {
 /// The reason to stop that is not an error of its own.
 const TOO_MANY_FAILED: &str = "too many lines failed";
 
+/// The numbers of lines, each with the id of its execution.
+type Batch = Vec<(u64, u64)>;
+
 /// Everything about the lines that are under way.
 struct Work<'a> {
     client: &'a Client,
@@ -160,6 +164,9 @@ struct Work<'a> {
     finisher: Finisher,
     progress: Progress,
     skip_succeeded: bool,
+    /// The batch on its way to the manager. Kept here, not in the future that waits for it: when that is dropped, the
+    /// executions of the batch are there all the same, and must become known to be terminated.
+    submitting: Option<BoxFuture<'static, Result<Batch, Failure>>>,
     /// Submitted and not yet waited for, in the order of the lines.
     submitted: VecDeque<(u64, u64)>,
     /// The ids of all executions that were submitted and have not ended.
@@ -219,13 +226,27 @@ impl Work<'_> {
         }
         let (numbers, inputs): (Vec<u64>, Vec<String>) = batch.into_iter().map(|line| (line.number, line.text)).unzip();
         let key = uuid::Uuid::new_v4().to_string();
-        let (activity, inputs) = (&self.activity, &inputs);
-        let key = &key;
-        let submit = |client: Client| async move { client.start_batch(activity, inputs, key).await };
-        let ids = persist(self.client, submit).await?.ids;
-        self.unfinished.extend(&ids);
-        self.submitted.extend(numbers.into_iter().zip(ids));
+        let (client, activity) = (self.client.clone(), self.activity.clone());
+        let submitting = async move {
+            let (activity, inputs, key) = (&activity, &inputs, &key);
+            let submit = |client: Client| async move { client.start_batch(activity, inputs, key).await };
+            let ids = persist(&client, submit).await?.ids;
+            Ok(numbers.into_iter().zip(ids).collect())
+        };
+        self.submitting = Some(submitting.boxed());
+        self.finish_submit().await?;
         self.progress.read(self.total);
+        Ok(())
+    }
+
+    /// Waits for the answer to the batch that is on its way, if there is one. Cancellation safe.
+    async fn finish_submit(&mut self) -> Result<(), Failure> {
+        let Some(submitting) = &mut self.submitting else { return Ok(()) };
+        let submitted = submitting.await;
+        self.submitting = None;
+        let batch = submitted?;
+        self.unfinished.extend(batch.iter().map(|(_, id)| id));
+        self.submitted.extend(batch);
         Ok(())
     }
 
@@ -254,6 +275,7 @@ impl Work<'_> {
 
     /// Ends everything that was submitted and has not ended, and waits for it.
     async fn terminate_rest(&mut self) -> Result<(), Failure> {
+        let submitted = self.finish_submit().await;
         let client = self.client;
         // The newest first: what waits must not begin in the place of what was ended.
         let ids: Vec<u64> = self.unfinished.iter().rev().copied().collect();
@@ -267,7 +289,7 @@ impl Work<'_> {
         while let Some(ended) = waiting.next().await {
             ended?;
         }
-        Ok(())
+        submitted
     }
 
     fn conclude(&mut self, more: Option<&str>) -> Exit {
