@@ -1,10 +1,12 @@
 //! `newExecution`, `getExecutionStatus`, `terminateExecution`.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
+
+use axum::response::IntoResponse;
 
 use pod_core::{
     PodError,
-    domain::{AttemptNo, Execution, ExecutionId, Gap, NewExecution, Stream},
+    domain::{Execution, ExecutionId, NewExecution},
 };
 use serde::Serialize;
 
@@ -12,17 +14,15 @@ use super::{
     answer::{ActionError, Answer, answer},
     objects::ExecutionObject,
     params::{GivenId, Params},
+    whole::Whole,
 };
 use crate::{api::request::unknown_activity, serve::App};
 
-/// How much is read from the store at a time.
-const PIECE: usize = 1 << 20;
-
 #[derive(Serialize)]
-struct Shown<'a> {
-    execution: ExecutionObject<'a>,
+pub(super) struct Shown<'a> {
+    pub(super) execution: ExecutionObject<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    event: Option<&'static str>,
+    pub(super) event: Option<&'static str>,
 }
 
 pub(super) async fn create(app: &App, params: &Params<'_>) -> Answer {
@@ -49,26 +49,19 @@ pub(super) async fn show(app: &App, params: &Params<'_>) -> Answer {
         Ok(_) | Err(PodError::NoSuchExecution(_)) => return Err(gone(&id)),
         Err(error) => return Err(error.into()),
     };
-    // Whole outputs are in memory while they are read and written as JSON: only a few large ones at a time.
-    let _turn = app.whole_outputs.acquire().await;
-    // Read first: a result whose output could not be read is not consumed.
-    let stdout = whole_output(app, &execution, Stream::Stdout).await?;
-    let stderr = whole_output(app, &execution, Stream::Stderr).await?;
-    let execution = if execution.status.is_terminal() {
+    let names = app.pod.activity_names().await?;
+    let name = names.get(&execution.activity).map_or("", |name| name);
+    let has_ended = execution.status.is_terminal();
+    // Read first: a result whose output cannot be read is not consumed.
+    let begun = Whole::of(&app.pod, execution, name).await?.begin().await?;
+    if has_ended {
         match app.pod.retrieve(id).await {
-            Ok(execution) => execution,
+            Ok(_) => {}
             Err(PodError::AlreadyRetrieved(_) | PodError::NoSuchExecution(_)) => return Err(gone(&id)),
             Err(error) => return Err(error.into()),
         }
-    } else {
-        execution
-    };
-    let names = app.pod.activity_names().await?;
-    let (stdout_text, stderr_text) = (stdout.text(), stderr.text());
-    let mut shown = ExecutionObject::of(&execution, names.get(&execution.activity).map_or("", |name| name));
-    (shown.stdout, shown.stderr) = (Some(&*stdout_text), Some(&*stderr_text));
-    (shown.stdout_gap, shown.stderr_gap) = (stdout.gap.map(Into::into), stderr.gap.map(Into::into));
-    Ok(answer(&Shown { execution: shown, event: None }))
+    }
+    Ok(begun.into_response())
 }
 
 /// The sentence for an execution that this API does not know, or not any more.
@@ -76,38 +69,6 @@ fn gone(id: &impl std::fmt::Display) -> ActionError {
     ActionError::Sentence(format!(
         "Execution with id {id} doesn't exist, its result has already been retrieved or it expired"
     ))
-}
-
-/// Everything that a stream of the latest attempt holds.
-struct Output {
-    bytes: Vec<u8>,
-    gap: Option<Gap>,
-}
-
-impl Output {
-    /// As JSON can carry it: what is not UTF-8 is replaced. `/api/v1` has the bytes themselves.
-    fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.bytes)
-    }
-}
-
-async fn whole_output(app: &App, execution: &Execution, stream: Stream) -> Result<Output, PodError> {
-    let mut output = Output { bytes: Vec::new(), gap: None };
-    if execution.attempt == AttemptNo(0) {
-        return Ok(output);
-    }
-    let mut offset = 0;
-    loop {
-        let slice = app.pod.read_output(execution.id, execution.attempt, stream, offset, PIECE).await?;
-        if slice.bytes.is_empty() {
-            return Ok(output);
-        }
-        if slice.offset > offset {
-            output.gap = Some(Gap { start: offset, end: slice.offset });
-        }
-        offset = slice.offset + slice.bytes.len() as u64;
-        output.bytes.extend_from_slice(&slice.bytes);
-    }
 }
 
 /// Ends an execution; answers when its whole process tree is gone, or the time for that is over.

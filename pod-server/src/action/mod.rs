@@ -30,6 +30,7 @@ mod logs;
 mod objects;
 pub(crate) mod params;
 mod policies;
+mod whole;
 mod words;
 mod workers;
 

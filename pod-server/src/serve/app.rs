@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use pod_core::{Limits, Pod};
 use pod_web::Web;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{links::LinkSlot, logs::ManagerLogs};
@@ -29,12 +28,7 @@ pub struct App {
     pub web: Arc<Web>,
     /// Cancelled when the manager goes: followers are let go.
     pub shutdown: CancellationToken,
-    /// Turns to hold whole outputs in memory, for the action API.
-    pub whole_outputs: Semaphore,
 }
-
-/// How many whole outputs the action API holds in memory at a time.
-pub(super) const WHOLE_OUTPUTS: usize = 4;
 
 impl App {
     /// The largest JSON body that holds a script: escaped, a byte may take two, a control character six.

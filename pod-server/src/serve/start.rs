@@ -8,10 +8,10 @@ use pod_backends::{
 };
 use pod_core::{Pod, provisioner::Backend, store::Store};
 use pod_web::Web;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, LinkSlot, ManagerLogs, StartError, WithWorkerLink, WorkerHome, app::WHOLE_OUTPUTS, listen, parts};
+use super::{App, LinkSlot, ManagerLogs, StartError, WithWorkerLink, WorkerHome, listen, parts};
 use crate::{
     auth::Access,
     config::{BackendChoice, Config},
@@ -142,7 +142,6 @@ impl Manager {
             links: self.links,
             web: Arc::new(web),
             shutdown: shutdown.clone(),
-            whole_outputs: Semaphore::new(WHOLE_OUTPUTS),
         });
         let serving = tokio::spawn(listen::serve(listener, app));
         Ok(Running { address, pod: self.pod, shutdown, serving, lock: self.lock })

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pod_tests::Server;
 use serde_json::{Value, json};
 
 /// Only so that a test that hangs fails with its name: nothing is expected to take as long.
@@ -133,6 +134,13 @@ pub(crate) fn conclusions(url: &str, executions: usize) -> BTreeMap<u64, usize> 
     }
     assert_eq!(times.len(), executions, "each execution has its end among the events");
     times
+}
+
+/// How much memory a manager takes, in MiB.
+pub(crate) fn memory(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("the manager lives");
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+    kib.map_or(0, |kib: u64| kib / 1024)
 }
 
 /// Waits for something to come true.

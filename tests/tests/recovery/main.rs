@@ -6,4 +6,5 @@ mod descendants;
 mod manager_down;
 mod neighbours;
 mod seed;
+mod slow_readers;
 mod sudden_ends;

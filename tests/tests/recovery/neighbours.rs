@@ -77,11 +77,7 @@ fn a_flood_keeps_its_head_and_tail_and_takes_no_memory() {
     // 300 MB of lines that tell their number, far beyond what is kept of one execution.
     client::register(url, "flood", "seq 1 40000000 | head -c 300000000", json!({}));
     client::register(url, "small", "echo \"hello $1\"", json!({}));
-    let memory = || {
-        let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("the manager lives");
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
-        kib.map_or(0, |kib: u64| kib / 1024)
-    };
+    let memory = || client::memory(&server);
     let before = memory();
     let id = client::start(url, "flood", "");
     let done = AtomicBool::new(false);

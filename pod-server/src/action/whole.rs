@@ -1,0 +1,241 @@
+//! An execution with its whole output as one JSON object, written while the output is read: however large it is and
+//! however slowly it is taken, a piece of it is in memory.
+
+use axum::{
+    body::Body,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use pod_core::{
+    Pod, PodError,
+    domain::{AttemptNo, Execution, Gap, OutputSummary, Stream},
+};
+
+use super::{executions::Shown, objects::ExecutionObject};
+
+/// How much is read from the store at a time. Escaped, a byte may take six.
+const PIECE: usize = 64 << 10;
+/// An answer up to this size goes out whole, with its length.
+const SHORT: usize = 256 << 10;
+
+/// Where the two outputs belong in the object.
+const OUTPUTS: &str = r#","stdout":"","stderr":"","#;
+const BETWEEN: &str = r#"","stderr":""#;
+
+/// The object, piece by piece.
+pub(super) struct Whole {
+    pod: Pod,
+    execution: Execution,
+    activity_name: String,
+    /// What is printed later is not waited for.
+    printed: OutputSummary,
+    step: Step,
+    offset: u64,
+    text: Text,
+    stdout_gap: Option<Gap>,
+    stderr_gap: Option<Gap>,
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Begin,
+    Of(Stream),
+    Done,
+}
+
+impl Whole {
+    pub(super) async fn of(pod: &Pod, execution: Execution, activity_name: &str) -> Result<Self, PodError> {
+        let printed = match execution.attempt {
+            AttemptNo(0) => OutputSummary::default(),
+            attempt => pod.output_summary(execution.id, attempt).await?,
+        };
+        Ok(Self {
+            pod: pod.clone(),
+            execution,
+            activity_name: activity_name.to_owned(),
+            printed,
+            step: Step::Begin,
+            offset: 0,
+            text: Text::default(),
+            stdout_gap: None,
+            stderr_gap: None,
+        })
+    }
+
+    /// The beginning of it; all of it where it is short.
+    pub(super) async fn begin(mut self) -> Result<Begun, PodError> {
+        let mut begin = Vec::new();
+        while begin.len() <= SHORT {
+            match self.next().await? {
+                Some(piece) => begin.extend_from_slice(&piece),
+                None => return Ok(Begun { begin, rest: None }),
+            }
+        }
+        Ok(Begun { begin, rest: Some(Box::new(self)) })
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, PodError> {
+        loop {
+            let piece = match self.step {
+                Step::Begin => {
+                    self.step = Step::Of(Stream::Stdout);
+                    let mut begin = self.around().0;
+                    begin.push_str(r#","stdout":""#);
+                    begin.into_bytes()
+                }
+                Step::Of(stream) => match self.read(stream).await? {
+                    Some(bytes) => self.text.escape(&bytes),
+                    None => {
+                        let mut end = self.text.end();
+                        self.offset = 0;
+                        if stream == Stream::Stdout {
+                            self.step = Step::Of(Stream::Stderr);
+                            end.extend_from_slice(BETWEEN.as_bytes());
+                        } else {
+                            self.step = Step::Done;
+                            end.extend_from_slice(br#"","#);
+                            end.extend_from_slice(self.around().1.as_bytes());
+                        }
+                        end
+                    }
+                },
+                Step::Done => return Ok(None),
+            };
+            // Half a character may be all there is of a piece.
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
+        }
+    }
+
+    /// The object before and after the outputs. The gaps are known when the outputs have been read.
+    fn around(&self) -> (String, String) {
+        let mut execution = ExecutionObject::of(&self.execution, &self.activity_name);
+        (execution.stdout, execution.stderr) = (Some(""), Some(""));
+        (execution.stdout_gap, execution.stderr_gap) =
+            (self.stdout_gap.map(Into::into), self.stderr_gap.map(Into::into));
+        let shown = Shown { execution, event: None };
+        // In a value, a quotation mark is escaped: these are the members themselves.
+        let object = serde_json::to_string(&shown).unwrap_or_else(|error| unreachable!("it is always JSON: {error}"));
+        match object.split_once(OUTPUTS) {
+            Some((before, after)) => (before.to_owned(), after.to_owned()),
+            None => unreachable!("both outputs are in {object}"),
+        }
+    }
+
+    async fn read(&mut self, stream: Stream) -> Result<Option<Bytes>, PodError> {
+        let end = self.printed.of(stream).len;
+        if self.offset >= end {
+            return Ok(None);
+        }
+        let (id, attempt) = (self.execution.id, self.execution.attempt);
+        let mut slice = self.pod.read_output(id, attempt, stream, self.offset, PIECE).await?;
+        if slice.bytes.is_empty() {
+            return Ok(None);
+        }
+        if slice.offset > self.offset {
+            let gap = Some(Gap { start: self.offset, end: slice.offset });
+            match stream {
+                Stream::Stdout => self.stdout_gap = gap,
+                Stream::Stderr => self.stderr_gap = gap,
+            }
+        }
+        let wanted = usize::try_from(end.saturating_sub(slice.offset)).unwrap_or(usize::MAX);
+        slice.bytes.truncate(wanted);
+        self.offset = slice.offset + slice.bytes.len() as u64;
+        Ok(Some(slice.bytes))
+    }
+}
+
+/// An answer whose beginning could be read.
+pub(super) struct Begun {
+    begin: Vec<u8>,
+    rest: Option<Box<Whole>>,
+}
+
+impl IntoResponse for Begun {
+    fn into_response(self) -> Response {
+        let body = match self.rest {
+            None => Body::from(self.begin),
+            Some(rest) => {
+                let rest = stream::try_unfold(rest, |mut rest| async move {
+                    let piece = rest.next().await.inspect_err(|error| {
+                        tracing::warn!(execution = %rest.execution.id, %error, "an answer breaks off");
+                    })?;
+                    Ok::<_, PodError>(piece.map(|piece| (piece, rest)))
+                });
+                Body::from_stream(stream::iter([Ok(self.begin)]).chain(rest))
+            }
+        };
+        (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    }
+}
+
+/// Bytes that become the inside of a JSON string, piece by piece: what is not UTF-8 is replaced, just as if it all came
+/// at once. `/api/v1` has the bytes themselves.
+#[derive(Default)]
+struct Text {
+    /// The beginning of a character.
+    cut: Vec<u8>,
+}
+
+impl Text {
+    fn escape(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut joined = std::mem::take(&mut self.cut);
+        joined.extend_from_slice(bytes);
+        self.cut = joined.split_off(joined.len() - cut_off(&joined));
+        escaped(&joined)
+    }
+
+    fn end(&mut self) -> Vec<u8> {
+        escaped(&std::mem::take(&mut self.cut))
+    }
+}
+
+/// How many bytes at the end are the beginning of a character that may go on.
+fn cut_off(bytes: &[u8]) -> usize {
+    let may_go_on = |len: &usize| {
+        let end = &bytes[bytes.len() - len..];
+        std::str::from_utf8(end).is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
+    };
+    (1..=bytes.len().min(3)).find(may_go_on).unwrap_or(0)
+}
+
+fn escaped(bytes: &[u8]) -> Vec<u8> {
+    let mut quoted = serde_json::to_vec(&*String::from_utf8_lossy(bytes)).unwrap_or_default();
+    quoted.pop();
+    if !quoted.is_empty() {
+        quoted.remove(0);
+    }
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_make_the_same_text_as_the_whole() {
+        let samples: [&[u8]; 6] = [
+            "wörld €5 \u{10348} \"quoted\"\\ \u{7}\n".as_bytes(),
+            b"\xe2\x82 cut, \xf0\x90\x8d cut, \xff\xfe never, \xc3",
+            b"\xe2\x82\xe2\x82\xac\xf0\x90\x80\xed\xa0\x80\xc0\xaf",
+            b"\xf0\x90\x8d",
+            b"\x80\x80\x80\x80",
+            b"",
+        ];
+        for sample in samples {
+            let whole = serde_json::to_vec(&*String::from_utf8_lossy(sample)).unwrap();
+            for size in 1..=sample.len().max(1) {
+                let mut text = Text::default();
+                let mut pieces = b"\"".to_vec();
+                sample.chunks(size).for_each(|piece| pieces.extend(text.escape(piece)));
+                pieces.extend(text.end());
+                pieces.push(b'"');
+                assert_eq!(String::from_utf8(pieces).unwrap(), String::from_utf8(whole.clone()).unwrap());
+            }
+        }
+    }
+}
