@@ -28,9 +28,9 @@ use crate::{
 /// Inputs of one round at most, so that the first caller of it does not wait for the last.
 const ROUND: usize = 2048;
 /// How long news of workers, for which nobody waits, collects into one batch.
-const LINGER: Duration = Duration::from_millis(2);
+const LINGER: Duration = Duration::from_millis(4);
 /// Rounds that follow each other faster than this are worth collecting.
-const BUSY: Duration = Duration::from_millis(5);
+const BUSY: Duration = Duration::from_millis(10);
 /// The planner looks at the clock at least so often.
 const TICK: Duration = Duration::from_millis(500);
 

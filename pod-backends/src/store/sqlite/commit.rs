@@ -100,7 +100,7 @@ impl Writer {
         // Output is durable before the end of its attempt is.
         let sealed = shared.open.seal(plan.ending()).await?;
         let garbage = write::write(&mut self.connection, batch, &plan, &sealed).await?;
-        write::events_and_commit(&mut self.connection, batch).await?;
+        sqlx::query("COMMIT").execute(&mut self.connection).await.map_err(from_sql)?;
         Ok(Some((plan, garbage)))
     }
 }

@@ -29,6 +29,7 @@ use self::{
     reserve::Reserve,
 };
 
+mod change;
 mod commit;
 mod encoding;
 mod error;

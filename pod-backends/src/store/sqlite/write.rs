@@ -3,30 +3,32 @@
 use std::{collections::HashMap, sync::Arc};
 
 use pod_core::{
-    domain::{Attempt, AttemptEnd, AttemptKey, Execution, ExecutionId, OutputSummary, Payload, Timestamp},
-    store::{
-        ActivityTally, Batch, Change, ExecutionUpdate, IdempotencyRecord, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES,
-        StoreError,
-    },
+    domain::{Attempt, AttemptEnd, AttemptKey, Execution, ExecutionId, OutputSummary, Timestamp},
+    store::{ActivityTally, Batch, ExecutionUpdate, IdempotencyRecord, KEPT_EVENTS, StoreError},
 };
 use sqlx::{Arguments, Row, SqliteConnection, error::BoxDynError, sqlite::SqliteArguments};
 
 use super::{
+    change,
     encoding::{EndingColumns, INLINE_INPUT, attempt_end, attempt_key, ending, int, json, read_key, status},
     error::{conflict, from_sql},
     output::SealedOutput,
     plan::{AttemptEnding, AttemptWrite, ExecutionWrite, Plan},
-    rows::RowsStatement,
+    rows::{RowsStatement, Step},
 };
 
 static INSERT_EXECUTIONS: RowsStatement = RowsStatement::new(
     "INSERT INTO executions (id, activity, status, retrieved, not_before, submitted_at, started_at, finished_at, \
      attempt, worker, failures, losses, cancel_requested, retry_of, ending, ending_code, ending_reason, input_apart, \
-     input) VALUES ",
+     input) SELECT * FROM (VALUES ",
     19,
-    "",
+    ") WHERE column1 IS NOT NULL",
 );
-static INSERT_INPUTS: RowsStatement = RowsStatement::new("INSERT INTO inputs (execution, input) VALUES ", 2, "");
+static INSERT_INPUTS: RowsStatement = RowsStatement::new(
+    "INSERT INTO inputs (execution, input) SELECT * FROM (VALUES ",
+    2,
+    ") WHERE column1 IS NOT NULL",
+);
 static UPDATE_EXECUTIONS: RowsStatement = RowsStatement::new(
     "WITH v (id, status, retrieved, not_before, started_at, finished_at, attempt, worker, failures, losses, \
      cancel_requested, ending, ending_code, ending_reason) AS (VALUES ",
@@ -44,9 +46,9 @@ static RETRIEVE: RowsStatement = RowsStatement::new(
 );
 static INSERT_ATTEMPTS: RowsStatement = RowsStatement::new(
     "INSERT INTO attempts (key, revision, worker, assigned_at, started_at, ended_at, ending, ending_code, \
-     ending_reason) VALUES ",
+     ending_reason) SELECT * FROM (VALUES ",
     9,
-    "",
+    ") WHERE column1 IS NOT NULL",
 );
 static START_ATTEMPTS: RowsStatement = RowsStatement::new(
     "WITH v (key, started_at) AS (VALUES ",
@@ -66,8 +68,13 @@ static END_ATTEMPTS: RowsStatement = RowsStatement::new(
 );
 static DELETE_ATTEMPTS: RowsStatement =
     RowsStatement::new("DELETE FROM attempts WHERE ended_at IS NULL AND key IN (VALUES ", 1, ")");
-static INSERT_IDEMPOTENCY: RowsStatement =
-    RowsStatement::new("INSERT INTO idempotency (key, request_hash, first_execution, end_execution) VALUES ", 4, "");
+static INSERT_IDEMPOTENCY: RowsStatement = RowsStatement::new(
+    "INSERT INTO idempotency (key, request_hash, first_execution, end_execution) SELECT * FROM (VALUES ",
+    4,
+    ") WHERE column1 IS NOT NULL",
+);
+const INSERT_EVENTS: &str = "INSERT INTO events (last, body) SELECT ?, ? \
+                             WHERE NOT EXISTS (SELECT 1 FROM events WHERE last >= ?)";
 static PUT_TALLIES: RowsStatement = RowsStatement::new(
     "WITH v (id, tally, recent_durations) AS (VALUES ",
     3,
@@ -93,32 +100,32 @@ pub(super) async fn write(
     sealed: &HashMap<AttemptKey, SealedOutput>,
 ) -> Result<Garbage, StoreError> {
     for change in &plan.rest {
-        write_change(connection, change).await?;
+        change::write(connection, change).await?;
     }
-    write_executions(connection, plan).await?;
-    write_attempts(connection, plan, sealed).await?;
-    if !plan.idempotency.is_empty() {
-        let bind = |arguments: &mut SqliteArguments, (key, record): &(Arc<str>, IdempotencyRecord)| {
-            arguments.add(&**key)?;
-            arguments.add(&record.request_hash[..])?;
-            arguments.add(int(record.executions.start))?;
-            arguments.add(int(record.executions.end))
-        };
-        INSERT_IDEMPOTENCY.write(connection, &plan.idempotency, bind).await.map_err(from_sql)?;
-    }
-    let garbage = delete_executions(connection, &plan.deleted).await?;
-    if !batch.tallies.is_empty() {
-        let bind = |arguments: &mut SqliteArguments, tally: &ActivityTally| {
-            arguments.add(int(tally.activity.0))?;
-            arguments.add(serde_json::to_string(&tally.executions)?)?;
-            arguments.add(serde_json::to_string(&tally.recent_durations)?)
-        };
-        PUT_TALLIES.write(connection, &batch.tallies, bind).await.map_err(from_sql)?;
-    }
-    Ok(garbage)
+    let mut step = Step::new(connection);
+    add_executions(&mut step, plan).await?;
+    add_attempts(&mut step, plan, sealed).await?;
+    let idempotency = |arguments: &mut SqliteArguments, (key, record): &(Arc<str>, IdempotencyRecord)| {
+        arguments.add(&**key)?;
+        arguments.add(&record.request_hash[..])?;
+        arguments.add(int(record.executions.start))?;
+        arguments.add(int(record.executions.end))
+    };
+    step.rows(&INSERT_IDEMPOTENCY, &plan.idempotency, None, idempotency).await?;
+    let tally = |arguments: &mut SqliteArguments, tally: &ActivityTally| {
+        arguments.add(int(tally.activity.0))?;
+        arguments.add(serde_json::to_string(&tally.executions)?)?;
+        arguments.add(serde_json::to_string(&tally.recent_durations)?)
+    };
+    step.rows(&PUT_TALLIES, &batch.tallies, None, tally).await?;
+    add_events(&mut step, batch)?;
+    step.run().await?;
+    find_expected(connection, &plan.expected).await?;
+    trim_events(connection, batch).await?;
+    delete_executions(connection, &plan.deleted).await
 }
 
-async fn write_executions(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), StoreError> {
+async fn add_executions(step: &mut Step<'_>, plan: &Plan<'_>) -> Result<(), StoreError> {
     let (mut inserts, mut inputs, mut updates, mut retrieved) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (id, write) in &plan.executions {
         match write {
@@ -133,35 +140,23 @@ async fn write_executions(connection: &mut SqliteConnection, plan: &Plan<'_>) ->
             ExecutionWrite::Retrieve => retrieved.push(*id),
         }
     }
-    INSERT_EXECUTIONS
-        .write(connection, &inserts, |arguments, row| bind_execution(arguments, row))
-        .await
-        .map_err(from_sql)?;
-    let bind = |arguments: &mut SqliteArguments, (id, input): &(ExecutionId, &str)| {
+    step.rows(&INSERT_EXECUTIONS, &inserts, None, |arguments, row| bind_execution(arguments, row)).await?;
+    let input = |arguments: &mut SqliteArguments, (id, input): &(ExecutionId, &str)| {
         arguments.add(int(id.0))?;
         arguments.add(*input)
     };
-    INSERT_INPUTS.write(connection, &inputs, bind).await.map_err(from_sql)?;
-    let bind = |arguments: &mut SqliteArguments, (update, retrieved): &(&ExecutionUpdate, bool)| {
+    step.rows(&INSERT_INPUTS, &inputs, None, input).await?;
+    let ended = "an execution to be updated does not exist or has ended";
+    let update = |arguments: &mut SqliteArguments, (update, retrieved): &(&ExecutionUpdate, bool)| {
         bind_update(arguments, update, *retrieved)
     };
-    let affected = UPDATE_EXECUTIONS.write(connection, &updates, bind).await.map_err(from_sql)?;
-    expect(affected, updates.len(), "an execution to be updated does not exist or has ended")?;
-    let affected =
-        RETRIEVE.write(connection, &retrieved, |arguments, id| arguments.add(int(id.0))).await.map_err(from_sql)?;
-    expect(affected, retrieved.len(), "an execution has not ended, or its result was handed out already")?;
-    if !plan.expected.is_empty() {
-        let ids = ids(&plan.expected);
-        let missing =
-            "SELECT count(*) FROM json_each(?) WHERE value NOT IN (SELECT id FROM executions WHERE id = value)";
-        let missing: i64 = sqlx::query_scalar(missing).bind(ids).fetch_one(&mut *connection).await.map_err(from_sql)?;
-        expect(missing.unsigned_abs(), 0, "an attempt was opened for an execution that does not exist")?;
-    }
-    Ok(())
+    step.rows(&UPDATE_EXECUTIONS, &updates, Some(ended), update).await?;
+    let handed_out = "an execution has not ended, or its result was handed out already";
+    step.rows(&RETRIEVE, &retrieved, Some(handed_out), |arguments, id| arguments.add(int(id.0))).await
 }
 
-async fn write_attempts(
-    connection: &mut SqliteConnection,
+async fn add_attempts(
+    step: &mut Step<'_>,
     plan: &Plan<'_>,
     sealed: &HashMap<AttemptKey, SealedOutput>,
 ) -> Result<(), StoreError> {
@@ -181,28 +176,57 @@ async fn write_attempts(
         }
     }
     // What is open goes first: an execution has room for one open attempt.
-    let not_open = "an attempt is not open";
-    let affected =
-        DELETE_ATTEMPTS.write(connection, &deletes, |arguments, key| arguments.add(*key)).await.map_err(from_sql)?;
-    expect(affected, deletes.len(), not_open)?;
-    let bind = |arguments: &mut SqliteArguments, (key, started_at): &(i64, Timestamp)| {
+    let not_open = Some("an attempt is not open");
+    step.rows(&DELETE_ATTEMPTS, &deletes, not_open, |arguments, key| arguments.add(*key)).await?;
+    let start = |arguments: &mut SqliteArguments, (key, started_at): &(i64, Timestamp)| {
         arguments.add(*key)?;
         arguments.add(started_at.0)
     };
-    let affected = START_ATTEMPTS.write(connection, &starts, bind).await.map_err(from_sql)?;
-    expect(affected, starts.len(), not_open)?;
-    let bind = |arguments: &mut SqliteArguments, (key, ending, output): &(i64, &AttemptEnding, &SealedOutput)| {
+    step.rows(&START_ATTEMPTS, &starts, not_open, start).await?;
+    let end = |arguments: &mut SqliteArguments, (key, ending, output): &(i64, &AttemptEnding, &SealedOutput)| {
         bind_attempt_end(arguments, *key, ending, output)
     };
-    let affected = END_ATTEMPTS.write(connection, &ends, bind).await.map_err(from_sql)?;
-    expect(affected, ends.len(), not_open)?;
-    let bind =
+    step.rows(&END_ATTEMPTS, &ends, not_open, end).await?;
+    let insert =
         |arguments: &mut SqliteArguments, (key, attempt): &(i64, &Attempt)| bind_attempt(arguments, *key, attempt);
-    INSERT_ATTEMPTS.write(connection, &inserts, bind).await.map_err(from_sql)?;
+    step.rows(&INSERT_ATTEMPTS, &inserts, None, insert).await
+}
+
+fn add_events(step: &mut Step<'_>, batch: &Batch) -> Result<(), StoreError> {
+    let (Some(first), Some(last)) = (batch.events.first(), batch.events.last()) else { return Ok(()) };
+    if !batch.events.windows(2).all(|pair| pair[0].seq < pair[1].seq) {
+        return Err(conflict(format!("the events from {} on are not in order", first.seq)));
+    }
+    let body = json(&batch.events)?;
+    // Inserts nothing where an event of this number or a later one is there.
+    step.one(INSERT_EVENTS, "an event is not the next one", |arguments| {
+        arguments.add(int(last.seq))?;
+        arguments.add(body)?;
+        arguments.add(int(first.seq))
+    })
+}
+
+async fn trim_events(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
+    let (Some(first), Some(last)) = (batch.events.first(), batch.events.last()) else { return Ok(()) };
+    if first.seq / TRIM_EVERY != (last.seq + 1) / TRIM_EVERY {
+        let oldest = int(last.seq) - int(KEPT_EVENTS);
+        let trim = sqlx::query("DELETE FROM events WHERE last <= ?").bind(oldest);
+        trim.execute(&mut *connection).await.map_err(from_sql)?;
+    }
     Ok(())
 }
 
-fn expect(affected: u64, expected: usize, otherwise: &str) -> Result<(), StoreError> {
+async fn find_expected(connection: &mut SqliteConnection, expected: &[ExecutionId]) -> Result<(), StoreError> {
+    if expected.is_empty() {
+        return Ok(());
+    }
+    let missing = "SELECT count(*) FROM json_each(?) WHERE value NOT IN (SELECT id FROM executions WHERE id = value)";
+    let missing: i64 =
+        sqlx::query_scalar(missing).bind(ids(expected)).fetch_one(&mut *connection).await.map_err(from_sql)?;
+    expect(missing.unsigned_abs(), 0, "an attempt was opened for an execution that does not exist")
+}
+
+pub(super) fn expect(affected: u64, expected: usize, otherwise: &str) -> Result<(), StoreError> {
     if affected == expected as u64 { Ok(()) } else { Err(conflict(otherwise.to_owned())) }
 }
 
@@ -310,170 +334,4 @@ async fn delete_executions(connection: &mut SqliteConnection, deleted: &[Executi
         sqlx::query(delete).bind(&json).execute(&mut *connection).await.map_err(from_sql)?;
     }
     Ok(garbage)
-}
-
-/// Writes the events and commits.
-pub(super) async fn events_and_commit(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
-    let (Some(first), Some(last)) = (batch.events.first(), batch.events.last()) else {
-        return sqlx::query("COMMIT").execute(&mut *connection).await.map(drop).map_err(from_sql);
-    };
-    if !batch.events.windows(2).all(|pair| pair[0].seq < pair[1].seq) {
-        return Err(conflict(format!("the events from {} on are not in order", first.seq)));
-    }
-    if first.seq / TRIM_EVERY != (last.seq + 1) / TRIM_EVERY {
-        let oldest = int(last.seq) - int(KEPT_EVENTS);
-        let trim = sqlx::query("DELETE FROM events WHERE last <= ?").bind(oldest);
-        trim.execute(&mut *connection).await.map_err(from_sql)?;
-    }
-    // Inserts nothing where an event of this number or a later one is there.
-    let insert = "INSERT INTO events (last, body) SELECT ?, ? \
-                  WHERE NOT EXISTS (SELECT 1 FROM events WHERE last >= ?) RETURNING last";
-    let insert = sqlx::query(insert).bind(int(last.seq)).bind(json(&batch.events)?).bind(int(first.seq));
-    if insert.fetch_all(&mut *connection).await.map_err(from_sql)?.is_empty() {
-        return Err(conflict(format!("event {} is not the next one", first.seq)));
-    }
-    sqlx::query("COMMIT").execute(&mut *connection).await.map(drop).map_err(from_sql)
-}
-
-async fn write_change(connection: &mut SqliteConnection, change: &Change) -> Result<(), StoreError> {
-    match change {
-        Change::PutActivity(activity) => {
-            let put = "INSERT INTO activities (id, name, created_at, status) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO \
-                       UPDATE SET name = excluded.name, created_at = excluded.created_at, status = excluded.status, deleted = 0";
-            sqlx::query(put)
-                .bind(int(activity.id.0))
-                .bind(activity.name.as_str())
-                .bind(activity.created_at.0)
-                .bind(json(&activity.status)?)
-                .execute(&mut *connection)
-                .await
-        }
-        Change::DeleteActivity(id) => {
-            for delete in [
-                "UPDATE activities SET deleted = 1, tally = '[0,0,0,0,0,0]', recent_durations = '[]' WHERE id = ?",
-                "DELETE FROM revisions WHERE activity = ?",
-                "DELETE FROM payloads WHERE activity = ?",
-                "DELETE FROM installations WHERE activity = ?",
-            ] {
-                sqlx::query(delete).bind(int(id.0)).execute(&mut *connection).await.map_err(from_sql)?;
-            }
-            return Ok(());
-        }
-        Change::PutRevision(revision) => {
-            sqlx::query("INSERT OR REPLACE INTO revisions (activity, no, body) VALUES (?, ?, ?)")
-                .bind(int(revision.activity.0))
-                .bind(revision.no.0)
-                .bind(json(revision)?)
-                .execute(&mut *connection)
-                .await
-        }
-        Change::PutPayload { activity, revision, payload } => {
-            let kind = match payload {
-                Payload::Script(_) => "script",
-                Payload::Archive(_) => "archive",
-            };
-            sqlx::query("INSERT OR REPLACE INTO payloads (activity, revision, kind, bytes) VALUES (?, ?, ?, ?)")
-                .bind(int(activity.0))
-                .bind(revision.0)
-                .bind(kind)
-                .bind(payload.bytes().to_vec())
-                .execute(&mut *connection)
-                .await
-        }
-        Change::DeleteRevision { activity, revision } => {
-            for delete in [
-                "DELETE FROM revisions WHERE activity = ? AND no = ?",
-                "DELETE FROM payloads WHERE activity = ? AND revision = ?",
-            ] {
-                let delete = sqlx::query(delete).bind(int(activity.0)).bind(revision.0);
-                delete.execute(&mut *connection).await.map_err(from_sql)?;
-            }
-            return Ok(());
-        }
-        Change::PutInstallation(row) => {
-            sqlx::query("INSERT OR REPLACE INTO installations (worker, activity, revision, body) VALUES (?, ?, ?, ?)")
-                .bind(int(row.worker.0))
-                .bind(int(row.activity.0))
-                .bind(row.revision.0)
-                .bind(json(row)?)
-                .execute(&mut *connection)
-                .await
-        }
-        Change::DeleteInstallation { worker, activity, revision } => {
-            sqlx::query("DELETE FROM installations WHERE worker = ? AND activity = ? AND revision = ?")
-                .bind(int(worker.0))
-                .bind(int(activity.0))
-                .bind(revision.0)
-                .execute(&mut *connection)
-                .await
-        }
-        Change::PutWorker(worker) => {
-            sqlx::query("INSERT OR REPLACE INTO workers (id, body) VALUES (?, ?)")
-                .bind(int(worker.id.0))
-                .bind(json(worker)?)
-                .execute(&mut *connection)
-                .await
-        }
-        Change::DeleteWorker(id) => {
-            for delete in ["DELETE FROM workers WHERE id = ?", "DELETE FROM installations WHERE worker = ?"] {
-                sqlx::query(delete).bind(int(id.0)).execute(&mut *connection).await.map_err(from_sql)?;
-            }
-            return Ok(());
-        }
-        Change::PutPolicy(policy) => {
-            sqlx::query("INSERT INTO policies (id, name, body) VALUES (?, ?, ?)")
-                .bind(int(policy.id.0))
-                .bind(policy.name.as_str())
-                .bind(json(policy)?)
-                .execute(&mut *connection)
-                .await
-        }
-        Change::DeletePolicy(id) => {
-            for delete in [
-                "DELETE FROM policies WHERE id = ?",
-                "UPDATE lease SET active_policy = 0 WHERE active_policy = ?",
-            ] {
-                sqlx::query(delete).bind(int(id.0)).execute(&mut *connection).await.map_err(from_sql)?;
-            }
-            return Ok(());
-        }
-        Change::ActivatePolicy(id) => {
-            let activate = "UPDATE lease SET active_policy = ?1 WHERE ?1 = 0 OR EXISTS (SELECT 1 FROM policies WHERE id = ?1)";
-            let done = sqlx::query(activate).bind(int(id.0)).execute(&mut *connection).await.map_err(from_sql)?;
-            return expect(done.rows_affected(), 1, &format!("policy {} does not exist", id));
-        }
-        Change::RecordDecision(decision) => {
-            sqlx::query("INSERT INTO decisions (body) VALUES (?)")
-                .bind(json(decision)?)
-                .execute(&mut *connection)
-                .await
-                .map_err(from_sql)?;
-            sqlx::query("DELETE FROM decisions WHERE no <= (SELECT max(no) FROM decisions) - ?")
-                .bind(int(KEPT_DECISIONS))
-                .execute(&mut *connection)
-                .await
-        }
-        Change::PutMinute(minute) => {
-            sqlx::query("INSERT OR REPLACE INTO minutes (minute, body) VALUES (?, ?)")
-                .bind(minute.minute)
-                .bind(json(minute)?)
-                .execute(&mut *connection)
-                .await
-                .map_err(from_sql)?;
-            sqlx::query("DELETE FROM minutes WHERE minute <= (SELECT max(minute) FROM minutes) - ?")
-                .bind(int(KEPT_MINUTES as u64))
-                .execute(&mut *connection)
-                .await
-        }
-        Change::InsertExecution(_)
-        | Change::UpdateExecution(_)
-        | Change::Retrieve(_)
-        | Change::DeleteExecutions(_)
-        | Change::OpenAttempt(_)
-        | Change::StartAttempt { .. }
-        | Change::EndAttempt { .. }
-        | Change::PutIdempotency { .. } => unreachable!("the plan holds these apart"),
-    }
-    .map(drop)
-    .map_err(from_sql)
 }

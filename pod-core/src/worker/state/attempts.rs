@@ -195,7 +195,7 @@ impl WorkerState {
 
     pub(super) fn run_event(&mut self, key: AttemptKey, event: RunEvent, now: Now, effects: &mut Vec<Effect>) {
         let (stream, bytes) = match event {
-            RunEvent::Ended { end, at } => return self.finish(key, end, at, effects),
+            RunEvent::Ended { end, at } => return self.finish(key, end, at, now, effects),
             RunEvent::Started { at } => {
                 let Some(held) = self.attempts.held.get_mut(&key) else { return };
                 held.started_at = Some(at);
@@ -217,17 +217,26 @@ impl WorkerState {
     pub(super) fn start_failed(&mut self, key: AttemptKey, error: StartError, now: Now, effects: &mut Vec<Effect>) {
         let stopped = self.attempts.held.get(&key).is_some_and(|held| held.stopped);
         let end = if stopped { AttemptEnd::Terminated } else { AttemptEnd::StartFailed(error.message.into()) };
-        self.finish(key, end, now.wall, effects);
+        self.finish(key, end, now.wall, now, effects);
     }
 
     /// The process tree of an attempt is gone.
-    pub(super) fn finish(&mut self, key: AttemptKey, end: AttemptEnd, at: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn finish(
+        &mut self,
+        key: AttemptKey,
+        end: AttemptEnd,
+        at: Timestamp,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        // One of them takes the slot now; who waits for none behind it soon needs more from the manager.
+        let has_more = self.attempts.waiting.len() > 1;
         let Some(held) = self.attempts.held.get_mut(&key) else { return };
         let used = (held.activity, held.revision);
         match held.phase {
             Phase::Live => {
                 held.phase = Phase::Ended(End { at, end, sent: false });
-                self.outgoing.ready_first(key, held);
+                self.outgoing.ended(key, held, has_more, now);
             }
             Phase::Unwanted => {
                 self.attempts.held.remove(&key);

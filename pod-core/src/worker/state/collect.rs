@@ -21,6 +21,10 @@ use crate::{
 /// How long news of a running attempt waits for company.
 const HOLD: Duration = Duration::from_millis(1);
 
+/// How long the end of an attempt waits for that of others while more of them wait here for a slot. Nobody is kept
+/// from working by that, and many short executions cost few frames, and their manager few rounds.
+const HOLD_END: Duration = Duration::from_millis(2);
+
 /// About how many bytes one frame carries.
 const FRAME_BYTES: usize = 256 << 10;
 
@@ -39,6 +43,9 @@ pub(super) struct Outgoing {
     short: VecDeque<FromWorker>,
     held: VecDeque<(Duration, AttemptKey)>,
     ready: VecDeque<AttemptKey>,
+    /// Attempts that ended, in order, and when the first of them is to be told of.
+    ended: Vec<AttemptKey>,
+    ended_due: Option<Duration>,
 }
 
 impl Outgoing {
@@ -57,6 +64,8 @@ impl Outgoing {
         self.hello = None;
         self.held.clear();
         self.ready.clear();
+        self.ended.clear();
+        self.ended_due = None;
         std::mem::take(&mut self.short)
     }
 
@@ -76,20 +85,36 @@ impl Outgoing {
         }
     }
 
-    /// There is news for the next frame that goes before other attempts' output.
-    pub(super) fn ready_first(&mut self, key: AttemptKey, held: &mut Held) {
+    /// An attempt has ended. That goes before the output of others, and waits a moment for more of the kind where the
+    /// worker has more to do.
+    pub(super) fn ended(&mut self, key: AttemptKey, held: &mut Held, has_more: bool, now: Now) {
+        if held.queued == Queued::Held {
+            self.held.retain(|(_, other)| *other != key);
+        }
         if held.queued != Queued::Ready {
             held.queued = Queued::Ready;
-            self.ready.push_front(key);
+            self.ended.push(key);
+        }
+        let due = now.uptime + if has_more { HOLD_END } else { Duration::ZERO };
+        self.ended_due = Some(self.ended_due.map_or(due, |other| other.min(due)));
+    }
+
+    /// Makes ready what has ended, when it is time.
+    fn release_ended(&mut self, now: Now) {
+        if self.ended_due.is_some_and(|due| due <= now.uptime) {
+            self.ended_due = None;
+            self.ended.drain(..).rev().for_each(|key| self.ready.push_front(key));
         }
     }
 
     pub(super) fn next_due(&self) -> Option<Duration> {
-        self.held.front().map(|(due, _)| *due)
+        let held = self.held.front().map(|(due, _)| *due);
+        held.into_iter().chain(self.ended_due).min()
     }
 
     /// Makes ready what was held back for long enough.
     pub(super) fn release_due(&mut self, now: Now, attempts: &mut Attempts) {
+        self.release_ended(now);
         while let Some((_, key)) = self.held.pop_front_if(|(due, _)| *due <= now.uptime) {
             if let Some(held) = attempts.held.get_mut(&key)
                 && held.queued == Queued::Held
@@ -106,6 +131,7 @@ impl WorkerState {
         if let Some(hello) = self.outgoing.hello.take() {
             return vec![hello];
         }
+        self.outgoing.release_ended(now);
         let mut frame = Frame::default();
         if !self.session.is_up() {
             return frame.messages;

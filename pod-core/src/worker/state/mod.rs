@@ -128,7 +128,7 @@ impl WorkerState {
             }
             Input::Run(key, event) => self.run_event(key, event, now, effects),
             Input::StartFailed(key, error) => self.start_failed(key, error, now, effects),
-            Input::Vanished(key) => self.finish(key, AttemptEnd::Lost, now.wall, effects),
+            Input::Vanished(key) => self.finish(key, AttemptEnd::Lost, now.wall, now, effects),
             Input::InstallOutput(bytes) => self.installs.printed(&bytes),
             Input::InstallEnded(result) => self.installs.ended(result, &mut self.outgoing, effects),
             Input::InstallAborted => self.installs.aborted(effects),

@@ -1,0 +1,157 @@
+//! Writes the changes that are seldom: everything but executions and their attempts.
+
+use pod_core::{
+    domain::Payload,
+    store::{Change, KEPT_DECISIONS, KEPT_MINUTES, StoreError},
+};
+use sqlx::SqliteConnection;
+
+use super::{
+    encoding::{int, json},
+    error::from_sql,
+    write::expect,
+};
+
+/// Writes one change.
+pub(super) async fn write(connection: &mut SqliteConnection, change: &Change) -> Result<(), StoreError> {
+    match change {
+        Change::PutActivity(activity) => {
+            let put = "INSERT INTO activities (id, name, created_at, status) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO \
+                       UPDATE SET name = excluded.name, created_at = excluded.created_at, status = excluded.status, deleted = 0";
+            sqlx::query(put)
+                .bind(int(activity.id.0))
+                .bind(activity.name.as_str())
+                .bind(activity.created_at.0)
+                .bind(json(&activity.status)?)
+                .execute(&mut *connection)
+                .await
+        }
+        Change::DeleteActivity(id) => {
+            for delete in [
+                "UPDATE activities SET deleted = 1, tally = '[0,0,0,0,0,0]', recent_durations = '[]' WHERE id = ?",
+                "DELETE FROM revisions WHERE activity = ?",
+                "DELETE FROM payloads WHERE activity = ?",
+                "DELETE FROM installations WHERE activity = ?",
+            ] {
+                sqlx::query(delete).bind(int(id.0)).execute(&mut *connection).await.map_err(from_sql)?;
+            }
+            return Ok(());
+        }
+        Change::PutRevision(revision) => {
+            sqlx::query("INSERT OR REPLACE INTO revisions (activity, no, body) VALUES (?, ?, ?)")
+                .bind(int(revision.activity.0))
+                .bind(revision.no.0)
+                .bind(json(revision)?)
+                .execute(&mut *connection)
+                .await
+        }
+        Change::PutPayload { activity, revision, payload } => {
+            let kind = match payload {
+                Payload::Script(_) => "script",
+                Payload::Archive(_) => "archive",
+            };
+            sqlx::query("INSERT OR REPLACE INTO payloads (activity, revision, kind, bytes) VALUES (?, ?, ?, ?)")
+                .bind(int(activity.0))
+                .bind(revision.0)
+                .bind(kind)
+                .bind(payload.bytes().to_vec())
+                .execute(&mut *connection)
+                .await
+        }
+        Change::DeleteRevision { activity, revision } => {
+            for delete in [
+                "DELETE FROM revisions WHERE activity = ? AND no = ?",
+                "DELETE FROM payloads WHERE activity = ? AND revision = ?",
+            ] {
+                let delete = sqlx::query(delete).bind(int(activity.0)).bind(revision.0);
+                delete.execute(&mut *connection).await.map_err(from_sql)?;
+            }
+            return Ok(());
+        }
+        Change::PutInstallation(row) => {
+            sqlx::query("INSERT OR REPLACE INTO installations (worker, activity, revision, body) VALUES (?, ?, ?, ?)")
+                .bind(int(row.worker.0))
+                .bind(int(row.activity.0))
+                .bind(row.revision.0)
+                .bind(json(row)?)
+                .execute(&mut *connection)
+                .await
+        }
+        Change::DeleteInstallation { worker, activity, revision } => {
+            sqlx::query("DELETE FROM installations WHERE worker = ? AND activity = ? AND revision = ?")
+                .bind(int(worker.0))
+                .bind(int(activity.0))
+                .bind(revision.0)
+                .execute(&mut *connection)
+                .await
+        }
+        Change::PutWorker(worker) => {
+            sqlx::query("INSERT OR REPLACE INTO workers (id, body) VALUES (?, ?)")
+                .bind(int(worker.id.0))
+                .bind(json(worker)?)
+                .execute(&mut *connection)
+                .await
+        }
+        Change::DeleteWorker(id) => {
+            for delete in ["DELETE FROM workers WHERE id = ?", "DELETE FROM installations WHERE worker = ?"] {
+                sqlx::query(delete).bind(int(id.0)).execute(&mut *connection).await.map_err(from_sql)?;
+            }
+            return Ok(());
+        }
+        Change::PutPolicy(policy) => {
+            sqlx::query("INSERT INTO policies (id, name, body) VALUES (?, ?, ?)")
+                .bind(int(policy.id.0))
+                .bind(policy.name.as_str())
+                .bind(json(policy)?)
+                .execute(&mut *connection)
+                .await
+        }
+        Change::DeletePolicy(id) => {
+            for delete in [
+                "DELETE FROM policies WHERE id = ?",
+                "UPDATE lease SET active_policy = 0 WHERE active_policy = ?",
+            ] {
+                sqlx::query(delete).bind(int(id.0)).execute(&mut *connection).await.map_err(from_sql)?;
+            }
+            return Ok(());
+        }
+        Change::ActivatePolicy(id) => {
+            let activate = "UPDATE lease SET active_policy = ?1 WHERE ?1 = 0 OR EXISTS (SELECT 1 FROM policies WHERE id = ?1)";
+            let done = sqlx::query(activate).bind(int(id.0)).execute(&mut *connection).await.map_err(from_sql)?;
+            return expect(done.rows_affected(), 1, &format!("policy {} does not exist", id));
+        }
+        Change::RecordDecision(decision) => {
+            sqlx::query("INSERT INTO decisions (body) VALUES (?)")
+                .bind(json(decision)?)
+                .execute(&mut *connection)
+                .await
+                .map_err(from_sql)?;
+            sqlx::query("DELETE FROM decisions WHERE no <= (SELECT max(no) FROM decisions) - ?")
+                .bind(int(KEPT_DECISIONS))
+                .execute(&mut *connection)
+                .await
+        }
+        Change::PutMinute(minute) => {
+            sqlx::query("INSERT OR REPLACE INTO minutes (minute, body) VALUES (?, ?)")
+                .bind(minute.minute)
+                .bind(json(minute)?)
+                .execute(&mut *connection)
+                .await
+                .map_err(from_sql)?;
+            sqlx::query("DELETE FROM minutes WHERE minute <= (SELECT max(minute) FROM minutes) - ?")
+                .bind(int(KEPT_MINUTES as u64))
+                .execute(&mut *connection)
+                .await
+        }
+        Change::InsertExecution(_)
+        | Change::UpdateExecution(_)
+        | Change::Retrieve(_)
+        | Change::DeleteExecutions(_)
+        | Change::OpenAttempt(_)
+        | Change::StartAttempt { .. }
+        | Change::EndAttempt { .. }
+        | Change::PutIdempotency { .. } => unreachable!("the plan holds these apart"),
+    }
+    .map(drop)
+    .map_err(from_sql)
+}
