@@ -29,4 +29,4 @@ pub use policy::{InvalidRule, Policy, Rules};
 pub use statistics::{MinuteTally, Waits};
 pub use time::{Millis, Timestamp};
 pub use transitions::{InvalidTransition, Transitions};
-pub use worker::{Worker, WorkerStatus};
+pub use worker::{MAX_SLOTS, Worker, WorkerStatus};

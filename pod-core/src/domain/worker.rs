@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Timestamp, WorkerId};
 
+/// How many slots a worker has at most. What it may hold is bounded by it, and so what one link must be able to take.
+pub const MAX_SLOTS: u32 = 1024;
+
 /// A worker. Its desired state (`draining`) is a member, not a status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worker {

@@ -54,6 +54,7 @@ pub(crate) struct Driver {
     /// Something was stepped that needs no further input to be planned.
     again: bool,
     last_round: Instant,
+    pub(super) last_look_for_room: Instant,
 }
 
 impl Driver {
@@ -82,6 +83,7 @@ impl Driver {
             urgent: false,
             again: true,
             last_round: Instant::now(),
+            last_look_for_room: Instant::now(),
         }
     }
 
@@ -119,6 +121,7 @@ impl Driver {
             }
             self.collect().await?;
             self.finish_round().await?;
+            self.look_for_room().await;
         }
     }
 
@@ -263,6 +266,10 @@ impl Driver {
             }
         }
         let expired = self.performer.perform(round.effects, &self.state, &mut self.outboxes).await;
+        for (worker, session) in self.outboxes.take_broken() {
+            self.step(Input::LinkLost { worker, session });
+            self.again = true;
+        }
         if let Some(before) = expired {
             self.expire(before).await;
         }

@@ -16,6 +16,8 @@ use crate::{
 pub(super) struct Outboxes {
     links: HashMap<SessionId, LinkHandle>,
     sessions: HashMap<WorkerId, SessionId>,
+    /// Links that were found not to take any more: the planner is to know.
+    broken: Vec<(WorkerId, SessionId)>,
 }
 
 impl Outboxes {
@@ -64,7 +66,13 @@ impl Outboxes {
     pub(super) fn drop_worker(&mut self, worker: WorkerId) {
         if let Some(session) = self.sessions.remove(&worker) {
             self.disconnect(session);
+            self.broken.push((worker, session));
         }
+    }
+
+    /// The links that were given up since the last call.
+    pub(super) fn take_broken(&mut self) -> Vec<(WorkerId, SessionId)> {
+        std::mem::take(&mut self.broken)
     }
 
     /// Gives up a link.
@@ -138,6 +146,7 @@ mod tests {
             outboxes.send(WorkerId(worker), shutdown());
         }
         assert!(slow_ends.is_cancelled() && !quick_ends.is_cancelled());
+        assert_eq!(outboxes.take_broken(), [(WorkerId(1), SessionId(1))]);
         assert_eq!(
             [sent.try_recv().unwrap(), sent.try_recv().unwrap()],
             [ToWorker::Welcome(welcome(2, 2)), shutdown()]

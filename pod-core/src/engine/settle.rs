@@ -17,6 +17,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// How long the end of the engine waits for a store that is away.
 const LAST_TRIES: Duration = Duration::from_secs(5);
 
+/// How often a store that was full is asked whether it has room again.
+const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
+
 /// Tries again while the store is away, and perform nothing meanwhile.
 struct Patience {
     pause: Duration,
@@ -82,11 +85,20 @@ impl Driver {
         sleep(PAUSES.0).await;
         self.state = self.load().await?;
         if matches!(error, StoreError::Full(_)) {
-            self.state.store_full();
+            self.state.set_full(true);
         }
         self.shared.attempts_loaded(self.state.open_attempts());
         self.shared.topics.all_changed();
         Ok(())
+    }
+
+    /// Asks a store that was full whether there is room again, now and then.
+    pub(super) async fn look_for_room(&mut self) {
+        if self.state.is_full() && self.last_look_for_room.elapsed() >= LOOK_FOR_ROOM {
+            self.last_look_for_room = Instant::now();
+            let full = !self.shared.store.has_room().await;
+            self.state.set_full(full);
+        }
     }
 
     /// Takes the lease anew, because batches are counted from 1 again, and loads.

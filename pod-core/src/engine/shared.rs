@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::topics::Topics;
 use crate::{
-    domain::{AttemptKey, Timestamp, WorkerId},
+    domain::{AttemptKey, Millis, Timestamp, WorkerId},
     pod::{FetchScript, PodError},
     store::{Store, StoreError},
 };
@@ -38,6 +38,26 @@ pub(crate) struct Shared {
     pub(super) stop: CancellationToken,
     /// Everything that runs for the engine.
     pub(super) tasks: TaskTracker,
+    told: Mutex<Told>,
+}
+
+/// The time that was told last, and when by a clock that only goes on.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    time: Timestamp,
+    at: Instant,
+}
+
+impl Told {
+    fn at(&mut self, wall: Timestamp, now: Instant) -> Timestamp {
+        let passed = self.time + Millis::from(now.saturating_duration_since(self.at));
+        if wall < passed {
+            // From a fixed point, so that what is less than a millisecond does not get lost call by call.
+            return passed;
+        }
+        *self = Self { time: wall, at: now };
+        wall
+    }
 }
 
 impl fmt::Debug for Shared {
@@ -62,6 +82,7 @@ impl Shared {
             closing: CancellationToken::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            told: Mutex::new(Told { time: Timestamp(0), at: Instant::now() }),
         }
     }
 
@@ -75,9 +96,13 @@ impl Shared {
         self.tasks.spawn(task);
     }
 
+    /// The time. It never goes back: while the system's clock is behind what was told before, it goes on at the pace of
+    /// the clock that nobody can set, so that deadlines pass as they should.
     pub(crate) fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        let wall = Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.at(wall, Instant::now())
     }
 
     /// Whether that attempt is open, on that worker.
@@ -135,5 +160,21 @@ impl Shared {
             first
         });
         self.stop.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_stop_the_time() {
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        let mut told = Told { time: Timestamp(0), at: begin };
+        let told: Vec<i64> = [(0, 5_000), (1, 6_000), (2, 1_000), (3, 2_000), (8, 7_000), (9, 100_000), (10, 99_000)]
+            .map(|(seconds, wall)| told.at(Timestamp(wall), after(seconds)).0)
+            .into();
+        assert_eq!(told, [5_000, 6_000, 7_000, 8_000, 13_000, 100_000, 101_000]);
     }
 }

@@ -12,9 +12,12 @@ mod size;
 mod state;
 mod statistics;
 mod step;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use decision::{Decision, Effect, ReplyId};
+pub(crate) use place::MAX_AHEAD;
 pub use queue::Queue;
-pub use state::{ActivityState, Config, Deadlines, Held, State, WorkerState};
+pub use state::{ActivityState, Config, Deadlines, Held, State, Window, WorkerState};
 pub use step::{Found, Input};

@@ -17,6 +17,9 @@ const SHORT_RUN: Millis = Millis(50);
 /// How much work is prefetched per slot, in time and in number.
 const PREFETCH_TIME: u64 = 50;
 const MAX_PREFETCH: u64 = 64;
+/// How much one worker holds beyond its slots at most. All of it may have to be sent at once after a lost link, so it
+/// must find room among the orders that wait for a link.
+pub(crate) const MAX_AHEAD: u32 = 1024;
 
 impl ActivityState {
     /// How long a run takes on average; known after two.
@@ -57,7 +60,7 @@ impl State {
             .filter(|worker| worker.takes_work())
             .map(|worker| {
                 let extra = (worker.attempts.len() as u64).saturating_sub(u64::from(worker.worker.slots));
-                let prefetch = (u64::from(worker.worker.slots) * depth).saturating_sub(extra);
+                let prefetch = (u64::from(worker.worker.slots) * depth).min(u64::from(MAX_AHEAD)).saturating_sub(extra);
                 Room {
                     worker: worker.worker.id,
                     slots: worker.idle_slots(),
@@ -90,7 +93,7 @@ impl State {
                     ready: u32::try_from(activity.queue.due(self.now, capacity)).unwrap_or(u32::MAX),
                     allowance: limit.saturating_sub(activity.running),
                     oldest: activity.queue.next_due().unwrap_or(self.now),
-                    served: activity.served,
+                    served: activity.served.max(self.level),
                     prefetch: short(activity).is_some(),
                     installed_on,
                 }
@@ -99,6 +102,8 @@ impl State {
         if lanes.is_empty() {
             return;
         }
+        let served = lanes.iter().filter(|lane| lane.allowance > 0 && !lane.installed_on.is_empty());
+        self.level = served.map(|lane| lane.served).min().unwrap_or(self.level);
         let view = PlacementView { lanes: &lanes, rooms: &rooms };
         for Assignment { activity, worker } in self.config.scheduler.place(&view, self.now) {
             self.assign(activity, worker, out);
@@ -112,7 +117,7 @@ impl State {
         let Some(mut execution) = activity.queue.pop() else { return };
         let revision = activity.activity.revision;
         activity.running += 1;
-        activity.served += 1;
+        activity.served = activity.served.max(self.level) + 1;
         execution.status = ExecutionStatus::Running;
         execution.attempt = AttemptNo(execution.attempt.0 + 1);
         execution.worker = Some(worker);

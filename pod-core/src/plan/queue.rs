@@ -1,8 +1,8 @@
 //! The waiting executions of one activity: a window in memory, the rest in the store.
 //!
-//! Everything at or before `cursor` is in the window; what comes later is in the store only. Memory therefore follows
-//! the capacity of the fleet, and a retry, a requeue and a new submit are one case: a key that is inserted when it
-//! lies before the cursor, and counted otherwise.
+//! Everything up to some key is in the window; what comes later is in the store only. Memory therefore follows the
+//! capacity of the fleet, and a retry, a requeue and a new submit are one case: a key that is inserted when it lies
+//! within the window's extent, and counted otherwise.
 
 use std::collections::BTreeMap;
 
@@ -15,17 +15,25 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Queue {
     window: BTreeMap<QueueKey, Execution>,
-    cursor: QueueKey,
-    /// Nothing waits behind the cursor.
-    complete: bool,
+    extent: Extent,
     waiting: u64,
+}
+
+/// How much of the queue is in the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// All of it.
+    Whole,
+    /// What lies at or before this key, and nothing else.
+    UpTo(QueueKey),
 }
 
 impl Queue {
     /// A queue of which so many executions wait in the store.
     #[must_use]
     pub fn stored(waiting: u64) -> Self {
-        Self { window: BTreeMap::new(), cursor: QueueKey::START, complete: waiting == 0, waiting }
+        let extent = if waiting == 0 { Extent::Whole } else { Extent::UpTo(QueueKey::START) };
+        Self { window: BTreeMap::new(), extent, waiting }
     }
 
     /// How many wait, in memory and in the store.
@@ -44,21 +52,13 @@ impl Queue {
     pub fn insert(&mut self, execution: Execution, room: usize) {
         self.waiting += 1;
         let key = key_of(&execution);
-        if !self.complete && key > self.cursor {
+        if matches!(self.extent, Extent::UpTo(last) if key > last) {
             return;
-        }
-        if self.complete {
-            if self.window.len() >= room && self.window.last_key_value().is_some_and(|(last, _)| key > *last) {
-                self.complete = false;
-                return;
-            }
-            self.cursor = self.cursor.max(key);
         }
         self.window.insert(key, execution);
         if self.window.len() > room {
             self.window.pop_last();
-            self.complete = false;
-            self.cursor = self.window.last_key_value().map_or(QueueKey::START, |(last, _)| *last);
+            self.extent = Extent::UpTo(self.window.last_key_value().map_or(QueueKey::START, |(last, _)| *last));
         }
     }
 
@@ -103,21 +103,30 @@ impl Queue {
     /// Where to go on reading in the store, when the window runs low.
     #[must_use]
     pub fn wants(&self, room: usize) -> Option<(QueueKey, usize)> {
-        (!self.complete && self.window.len() < room.div_ceil(2))
-            .then(|| (self.cursor, room.saturating_sub(self.window.len()).max(1)))
+        match self.extent {
+            Extent::UpTo(last) if self.window.len() < room.div_ceil(2) => {
+                Some((last, room.saturating_sub(self.window.len()).max(1)))
+            }
+            Extent::UpTo(_) | Extent::Whole => None,
+        }
     }
 
-    /// Takes what the store held behind the cursor. Nothing may have been committed since it was read.
+    /// Takes what the store held behind the key that [`Queue::wants`] named. Nothing may have been committed since it
+    /// was read.
     pub fn refill(&mut self, claimed: Claimed) {
-        self.complete = claimed.next.is_none();
+        let Extent::UpTo(mut last) = self.extent else { return };
         for execution in claimed.executions {
             let key = key_of(&execution);
-            self.cursor = self.cursor.max(key);
+            last = last.max(key);
             self.window.insert(key, execution);
         }
+        self.extent = if claimed.next.is_some() { Extent::UpTo(last) } else { Extent::Whole };
     }
 }
 
 fn key_of(execution: &Execution) -> QueueKey {
     QueueKey { not_before: execution.not_before, id: execution.id }
 }
+
+#[cfg(test)]
+mod tests;

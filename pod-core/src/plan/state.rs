@@ -29,7 +29,28 @@ pub struct Config {
     pub launch_timeout: Millis,
     /// Places and sizes.
     pub scheduler: Arc<dyn Scheduler>,
+    /// How much of each queue is held in memory.
+    pub window: Window,
 }
+
+/// How many waiting executions of an activity are held in memory: what the fleet can start soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// So many, however small the fleet is.
+    pub least: usize,
+    /// So many per slot of a larger one.
+    pub per_slot: usize,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { least: 512, per_slot: 8 }
+    }
+}
+
+/// Why submits are refused while the store is full.
+pub(in crate::plan) const NO_SPACE: &str =
+    "no space is left for new executions; free some on the manager's disk and submit again";
 
 /// When periodic things are next due.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,8 +63,6 @@ pub struct Deadlines {
     /// After a refused launch, none is tried before.
     pub(crate) launch_at: Timestamp,
     pub(crate) refused_launches: u32,
-    /// Submits are refused until then because the store is full.
-    pub(crate) full_until: Timestamp,
 }
 
 /// An activity with its revisions and its queue.
@@ -56,7 +75,8 @@ pub struct ActivityState {
     pub(crate) tally: ActivityTally,
     /// Its executions that run.
     pub(crate) running: u32,
-    /// How much it was given, for fairness: grows by one per assignment.
+    /// How much it was given, for fairness: grows by one per assignment, and is never taken for less than the state's
+    /// `level`, so that who comes back after a pause has no claim for the time before.
     pub(crate) served: u64,
     /// Revisions that are being fetched.
     pub(crate) fetching: BTreeSet<RevisionNo>,
@@ -111,8 +131,12 @@ pub struct State {
     pub(crate) strays: BTreeSet<WorkerId>,
     /// Workers whose load changed in this round.
     pub(crate) dirty: BTreeSet<WorkerId>,
-    pub(crate) trouble: Option<Arc<str>>,
     pub(crate) statistics: Statistics,
+    /// The store is full: submits are refused.
+    pub(crate) full: bool,
+    /// How much any activity with work that can be given out was served at least: the virtual time of start-time fair
+    /// queueing (Goyal, Vin and Cheng, SIGCOMM 1996). It never goes back.
+    pub(crate) level: u64,
 }
 
 impl State {
@@ -136,8 +160,9 @@ impl State {
             due: Deadlines { last_step: now, list_at: now + Millis::from_secs(60), ..Deadlines::default() },
             strays: BTreeSet::new(),
             dirty: BTreeSet::new(),
-            trouble: None,
             statistics: Statistics::load(snapshot.minutes),
+            full: false,
+            level: 0,
         };
         for record in snapshot.activities {
             let waiting = record.tally.executions[ExecutionStatus::Waiting as usize];
@@ -219,9 +244,15 @@ impl State {
         self.activities.iter().filter_map(wanting).collect()
     }
 
-    /// The store is full: submits are refused for a while.
-    pub fn store_full(&mut self) {
-        self.due.full_until = self.now + Millis::from_secs(2);
+    /// The store is full, or has room again: submits are refused, or taken.
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
+    }
+
+    /// Whether submits are refused because the store is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Numbers the batch of a round. `None` when there is nothing to write.
@@ -243,7 +274,7 @@ impl State {
     /// How many waiting executions of an activity are held in memory.
     pub(crate) fn window(&self) -> usize {
         let slots: usize = self.workers.values().map(|worker| worker.worker.slots as usize).sum();
-        (slots * 8).max(512)
+        (slots * self.config.window.per_slot).max(self.config.window.least)
     }
 
     /// Moves the clock on; it never goes back. After a stall of the manager itself, silence is not the workers' fault.

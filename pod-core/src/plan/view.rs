@@ -127,7 +127,7 @@ impl State {
             wanted: (rules.min_workers, rules.max_workers),
             policy: self.active_policy,
             troubled: self.troubled().into_iter().collect(),
-            trouble: self.trouble.clone(),
+            trouble: self.full.then(|| crate::plan::state::NO_SPACE.into()),
             minutes: self.statistics.since(minute - 59).cloned().collect(),
             ended_in_a_day,
             waits,
@@ -144,10 +144,5 @@ impl State {
         });
         let failed = failed.map(|installation| installation.activity);
         rejected.map(|activity| activity.activity.id).chain(failed).collect()
-    }
-
-    /// What holds everything up, for the overview; none when all is well.
-    pub fn set_trouble(&mut self, trouble: Option<std::sync::Arc<str>>) {
-        self.trouble = trouble;
     }
 }

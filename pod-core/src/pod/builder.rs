@@ -169,6 +169,7 @@ impl Builder {
             limits: self.limits,
             launch_timeout: provisioner.launch_timeout(),
             scheduler: self.scheduler.unwrap_or_else(|| Arc::new(DefaultScheduler)),
+            window: crate::plan::Window::default(),
         };
         let state = State::load(config.clone(), snapshot, shared.now());
         let driver = Driver::new(shared.clone(), (sender, inbox), config, state, provisioner);

@@ -51,6 +51,10 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// outcome is unknown is simply sent again.
     async fn commit(&self, batch: Arc<Batch>) -> Result<(), StoreError>;
 
+    /// Whether there is room for new executions again; asked now and then after a commit failed with
+    /// [`StoreError::Full`]. A store may tidy up to make some.
+    async fn has_room(&self) -> bool;
+
     /// The next waiting executions of an activity in the order `(not_before, id)`, after `after`, not later than `due`.
     async fn claim(
         &self,

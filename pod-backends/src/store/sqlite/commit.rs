@@ -44,10 +44,7 @@ impl Writer {
 
     pub(super) async fn commit(&mut self, shared: &Arc<Shared>, batch: &Batch) -> Result<(), StoreError> {
         let submits = || batch.changes.iter().any(|change| matches!(change, Change::InsertExecution(_)));
-        if shared.reserve.is_due() {
-            self.give_back_room().await;
-            shared.reserve.take_again();
-        }
+        self.look_for_room(shared).await;
         if shared.reserve.is_given_up() && submits() {
             return Err(StoreError::Full("there is no room for new executions on the disk".into()));
         }
@@ -57,6 +54,14 @@ impl Writer {
                 if submits() { Err(StoreError::Full(text)) } else { self.transact(shared, batch).await }
             }
             other => other,
+        }
+    }
+
+    /// Where the disk was full a while ago, makes room and takes the reserve again if it can be had.
+    pub(super) async fn look_for_room(&mut self, shared: &Shared) {
+        if shared.reserve.is_due() {
+            self.give_back_room().await;
+            shared.reserve.take_again();
         }
     }
 

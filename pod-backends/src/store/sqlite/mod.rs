@@ -140,6 +140,12 @@ impl Store for SqliteStore {
         Ok(snapshot)
     }
 
+    async fn has_room(&self) -> bool {
+        let mut writer = self.writer.lock().await;
+        writer.look_for_room(&self.shared).await;
+        !self.shared.reserve.is_given_up()
+    }
+
     async fn commit(&self, batch: Arc<Batch>) -> Result<(), StoreError> {
         let (shared, writer) = (Arc::clone(&self.shared), Arc::clone(&self.writer));
         settle(async move { writer.lock().await.commit(&shared, &batch).await }).await

@@ -10,18 +10,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Admission, acks::Acks, intake::Intake};
 use crate::{
+    domain::MAX_SLOTS,
     engine::{
         Message, Shared,
         message::{Admitted, LinkHandle},
     },
     link::{self, FrameReader, FrameWriter, FromWorker, Hello, PROTOCOL_VERSION, Refusal, ToWorker, Transport},
-    plan::Input,
+    plan::{Input, MAX_AHEAD},
 };
 
 /// How long a link may take to say hello, and to take its refusal.
 const MANNERS: Duration = Duration::from_secs(10);
 /// How many messages wait for a worker at most.
 const OUTBOX: usize = 4096;
+// After a lost link, the orders for all that a worker holds go out at once, and each may be followed by its stop.
+const _: () = assert!(OUTBOX >= 2 * (MAX_SLOTS + MAX_AHEAD) as usize);
 /// How many messages go into one frame at most.
 const FRAME_MESSAGES: usize = 512;
 /// A frame is sent when it has got so long.

@@ -82,6 +82,9 @@ impl Store for FaultyStore {
     fn id(&self) -> StoreId {
         self.inner.id()
     }
+    async fn has_room(&self) -> bool {
+        self.inner.has_room().await
+    }
     async fn acquire(&self, now: Timestamp) -> Result<Lease, StoreError> {
         self.inner.acquire(now).await
     }

@@ -46,13 +46,19 @@ async fn a_full_store_refuses_new_work_and_still_takes_ends() {
     assert!(matches!(refused, PodError::Store(StoreError::Full(_))), "{refused}");
     let kept = store.inner.executions(crate::store::ExecutionQuery { limit: 10, ..Default::default() }).await.unwrap();
     assert_eq!(kept.len(), 1, "what was refused was not kept");
-    // For a moment it is refused without asking the store again.
+    // For a moment it is refused without asking the store again, and whoever looks can see it.
     assert!(matches!(stage.start().await, Err(PodError::Store(StoreError::Full(_)))));
+    assert!(stage.pod.overview().await.unwrap().trouble.is_some_and(|trouble| trouble.contains("no space")));
     // The links were given up with the state; the worker dials again and tells its end.
     while worker.try_next().await.is_ok() {}
     let mut worker = worker.redial(&stage.links, &[key]).await;
     worker.say([StageWorker::end(key, 0, b"")]).await;
     assert_eq!(within(stage.pod.wait(running)).await.unwrap().status, ExecutionStatus::Finished);
+    // The store says that it has room again.
+    let accepted = async { while stage.start().await.is_err() {} };
+    within(accepted).await;
+    assert_eq!(stage.pod.overview().await.unwrap().trouble, None);
+    worker.order().await;
 }
 
 #[tokio::test]

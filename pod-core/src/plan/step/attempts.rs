@@ -37,6 +37,8 @@ impl State {
         if held.attempt.started_at.is_some() {
             return;
         }
+        // The worker's clock may differ from this one, by which is decided.
+        let at = at.min(self.now).max(held.attempt.assigned_at);
         held.attempt.started_at = Some(at);
         held.execution.started_at = Some(at);
         let wait = first_wait(&held.execution, at);
@@ -73,23 +75,29 @@ impl State {
         if !self.holds(worker, report.key) {
             return;
         }
-        if let Some(held) = self.held.get_mut(&report.key.execution)
-            && let Some(started_at) = report.started_at
-        {
-            let wait = first_wait(&held.execution, started_at).filter(|_| held.attempt.started_at.is_none());
-            held.attempt.started_at = report.started_at;
-            held.execution.started_at = report.started_at;
-            if let Some(wait) = wait {
-                self.count_wait(wait);
+        // The duration is the worker's to tell. When it was is told by this clock, by which results are kept and deleted.
+        let duration = report.started_at.map(|started| report.ended_at.since(started));
+        let mut ended_at = report.ended_at.min(self.now);
+        let mut wait = None;
+        if let Some(held) = self.held.get_mut(&report.key.execution) {
+            ended_at = ended_at.max(held.attempt.assigned_at);
+            if let Some(duration) = duration {
+                let started_at = (ended_at - duration).max(held.attempt.assigned_at);
+                wait = first_wait(&held.execution, started_at).filter(|_| held.attempt.started_at.is_none());
+                held.attempt.started_at = Some(started_at);
+                held.execution.started_at = Some(started_at);
             }
         }
-        let Some(held) = self.close(report.key, report.end.clone(), report.ended_at, out) else { return };
-        if let Some(started) = report.started_at
+        if let Some(wait) = wait {
+            self.count_wait(wait);
+        }
+        let Some(held) = self.close(report.key, report.end.clone(), ended_at, out) else { return };
+        if let Some(duration) = duration
             && matches!(report.end, AttemptEnd::Exited(_))
         {
-            self.remember_duration(&held.execution, report.ended_at.since(started));
+            self.remember_duration(&held.execution, duration);
         }
-        self.follow_up(held.execution, held.attempt, report.end, report.ended_at, out);
+        self.follow_up(held.execution, held.attempt, report.end, ended_at, out);
     }
 
     /// Gives up an attempt whose worker is gone.

@@ -29,9 +29,8 @@ impl State {
     }
 
     fn refuse_when_full(&self) -> Result<(), PodError> {
-        if self.now < self.due.full_until {
-            let why = "no space is left for new executions; free some on the manager's disk and submit again";
-            return Err(PodError::Store(StoreError::Full(why.into())));
+        if self.full {
+            return Err(PodError::Store(StoreError::Full(crate::plan::state::NO_SPACE.into())));
         }
         Ok(())
     }
@@ -137,12 +136,7 @@ impl State {
     /// Puts an execution into its queue.
     pub(super) fn queue(&mut self, execution: Execution) {
         let room = self.window();
-        let floor = self.activities.values().filter(|other| other.queue.waiting() > 0).map(|other| other.served).min();
         if let Some(activity) = self.activities.get_mut(&execution.activity) {
-            if activity.queue.waiting() == 0 {
-                // Who comes back after a pause starts level with the others: without a claim for the time before, or a debt.
-                activity.served = floor.unwrap_or(activity.served);
-            }
             activity.queue.insert(execution, room);
         }
     }

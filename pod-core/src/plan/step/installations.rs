@@ -33,22 +33,32 @@ impl State {
                 (installation.error, installation.retry_at) = (None, None);
                 None
             }
-            InstallOutcome::Failed { message, .. } => {
+            InstallOutcome::Failed { message, permanent } => {
                 installation.status = InstallationStatus::Failed;
                 installation.tries += 1;
                 installation.error = Some(message.as_str().into());
                 installation.retry_at = Some(now + retry_after(installation.tries));
-                Some(message)
+                Some((message, permanent))
             }
         };
         out.change(Change::PutInstallation(installation.clone()));
         let event = out.event(now, EventKind::InstallationChanged);
         (event.activity, event.worker) = (Some(activity), Some(worker));
-        event.message = failure.as_deref().map(Into::into);
+        event.message = failure.as_ref().map(|(message, _)| message.as_str().into());
         match failure {
             None => self.approve(activity, revision, out),
-            Some(message) => self.reject(activity, revision, message.into(), out),
+            Some((message, permanent)) if permanent || self.tries(activity, revision) >= VERIFYING_TRIES => {
+                self.reject(activity, revision, message.into(), out);
+            }
+            // It was not the script's fault: verified again, here after a while or elsewhere at once.
+            Some(_) => {}
         }
+    }
+
+    /// How often the installation of a revision has failed, on all workers that there are.
+    fn tries(&self, activity: ActivityId, revision: RevisionNo) -> u32 {
+        let installations = self.workers.values().filter_map(|state| state.installations.get(&(activity, revision)));
+        installations.map(|installation| installation.tries).sum()
     }
 
     pub(super) fn removed(&mut self, worker: WorkerId, activity: ActivityId, revision: RevisionNo, out: &mut Decision) {
@@ -60,6 +70,9 @@ impl State {
         }
     }
 }
+
+/// A revision that could not be installed so often is rejected, whatever the reason.
+const VERIFYING_TRIES: u32 = 3;
 
 /// 10 s, 1 min, 5 min, then every 15 min.
 fn retry_after(tries: u32) -> Millis {

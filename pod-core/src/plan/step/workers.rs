@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     domain::{
-        ActivityId, AttemptKey, EventKind, InstallationStatus, RevisionNo, SessionId, Timestamp, Transitions, Worker,
-        WorkerId, WorkerStatus,
+        ActivityId, AttemptKey, EventKind, InstallationStatus, MAX_SLOTS, RevisionNo, SessionId, Timestamp,
+        Transitions, Worker, WorkerId, WorkerStatus,
     },
     engine::Reply,
     link::{Hello, PROTOCOL_VERSION, Refusal, StartOrder, Welcome},
@@ -85,7 +85,7 @@ impl State {
         let same_process = state.worker.incarnation == Some(hello.incarnation);
         let worker = &mut state.worker;
         worker.incarnation = Some(hello.incarnation);
-        worker.slots = hello.slots.max(1);
+        worker.slots = hello.slots.clamp(1, MAX_SLOTS);
         worker.host = hello.host.as_deref().map(Arc::from);
         worker.last_seen = Some(now);
         worker.ready_at.get_or_insert(now);
@@ -146,6 +146,8 @@ impl State {
         }
         let grace = self.config.limits.grace;
         for key in &mine {
+            // It may have been asked back over the link that is gone.
+            self.held.entry(key.execution).and_modify(|held| held.recalled = false);
             let Some(held) = self.held.get(&key.execution) else { continue };
             let cancelled = held.execution.cancel_requested;
             if reported.contains(key) {
@@ -278,19 +280,18 @@ impl State {
 
     pub(super) fn created(&mut self, id: WorkerId, result: Result<(), String>, out: &mut Decision) {
         let Some(state) = self.workers.get(&id) else { return };
-        match result {
-            Ok(()) if state.worker.status == WorkerStatus::Launching => {
-                self.set_status(id, WorkerStatus::Pending, None, out);
-            }
-            Ok(()) if state.worker.status.is_terminal() => out.effects.push(Effect::Destroy(id)),
-            Ok(()) => {}
-            Err(reason) => {
+        match (result, state.worker.status) {
+            (Ok(()), WorkerStatus::Launching) => self.set_status(id, WorkerStatus::Pending, None, out),
+            (Ok(()), status) if status.is_terminal() => out.effects.push(Effect::Destroy(id)),
+            (Err(reason), WorkerStatus::Launching) => {
                 self.refused_launch();
                 self.set_status(id, WorkerStatus::Failed, Some(format!("could not be launched: {reason}")), out);
                 if let Some(state) = self.workers.get_mut(&id) {
                     state.destroy(self.now, out);
                 }
             }
+            // It was asked for twice, around a restart of the manager, and has said hello meanwhile.
+            _ => {}
         }
     }
 
@@ -302,8 +303,12 @@ impl State {
         out.change(Change::PutWorker(state.worker.clone()));
     }
 
-    /// After a refusal the next launch waits: 0 s, 10 s, 1 min, 5 min, 15 min.
+    /// A worker was refused, or ended before it said hello. The next launch waits: 0 s, 10 s, 1 min, 5 min, 15 min.
+    /// Those that were launched together and fail together count once.
     pub(in crate::plan) fn refused_launch(&mut self) {
+        if self.now < self.due.launch_at {
+            return;
+        }
         let waits = [0, 10, 60, 300, 900];
         let wait = waits[(self.due.refused_launches as usize).min(waits.len() - 1)];
         self.due.refused_launches += 1;

@@ -11,9 +11,7 @@ use crate::{
     pod::{Limits, PodError},
 };
 
-mod rig;
-
-use rig::{ACTIVITY, REVISION, Rig, START, first_attempt, running};
+use crate::plan::tests::rig::{ACTIVITY, REVISION, Rig, START, first_attempt, running};
 
 mod waiting {
     use super::*;

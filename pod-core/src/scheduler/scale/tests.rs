@@ -274,6 +274,7 @@ mod what_goes_wrong_elsewhere {
             limits: Limits::default(),
             launch_timeout: Millis(600_000),
             scheduler: Arc::new(DefaultScheduler),
+            window: crate::plan::Window::default(),
         };
         let mut state = State::load(config, Snapshot::default(), NOW);
         let mut out = Decision::default();

@@ -71,6 +71,10 @@ impl Store for MemoryStore {
         self.id
     }
 
+    async fn has_room(&self) -> bool {
+        true
+    }
+
     async fn acquire(&self, _now: Timestamp) -> Result<Lease, StoreError> {
         let lease = &mut self.state().lease;
         lease.epoch = Epoch(lease.epoch.0 + 1);

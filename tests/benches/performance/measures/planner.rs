@@ -79,6 +79,7 @@ impl Cluster {
             limits: Limits { slots: 1, ..Limits::default() },
             launch_timeout: Millis::from_secs(600),
             scheduler: Arc::new(DefaultScheduler),
+            window: pod_core::plan::Window::default(),
         };
         let state = State::load(config, snapshot(count, now), now);
         Self { state, now, count, running: VecDeque::new(), ended: 0, rows: 0 }

@@ -25,7 +25,7 @@ use crate::{
     },
     engine::Request,
     link::{FromWorker, ToWorker},
-    plan::{Config, Decision, Found, Input, ReplyId, State},
+    plan::{Config, Decision, Found, Input, ReplyId, State, Window},
     pod::Limits,
     scheduler::DefaultScheduler,
     store::{MemoryStore, Store},
@@ -241,6 +241,8 @@ impl World {
             limits: Limits { slots: 2, retry_backoff: Millis(500), ..Limits::default() },
             launch_timeout: Millis::from_secs(60),
             scheduler: Arc::new(DefaultScheduler),
+            // Small, so that most of a queue is in the store alone.
+            window: Window { least: 2, per_slot: 1 },
         };
         self.state = Some(State::load(config, snapshot, now));
         for id in self.workers.keys().copied().collect::<Vec<_>>() {

@@ -12,31 +12,33 @@ use crate::{
         SessionId, Settings, StoreId, Timestamp, WorkerId,
     },
     engine::{Reply, Request},
-    link::{EndReport, FromWorker, Hello, InstallOutcome, PROTOCOL_VERSION},
-    plan::{Config, Decision, Found, Input, ReplyId, State},
+    link::{AttemptReport, EndReport, FromWorker, Hello, InstallOutcome, PROTOCOL_VERSION},
+    plan::{Config, Decision, Effect, Found, Input, ReplyId, State},
     pod::{Explanation, Limits, Overview, PodError},
     scheduler::DefaultScheduler,
-    store::{ActivityRecord, ActivityTally, Change, Snapshot},
+    store::{ActivityRecord, ActivityTally, Change, HighWater, Snapshot},
 };
 
-pub(super) const START: Timestamp = Timestamp(1_000_000);
-pub(super) const ACTIVITY: ActivityId = ActivityId(1);
-pub(super) const REVISION: RevisionNo = RevisionNo(1);
+pub(in crate::plan) const START: Timestamp = Timestamp(1_000_000);
+pub(in crate::plan) const ACTIVITY: ActivityId = ActivityId(1);
+pub(in crate::plan) const REVISION: RevisionNo = RevisionNo(1);
 
 /// A planner with one activity, driven as the engine drives it.
-pub(super) struct Rig {
-    pub(super) state: State,
-    pub(super) now: Timestamp,
+pub(in crate::plan) struct Rig {
+    pub(in crate::plan) state: State,
+    pub(in crate::plan) now: Timestamp,
     /// What the store would hold of executions.
-    pub(super) stored: HashMap<ExecutionId, Execution>,
+    pub(in crate::plan) stored: HashMap<ExecutionId, Execution>,
+    /// What was to be done since they were last taken.
+    pub(in crate::plan) effects: Vec<Effect>,
 }
 
 impl Rig {
-    pub(super) fn new(settings: Settings, workers: u32) -> Self {
+    pub(in crate::plan) fn new(settings: Settings, workers: u32) -> Self {
         Self::with(settings, RevisionStatus::Approved, Some("ab".into()), workers, Limits::default())
     }
 
-    pub(super) fn with(
+    pub(in crate::plan) fn with(
         settings: Settings,
         status: RevisionStatus,
         sha256: Option<Arc<str>>,
@@ -73,6 +75,7 @@ impl Rig {
             activity_names: vec![(ACTIVITY, "echo".into())],
             policies: vec![Policy { id: PolicyId(1), name, rules }],
             active_policy: PolicyId(1),
+            high_water: HighWater { activity: 1, policy: 1, ..HighWater::default() },
             ..Snapshot::default()
         };
         let config = Config {
@@ -81,12 +84,13 @@ impl Rig {
             limits,
             launch_timeout: Millis(600_000),
             scheduler: Arc::new(DefaultScheduler),
+            window: crate::plan::Window::default(),
         };
-        Self { state: State::load(config, snapshot, START), now: START, stored: HashMap::new() }
+        Self { state: State::load(config, snapshot, START), now: START, stored: HashMap::new(), effects: Vec::new() }
     }
 
     /// Takes an input and plans; gives the answer if there is one.
-    pub(super) fn step(&mut self, input: Input) -> Option<Result<Reply, PodError>> {
+    pub(in crate::plan) fn step(&mut self, input: Input) -> Option<Result<Reply, PodError>> {
         let mut out = Decision::default();
         self.state.step(input, self.now, &mut out);
         self.state.plan(self.now, &mut out);
@@ -102,29 +106,35 @@ impl Rig {
                 _ => {}
             }
         }
+        self.effects.append(&mut out.effects);
         out.replies.pop().map(|(_, reply)| reply)
     }
 
-    pub(super) fn try_ask(&mut self, request: Request) -> Result<Reply, PodError> {
+    pub(in crate::plan) fn try_ask(&mut self, request: Request) -> Result<Reply, PodError> {
         let execution = match &request {
             Request::Explain(id) | Request::Terminate(id) => self.stored.get(id).cloned(),
             _ => None,
         };
-        let found = Box::new(Found { execution, ..Found::default() });
+        let found = Box::new(Found { execution, sha256: Some("cd".into()), ..Found::default() });
         self.step(Input::Request { request, reply: ReplyId(1), found }).unwrap()
     }
 
-    pub(super) fn ask(&mut self, request: Request) -> Reply {
+    pub(in crate::plan) fn ask(&mut self, request: Request) -> Reply {
         self.try_ask(request).unwrap()
     }
 
-    pub(super) fn submit(&mut self) -> ExecutionId {
+    pub(in crate::plan) fn submit(&mut self) -> ExecutionId {
         let Reply::Submitted(submitted) = self.ask(Request::Submit(NewExecution::of("echo"))) else { panic!() };
         submitted.id
     }
 
     /// A worker that was launched says hello, with nothing installed.
-    pub(super) fn connect(&mut self, worker: u64, slots: u32) {
+    pub(in crate::plan) fn connect(&mut self, worker: u64, slots: u32) {
+        self.connect_with(worker, slots, Vec::new());
+    }
+
+    /// A worker says hello and reports what it holds.
+    pub(in crate::plan) fn connect_with(&mut self, worker: u64, slots: u32, attempts: Vec<AttemptReport>) {
         let hello = Hello {
             protocol: PROTOCOL_VERSION,
             store: None,
@@ -134,26 +144,26 @@ impl Rig {
             token: None,
             slots,
             host: None,
-            attempts: Vec::new(),
+            attempts,
             installed: Vec::new(),
             installing: None,
         };
         self.step(Input::Hello { hello: Box::new(hello), session: SessionId(worker), anyone: false });
     }
 
-    pub(super) fn said(&mut self, worker: u64, message: FromWorker) {
+    pub(in crate::plan) fn said(&mut self, worker: u64, message: FromWorker) {
         self.step(Input::Said { worker: WorkerId(worker), session: SessionId(worker), message });
     }
 
-    pub(super) fn install_ends(&mut self, worker: u64, outcome: InstallOutcome) {
+    pub(in crate::plan) fn install_ends(&mut self, worker: u64, outcome: InstallOutcome) {
         self.said(worker, FromWorker::InstallEnded { activity: ACTIVITY, revision: REVISION, outcome });
     }
 
-    pub(super) fn runs(&mut self, worker: u64, execution: ExecutionId) {
+    pub(in crate::plan) fn runs(&mut self, worker: u64, execution: ExecutionId) {
         self.said(worker, FromWorker::Running { key: first_attempt(execution), at: self.now });
     }
 
-    pub(super) fn ends(&mut self, worker: u64, execution: ExecutionId, end: AttemptEnd) {
+    pub(in crate::plan) fn ends(&mut self, worker: u64, execution: ExecutionId, end: AttemptEnd) {
         let report = EndReport {
             key: first_attempt(execution),
             started_at: Some(self.now),
@@ -167,32 +177,32 @@ impl Rig {
         self.said(worker, FromWorker::Ended(report));
     }
 
-    pub(super) fn pass(&mut self, millis: u64) {
+    pub(in crate::plan) fn pass(&mut self, millis: u64) {
         self.now = self.now + Millis(millis);
         self.step(Input::Tick);
     }
 
-    pub(super) fn explain(&mut self, execution: ExecutionId) -> Explanation {
+    pub(in crate::plan) fn explain(&mut self, execution: ExecutionId) -> Explanation {
         let Reply::Explanation(explanation) = self.ask(Request::Explain(execution)) else { panic!() };
         *explanation
     }
 
-    pub(super) fn sentences(&mut self, execution: ExecutionId) -> Vec<String> {
+    pub(in crate::plan) fn sentences(&mut self, execution: ExecutionId) -> Vec<String> {
         self.explain(execution).sentences
     }
 
-    pub(super) fn overview(&mut self) -> Overview {
+    pub(in crate::plan) fn overview(&mut self) -> Overview {
         let Reply::Overview(overview) = self.ask(Request::Overview) else { panic!() };
         *overview
     }
 }
 
-pub(super) fn first_attempt(execution: ExecutionId) -> AttemptKey {
+pub(in crate::plan) fn first_attempt(execution: ExecutionId) -> AttemptKey {
     AttemptKey { execution, attempt: AttemptNo(1) }
 }
 
 /// A worker with that many slots and the activity installed, and its first execution running.
-pub(super) fn running(settings: Settings, slots: u32) -> (Rig, ExecutionId) {
+pub(in crate::plan) fn running(settings: Settings, slots: u32) -> (Rig, ExecutionId) {
     let mut rig = Rig::new(settings, 1);
     let first = rig.submit();
     rig.connect(1, slots);
