@@ -60,21 +60,21 @@ pub(super) fn apply(settings: &mut DockerSettings, layers: &Layers<'_>) -> Resul
     Ok(())
 }
 
-/// The settings on one line; the values of the environment may be secrets.
-pub(super) fn line(settings: &DockerSettings) -> String {
+/// The settings as lines; the values of the environment may be secrets.
+pub(super) fn lines(settings: &DockerSettings) -> [(&'static str, String); 10] {
     let DockerSettings { image, memory, cpus, pids, network, mounts, user, read_only, env, manager } = settings;
+    let or_none = |value: Option<String>| value.unwrap_or_else(|| "(none)".to_owned());
     let names: Vec<&str> = env.keys().map(String::as_str).collect();
-    let parts = [
-        Some(format!("image {image}")),
-        memory.map(|bytes| format!("memory {bytes}")),
-        cpus.map(|cpus| format!("cpus {cpus}")),
-        pids.map(|pids| format!("pids {pids}")),
-        network.as_ref().map(|network| format!("network {network}")),
-        user.as_ref().map(|user| format!("user {user}")),
-        read_only.then(|| "read-only".to_owned()),
-        (!mounts.is_empty()).then(|| format!("{} mounts", mounts.len())),
-        (!names.is_empty()).then(|| format!("env {}", names.join(" "))),
-        manager.as_ref().map(|manager| format!("manager {}", manager.url)),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    [
+        ("docker-cpus", or_none(cpus.map(|cpus| cpus.to_string()))),
+        ("docker-env", names.join(",")),
+        ("docker-image", image.clone()),
+        ("docker-manager", or_none(manager.as_ref().map(|manager| manager.url.clone()))),
+        ("docker-memory", or_none(memory.map(|bytes| bytes.to_string()))),
+        ("docker-mount", mounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+        ("docker-network", or_none(network.clone())),
+        ("docker-pids", or_none(pids.map(|pids| pids.to_string()))),
+        ("docker-read-only", read_only.to_string()),
+        ("docker-user", or_none(user.clone())),
+    ]
 }

@@ -232,12 +232,11 @@ impl Config {
             Some(_) => "(set, not shown)",
             None => "(none)",
         };
-        [
+        let mut all = vec![
             ("allow-file-urls", self.allow_file_urls.to_string()),
             ("allow-host", self.allow_hosts.join(",")),
             ("backend", self.backend.to_string()),
             ("data-dir", self.data_dir.display().to_string()),
-            ("docker", docker::line(&self.docker)),
             ("fetch-timeout", show_duration(self.fetch_timeout)),
             ("grace", show_duration(self.grace)),
             ("install-timeout", show_duration(self.install_timeout)),
@@ -249,10 +248,10 @@ impl Config {
             ("store", self.store.to_string()),
             ("token", masked(&self.token).to_owned()),
             ("worker-token", masked(&self.worker_token).to_owned()),
-        ]
-        .into_iter()
-        .map(|(name, value)| format!("{name} = {value}"))
-        .collect()
+        ];
+        all.extend(docker::lines(&self.docker));
+        all.sort_unstable();
+        all.into_iter().map(|(name, value)| format!("{name} = {value}")).collect()
     }
 }
 

@@ -58,10 +58,16 @@ fn wrong_values_get_a_sentence_that_names_setting_place_and_what_is_allowed() {
         ("POD_LOST_AFTER", "1ms", "must be at least 1s"),
         ("POD_STORE", "mysql", "must be sqlite"),
         ("POD_STORE", "postgres://me:hunter2@db/pod", "does not support yet; use sqlite"),
-        ("POD_BACKEND", "docker", "does not support yet; use local"),
         ("POD_BACKEND", "ec2", "does not support yet; use local"),
         ("POD_BACKEND", "external", "does not support yet; use local"),
-        ("POD_BACKEND", "moon", "must be local, not \"moon\""),
+        ("POD_BACKEND", "moon", "must be local or docker, not \"moon\""),
+        ("POD_DOCKER_MEMORY", "1MiB", "at least 6MiB, the least that container engines allow"),
+        ("POD_DOCKER_CPUS", "many", "must be a number of CPUs such as 1.5"),
+        ("POD_DOCKER_PIDS", "3", "must be a whole number from 32"),
+        ("POD_DOCKER_MOUNT", "/srv:/a\nsrv", "must be SOURCE:TARGET or SOURCE:TARGET:ro"),
+        ("POD_DOCKER_ENV", "A=1\nB", "must be NAME=VALUE, not \"B\""),
+        ("POD_DOCKER_IMAGE", "two words", "must be the name of an image"),
+        ("POD_DOCKER_MANAGER", "ftp://x", "is not the address of a manager"),
         ("POD_ALLOW_FILE_URLS", "maybe", "must be true or false"),
         ("POD_ALLOW_HOST", "a b", "must be host names"),
         ("POD_OUTPUT_CAP", "1", "must be at least 64KiB"),
@@ -89,9 +95,13 @@ fn beyond_loopback_a_token_is_needed() {
 
 #[test]
 fn secrets_are_masked() {
-    let config = resolve(&ServeArgs::default(), &[("POD_TOKEN", "s3cret"), ("POD_WORKER_TOKEN", "w0rker")]).unwrap();
+    let config = resolve(
+        &ServeArgs::default(),
+        &[("POD_TOKEN", "s3cret"), ("POD_WORKER_TOKEN", "w0rker"), ("POD_DOCKER_ENV", "KEY=d0cker")],
+    )
+    .unwrap();
     let shown = format!("{:?} {}", config, config.lines().join("\n"));
-    assert!(!shown.contains("s3cret") && !shown.contains("w0rker"), "{shown}");
+    assert!(!shown.contains("s3cret") && !shown.contains("w0rker") && !shown.contains("d0cker"), "{shown}");
     assert!(shown.contains("token = (set, not shown)"));
 }
 

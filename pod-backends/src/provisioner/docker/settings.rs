@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// How the containers are made.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct DockerSettings {
     /// The image. It needs `bash`, and nothing else.
     pub image: String,
@@ -26,6 +26,16 @@ pub struct DockerSettings {
     /// Where workers dial over the network. They dial a socket in the data directory when absent, which an engine on
     /// this machine can reach.
     pub manager: Option<ManagerAddress>,
+}
+
+/// Without the values of the environment, which may be secrets.
+impl std::fmt::Debug for DockerSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DockerSettings")
+            .field("image", &self.image)
+            .field("env", &self.env.keys())
+            .finish_non_exhaustive()
+    }
 }
 
 impl DockerSettings {
@@ -80,6 +90,16 @@ pub enum MountSource {
     Path(PathBuf),
     /// A volume of the engine.
     Volume(String),
+}
+
+impl std::fmt::Display for Mount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.source {
+            MountSource::Path(path) => write!(f, "{}", path.display())?,
+            MountSource::Volume(name) => f.write_str(name)?,
+        }
+        write!(f, ":{}{}", self.target.display(), if self.read_only { ":ro" } else { "" })
+    }
 }
 
 impl std::str::FromStr for Mount {
