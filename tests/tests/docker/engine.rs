@@ -1,0 +1,85 @@
+//! The engine, asked directly, and a `pod` whose workers are its containers.
+
+use std::{collections::BTreeSet, fs, ops::Deref, process::Command};
+
+use pod_tests::{Pod, Server};
+use serde_json::Value;
+
+/// A `pod` with containers. Dropping it removes what a failed test has left.
+#[derive(Debug)]
+pub(crate) struct Contained(Pod);
+
+impl Deref for Contained {
+    type Target = Pod;
+
+    fn deref(&self) -> &Pod {
+        &self.0
+    }
+}
+
+impl Contained {
+    pub(crate) fn new() -> Self {
+        Self(Pod::new())
+    }
+
+    /// A manager with these settings beside.
+    pub(crate) fn manager(&self, arguments: &[&str]) -> Server {
+        let image = image();
+        self.serve(&[&["--backend", "docker", "--docker-image", &image], arguments].concat())
+    }
+
+    /// The stores that have, or had, workers in this data directory.
+    pub(crate) fn stores(&self) -> BTreeSet<String> {
+        let workers = fs::read_dir(self.data().join("docker")).into_iter().flatten().flatten();
+        let certificates = workers.filter_map(|worker| fs::read(worker.path().join("worker.json")).ok());
+        let stores = certificates.filter_map(|text| serde_json::from_slice::<Value>(&text).ok());
+        stores.filter_map(|certificate| Some(certificate["store"].as_str()?.to_owned())).collect()
+    }
+}
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        for store in self.stores() {
+            let left = Left::of(&store);
+            left.containers.iter().for_each(|name| drop(docker(&["rm", "-f", "-v", name])));
+            left.volumes.iter().for_each(|name| drop(docker(&["volume", "rm", "-f", name])));
+        }
+    }
+}
+
+/// What an engine holds for a store.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    pub(crate) containers: Vec<String>,
+    pub(crate) volumes: Vec<String>,
+}
+
+impl Left {
+    pub(crate) fn of(store: &str) -> Self {
+        let filter = format!("label=pod.store={store}");
+        Self {
+            containers: lines(&["ps", "-a", "--format", "{{.Names}}", "--filter", &filter]),
+            volumes: lines(&["volume", "ls", "-q", "--filter", &filter]),
+        }
+    }
+
+    /// How many containers and volumes there are.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        (self.containers.len(), self.volumes.len())
+    }
+}
+
+pub(crate) fn image() -> String {
+    std::env::var("POD_TEST_IMAGE").expect("POD_TEST_IMAGE names an image of the engine; tests/run makes one")
+}
+
+/// Asks the engine by its own client; what that printed, or its error.
+pub(crate) fn docker(arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new("docker").args(arguments).output().expect("the client of the engine is installed");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+fn lines(arguments: &[&str]) -> Vec<String> {
+    docker(arguments).expect("the engine answers").lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,40 @@
+//! The fleet of containers grows, shrinks and goes.
+
+use serde_json::json;
+
+use crate::{
+    client,
+    engine::{Contained, Left, docker, image},
+};
+
+#[test]
+fn a_policy_sizes_the_fleet_and_nothing_is_left_when_it_goes() {
+    let pod = Contained::new();
+    let other = docker(&["create", "--label", "pod.store=another", "--label", "pod.worker=1", &image(), "bash"]);
+    let other = other.expect("a container of somebody else");
+    let server = pod.manager(&["--slots", "1"]);
+    let url = server.url();
+    client::register(url, "where", "echo $HOSTNAME; sleep 0.2", json!({}));
+    let store = pod.stores().first().expect("a store").clone();
+    for count in [3, 1, 2, 0] {
+        let name = format!("fixed-{count}");
+        client::post(url, "/api/v1/policies", &json!({ "name": name, "rules": { "fixedWorkers": count } }));
+        client::post(url, &format!("/api/v1/policies/{name}/apply"), &json!({}));
+        client::until(&format!("there are {count} containers"), || Left::of(&store).count() == (count, count));
+        if count == 3 {
+            let ids: Vec<u64> = (0..12).map(|_| client::start(url, "where", "")).collect();
+            let mut hosts: Vec<Vec<u8>> = ids
+                .iter()
+                .map(|&id| {
+                    client::ended(url, id);
+                    client::stdout(url, id).body
+                })
+                .collect();
+            hosts.sort();
+            hosts.dedup();
+            assert!(hosts.len() > 1, "several containers ran them");
+        }
+    }
+    assert_eq!(Left::of(&store).count(), (0, 0));
+    assert!(docker(&["rm", other.trim()]).is_ok(), "the container of somebody else is still there");
+}

@@ -1,0 +1,12 @@
+//! The promises in containers of a real engine, whose image `POD_TEST_IMAGE` names: `tests/run` makes one.
+
+#[path = "../recovery/client.rs"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod client;
+mod engine;
+mod fleet;
+mod limits;
+mod mistakes;
+mod recovery;
+mod remote;
+mod run;

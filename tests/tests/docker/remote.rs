@@ -1,0 +1,96 @@
+//! An engine on another machine: reached over TCP, its containers dial back over HTTP.
+
+use std::{
+    io,
+    net::{TcpListener, TcpStream},
+    os::unix::net::UnixStream,
+    thread,
+};
+
+use serde_json::json;
+
+use crate::{
+    client,
+    engine::{Contained, docker, image},
+};
+
+/// Makes the engine of this machine look like one of another: a port that leads to its socket.
+fn engine_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its number").port();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let Ok(engine) = UnixStream::connect("/var/run/docker.sock") else { continue };
+            let (from, to) = (stream.try_clone().expect("a handle"), engine.try_clone().expect("a handle"));
+            thread::spawn(move || copy(from, to));
+            thread::spawn(move || copy(engine, stream));
+        }
+    });
+    port
+}
+
+trait Half: io::Read + io::Write {
+    fn close(&self);
+}
+
+impl Half for TcpStream {
+    fn close(&self) {
+        let _ = self.shutdown(std::net::Shutdown::Write);
+    }
+}
+
+impl Half for UnixStream {
+    fn close(&self) {
+        let _ = self.shutdown(std::net::Shutdown::Write);
+    }
+}
+
+fn copy(mut from: impl Half, mut to: impl Half) {
+    let _ = io::copy(&mut from, &mut to);
+    to.close();
+}
+
+#[test]
+fn containers_of_a_remote_engine_dial_the_manager_by_its_address() {
+    let pod = Contained::new();
+    let host = format!("tcp://127.0.0.1:{}", engine_port());
+    let refused = pod.spawn(&["serve", "--backend", "docker"], &[("DOCKER_HOST", &host)]).finish();
+    assert!(
+        refused.stderr.contains("is not on this machine") && refused.stderr.contains("--docker-manager"),
+        "{}",
+        refused.stderr
+    );
+
+    // The address of this machine as its containers see it, and a port that is free at the moment.
+    let subnet = docker(&["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}"]);
+    let subnet = subnet.expect("the engine's usual network");
+    // 172.17.0.0/16, of which this machine has the first.
+    let (prefix, _) = subnet.rsplit_once('.').expect("a network of four numbers");
+    let gateway = format!("{prefix}.1");
+    let port =
+        TcpListener::bind((gateway.as_str(), 0)).and_then(|listener| listener.local_addr()).expect("a port").port();
+    let (listen, image) = (format!("{gateway}:{port}"), image());
+    let manager = format!("http://{listen}");
+    let arguments =
+        ["serve", "--backend", "docker", "--docker-image", &image, "--listen", &listen, "--docker-manager", &manager];
+    let token = [("DOCKER_HOST", host.as_str()), ("POD_TOKEN", "s3cret")];
+    let _server = pod.spawn(&arguments, &token);
+    let bearer = "Authorization: Bearer s3cret\r\n";
+    let ask = |method: &str, path: &str, body: &str| client::ask(&manager, method, path, bearer, body);
+    client::until("the manager listens", || ask("GET", "/readyz", "").is_ok_and(|answer| answer.status == 200));
+    let script =
+        "printf '#!/bin/sh\\nls /.pod/work /.pod; tr \"\\\\0\" \"\\\\n\" </proc/1/environ; echo hello $1' > main.sh";
+    let made = ask("POST", "/api/v1/activities", &json!({ "name": "hello", "script": script }).to_string());
+    assert_eq!(made.expect("an answer").status, 201);
+    client::until("it is approved", || {
+        ask("GET", "/api/v1/activities/hello", "").is_ok_and(|answer| answer.json()["status"] == "approved")
+    });
+    let started = ask("POST", "/api/v1/executions", &json!({ "activity": "hello", "input": "Ada" }).to_string());
+    let id = started.expect("an answer").json()["id"].as_u64().expect("an id");
+    let ended = ask("GET", &format!("/api/v1/executions/{id}?wait=50"), "").expect("an answer").json();
+    assert_eq!(ended["status"], "finished", "{ended}");
+    let printed = ask("GET", &format!("/api/v1/executions/{id}/output?stream=stdout"), "").expect("an answer").body;
+    let printed = String::from_utf8(printed).expect("text");
+    assert!(printed.ends_with("hello Ada\n"), "{printed}");
+    assert!(!printed.contains("manager.json") && !printed.contains("s3cret"), "the token is out of sight: {printed}");
+}
