@@ -104,6 +104,7 @@ impl Driver {
 
     async fn rounds(&mut self) -> Result<(), PodError> {
         let closing = self.shared.closing.clone();
+        self.step(Input::Started);
         loop {
             let closed = tokio::select! {
                 biased;

@@ -8,7 +8,7 @@ mod policies;
 mod workers;
 
 use crate::{
-    domain::{ActivityId, Execution, Payload, RevisionNo, SessionId, Timestamp, WorkerId},
+    domain::{ActivityId, EventKind, Execution, Payload, RevisionNo, SessionId, Timestamp, WorkerId},
     engine::Request,
     link::{FromWorker, Hello},
     plan::{Decision, ReplyId, State},
@@ -18,6 +18,8 @@ use crate::{
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
+    /// This manager has taken over, with the state that the store held.
+    Started,
     /// A user asks for something.
     Request {
         /// What.
@@ -117,6 +119,7 @@ impl State {
     pub fn step(&mut self, input: Input, now: Timestamp, out: &mut Decision) {
         self.advance(now);
         match input {
+            Input::Started => _ = out.event(self.now, EventKind::ManagerStarted),
             Input::Request { request, reply, found } => self.request(request, reply, *found, out),
             Input::Hello { hello, session, anyone } => self.hello(*hello, session, anyone, out),
             Input::Said { worker, session, message } => self.said(worker, session, message, out),

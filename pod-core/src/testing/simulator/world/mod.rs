@@ -248,7 +248,7 @@ impl World {
         for id in self.workers.keys().copied().collect::<Vec<_>>() {
             self.at(20, Happening::Dial(id));
         }
-        Ok(())
+        self.manager(vec![Input::Started])
     }
 
     fn client(&mut self, number: u32) -> Step {
