@@ -18,6 +18,7 @@ mod views;
 
 pub use builder::{Builder, FetchScript, FetchedScript, Limits};
 pub use error::PodError;
+use follow::Until;
 pub use follow::{OutputChunk, OutputFollower, OutputPosition};
 pub use views::{ActivityView, Explanation, FleetCount, FleetPreview, Overview, Submitted, WorkerView};
 
@@ -217,7 +218,13 @@ impl Pod {
     /// Follows from a position, for example that of the last chunk one has got.
     pub async fn follow_from(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower> {
         self.execution(id).await?;
-        Ok(OutputFollower::new(self.clone(), id, position))
+        Ok(OutputFollower::new(self.clone(), id, position, Until::Ended))
+    }
+
+    /// Follows a single attempt from a position, until that attempt has ended.
+    pub async fn follow_attempt(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower> {
+        self.execution(id).await?;
+        Ok(OutputFollower::new(self.clone(), id, position, Until::AttemptClosed))
     }
 
     /// Reads a piece of output of an attempt; what is not there yet is not waited for.

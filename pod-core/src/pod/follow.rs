@@ -14,7 +14,7 @@ use futures::{
 
 use super::{Pod, PodError};
 use crate::{
-    domain::{AttemptKey, AttemptNo, Execution, ExecutionId, Gap, Stream},
+    domain::{AttemptKey, AttemptNo, Execution, ExecutionId, ExecutionStatus, Gap, Stream},
     engine::Subscription,
 };
 
@@ -24,7 +24,7 @@ const PIECE: usize = 64 << 10;
 /// A place in the output of an execution: what was taken so far. Resumes a follower without a gap or a repeat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputPosition {
-    /// The attempt; 0 for the latest one, from its beginning.
+    /// The attempt; 0 for the latest one, and for the first one while there is none.
     pub attempt: AttemptNo,
     /// The next offset of stdout.
     pub stdout: u64,
@@ -74,11 +74,11 @@ impl fmt::Debug for OutputFollower {
 }
 
 impl OutputFollower {
-    pub(super) fn new(pod: Pod, execution: ExecutionId, position: OutputPosition) -> Self {
+    pub(super) fn new(pod: Pod, execution: ExecutionId, position: OutputPosition, until: Until) -> Self {
         // Subscribed before anything is read, so that nothing is missed between the two.
         let news = pod.engine().subscribe(execution);
         let first = if position.stderr < position.stdout { Stream::Stderr } else { Stream::Stdout };
-        let reader = Reader { pod, id: execution, news, known: None, position, first, ended: false };
+        let reader = Reader { pod, id: execution, news, known: None, position, until, first, ended: false };
         let chunks = stream::unfold(reader, |mut reader| async move {
             let chunk = reader.next().await.transpose()?;
             Some((chunk, reader))
@@ -86,7 +86,7 @@ impl OutputFollower {
         Self { chunks: chunks.boxed() }
     }
 
-    /// The next chunk; `None` after `Ended`. After an error it may be called again. Cancellation safe.
+    /// The next chunk; `None` after `Ended`, and at the end of an attempt that is followed alone. After an error it may be called again. Cancellation safe.
     pub async fn next(&mut self) -> Result<Option<OutputChunk>, PodError> {
         self.chunks.try_next().await
     }
@@ -100,6 +100,15 @@ impl futures::Stream for OutputFollower {
     }
 }
 
+/// How far an execution is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// To its end, through all attempts.
+    Ended,
+    /// To the end of one attempt.
+    AttemptClosed,
+}
+
 /// Reads what there is, and waits when there is nothing.
 struct Reader {
     pod: Pod,
@@ -108,6 +117,7 @@ struct Reader {
     /// The execution as it was before output was last read.
     known: Option<Execution>,
     position: OutputPosition,
+    until: Until,
     /// The stream that is looked at first: they take turns.
     first: Stream,
     ended: bool,
@@ -115,6 +125,7 @@ struct Reader {
 
 /// What follows after everything that an attempt has printed.
 enum After {
+    Nothing,
     Next(AttemptNo),
     End(Box<Execution>),
 }
@@ -133,7 +144,7 @@ impl Reader {
             }
             let latest = self.known.as_ref().map_or(AttemptNo(0), |execution| execution.attempt);
             if self.position.attempt.0 == 0 && latest.0 > 0 {
-                self.position = OutputPosition { attempt: latest, ..OutputPosition::default() };
+                self.position.attempt = latest;
             }
             if self.position.attempt.0 > 0
                 && let Some(chunk) = self.read().await?
@@ -145,7 +156,7 @@ impl Reader {
                 continue;
             };
             let gap = self.last_gap().await?;
-            return Ok(Some(gap.unwrap_or_else(|| self.go_on(after))));
+            return Ok(gap.or_else(|| self.go_on(after)));
         }
     }
 
@@ -208,22 +219,29 @@ impl Reader {
     fn after(&self) -> Option<After> {
         let execution = self.known.as_ref()?;
         let at = self.position.attempt;
-        if at.0 > 0 && execution.attempt > at {
+        let is_closed = execution.attempt > at || execution.status != ExecutionStatus::Running;
+        if self.until == Until::AttemptClosed && at.0 > 0 && is_closed {
+            Some(After::Nothing)
+        } else if at.0 > 0 && execution.attempt > at {
             Some(After::Next(AttemptNo(at.0 + 1)))
         } else {
             execution.status.is_terminal().then(|| After::End(Box::new(execution.clone())))
         }
     }
 
-    fn go_on(&mut self, after: After) -> OutputChunk {
+    fn go_on(&mut self, after: After) -> Option<OutputChunk> {
         match after {
+            After::Nothing => {
+                self.ended = true;
+                None
+            }
             After::Next(attempt) => {
                 self.position = OutputPosition { attempt, ..OutputPosition::default() };
-                OutputChunk::NextAttempt(attempt)
+                Some(OutputChunk::NextAttempt(attempt))
             }
             After::End(execution) => {
                 self.ended = true;
-                OutputChunk::Ended(execution)
+                Some(OutputChunk::Ended(execution))
             }
         }
     }

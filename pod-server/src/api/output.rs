@@ -183,12 +183,17 @@ async fn follow(
     stream: Stream,
     offset: u64,
 ) -> Result<Response, Problem> {
+    let is_only = attempt.is_some();
     let attempt = attempt.unwrap_or(execution.attempt);
     // Of the other stream nothing is wanted: it is taken to be read to its end.
     const END: u64 = i64::MAX as u64;
     let (stdout, stderr) = if stream == Stream::Stdout { (offset, END) } else { (END, offset) };
     let position = OutputPosition { attempt, stdout, stderr };
-    let follower = app.pod.follow_from(execution.id, position).await?;
+    let follower = if is_only {
+        app.pod.follow_attempt(execution.id, position).await?
+    } else {
+        app.pod.follow_from(execution.id, position).await?
+    };
     let gap = match attempt {
         AttemptNo(0) => None,
         attempt => app.pod.output_summary(execution.id, attempt).await?.of(stream).gap,

@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
-use crate::server::{Server, SseEvent, problem, sse_events};
+use crate::server::{Server, SseEvent, problem, sse_events, within};
 
 /// The bytes of one stream in a row of events.
 fn bytes_of(events: &[SseEvent], stream: &str) -> Vec<u8> {
@@ -152,4 +152,42 @@ async fn what_the_cap_cut_out_is_named() {
     let shown = server.action(&format!("action=getExecutionStatus&executionId={id}")).await;
     assert_eq!(shown["execution"]["stdoutGap"], json!({ "start": start, "end": end }));
     assert_eq!(shown["execution"]["stdout"].as_str().unwrap().as_bytes(), body);
+}
+
+#[tokio::test]
+async fn an_attempt_is_followed_to_its_own_end_and_an_offset_holds_for_one_to_come() {
+    let server = Server::with(|config| config.slots = 1).await;
+    let gate = |name: &str| server.directory().join(name);
+    // Prints, waits for the file of its argument, and fails.
+    let main =
+        format!("echo begun; until [ -e {}/$1 ]; do sleep 0.02; done; echo over; exit 1", server.directory().display());
+    let script = format!("cat > main.sh <<'END'\n{main}\nEND\n");
+    let body = json!({ "name": "again", "script": script, "retries": 1 });
+    assert_eq!(server.api("POST", "/activities", Some(body)).await.0, 201);
+    server.status_becomes("again", "approved").await;
+
+    let id = server.submitted("again", Some("first")).await;
+    let path = format!("/api/v1/executions/{id}/output?follow=true&attempt=1");
+    server
+        .eventually(async || {
+            server.get(&path.replace("follow=true&", "")).await.bytes().await.ok().filter(|b| !b.is_empty())
+        })
+        .await;
+    let following = server.get(&path).await;
+    // Takes the only slot when the first attempt ends, so that there is no second one yet.
+    let other = server.submitted("again", Some("second")).await;
+    std::fs::write(gate("first"), "").unwrap();
+    let body = within(following.bytes()).await.unwrap();
+    assert_eq!(body.as_ref(), b"begun\nover\n");
+    assert_eq!(within(server.get(&path)).await.bytes().await.unwrap().as_ref(), b"begun\nover\n", "also afterwards");
+    let (_, execution) = server.api("GET", &format!("/executions/{id}"), None).await;
+    assert_eq!((&execution["status"], &execution["attempt"]), (&json!("waiting"), &json!(1)));
+
+    let late = server.submitted("again", Some("first")).await;
+    let following = server.get(&format!("/api/v1/executions/{late}/output?follow=true&offset=6")).await;
+    let (_, execution) = server.api("GET", &format!("/executions/{late}"), None).await;
+    assert_eq!(execution["status"], "waiting", "followed from before it began");
+    std::fs::write(gate("second"), "").unwrap();
+    assert_eq!(within(following.bytes()).await.unwrap().as_ref(), b"over\n");
+    server.ended(other).await;
 }
