@@ -39,6 +39,7 @@
 pub mod executor;
 #[cfg(feature = "fetch")]
 pub mod fetch;
+pub mod private;
 pub mod provisioner;
 #[cfg(feature = "sqlite")]
 pub mod store;

@@ -9,6 +9,7 @@ use std::{
 use clap::Args;
 use pod_backends::{
     executor::process::{ProcessExecutor, clear},
+    private,
     provisioner::{
         docker::{ManagerAddress, run_container_worker},
         local::run_local_worker,
@@ -116,6 +117,7 @@ impl Worker {
         let unusable = |message: String| Failure::new(format!("the worker's directory cannot be used: {message}"));
         // Installations are named by ids that another manager's store uses for something else.
         clear(&work).await.map_err(|error| unusable(error.message))?;
+        private::make_dir(&work).map_err(|error| unusable(error.to_string()))?;
         let slots = self.slots.unwrap_or_else(|| Limits::default().slots);
         let executor = ProcessExecutor::open(&work, slots).await.map_err(|error| unusable(error.message))?;
         let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
@@ -130,7 +132,9 @@ impl Worker {
 fn take(dir: &Path) -> Result<File, Failure> {
     let shown = dir.display();
     let unusable = |error| Failure::new(format!("{shown} cannot be used ({error}); choose another with --dir"));
-    std::fs::create_dir_all(dir).map_err(unusable)?;
+    if !dir.is_dir() {
+        private::make_dir(dir).map_err(unusable)?;
+    }
     let path = dir.join("worker.lock");
     let file = File::options().create(true).truncate(false).write(true).open(path).map_err(unusable)?;
     match file.try_lock() {

@@ -1,12 +1,13 @@
 //! Where the manager's own log goes: standard error, and a file in the data directory that does not grow for ever.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
+use pod_backends::private;
 use tracing_subscriber::{EnvFilter, Layer, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use super::logs::SERVER_LOG;
@@ -47,7 +48,8 @@ struct Open {
 
 impl BoundedFile {
     fn open(path: &Path, max: u64) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let file = private::file().create(true).append(true).open(path)?;
+        private::close(path)?;
         let written = file.metadata()?.len();
         Ok(Self(Arc::new(Mutex::new(Open { path: path.to_owned(), file, written, max }))))
     }
@@ -60,7 +62,7 @@ impl Write for BoundedFile {
             let mut aside = open.path.clone().into_os_string();
             aside.push(".1");
             std::fs::rename(&open.path, aside)?;
-            open.file = OpenOptions::new().create(true).append(true).open(&open.path)?;
+            open.file = private::file().create(true).append(true).open(&open.path)?;
             open.written = 0;
         }
         let count = open.file.write(bytes)?;

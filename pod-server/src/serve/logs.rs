@@ -1,10 +1,12 @@
 //! What `logs` shows: the set-up log, the effective configuration, the tail of the manager's own log.
 
 use std::{
-    io::{Read, Seek, SeekFrom},
+    io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::Mutex,
 };
+
+use pod_backends::private;
 
 /// The name of the manager's log in the data directory.
 pub(super) const SERVER_LOG: &str = "server.log";
@@ -48,9 +50,15 @@ impl ManagerLogs {
         setup.push(line);
         let text = setup.join("\n") + "\n";
         // Kept for people; the manager starts without it, for example on a full disk.
-        if let Err(error) = std::fs::write(self.data_dir.join(SETUP_LOG), text) {
+        if let Err(error) = self.write_setup(&text) {
             tracing::warn!(%error, "the set-up log could not be written");
         }
+    }
+
+    fn write_setup(&self, text: &str) -> std::io::Result<()> {
+        let path = self.data_dir.join(SETUP_LOG);
+        private::file().create(true).truncate(true).write(true).open(&path)?.write_all(text.as_bytes())?;
+        private::close(&path)
     }
 
     /// The steps of the last start.

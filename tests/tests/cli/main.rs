@@ -4,5 +4,6 @@ mod classic;
 mod looking;
 mod map;
 mod mistakes;
-pub(crate) mod run;
+pub(crate) mod private;
+mod run;
 mod shared;

@@ -9,6 +9,7 @@ use pod_core::domain::{StoreId, WorkerId};
 use serde::{Deserialize, Serialize};
 
 use super::lock::make_private_dir;
+use crate::private;
 
 /// Whose a worker is: the content of its `worker.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +36,7 @@ impl Directories {
     pub(crate) fn open_for(data: &Path, part: &'static str) -> io::Result<Self> {
         make_private_dir(data)?;
         let data = data.canonicalize()?;
-        make_private_dir(&data.join(part))?;
+        private::make_dir(&data.join(part))?;
         Ok(Self { data, part })
     }
 

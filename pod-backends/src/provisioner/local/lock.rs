@@ -15,6 +15,8 @@ use rustix::{
 };
 use tokio::time::{Instant, sleep};
 
+use crate::private;
+
 /// How long workers of this process may take to end: the time for which programs may ignore KILL.
 const OWN_WORKERS_END_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -99,7 +101,7 @@ impl DataDirLock {
     /// Takes the lock of that name in a directory that is there.
     pub(super) fn take(dir: &Path, name: &str) -> Result<Self, DataDirError> {
         let path = dir.join(name);
-        let open = File::options().create(true).truncate(false).read(true).write(true).open(&path);
+        let open = private::file().create(true).truncate(false).read(true).write(true).open(&path);
         let mut file = open.map_err(|error| DataDirError::Unusable(unusable(dir, &error)))?;
         match file.try_lock() {
             Ok(()) => {}
@@ -135,7 +137,8 @@ pub(super) fn write_holder(file: &mut File, address: Option<&str>) -> io::Result
     file.set_len(text.len() as u64)
 }
 
-/// Makes a directory that only its owner may enter, with those above it.
+/// Makes a directory that only its owner may enter, with those above it. One that is there stays as it is: it may be
+/// meant for more than POD.
 pub(super) fn make_private_dir(dir: &Path) -> io::Result<()> {
     if fs::metadata(dir).is_ok_and(|found| found.is_dir()) {
         return Ok(());

@@ -12,6 +12,8 @@ use pod_core::{
     store::{Change, INSTALL_LOG_LIMIT, InstallLog},
 };
 
+use crate::private;
+
 /// Where the logs are.
 #[derive(Debug)]
 pub(super) struct InstallLogs {
@@ -31,7 +33,7 @@ impl InstallLogs {
 
     pub(super) fn append(&self, log: InstallLog, bytes: &[u8], restart: bool) -> io::Result<()> {
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        fs::create_dir_all(&self.root)?;
+        private::make_dir(&self.root)?;
         let path = self.path(log);
         let mut file = OpenOptions::new().create(true).append(true).read(true).open(&path)?;
         if restart {

@@ -20,6 +20,8 @@ use pod_core::{
 use sqlx::SqlitePool;
 use tokio::sync::Mutex;
 
+use crate::private;
+
 use self::{
     commit::Writer,
     encoding::attempt_key,
@@ -72,6 +74,11 @@ impl SqliteStore {
         open::make_directory(dir)?;
         let mut connection = open::writer(&path).await?;
         let id = open::migrate(&path, &mut connection).await?;
+        for part in ["output", "install-logs"] {
+            if let Err(error) = private::make_dir(&dir.join(part)) {
+                tracing::warn!(%error, part, "others may read what is kept");
+            }
+        }
         let files = OutputFiles::at(dir.join("output"));
         let open = OpenAttempts::new(files.clone());
         let keys = read::open_attempts(&mut connection).await?;

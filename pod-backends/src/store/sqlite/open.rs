@@ -10,6 +10,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::error::{code, from_sql, is_not_a_database, unreadable};
+use crate::private;
 
 /// The migrations, oldest first. The version of a database is how many of them it has seen.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
@@ -32,6 +33,10 @@ fn options(path: &Path, cache_kib: u32) -> SqliteConnectOptions {
 
 /// The connection that commits.
 pub(super) async fn writer(path: &Path) -> Result<SqliteConnection, StoreError> {
+    // SQLite gives the files that go with it the same mode.
+    if let Err(error) = close_to_others(path) {
+        tracing::warn!(%error, path = %path.display(), "others may read the database");
+    }
     let options = options(path, 8192)
         .create_if_missing(true)
         // What deleted rows free can be given back to a full disk.
@@ -53,10 +58,23 @@ pub(super) fn readers(path: &Path) -> SqlitePool {
 }
 
 pub(super) fn make_directory(dir: &Path) -> Result<(), StoreError> {
-    std::fs::create_dir_all(dir).map_err(|error| {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    private::make_dir(dir).map_err(|error| {
         let sentence = format!("the data directory {} cannot be made: {error}; name one that can", dir.display());
         StoreError::Unusable(sentence.into())
     })
+}
+
+fn close_to_others(path: &Path) -> std::io::Result<()> {
+    private::file().create(true).truncate(false).write(true).open(path)?;
+    for end in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        private::close(Path::new(&name))?;
+    }
+    Ok(())
 }
 
 fn refusal(path: &Path, error: sqlx::Error) -> StoreError {

@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::private;
+
 /// How much is kept back.
 const RESERVE: u64 = 4 << 20;
 /// How long after the reserve was used, or could not be had, it is tried again.
@@ -36,7 +38,8 @@ impl Reserve {
     }
 
     fn fill(&self) -> io::Result<()> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&self.path)?;
+        let file = private::file().create(true).truncate(false).write(true).open(&self.path)?;
+        private::close(&self.path)?;
         match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE) {
             Err(error) if error == rustix::io::Errno::OPNOTSUPP => Ok(()), // then there is no reserve to be had
             other => Ok(other?),
