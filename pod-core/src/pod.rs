@@ -266,6 +266,11 @@ impl Pod {
         expect!(self, Request::CreatePolicy { name: name.to_owned(), rules }, Reply::Policy(policy) => policy)
     }
 
+    /// Gives a policy other rules. If it is the active one, the fleet is brought to them.
+    pub async fn put_policy(&self, name: &str, rules: BTreeMap<String, String>) -> Result<Policy> {
+        expect!(self, Request::ChangePolicy { name: name.to_owned(), rules }, Reply::Policy(policy) => policy)
+    }
+
     /// Makes a policy the active one; the fleet is brought to it.
     pub async fn apply_policy(&self, name: &str) -> Result<Policy> {
         expect!(self, Request::ApplyPolicy { name: name.to_owned() }, Reply::Policy(policy) => policy)

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequest, Request},
-    http::StatusCode,
+    extract::{FromRequest, Multipart, Request},
+    http::{StatusCode, header},
 };
 use subtle::ConstantTimeEq;
 
@@ -19,7 +19,7 @@ pub(crate) struct Filled {
 
 impl Filled {
     /// The largest form: many inputs at once, each byte of which may take three.
-    const LARGEST: usize = 32 << 20;
+    pub(crate) const LARGEST: usize = 32 << 20;
 
     /// A field; empty where it was not sent. Browsers send line ends as CRLF; they become LF.
     pub(crate) fn get(&self, name: &str) -> &str {
@@ -47,20 +47,46 @@ impl Filled {
             .collect();
         Self { fields }
     }
+
+    /// A form with files in it. The text of a file is taken as it is.
+    async fn of_parts(mut parts: Multipart) -> Result<Self, Failure> {
+        let mut fields = Vec::new();
+        while let Some(part) = parts.next_field().await.map_err(|_| too_large())? {
+            let name = part.name().unwrap_or_default().to_owned();
+            let file = part.file_name().map(str::to_owned);
+            let bytes = part.bytes().await.map_err(|_| too_large())?;
+            let text = String::from_utf8(bytes.to_vec()).map_err(|_| {
+                let file = file.as_deref().unwrap_or("what was typed");
+                let sentence = format!(
+                    "{file} is not valid UTF-8 text, which an input must be. Encode it, for example as base64."
+                );
+                Failure::new(StatusCode::UNPROCESSABLE_ENTITY, sentence)
+            })?;
+            fields.push((name, if file.is_some() { text } else { text.replace("\r\n", "\n") }));
+        }
+        Ok(Self { fields })
+    }
+}
+
+fn too_large() -> Failure {
+    let most = Filled::LARGEST >> 20;
+    Failure::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("The form is larger than {most} MiB, or ended early. Send less at once, or use pod map."),
+    )
 }
 
 impl FromRequest<Arc<Web>> for Filled {
     type Rejection = Failure;
 
     async fn from_request(request: Request, web: &Arc<Web>) -> Result<Self, Failure> {
-        let body = axum::body::to_bytes(request.into_body(), Self::LARGEST).await.map_err(|_| {
-            let most = Self::LARGEST >> 20;
-            Failure::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("The form is larger than {most} MiB, or ended early. Send less at once, or use pod map."),
-            )
-        })?;
-        let filled = Self::parse(&body);
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let filled = if kind.starts_with("multipart/form-data") {
+            Self::of_parts(Multipart::from_request(request, web).await.map_err(|_| too_large())?).await?
+        } else {
+            let body = axum::body::to_bytes(request.into_body(), Self::LARGEST).await.map_err(|_| too_large())?;
+            Self::parse(&body)
+        };
         let token = filled.get("form");
         if !bool::from(token.as_bytes().ct_eq(web.form_token.as_bytes())) {
             return Err(Failure::new(

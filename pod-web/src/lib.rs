@@ -11,12 +11,10 @@
 //! | `form` | what a form sent, checked to come from a page of this manager |
 //! | `flash` | the message that the next page shows |
 //! | `failure` | what went wrong, as a page |
+//! | `live` | what tells open pages that something changed |
 //! | `format` | times, durations, sizes and states, the same everywhere |
 //! | `assets` | style, script and symbols, compiled in |
 //! | `pages` | a file per page |
-
-// Pages are added one by one; what they write things with is there from the start.
-#![allow(dead_code)]
 
 mod assets;
 mod failure;
@@ -24,6 +22,7 @@ mod flash;
 mod form;
 mod format;
 mod layout;
+mod live;
 mod pages;
 mod web;
 

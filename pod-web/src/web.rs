@@ -3,14 +3,21 @@
 use std::sync::Arc;
 
 use axum::{
-    Router, middleware,
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
     routing::{get, post},
 };
 use pod_core::{Limits, Pod};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::{assets, failure, pages};
+use crate::{
+    assets, failure,
+    form::Filled,
+    live::{self, Live},
+    pages::{self, activities, activity, executions, policies, workers},
+};
 
 /// The state of the dashboard.
 #[derive(Debug)]
@@ -25,6 +32,8 @@ pub struct Web {
     pub shutdown: CancellationToken,
     /// What every form carries, so that no page of another site can make one.
     pub(crate) form_token: String,
+    /// What tells open pages that something changed.
+    pub(crate) live: Live,
 }
 
 impl Web {
@@ -34,7 +43,8 @@ impl Web {
         // The identity of the store is random, and stays: a page outlives a restart of the manager.
         let seed = format!("pod form\0{}", pod.store_id());
         let form_token = Sha256::digest(seed).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Self { pod, limits, signs_in, shutdown, form_token }
+        let live = Live::of(pod.clone(), shutdown.clone());
+        Self { pod, limits, signs_in, shutdown, form_token, live }
     }
 }
 
@@ -42,8 +52,30 @@ impl Web {
 pub fn router<S: Clone + Send + Sync + 'static>(web: Arc<Web>) -> Router<S> {
     Router::new()
         .route("/overview", get(pages::overview::show))
+        .route("/activities", get(activities::list))
+        .route("/activities/new", get(activities::new).post(activities::create))
+        .route("/activities/{name}", get(activity::show))
+        .route("/activities/{name}/edit", get(activities::edit).post(activities::save))
+        .route("/activities/{name}/delete", get(activity::ask_delete).post(activity::delete))
+        .route("/activities/{name}/run", post(activity::run))
+        .route("/activities/{name}/installations/{worker}", get(activity::installation))
+        .route("/executions", get(executions::list))
+        .route("/executions/bulk", post(executions::bulk))
+        .route("/workers", get(workers::list))
+        .route("/workers/{id}", get(workers::show))
+        .route("/workers/{id}/drain", get(workers::ask_drain).post(workers::drain))
+        .route("/policies", get(policies::list))
+        .route("/policies/new", get(policies::new).post(policies::create))
+        .route("/policies/reset", post(policies::reset))
+        .route("/policies/{name}/edit", get(policies::edit).post(policies::save))
+        .route("/policies/{name}/apply", get(policies::ask_apply).post(policies::apply))
+        .route("/policies/{name}/delete", get(policies::ask_delete).post(policies::delete))
+        .route("/events", get(pages::events::list))
+        .route("/help", get(pages::help::show))
+        .route("/stream", get(live::follow))
         .route("/theme", post(pages::theme::choose))
         .route("/assets/{file}", get(assets::serve))
+        .layer(DefaultBodyLimit::max(Filled::LARGEST))
         .layer(middleware::from_fn_with_state(web.clone(), failure::dress))
         .with_state(web)
 }

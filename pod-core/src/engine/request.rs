@@ -63,6 +63,13 @@ pub enum Request {
         /// Its rules.
         rules: BTreeMap<String, String>,
     },
+    /// Change the rules of a policy.
+    ChangePolicy {
+        /// Its name.
+        name: String,
+        /// Its new rules.
+        rules: BTreeMap<String, String>,
+    },
     /// Make a policy the active one.
     ApplyPolicy {
         /// Its name.

@@ -182,6 +182,7 @@ impl State {
             Request::Retrieve(id) => self.retrieve(id, found.execution, out),
             Request::DrainWorker(id) => self.drain_worker(id, out),
             Request::CreatePolicy { name, rules } => self.create_policy(&name, rules, out),
+            Request::ChangePolicy { name, rules } => self.change_policy(&name, rules, out),
             Request::ApplyPolicy { name } => self.apply_policy(&name, out),
             Request::DeletePolicy { name } => self.delete_policy(&name, out),
             read => self.view(read, found),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use askama::{Result, Values, filters::Safe};
-use pod_core::domain::{Millis, Timestamp};
+use pod_core::domain::{Execution, Millis, Timestamp};
 
 use super::{Look, Stated};
 use crate::assets;
@@ -51,6 +51,24 @@ pub(crate) fn age(at: &Timestamp, _: &dyn Values) -> Result<String> {
 #[askama::filter_fn]
 pub(crate) fn size(count: &u64, _: &dyn Values) -> Result<String> {
     Ok(super::bytes(*count))
+}
+
+/// The address of an activity's page. `new` is the address of the form, so the activity of that name is spelled out.
+#[askama::filter_fn]
+pub(crate) fn activity_address(name: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    Ok(Safe(super::activity_address(&name.to_string())))
+}
+
+/// How an execution ended, in words.
+#[askama::filter_fn]
+pub(crate) fn ending(execution: &Execution, _: &dyn Values) -> Result<String> {
+    Ok(super::ending(execution))
+}
+
+/// The beginning of a text, on one line.
+#[askama::filter_fn]
+pub(crate) fn beginning(text: impl Display, _: &dyn Values, length: usize) -> Result<String> {
+    Ok(super::beginning(&text.to_string(), length))
 }
 
 /// A number with its thousands apart.

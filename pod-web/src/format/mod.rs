@@ -1,9 +1,11 @@
 //! How things are written: times, durations, sizes, numbers and states, the same on every page.
 
+mod ending;
 #[expect(unreachable_pub, reason = "what the attribute of a filter expands to is public")]
 pub(crate) mod filters;
 mod state;
 mod text;
 
+pub(crate) use ending::ending;
 pub(crate) use state::{Look, Stated};
-pub(crate) use text::{bytes, exact, relative, thousands};
+pub(crate) use text::{activity_address, beginning, bytes, exact, relative, thousands};

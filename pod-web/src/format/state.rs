@@ -17,6 +17,12 @@ pub(crate) trait Stated {
     fn look(&self) -> Look;
 }
 
+impl<T: Stated> Stated for &T {
+    fn look(&self) -> Look {
+        (**self).look()
+    }
+}
+
 const fn look(shape: &'static str, word: &'static str) -> Look {
     Look { shape, word }
 }

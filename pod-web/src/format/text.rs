@@ -51,6 +51,25 @@ pub(crate) fn thousands(number: u64) -> String {
     text
 }
 
+/// The address of an activity's page. `new` is the address of the form, so the activity of that name is spelled out.
+pub(crate) fn activity_address(name: &str) -> String {
+    if name == "new" {
+        return "/activities/%6Eew".to_owned();
+    }
+    let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+    format!("/activities/{name}")
+}
+
+/// At most so many characters of a text, on one line.
+pub(crate) fn beginning(text: &str, length: usize) -> String {
+    let mut chars = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut beginning: String = chars.by_ref().take(length).collect();
+    if chars.next().is_some() {
+        beginning.push('…');
+    }
+    beginning
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

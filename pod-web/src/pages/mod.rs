@@ -1,6 +1,16 @@
 //! A file per page.
 
+pub(crate) mod activities;
+pub(crate) mod activity;
+pub(crate) mod chart;
+pub(crate) mod confirm;
+pub(crate) mod events;
+pub(crate) mod executions;
 pub(crate) mod front;
+pub(crate) mod help;
 pub(crate) mod overview;
+pub(crate) mod policies;
+pub(crate) mod script_diff;
 pub(crate) mod sign_in;
 pub(crate) mod theme;
+pub(crate) mod workers;

@@ -4,15 +4,77 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use pod_core::Overview;
+use pod_core::{
+    Overview,
+    domain::{Execution, ExecutionStatus, ScalingDecision},
+    store::ExecutionQuery,
+};
 
-use crate::{Web, failure::Failure, format::filters, layout::Frame};
+use crate::{Web, failure::Failure, format::filters, layout::Frame, pages::chart::HourChart};
+
+/// How many failures and changes of the fleet are shown.
+const SHOWN: usize = 8;
 
 #[derive(Debug, Template)]
 #[template(path = "overview.html")]
 struct OverviewPage<'a> {
     frame: &'a Frame,
     overview: Overview,
+    chart: HourChart,
+    policy: String,
+    failures: Vec<(Execution, Arc<str>)>,
+    decisions: Vec<ScalingDecision>,
+    troubled: Vec<Arc<str>>,
+    no_activity: bool,
+}
+
+impl OverviewPage<'_> {
+    fn failed_in_a_day(&self) -> u64 {
+        let [_, failed, _, timed_out] = self.overview.ended_in_a_day;
+        failed + timed_out
+    }
+
+    /// How much of what ran to an end did so well, as a percentage; nothing where nothing did.
+    #[expect(clippy::cast_precision_loss, reason = "a percentage has a digit behind the point")]
+    fn success(&self) -> Option<String> {
+        let finished = self.overview.ended_in_a_day[0];
+        let all = finished + self.failed_in_a_day();
+        // What is not all is never rounded up to all.
+        (all > 0).then(|| format!("{:.1}", (finished as f64 / all as f64 * 1000.0).floor() / 10.0))
+    }
+
+    fn any_failed(&self) -> bool {
+        self.failed_in_a_day() > 0
+    }
+
+    fn any_timed_out(&self) -> bool {
+        self.overview.ended_in_a_day[3] > 0
+    }
+
+    fn workers_there(&self) -> u32 {
+        self.overview.fleet.ready + self.overview.fleet.working
+    }
+
+    /// What is not simply ready or working, in words.
+    fn other_workers(&self) -> Vec<String> {
+        let fleet = self.overview.fleet;
+        [
+            (fleet.launching + fleet.pending, "starting"),
+            (fleet.draining, "draining"),
+            (fleet.unreachable, "unreachable"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect()
+    }
+
+    fn wanted(&self) -> String {
+        match self.overview.wanted {
+            (least, most) if least == most => format!("{least} wanted"),
+            (least, most) => format!("{least} to {most} wanted"),
+        }
+    }
 }
 
 /// `GET /overview`.
@@ -23,5 +85,26 @@ pub(crate) async fn show(State(web): State<Arc<Web>>, frame: Frame) -> Result<Re
 /// The page, also at `/`.
 pub(crate) async fn page(web: &Web, frame: &Frame) -> Result<Response, Failure> {
     let overview = web.pod.overview().await?;
-    Ok(frame.page(&OverviewPage { frame, overview }))
+    let names = web.pod.activity_names().await?;
+    let name = |execution: &Execution| names.get(&execution.activity).cloned().unwrap_or_else(|| "".into());
+    let mut failures = Vec::new();
+    for status in [ExecutionStatus::Failed, ExecutionStatus::TimedOut] {
+        let query = ExecutionQuery { status: Some(status), limit: SHOWN, ..ExecutionQuery::default() };
+        failures.extend(web.pod.executions(query).await?);
+    }
+    failures.sort_by_key(|execution| std::cmp::Reverse(execution.finished_at));
+    failures.truncate(SHOWN);
+    let (policies, active) = web.pod.policies().await?;
+    let policy = policies.iter().find(|policy| policy.id == active).map(|policy| policy.name.to_string());
+    let chart = HourChart::of(&overview.minutes, web.pod.now(), overview.counts[0]);
+    Ok(frame.page(&OverviewPage {
+        frame,
+        chart,
+        policy: policy.unwrap_or_default(),
+        failures: failures.into_iter().map(|execution| (execution.clone(), name(&execution))).collect(),
+        decisions: web.pod.scaling_decisions(SHOWN).await?,
+        troubled: overview.troubled.iter().filter_map(|id| names.get(id).cloned()).collect(),
+        no_activity: web.pod.activities().await?.is_empty(),
+        overview,
+    }))
 }

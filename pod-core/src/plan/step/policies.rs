@@ -32,6 +32,26 @@ impl State {
         Ok(Reply::Policy(policy))
     }
 
+    /// A row of a policy never changes: the new rules are another row of the same name.
+    pub(super) fn change_policy(&mut self, name: &str, rules: BTreeMap<String, String>, out: &mut Decision) -> Answer {
+        let old = self.policy_named(name)?;
+        if old.id == PolicyId(0) {
+            return Err(PodError::DefaultPolicy);
+        }
+        let rules = Rules::complete(rules)?;
+        self.ids.policy += 1;
+        let policy = Policy { id: PolicyId(self.ids.policy), name: old.name, rules };
+        self.policies.remove(&old.id);
+        self.policies.insert(policy.id, policy.clone());
+        out.change(Change::DeletePolicy(old.id));
+        out.change(Change::PutPolicy(policy.clone()));
+        self.tell(format!("policy {} was changed", policy.name), out);
+        if self.active_policy == old.id {
+            self.activate(&policy, out);
+        }
+        Ok(Reply::Policy(policy))
+    }
+
     pub(super) fn apply_policy(&mut self, name: &str, out: &mut Decision) -> Answer {
         let policy = self.policy_named(name)?;
         self.activate(&policy, out);

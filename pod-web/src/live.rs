@@ -1,0 +1,176 @@
+//! What tells open pages that something changed. One task reads the events for all of them, at most once a second, and
+//! only while a page is open; a page that hears of a change asks for itself again and puts the new parts in place.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Query, State},
+    http::{HeaderName, HeaderValue},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use pod_core::{Pod, PodError, domain::EventKind};
+use serde::Deserialize;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::Web;
+
+/// How many events are read at a time; where there are more, everything is taken to have changed.
+const PAGE: usize = 1000;
+/// How long one look waits for something new.
+const LOOK: Duration = Duration::from_secs(60);
+/// How often pages are told at most.
+const PACE: Duration = Duration::from_secs(1);
+
+/// What a page may be about, and when that last changed: the number of the event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Changed {
+    activities: u64,
+    executions: u64,
+    workers: u64,
+    policies: u64,
+}
+
+/// The news for open pages.
+#[derive(Debug)]
+pub(crate) struct Live {
+    changed: watch::Sender<Changed>,
+    opened: Arc<Notify>,
+}
+
+impl Live {
+    /// Begins to watch, until the pod or the manager ends.
+    pub(crate) fn of(pod: Pod, shutdown: CancellationToken) -> Self {
+        let live = Self { changed: watch::Sender::default(), opened: Arc::default() };
+        let (changed, opened) = (live.changed.clone(), live.opened.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = watch(pod, changed, opened) => {}
+                () = shutdown.cancelled() => {}
+            }
+        });
+        live
+    }
+}
+
+async fn watch(pod: Pod, changed: watch::Sender<Changed>, opened: Arc<Notify>) {
+    let mut after = pod.newest_event();
+    loop {
+        if changed.receiver_count() == 0 {
+            opened.notified().await;
+            after = pod.newest_event();
+        }
+        let events = match pod.events_after(after, PAGE, LOOK).await {
+            Ok(events) => events,
+            Err(PodError::Stopped) => return,
+            Err(error) => {
+                tracing::debug!(%error, "the events cannot be read");
+                tokio::time::sleep(LOOK / 30).await;
+                continue;
+            }
+        };
+        let Some(last) = events.last() else { continue };
+        let mut now = *changed.borrow();
+        if events.len() < PAGE {
+            after = last.seq;
+            events.iter().for_each(|event| now.note(event.kind, event.seq));
+        } else {
+            after = pod.newest_event();
+            now = Changed { activities: after, executions: after, workers: after, policies: after };
+        }
+        changed.send_replace(now);
+        tokio::time::sleep(PACE).await;
+    }
+}
+
+impl Changed {
+    fn note(&mut self, kind: EventKind, seq: u64) {
+        use EventKind as Kind;
+        match kind {
+            Kind::ActivityRegistered
+            | Kind::ActivityApproved
+            | Kind::ActivityRejected
+            | Kind::ActivityUninstalling
+            | Kind::ActivityDeleted => self.activities = seq,
+            Kind::InstallationChanged => (self.activities, self.workers) = (seq, seq),
+            Kind::ExecutionSubmitted | Kind::ExecutionStarted | Kind::ExecutionRequeued | Kind::ExecutionEnded => {
+                self.executions = seq;
+            }
+            Kind::WorkerChanged | Kind::Scaled | Kind::ManagerStarted => self.workers = seq,
+            Kind::PolicyChanged => self.policies = seq,
+        }
+    }
+
+    /// When the last of these changed.
+    fn of(&self, topics: &str) -> u64 {
+        let last = topics.split(' ').map(|topic| match topic {
+            "activities" => self.activities,
+            "executions" => self.executions,
+            "workers" => self.workers,
+            "policies" => self.policies,
+            _ => 0,
+        });
+        last.max().unwrap_or_default()
+    }
+}
+
+/// What a page is about.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Topics {
+    /// `activities`, `executions`, `workers`, `policies`, apart by blanks.
+    #[serde(default)]
+    of: String,
+}
+
+/// `GET /stream`: says `changed` whenever something that the page is about did.
+pub(crate) async fn follow(State(web): State<Arc<Web>>, Query(topics): Query<Topics>) -> Response {
+    let changed = web.live.changed.subscribe();
+    web.live.opened.notify_one();
+    let known = changed.borrow().of(&topics.of);
+    let following = Following { changed, known, topics: topics.of, shutdown: web.shutdown.clone() };
+    let events = futures::stream::unfold(following, Following::next);
+    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(20))).into_response();
+    const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+    response.headers_mut().insert(BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+struct Following {
+    changed: watch::Receiver<Changed>,
+    known: u64,
+    topics: String,
+    shutdown: CancellationToken,
+}
+
+impl Following {
+    async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
+        let (known, topics) = (self.known, self.topics.as_str());
+        let news = self.changed.wait_for(|changed| changed.of(topics) > known);
+        let news = tokio::select! {
+            news = news => news.ok()?.of(topics),
+            () = self.shutdown.cancelled() => return None,
+        };
+        self.known = news;
+        Some((Ok(Event::default().event("changed").data(news.to_string())), self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_hears_of_what_it_is_about() {
+        let mut changed = Changed::default();
+        changed.note(EventKind::ExecutionEnded, 5);
+        changed.note(EventKind::InstallationChanged, 7);
+        assert_eq!(changed.of("executions"), 5);
+        assert_eq!(changed.of("executions workers"), 7);
+        assert_eq!(changed.of("activities"), 7);
+        assert_eq!(changed.of("policies"), 0);
+        assert_eq!(changed.of("nonsense"), 0);
+    }
+}

@@ -1,0 +1,318 @@
+//! The list of activities, and the form that makes a new one or a new revision.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use askama::Template;
+use axum::{
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::Response,
+};
+use pod_core::{
+    ActivityView, PodError,
+    domain::{
+        ActivityStatus, ExecutionStatus, InstallationStatus, Millis, NewActivity, OnLost, Payload, ScriptSource,
+        Settings,
+    },
+};
+use serde::Deserialize;
+
+use crate::{
+    Web,
+    failure::{Failure, sentence},
+    flash::Flash,
+    form::Filled,
+    format::{activity_address, filters},
+    layout::Frame,
+};
+
+/// How many rows a page has.
+const ROWS: usize = 100;
+
+/// What the address says.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Asked {
+    q: String,
+    after: String,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "activities.html")]
+struct ActivitiesPage<'a> {
+    frame: &'a Frame,
+    q: &'a str,
+    views: Vec<ActivityView>,
+    total: usize,
+    older: Option<String>,
+}
+
+/// How much of what ran to an end did so well.
+pub(crate) fn success(view: &ActivityView) -> Option<String> {
+    let count = |status: ExecutionStatus| view.counts[status as usize];
+    let finished = count(ExecutionStatus::Finished);
+    let all = finished + count(ExecutionStatus::Failed) + count(ExecutionStatus::TimedOut);
+    let tenths = (finished * 1000).checked_div(all)?;
+    Some(if tenths == 1000 { "100%".to_owned() } else { format!("{}.{}%", tenths / 10, tenths % 10) })
+}
+
+/// On how many workers the serving revision is installed.
+pub(crate) fn installed(view: &ActivityView) -> usize {
+    let serving = |installation: &&pod_core::domain::Installation| {
+        installation.revision == view.activity.revision && installation.status == InstallationStatus::Installed
+    };
+    view.installations.iter().filter(serving).count()
+}
+
+impl ActivitiesPage<'_> {
+    fn success(&self, view: &ActivityView) -> String {
+        success(view).unwrap_or_default()
+    }
+
+    fn installed(&self, view: &ActivityView) -> usize {
+        installed(view)
+    }
+}
+
+/// `GET /activities`.
+pub(crate) async fn list(
+    State(web): State<Arc<Web>>,
+    frame: Frame,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Failure> {
+    let mut views = web.pod.activities().await?;
+    let total = views.len();
+    let wanted = asked.q.to_lowercase();
+    views.retain(|view| view.activity.name.as_str().to_lowercase().contains(&wanted));
+    views.retain(|view| view.activity.name.as_str() > asked.after.as_str());
+    let more = views.len() > ROWS;
+    views.truncate(ROWS);
+    let older = views.last().filter(|_| more).map(|last| {
+        let mut query = url::form_urlencoded::Serializer::new("/activities?".to_owned());
+        query.append_pair("q", &asked.q).append_pair("after", last.activity.name.as_str());
+        query.finish()
+    });
+    Ok(frame.page(&ActivitiesPage { frame: &frame, q: &asked.q, views, total, older }))
+}
+
+/// What was typed into the form, kept when something of it is refused.
+#[derive(Debug, Default)]
+struct Typed {
+    name: String,
+    from_url: bool,
+    url: String,
+    script: String,
+    timeout: String,
+    retries: String,
+    on_lost_fail: bool,
+    max_concurrency: String,
+    env: String,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "activity_form.html")]
+struct FormPage<'a> {
+    frame: &'a Frame,
+    /// The activity that is edited; a new one where there is none.
+    editing: Option<&'a str>,
+    typed: Typed,
+    /// The field that is wrong, and what to do.
+    error: Option<(&'static str, String)>,
+    /// What is edited came as a directory, which a page cannot show.
+    was_directory: bool,
+}
+
+impl FormPage<'_> {
+    fn error(&self, field: &str) -> Option<&str> {
+        self.error.as_ref().filter(|(wrong, _)| *wrong == field).map(|(_, sentence)| sentence.as_str())
+    }
+
+    fn address(&self) -> String {
+        self.editing.map_or_else(|| "/activities/new".to_owned(), |name| format!("{}/edit", activity_address(name)))
+    }
+}
+
+impl Typed {
+    fn of(filled: &Filled) -> Self {
+        let field = |name: &str| filled.get(name).trim().to_owned();
+        Self {
+            name: field("name"),
+            from_url: filled.get("source") == "url",
+            url: field("url"),
+            script: filled.get("script").to_owned(),
+            timeout: field("timeout"),
+            retries: field("retries"),
+            on_lost_fail: filled.get("onlost") == "fail",
+            max_concurrency: field("concurrency"),
+            env: filled.get("env").to_owned(),
+        }
+    }
+
+    fn understood(&self) -> Result<NewActivity, (&'static str, String)> {
+        let settings = self.settings()?;
+        let new = if self.from_url {
+            if self.url.is_empty() {
+                return Err(("url", "Give the address of the installation script.".to_owned()));
+            }
+            NewActivity::url(&self.name, &self.url)
+        } else {
+            if self.script.trim().is_empty() {
+                return Err(("script", "Give the installation script: it leaves a main.sh.".to_owned()));
+            }
+            let end = if self.script.ends_with('\n') { "" } else { "\n" };
+            NewActivity::script(&self.name, format!("{}{end}", self.script))
+        };
+        Ok(new.settings(settings))
+    }
+
+    fn settings(&self) -> Result<Settings, (&'static str, String)> {
+        let timeout = match self.timeout.as_str() {
+            "" => None,
+            text => match text.parse::<f64>() {
+                Ok(seconds) if (0.001..=366.0 * 86_400.0).contains(&seconds) => {
+                    Some(Millis::from(std::time::Duration::from_secs_f64(seconds)))
+                }
+                _ => {
+                    return Err((
+                        "timeout",
+                        "Give a number of seconds above 0 and up to a year, or nothing.".to_owned(),
+                    ));
+                }
+            },
+        };
+        let retries = match self.retries.as_str() {
+            "" => 0,
+            text => text.parse().map_err(|_| ("retries", "Give a whole number, 0 or more.".to_owned()))?,
+        };
+        let max_concurrency = match self.max_concurrency.as_str() {
+            "" => None,
+            text => match text.parse::<u32>() {
+                Ok(most) if most > 0 => Some(most),
+                _ => return Err(("concurrency", "Give a whole number from 1 on, or nothing.".to_owned())),
+            },
+        };
+        let mut env = BTreeMap::new();
+        for line in self.env.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let Some((name, value)) = line.split_once('=').filter(|(name, _)| !name.trim().is_empty()) else {
+                return Err(("env", format!("The line {line:?} is not NAME=VALUE.")));
+            };
+            env.insert(name.trim().to_owned(), value.to_owned());
+        }
+        let on_lost = if self.on_lost_fail { OnLost::Fail } else { OnLost::Requeue };
+        Ok(Settings { timeout, retries, on_lost, env, max_concurrency })
+    }
+
+    fn of_view(view: &ActivityView, script: Option<Payload>) -> Self {
+        let activity = &view.activity;
+        let settings = &activity.settings;
+        let url = match &activity.source {
+            ScriptSource::Url(url) => url.to_string(),
+            _ => String::new(),
+        };
+        let script = match script {
+            Some(Payload::Script(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+            _ => String::new(),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "seconds are typed with few digits")]
+        let seconds = |timeout: Millis| (timeout.0 as f64 / 1000.0).to_string();
+        Self {
+            name: activity.name.to_string(),
+            from_url: !url.is_empty(),
+            url,
+            script,
+            timeout: settings.timeout.map(seconds).unwrap_or_default(),
+            retries: Some(settings.retries).filter(|retries| *retries > 0).map(|n| n.to_string()).unwrap_or_default(),
+            on_lost_fail: settings.on_lost == OnLost::Fail,
+            max_concurrency: settings.max_concurrency.map(|most| most.to_string()).unwrap_or_default(),
+            env: settings.env.iter().map(|(name, value)| format!("{name}={value}\n")).collect(),
+        }
+    }
+}
+
+/// The field that a refusal of the pod is about.
+fn field_of(error: &PodError, from_url: bool) -> &'static str {
+    match error {
+        PodError::InvalidName(_) | PodError::ActivityExists(_) => "name",
+        PodError::Invalid(_) if from_url => "url",
+        PodError::Invalid(sentence) if sentence.contains("environment") => "env",
+        PodError::Invalid(_) => "script",
+        _ => "form",
+    }
+}
+
+/// `GET /activities/new`.
+pub(crate) async fn new(frame: Frame) -> Response {
+    let typed = Typed::default();
+    frame.page(&FormPage { frame: &frame, editing: None, typed, error: None, was_directory: false })
+}
+
+/// `POST /activities/new`.
+pub(crate) async fn create(State(web): State<Arc<Web>>, frame: Frame, filled: Filled) -> Result<Response, Failure> {
+    let typed = Typed::of(&filled);
+    let error = match typed.understood() {
+        Err(error) => error,
+        Ok(new) => match web.pod.create_activity(new).await {
+            Ok(activity) => {
+                let said = format!("{} was registered and is installed on one worker first.", activity.name);
+                return Ok(Flash::done(said).at(&activity_address(activity.name.as_str())));
+            }
+            Err(error) => refused(error, typed.from_url)?,
+        },
+    };
+    let page = FormPage { frame: &frame, editing: None, typed, error: Some(error), was_directory: false };
+    Ok(frame.page_with(StatusCode::UNPROCESSABLE_ENTITY, &page))
+}
+
+/// What the form can help with is shown in it; the rest is a page of its own.
+fn refused(error: PodError, from_url: bool) -> Result<(&'static str, String), Failure> {
+    match field_of(&error, from_url) {
+        "form" => Err(error.into()),
+        field => Ok((field, sentence(&error))),
+    }
+}
+
+/// `GET /activities/{name}/edit`.
+pub(crate) async fn edit(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    frame: Frame,
+) -> Result<Response, Failure> {
+    let view = web.pod.activity(&name).await?;
+    let script = web.pod.payload(view.activity.id, view.activity.latest).await?;
+    let was_directory = matches!(script, Some(Payload::Archive(_)));
+    let typed = Typed::of_view(&view, script);
+    Ok(frame.page(&FormPage { frame: &frame, editing: Some(&name), typed, error: None, was_directory }))
+}
+
+/// `POST /activities/{name}/edit`.
+pub(crate) async fn save(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    frame: Frame,
+    filled: Filled,
+) -> Result<Response, Failure> {
+    let before = web.pod.activity(&name).await?;
+    if before.activity.status == ActivityStatus::Uninstalling {
+        return Ok(Flash::refused(format!("{name} is being removed and cannot be changed.")).at("/activities"));
+    }
+    let typed = Typed { name: name.clone(), ..Typed::of(&filled) };
+    let error = match typed.understood() {
+        Err(error) => error,
+        Ok(new) => match web.pod.put_activity(new).await {
+            Ok(activity) => {
+                let said = if activity.latest == before.activity.latest {
+                    format!("Nothing was changed: this is what revision {} of {name} is.", activity.latest)
+                } else {
+                    format!(
+                        "Revision {} of {name} is installed on one worker first; revision {} serves until then.",
+                        activity.latest, before.activity.revision
+                    )
+                };
+                return Ok(Flash::done(said).at(&activity_address(&name)));
+            }
+            Err(error) => refused(error, typed.from_url)?,
+        },
+    };
+    let page = FormPage { frame: &frame, editing: Some(&name), typed, error: Some(error), was_directory: false };
+    Ok(frame.page_with(StatusCode::UNPROCESSABLE_ENTITY, &page))
+}
