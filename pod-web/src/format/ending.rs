@@ -16,6 +16,7 @@ pub(crate) fn ending(execution: &Execution) -> String {
             None => format!("signal {signal}"),
         },
         Some(Ending::TimedOut) => "its time limit passed".to_owned(),
+        Some(Ending::OutOfMemory) => "it used more memory than it may".to_owned(),
         Some(Ending::GaveUp(reason)) => reason.to_string(),
     }
 }

@@ -85,9 +85,9 @@ impl Bar {
         let terminated = tally.ended_as(ExecutionStatus::Terminated);
         let mut below = HEIGHT;
         let mut parts = Vec::new();
-        for (class, count) in [("good", finished), ("bad", bad), ("off", terminated)] {
+        for (class, count) in [("bad", bad), ("good", finished), ("off", terminated)] {
             if count > 0 {
-                // A single failure among thousands is still to be seen.
+                // A single failure among thousands is still to be seen: they come first.
                 let height = scaled(count, most).max(1.5).min(below);
                 below -= height;
                 parts.push(Part { class, y: format!("{below:.1}"), height: format!("{height:.1}") });
@@ -153,8 +153,8 @@ mod tests {
         assert_eq!((chart.most_ended, chart.most_waiting), (10_001, 8));
         let places: Vec<usize> = chart.bars.iter().map(|bar| bar.x).collect();
         assert_eq!(places, [0, 59]);
-        assert_eq!(chart.bars[0].parts[1].class, "bad");
-        assert!(chart.bars[0].parts[1].height.parse::<f64>().unwrap() > 0.0);
+        assert_eq!(chart.bars[0].parts[0].class, "bad");
+        assert!(chart.bars[0].parts[0].height.parse::<f64>().unwrap() > 0.0);
         assert_eq!(chart.bars[1].title, "10:00 UTC: 5000 finished, 1 failed, 2 terminated, 8 waiting");
         assert!(chart.waiting.ends_with("59.5,0.0"), "{}", chart.waiting);
         assert!(HourChart::of(&[], now, 0).is_empty());
