@@ -56,6 +56,21 @@ async fn a_directory_that_cannot_be_made_is_named() {
     assert!(sentence.contains("file/data cannot be made"), "{sentence}");
 }
 
+#[tokio::test]
+async fn a_store_at_rest_is_one_file() {
+    let dir = TempDir::new().unwrap();
+    let store = SqliteStore::open(dir.path()).await.unwrap();
+    let epoch = store.acquire(Timestamp(0)).await.unwrap().epoch;
+    let mut writer = Writer { store, epoch, seq: 0 };
+    writer.commit(begin(1, 10)).await.unwrap();
+    writer.store.rest().await;
+    let copy = TempDir::new().unwrap();
+    fs::copy(dir.path().join("pod.db"), copy.path().join("pod.db")).unwrap();
+    let copied = SqliteStore::open(copy.path()).await.unwrap();
+    assert!(copied.execution(ExecutionId(1)).await.unwrap().is_some());
+    writer.commit(begin(2, 10)).await.expect("it stays usable");
+}
+
 async fn raw(dir: &Path, statement: &'static str) {
     use sqlx::{ConnectOptions, Connection};
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.join("pod.db")).create_if_missing(true);

@@ -7,7 +7,7 @@ use crate::{
         Activity, ActivityId, Attempt, AttemptNo, Event, Execution, ExecutionId, NewActivity, NewExecution,
         OutputSummary, Policy, ScalingDecision, Stream, Timestamp, WorkerId,
     },
-    engine::{Engine, Reply, Request},
+    engine::{Engine, Hurry, Reply, Request},
     store::{ExecutionQuery, InstallLog, Order, OutputSlice},
 };
 
@@ -184,7 +184,12 @@ impl Pod {
     /// Asks for the end of an execution: at once when it waits, else its process tree gets TERM, and KILL after the
     /// grace time. Returns when the request is durable. `AlreadyEnded` when there is nothing to end.
     pub async fn request_termination(&self, id: ExecutionId) -> Result<Execution> {
-        expect!(self, Request::Terminate(id), Reply::Execution(execution) => *execution)
+        expect!(self, Request::Terminate(id, Hurry::Grace), Reply::Execution(execution) => *execution)
+    }
+
+    /// As [`Pod::request_termination`], with KILL at once; also where a termination is under way.
+    pub async fn request_kill(&self, id: ExecutionId) -> Result<Execution> {
+        expect!(self, Request::Terminate(id, Hurry::Now), Reply::Execution(execution) => *execution)
     }
 
     /// Ends an execution and returns when its whole process tree is gone.

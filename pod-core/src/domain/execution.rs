@@ -43,6 +43,17 @@ pub struct Execution {
     pub retry_of: Option<ExecutionId>,
 }
 
+impl Execution {
+    /// The status as users are told it: what was given to a worker ahead of time waits until it begins to run there.
+    #[must_use]
+    pub const fn public_status(&self) -> ExecutionStatus {
+        match self.status {
+            ExecutionStatus::Running if self.started_at.is_none() => ExecutionStatus::Waiting,
+            status => status,
+        }
+    }
+}
+
 /// Where an execution stands: the words of `/api/v1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -36,7 +36,7 @@ pub(crate) use self::links::Arrival;
 pub(crate) use self::{driver::Driver, message::INBOX, shared::Shared, topics::Subscription};
 pub use self::{
     links::{Admission, Links},
-    request::{Reply, Request},
+    request::{Hurry, Reply, Request},
 };
 use self::{message::Message, prepare::prepare};
 use crate::{
@@ -111,6 +111,7 @@ impl Engine {
         self.stopped().await;
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+        self.shared.store.rest().await;
     }
 }
 

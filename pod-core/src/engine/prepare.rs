@@ -58,7 +58,7 @@ fn hash(kind: &str, activity: &str, inputs: &[Option<String>]) -> [u8; 32] {
 /// The execution whose row the planner needs for a request.
 pub(super) fn execution_of(request: &Request) -> Option<ExecutionId> {
     match request {
-        Request::Terminate(id) | Request::Retry(id) | Request::Retrieve(id) | Request::Explain(id) => Some(*id),
+        Request::Terminate(id, _) | Request::Retry(id) | Request::Retrieve(id) | Request::Explain(id) => Some(*id),
         _ => None,
     }
 }

@@ -43,7 +43,7 @@ pub enum Request {
         idempotency_key: Option<String>,
     },
     /// End an execution.
-    Terminate(ExecutionId),
+    Terminate(ExecutionId, Hurry),
     /// Repeat an ended execution as a new one.
     Retry(ExecutionId),
     /// Hand out a result once.
@@ -118,4 +118,13 @@ pub enum Reply {
     Preview(Box<FleetPreview>),
     /// All policies, and the active one.
     Policies(Vec<Policy>, PolicyId),
+}
+
+/// How an execution is to be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hurry {
+    /// TERM, and KILL after the grace time.
+    Grace,
+    /// KILL.
+    Now,
 }

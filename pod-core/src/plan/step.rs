@@ -174,7 +174,7 @@ impl State {
             Request::SubmitMany { activity, inputs, idempotency_key } => {
                 self.submit_many(&activity, inputs, idempotency_key, found, out)
             }
-            Request::Terminate(id) => self.terminate(id, found.execution, out),
+            Request::Terminate(id, hurry) => self.terminate(id, hurry, found.execution, out),
             Request::Retry(id) => match self.retry(id, found.execution, out) {
                 Ok(submitted) => return out.submits.push((reply, submitted)),
                 Err(error) => Err(error),

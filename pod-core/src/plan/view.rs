@@ -7,7 +7,7 @@ use crate::{
         ActivityId, ActivityName, InstallationStatus, Millis, MinuteTally, RevisionNo, Rules, Waits, WorkerStatus,
     },
     engine::{Reply, Request},
-    plan::{ActivityState, State, WorkerState, step::Found},
+    plan::{ActivityState, Held, State, WorkerState, step::Found},
     pod::{ActivityView, FleetCount, Overview, PodError, WorkerView},
 };
 
@@ -65,7 +65,7 @@ impl State {
         ActivityView {
             activity: activity.activity.clone(),
             installations: self.workers.values().flat_map(of_worker).collect(),
-            counts: activity.tally.executions,
+            counts: as_told(activity.tally.executions, self.ahead(|held| held.execution.activity == id)),
             expected_duration: activity.expected(),
             revisions: activity.revisions.values().cloned().collect(),
             recent_durations: activity.tally.recent_durations.iter().map(|ms| Millis(u64::from(*ms))).collect(),
@@ -78,6 +78,11 @@ impl State {
             attempts: state.attempts.iter().copied().collect(),
             installations: state.installations.values().cloned().collect(),
         }
+    }
+
+    /// How many executions were given to a worker and have not begun to run there.
+    fn ahead(&self, which: impl Fn(&Held) -> bool) -> u64 {
+        self.held.values().filter(|held| held.attempt.started_at.is_none() && which(held)).count() as u64
     }
 
     fn fleet_count(&self) -> FleetCount {
@@ -109,6 +114,7 @@ impl State {
                 *sum += count;
             }
         }
+        let counts = as_told(counts, self.ahead(|_| true));
         let oldest = self.activities.values().filter_map(|activity| activity.queue.first_due(self.now));
         let rules = self.rules();
         let minute = MinuteTally::minute_of(self.now);
@@ -145,4 +151,12 @@ impl State {
         let failed = failed.map(|installation| installation.activity);
         rejected.map(|activity| activity.activity.id).chain(failed).collect()
     }
+}
+
+/// The counts with those among the running that users are told to wait, see [`crate::domain::Execution::public_status`].
+fn as_told(mut counts: [u64; 6], ahead: u64) -> [u64; 6] {
+    use crate::domain::ExecutionStatus::{Running, Waiting};
+    counts[Running as usize] = counts[Running as usize].saturating_sub(ahead);
+    counts[Waiting as usize] += ahead;
+    counts
 }

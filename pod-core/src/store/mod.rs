@@ -51,6 +51,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// outcome is unknown is simply sent again.
     async fn commit(&self, batch: Arc<Batch>) -> Result<(), StoreError>;
 
+    /// The engine has ended and writes no more: a moment to tidy up. The store stays usable.
+    async fn rest(&self) {}
+
     /// Whether there is room for new executions again; asked now and then after a commit failed with
     /// [`StoreError::Full`]. A store may tidy up to make some.
     async fn has_room(&self) -> bool;

@@ -22,7 +22,7 @@ pub(super) const fn installation(status: InstallationStatus) -> &'static str {
 
 /// `finished` means that main.sh ran to its end, whatever its exit code; `error` that POD could not run it.
 pub(super) const fn execution(execution: &Execution) -> &'static str {
-    match (execution.status, &execution.ending) {
+    match (execution.public_status(), &execution.ending) {
         (ExecutionStatus::Waiting, _) => "waiting",
         (ExecutionStatus::Running, _) => "in progress",
         (ExecutionStatus::Finished, _) => "finished",
@@ -105,7 +105,7 @@ mod tests {
                 ending,
                 submitted_at: Timestamp(0),
                 not_before: Timestamp(0),
-                started_at: None,
+                started_at: (status != ExecutionStatus::Waiting).then_some(Timestamp(0)),
                 finished_at: None,
                 attempt: AttemptNo(0),
                 worker: None,

@@ -115,7 +115,7 @@ impl Row for WorkerRow {
         vec![
             worker.id.to_string(),
             worker.status.clone(),
-            worker.attempts.len().to_string(),
+            worker.attempts.len().min(usize::try_from(worker.slots).unwrap_or(usize::MAX)).to_string(),
             worker.slots.to_string(),
             worker.host.clone().unwrap_or_default(),
             worker.last_seen_at.map(|seen| times::ago(seen, now)).unwrap_or_default(),

@@ -1,11 +1,12 @@
 //! Hosting a manager in this process, for the length of a single run.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use pod_backends::provisioner::{
     docker::end_containers,
     local::{DataDirError, end_worker_processes},
 };
+use pod_core::{domain::ExecutionStatus, store::ExecutionQuery};
 use pod_server::{
     config::{BackendChoice, Config},
     serve::{self, Running, StartError, WorkerHome},
@@ -21,6 +22,9 @@ pub(crate) struct Hosted {
     data_dir: PathBuf,
     backend: BackendChoice,
 }
+
+/// How long a run that is left at once waits for the end of what it kills.
+const KILLED_WITHIN: Duration = Duration::from_secs(2);
 
 /// What became of an attempt to host a manager.
 #[derive(Debug)]
@@ -60,7 +64,10 @@ impl Hosted {
 
     /// Stops it.
     pub(crate) async fn stop(self, workers: Workers) {
-        // What they run at once was asked to end, and that is durable: no later manager starts it again.
+        if workers == Workers::EndAtOnce {
+            let _ = tokio::time::timeout(KILLED_WITHIN, self.kill_what_was_terminated()).await;
+        }
+        // What they still run was asked to end, and that is durable: no later manager starts it again.
         let end = workers == Workers::EndAtOnce || self.is_idle().await;
         // The manager first: it would launch another worker in place of one that it saw end.
         self.running.stop().await;
@@ -68,6 +75,17 @@ impl Hosted {
             _ if !end => {}
             BackendChoice::Local => end_worker_processes(&self.data_dir).await,
             BackendChoice::Docker => end_containers(&self.data_dir).await,
+        }
+    }
+
+    /// Kills what was asked to end and has not yet; its output and its end are kept.
+    async fn kill_what_was_terminated(&self) {
+        let pod = &self.running.pod;
+        let running = ExecutionQuery { status: Some(ExecutionStatus::Running), limit: 1000, ..Default::default() };
+        for execution in pod.executions(running).await.unwrap_or_default() {
+            if execution.cancel_requested && pod.request_kill(execution.id).await.is_ok() {
+                let _ = pod.wait(execution.id).await;
+            }
         }
     }
 

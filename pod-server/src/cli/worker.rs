@@ -136,7 +136,7 @@ fn take(dir: &Path) -> Result<File, Failure> {
         private::make_dir(dir).map_err(unusable)?;
     }
     let path = dir.join("worker.lock");
-    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(unusable)?;
+    let file = private::file().create(true).truncate(false).write(true).open(path).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::Error(error)) => Err(unusable(error)),

@@ -62,7 +62,7 @@ fn others_read_nothing_in_a_directory_that_is_open_to_them_and_programs_keep_the
     let worker = ["worker", "--manager", server.url(), "--slots", "1", "--dir", dir.to_str().unwrap()];
     let mut worker = under_umask("0022", &pod.command(&worker)).stderr(Stdio::null()).spawn().unwrap();
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while !dir.join("work/spool").exists() && std::time::Instant::now() < deadline {
+    while !dir.join("work/activities").exists() && std::time::Instant::now() < deadline {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     assert_eq!(fs::metadata(dir.join("work")).unwrap().mode() & 0o777, 0o700);

@@ -83,6 +83,16 @@ fn a_second_ctrl_c_does_not_wait_for_the_program() {
     live.interrupt();
     assert_eq!(live.finish().code, Some(130));
     assert_eq!(wait_until_gone(pod.path("").to_str().unwrap(), Duration::from_secs(20)), [0_u32; 0]);
+    // What it printed is kept, and its end is told as it was.
+    let server = pod.serve(&[]);
+    let asked = |arguments: &[&str]| {
+        let ran = pod.command(arguments).env("POD", server.url()).output().unwrap();
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    assert_eq!(asked(&["logs", "1"]), "up\nasked\n");
+    let explained = asked(&["explain", "1"]);
+    assert!(!explained.contains("lost"), "{explained}");
+    assert!(server.stop().success());
 }
 
 #[test]

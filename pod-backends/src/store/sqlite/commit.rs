@@ -67,12 +67,17 @@ impl Writer {
 
     /// Returns to the disk what deleted rows left free in the database and its log. What fails here is tried again.
     async fn give_back_room(&mut self) {
-        for step in
-            ["PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA incremental_vacuum(1024)", "PRAGMA wal_checkpoint(TRUNCATE)"]
-        {
-            if let Err(error) = sqlx::query(step).execute(&mut self.connection).await {
-                tracing::debug!(%error, step, "cannot give back room");
-            }
+        self.empty_log().await;
+        if let Err(error) = sqlx::query("PRAGMA incremental_vacuum(1024)").execute(&mut self.connection).await {
+            tracing::debug!(%error, "cannot give back room");
+        }
+        self.empty_log().await;
+    }
+
+    /// Brings everything from the write-ahead log into the database file.
+    pub(super) async fn empty_log(&mut self) {
+        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.connection).await {
+            tracing::debug!(%error, "the write-ahead log stays");
         }
     }
 

@@ -147,6 +147,10 @@ impl Store for SqliteStore {
         Ok(snapshot)
     }
 
+    async fn rest(&self) {
+        self.writer.lock().await.empty_log().await;
+    }
+
     async fn has_room(&self) -> bool {
         let mut writer = self.writer.lock().await;
         writer.look_for_room(&self.shared).await;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::{
     domain::{
         ActivityId, ActivityName, ActivityStatus, AttemptNo, Ending, EventKind, Execution, ExecutionId,
-        ExecutionStatus, NewExecution, validate_input,
+        ExecutionStatus, Millis, NewExecution, validate_input,
     },
-    engine::Reply,
+    engine::{Hurry, Reply},
     plan::{Decision, Effect, State, step::Found},
     pod::{PodError, Submitted},
     store::{Change, Claimed, ExpiredExecution, StoreError},
@@ -151,11 +151,18 @@ impl State {
         }
     }
 
-    pub(super) fn terminate(&mut self, id: ExecutionId, found: Option<Execution>, out: &mut Decision) -> Answer {
+    pub(super) fn terminate(
+        &mut self,
+        id: ExecutionId,
+        hurry: Hurry,
+        found: Option<Execution>,
+        out: &mut Decision,
+    ) -> Answer {
         if let Some(held) = self.held.get_mut(&id) {
             held.execution.cancel_requested = true;
             out.update(&held.execution);
-            out.effects.push(Effect::Stop(held.attempt.worker, held.attempt.key, self.config.limits.grace));
+            let grace = if hurry == Hurry::Now { Millis(0) } else { self.config.limits.grace };
+            out.effects.push(Effect::Stop(held.attempt.worker, held.attempt.key, grace));
             return Ok(Reply::Execution(Box::new(held.execution.clone())));
         }
         let stored = found.ok_or(PodError::NoSuchExecution(id))?;

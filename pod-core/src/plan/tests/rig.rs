@@ -112,7 +112,7 @@ impl Rig {
 
     pub(in crate::plan) fn try_ask(&mut self, request: Request) -> Result<Reply, PodError> {
         let execution = match &request {
-            Request::Explain(id) | Request::Terminate(id) => self.stored.get(id).cloned(),
+            Request::Explain(id) | Request::Terminate(id, _) => self.stored.get(id).cloned(),
             _ => None,
         };
         let found = Box::new(Found { execution, sha256: Some("cd".into()), ..Found::default() });

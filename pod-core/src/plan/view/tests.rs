@@ -5,7 +5,7 @@ use crate::{
         ActivityStatus, AttemptEnd, Execution, ExecutionId, InstallationStatus, Millis, PolicyId, RevisionStatus,
         Settings, WorkerId,
     },
-    engine::{Reply, Request},
+    engine::{Hurry, Reply, Request},
     link::InstallOutcome,
     plan::Input,
     pod::{Limits, PodError},
@@ -158,7 +158,7 @@ mod running {
     #[test]
     fn says_that_its_end_was_asked_for() {
         let (mut rig, id) = super::running(Settings::default(), 1);
-        rig.ask(Request::Terminate(id));
+        rig.ask(Request::Terminate(id, Hurry::Grace));
         let said = rig.sentences(id);
         assert_eq!(said[1], "Its termination was asked for; it ends as soon as its processes are gone.");
     }
@@ -171,7 +171,7 @@ mod ended {
     fn said_of(end: AttemptEnd) -> Vec<String> {
         let (mut rig, id) = super::running(Settings::default(), 1);
         if end == AttemptEnd::Terminated {
-            rig.ask(Request::Terminate(id));
+            rig.ask(Request::Terminate(id, Hurry::Grace));
         }
         rig.ends(1, id, end);
         let explanation = rig.explain(id);
@@ -221,7 +221,7 @@ fn the_overview_counts_workers_slots_and_executions() {
     rig.submit();
     rig.submit();
     let overview = rig.overview();
-    assert_eq!(overview.counts, [1, 2, 0, 0, 0, 0]);
+    assert_eq!(overview.counts, [2, 1, 0, 0, 0, 0], "the second has a slot and has not begun");
     assert_eq!((overview.fleet.working, overview.fleet.slots, overview.fleet.busy_slots), (1, 2, 2));
     assert_eq!((overview.wanted, overview.policy, overview.oldest_waiting), ((1, 1), PolicyId(1), Some(START)));
     assert!(overview.troubled.is_empty());

@@ -86,7 +86,7 @@ impl ExecutionObject {
             id: execution.id.0,
             activity: activity_name.to_owned(),
             activity_id: execution.activity.0,
-            status: execution.status.as_str(),
+            status: execution.public_status().as_str(),
             exit_code,
             signal,
             reason,

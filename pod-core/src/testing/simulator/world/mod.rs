@@ -23,7 +23,7 @@ use crate::{
         AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, OnLost, SessionId, Settings, StoreId,
         Timestamp, WorkerId,
     },
-    engine::Request,
+    engine::{Hurry, Request},
     link::{FromWorker, ToWorker},
     plan::{Config, Decision, Found, Input, ReplyId, State, Window},
     pod::Limits,
@@ -266,13 +266,13 @@ impl World {
             let new = NewActivity::script(format!("activity-{number}"), "echo > main.sh").settings(settings);
             Request::CreateActivity { new, replace: true }
         } else if self.faults.per_mille(100) {
-            Request::Terminate(ExecutionId(self.faults.between(1, u64::from(number))))
+            Request::Terminate(ExecutionId(self.faults.between(1, u64::from(number))), Hurry::Grace)
         } else {
             let which = self.faults.between(0, 3);
             Request::Submit(NewExecution::of(format!("activity-{which}")).input(number.to_string()))
         };
         let mut found = Found { sha256: Some("0".repeat(64)), ..Found::default() };
-        if let Request::Terminate(id) = request {
+        if let Request::Terminate(id, _) = request {
             found.execution = now_or_never(self.store.execution(id)).map_err(|error| error.to_string())?;
         }
         self.note(&("client", &request));
