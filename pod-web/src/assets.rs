@@ -17,6 +17,8 @@ pub const DIRECTORY: &str = "/assets/";
 const FILES: &[(&str, &str, &str)] = &[
     ("pod.css", "text/css; charset=utf-8", include_str!("../assets/pod.css")),
     ("pod.js", "text/javascript; charset=utf-8", include_str!("../assets/pod.js")),
+    ("output.css", "text/css; charset=utf-8", include_str!("../assets/output.css")),
+    ("output.js", "text/javascript; charset=utf-8", include_str!("../assets/output.js")),
     ("icons.svg", "image/svg+xml", include_str!("../assets/icons.svg")),
     ("pod.svg", "image/svg+xml", include_str!("../assets/pod.svg")),
 ];

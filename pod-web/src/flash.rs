@@ -46,7 +46,7 @@ impl Flash {
     }
 
     pub(crate) fn from_cookie(value: &str) -> Option<Self> {
-        let (_, text) = url::form_urlencoded::parse(value.as_bytes()).next()?;
+        let (text, _) = url::form_urlencoded::parse(value.as_bytes()).next()?;
         let (tone, text) = text.split_at_checked(1)?;
         let tone = match tone {
             "+" => Tone::Done,

@@ -13,6 +13,7 @@
 //! | `failure` | what went wrong, as a page |
 //! | `live` | what tells open pages that something changed |
 //! | `format` | times, durations, sizes and states, the same everywhere |
+//! | `output` | what programs print, as rows of a page |
 //! | `assets` | style, script and symbols, compiled in |
 //! | `pages` | a file per page |
 
@@ -23,6 +24,7 @@ mod form;
 mod format;
 mod layout;
 mod live;
+mod output;
 mod pages;
 mod web;
 

@@ -16,6 +16,7 @@ use crate::{
     assets, failure,
     form::Filled,
     live::{self, Live},
+    output::Indexes,
     pages::{self, activities, activity, executions, policies, workers},
 };
 
@@ -34,6 +35,8 @@ pub struct Web {
     pub(crate) form_token: String,
     /// What tells open pages that something changed.
     pub(crate) live: Live,
+    /// Which line of an output lies where.
+    pub(crate) indexes: Indexes,
 }
 
 impl Web {
@@ -44,7 +47,7 @@ impl Web {
         let seed = format!("pod form\0{}", pod.store_id());
         let form_token = Sha256::digest(seed).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let live = Live::of(pod.clone(), shutdown.clone());
-        Self { pod, limits, signs_in, shutdown, form_token, live }
+        Self { pod, limits, signs_in, shutdown, form_token, live, indexes: Indexes::default() }
     }
 }
 
@@ -73,6 +76,11 @@ pub fn router<S: Clone + Send + Sync + 'static>(web: Arc<Web>) -> Router<S> {
         .route("/events", get(pages::events::list))
         .route("/help", get(pages::help::show))
         .route("/stream", get(live::follow))
+        .route("/executions/{id}", get(pages::execution::show))
+        .route("/executions/{id}/output/live", get(pages::execution::follow))
+        .route("/executions/{id}/output/part", get(pages::execution::part))
+        .route("/executions/{id}/terminate", post(pages::execution::terminate))
+        .route("/executions/{id}/retry", post(pages::execution::retry))
         .route("/theme", post(pages::theme::choose))
         .route("/assets/{file}", get(assets::serve))
         .layer(DefaultBodyLimit::max(Filled::LARGEST))

@@ -77,3 +77,9 @@ pub(crate) fn number(number: impl Display, _: &dyn Values) -> Result<String> {
     let text = number.to_string();
     Ok(text.parse().map_or(text, super::thousands))
 }
+
+/// Rows of output, which [`crate::output`] has made: the one text that is HTML already.
+#[askama::filter_fn]
+pub(crate) fn output(html: &str, _: &dyn Values) -> Result<Safe<String>> {
+    Ok(Safe(html.to_owned()))
+}

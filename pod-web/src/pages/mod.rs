@@ -5,6 +5,7 @@ pub(crate) mod activity;
 pub(crate) mod chart;
 pub(crate) mod confirm;
 pub(crate) mod events;
+pub(crate) mod execution;
 pub(crate) mod executions;
 pub(crate) mod front;
 pub(crate) mod help;

@@ -1,0 +1,196 @@
+//! Which line lies where: a place every few KiB, found by one pass over the output and kept for those who look again.
+//! What is printed later is added by a pass over that alone.
+
+use std::{
+    collections::VecDeque,
+    ops::ControlFlow,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use pod_core::{
+    OutputChunk, Pod, PodError,
+    domain::{AttemptNo, ExecutionId, Gap, Stream},
+};
+
+use super::{
+    place::{Place, View, index},
+    rows::LONGEST,
+};
+
+/// How many bytes lie between two places.
+const STEP: u64 = 32 << 10;
+/// Of how many outputs the places are kept.
+const KEPT: usize = 32;
+
+/// What output is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// Of which execution.
+    pub(crate) id: ExecutionId,
+    /// Of which attempt.
+    pub(crate) attempt: AttemptNo,
+    /// Which streams.
+    pub(crate) view: View,
+}
+
+type Shared = Arc<tokio::sync::Mutex<Index>>;
+
+/// The places of the outputs that were looked at last.
+#[derive(Debug, Default)]
+pub(crate) struct Indexes {
+    kept: Mutex<VecDeque<(Shown, Shared)>>,
+}
+
+impl Indexes {
+    fn of(&self, shown: Shown) -> Shared {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = kept.iter().position(|(known, _)| *known == shown).and_then(|at| kept.remove(at));
+        let entry = known.unwrap_or_else(|| (shown, Arc::new(tokio::sync::Mutex::new(Index::new(shown)))));
+        let index = entry.1.clone();
+        kept.push_front(entry);
+        kept.truncate(KEPT);
+        index
+    }
+
+    /// The places of an output as it is now, in order; the first is its beginning.
+    pub(super) async fn places(&self, pod: &Pod, shown: Shown) -> Result<Vec<Place>, PodError> {
+        let index = self.of(shown);
+        let mut index = index.lock().await;
+        index.catch_up(pod, shown).await?;
+        Ok(index.places.clone())
+    }
+}
+
+#[derive(Debug)]
+struct Index {
+    places: Vec<Place>,
+    lines: Lines,
+}
+
+impl Index {
+    fn new(shown: Shown) -> Self {
+        let start = Place::start(shown.attempt, shown.view);
+        Self { places: vec![start], lines: Lines::at(start) }
+    }
+
+    async fn catch_up(&mut self, pod: &Pod, shown: Shown) -> Result<(), PodError> {
+        let (read, ends) = (self.lines.read, ends(pod, shown).await?);
+        let Self { places, lines } = self;
+        walk(pod, shown.id, read, ends, |step| {
+            match step {
+                Step::Bytes(stream, bytes) => {
+                    // In steps, so that a large piece gives more than one place.
+                    for piece in bytes.chunks(STEP as usize) {
+                        lines.push(stream, piece);
+                        let last = places.last().map_or(0, offsets);
+                        if offsets(&lines.place) >= last + STEP {
+                            places.push(lines.place);
+                        }
+                    }
+                }
+                Step::Gap(stream, gap) => lines.gap(stream, gap),
+            }
+            ControlFlow::Continue(())
+        })
+        .await
+    }
+}
+
+/// How far a place is, both streams together.
+fn offsets(place: &Place) -> u64 {
+    place.points.iter().map(|point| point.offset).sum()
+}
+
+/// Counts lines, as [`super::Rows`] numbers them, without making anything of them.
+#[derive(Debug)]
+pub(super) struct Lines {
+    /// What was read.
+    read: Place,
+    /// The beginnings of the lines that have not ended.
+    pub(super) place: Place,
+}
+
+impl Lines {
+    pub(super) fn at(place: Place) -> Self {
+        Self { read: place, place }
+    }
+
+    pub(super) fn push(&mut self, stream: Stream, bytes: &[u8]) {
+        let at = index(stream);
+        let (read, point) = (&mut self.read.points[at], &mut self.place.points[at]);
+        let mut ends = memchr::memchr_iter(b'\n', bytes);
+        if let Some(last) = ends.next_back() {
+            let count = ends.count() as u64 + u64::from(!point.within);
+            self.place.line += count;
+            point.within = false;
+            point.offset = read.offset + last as u64 + 1;
+        }
+        read.offset += bytes.len() as u64;
+        if read.offset - point.offset > LONGEST as u64 {
+            self.place.line += u64::from(!point.within);
+            point.within = true;
+            point.offset = read.offset;
+        }
+    }
+
+    pub(super) fn gap(&mut self, stream: Stream, gap: Gap) {
+        let at = index(stream);
+        let point = &mut self.place.points[at];
+        if self.read.points[at].offset > point.offset && !point.within {
+            self.place.line += 1;
+        }
+        point.within = false;
+        point.offset = gap.end;
+        self.read.points[at].offset = gap.end;
+    }
+}
+
+/// Something on the way through an output.
+pub(super) enum Step<'a> {
+    Bytes(Stream, &'a Bytes),
+    Gap(Stream, Gap),
+}
+
+/// How far the output of an attempt goes by now, per stream.
+pub(super) async fn ends(pod: &Pod, shown: Shown) -> Result<[u64; 2], PodError> {
+    if shown.attempt.0 == 0 {
+        return Ok([0, 0]);
+    }
+    let summary = pod.output_summary(shown.id, shown.attempt).await?;
+    Ok(Stream::BOTH.map(|stream| if shown.view.shows(stream) { summary.of(stream).len } else { 0 }))
+}
+
+/// Goes through the output from a place on up to these ends, in the order in which it came.
+pub(super) async fn walk(
+    pod: &Pod,
+    id: ExecutionId,
+    from: Place,
+    ends: [u64; 2],
+    mut visit: impl FnMut(Step<'_>) -> ControlFlow<()>,
+) -> Result<(), PodError> {
+    let mut read = from.position();
+    if read.attempt.0 == 0 {
+        return Ok(());
+    }
+    let mut follower = pod.follow_from(id, read).await?;
+    while read.stdout < ends[0] || read.stderr < ends[1] {
+        let flow = match follower.next().await? {
+            Some(OutputChunk::Bytes { stream, offset, bytes, position }) => {
+                read = position;
+                let kept = ends[index(stream)].saturating_sub(offset).min(bytes.len() as u64);
+                let bytes = bytes.slice(..usize::try_from(kept).unwrap_or(bytes.len()));
+                if bytes.is_empty() { ControlFlow::Continue(()) } else { visit(Step::Bytes(stream, &bytes)) }
+            }
+            Some(OutputChunk::Gap { stream, gap, position }) => {
+                read = position;
+                visit(Step::Gap(stream, gap))
+            }
+            Some(OutputChunk::NextAttempt(_) | OutputChunk::Ended(_)) | None => return Ok(()),
+        };
+        if flow.is_break() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! What programs print, as rows of a page: both streams line by line, colours as classes, everything else of a terminal
+//! resolved or left out. Rendered here only, for the first answer as for what comes live, so that there is one place
+//! where output becomes HTML.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `style` | colours and weights, as a terminal's escape sequences set them |
+//! | `line` | one line, as a terminal would show it |
+//! | `place` | a place in the output: where one goes on |
+//! | `rows` | pieces of both streams become rows with numbers |
+//! | `index` | which line lies where, without reading everything again |
+//! | `part` | a piece of output that is there, as rows |
+//! | `search` | looking for text in the whole output |
+
+mod index;
+mod line;
+mod part;
+mod place;
+mod rows;
+mod search;
+mod style;
+
+pub(crate) use index::{Indexes, Shown};
+pub(crate) use part::{Part, last, numbered, with_line};
+pub(crate) use place::{Place, View};
+pub(crate) use rows::Rows;
+pub(crate) use search::{Found, MOST_FOUND, search};
