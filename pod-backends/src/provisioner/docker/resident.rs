@@ -57,8 +57,15 @@ impl ResidentProgram {
         Ok(Self { files: files.into(), command })
     }
 
-    /// The command of a container.
-    pub(super) fn command(&self) -> Vec<String> {
+    /// What belongs into [`HOME`] of a container, as an archive.
+    #[must_use]
+    pub fn files(&self) -> Vec<u8> {
+        [&self.files[..], &[0; ARCHIVE_END]].concat()
+    }
+
+    /// The command of a container: its first process, what that starts, and the arguments.
+    #[must_use]
+    pub fn command(&self) -> Vec<String> {
         self.command.clone()
     }
 

@@ -55,7 +55,7 @@ pub async fn a_long_input_comes_as_a_file(rig: &Rig) {
 
 /// What is documented, what the activity adds, and nothing of the worker's own.
 pub async fn the_environment_is_small(rig: &Rig) {
-    let mut request = rig.activity("#!/bin/sh\n/usr/bin/env | cut -d= -f1 | sort | tr '\\n' ' '\necho \"$COLOUR/$POD_EXECUTION_ID/$POD_ATTEMPT/$POD_ACTIVITY\"").await;
+    let mut request = rig.activity("#!/bin/sh\nenv | cut -d= -f1 | sort | tr '\\n' ' '\necho \"$COLOUR/$POD_EXECUTION_ID/$POD_ATTEMPT/$POD_ACTIVITY\"").await;
     request.env.insert("COLOUR".to_owned(), "red".to_owned());
     request.env.insert("POD_ATTEMPT".to_owned(), "not for activities to set".to_owned());
     let execution = request.key.execution;

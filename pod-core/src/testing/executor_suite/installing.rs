@@ -134,15 +134,17 @@ pub async fn a_text_without_a_shebang_runs_with_sh(rig: &Rig) {
 
 /// A program that is no script is run as it is, also when it holds what looks like line ends.
 pub async fn a_binary_is_left_alone(rig: &Rig) {
-    let script = "cp \"$(command -v cat)\" main.sh; printf '\\r\\n' >> main.sh; cp main.sh copy; chmod -x main.sh";
+    // The one program that every worker has.
+    let script = "cp \"$(command -v bash)\" main.sh; printf '\\r\\n' >> main.sh; cp main.sh copy; chmod -x main.sh\n\
+                  echo 'cat copy' > show-copy; echo 'cat main.sh' > show-main";
     let request = rig.installation(script);
     rig.install(request.clone()).await.expect("good");
     let mut run = rig.request(request.activity);
-    run.input = Some("copy".into());
+    run.input = Some("show-copy".into());
     let outcome = rig.run(run.clone()).await;
     assert_eq!(outcome.end, AttemptEnd::Exited(0));
     run.key.execution.0 = rig.number();
-    run.input = Some("main.sh".into());
+    run.input = Some("show-main".into());
     assert_eq!(rig.run(run).await.stdout, outcome.stdout, "not a byte of it was changed");
     assert!(outcome.stdout.ends_with(b"\r\n"));
 }

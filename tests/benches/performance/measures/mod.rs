@@ -1,5 +1,6 @@
 //! The measures, in the order in which they run.
 
+mod docker;
 mod followers;
 mod idle;
 mod output;
@@ -14,7 +15,8 @@ use anyhow::{Result, ensure};
 use crate::{floor::Floor, options::Options, server, table::Table};
 
 /// What can be asked for by name.
-pub(crate) const NAMES: [&str; 8] = ["planner", "bulk", "single", "busy", "idle", "waiting", "output", "followers"];
+pub(crate) const NAMES: [&str; 9] =
+    ["planner", "bulk", "single", "busy", "idle", "waiting", "output", "followers", "docker"];
 
 /// Runs what was asked for; what could not be measured is an error at the end.
 pub(crate) async fn run(options: &Options, pod: &Path, table: &mut Table) -> Result<()> {
@@ -36,6 +38,7 @@ pub(crate) async fn run(options: &Options, pod: &Path, table: &mut Table) -> Res
             "idle" => idle::measure(&bench, table).await,
             "waiting" => waiting::measure(&bench, table).await,
             "output" => output::measure(&bench, table).await,
+            "docker" => docker::measure(&bench, table).await,
             _ => followers::measure(&bench, table).await,
         };
         // One that fails must not hide what the others say.
