@@ -14,13 +14,29 @@ const HANDED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]
 /// As shells do where a program cannot be started.
 const NOT_STARTED: i32 = 127;
 
+/// Who gets the signals.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum HandOn {
+    /// The program that was started.
+    Child,
+    /// Every process of the container.
+    All,
+}
+
+/// Everybody whom this process may signal, but itself.
+const EVERYBODY: i32 = -1;
+
 /// Runs a program with its arguments until it ends.
-pub fn serve(mut command: impl Iterator<Item = OsString>) -> ! {
+pub fn serve(mut command: impl Iterator<Item = OsString>, to: HandOn) -> ! {
     sys::set_name(c"pod-init");
     let (Some(program), Ok(signals)) = (command.next(), sys::signals(&HANDED_ON)) else { exit(NOT_STARTED) };
     let mut worker = Command::new(&program);
     // A session of its own, so that nothing at a terminal of the container reaches it by another way.
     worker.args(command).process_group(0);
+    // What is blocked here would be blocked there. Between fork and exec it does no more than one call of the system.
+    unsafe { worker.pre_exec(sys::unblock_signals) };
+    // Elsewhere than in a container of its own, everybody would be everybody on the machine.
+    let everybody = to == HandOn::All && std::process::id() == 1;
     let worker = match worker.spawn() {
         Ok(worker) => i32::try_from(worker.id()).unwrap_or(0),
         Err(error) => {
@@ -32,7 +48,7 @@ pub fn serve(mut command: impl Iterator<Item = OsString>) -> ! {
         sys::poll(&mut [PollFd::new(&signals, POLLIN)], None);
         while let Some(number) = sys::next_signal(&signals) {
             if HANDED_ON.contains(&number) {
-                sys::kill(worker, number);
+                sys::kill(if everybody { EVERYBODY } else { worker }, number);
             }
         }
         while let Child::Ended(pid, status) = sys::reap_any() {

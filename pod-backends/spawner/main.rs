@@ -42,7 +42,8 @@ fn main() {
         let mut arguments = std::env::args_os().skip(1);
         match arguments.next().as_deref().and_then(std::ffi::OsStr::to_str) {
             Some("nursery") => nursery::serve(),
-            Some("init") => init::serve(arguments),
+            Some("init") => init::serve(arguments, init::HandOn::Child),
+            Some("init-all") => init::serve(arguments, init::HandOn::All),
             _ => {}
         }
     }

@@ -30,6 +30,7 @@ pub const POLLOUT: i16 = 4;
 const SIG_DFL: usize = 0;
 const SIG_IGN: usize = 1;
 const SIG_BLOCK: c_int = 0;
+const SIG_SETMASK: c_int = 2;
 const CLOEXEC: c_int = 0o2_000_000;
 const NONBLOCK: c_int = 0o4_000;
 const WNOHANG: c_int = 1;
@@ -213,6 +214,11 @@ pub fn signals(numbers: &[c_int]) -> io::Result<OwnedFd> {
     check(unsafe { sigprocmask(SIG_BLOCK, &set, std::ptr::null_mut()) })?;
     let fd = check(unsafe { signalfd(-1, &set, CLOEXEC | NONBLOCK) })?;
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Blocks no signal any more.
+pub fn unblock_signals() -> io::Result<()> {
+    check(unsafe { sigprocmask(SIG_SETMASK, &SignalSet::EMPTY, std::ptr::null_mut()) }).map(drop)
 }
 
 /// What waiting for children found.

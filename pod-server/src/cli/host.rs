@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use pod_backends::provisioner::{
-    docker::end_containers,
+    docker::{end_containers, end_isolated_workers},
     local::{DataDirError, end_worker_processes},
 };
 use pod_core::{domain::ExecutionStatus, store::ExecutionQuery};
@@ -74,7 +74,10 @@ impl Hosted {
         match self.backend {
             _ if !end => {}
             BackendChoice::Local => end_worker_processes(&self.data_dir).await,
-            BackendChoice::Docker => end_containers(&self.data_dir).await,
+            BackendChoice::Docker => {
+                end_isolated_workers(&self.data_dir).await;
+                end_containers(&self.data_dir).await;
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use pod_backends::{
     executor::process::{ProcessExecutor, clear},
     private,
     provisioner::{
-        docker::{ManagerAddress, run_container_worker},
+        docker::{ManagerAddress, run_container_worker, run_isolated_worker},
         local::run_local_worker,
     },
 };
@@ -62,6 +62,10 @@ pub(crate) struct Worker {
     #[arg(long, hide = true, value_name = "DIR", conflicts_with_all = ["dir"])]
     local: Option<PathBuf>,
 
+    /// With --local: run each execution in a container of its own
+    #[arg(long, hide = true, requires = "local")]
+    isolated: bool,
+
     /// Be the worker of the container that this is in, which a manager made
     #[arg(long, hide = true, conflicts_with_all = ["dir", "local"])]
     resident: bool,
@@ -91,6 +95,11 @@ impl Worker {
     }
 
     async fn work(self, shutdown: CancellationToken) -> Result<WorkerExit, Failure> {
+        if let Some(dir) = &self.local
+            && self.isolated
+        {
+            return Ok(run_isolated_worker(dir, shutdown).await);
+        }
         if let Some(dir) = self.local {
             return Ok(run_local_worker(&dir, shutdown).await);
         }

@@ -48,6 +48,10 @@ pub struct ServeArgs {
     /// [env: POD_DOCKER_IMAGE] [default: debian:bookworm-slim]
     #[arg(long, value_name = "IMAGE")]
     pub docker_image: Option<String>,
+    /// What has a container of its own: worker, whose executions are processes in it, or execution
+    /// [env: POD_DOCKER_ISOLATION] [default: worker]
+    #[arg(long, value_name = "worker|execution")]
+    pub docker_isolation: Option<String>,
     /// How much memory each container may use, such as 512MiB; without swap
     /// [env: POD_DOCKER_MEMORY] [default: no limit]
     #[arg(long, value_name = "SIZE")]
@@ -130,6 +134,7 @@ impl ServeArgs {
             ("retention", &self.retention),
             ("lost-after", &self.lost_after),
             ("docker-image", &self.docker_image),
+            ("docker-isolation", &self.docker_isolation),
             ("docker-memory", &self.docker_memory),
             ("docker-cpus", &self.docker_cpus),
             ("docker-pids", &self.docker_pids),

@@ -1,6 +1,6 @@
 //! The settings of the containers of Docker workers: `--docker-…`, or the table `[docker]` of the file.
 
-use pod_backends::provisioner::docker::{DockerSettings, ManagerAddress};
+use pod_backends::provisioner::docker::{DockerSettings, Isolation, ManagerAddress};
 
 use super::{ConfigError, setting::Layers};
 
@@ -34,6 +34,13 @@ pub(super) fn apply(settings: &mut DockerSettings, layers: &Layers<'_>) -> Resul
     if let Some(written) = layers.find("docker-pids") {
         settings.pids = Some(written.number(LEAST_PIDS, 4_000_000)?);
     }
+    if let Some(written) = layers.find("docker-isolation") {
+        settings.isolation = match written.text.as_str() {
+            "worker" => Isolation::Worker,
+            "execution" => Isolation::Execution,
+            other => return Err(written.wrong(format!("must be worker or execution, not {other:?}"))),
+        };
+    }
     settings.network = layers.find("docker-network").map(|written| written.text);
     settings.user = layers.find("docker-user").map(|written| written.text);
     if let Some(written) = layers.find("docker-read-only") {
@@ -61,14 +68,16 @@ pub(super) fn apply(settings: &mut DockerSettings, layers: &Layers<'_>) -> Resul
 }
 
 /// The settings as lines; the values of the environment may be secrets.
-pub(super) fn lines(settings: &DockerSettings) -> [(&'static str, String); 10] {
-    let DockerSettings { image, memory, cpus, pids, network, mounts, user, read_only, env, manager } = settings;
+pub(super) fn lines(settings: &DockerSettings) -> [(&'static str, String); 11] {
+    let DockerSettings { isolation, image, memory, cpus, pids, network, mounts, user, read_only, env, manager } =
+        settings;
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "(none)".to_owned());
     let names: Vec<&str> = env.keys().map(String::as_str).collect();
     [
         ("docker-cpus", or_none(cpus.map(|cpus| cpus.to_string()))),
         ("docker-env", names.join(",")),
         ("docker-image", image.clone()),
+        ("docker-isolation", format!("{isolation:?}").to_lowercase()),
         ("docker-manager", or_none(manager.as_ref().map(|manager| manager.url.clone()))),
         ("docker-memory", or_none(memory.map(|bytes| bytes.to_string()))),
         ("docker-mount", mounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),

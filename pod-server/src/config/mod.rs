@@ -30,6 +30,7 @@ const SETTINGS: &[&str] = &[
     "docker-cpus",
     "docker-env",
     "docker-image",
+    "docker-isolation",
     "docker-manager",
     "docker-memory",
     "docker-mount",

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command, sync::Arc};
 
 use pod_backends::{
     provisioner::{
-        docker::{Docker, ResidentProgram},
+        docker::{Docker, IsolatedDocker, ResidentProgram},
         local::{DataDirLock, LocalProcesses},
     },
     store::sqlite::SqliteStore,
@@ -54,6 +54,17 @@ pub(super) fn worker_processes(config: &Config) -> Result<LocalProcesses, StartE
     Ok(LocalProcesses::new(&config.data_dir, move |directory: &Path| {
         let mut command = Command::new(&program);
         command.args(["worker", "--local"]).arg(directory);
+        command
+    }))
+}
+
+/// Workers as processes of this program, whose executions are containers.
+pub(super) fn isolated(config: &Config) -> Result<IsolatedDocker, StartError> {
+    let program = std::env::current_exe()
+        .map_err(|error| StartError::Other(format!("this program's own file cannot be found: {error}")))?;
+    Ok(IsolatedDocker::new(&config.data_dir, config.docker.clone(), move |directory: &Path| {
+        let mut command = Command::new(&program);
+        command.args(["worker", "--isolated", "--local"]).arg(directory);
         command
     }))
 }

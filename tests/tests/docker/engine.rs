@@ -30,7 +30,8 @@ impl Contained {
 
     /// The stores that have, or had, workers in this data directory.
     pub(crate) fn stores(&self) -> BTreeSet<String> {
-        let workers = fs::read_dir(self.data().join("docker")).into_iter().flatten().flatten();
+        let kinds = ["docker", "workers"].map(|kind| fs::read_dir(self.data().join(kind)).into_iter());
+        let workers = kinds.into_iter().flatten().flatten().flatten();
         let certificates = workers.filter_map(|worker| fs::read(worker.path().join("worker.json")).ok());
         let stores = certificates.filter_map(|text| serde_json::from_slice::<Value>(&text).ok());
         stores.filter_map(|certificate| Some(certificate["store"].as_str()?.to_owned())).collect()
@@ -42,6 +43,8 @@ impl Drop for Contained {
         for store in self.stores() {
             let left = Left::of(&store);
             left.containers.iter().for_each(|name| drop(docker(&["rm", "-f", "-v", name])));
+            let filter = format!("label=pod.store={store}");
+            lines(&["images", "-q", "--filter", &filter]).iter().for_each(|id| drop(docker(&["rmi", "-f", id])));
             left.volumes.iter().for_each(|name| drop(docker(&["volume", "rm", "-f", name])));
         }
     }

@@ -5,6 +5,7 @@
 mod client;
 mod engine;
 mod fleet;
+mod isolated;
 mod limits;
 mod mistakes;
 mod recovery;

@@ -15,7 +15,7 @@ const MOST_ENTRIES: usize = 500_000;
 
 /// Why an archive was not unpacked.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// The archive is at fault: a sentence.
     Content(String),
     /// The disk.
@@ -23,7 +23,7 @@ pub(super) enum Refused {
 }
 
 /// Unpacks a tar.gz into an empty directory.
-pub(super) fn unpack(bytes: &[u8], dir: &Path) -> Result<(), Refused> {
+pub(crate) fn unpack(bytes: &[u8], dir: &Path) -> Result<(), Refused> {
     let mut archive = Archive::new(GzDecoder::new(bytes).take(MOST_BYTES));
     archive.set_preserve_mtime(true);
     let broken = |error: io::Error| Refused::Content(format!("the archive is not a whole tar.gz file: {error}"));

@@ -8,7 +8,7 @@ use std::{
 
 /// How `main.sh` is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     /// As a program: it is one, or it names its interpreter.
     Program,
     /// With `sh`: a text that does not name an interpreter.
@@ -17,7 +17,7 @@ pub(super) enum Entry {
 
 /// Why a `main.sh` cannot be used.
 #[derive(Debug)]
-pub(super) enum BadEntry {
+pub(crate) enum BadEntry {
     Missing,
     NotAFile(&'static str),
     Io(io::Error),
@@ -28,20 +28,20 @@ const LOOKED_AT: usize = 8 * 1024;
 
 impl Entry {
     /// The word for it in the mark of completion.
-    pub(super) fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Program => "program",
             Self::Shell => "shell",
         }
     }
 
-    pub(super) fn from_word(word: &str) -> Option<Self> {
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
         [Self::Program, Self::Shell].into_iter().find(|entry| entry.word() == word)
     }
 
     /// Checks the `main.sh` of an installation and makes it ready to run: executable, and with the line ends that
     /// interpreters understand.
-    pub(super) fn prepare(dir: &Path) -> Result<Self, BadEntry> {
+    pub(crate) fn prepare(dir: &Path) -> Result<Self, BadEntry> {
         let path = locate(dir)?;
         let mode = fs::metadata(&path).map_err(BadEntry::Io)?.permissions().mode();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o755)).map_err(BadEntry::Io)?;
@@ -83,7 +83,7 @@ fn is_binary(content: &[u8]) -> bool {
 }
 
 /// A text with LF line ends, if it has others.
-pub(super) fn unix_line_ends(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn unix_line_ends(text: &[u8]) -> Option<Vec<u8>> {
     if !text.windows(2).any(|pair| pair == b"\r\n") {
         return None;
     }

@@ -248,7 +248,7 @@ fn ignore_missing(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
-fn bad_entry(bad: BadEntry) -> InstallError {
+pub(crate) fn bad_entry(bad: BadEntry) -> InstallError {
     match bad {
         BadEntry::Missing => lasting(
             "the installation left no main.sh in its directory; the script must leave the program to run there, under that name",

@@ -184,7 +184,7 @@ fn parse_key(name: &str) -> Option<Key> {
 
 /// Deletes a file or a directory with all that is in it; what is not there is fine. Directories that their owner
 /// may not change, as some package managers leave them, are opened up first.
-pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     let remove = || match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),

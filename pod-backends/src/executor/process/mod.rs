@@ -50,12 +50,19 @@ use pod_core::{
 };
 use tokio::runtime::Handle;
 
+pub(crate) use self::entry::Entry;
 pub use self::environment::Inherit;
 #[cfg(feature = "docker")]
-pub(crate) use self::program::PROGRAM;
-use self::{
-    crew::CrewHandle, entry::Entry, environment::Environment, layout::Layout, memory::MemoryWatch, run::ProcessRun,
+pub(crate) use self::{
+    archive::{Refused, unpack},
+    entry::{BadEntry, unix_line_ends},
+    install::bad_entry,
+    layout::remove_tree,
+    program::PROGRAM,
+    tail::Tail,
+    wire::ARGUMENT_LIMIT,
 };
+use self::{crew::CrewHandle, environment::Environment, layout::Layout, memory::MemoryWatch, run::ProcessRun};
 
 /// Runs executions as processes of this machine, in a directory of its own.
 #[derive(Debug)]

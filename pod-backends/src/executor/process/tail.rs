@@ -6,19 +6,19 @@ const BYTES: usize = 2048;
 
 /// Keeps the last bytes of an output.
 #[derive(Debug, Default)]
-pub(super) struct Tail {
+pub(crate) struct Tail {
     bytes: Vec<u8>,
 }
 
 impl Tail {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend(&bytes[bytes.len().saturating_sub(BYTES)..]);
         let excess = self.bytes.len().saturating_sub(BYTES);
         self.bytes.drain(..excess);
     }
 
     /// The last lines as text; empty when nothing was printed.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let text = String::from_utf8_lossy(&self.bytes);
         let lines: Vec<&str> = text.trim_end().lines().collect();
         lines[lines.len().saturating_sub(LINES)..].join("\n")

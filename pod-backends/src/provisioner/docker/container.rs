@@ -30,8 +30,8 @@ use super::{
 use crate::provisioner::local::directory::Certificate;
 
 /// Whose a container or volume is.
-pub(super) const STORE_LABEL: &str = "pod.store";
-pub(super) const WORKER_LABEL: &str = "pod.worker";
+pub(crate) const STORE_LABEL: &str = "pod.store";
+pub(crate) const WORKER_LABEL: &str = "pod.worker";
 
 /// What is being removed may take so long to go.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
@@ -49,12 +49,13 @@ pub(super) enum State {
 }
 
 /// The name of a worker's container, and of its volume. A part of the store's identity is enough to tell two apart.
-fn name(store: StoreId, worker: WorkerId) -> String {
+pub(crate) fn name(store: StoreId, worker: WorkerId) -> String {
     let store = store.0.simple().to_string();
     format!("pod-{}-{worker}", &store[..12])
 }
 
-fn labels(store: StoreId, worker: WorkerId) -> HashMap<String, String> {
+/// What tells whose something is.
+pub(crate) fn labels(store: StoreId, worker: WorkerId) -> HashMap<String, String> {
     [(STORE_LABEL, store.to_string()), (WORKER_LABEL, worker.to_string())]
         .into_iter()
         .map(|(label, value)| (label.to_owned(), value))
@@ -151,16 +152,27 @@ async fn check(shared: &Shared, name: &str, image: &Image) -> Result<(), Provisi
     if known().contains(&image.id) {
         return Ok(());
     }
+    find_bash(&shared.engine, name, image, &shared.settings.image).await?;
+    known().push(image.id.clone());
+    Ok(())
+}
+
+/// Where `bash` is in a container of an image.
+pub(crate) async fn find_bash(
+    engine: &Engine,
+    container: &str,
+    image: &Image,
+    shown: &str,
+) -> Result<String, ProvisionError> {
     for dir in image.path.split(':').filter(|dir| dir.starts_with('/')) {
-        let options = ContainerArchiveInfoOptionsBuilder::default().path(&format!("{dir}/bash")).build();
-        if shared.engine.docker.get_container_archive_info(name, Some(options)).await.is_ok() {
-            known().push(image.id.clone());
-            return Ok(());
+        let path = format!("{dir}/bash");
+        let options = ContainerArchiveInfoOptionsBuilder::default().path(&path).build();
+        if engine.docker.get_container_archive_info(container, Some(options)).await.is_ok() {
+            return Ok(path);
         }
     }
     let message = format!(
-        "the image {} has no bash, which installation scripts run with; choose one that has, or install it there",
-        shared.settings.image
+        "the image {shown} has no bash, which installation scripts run with; choose one that has, or install it there"
     );
     Err(ProvisionError { message })
 }
@@ -183,7 +195,37 @@ fn body(shared: &Shared, certificate: Certificate, name: &str) -> ContainerCreat
             ..EngineMount::default()
         });
     }
-    mounts.extend(settings.mounts.iter().map(|mount| {
+    mounts.extend(wanted_mounts(settings));
+    ContainerCreateBody {
+        image: Some(settings.image.clone()),
+        entrypoint: Some(shared.program.command()),
+        cmd: Some(Vec::new()),
+        env: Some(environment(settings)),
+        labels: Some(labels(store, worker)),
+        host_config: Some(limits(settings, mounts)),
+        ..plain(settings)
+    }
+}
+
+/// The environment that the settings add.
+pub(crate) fn environment(settings: &DockerSettings) -> Vec<String> {
+    settings.env.iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// What all containers have in common.
+pub(crate) fn plain(settings: &DockerSettings) -> ContainerCreateBody {
+    ContainerCreateBody {
+        user: settings.user.clone(),
+        working_dir: Some("/".to_owned()),
+        healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }),
+        stop_signal: Some("SIGTERM".to_owned()),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// What the settings let containers see.
+pub(crate) fn wanted_mounts(settings: &DockerSettings) -> impl Iterator<Item = EngineMount> {
+    settings.mounts.iter().map(|mount| {
         let (typ, source) = match &mount.source {
             MountSource::Path(path) => (MountType::BIND, path.display().to_string()),
             MountSource::Volume(name) => (MountType::VOLUME, name.clone()),
@@ -195,23 +237,11 @@ fn body(shared: &Shared, certificate: Certificate, name: &str) -> ContainerCreat
             read_only: Some(mount.read_only),
             ..EngineMount::default()
         }
-    }));
-    ContainerCreateBody {
-        image: Some(settings.image.clone()),
-        entrypoint: Some(shared.program.command()),
-        cmd: Some(Vec::new()),
-        env: Some(settings.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
-        user: settings.user.clone(),
-        working_dir: Some("/".to_owned()),
-        labels: Some(labels(store, worker)),
-        healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }),
-        stop_signal: Some("SIGTERM".to_owned()),
-        host_config: Some(limits(settings, mounts)),
-        ..ContainerCreateBody::default()
-    }
+    })
 }
 
-fn limits(settings: &DockerSettings, mounts: Vec<EngineMount>) -> HostConfig {
+/// The limits of a container.
+pub(crate) fn limits(settings: &DockerSettings, mounts: Vec<EngineMount>) -> HostConfig {
     let memory = settings.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
     HostConfig {
         memory,

@@ -12,14 +12,14 @@ const OLDEST_API: (u64, u64) = (1, 41);
 
 /// An engine that answers.
 #[derive(Debug)]
-pub(super) struct Engine {
-    pub(super) docker: Docker,
+pub(crate) struct Engine {
+    pub(crate) docker: Docker,
     host: String,
 }
 
 impl Engine {
     /// Connects to the engine that `DOCKER_HOST` names, else to that of this machine.
-    pub(super) async fn connect() -> Result<Self, ProvisionError> {
+    pub(crate) async fn connect() -> Result<Self, ProvisionError> {
         let host = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()).unwrap_or_else(|| USUAL.into());
         let refused = |error: &Error| ProvisionError { message: explain(&host, error) };
         let docker = Docker::connect_with_host(&host).map_err(|error| refused(&error))?;
@@ -47,23 +47,23 @@ impl Engine {
         Ok(Self { docker, host })
     }
 
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// Whether its containers can see files of this machine.
-    pub(super) fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         self.host.starts_with("unix://")
     }
 
     /// An error while doing something, which goes on as "… cannot be …".
-    pub(super) fn failed(&self, what: impl std::fmt::Display, error: &Error) -> ProvisionError {
+    pub(crate) fn failed(&self, what: impl std::fmt::Display, error: &Error) -> ProvisionError {
         ProvisionError { message: format!("{what}: {}", explain(&self.host, error)) }
     }
 }
 
 /// The name that engines have for this machine's architecture.
-pub(super) fn architecture() -> &'static str {
+pub(crate) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -72,12 +72,12 @@ pub(super) fn architecture() -> &'static str {
 }
 
 /// Whether the engine answered that something is not there.
-pub(super) fn is_missing(error: &Error) -> bool {
+pub(crate) fn is_missing(error: &Error) -> bool {
     has_status(error, 404)
 }
 
 /// Whether the engine answered with that status.
-pub(super) fn has_status(error: &Error, status: u16) -> bool {
+pub(crate) fn has_status(error: &Error, status: u16) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code, .. } if *status_code == status)
 }
 

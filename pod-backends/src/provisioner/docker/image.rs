@@ -4,35 +4,34 @@ use std::time::Duration;
 
 use bollard::{models::ImageInspect, query_parameters::CreateImageOptionsBuilder};
 use futures::StreamExt;
-use pod_core::{domain::WorkerId, provisioner::ProvisionError};
+use pod_core::{domain::WorkerId, engine::Links, provisioner::ProvisionError};
 use tokio::time::Instant;
 
-use super::{
-    Shared,
-    engine::{architecture, is_missing},
-};
+use super::engine::{Engine, architecture, is_missing};
 
 /// So often one sees how far a pull has come.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// An image that is there.
 #[derive(Debug)]
-pub(super) struct Image {
+pub(crate) struct Image {
     /// The id of its content.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// Where programs are looked for in it.
-    pub(super) path: String,
+    pub(crate) path: String,
 }
 
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Who is told how far a pull has come, if anybody is.
+pub(crate) type Told<'a> = Option<(&'a Links, WorkerId)>;
+
 /// Has the image on the engine; a sentence when it cannot be had, or cannot work there.
-pub(super) async fn ensure(shared: &Shared, worker: WorkerId) -> Result<Image, ProvisionError> {
-    let name = &shared.settings.image;
-    let (engine, docker) = (&shared.engine, &shared.engine.docker);
+pub(crate) async fn ensure(engine: &Engine, name: &str, told: Told<'_>) -> Result<Image, ProvisionError> {
+    let docker = &engine.docker;
     let found = match docker.inspect_image(name).await {
         Err(error) if is_missing(&error) => {
-            pull(shared, worker).await?;
+            pull(engine, name, told).await?;
             docker.inspect_image(name).await
         }
         other => other,
@@ -59,32 +58,37 @@ fn fit(name: &str, image: &ImageInspect) -> Result<(), ProvisionError> {
     Ok(())
 }
 
-async fn pull(shared: &Shared, worker: WorkerId) -> Result<(), ProvisionError> {
-    let name = &shared.settings.image;
+async fn pull(engine: &Engine, name: &str, told: Told<'_>) -> Result<(), ProvisionError> {
     let (repository, tag) = split(name);
     let mut options = CreateImageOptionsBuilder::default().from_image(repository);
     if let Some(tag) = tag {
         options = options.tag(tag);
     }
     tracing::info!(image = name, "pulling");
-    shared.context.links.progress(worker, format!("the image {name} is pulled")).await;
-    let mut told = Instant::now();
-    let mut pulling = shared.engine.docker.create_image(Some(options.build()), None, None);
+    tell(told, format!("the image {name} is pulled")).await;
+    let mut last = Instant::now();
+    let mut pulling = engine.docker.create_image(Some(options.build()), None, None);
     while let Some(step) = pulling.next().await {
         let what = format!("the image {name} is not on the engine and cannot be pulled");
-        let step = step.map_err(|error| shared.engine.failed(&what, &error))?;
+        let step = step.map_err(|error| engine.failed(&what, &error))?;
         if let Some(reason) = step.error_detail.and_then(|detail| detail.message) {
             return Err(ProvisionError { message: format!("{what}: {reason}") });
         }
-        if told.elapsed() >= TELL_EVERY {
-            told = Instant::now();
+        if last.elapsed() >= TELL_EVERY {
+            last = Instant::now();
             let progress = step.progress_detail.and_then(|detail| Some((detail.current?, detail.total?)));
             let share = progress.map(|(done, all)| format!(" ({done} of {all} bytes of a layer)")).unwrap_or_default();
             let note = format!("the image {name} is pulled: {}{share}", step.status.unwrap_or_default());
-            shared.context.links.progress(worker, note).await;
+            tell(told, note).await;
         }
     }
     Ok(())
+}
+
+async fn tell(told: Told<'_>, note: String) {
+    if let Some((links, worker)) = told {
+        links.progress(worker, note).await;
+    }
 }
 
 /// The repository and the tag of a name. One without a tag means `latest`, not every tag that there is.

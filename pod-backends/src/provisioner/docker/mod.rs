@@ -15,6 +15,7 @@
 //! | `link` | the socket of each worker, where the engine is on this machine |
 //! | `watch` | news of containers that end behind our back |
 //! | `worker` | what runs inside |
+//! | `isolated` | the other kind: workers that run each execution in a container of its own |
 //!
 //! What a data directory holds:
 //!
@@ -23,9 +24,10 @@
 //! docker/12/link/link.sock  where it dials
 //! ```
 
-mod container;
-mod engine;
-mod image;
+pub(crate) mod container;
+pub(crate) mod engine;
+pub(crate) mod image;
+mod isolated;
 mod link;
 mod resident;
 mod settings;
@@ -46,8 +48,9 @@ use pod_core::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use isolated::{IsolatedDocker, end_isolated_workers, run_isolated_worker};
 pub use resident::ResidentProgram;
-pub use settings::{DockerSettings, ManagerAddress, Mount, MountSource};
+pub use settings::{DockerSettings, Isolation, ManagerAddress, Mount, MountSource};
 pub use worker::{HOME, run_container_worker};
 
 use self::{container::State, engine::Engine};
@@ -216,7 +219,7 @@ impl Shared {
     async fn make(&self, certificate: Certificate) -> Result<(), ProvisionError> {
         let worker = certificate.worker;
         self.directories.make(certificate).map_err(|error| failed("a worker cannot be written down", error))?;
-        let image = image::ensure(self, worker).await?;
+        let image = image::ensure(&self.engine, &self.settings.image, Some((&self.context.links, worker))).await?;
         container::remove(&self.engine, certificate.store, worker).await?;
         let listener = self.listen(worker)?;
         container::start(self, certificate, &image).await?;

@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// How the containers are made.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct DockerSettings {
+    /// What has a container of its own.
+    pub isolation: Isolation,
     /// The image. It needs `bash`, and nothing else.
     pub image: String,
     /// How many bytes of memory each may use, without swap; as many as there are when absent.
@@ -25,7 +27,18 @@ pub struct DockerSettings {
     pub env: BTreeMap<String, String>,
     /// Where workers dial over the network. They dial a socket in the data directory when absent, which an engine on
     /// this machine can reach.
+    #[serde(skip)]
     pub manager: Option<ManagerAddress>,
+}
+
+/// What has a container of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Isolation {
+    /// A worker: its executions are processes in it.
+    #[default]
+    Worker,
+    /// An execution.
+    Execution,
 }
 
 /// Without the values of the environment, which may be secrets.
@@ -43,6 +56,7 @@ impl DockerSettings {
     #[must_use]
     pub fn of_image(image: impl Into<String>) -> Self {
         Self {
+            isolation: Isolation::Worker,
             image: image.into(),
             memory: None,
             cpus: None,
@@ -73,7 +87,7 @@ impl std::fmt::Debug for ManagerAddress {
 }
 
 /// Something that is seen in the containers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Mount {
     /// What.
     pub source: MountSource,
@@ -84,7 +98,7 @@ pub struct Mount {
 }
 
 /// Where something lies that is seen in the containers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum MountSource {
     /// A directory or file of the engine's machine.
     Path(PathBuf),

@@ -15,7 +15,10 @@ use tokio::io::{Interest, unix::AsyncFd};
 use super::worker::LOCK;
 
 /// What of the manager's environment a worker gets to see: nothing that could be a secret.
-const ENVIRONMENT: [&str; 11] = [
+const ENVIRONMENT: [&str; 14] = [
+    "DOCKER_CERT_PATH",
+    "DOCKER_HOST",
+    "DOCKER_TLS_VERIFY",
     "HOME",
     "LANG",
     "LC_ALL",

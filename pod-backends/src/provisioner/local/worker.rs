@@ -10,6 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use pod_core::{
+    executor::Executor,
     link::Transport,
     worker::{Departure, Dial, DialError, Identity, WorkerConfig, WorkerExit, run},
 };
@@ -30,22 +31,51 @@ const LOCK_WITHIN: Duration = Duration::from_secs(1);
 ///
 /// `shutdown` ends the worker with what it runs.
 pub async fn run_local_worker(dir: &Path, shutdown: CancellationToken) -> WorkerExit {
+    run_worker_of(dir, shutdown, |DirectoryWorker { dir, certificate }| async move {
+        let executor = ProcessExecutor::open(&dir, certificate.slots).await.map_err(|error| error.message)?;
+        Ok(Arc::new(executor) as Arc<dyn Executor>)
+    })
+    .await
+}
+
+/// A worker as its directory tells of it.
+#[derive(Clone, Debug)]
+pub(crate) struct DirectoryWorker {
+    pub(crate) dir: PathBuf,
+    pub(crate) certificate: Certificate,
+}
+
+/// The same, with the executor that `executor` opens.
+pub(crate) async fn run_worker_of<F>(
+    dir: &Path,
+    shutdown: CancellationToken,
+    executor: impl FnOnce(DirectoryWorker) -> F,
+) -> WorkerExit
+where
+    F: Future<Output = Result<Arc<dyn Executor>, String>>,
+{
     // Fails when this process leads a session already, which is as good.
     let _ = rustix::process::setsid();
-    match open(dir).await {
+    match open(dir, executor).await {
         Ok((config, executor, dial, _lock)) => run(config, executor, dial, shutdown).await,
         Err(reason) => WorkerExit::Broken(reason),
     }
 }
 
-async fn open(dir: &Path) -> Result<(WorkerConfig, Arc<ProcessExecutor>, DialDataDir, File), String> {
+async fn open<F>(
+    dir: &Path,
+    executor: impl FnOnce(DirectoryWorker) -> F,
+) -> Result<(WorkerConfig, Arc<dyn Executor>, DialDataDir, File), String>
+where
+    F: Future<Output = Result<Arc<dyn Executor>, String>>,
+{
     let unusable = |error: io::Error| format!("the worker's directory {} cannot be used: {error}", dir.display());
     let dir = dir.canonicalize().map_err(unusable)?;
     let certificate = Certificate::read(&dir).map_err(unusable)?;
     let lock = hold(&dir).await?;
-    let executor = ProcessExecutor::open(&dir, certificate.slots).await.map_err(|error| error.message)?;
+    let executor = executor(DirectoryWorker { dir: dir.clone(), certificate }).await?;
     let config = config(certificate, &dir, Departure::ForGood);
-    Ok((config, Arc::new(executor), DialDataDir { dir, certificate }, lock))
+    Ok((config, executor, DialDataDir { dir, certificate }, lock))
 }
 
 /// What a worker of this machine is run with.

@@ -1,0 +1,215 @@
+//! The containers and snapshots of a worker: made, removed, found by their labels.
+
+use std::collections::HashMap;
+
+use bollard::{
+    errors::Error,
+    models::{ContainerCreateBody, HostConfigLogConfig},
+    query_parameters::{
+        AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
+        ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveContainerOptionsBuilder,
+        RemoveImageOptionsBuilder, UploadToContainerOptionsBuilder,
+    },
+};
+use bytes::Bytes;
+use pod_core::{
+    domain::{StoreId, WorkerId},
+    provisioner::ProvisionError,
+};
+
+use super::{Key, Shared};
+use crate::{
+    executor::process::Entry,
+    provisioner::docker::{
+        container::{STORE_LABEL, WORKER_LABEL, labels, limits, name, plain, wanted_mounts},
+        engine::{Engine, has_status, is_missing},
+    },
+};
+
+/// What is installed in a snapshot, and how its `main.sh` is run.
+const KEY_LABEL: &str = "pod.installation";
+const ENTRY_LABEL: &str = "pod.entry";
+
+/// A snapshot that is there.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) key: Key,
+    pub(super) entry: Entry,
+}
+
+/// Streams of a container that is about to be started.
+pub(super) type Output = bollard::container::AttachContainerResults;
+
+/// The name of the snapshot of an installation.
+pub(super) fn snapshot_name(shared: &Shared, (activity, revision): Key) -> String {
+    format!("{}:{activity}-{revision}", name(shared.store, shared.worker))
+}
+
+/// The labels of the snapshot of an installation.
+pub(super) fn snapshot_labels(shared: &Shared, (activity, revision): Key, entry: Entry) -> HashMap<String, String> {
+    let mut all = labels(shared.store, shared.worker);
+    all.insert(KEY_LABEL.to_owned(), format!("{activity}-{revision}"));
+    all.insert(ENTRY_LABEL.to_owned(), entry.word().to_owned());
+    all
+}
+
+/// Whether a container may write to what is kept of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Root {
+    Writable,
+    AsConfigured,
+}
+
+/// A container that was made. It is removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Container {
+    pub(super) id: String,
+    shared: std::sync::Arc<Shared>,
+    removed: bool,
+}
+
+impl Container {
+    /// Makes one of an image with that command.
+    pub(super) async fn make(
+        shared: &std::sync::Arc<Shared>,
+        image: &str,
+        command: Vec<String>,
+        env: Vec<String>,
+        working_dir: &str,
+        root: Root,
+    ) -> Result<Self, Error> {
+        let settings = &shared.settings;
+        let mut host = limits(settings, wanted_mounts(settings).collect());
+        // What it prints is kept by POD, and not a second time by the engine.
+        host.log_config = Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None });
+        if root == Root::Writable {
+            host.readonly_rootfs = Some(false);
+        }
+        let body = ContainerCreateBody {
+            image: Some(image.to_owned()),
+            entrypoint: Some(command),
+            cmd: Some(Vec::new()),
+            env: Some(env),
+            working_dir: Some(working_dir.to_owned()),
+            labels: Some(labels(shared.store, shared.worker)),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            host_config: Some(host),
+            ..plain(settings)
+        };
+        let made = shared.engine.docker.create_container(Some(CreateContainerOptionsBuilder::default().build()), body);
+        let id = made.await?.id;
+        Ok(Self { id, shared: shared.clone(), removed: false })
+    }
+
+    /// Puts the files of an archive below a directory of it.
+    pub(super) async fn upload(&self, dir: &str, archive: Vec<u8>) -> Result<(), Error> {
+        let options = UploadToContainerOptionsBuilder::default().path(dir).build();
+        let body = bollard::body_full(Bytes::from(archive));
+        self.shared.engine.docker.upload_to_container(&self.id, Some(options), body).await
+    }
+
+    /// Starts it, with its output.
+    pub(super) async fn start(&self) -> Result<Output, Error> {
+        let docker = &self.shared.engine.docker;
+        let options = AttachContainerOptionsBuilder::default().stream(true).stdout(true).stderr(true).build();
+        let output = docker.attach_container(&self.id, Some(options)).await?;
+        docker.start_container(&self.id, None).await?;
+        Ok(output)
+    }
+
+    /// Sends a signal to it; that it has ended is fine.
+    pub(super) async fn signal(&self, signal: &str) {
+        let options = KillContainerOptionsBuilder::default().signal(signal).build();
+        if let Err(error) = self.shared.engine.docker.kill_container(&self.id, Some(options)).await
+            && !is_missing(&error)
+            && !has_status(&error, 409)
+        {
+            tracing::warn!(%error, container = self.id, "a container could not be signalled");
+        }
+    }
+
+    /// Removes it with all that runs in it, and returns when it is gone.
+    pub(super) async fn remove(mut self) {
+        remove(&self.shared.engine, &self.id).await;
+        self.removed = true;
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if !self.removed {
+            let (shared, id) = (self.shared.clone(), std::mem::take(&mut self.id));
+            let tasks = shared.tasks.clone();
+            tasks.spawn(async move { remove(&shared.engine, &id).await });
+        }
+    }
+}
+
+async fn remove(engine: &Engine, id: &str) {
+    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+    match engine.docker.remove_container(id, Some(options)).await {
+        Ok(()) => {}
+        Err(error) if is_missing(&error) || has_status(&error, 409) => {}
+        Err(error) => tracing::warn!(%error, container = id, "a container could not be removed"),
+    }
+}
+
+fn filters(store: StoreId, worker: WorkerId) -> HashMap<&'static str, Vec<String>> {
+    HashMap::from([("label", vec![format!("{STORE_LABEL}={store}"), format!("{WORKER_LABEL}={worker}")])])
+}
+
+/// Removes whatever runs for a worker.
+pub(super) async fn remove_containers(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<(), ProvisionError> {
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters(store, worker)).build();
+    let found = engine.docker.list_containers(Some(options)).await;
+    let found = found.map_err(|error| engine.failed("the containers cannot be listed", &error))?;
+    for id in found.into_iter().filter_map(|container| container.id) {
+        remove(engine, &id).await;
+    }
+    Ok(())
+}
+
+/// What is installed for a worker.
+pub(super) async fn snapshots(
+    engine: &Engine,
+    store: StoreId,
+    worker: WorkerId,
+) -> Result<Vec<Snapshot>, ProvisionError> {
+    let options = ListImagesOptionsBuilder::default().filters(&filters(store, worker)).build();
+    let found = engine.docker.list_images(Some(options)).await;
+    let found = found.map_err(|error| engine.failed("the snapshots cannot be listed", &error))?;
+    Ok(found
+        .into_iter()
+        .filter_map(|image| {
+            let (activity, revision) = image.labels.get(KEY_LABEL)?.split_once('-')?;
+            let key = (activity.parse().ok()?, revision.parse().ok()?);
+            Some(Snapshot { key, entry: Entry::from_word(image.labels.get(ENTRY_LABEL)?)? })
+        })
+        .collect())
+}
+
+/// Removes the snapshot of an installation; one that is not there is fine.
+pub(super) async fn remove_snapshot(shared: &Shared, key: Key) -> Result<(), ProvisionError> {
+    remove_image(&shared.engine, &snapshot_name(shared, key)).await
+}
+
+async fn remove_image(engine: &Engine, image: &str) -> Result<(), ProvisionError> {
+    let options = RemoveImageOptionsBuilder::default().force(true).build();
+    match engine.docker.remove_image(image, Some(options), None).await {
+        Ok(_) => Ok(()),
+        Err(error) if is_missing(&error) => Ok(()),
+        Err(error) => Err(engine.failed(format_args!("the snapshot {image} cannot be removed"), &error)),
+    }
+}
+
+/// Removes all that the engine holds for a worker: containers first, then snapshots.
+pub(crate) async fn remove_all(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<(), ProvisionError> {
+    remove_containers(engine, store, worker).await?;
+    let options = ListImagesOptionsBuilder::default().filters(&filters(store, worker)).build();
+    let found = engine.docker.list_images(Some(options)).await;
+    for image in found.map_err(|error| engine.failed("the snapshots cannot be listed", &error))? {
+        remove_image(engine, &image.id).await?;
+    }
+    Ok(())
+}

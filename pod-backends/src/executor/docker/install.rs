@@ -1,0 +1,317 @@
+//! Installing an activity into a snapshot: its script runs in a container of the image and leaves `main.sh`, and the
+//! container is kept as an image; or nothing stays.
+
+use std::{
+    fs,
+    io::{self, Read},
+    os::unix::fs::PermissionsExt,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use bollard::{
+    container::LogOutput,
+    models::ContainerConfig,
+    query_parameters::{CommitContainerOptionsBuilder, DownloadFromContainerOptionsBuilder},
+};
+use futures::StreamExt;
+use pod_core::{
+    domain::{Payload, Stream},
+    executor::{InstallError, InstallRequest, OutputSink},
+    provisioner::ProvisionError,
+};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    Shared,
+    boxes::{Container, Root, remove_snapshot, snapshot_labels, snapshot_name},
+};
+use crate::{
+    executor::process::{BadEntry, Entry, PROGRAM, Refused, Tail, bad_entry, remove_tree, unix_line_ends, unpack},
+    provisioner::docker::{
+        HOME,
+        container::{environment, find_bash, name},
+        engine::is_missing,
+        image,
+    },
+};
+
+/// Where activities are in their containers.
+pub(super) const ACTIVITY: &str = "/activity";
+const SCRIPT: &str = "/.pod/install.sh";
+
+/// Between TERM and KILL for a script whose time is up.
+const GRACE: Duration = Duration::from_secs(2);
+/// A reader of the output that takes nothing for so long has lost it; the script does not wait for it any longer.
+const READER_TAKES_WITHIN: Duration = Duration::from_secs(5);
+
+fn lasting(message: impl Into<String>) -> InstallError {
+    InstallError { message: message.into(), permanent: true }
+}
+
+fn passing(message: impl Into<String>) -> InstallError {
+    InstallError { message: message.into(), permanent: false }
+}
+
+fn disk(error: &io::Error) -> InstallError {
+    passing(format!("the worker could not write the installation to its disk: {error}"))
+}
+
+fn provision(error: ProvisionError) -> InstallError {
+    passing(error.message)
+}
+
+/// Installs a revision; how its `main.sh` is run. A dropped future removes the container that it made.
+pub(super) async fn install(
+    shared: &Arc<Shared>,
+    request: InstallRequest,
+    output: OutputSink,
+) -> Result<Entry, InstallError> {
+    let key = (request.activity, request.revision);
+    let engine = &shared.engine;
+    let failed =
+        |error: bollard::errors::Error| provision(engine.failed("the installation's container failed", &error));
+    remove_snapshot(shared, key).await.map_err(provision)?;
+    let base = image::ensure(engine, &shared.settings.image, None).await.map_err(provision)?;
+    let scratch =
+        Scratch::new(shared.dir.join(format!("unpacked-{}-{}", key.0, key.1))).map_err(|error| disk(&error))?;
+    let (files, script) = files(&request.payload, &scratch.0)?;
+    let mut env = environment(&shared.settings);
+    env.extend(request.env.iter().map(|(name, value)| format!("{name}={value}")));
+    let command = [&format!("{HOME}/pod-spawner"), "init-all", "bash", script.unwrap_or("-c"), "true"];
+    let command = command.map(str::to_owned).to_vec();
+    let container = Container::make(shared, &shared.settings.image, command, env, ACTIVITY, Root::Writable)
+        .await
+        .map_err(failed)?;
+    find_bash(engine, &container.id, &base, &shared.settings.image).await.map_err(provision)?;
+    container.upload("/", files).await.map_err(failed)?;
+    if script.is_some() {
+        run(shared, &container, &request, output).await?;
+    }
+    let entry = settle_main(shared, &container, &scratch.0).await?;
+    let options = CommitContainerOptionsBuilder::default()
+        .container(&container.id)
+        .repo(&name(shared.store, shared.worker))
+        .tag(&format!("{}-{}", key.0, key.1))
+        .pause(false)
+        .build();
+    let labels = Some(snapshot_labels(shared, key, entry));
+    let kept = engine.docker.commit_container(options, ContainerConfig { labels, ..ContainerConfig::default() }).await;
+    kept.map_err(|error| {
+        provision(engine.failed(format_args!("the snapshot {} cannot be made", snapshot_name(shared, key)), &error))
+    })?;
+    container.remove().await;
+    Ok(entry)
+}
+
+/// A directory that is deleted when this is dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(dir: PathBuf) -> io::Result<Self> {
+        remove_tree(&dir)?;
+        fs::create_dir_all(&dir)?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = remove_tree(&self.0) {
+            tracing::warn!(%error, "what was unpacked for an installation could not be deleted");
+        }
+    }
+}
+
+/// What goes into the container, as an archive from its top, and the script that is run there, if there is one.
+fn files(payload: &Payload, scratch: &Path) -> Result<(Vec<u8>, Option<&'static str>), InstallError> {
+    let mut archive = tar::Builder::new(Vec::new());
+    archive.follow_symlinks(false);
+    let mut build = |script: Option<&[u8]>| {
+        put(&mut archive, &format!("{}/pod-spawner", &HOME[1..]), 0o755, PROGRAM)?;
+        if let Some(script) = script {
+            let clean = unix_line_ends(script);
+            put(&mut archive, &SCRIPT[1..], 0o644, clean.as_deref().unwrap_or(script))?;
+        }
+        archive.append_dir_all(&ACTIVITY[1..], scratch)
+    };
+    let script = match payload {
+        Payload::Script(text) => {
+            build(Some(text)).map_err(|error| disk(&error))?;
+            Some(SCRIPT)
+        }
+        Payload::Archive(bytes) => {
+            unpack(bytes, scratch).map_err(|refused| match refused {
+                Refused::Content(message) => lasting(message),
+                Refused::Io(error) => disk(&error),
+            })?;
+            let script = scratch.join("install.sh");
+            let script = match fs::symlink_metadata(&script) {
+                Ok(found) if found.is_file() => {
+                    let text = fs::read(&script).map_err(|error| disk(&error))?;
+                    if let Some(clean) = unix_line_ends(&text) {
+                        fs::write(&script, clean).map_err(|error| disk(&error))?;
+                    }
+                    Some("/activity/install.sh")
+                }
+                Ok(_) => return Err(lasting("install.sh in the archive is not a regular file")),
+                Err(_) => None,
+            };
+            build(None).map_err(|error| disk(&error))?;
+            script
+        }
+    };
+    // The script may run as any user.
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_mode(0o777);
+    header.set_size(0);
+    archive.append_data(&mut header, &ACTIVITY[1..], io::empty()).map_err(|error| disk(&error))?;
+    Ok((archive.into_inner().map_err(|error| disk(&error))?, script))
+}
+
+fn put(archive: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, content: &[u8]) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(mode);
+    header.set_size(content.len() as u64);
+    archive.append_data(&mut header, path, content)
+}
+
+/// An archive of one file.
+pub(super) fn file_archive(path: &str, mode: u32, content: &[u8]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    // Into memory, under a name of ours: nothing here can fail.
+    let _ = put(&mut archive, path, mode, content);
+    archive.into_inner().unwrap_or_default()
+}
+
+/// Runs the script to its end; an error unless it exits with 0.
+async fn run(
+    shared: &Arc<Shared>,
+    container: &Container,
+    request: &InstallRequest,
+    output: OutputSink,
+) -> Result<(), InstallError> {
+    let failed = |error| provision(shared.engine.failed("the installation's container cannot be started", &error));
+    let mut printing = container.start().await.map_err(failed)?;
+    let (mut output, mut tail, mut timed_out) = (Some(output), Tail::default(), false);
+    let mut time = Instant::now() + Duration::from_millis(request.timeout.0);
+    loop {
+        tokio::select! {
+            chunk = printing.output.next() => match chunk {
+                Some(Ok(chunk)) => {
+                    let stream = if matches!(chunk, LogOutput::StdErr { .. }) { Stream::Stderr } else { Stream::Stdout };
+                    let bytes = chunk.into_bytes();
+                    tail.push(&bytes);
+                    if let Some(sink) = &output
+                        && !matches!(tokio::time::timeout(READER_TAKES_WITHIN, sink.send((stream, bytes))).await, Ok(Ok(())))
+                    {
+                        output = None;
+                    }
+                }
+                _ => break,
+            },
+            () = sleep_until(time) => {
+                container.signal(if timed_out { "SIGKILL" } else { "SIGTERM" }).await;
+                timed_out = true;
+                time = Instant::now() + GRACE;
+            }
+            () = shared.closing.cancelled() => return Err(passing("the worker is shutting down")),
+        }
+    }
+    let mut waiting = shared.engine.docker.wait_container(&container.id, None);
+    // A code that is not 0 is an error to the library; it is read below.
+    let _ = waiting.next().await;
+    let found = shared.engine.docker.inspect_container(&container.id, None).await.map_err(failed)?;
+    let state = found.state.unwrap_or_default();
+    let what = match state.exit_code.unwrap_or(-1) {
+        _ if timed_out => format!("did not end within its time limit of {}", request.timeout),
+        _ if state.oom_killed == Some(true) => "ran out of memory: the memory of its container was used up".to_owned(),
+        0 => return Ok(()),
+        code @ 129..=192 => format!("was ended by signal {}", code - 128),
+        code => format!("failed with exit code {code}"),
+    };
+    let printed = match tail.text() {
+        text if text.is_empty() => "; it printed nothing".to_owned(),
+        text => format!("; the end of what it printed:\n{text}"),
+    };
+    if printed.contains("No space left on device") {
+        return Err(passing(format!("the disk of the engine is full: the installation script {what}{printed}")));
+    }
+    Err(lasting(format!("the installation script {what}{printed}")))
+}
+
+/// Looks at the `main.sh` that was left, and makes it ready to run.
+async fn settle_main(shared: &Arc<Shared>, container: &Container, scratch: &Path) -> Result<Entry, InstallError> {
+    let mut path = PathBuf::from("main.sh");
+    for _ in 0..2 {
+        let Some(found) = download(shared, container, &path).await? else {
+            let is_main = path == Path::new("main.sh");
+            return Err(bad_entry(if is_main { BadEntry::Missing } else { BadEntry::NotAFile("a link to nothing") }));
+        };
+        match found {
+            Found::File(mode, content) => {
+                let local = scratch.join("main.sh");
+                remove_tree(&local).map_err(|error| disk(&error))?;
+                fs::write(&local, &content).map_err(|error| disk(&error))?;
+                fs::set_permissions(&local, fs::Permissions::from_mode(mode)).map_err(|error| disk(&error))?;
+                let entry = Entry::prepare(scratch).map_err(bad_entry)?;
+                let ready = fs::read(&local).map_err(|error| disk(&error))?;
+                let archive = file_archive(&path.to_string_lossy(), mode | 0o755, &ready);
+                container
+                    .upload(ACTIVITY, archive)
+                    .await
+                    .map_err(|error| provision(shared.engine.failed("main.sh cannot be made ready to run", &error)))?;
+                return Ok(entry);
+            }
+            Found::Link(target)
+                if target.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) =>
+            {
+                path = target;
+            }
+            Found::Link(_) => return Err(bad_entry(BadEntry::NotAFile("a link to a file outside of the activity"))),
+            Found::Other(what) => return Err(bad_entry(BadEntry::NotAFile(what))),
+        }
+    }
+    Err(bad_entry(BadEntry::NotAFile("a link to a link")))
+}
+
+/// What lies at a path of a container.
+enum Found {
+    /// With its mode and its content.
+    File(u32, Vec<u8>),
+    Link(PathBuf),
+    Other(&'static str),
+}
+
+async fn download(shared: &Arc<Shared>, container: &Container, path: &Path) -> Result<Option<Found>, InstallError> {
+    let whole = format!("{ACTIVITY}/{}", path.display());
+    let options = DownloadFromContainerOptionsBuilder::default().path(&whole).build();
+    let mut pieces = shared.engine.docker.download_from_container(&container.id, Some(options));
+    let mut archive = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        match piece {
+            Ok(piece) => archive.extend_from_slice(&piece),
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(provision(shared.engine.failed("main.sh cannot be looked at", &error))),
+        }
+    }
+    let broken = |error: io::Error| passing(format!("the engine's archive of main.sh is broken: {error}"));
+    let mut archive = tar::Archive::new(&archive[..]);
+    let Some(entry) = archive.entries().map_err(broken)?.next() else { return Ok(None) };
+    let mut entry = entry.map_err(broken)?;
+    Ok(Some(match entry.header().entry_type() {
+        tar::EntryType::Regular => {
+            let mode = entry.header().mode().map_err(broken)? & 0o7777;
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).map_err(broken)?;
+            Found::File(mode, content)
+        }
+        tar::EntryType::Symlink => {
+            Found::Link(entry.link_name().map_err(broken)?.map(std::borrow::Cow::into_owned).unwrap_or_default())
+        }
+        tar::EntryType::Directory => Found::Other("a directory"),
+        _ => Found::Other("a pipe, socket or device"),
+    }))
+}

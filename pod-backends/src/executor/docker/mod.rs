@@ -1,0 +1,139 @@
+//! Executions in containers of their own, each made from a snapshot of the installed activity.
+//!
+//! The worker is a process of the manager's machine that has the engine do it: an installation runs in a container of
+//! the image, which is kept as a snapshot; an execution is a container of the snapshot, which is removed when it has
+//! ended. That costs a container per execution, some tenths of a second, and keeps executions from each other.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `boxes` | the containers: made, removed, found by their labels |
+//! | `install` | the activity contract, and the snapshot |
+//! | `run` | one execution: its output, its end, its limits |
+
+mod boxes;
+mod install;
+mod run;
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use pod_core::{
+    domain::{ActivityId, RevisionNo, StoreId, WorkerId},
+    executor::{Executor, ExecutorError, InstallError, InstallRequest, OutputSink, Running, StartError, StartRequest},
+    provisioner::ProvisionError,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub(crate) use self::boxes::remove_all;
+use self::{boxes::Snapshot, run::ContainerRun};
+use super::process::Entry;
+use crate::provisioner::docker::{DockerSettings, engine::Engine};
+
+/// An installation.
+type Key = (ActivityId, RevisionNo);
+
+/// Runs each execution in a container of its own.
+#[derive(Debug)]
+pub struct ContainerExecutor {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    engine: Engine,
+    settings: DockerSettings,
+    store: StoreId,
+    worker: WorkerId,
+    slots: u32,
+    /// Where archives are unpacked.
+    dir: PathBuf,
+    installed: Mutex<HashMap<Key, Entry>>,
+    /// Ends whatever runs.
+    closing: CancellationToken,
+    /// What is to be waited for before the executor is gone.
+    tasks: TaskTracker,
+}
+
+impl ContainerExecutor {
+    /// Connects to the engine, and removes what an earlier executor of this worker left running. Its snapshots stay.
+    pub async fn open(
+        dir: &Path,
+        settings: DockerSettings,
+        store: StoreId,
+        worker: WorkerId,
+        slots: u32,
+    ) -> Result<Self, ExecutorError> {
+        let failed = |error: ProvisionError| ExecutorError { message: error.message };
+        let engine = Engine::connect().await.map_err(failed)?;
+        boxes::remove_containers(&engine, store, worker).await.map_err(failed)?;
+        let installed = boxes::snapshots(&engine, store, worker).await.map_err(failed)?;
+        let installed = installed.into_iter().map(|Snapshot { key, entry }| (key, entry)).collect();
+        let shared = Shared {
+            engine,
+            settings,
+            store,
+            worker,
+            slots,
+            dir: dir.to_owned(),
+            installed: Mutex::new(installed),
+            closing: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+}
+
+impl Shared {
+    fn installed(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Entry>> {
+        self.installed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Executor for ContainerExecutor {
+    async fn install(&self, request: InstallRequest, output: OutputSink) -> Result<(), InstallError> {
+        let key = (request.activity, request.revision);
+        self.shared.installed().remove(&key);
+        let entry = install::install(&self.shared, request, output).await?;
+        self.shared.installed().insert(key, entry);
+        Ok(())
+    }
+
+    async fn remove(&self, activity: ActivityId, revision: RevisionNo) -> Result<(), ExecutorError> {
+        let key = (activity, revision);
+        self.shared.installed().remove(&key);
+        boxes::remove_snapshot(&self.shared, key).await.map_err(|error| ExecutorError { message: error.message })
+    }
+
+    async fn installed(&self) -> Result<Vec<Key>, ExecutorError> {
+        let mut keys: Vec<Key> = self.shared.installed().keys().copied().collect();
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError> {
+        let installed = (request.activity, request.revision);
+        let entry = self.shared.installed().get(&installed).copied();
+        let entry = entry.ok_or_else(|| StartError {
+            message: format!(
+                "revision {} of the activity {} is not installed on this worker",
+                request.revision, request.activity_name
+            ),
+        })?;
+        Ok(Box::new(ContainerRun::start(self.shared.clone(), request, entry)))
+    }
+
+    fn slots(&self) -> u32 {
+        self.shared.slots
+    }
+
+    async fn shutdown(&self) {
+        self.shared.closing.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+}

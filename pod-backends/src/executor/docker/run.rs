@@ -1,0 +1,232 @@
+//! One execution in a container of its own.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bollard::{container::LogOutput, errors::Error};
+use futures::StreamExt;
+use pod_core::{
+    domain::{AttemptEnd, Millis, Stream, Timestamp},
+    executor::{RunEvent, Running, StartRequest, StopMode},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    Shared,
+    boxes::{Container, Output, Root, snapshot_name},
+    install::{ACTIVITY, file_archive},
+};
+use crate::{
+    executor::process::{ARGUMENT_LIMIT, Entry},
+    provisioner::docker::{HOME, container::environment, engine::has_status},
+};
+
+/// How many events wait for whoever takes them; beyond that the container waits, too.
+const EVENTS: usize = 16;
+/// A container whose end is not told has lost its engine.
+const END_TOLD_WITHIN: Duration = Duration::from_secs(30);
+/// How often a container is tried to be started.
+const TRIES: u32 = 3;
+/// What the init adds to a signal's number.
+const SIGNALLED: i64 = 128;
+const LAST_SIGNAL: i64 = 64;
+
+/// An execution whose container a task looks after.
+#[derive(Debug)]
+pub(super) struct ContainerRun {
+    events: mpsc::Receiver<RunEvent>,
+    /// When it is dropped, the task ends the container.
+    stop: watch::Sender<Option<StopMode>>,
+}
+
+impl ContainerRun {
+    pub(super) fn start(shared: Arc<Shared>, request: StartRequest, entry: Entry) -> Self {
+        let (sender, events) = mpsc::channel(EVENTS);
+        let (stop, stopped) = watch::channel(None);
+        let tasks = shared.tasks.clone();
+        tasks.spawn(async move { Supervisor { shared, request, sender, stopped }.supervise(entry).await });
+        Self { events, stop }
+    }
+}
+
+#[async_trait]
+impl Running for ContainerRun {
+    async fn next(&mut self) -> Option<RunEvent> {
+        self.events.recv().await
+    }
+
+    fn stop(&mut self, mode: StopMode) {
+        self.stop.send_if_modified(|asked| {
+            let harder = *asked != Some(StopMode::Kill) && *asked != Some(mode);
+            if harder {
+                *asked = Some(mode);
+            }
+            harder
+        });
+    }
+}
+
+struct Supervisor {
+    shared: Arc<Shared>,
+    request: StartRequest,
+    sender: mpsc::Sender<RunEvent>,
+    stopped: watch::Receiver<Option<StopMode>>,
+}
+
+/// Why a container is being ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    TimeLimit,
+    Order,
+    /// Nobody wants it any more.
+    Dropped,
+}
+
+impl Supervisor {
+    async fn supervise(mut self, entry: Entry) {
+        let end = match self.begin_again_and_again(entry).await {
+            Ok((container, output)) => {
+                let started = RunEvent::Started { at: now() };
+                // Whoever takes nothing any more is seen below.
+                let _ = self.sender.send(started).await;
+                let end = self.carry_on(&container, output).await;
+                container.remove().await;
+                end
+            }
+            Err(error) => {
+                let error = self.shared.engine.failed("the execution's container could not be started", &error);
+                AttemptEnd::StartFailed(error.message.into())
+            }
+        };
+        let _ = self.sender.send(RunEvent::Ended { end, at: now() }).await;
+    }
+
+    /// An engine that starts many at a time fails at one now and then, by its own fault.
+    async fn begin_again_and_again(&self, entry: Entry) -> Result<(Container, Output), Error> {
+        for _ in 1..TRIES {
+            match self.begin(entry).await {
+                Err(error) if has_status(&error, 500) => {
+                    tracing::warn!(%error, "a container could not be started, and is tried again");
+                }
+                outcome => return outcome,
+            }
+        }
+        self.begin(entry).await
+    }
+
+    async fn begin(&self, entry: Entry) -> Result<(Container, Output), Error> {
+        let request = &self.request;
+        let mut command = vec![format!("{HOME}/pod-spawner"), "init-all".to_owned()];
+        command.extend(match entry {
+            Entry::Program => vec!["./main.sh".to_owned()],
+            Entry::Shell => vec!["/bin/sh".to_owned(), "./main.sh".to_owned()],
+        });
+        let mut env = environment(&self.shared.settings);
+        env.extend(request.env.iter().map(|(name, value)| format!("{name}={value}")));
+        env.push(format!("POD_EXECUTION_ID={}", request.key.execution));
+        env.push(format!("POD_ATTEMPT={}", request.key.attempt));
+        env.push(format!("POD_ACTIVITY={}", request.activity_name));
+        let mut file = None;
+        match &request.input {
+            Some(input) if input.len() < ARGUMENT_LIMIT => command.push(input.to_string()),
+            Some(input) => {
+                env.push(format!("POD_INPUT_FILE={HOME}/input"));
+                file = Some(file_archive("input", 0o644, input.as_bytes()));
+            }
+            None => {}
+        }
+        let image = snapshot_name(&self.shared, (request.activity, request.revision));
+        // What is uploaded after the making needs a root that can be written to.
+        let root = if file.is_some() { Root::Writable } else { Root::AsConfigured };
+        let container = Container::make(&self.shared, &image, command, env, ACTIVITY, root).await?;
+        if let Some(file) = file {
+            container.upload(HOME, file).await?;
+        }
+        let output = container.start().await?;
+        Ok((container, output))
+    }
+
+    /// Hands on what it prints until it has ended, and sees to its limits.
+    async fn carry_on(&mut self, container: &Container, mut output: Output) -> AttemptEnd {
+        let far = Instant::now() + Duration::from_secs(365 * 24 * 3600);
+        let after = |limit: Millis| Instant::now() + Duration::from_millis(limit.0);
+        let time_limit = self.request.timeout.map_or(far, after);
+        let (mut cause, mut kill_at) = (None, far);
+        let closing = self.shared.closing.clone();
+        loop {
+            let wanted = tokio::select! {
+                chunk = output.output.next() => match chunk {
+                    Some(Ok(chunk)) => {
+                        self.hand_on(chunk).await;
+                        continue;
+                    }
+                    Some(Err(_)) | None => break,
+                },
+                () = sleep_until(time_limit), if cause.is_none() => (Cause::TimeLimit, StopMode::Terminate),
+                () = sleep_until(kill_at) => (Cause::Order, StopMode::Kill),
+                changed = self.stopped.changed(), if cause != Some(Cause::Dropped) => match changed {
+                    Ok(()) => (Cause::Order, self.stopped.borrow_and_update().unwrap_or(StopMode::Kill)),
+                    Err(_) => (Cause::Dropped, StopMode::Kill),
+                },
+                () = closing.cancelled(), if cause != Some(Cause::Dropped) => (Cause::Dropped, StopMode::Kill),
+            };
+            let (why, mode) = wanted;
+            cause = if why == Cause::Dropped { Some(why) } else { cause.or(Some(why)) };
+            match mode {
+                StopMode::Terminate => {
+                    kill_at = after(self.request.grace);
+                    container.signal("SIGTERM").await;
+                }
+                StopMode::Kill => {
+                    kill_at = far;
+                    container.signal("SIGKILL").await;
+                }
+            }
+        }
+        let ended = tokio::time::timeout(END_TOLD_WITHIN, self.ended(container)).await.ok().flatten();
+        match (cause, ended) {
+            (Some(Cause::TimeLimit), _) => AttemptEnd::TimedOut,
+            (Some(Cause::Order), _) => AttemptEnd::Terminated,
+            (Some(Cause::Dropped), _) | (None, None) => AttemptEnd::Lost,
+            (None, Some(end)) => end,
+        }
+    }
+
+    async fn hand_on(&mut self, chunk: LogOutput) {
+        let (stream, bytes) = match chunk {
+            LogOutput::StdErr { message } => (Stream::Stderr, message),
+            other => (Stream::Stdout, other.into_bytes()),
+        };
+        if !bytes.is_empty() {
+            let _ = self.sender.send(RunEvent::Output { stream, bytes }).await;
+        }
+    }
+
+    /// How it ended; nothing when the engine does not know it any more.
+    async fn ended(&self, container: &Container) -> Option<AttemptEnd> {
+        let docker = &self.shared.engine.docker;
+        let mut waiting = docker.wait_container(&container.id, None);
+        // A code that is not 0 is an error to the library; both are read below.
+        let _ = waiting.next().await;
+        let state = docker.inspect_container(&container.id, None).await.ok()?.state?;
+        if state.running == Some(true) {
+            return None;
+        }
+        let code = state.exit_code?;
+        Some(match code {
+            _ if state.oom_killed == Some(true) => AttemptEnd::OutOfMemory,
+            code if code > SIGNALLED && code <= SIGNALLED + LAST_SIGNAL => {
+                AttemptEnd::Signalled(i32::try_from(code - SIGNALLED).unwrap_or_default())
+            }
+            code => AttemptEnd::Exited(i32::try_from(code).unwrap_or_default()),
+        })
+    }
+}
+
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

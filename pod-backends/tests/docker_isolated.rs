@@ -1,0 +1,83 @@
+//! Executions in containers of their own, against the suite of all executors: against all of it that does not look at
+//! the processes of this machine, where those of containers have other numbers, and does not run thousands.
+//! `tests/tests/docker` sees to the rest.
+
+#![cfg(all(feature = "docker", target_os = "linux"))]
+
+use std::{path::PathBuf, process::Command, sync::Arc};
+
+use pod_backends::{
+    executor::docker::ContainerExecutor,
+    provisioner::docker::{DockerSettings, Mount, MountSource},
+};
+use pod_core::{
+    domain::{StoreId, WorkerId},
+    executor::Executor,
+    testing::executor_suite::{Rig, ends, installing, output, stopping, trees},
+};
+use uuid::Uuid;
+
+/// The store of these executors; what it leaves on the engine is removed when it is dropped.
+struct Store(StoreId);
+
+impl Store {
+    async fn open(store: StoreId, dir: PathBuf, slots: u32) -> Arc<dyn Executor> {
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let outer = dir.parent().expect("it lies in the test's").to_owned();
+        let mut settings = DockerSettings::of_image(image());
+        // Where programs leave word for the test.
+        settings.mounts.push(Mount { source: MountSource::Path(outer.clone()), target: outer, read_only: false });
+        let executor = ContainerExecutor::open(&dir, settings, store, WorkerId(1), slots).await;
+        Arc::new(executor.expect("an engine answers"))
+    }
+
+    async fn rig(&self) -> Rig {
+        let store = self.0;
+        Rig::open(move |dir, slots| Box::pin(Self::open(store, dir, slots))).await
+    }
+
+    fn remove(&self, list: &[&str], remove: &[&str]) {
+        let filter = format!("label=pod.store={}", self.0);
+        let listed = Command::new("docker").args(list).args(["-q", "--filter", &filter]).output();
+        let listed = listed.map(|listed| String::from_utf8_lossy(&listed.stdout).into_owned()).unwrap_or_default();
+        if !listed.trim().is_empty() {
+            let _ = Command::new("docker").args(remove).args(listed.split_whitespace()).output();
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.remove(&["ps", "-a"], &["rm", "-f", "-v"]);
+        self.remove(&["images"], &["rmi", "-f"]);
+    }
+}
+
+fn image() -> String {
+    std::env::var("POD_TEST_IMAGE").expect("POD_TEST_IMAGE names an image of the engine; tests/run makes one")
+}
+
+/// One test of each case.
+macro_rules! cases {
+    ($($module:ident: $($case:ident),+;)+) => {
+        $($(#[tokio::test(flavor = "multi_thread")]
+        async fn $case() {
+            let store = Store(StoreId(Uuid::new_v4()));
+            $module::$case(&store.rig().await).await;
+        })+)+
+    };
+}
+
+cases! {
+    installing: an_installation_lasts_until_it_is_removed, an_unknown_installation_does_not_start,
+        a_second_installation_replaces_the_first, its_output_streams,
+        a_failing_script_tells_its_code_and_its_last_lines, a_script_without_main_sh_fails,
+        a_main_sh_that_is_no_file_fails, carriage_returns_do_not_matter, a_text_without_a_shebang_runs_with_sh,
+        a_binary_is_left_alone, the_environment_reaches_the_script, nobody_needs_to_read_its_output;
+    output: both_streams_are_byte_exact, a_flood_on_stderr_comes_before_stdout, output_comes_while_it_runs,
+        a_slow_reader_loses_nothing, dropped_calls_lose_nothing;
+    ends: codes_are_told, signals_are_told, the_input_is_the_argument, a_long_input_comes_as_a_file,
+        standard_input_is_empty;
+    stopping: a_stop_may_come_at_once;
+    trees: a_fork_storm_ends;
+}

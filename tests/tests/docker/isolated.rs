@@ -1,0 +1,146 @@
+//! Executions in containers of their own.
+
+use serde_json::json;
+
+use crate::{
+    client,
+    engine::{Contained, Left, docker, image},
+};
+
+const ISOLATED: [&str; 2] = ["--docker-isolation", "execution"];
+
+fn text(url: &str, id: u64) -> String {
+    String::from_utf8(client::stdout(url, id).body).expect("text")
+}
+
+#[test]
+fn a_run_leaves_neither_container_nor_snapshot() {
+    let pod = Contained::new();
+    let program = pod.program("both", "cat blob; cat blob >&2; exit $1\n");
+    let blob: Vec<u8> = (0..3_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    std::fs::write(pod.path("both/blob"), &blob).expect("a file");
+    let image = image();
+    let mut command = pod.command(&["run", "--backend", "docker", "--docker-image", &image, &program, "7"]);
+    let output = command.env("POD_DOCKER_ISOLATION", "execution").output().expect("the binary runs");
+    assert_eq!(
+        output.status.code(),
+        Some(7),
+        "{}",
+        String::from_utf8_lossy(&output.stderr[..200.min(output.stderr.len())])
+    );
+    assert!(output.stdout == blob && output.stderr == blob, "every byte of both streams");
+    assert_eq!(pod.stores().len(), 1);
+    for store in pod.stores() {
+        assert_eq!((Left::of(&store).count(), snapshots(&store)), ((0, 0), 0));
+    }
+}
+
+fn snapshots(store: &str) -> usize {
+    let filter = format!("label=pod.store={store}");
+    docker(&["images", "-q", "--filter", &filter]).expect("the engine answers").lines().count()
+}
+
+#[test]
+fn executions_see_nothing_of_each_other_and_end_as_they_do_elsewhere() {
+    let pod = Contained::new();
+    let server = pod.manager(&[&ISOLATED[..], &["--slots", "2"]].concat());
+    let url = server.url();
+    client::register(url, "look", "echo $HOSTNAME; ls /tmp; touch /tmp/$1 ./$1; ls", json!({}));
+    let seen = [(); 2].map(|()| {
+        let id = client::start(url, "look", "trace");
+        client::ended(url, id);
+        text(url, id)
+    });
+    let seen = seen.each_ref().map(|text| text.split_once('\n').expect("a host and what it sees"));
+    assert_ne!(seen[0].0, seen[1].0);
+    assert_eq!(seen.map(|(_, rest)| rest), ["main.sh\ntrace\n"; 2], "what the other one did is not there");
+    client::register(url, "signal", "kill -15 $$", json!({}));
+    assert_eq!(client::ended(url, client::start(url, "signal", ""))["signal"], 15);
+    client::register(
+        url,
+        "cleans",
+        "trap 'echo cleaned; exit 1' TERM; echo ready; while :; do sleep 0.05; done",
+        json!({ "timeoutSeconds": 2 }),
+    );
+    let id = client::start(url, "cleans", "");
+    assert_eq!(client::ended(url, id)["status"], "timedOut");
+    assert_eq!(text(url, id), "ready\ncleaned\n");
+    client::register(url, "long", "wc -c < $POD_INPUT_FILE", json!({}));
+    let id = client::start(url, "long", &"x".repeat(300_000));
+    client::ended(url, id);
+    assert_eq!(text(url, id), "300000\n");
+    client::register(
+        url,
+        "stubborn",
+        "trap '' TERM; (setsid sleep 5000 &); echo ready; while :; do sleep 1; done",
+        json!({}),
+    );
+    let id = client::start(url, "stubborn", "");
+    client::until("it runs", || text(url, id) == "ready\n");
+    let store = pod.stores().first().expect("a store").clone();
+    assert_eq!(Left::of(&store).count(), (1, 0), "its own container is the only one");
+    client::post(url, &format!("/api/v1/executions/{id}/terminate"), &json!({}));
+    assert_eq!(client::ended(url, id)["status"], "terminated");
+    client::until("its container is gone", || Left::of(&store).count() == (0, 0));
+}
+
+#[test]
+fn who_uses_up_its_memory_takes_nobody_along() {
+    let pod = Contained::new();
+    let server = pod.manager(&[&ISOLATED[..], &["--slots", "2", "--docker-memory", "32MiB"]].concat());
+    let url = server.url();
+    client::register(url, "hog", "awk 'BEGIN { while (1) x = x \"0123456789abcdef0123456789abcdef\" x }'", json!({}));
+    client::register(url, "neighbour", "sleep 2; echo lived on", json!({}));
+    let neighbour = client::start(url, "neighbour", "");
+    let ended = client::ended(url, client::start(url, "hog", ""));
+    assert!(ended["reason"].as_str().is_some_and(|reason| reason.contains("ran out of memory")), "{ended}");
+    assert_eq!(client::ended(url, neighbour)["status"], "finished");
+}
+
+#[test]
+fn executions_are_adopted_and_nothing_is_left_in_the_end() {
+    let pod = Contained::new();
+    let arguments = [&ISOLATED[..], &["--slots", "2"]].concat();
+    let server = pod.manager(&arguments);
+    let main = "i=0; while [ $i -lt 300 ]; do i=$((i + 1)); echo $i; sleep 0.01; done";
+    client::register(server.url(), "counting", main, json!({}));
+    let id = client::start(server.url(), "counting", "");
+    client::until("it prints", || !text(server.url(), id).is_empty());
+    server.kill();
+    let server = pod.manager(&arguments);
+    let url = server.url();
+    let ended = client::ended(url, id);
+    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("finished"), &json!(1)), "{ended}");
+    assert_eq!(text(url, id), (1..=300).map(|number| format!("{number}\n")).collect::<String>());
+    let store = pod.stores().first().expect("a store").clone();
+    assert_eq!(snapshots(&store), 1, "what is installed");
+    client::post(url, "/api/v1/policies", &json!({ "name": "none", "rules": { "fixedWorkers": 0 } }));
+    client::post(url, "/api/v1/policies/none/apply", &json!({}));
+    client::until("nothing is left", || (Left::of(&store).count(), snapshots(&store)) == ((0, 0), 0));
+}
+
+#[test]
+fn an_installation_that_fails_tells_why() {
+    let pod = Contained::new();
+    let server = pod.manager(&ISOLATED);
+    for (name, script, expected) in [
+        (
+            "fails",
+            "echo the disk of my mind is full >&2; exit 3",
+            "failed with exit code 3; the end of what it printed:\nthe disk",
+        ),
+        ("empty", "true", "left no main.sh"),
+        ("dir", "mkdir main.sh", "is not a regular file but a directory"),
+        ("out", "ln -s /bin/sh main.sh", "a link to a file outside of the activity"),
+    ] {
+        client::post(server.url(), "/api/v1/activities", &json!({ "name": name, "script": script }));
+        client::until("it is rejected", || {
+            let activity = client::get(server.url(), &format!("/api/v1/activities/{name}")).json();
+            assert_ne!(activity["status"], "approved", "{activity}");
+            let rejected = activity["status"] == "rejected";
+            let reason = activity["errorDescription"].as_str().unwrap_or_default();
+            assert!(!rejected || reason.contains(expected), "{activity}");
+            rejected
+        });
+    }
+}
