@@ -9,6 +9,7 @@ mod api_errors;
 mod api_executions;
 mod api_fleet;
 mod api_output;
+mod dashboard;
 mod guards;
 mod server;
 mod shutdown;

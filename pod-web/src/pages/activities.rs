@@ -88,7 +88,7 @@ pub(crate) async fn list(
     let more = views.len() > ROWS;
     views.truncate(ROWS);
     let older = views.last().filter(|_| more).map(|last| {
-        let mut query = url::form_urlencoded::Serializer::new("/activities?".to_owned());
+        let mut query = url::form_urlencoded::Serializer::for_suffix("/activities?".to_owned(), "/activities?".len());
         query.append_pair("q", &asked.q).append_pair("after", last.activity.name.as_str());
         query.finish()
     });

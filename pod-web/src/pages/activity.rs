@@ -209,7 +209,7 @@ async fn start_lines(web: &Web, name: &str, text: &str) -> Result<Response, PodE
         }
         _ => format!("1 execution of {name} was submitted."),
     };
-    let mut query = url::form_urlencoded::Serializer::new("/executions?".to_owned());
+    let mut query = url::form_urlencoded::Serializer::for_suffix("/executions?".to_owned(), "/executions?".len());
     query.append_pair("activity", name);
     Ok(Flash::done(said).at(&query.finish()))
 }

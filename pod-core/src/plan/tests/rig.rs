@@ -8,8 +8,8 @@ use std::{
 use crate::{
     domain::{
         Activity, ActivityId, ActivityName, ActivityStatus, AttemptEnd, AttemptKey, AttemptNo, Epoch, Execution,
-        ExecutionId, Millis, NewExecution, Policy, PolicyId, Revision, RevisionNo, RevisionStatus, ScriptSource,
-        SessionId, Settings, StoreId, Timestamp, WorkerId,
+        ExecutionId, Millis, MinuteTally, NewExecution, Policy, PolicyId, Revision, RevisionNo, RevisionStatus,
+        ScriptSource, SessionId, Settings, StoreId, Timestamp, WorkerId,
     },
     engine::{Reply, Request},
     link::{AttemptReport, EndReport, FromWorker, Hello, InstallOutcome, PROTOCOL_VERSION},
@@ -29,6 +29,8 @@ pub(in crate::plan) struct Rig {
     pub(in crate::plan) now: Timestamp,
     /// What the store would hold of executions.
     pub(in crate::plan) stored: HashMap<ExecutionId, Execution>,
+    /// What it would hold of minutes.
+    pub(in crate::plan) written: Vec<MinuteTally>,
     /// What was to be done since they were last taken.
     pub(in crate::plan) effects: Vec<Effect>,
 }
@@ -86,7 +88,13 @@ impl Rig {
             scheduler: Arc::new(DefaultScheduler),
             window: crate::plan::Window::default(),
         };
-        Self { state: State::load(config, snapshot, START), now: START, stored: HashMap::new(), effects: Vec::new() }
+        Self {
+            state: State::load(config, snapshot, START),
+            now: START,
+            stored: HashMap::new(),
+            written: Vec::new(),
+            effects: Vec::new(),
+        }
     }
 
     /// Takes an input and plans; gives the answer if there is one.
@@ -102,6 +110,10 @@ impl Rig {
                 Change::UpdateExecution(update) => {
                     let id = update.id;
                     update.apply(self.stored.get_mut(&id).unwrap());
+                }
+                Change::PutMinute(minute) => {
+                    self.written.retain(|other| other.minute != minute.minute);
+                    self.written.push(minute);
                 }
                 _ => {}
             }

@@ -1,5 +1,7 @@
 //! Every sentence of an explanation, in the situation that it is about.
 
+use std::collections::BTreeMap;
+
 use crate::{
     domain::{
         ActivityStatus, AttemptEnd, Execution, ExecutionId, InstallationStatus, Millis, PolicyId, RevisionStatus,
@@ -225,6 +227,56 @@ fn the_overview_counts_workers_slots_and_executions() {
     assert_eq!((overview.fleet.working, overview.fleet.slots, overview.fleet.busy_slots), (1, 2, 2));
     assert_eq!((overview.wanted, overview.policy, overview.oldest_waiting), ((1, 1), PolicyId(1), Some(START)));
     assert!(overview.troubled.is_empty());
+}
+
+#[test]
+fn each_minute_is_counted_and_written_within_seconds() {
+    let (mut rig, first) = running(Settings::default(), 1);
+    let second = rig.submit();
+    rig.pass(2000);
+    rig.ends(1, first, AttemptEnd::Exited(0));
+    rig.runs(1, second);
+    rig.pass(60_000);
+    rig.ends(1, second, AttemptEnd::Exited(3));
+    rig.submit();
+    rig.pass(5000);
+    let overview = rig.overview();
+    let seen: Vec<_> = overview.minutes.iter().map(|tally| (tally.minute, tally.submitted, tally.ended)).collect();
+    assert_eq!(seen, [(16, 2, [1, 0, 0, 0]), (17, 1, [0, 1, 0, 0])]);
+    assert_eq!(overview.ended_in_a_day, [1, 1, 0, 0]);
+    assert_eq!(overview.waits.len(), 2, "each is counted when it first begins to run");
+    assert_eq!(overview.waits.percentile(50), Some(Millis(0)));
+    assert!(overview.waits.percentile(95).unwrap() >= Millis(2000));
+    assert_eq!(rig.written, overview.minutes, "what is stored is what is shown");
+    // A day later nothing of it is in the numbers.
+    rig.pass(24 * 3600 * 1000);
+    let overview = rig.overview();
+    assert!(overview.ended_in_a_day == [0; 4] && overview.waits.is_empty());
+}
+
+#[test]
+fn a_policy_tells_what_it_would_do_and_does_it_when_it_is_changed() {
+    let (mut rig, _) = running(Settings::default(), 2);
+    let rules = |workers: &str| BTreeMap::from([("fixedWorkers".to_owned(), workers.to_owned())]);
+    let mut preview = |rules| {
+        let Reply::Preview(preview) = rig.ask(Request::PreviewPolicy { rules }) else { panic!() };
+        (preview.launch, preview.drain, preview.running, preview.workers)
+    };
+    assert_eq!(preview(rules("3")), (2, vec![], 0, 1));
+    assert_eq!(preview(rules("1")), (0, vec![], 0, 1));
+    assert_eq!(preview(rules("0")), (0, vec![WorkerId(1)], 1, 1));
+    let refused = rig.try_ask(Request::PreviewPolicy { rules: rules("many") });
+    assert!(matches!(refused, Err(PodError::InvalidRule(_))), "{refused:?}");
+    assert_eq!(rig.overview().fleet.launching, 0, "a preview changes nothing");
+    // The active policy, by another row of the same name.
+    let Reply::Policies(before, active) = rig.ask(Request::Policies) else { panic!() };
+    let name = before.iter().find(|policy| policy.id == active).unwrap().name.to_string();
+    rig.ask(Request::ChangePolicy { name: name.clone(), rules: rules("3") });
+    let Reply::Policies(after, active) = rig.ask(Request::Policies) else { panic!() };
+    assert_eq!(after.iter().find(|policy| policy.id == active).unwrap().name.as_str(), name);
+    assert_eq!((after.len(), rig.overview().fleet.launching), (before.len(), 2));
+    let refused = rig.try_ask(Request::ChangePolicy { name: "default".into(), rules: rules("3") });
+    assert!(matches!(refused, Err(PodError::DefaultPolicy)), "{refused:?}");
 }
 
 #[test]
