@@ -4,6 +4,7 @@ mod docker;
 mod followers;
 mod idle;
 mod output;
+mod pages;
 mod planner;
 mod throughput;
 mod waiting;
@@ -15,8 +16,8 @@ use anyhow::{Result, ensure};
 use crate::{floor::Floor, options::Options, server, table::Table};
 
 /// What can be asked for by name.
-pub(crate) const NAMES: [&str; 9] =
-    ["planner", "bulk", "single", "busy", "idle", "waiting", "output", "followers", "docker"];
+pub(crate) const NAMES: [&str; 10] =
+    ["planner", "bulk", "single", "busy", "idle", "waiting", "output", "followers", "pages", "docker"];
 
 /// Runs what was asked for; what could not be measured is an error at the end.
 pub(crate) async fn run(options: &Options, pod: &Path, table: &mut Table) -> Result<()> {
@@ -38,6 +39,7 @@ pub(crate) async fn run(options: &Options, pod: &Path, table: &mut Table) -> Res
             "idle" => idle::measure(&bench, table).await,
             "waiting" => waiting::measure(&bench, table).await,
             "output" => output::measure(&bench, table).await,
+            "pages" => pages::measure(&bench, table).await,
             "docker" => docker::measure(&bench, table).await,
             _ => followers::measure(&bench, table).await,
         };
