@@ -28,7 +28,7 @@ use crate::{
 /// How many rows a page has.
 const ROWS: usize = 50;
 /// How many executions are looked through for a worker or a text before one is asked whether to go on.
-const WINDOW: u64 = 50_000;
+const WINDOW: u64 = 25_000;
 /// What a list may be limited to, in words and hours.
 const SPANS: [(&str, &str, u64); 4] =
     [("1h", "last hour", 1), ("24h", "last 24 hours", 24), ("7d", "last 7 days", 168), ("30d", "last 30 days", 720)];
