@@ -195,7 +195,8 @@ async fn run(
 ) -> Result<(), InstallError> {
     let failed = |error| provision(shared.engine.failed("the installation's container cannot be started", &error));
     let mut printing = container.start().await.map_err(failed)?;
-    let (mut output, mut tail, mut timed_out) = (Some(output), Tail::default(), false);
+    // One for each stream: the engine does not tell which came first.
+    let (mut output, mut tails, mut timed_out) = (Some(output), [Tail::default(), Tail::default()], false);
     let mut time = Instant::now() + Duration::from_millis(request.timeout.0);
     loop {
         tokio::select! {
@@ -203,7 +204,7 @@ async fn run(
                 Some(Ok(chunk)) => {
                     let stream = if matches!(chunk, LogOutput::StdErr { .. }) { Stream::Stderr } else { Stream::Stdout };
                     let bytes = chunk.into_bytes();
-                    tail.push(&bytes);
+                    tails[usize::from(stream == Stream::Stderr)].push(&bytes);
                     if let Some(sink) = &output
                         && !matches!(tokio::time::timeout(READER_TAKES_WITHIN, sink.send((stream, bytes))).await, Ok(Ok(())))
                     {
@@ -232,8 +233,9 @@ async fn run(
         code @ 129..=192 => format!("was ended by signal {}", code - 128),
         code => format!("failed with exit code {code}"),
     };
-    let printed = match tail.text() {
-        text if text.is_empty() => "; it printed nothing".to_owned(),
+    let texts = tails.map(|tail| tail.text());
+    let printed = match texts.join("\n").trim_matches('\n') {
+        "" => "; it printed nothing".to_owned(),
         text => format!("; the end of what it printed:\n{text}"),
     };
     if printed.contains("No space left on device") {
