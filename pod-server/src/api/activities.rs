@@ -15,6 +15,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    archive,
     body::{json, read_body, read_json},
     objects::ActivityObject,
     output::raw_headers,
@@ -150,6 +151,7 @@ pub(super) async fn put(
     let new = if is_archive {
         let archive = read_body(request, app.limits.max_payload).await?;
         let settings = query.settings()?;
+        let archive = archive::whole(archive).await?;
         NewActivity::archive(name.0, archive).settings(settings)
     } else {
         read_json::<ActivityBody>(request, app.max_script_body()).await?.understood(Some(&name.0))?

@@ -11,7 +11,10 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
-use super::problem::{Problem, ProblemKind};
+use super::{
+    plain,
+    problem::{Problem, ProblemKind},
+};
 
 /// How much of a body that is refused is still read, so that its sender gets to see the answer.
 const DISCARDED: usize = 64 << 20;
@@ -95,13 +98,24 @@ pub(crate) async fn read_json<T: DeserializeOwned>(request: Request, limit: usiz
         }
     }
     let bytes = read_body(request, limit).await?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        use serde_json::error::Category;
-        Problem::invalid(match error.classify() {
-            _ if bytes.is_empty() => "The body is empty; a JSON object is expected".to_owned(),
-            Category::Syntax | Category::Eof => format!("The body is not JSON: {error}"),
-            _ => format!("The body is not what is expected here: {error}"),
-        })
+    object(&bytes).map_err(Problem::invalid)
+}
+
+/// Understands a JSON object. An array is none, though the members of `T` could be read from one in their order.
+fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    use serde_json::error::Category;
+    let not_json = |error: serde_json::Error| format!("The body is not JSON: {error}");
+    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => return Err("The body is empty; a JSON object is expected".to_owned()),
+        Some(b'{') => {}
+        Some(_) => {
+            serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(not_json)?;
+            return Err("The body is JSON but no object; a JSON object is expected".to_owned());
+        }
+    }
+    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        Category::Syntax | Category::Eof => not_json(error),
+        _ => plain::of_json(&error),
     })
 }
 
@@ -121,6 +135,27 @@ mod tests {
     fn pieces(pieces: Vec<&'static str>) -> Request {
         let stream = futures::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
         Request::new(Body::from_stream(stream))
+    }
+
+    #[test]
+    fn only_an_object_is_a_body() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Pair {
+            _a: String,
+            _b: String,
+        }
+        assert!(object::<Pair>(br#" {"_a":"x","_b":"y"}"#).is_ok());
+        for (body, expected) in [
+            (r#"["x","y"]"#, "a JSON object is expected"),
+            ("null", "a JSON object is expected"),
+            (" ", "The body is empty"),
+            ("[", "not JSON"),
+            ("{", "not JSON"),
+            ("hello", "not JSON"),
+        ] {
+            let said = object::<Pair>(body.as_bytes()).unwrap_err();
+            assert!(said.contains(expected), "{body}: {said}");
+        }
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::OriginalUri,
     routing::{get, post},
 };
 
@@ -11,6 +12,7 @@ use crate::serve::App;
 use problem::{Problem, ProblemKind};
 
 mod activities;
+mod archive;
 pub(crate) mod body;
 mod events;
 mod executions;
@@ -20,6 +22,7 @@ mod output;
 mod output_events;
 mod overview;
 mod page;
+mod plain;
 mod policies;
 pub mod problem;
 pub(crate) mod request;
@@ -53,7 +56,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .method_not_allowed_fallback(method_not_allowed)
 }
 
-pub(crate) async fn no_such_route(uri: axum::http::Uri) -> Problem {
+pub(crate) async fn no_such_route(OriginalUri(uri): OriginalUri) -> Problem {
     let path: String = uri.path().chars().take(200).collect();
     Problem::new(
         ProblemKind::NoSuchRoute,
@@ -61,7 +64,7 @@ pub(crate) async fn no_such_route(uri: axum::http::Uri) -> Problem {
     )
 }
 
-pub(crate) async fn method_not_allowed(method: axum::http::Method, uri: axum::http::Uri) -> Problem {
+pub(crate) async fn method_not_allowed(method: axum::http::Method, OriginalUri(uri): OriginalUri) -> Problem {
     let path: String = uri.path().chars().take(200).collect();
     Problem::new(ProblemKind::MethodNotAllowed, format!("{path} does not take {method}"))
 }

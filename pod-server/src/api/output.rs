@@ -85,7 +85,10 @@ pub(super) async fn show(
         Some(number) if number > execution.attempt.0 || number == 0 => {
             return Err(Problem::new(
                 ProblemKind::NoSuchAttempt,
-                format!("Execution {} has {} attempts; there is no attempt {number}", execution.id, execution.attempt),
+                match execution.attempt.0 {
+                    1 => format!("Execution {} has 1 attempt; there is no attempt {number}", execution.id),
+                    count => format!("Execution {} has {count} attempts; there is no attempt {number}", execution.id),
+                },
             ));
         }
         Some(number) => Some(AttemptNo(number)),

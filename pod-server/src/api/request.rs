@@ -9,7 +9,10 @@ use axum::{
 use pod_core::{PodError, domain::InvalidName};
 use serde::de::DeserializeOwned;
 
-use super::problem::{Problem, ProblemKind};
+use super::{
+    plain,
+    problem::{Problem, ProblemKind},
+};
 
 /// The one variable of a path, as text.
 #[derive(Debug)]
@@ -52,7 +55,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(asked)) => Ok(Self(asked)),
-            Err(rejection) => Err(Problem::invalid(format!("The query is not understood: {}", rejection.body_text()))),
+            Err(rejection) => Err(Problem::invalid(plain::of_query(&rejection.body_text()))),
         }
     }
 }

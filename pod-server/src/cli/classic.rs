@@ -178,9 +178,10 @@ Example:
 /// What the help says about these commands, which it does not list one by one.
 pub(crate) const OVERVIEW: &str = "\
 Commands of the original client, printing JSON:
-  newActivity (na), getActivity (ga), deleteActivity (da), newExecution (ne), getExecution (ge),
-  getAllExecutions (gae), terminateExecution (te), newPolicy (np), applyPolicy (ap), deletePolicy (dp),
-  getActivePolicy (gap), getPolicies (gp), resetPolicies (rp), getWorkers (gw), log TYPE";
+  newActivity (na), getActivity (ga), deleteActivity (da), newExecution (ne),
+  getExecution (ge), getAllExecutions (gae), terminateExecution (te),
+  newPolicy (np), applyPolicy (ap), deletePolicy (dp), getActivePolicy (gap),
+  getPolicies (gp), resetPolicies (rp), getWorkers (gw), log TYPE";
 
 /// The manager to ask, the action, and its parameters.
 type ClassicRequest = (ManagerOptions, &'static str, Vec<(&'static str, String)>);

@@ -8,6 +8,7 @@ use super::{
     connection::ManagerOptions,
     console::{self, print_line},
     failure::{Exit, Failure},
+    ids::execution_id,
     relay::wait_for_end,
     times::parse_duration,
     verdict::verdict,
@@ -17,12 +18,12 @@ use super::{
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  pod wait 17                        Returns when execution 17 has ended, and prints its status
-  pod wait 17 --exit-status          Exits with the exit code of the program
-  pod wait 17 18 --timeout 5m        Waits for both; exits with 1 when that takes longer")]
+  pod wait 17                   Returns when it has ended; prints its status
+  pod wait 17 --exit-status     Exits with the exit code of the program
+  pod wait 17 18 --timeout 5m   Waits for both; exits with 1 if it takes longer")]
 pub(crate) struct Wait {
     /// The ids of the executions
-    #[arg(value_name = "ID", required = true)]
+    #[arg(value_name = "ID", required = true, value_parser = execution_id)]
     ids: Vec<u64>,
 
     /// Exit with the exit code of the program (128+N for signal N); of several, with the first that is not 0
@@ -70,7 +71,7 @@ Examples:
   pod ps --activity thumbs -o ndjson | jq .id | xargs pod terminate")]
 pub(crate) struct Terminate {
     /// The ids of the executions
-    #[arg(value_name = "ID", required = true)]
+    #[arg(value_name = "ID", required = true, value_parser = execution_id)]
     ids: Vec<u64>,
 
     #[command(flatten)]
@@ -86,6 +87,8 @@ impl Terminate {
         for id in self.ids {
             match client.terminate(id).await {
                 Ok(()) => asked.push(id),
+                // It may have ended since its id was read from a list: what was wanted is so.
+                Err(error) if error.is_conflict() => console::note(format!("execution {id} has already ended")),
                 Err(error) => outcome = keep_going(outcome, error.into()),
             }
         }
@@ -104,7 +107,7 @@ Examples:
   pod logs -f $(pod retry 17)")]
 pub(crate) struct Retry {
     /// The ids of the executions
-    #[arg(value_name = "ID", required = true)]
+    #[arg(value_name = "ID", required = true, value_parser = execution_id)]
     ids: Vec<u64>,
 
     #[command(flatten)]
@@ -132,7 +135,7 @@ Examples:
   pod explain 17")]
 pub(crate) struct Explain {
     /// The id of the execution
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = execution_id)]
     id: u64,
 
     /// Print all that is known as JSON

@@ -11,7 +11,7 @@ use super::{
     connection::ManagerOptions,
     failure::{Exit, Failure},
     listing::{Format, Listing, Row},
-    times,
+    nearest, times,
 };
 
 /// Prints a list page by page.
@@ -185,7 +185,10 @@ impl PolicyCommand {
                 manager.client()?.create_policy(&name, &rules).await?;
             }
             PolicyAction::Apply { name, manager } => {
-                manager.client()?.apply_policy(&name).await?;
+                let client = manager.client()?;
+                if let Err(error) = client.apply_policy(&name).await {
+                    return Err(nearest::policy_failure(&client, &name, error).await);
+                }
             }
             PolicyAction::Delete { name, manager } => manager.client()?.delete_policy(&name).await?,
         }

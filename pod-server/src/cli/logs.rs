@@ -12,21 +12,22 @@ use super::{
     connection::ManagerOptions,
     console::Sink,
     failure::{Exit, Failure},
+    ids::execution_id,
     relay::relay_to_end,
     times::parse_duration,
 };
 
 const EXAMPLES: &str = "\
 Examples:
-  pod logs 17                        What execution 17 printed so far: its stdout to stdout, its stderr to stderr
-  pod logs 17 -f                     And what it prints from now on, until it has ended
-  pod logs 17 --stdout > result      Byte for byte
-  pod logs 17 --tail 20 --stderr     The last 20 lines of its stderr
-  pod logs 17 --attempt 1            Of its first attempt, where it was run again
-  pod logs 17 -f -t                  Each line with the time at which it was seen
+  pod logs 17                      What execution 17 printed so far
+  pod logs 17 -f                   And what it prints until it has ended
+  pod logs 17 --stdout > result    Byte for byte
+  pod logs 17 --tail 20 --stderr   The last 20 lines of its stderr
+  pod logs 17 --attempt 1          Of its first attempt, if it was run again
+  pod logs 17 -f -t                Each line with the time it was seen
 
-POD keeps the times at which an attempt began and ended, not those of single lines. So -t gives a line that was
-printed earlier the end of its attempt, or the time at which it was read, with a `<` before it; and --since leaves out
+POD keeps the times at which an attempt began and ended, not those of single lines. So -t gives a line that was \
+printed earlier the end of its attempt, or the time at which it was read, with a `<` before it; and --since leaves out \
 an attempt that ended before that time, as a whole.";
 
 /// Prints what an execution printed
@@ -34,7 +35,7 @@ an attempt that ended before that time, as a whole.";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Logs {
     /// The id of the execution
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = execution_id)]
     id: u64,
 
     /// Go on until it has ended

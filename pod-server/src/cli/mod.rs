@@ -7,11 +7,13 @@ mod executions;
 mod failure;
 mod fleet;
 mod host;
+mod ids;
 mod input;
 mod listing;
 mod logs;
 mod manager;
 mod map;
+mod nearest;
 mod pack;
 mod patience;
 mod ps;
@@ -20,8 +22,10 @@ mod run;
 mod serve;
 mod subject;
 mod times;
+mod told;
 mod top;
 mod verdict;
+mod waiting;
 mod worker;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -30,12 +34,12 @@ pub(crate) use failure::{Exit, Failure};
 
 const EXAMPLES: &str = "\
 Examples:
-  pod run docs/examples/hello Ada        Run a directory's main.sh: the main job in one command
-  pod map thumbs names.txt               One execution per line
-  pod serve                              Start a manager
-  POD=http://10.0.0.7:8080 pod ps        Talk to another one
+  pod run docs/examples/hello Ada    Run a directory's main.sh
+  pod map thumbs names.txt           One execution per line
+  pod serve                          Start a manager
+  POD=http://10.0.0.7:8080 pod ps    Talk to another one
 
-Exit codes: 0 done, 1 error, 2 wrong usage, 4 not allowed; `run` and `wait --exit-status` give the program's own code,
+Exit codes: 0 done, 1 error, 2 wrong usage, 4 not allowed; `run` and `wait --exit-status` give the program's own code, \
 128+N where signal N ended it; 130 after Ctrl-C, 141 when the reader of stdout went away.";
 
 /// Processing On Demand: your code, run on demand, on machines that come and go
@@ -120,6 +124,25 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_a_terminal_of_80_columns() {
+        let mut root = Cli::command();
+        root.build();
+        let helps = root.get_subcommands().filter_map(clap::Command::get_after_help);
+        for help in helps.chain(root.get_after_help()) {
+            let help = help.to_string();
+            let mut follows_prose = false;
+            for line in help.lines() {
+                let is_prose = !line.is_empty() && !line.starts_with("  ") && !line.ends_with(':');
+                if line.starts_with("  ") {
+                    assert!(line.chars().count() <= 80, "clap would wrap it: {line}");
+                }
+                assert!(!(is_prose && follows_prose), "clap wraps a paragraph itself: {line}");
+                follows_prose = is_prose;
+            }
+        }
     }
 
     #[test]

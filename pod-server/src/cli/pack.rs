@@ -12,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use flate2::{Compression, GzBuilder, write::GzEncoder};
+use pod_backends::executor::process::stays_within;
 use pod_core::domain::ActivityName;
 
 use super::failure::Failure;
@@ -78,8 +79,21 @@ fn explain(failed: PackError, directory: &Path, limit: usize) -> Failure {
             limit >> 20
         ));
     }
+    if let Some(LeadsOut(target)) = failed.error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        return Failure::new(format!(
+            "the link {} leads out of the directory, to {}, which will not be there where it runs; put a copy in its \
+             place, or let {INSTALL} make it",
+            failed.path.display(),
+            target.display()
+        ));
+    }
     unreadable(&failed.path, &failed.error)
 }
+
+/// A link to something that is not packed with it.
+#[derive(Debug, thiserror::Error)]
+#[error("it leads out of the directory")]
+struct LeadsOut(PathBuf);
 
 /// What could not be packed, and why.
 struct PackError {
@@ -107,6 +121,9 @@ fn add_directory<W: Write>(archive: &mut tar::Builder<W>, real: &Path, inside: &
             add_directory(archive, &path, &inside)?;
         } else if metadata.is_symlink() {
             let target = fs::read_link(&path).map_err(at(&path))?;
+            if !stays_within(&inside, &target) {
+                return Err(PackError { path, error: io::Error::other(LeadsOut(target)) });
+            }
             let mut header = header(tar::EntryType::Symlink, 0o777, 0);
             archive.append_link(&mut header, &inside, &target).map_err(at(&path))?;
         } else if metadata.is_file() {
@@ -276,6 +293,20 @@ mod tests {
         fs::rename(directory, &odd).expect("renamed");
         let message = pack(&odd, LIMIT).expect_err("a space in the name").to_string();
         assert!(message.contains("rename the directory"), "{message}");
+    }
+
+    #[test]
+    fn a_link_out_of_the_directory_is_refused_before_it_is_sent() {
+        let (_temporary, directory) = directory_with(&[("main.sh", "x"), ("bin/tool", "x")]);
+        symlink("../main.sh", directory.join("bin/start")).expect("linked");
+        assert!(pack(&directory, LIMIT).is_ok());
+        for target in ["/usr/bin/python3", "../../elsewhere"] {
+            let link = directory.join("bin/python");
+            symlink(target, &link).expect("linked");
+            let message = pack(&directory, LIMIT).expect_err(target).to_string();
+            assert!(message.contains("leads out of the directory") && message.contains(target), "{message}");
+            fs::remove_file(link).expect("removed");
+        }
     }
 
     /// Text that does not compress below the limit of the test.

@@ -9,15 +9,15 @@ use super::{
     connection::ManagerOptions,
     failure::{Exit, Failure},
     listing::{Format, Listing, Row},
-    times, verdict,
+    nearest, times, verdict,
 };
 
 const EXAMPLES: &str = "\
 Examples:
-  pod ps                                 What waits and runs
-  pod ps -a --activity thumbs            All executions of an activity that are kept
-  pod ps --status failed -n 20           The last 20 that failed
-  pod ps -a -o ndjson | jq .exitCode     A line of JSON per execution";
+  pod ps                               What waits and runs
+  pod ps -a --activity thumbs          All that are kept of an activity
+  pod ps --status failed -n 20         The last 20 that failed
+  pod ps -a -o ndjson | jq .exitCode   A line of JSON per execution";
 
 /// How many executions one request asks for.
 const PAGE: usize = 500;
@@ -35,7 +35,7 @@ pub(crate) struct Ps {
     activity: Option<String>,
 
     /// Only those with this status: waiting, running, finished, failed, terminated or timedOut
-    #[arg(long, value_name = "STATUS", conflicts_with = "all", value_parser = status)]
+    #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Option<ExecutionStatus>,
 
     /// At most so many
@@ -58,8 +58,8 @@ impl Ps {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let client = self.manager.client()?;
         let statuses = match (self.all, self.status) {
-            (true, _) => vec![None],
-            (false, Some(status)) => vec![Some(status)],
+            (_, Some(status)) => vec![Some(status)],
+            (true, None) => vec![None],
             // Waiting ones are newer than running ones, nearly always.
             (false, None) => vec![Some(ExecutionStatus::Waiting), Some(ExecutionStatus::Running)],
         };
@@ -92,7 +92,10 @@ impl Ps {
 }
 
 async fn next_page(client: &Client, filter: &mut ExecutionFilter) -> Result<Option<Vec<ExecutionRow>>, Failure> {
-    let page = client.executions(filter).await?;
+    let page = match (client.executions(filter).await, &filter.activity) {
+        (Err(error), Some(name)) => return Err(nearest::activity_failure(client, name, error).await),
+        (page, _) => page?,
+    };
     filter.cursor = page.next;
     let rows: Vec<ExecutionRow> = page.items.into_iter().map(ExecutionRow).collect();
     Ok((!rows.is_empty()).then_some(rows))

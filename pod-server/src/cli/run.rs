@@ -10,21 +10,23 @@ use super::{
     host::Workers,
     input,
     manager::Reached,
+    nearest,
     patience::persist,
     relay::relay_to_end,
     subject::Subject,
-    verdict::verdict,
+    verdict::{left, program_failed, verdict},
+    waiting::Waiting,
 };
 
 const EXAMPLES: &str = "\
 Examples:
-  pod run docs/examples/hello Ada        Run the directory's main.sh with the argument Ada
-  pod run thumbs cat.png                 Run the activity thumbs
-  pod run . - < input.json               The input from stdin, exactly as it is
-  pod run words < /dev/null | sort       Its stdout is ours, and so is its exit code
+  pod run docs/examples/hello Ada    Run the directory's main.sh with Ada
+  pod run thumbs cat.png             Run the activity thumbs
+  pod run . - < input.json           The input from stdin, exactly as it is
+  pod run words < /dev/null | sort   Its stdout is ours, and its exit code
 
-Without --server and POD, the manager that holds the data directory is used, or one is started for the run.
-Ctrl-C terminates the execution and waits until all its processes are gone; a second Ctrl-C leaves at once.
+Without --server and POD, the manager that holds the data directory is used, or one is started for the run. \
+Ctrl-C terminates the execution and waits until all its processes are gone; a second Ctrl-C leaves at once. \
 When the reader of our stdout goes away, the execution is terminated, as a program in a pipe would be.";
 
 /// Runs a directory or an activity once, streams its output, and exits with its exit code
@@ -77,9 +79,20 @@ async fn run_once(
         async move { client.start(&name, input.as_deref(), &key).await }
     };
     // Not raced against Ctrl-C: whether it was accepted must be known, so that it can be terminated.
-    let id = persist(client, start).await?.id;
+    let id = match persist(client, start).await {
+        Ok(execution) => execution.id,
+        Err(error) => return Err(nearest::subject_failure(client, &name, error).await),
+    };
 
-    let relaying = relay_to_end(client, id);
+    let relaying = async {
+        let relaying = relay_to_end(client, id);
+        tokio::pin!(relaying);
+        tokio::select! {
+            relayed = &mut relaying => return relayed,
+            () = Waiting::default().watch(client, id) => {}
+        }
+        relaying.await
+    };
     tokio::pin!(relaying);
     let asked = tokio::select! {
         relayed = &mut relaying => return conclude(client, id, relayed).await,
@@ -88,9 +101,14 @@ async fn run_once(
     tokio::select! {
         ended = async {
             terminate(client, id).await?;
-            relaying.await
-        } => ended.map(|_| asked).or_else(|failure| if failure.is_broken_pipe() { Ok(asked) } else { Err(failure) }),
-        again = interrupts.next() => Err(Failure::at_once(again)),
+            let execution = relaying.await?;
+            verdict(&execution).1.or_else(|| program_failed(&execution)).into_iter().for_each(console::note);
+            Ok::<_, Failure>(asked)
+        } => ended.or_else(|failure| if failure.is_broken_pipe() { Ok(asked) } else { Err(failure) }),
+        again = interrupts.next() => {
+            console::note(left(id));
+            Err(Failure::at_once(again))
+        }
     }
 }
 
@@ -102,6 +120,8 @@ async fn conclude(
     match relayed {
         Ok(execution) => {
             let (exit, sentence) = verdict(&execution);
+            // Where it is the program's own end, only a person is told: whatever reads our stderr gets the program's.
+            let sentence = sentence.or_else(|| program_failed(&execution).filter(|_| console::is_watched()));
             if let Some(sentence) = sentence {
                 console::note(sentence);
             }

@@ -20,10 +20,11 @@ use super::{
 
 const EXAMPLES: &str = "\
 Examples:
-  pod serve                                        On http://127.0.0.1:8080, for this machine only
+  pod serve                        On http://127.0.0.1:8080, for this machine
   POD_TOKEN=$(openssl rand -hex 32) pod serve --listen 0.0.0.0:8080
-                                                   For others, who need the token
-  pod serve --listen 127.0.0.1:0 --data-dir /tmp/x Any free port; the line `listening on …` names it";
+                                   For others, who need the token
+  pod serve --listen 127.0.0.1:0 --data-dir /tmp/x
+                                   Any free port; `listening on …` names it";
 
 /// Runs the manager: HTTP API, scheduler, and workers by its backend
 #[derive(Args, Debug)]

@@ -1,6 +1,9 @@
 //! What `run` and `map` run: an activity by its name, or a directory that becomes one.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use pod_core::{Limits, domain::ActivityName};
 use pod_server::client::{Activity, Client};
@@ -15,6 +18,9 @@ use super::{
 /// Between two looks at an activity that is being verified: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// An installation may take so long before a line is written about it where nobody watches.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// What is to be run.
 #[derive(Debug)]
@@ -68,6 +74,7 @@ async fn installed(client: &Client, mut activity: Activity) -> Result<(), Failur
     let wanted = activity.latest_revision;
     let mut pause = FIRST_PAUSE;
     let mut progress = None;
+    let (since, mut is_told) = (Instant::now(), false);
     loop {
         if activity.status == "uninstalling" {
             let name = &activity.name;
@@ -81,6 +88,10 @@ async fn installed(client: &Client, mut activity: Activity) -> Result<(), Failur
         }
         if pause == LONGEST_PAUSE && progress.is_none() && console::is_watched() {
             progress = Some(console::spinner(format!("installing {}", activity.name)));
+        }
+        if !console::is_watched() && !is_told && since.elapsed() > QUIET {
+            is_told = true;
+            console::note(format!("installing {}", activity.name));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -27,6 +27,21 @@ pub(crate) fn verdict(execution: &Execution) -> (Exit, Option<String>) {
     (Exit::ERROR, Some(sentence))
 }
 
+/// That a program failed by itself, for whoever wants to look at it later.
+pub(crate) fn program_failed(execution: &Execution) -> Option<String> {
+    let id = execution.id;
+    match (execution.exit_code, execution.signal) {
+        (Some(0), _) | (None, None) => None,
+        (Some(code), _) => Some(format!("execution {id} failed with exit code {code}; see `pod logs {id}`")),
+        (None, Some(signal)) => Some(format!("execution {id} was ended by signal {signal}; see `pod logs {id}`")),
+    }
+}
+
+/// That nobody waits for an execution any longer.
+pub(crate) fn left(id: u64) -> String {
+    format!("execution {id} was asked to end and is left to itself; see `pod explain {id}`")
+}
+
 /// The same as a word for tables: `0`, `3`, `signal 9`, or nothing while there is no end.
 pub(crate) fn code_word(execution: &Execution) -> String {
     match (execution.exit_code, execution.signal) {
@@ -60,6 +75,18 @@ mod tests {
         for (members, code, said) in cases {
             let (exit, sentence) = verdict(&ended(members.clone()));
             assert_eq!((exit, sentence.is_some()), (Exit(code), said), "{members}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_failed_is_named_with_its_id() {
+        for (members, expected) in [
+            (json!({"status": "finished", "exitCode": 0}), None),
+            (json!({"status": "failed", "exitCode": 7}), Some("execution 3 failed with exit code 7; see `pod logs 3`")),
+            (json!({"status": "failed", "signal": 9}), Some("execution 3 was ended by signal 9; see `pod logs 3`")),
+            (json!({"status": "terminated"}), None),
+        ] {
+            assert_eq!(program_failed(&ended(members.clone())).as_deref(), expected, "{members}");
         }
     }
 }

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     console::{self, Interrupts},
     failure::{Exit, Failure},
+    told::Told,
 };
 
 const EXAMPLES: &str = "\
@@ -35,8 +36,9 @@ Examples:
   POD_WORKER_TOKEN=… pod worker --manager http://10.0.0.7:8080
   pod worker --manager http://10.0.0.7:8080 --slots 8 --dir /var/lib/pod-worker
 
-It dials the manager, and dials again when the connection breaks; what runs goes on meanwhile. Ctrl-C ends it, with
-what it runs. What it has installed does not outlast it.";
+It dials the manager, and dials again when the connection breaks; what runs goes on meanwhile. When no manager was \
+there for 10 minutes and nothing is left to do, it ends with exit code 1. Ctrl-C ends it, with what it runs. What it \
+has installed does not outlast it.";
 
 /// Runs executions for a manager: a worker that dials it
 #[derive(Args, Debug)]
@@ -87,7 +89,8 @@ impl Worker {
                 }
             }
         };
-        if exit.is_orderly() {
+        // That its manager never came back is nothing that a person wanted.
+        if exit.is_orderly() && !matches!(exit, WorkerExit::Alone(_)) {
             console::note(exit.to_string());
             return Ok(Exit::DONE);
         }
@@ -133,7 +136,7 @@ impl Worker {
         let host = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
         let identity = Identity { host, token, ..Identity::new(high ^ low) };
         let config = WorkerConfig { identity, spool: work.join("spool") };
-        Ok(run(config, Arc::new(executor), dial, shutdown).await)
+        Ok(run(config, Arc::new(executor), Told::new(dial, manager), shutdown).await)
     }
 }
 

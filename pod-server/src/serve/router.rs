@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{OriginalUri, Request, State},
     http::Method,
     middleware,
     response::{IntoResponse, Response},
@@ -46,7 +46,7 @@ async fn nothing_here(State(app): State<Arc<App>>, request: Request) -> Response
     if request.method() == Method::GET && login::wants_page(request.headers()) {
         return pod_web::front(&app.web, request.uri(), request.headers()).await;
     }
-    api::no_such_route(request.uri().clone()).await.into_response()
+    api::no_such_route(OriginalUri(request.uri().clone())).await.into_response()
 }
 
 fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {

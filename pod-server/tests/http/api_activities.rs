@@ -55,6 +55,21 @@ async fn an_activity_from_an_inline_script() {
 }
 
 #[tokio::test]
+async fn what_is_no_whole_archive_is_refused_at_once() {
+    let server = Server::start().await;
+    let good = archive(&[("main.sh", "echo one")]);
+    let cut = good[..good.len() / 2].to_vec();
+    for body in [Vec::new(), b"echo one\n".to_vec(), cut] {
+        let request = server.request("PUT", "/api/v1/activities/d").header("content-type", "application/gzip");
+        let answer = request.body(body).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 422);
+        let problem: serde_json::Value = answer.json().await.unwrap();
+        assert!(problem["detail"].as_str().unwrap().contains("not a whole tar.gz"), "{problem}");
+    }
+    assert_eq!(server.get("/api/v1/activities/d").await.status().as_u16(), 404, "nothing was registered");
+}
+
+#[tokio::test]
 async fn a_directory_is_put_and_replaced_by_a_new_revision() {
     let server = Server::start().await;
     let put = async |files: &[(&str, &str)]| {

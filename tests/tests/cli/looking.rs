@@ -53,7 +53,12 @@ fn executions_are_listed_waited_for_explained_and_repeated() {
     assert_eq!(pod.run(&["retry", "1"]).stdout, "2\n");
     assert_eq!(pod.run(&["wait", "2", "--exit-status"]).code, Some(5));
     assert_eq!(pod.run(&["logs", "2"]).stdout, "hi\n");
-    assert_eq!(pod.run(&["terminate", "2"]).code, Some(1), "it has already ended");
+    let ran = pod.run(&["terminate", "2"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), "pod: execution 2 has already ended\n"));
+    for (status, count) in [("failed", 3), ("finished", 1)] {
+        let listed = pod.run(&["ps", "-a", "--status", status]);
+        assert_eq!((listed.code, listed.stdout.lines().count()), (Some(0), count), "{}", listed.stdout);
+    }
 }
 
 #[test]

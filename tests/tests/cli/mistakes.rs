@@ -48,7 +48,8 @@ fn mistakes_that_need_no_manager() {
             (&["deploy"], b"", 1, "pod serve"),
             (&["run"], b"", 2, "Usage"),
             (&["frobnicate"], b"", 2, "unrecognized subcommand"),
-            (&["logs", "abc"], b"", 2, "abc"),
+            (&["logs", "abc"], b"", 2, "is not an execution's id"),
+            (&["explain", "abc"], b"", 2, "a number such as 4711"),
             (&["wait", "1", "--timeout", "5 parsecs"], b"", 2, "is not a duration"),
             (&["ps", "--status", "done"], b"", 2, "waiting, running, finished"),
         ],
@@ -59,17 +60,23 @@ fn mistakes_that_need_no_manager() {
 fn mistakes_that_the_manager_finds() {
     let pod = Pod::new();
     let _server = pod.serve(&[]);
+    let hello = pod.program("hello", "echo hello\n");
+    assert_eq!(pod.run(&["run", &hello]).code, Some(0));
     check(
         &pod,
         &[
-            (&["run", "absent"], b"", 1, "The requested activity doesn't exist"),
-            (&["map", "absent"], b"x\n", 1, "The requested activity doesn't exist"),
+            (&["run", "absent"], b"", 1, "neither a directory \"absent\" here nor an activity"),
+            (&["run", "helo"], b"", 1, "did you mean hello?"),
+            (&["map", "helo"], b"x\n", 1, "did you mean hello?"),
+            (&["map", "absent"], b"x\n", 1, "neither a directory \"absent\" here nor an activity"),
+            (&["ps", "--activity", "helo"], b"", 1, "has no activity \"helo\"; did you mean hello?"),
+            (&["policy", "apply", "defualt"], b"", 1, "did you mean default?"),
             (&["logs", "999"], b"", 1, "999"),
             (&["explain", "999"], b"", 1, "999"),
             (&["wait", "999"], b"", 1, "999"),
             (&["terminate", "999"], b"", 1, "999"),
             (&["retry", "999"], b"", 1, "999"),
-            (&["policy", "apply", "absent"], b"", 1, "The requested policy doesn't exist"),
+            (&["policy", "apply", "absent"], b"", 1, "has no policy \"absent\""),
             (&["policy", "new", "p", "minWorkers=x"], b"", 1, "minWorkers"),
             (&["policy", "delete", "default"], b"", 1, "default policy"),
         ],

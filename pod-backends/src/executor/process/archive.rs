@@ -103,9 +103,10 @@ fn check<R: Read>(entry: &Entry<'_, R>, dir: &Path) -> Result<(), Refused> {
     }
 }
 
-/// Whether a link at `path` leads to somewhere below the top. It may go up only at its beginning, where no other link
+/// Whether a link at `path` of an archive leads to somewhere below the top. It may go up only at its beginning, where no other link
 /// can be on the way.
-fn stays_within(path: &Path, target: &Path) -> bool {
+#[must_use]
+pub fn stays_within(path: &Path, target: &Path) -> bool {
     let depth = path.components().filter(|part| matches!(part, Component::Normal(_))).count().saturating_sub(1);
     let mut parts = target.components().filter(|part| *part != Component::CurDir).peekable();
     let mut ups = 0;

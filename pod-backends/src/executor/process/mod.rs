@@ -51,7 +51,7 @@ use pod_core::{
 use tokio::runtime::Handle;
 
 pub(crate) use self::entry::Entry;
-pub use self::environment::Inherit;
+pub use self::{archive::stays_within, environment::Inherit};
 #[cfg(feature = "docker")]
 pub(crate) use self::{
     archive::{Refused, unpack},

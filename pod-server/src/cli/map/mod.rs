@@ -16,7 +16,7 @@ use std::{
 use clap::Args;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use pod_server::client::Client;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use self::{
     finish::{Finished, Finisher},
@@ -30,10 +30,12 @@ use super::{
     failure::{Exit, Failure},
     host::Workers,
     manager::Reached,
+    nearest,
     patience::persist,
     relay::wait_for_end,
     run::terminate,
     subject::Subject,
+    waiting::{self, Waiting},
 };
 
 /// At most so many lines are submitted at once.
@@ -49,14 +51,16 @@ const NAMED: usize = 10;
 
 const EXAMPLES: &str = "\
 Examples:
-  pod map thumbs names.txt               One execution of the activity thumbs per line of names.txt
-  ls *.png | pod map ./thumbs            The lines from stdin, for the directory's main.sh
-  pod map thumbs names.txt --results out Each line's output in out/1.out, out/1.err, and its exit code in out/1.exit
+  pod map thumbs names.txt      One execution of thumbs per line of names.txt
+  ls *.png | pod map ./thumbs   The lines from stdin, for a directory's main.sh
+  pod map thumbs names.txt --results out
+                                Each line's output in out/1.out and out/1.err,
+                                and its exit code in out/1.exit
   pod map thumbs names.txt --results out --retry-failed
-                                         Only the lines that failed or are missing there
+                                Only the lines that failed or are missing there
 
-Without --results, what the executions print goes to our stdout and stderr, in the order of the lines.
-A line is given to main.sh without its line end. The exit code is 0 when all of them exited with 0, else 1.
+Without --results, what the executions print goes to our stdout and stderr, in the order of the lines. \
+A line is given to main.sh without its line end. The exit code is 0 when all of them exited with 0, else 1. \
 Ctrl-C terminates what was submitted and waits until its processes are gone; a second Ctrl-C leaves at once.";
 
 /// Runs a directory or an activity once per line of input
@@ -143,6 +147,9 @@ impl Map {
             ended = work.terminate_rest() => ended?,
             exit = interrupts.next() => return Err(Failure::at_once(exit)),
         }
+        if failure.message.is_none() && !failure.is_broken_pipe() {
+            console::note(work.interrupted());
+        }
         match failure.message.as_deref() {
             Some(TOO_MANY_FAILED) => Ok(work.conclude(Some("the rest was terminated"))),
             _ => Err(failure),
@@ -190,6 +197,8 @@ impl Work<'_> {
         let mut watched = FuturesUnordered::new();
         let mut is_read = false;
         let mut batch = Vec::new();
+        let mut waiting = Waiting::default();
+        let mut look_at = Instant::now() + waiting::LOOK;
         loop {
             while watched.len() < WATCHED
                 && let Some((number, id)) = self.submitted.pop_front()
@@ -203,6 +212,13 @@ impl Work<'_> {
                     is_read = count == 0;
                     let batch: Result<Vec<Line>, Failure> = batch.drain(..).collect();
                     self.submit(batch?).await?;
+                }
+                // The oldest one begins first: where it waits, all do.
+                () = tokio::time::sleep_until(look_at), if !self.unfinished.is_empty() => {
+                    if let Some(oldest) = self.unfinished.first() {
+                        waiting.look(self.client, *oldest).await;
+                    }
+                    look_at = Instant::now() + waiting::LOOK;
                 }
                 Some(finished) = watched.next(), if !watched.is_empty() => self.take(finished?).await?,
                 else => return Ok(()),
@@ -230,7 +246,10 @@ impl Work<'_> {
         let submitting = async move {
             let (activity, inputs, key) = (&activity, &inputs, &key);
             let submit = |client: Client| async move { client.start_batch(activity, inputs, key).await };
-            let ids = persist(&client, submit).await?.ids;
+            let ids = match persist(&client, submit).await {
+                Ok(batch) => batch.ids,
+                Err(error) => return Err(nearest::subject_failure(&client, activity, error).await),
+            };
             Ok(numbers.into_iter().zip(ids).collect())
         };
         self.submitting = Some(submitting.boxed());
@@ -290,6 +309,13 @@ impl Work<'_> {
             ended?;
         }
         submitted
+    }
+
+    /// What Ctrl-C left of the lines.
+    fn interrupted(&self) -> String {
+        let (total, terminated) = (self.total, self.unfinished.len() as u64);
+        let done = total.saturating_sub(terminated);
+        format!("{done} of the {total} lines that were read are done; {terminated} were terminated")
     }
 
     fn conclude(&mut self, more: Option<&str>) -> Exit {

@@ -1,8 +1,8 @@
 //! The progress bar, on a terminal only.
 
-use std::future::Future;
+use std::{fmt, future::Future};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use crate::cli::console;
 
@@ -14,8 +14,12 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new() -> Self {
         let bar = console::is_watched().then(|| {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} done, {per_sec}, {msg}, {eta} left")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            // The bar takes what the rest of the line leaves.
+            let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} done, {rate}, {msg}, {eta} left")
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                    let _ = out.write_str(&rate(state.per_sec()));
+                });
             let bar = ProgressBar::new(0).with_style(style).with_message("0 failed");
             bar.enable_steady_tick(std::time::Duration::from_millis(200));
             bar
@@ -53,6 +57,23 @@ impl Progress {
     pub(super) fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+    }
+}
+
+/// So many per second; a part of one only where there are few.
+fn rate(per_second: f64) -> String {
+    if per_second < 10.0 { format!("{per_second:.1}/s") } else { format!("{per_second:.0}/s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_short() {
+        for (per_second, expected) in [(0.0, "0.0/s"), (0.26, "0.3/s"), (9.94, "9.9/s"), (1234.567, "1235/s")] {
+            assert_eq!(rate(per_second), expected);
         }
     }
 }

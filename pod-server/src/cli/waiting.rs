@@ -1,0 +1,71 @@
+//! Saying why an execution does not begin, to whoever waits for it.
+
+use std::time::Duration;
+
+use pod_core::domain::ExecutionStatus;
+use pod_server::client::Client;
+
+use super::console;
+
+/// It may wait for so long before anything is said, and between two looks.
+pub(crate) const LOOK: Duration = Duration::from_secs(3);
+/// A manager that takes longer than this to say why is not asked further.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// Says why an execution waits: once, and again when there is another reason.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    told: Option<String>,
+}
+
+impl Waiting {
+    /// Looks at an execution; whether it still waits, as far as is known.
+    pub(crate) async fn look(&mut self, client: &Client, id: u64) -> bool {
+        let looking = async {
+            let waits = client.execution(id).await.ok()?.status.0 == ExecutionStatus::Waiting;
+            let explanation = if waits { Some(client.explain(id).await.ok()?) } else { None };
+            Some((waits, explanation.and_then(|explanation| explanation.sentences.into_iter().next())))
+        };
+        let Ok(Some((waits, sentence))) = tokio::time::timeout(ANSWER, looking).await else { return true };
+        if let Some(sentence) = sentence.filter(|sentence| self.is_new(sentence)) {
+            console::note(format!("execution {id} waits: {sentence}"));
+        }
+        waits
+    }
+
+    /// Looks again and again until it has begun.
+    pub(crate) async fn watch(mut self, client: &Client, id: u64) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if !self.look(client, id).await {
+                return;
+            }
+        }
+    }
+
+    /// Whether this was not said before; other numbers do not make another reason.
+    fn is_new(&mut self, sentence: &str) -> bool {
+        let words: String = sentence.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let is_new = self.told.as_ref() != Some(&words);
+        self.told = Some(words);
+        is_new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_another_reason_is_said() {
+        let mut waiting = Waiting::default();
+        for (sentence, is_new) in [
+            ("All 4 slots of the workers are busy.", true),
+            ("All 8 slots of the workers are busy.", false),
+            ("No worker is there, and the active policy allows none.", true),
+            ("All 4 slots of the workers are busy.", true),
+        ] {
+            assert_eq!(waiting.is_new(sentence), is_new, "{sentence}");
+        }
+    }
+}
