@@ -29,7 +29,17 @@ impl Pod {
     /// When it does not listen in time; with what it said.
     #[must_use]
     pub fn serve(&self, arguments: &[&str]) -> Server {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        self.serve_at("127.0.0.1:0", arguments)
+    }
+
+    /// As [`Pod::serve`], at this address: for one that takes the place of another.
+    ///
+    /// # Panics
+    ///
+    /// When it does not listen in time; with what it said.
+    #[must_use]
+    pub fn serve_at(&self, address: &str, arguments: &[&str]) -> Server {
+        let mut command = self.command(&["serve", "--listen", address]);
         let mut child =
             command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the pod binary runs");
         let lines = lines_of(&mut child);

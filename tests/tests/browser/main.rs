@@ -1,0 +1,9 @@
+//! The dashboard in a real browser: headless Chromium, driven through its own driver, against a real manager.
+
+mod actions;
+mod browser;
+mod checks;
+mod following;
+mod hostile_output;
+mod manager;
+mod pictures;

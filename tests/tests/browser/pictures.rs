@@ -1,0 +1,62 @@
+//! No page is wider than the window, from a phone to a wide screen. With `POD_TEST_PICTURES=DIR` each is photographed, in
+//! light and dark, to be looked at.
+
+use std::{fs, path::PathBuf};
+
+use pod_tests::Pod;
+use serde_json::json;
+
+use crate::{
+    browser::{Browser, Scripts},
+    manager,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_is_wider_than_its_window() {
+    let pictures = std::env::var_os("POD_TEST_PICTURES").map(PathBuf::from);
+    let pod = Pod::new();
+    let server = pod.serve(&[]);
+    let main = "printf '\\033[1;32m✓ ok\\033[0m built in \\033[36m1.2 s\\033[0m\\n'; seq -f 'resizing picture-%.0f.png to 320x200' 30; \
+                echo \"no such picture: $1\" >&2; head -c 3000 /dev/zero | tr '\\0' x; echo; exit \"${2:-3}\"";
+    manager::register(&server, "thumbs", main).await;
+    manager::register(&server, "long", "seq 300; sleep 1000").await;
+    let failed =
+        manager::start(&server, "thumbs", "a-rather-long-name-of-a-picture-that-does-not-break-anywhere.png").await;
+    let running = manager::start(&server, "long", "").await;
+    manager::ended(&server, failed).await;
+    let browser = Browser::start(server.url(), Scripts::On).await;
+    let pages = [
+        ("overview", "/overview".to_owned()),
+        ("activities", "/activities".to_owned()),
+        ("activity", "/activities/thumbs".to_owned()),
+        ("new", "/activities/new".to_owned()),
+        ("executions", "/executions".to_owned()),
+        ("failed", format!("/executions/{failed}")),
+        ("running", format!("/executions/{running}")),
+        ("workers", "/workers".to_owned()),
+        ("policies", "/policies".to_owned()),
+        ("events", "/events".to_owned()),
+        ("help", "/help".to_owned()),
+    ];
+    let mut too_wide = Vec::new();
+    for (width, theme) in [(320, "light"), (375, "dark"), (1400, "light"), (1400, "dark")] {
+        let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        browser.devtools("Emulation.setDeviceMetricsOverride", &metrics).await;
+        for (name, path) in &pages {
+            browser.go(path).await;
+            let set = "document.documentElement.dataset.theme = arguments[0];";
+            browser.client.execute(set, vec![json!(theme)]).await.expect("the theme changes");
+            let over = browser.eval("document.documentElement.scrollWidth - innerWidth").await.as_i64().unwrap_or(0);
+            if over > 0 {
+                too_wide.push(format!("{path} is {over} px wider than {width} px"));
+            }
+            if let Some(pictures) = &pictures {
+                let picture = browser.client.screenshot().await.expect("a picture can be taken");
+                let name = pictures.join(format!("{name}-{width}-{theme}.png"));
+                fs::write(name, picture).expect("the directory is there");
+            }
+        }
+    }
+    browser.close().await;
+    assert!(too_wide.is_empty(), "{}", too_wide.join("\n"));
+}
