@@ -27,7 +27,11 @@
 
   const number = (row) => Number(row.dataset.n);
   const isAtBottom = () => innerHeight + scrollY >= document.documentElement.scrollHeight - 40;
-  const toBottom = () => scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+  // Blocks have their real height only when they come into sight: it is gone to again until it stays.
+  const toBottom = (left = 4) => {
+    scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+    if (left > 0) requestAnimationFrame(() => { if (!isAtBottom()) toBottom(left - 1); });
+  };
 
   // Rows as the server made them. It has escaped all text; a page allows no script in them in any case.
   const rowsOf = (html) => {
@@ -91,7 +95,7 @@
       append(rowsOf(events.map((event) => event.html).join("")));
       unfinished.replaceChildren(...rowsOf(events.at(-1).unfinished));
       if (rows || unfinished.childElementCount) nothing.hidden = true;
-      if (following) { dropTop(); toBottom(); } else held += count;
+      if (following) { dropTop(); toBottom(1); } else held += count;
     }
     if (events.at(-1).end) { over = true; refreshHead(); }
     showHeld();
