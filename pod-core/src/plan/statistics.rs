@@ -16,13 +16,13 @@ const UNWRITTEN: Millis = Millis::from_secs(5);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Statistics {
     minutes: VecDeque<MinuteTally>,
-    /// Since when the last one is not written as it is.
-    unwritten_since: Option<Timestamp>,
+    /// Since when something is not written, and from which minute on.
+    unwritten: Option<(Timestamp, i64)>,
 }
 
 impl Statistics {
     pub(super) fn load(minutes: Vec<MinuteTally>) -> Self {
-        Self { minutes: minutes.into(), unwritten_since: None }
+        Self { minutes: minutes.into(), unwritten: None }
     }
 
     /// The minutes from this one on.
@@ -31,8 +31,8 @@ impl Statistics {
     }
 
     fn current(&mut self, now: Timestamp) -> &mut MinuteTally {
-        self.unwritten_since.get_or_insert(now);
         let minute = MinuteTally::minute_of(now);
+        self.unwritten.get_or_insert((now, minute));
         if self.minutes.back().is_none_or(|last| last.minute < minute) {
             if self.minutes.len() >= KEPT_MINUTES {
                 self.minutes.pop_front();
@@ -65,15 +65,19 @@ impl State {
     pub(super) fn keep_statistics(&mut self, out: &mut Decision) {
         let (now, minute) = (self.now, MinuteTally::minute_of(self.now));
         let begins = self.statistics.minutes.back().is_none_or(|last| last.minute < minute);
-        let due = self.statistics.unwritten_since.is_some_and(|since| now.since(since) >= UNWRITTEN);
-        if !begins && !due {
+        let due = self.statistics.unwritten.filter(|(since, _)| now.since(*since) >= UNWRITTEN);
+        if !begins && due.is_none() {
             return;
         }
         let waiting = self.count_waiting();
-        if due && let Some(last) = self.statistics.minutes.back_mut() {
-            last.waiting = waiting;
-            out.change(Change::PutMinute(last.clone()));
-            self.statistics.unwritten_since = None;
+        if let Some((_, from)) = due {
+            if let Some(last) = self.statistics.minutes.back_mut() {
+                last.waiting = waiting;
+            }
+            for tally in self.statistics.since(from) {
+                out.change(Change::PutMinute(tally.clone()));
+            }
+            self.statistics.unwritten = None;
         }
         if begins && waiting > 0 {
             self.statistics.current(now).waiting = waiting;

@@ -255,6 +255,19 @@ fn each_minute_is_counted_and_written_within_seconds() {
 }
 
 #[test]
+fn what_was_counted_just_before_a_minute_ended_is_written_too() {
+    let (mut rig, _) = running(Settings::default(), 1);
+    rig.pass(19_000);
+    rig.submit();
+    rig.pass(1500);
+    rig.submit();
+    rig.pass(5000);
+    let minutes = rig.overview().minutes;
+    assert_eq!(minutes.iter().map(|tally| tally.submitted).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(rig.written, minutes);
+}
+
+#[test]
 fn a_policy_tells_what_it_would_do_and_does_it_when_it_is_changed() {
     let (mut rig, _) = running(Settings::default(), 2);
     let rules = |workers: &str| BTreeMap::from([("fixedWorkers".to_owned(), workers.to_owned())]);
