@@ -19,6 +19,8 @@ mod init;
 #[cfg(target_os = "linux")]
 mod nursery;
 #[cfg(target_os = "linux")]
+mod open_files;
+#[cfg(target_os = "linux")]
 mod packet;
 #[cfg(target_os = "linux")]
 mod posix_spawn;
@@ -36,12 +38,18 @@ mod tree;
 #[allow(dead_code, reason = "the other half of each pair is used by the executor")]
 mod wire;
 
+/// How many files a program may have open, where that is not what this process may.
+#[cfg(target_os = "linux")]
+fn open_files(argument: Option<std::ffi::OsString>) -> Option<u64> {
+    argument?.to_str()?.parse().ok()
+}
+
 fn main() {
     #[cfg(target_os = "linux")]
     {
         let mut arguments = std::env::args_os().skip(1);
         match arguments.next().as_deref().and_then(std::ffi::OsStr::to_str) {
-            Some("nursery") => nursery::serve(),
+            Some("nursery") => nursery::serve(open_files(arguments.next())),
             Some("init") => init::serve(arguments, init::HandOn::Child),
             Some("init-all") => init::serve(arguments, init::HandOn::All),
             _ => {}

@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    open_files,
     program::IGNORED,
     slot::{self, Birth},
     sys::{self, Child, POLLIN, Patience, PollFd, SIGKILL},
@@ -32,12 +33,12 @@ struct Seat {
 }
 
 /// Serves until the worker has gone.
-pub fn serve() -> ! {
+pub fn serve(open_files: Option<u64>) -> ! {
     sys::reset_signals();
     IGNORED.iter().for_each(|&number| sys::ignore(number));
     sys::new_session();
     sys::set_name(c"pod-nursery");
-    match Nursery::new() {
+    match Nursery::new(open_files) {
         Ok(nursery) => nursery.serve(),
         Err(_) => exit(1),
     }
@@ -50,17 +51,19 @@ struct Nursery {
     life: (OwnedFd, OwnedFd),
     memory: *mut u64,
     seats: Vec<Seat>,
+    /// What programs may have open, and so the slots.
+    open_files: Option<u64>,
 }
 
 impl Nursery {
-    fn new() -> io::Result<Self> {
+    fn new(open_files: Option<u64>) -> io::Result<Self> {
         sys::become_subreaper()?;
         // The executor has put the socket there; nothing else in this process uses that number.
         let control = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
         let children = sys::child_signals()?;
         let memory = sys::shared_memory(MOST_SLOTS * size_of::<u64>())?;
         sys::send_packet(&control, READY, Patience::Wait)?;
-        Ok(Self { control, children, life: sys::pipe()?, memory, seats: Vec::new() })
+        Ok(Self { control, children, life: sys::pipe()?, memory, seats: Vec::new(), open_files })
     }
 
     fn serve(mut self) -> ! {
@@ -114,6 +117,7 @@ impl Nursery {
         sys::close_for_good(&self.children);
         sys::put_in_place(&nothing, CONTROL_FD);
         drop(nothing);
+        self.open_files.into_iter().for_each(open_files::limit);
         slot::serve(socket, life, birth, taken)
     }
 

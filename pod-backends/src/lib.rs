@@ -39,6 +39,8 @@
 pub mod executor;
 #[cfg(feature = "fetch")]
 pub mod fetch;
+#[cfg(feature = "local")]
+pub mod open_files;
 pub mod private;
 pub mod provisioner;
 #[cfg(feature = "sqlite")]

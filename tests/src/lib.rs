@@ -6,7 +6,7 @@ mod leftovers;
 mod live;
 mod server;
 
-pub use binary::{Pod, Ran};
+pub use binary::{Pod, Ran, after};
 pub use held_answer::HeldAnswer;
 pub use leftovers::{processes_of, wait_until_gone};
 pub use live::Live;

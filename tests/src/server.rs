@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::binary::Pod;
+use crate::binary::{Pod, after};
 
 /// How long a manager may take until it listens, or until it has ended.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -29,7 +29,7 @@ impl Pod {
     /// When it does not listen in time; with what it said.
     #[must_use]
     pub fn serve(&self, arguments: &[&str]) -> Server {
-        self.serve_at("127.0.0.1:0", arguments)
+        self.serve_after("true", "127.0.0.1:0", arguments)
     }
 
     /// As [`Pod::serve`], at this address: for one that takes the place of another.
@@ -39,9 +39,19 @@ impl Pod {
     /// When it does not listen in time; with what it said.
     #[must_use]
     pub fn serve_at(&self, address: &str, arguments: &[&str]) -> Server {
+        self.serve_after("true", address, arguments)
+    }
+
+    /// The same, after something that a shell does first: `ulimit`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not listen in time; with what it said.
+    #[must_use]
+    pub fn serve_after(&self, first: &str, address: &str, arguments: &[&str]) -> Server {
         let mut command = self.command(&["serve", "--listen", address]);
-        let mut child =
-            command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the pod binary runs");
+        let mut command = after(first, command.args(arguments));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the pod binary runs");
         let lines = lines_of(&mut child);
         let deadline = Instant::now() + WITHIN;
         let mut said = Vec::new();

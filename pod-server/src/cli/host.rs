@@ -2,11 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use pod_backends::provisioner::{
-    docker::{end_containers, end_isolated_workers},
-    local::{DataDirError, end_worker_processes},
+use pod_backends::{
+    open_files,
+    provisioner::{
+        docker::{end_containers, end_isolated_workers},
+        local::{DataDirError, end_worker_processes},
+    },
 };
-use pod_core::{domain::ExecutionStatus, store::ExecutionQuery};
+use pod_core::{Pod, domain::ExecutionStatus, store::ExecutionQuery};
 use pod_server::{
     config::{BackendChoice, Config},
     serve::{self, Running, StartError, WorkerHome},
@@ -46,6 +49,7 @@ pub(crate) enum Workers {
 
 /// Starts a manager as configured; it accepts requests when this returns.
 pub(crate) async fn start(config: &Config) -> Result<Hosting, Failure> {
+    open_files::raise(None);
     match serve::start(config, WorkerHome::Processes).await {
         Ok(running) => {
             let (data_dir, backend) = (config.data_dir.clone(), config.backend);
@@ -67,10 +71,13 @@ impl Hosted {
         if workers == Workers::EndAtOnce {
             let _ = tokio::time::timeout(KILLED_WITHIN, self.kill_what_was_terminated()).await;
         }
+        // Nobody can submit anything any more when it is looked whether there is work.
+        let unheard = self.running.stop_listening().await;
         // What they still run was asked to end, and that is durable: no later manager starts it again.
-        let end = workers == Workers::EndAtOnce || self.is_idle().await;
-        // The manager first: it would launch another worker in place of one that it saw end.
-        self.running.stop().await;
+        let end = workers == Workers::EndAtOnce || is_idle(&unheard.pod).await;
+        // The manager before the workers: it would launch another one in place of one that it saw end. The directory
+        // after them: the next manager would take them for its own.
+        let _held = unheard.stop().await;
         match self.backend {
             _ if !end => {}
             BackendChoice::Local => end_worker_processes(&self.data_dir).await,
@@ -91,11 +98,11 @@ impl Hosted {
             }
         }
     }
+}
 
-    async fn is_idle(&self) -> bool {
-        match self.running.pod.overview().await {
-            Ok(overview) => overview.counts[0] + overview.counts[1] == 0,
-            Err(_) => false,
-        }
+async fn is_idle(pod: &Pod) -> bool {
+    match pod.overview().await {
+        Ok(overview) => overview.counts[0] + overview.counts[1] == 0,
+        Err(_) => false,
     }
 }

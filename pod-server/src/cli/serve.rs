@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use pod_backends::open_files;
 use pod_core::PodError;
 use pod_server::{
     config::{Config, ServeArgs},
@@ -36,6 +37,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
+        open_files::raise(None);
         let config = Config::resolve(&self.settings, &|name| std::env::var(name).ok())
             .map_err(|error| Failure::new(error.to_string()))?;
         // Without a log where none can be written: a full disk must not keep the manager from emptying it. What is wrong

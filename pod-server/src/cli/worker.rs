@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use pod_backends::{
     executor::process::{ProcessExecutor, clear},
-    private,
+    open_files, private,
     provisioner::{
         docker::{ManagerAddress, run_container_worker, run_isolated_worker},
         local::run_local_worker,
@@ -68,6 +68,10 @@ pub(crate) struct Worker {
     #[arg(long, hide = true, requires = "local")]
     isolated: bool,
 
+    /// How many files a program may have open: what the manager had before it raised its own limit
+    #[arg(long, hide = true, value_name = "N", requires = "local")]
+    programs_open_files: Option<u64>,
+
     /// Be the worker of the container that this is in, which a manager made
     #[arg(long, hide = true, conflicts_with_all = ["dir", "local"])]
     resident: bool,
@@ -75,6 +79,7 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
+        open_files::raise(self.programs_open_files);
         let mut interrupts = Interrupts::listen()?;
         let shutdown = CancellationToken::new();
         let working = self.work(shutdown.clone());

@@ -1,12 +1,27 @@
 //! Listening: the address, the connections, and letting them go.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use pod_backends::open_files;
+use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_util::task::TaskTracker;
 
-use super::{App, StartError, router::router};
+use super::{App, StartError, connection::Connection, router::router};
 use crate::config::Config;
+
+/// A connection on which no request comes for so long is closed.
+const SILENCE: Duration = Duration::from_secs(15);
+/// So many connections at most, whatever the system allows.
+const MOST_CONNECTIONS: usize = 16 * 1024;
+/// So many descriptors are kept for everything else.
+const KEPT_FOR_OTHERS: u64 = 256;
+/// How long nobody is accepted after an error of the system.
+const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
 /// What `listen` names, resolved: all addresses of a host name.
 async fn resolve(listen: &str) -> Result<Vec<SocketAddr>, StartError> {
@@ -45,14 +60,60 @@ pub(super) async fn bind(config: &Config) -> Result<TcpListener, StartError> {
 /// Answers requests until the app's shutdown, and then those that are under way.
 pub(super) async fn serve(listener: TcpListener, app: Arc<App>) {
     let shutdown = app.shutdown.clone();
-    let listener = listener.tap_io(|connection| {
-        // Small answers go out at once.
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
+    let service = TowerToHyperService::new(router(app));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(SILENCE);
+    let room = Arc::new(Semaphore::new(most_connections()));
+    let connections = TaskTracker::new();
+    loop {
+        // Who comes when there is no room waits until someone leaves, and those who are silent do.
+        let accepted = async {
+            let place = room.clone().acquire_owned().await.map_err(io::Error::other)?;
+            Ok((listener.accept().await?.0, place))
+        };
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, place)) => {
+                // Small answers go out at once.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection keeps its delay");
+                }
+                let io = TokioIo::new(Connection { stream, _place: place });
+                let (builder, service, shutdown) = (builder.clone(), service.clone(), shutdown.clone());
+                connections.spawn(async move {
+                    let mut conversation = pin!(builder.serve_connection(io, service).with_upgrades());
+                    tokio::select! {
+                        _ = &mut conversation => return,
+                        () = shutdown.cancelled() => conversation.as_mut().graceful_shutdown(),
+                    }
+                    // That its peer went away is no news.
+                    let _ = conversation.await;
+                });
+            }
+            Err(error) if is_of_the_peer(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+            }
         }
-    });
-    let serving = axum::serve(listener, router(app)).with_graceful_shutdown(shutdown.cancelled_owned());
-    if let Err(error) = serving.await {
-        tracing::error!(%error, "the listener failed");
     }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+/// So many that files, workers and programs' output find descriptors left.
+fn most_connections() -> usize {
+    let limit = open_files::limit();
+    let most = limit.saturating_sub(KEPT_FOR_OTHERS).max(limit / 2);
+    usize::try_from(most).unwrap_or(MOST_CONNECTIONS).min(MOST_CONNECTIONS)
+}
+
+/// Whether the peer went away while it was let in.
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }

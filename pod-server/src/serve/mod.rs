@@ -1,6 +1,7 @@
 //! `pod serve`: starts a manager, listens, shuts down.
 
 mod app;
+mod connection;
 mod error;
 mod links;
 mod listen;
@@ -17,4 +18,4 @@ pub use log_file::install as install_log;
 pub use logs::{ManagerLogs, ShownLog};
 pub use parts::WorkerHome;
 pub use router::router;
-pub use start::{Manager, Parts, Running, embed, start};
+pub use start::{Manager, Parts, Running, Unheard, embed, start};

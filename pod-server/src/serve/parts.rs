@@ -3,6 +3,7 @@
 use std::{path::Path, process::Command, sync::Arc};
 
 use pod_backends::{
+    open_files,
     provisioner::{
         docker::{Docker, IsolatedDocker, ResidentProgram},
         local::{DataDirLock, LocalProcesses},
@@ -49,11 +50,16 @@ pub(super) fn containers(config: &Config) -> Result<Docker, StartError> {
 
 /// Workers as processes of this program, named by its path, which outlasts this process.
 pub(super) fn worker_processes(config: &Config) -> Result<LocalProcesses, StartError> {
+    // They inherit what this process has.
+    open_files::check(config.slots).map_err(StartError::Other)?;
     let program = std::env::current_exe()
         .map_err(|error| StartError::Other(format!("this program's own file cannot be found: {error}")))?;
     Ok(LocalProcesses::new(&config.data_dir, move |directory: &Path| {
         let mut command = Command::new(&program);
         command.args(["worker", "--local"]).arg(directory);
+        if let Some(limit) = open_files::of_programs() {
+            command.args(["--programs-open-files", &limit.to_string()]);
+        }
         command
     }))
 }

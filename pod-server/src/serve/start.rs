@@ -157,14 +157,34 @@ impl Manager {
 impl Running {
     /// Stops within 10 s: takes nothing more, lets followers go, commits what was accepted. Local workers go on.
     pub async fn stop(self) {
+        drop(self.stop_listening().await.stop().await);
+    }
+
+    /// Takes nothing more and lets followers go; everything else goes on.
+    pub async fn stop_listening(self) -> Unheard {
         self.shutdown.cancel();
         let mut serving = self.serving;
         if tokio::time::timeout(LINGER, &mut serving).await.is_err() {
             // Requests that wait for something long: their senders see the connection close and ask again.
             serving.abort();
         }
+        Unheard { pod: self.pod, lock: self.lock }
+    }
+}
+
+/// A manager that has listened, and does so no more.
+#[derive(Debug)]
+pub struct Unheard {
+    /// What everything is asked of.
+    pub pod: Pod,
+    lock: Option<DataDirLock>,
+}
+
+impl Unheard {
+    /// Stops: commits what was accepted. The data directory is held until what is returned is dropped.
+    pub async fn stop(self) -> Option<DataDirLock> {
         close(&self.pod).await;
-        drop(self.lock);
+        self.lock
     }
 }
 

@@ -4,10 +4,10 @@ use std::{
     fs,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::Path,
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
-use pod_tests::{Pod, wait};
+use pod_tests::{Pod, after, wait};
 
 /// Files below this directory that someone else can read, named one by one.
 fn open_to_others(dir: &Path) -> Vec<String> {
@@ -23,23 +23,6 @@ fn open_to_others(dir: &Path) -> Vec<String> {
     found
 }
 
-/// The same command under another umask.
-fn under_umask(umask: &str, command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]).arg(command.get_program());
-    shell.args(command.get_args()).stdin(Stdio::null());
-    if let Some(dir) = command.get_current_dir() {
-        shell.current_dir(dir);
-    }
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    shell
-}
-
 #[test]
 fn others_read_nothing_in_a_directory_that_is_open_to_them_and_programs_keep_the_umask() {
     let pod = Pod::new();
@@ -47,7 +30,7 @@ fn others_read_nothing_in_a_directory_that_is_open_to_them_and_programs_keep_the
     // More than waits in memory, so that it becomes a file.
     let program = pod.program("prints", "umask; head -c 100000 /dev/zero >&2; : > made; ls -l made | cut -c1-10\n");
     let run = pod.command(&["run", &program]);
-    let ran = under_umask("0002", &run).output().unwrap();
+    let ran = after("umask 0002", &run).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&ran.stdout), "0002\n-rw-rw-r--\n");
     assert_eq!(open_to_others(&pod.data()), [""; 0]);
 
@@ -60,7 +43,7 @@ fn others_read_nothing_in_a_directory_that_is_open_to_them_and_programs_keep_the
     let dir = pod.path("worker");
     fs::DirBuilder::new().mode(0o755).create(&dir).unwrap();
     let worker = ["worker", "--manager", server.url(), "--slots", "1", "--dir", dir.to_str().unwrap()];
-    let mut worker = under_umask("0022", &pod.command(&worker)).stderr(Stdio::null()).spawn().unwrap();
+    let mut worker = after("umask 0022", &pod.command(&worker)).stderr(Stdio::null()).spawn().unwrap();
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     while !dir.join("work/activities").exists() && std::time::Instant::now() < deadline {
         std::thread::sleep(std::time::Duration::from_millis(20));

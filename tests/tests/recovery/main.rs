@@ -5,6 +5,7 @@ mod client;
 mod descendants;
 mod manager_down;
 mod neighbours;
+mod open_files;
 mod seed;
 mod slow_readers;
 mod sudden_ends;

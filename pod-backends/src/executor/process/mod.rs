@@ -63,6 +63,7 @@ pub(crate) use self::{
     wire::ARGUMENT_LIMIT,
 };
 use self::{crew::CrewHandle, environment::Environment, layout::Layout, memory::MemoryWatch, run::ProcessRun};
+use crate::open_files;
 
 /// Runs executions as processes of this machine, in a directory of its own.
 #[derive(Debug)]
@@ -103,6 +104,7 @@ impl ProcessExecutor {
         if slots == 0 {
             return Err(ExecutorError { message: "a worker needs at least one slot".to_owned() });
         }
+        open_files::check(slots).map_err(|message| ExecutorError { message })?;
         let dir = dir.to_owned();
         let (layout, lock, mark, installed) = blocking(move || {
             let (layout, lock) = Layout::open(&dir)?;

@@ -15,6 +15,7 @@ use std::{
 use rustix::fs::MemfdFlags;
 
 use super::{environment::MARK, layout::Layout};
+use crate::open_files;
 
 pub(crate) static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pod-spawner"));
 
@@ -44,7 +45,8 @@ fn start_from_file(path: &Path, mark: &str, control: OwnedFd) -> io::Result<Chil
 
 fn command(program: &Path, mark: &str, control: OwnedFd) -> Command {
     let mut command = Command::new(program);
-    command.arg0("pod-spawner").arg("nursery").current_dir("/").env_clear().env(MARK, mark);
+    command.arg0("pod-spawner").arg("nursery").args(open_files::of_programs().map(|limit| limit.to_string()));
+    command.current_dir("/").env_clear().env(MARK, mark);
     command.stdin(Stdio::from(control)).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
