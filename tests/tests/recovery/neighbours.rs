@@ -135,11 +135,35 @@ fn one_of_another_activity_starts_promptly_behind_very_many() {
     let many = client::get(url, "/api/v1/activities/many").json();
     let left = client::get(url, "/api/v1/executions?activity=many&status=waiting&limit=1").json();
     assert!(left["items"].as_array().is_some_and(|items| !items.is_empty()), "it came before the last of {many}");
-    let overview = client::get(url, "/metrics");
-    let text = String::from_utf8_lossy(&overview.body).into_owned();
-    assert!(text.contains("waiting"), "{text}");
+    let metrics = String::from_utf8_lossy(&client::get(url, "/metrics").body).into_owned();
+    let count = |status: &str| {
+        let name = format!("pod_executions{{status=\"{status}\"}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok())
+    };
+    let (waiting, finished) = (count("waiting").unwrap_or(0), count("finished").unwrap_or(0));
+    assert!(waiting > 0 && finished > 0 && waiting + finished <= 100_001, "{waiting} wait, {finished} have finished");
     server.kill();
     drop(pod);
+}
+
+#[test]
+fn a_program_larger_than_the_memory_is_not_read() {
+    let pod = Pod::new();
+    let server = pod.serve(&[]);
+    let url = server.url();
+    // A text as far as one looks, and then nothing for very long, which takes no room on the disk.
+    let script =
+        "{ printf '#!/bin/sh\\necho hello; exit\\n'; printf '%9000s' ' '; } > main.sh; truncate -s 100G main.sh";
+    client::post(url, "/api/v1/activities", &json!({ "name": "huge", "script": script }));
+    client::until("it is approved", || {
+        let activity = client::get(url, "/api/v1/activities/huge").json();
+        assert_ne!(activity["status"], "rejected", "{activity}");
+        activity["status"] == "approved"
+    });
+    let id = client::start(url, "huge", "");
+    assert_eq!(client::ended(url, id)["exitCode"], 0);
+    assert_eq!(client::stdout(url, id).body, b"hello\n");
+    assert!(server.stop().success());
 }
 
 #[test]

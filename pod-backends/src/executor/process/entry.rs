@@ -1,7 +1,8 @@
 //! `main.sh` of an installation: what it must be, and how it is run.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -25,6 +26,8 @@ pub(crate) enum BadEntry {
 
 /// So much of a file tells whether it is text.
 const LOOKED_AT: usize = 8 * 1024;
+/// No script that a person wrote is larger, and this much fits into memory.
+const LARGEST_SCRIPT: u64 = 16 << 20;
 
 impl Entry {
     /// The word for it in the mark of completion.
@@ -45,14 +48,14 @@ impl Entry {
         let path = locate(dir)?;
         let mode = fs::metadata(&path).map_err(BadEntry::Io)?.permissions().mode();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o755)).map_err(BadEntry::Io)?;
-        let content = fs::read(&path).map_err(BadEntry::Io)?;
-        if is_binary(&content) {
+        let mut beginning = Vec::with_capacity(LOOKED_AT);
+        let file = fs::File::open(&path).map_err(BadEntry::Io)?;
+        file.take(LOOKED_AT as u64).read_to_end(&mut beginning).map_err(BadEntry::Io)?;
+        if is_binary(&beginning) {
             return Ok(Self::Program);
         }
-        if let Some(clean) = unix_line_ends(&content) {
-            fs::write(&path, clean).map_err(BadEntry::Io)?;
-        }
-        Ok(if content.starts_with(b"#!") { Self::Program } else { Self::Shell })
+        give_unix_line_ends(&path).map_err(BadEntry::Io)?;
+        Ok(if beginning.starts_with(b"#!") { Self::Program } else { Self::Shell })
     }
 }
 
@@ -78,8 +81,19 @@ fn locate(dir: &Path) -> Result<PathBuf, BadEntry> {
     }
 }
 
-fn is_binary(content: &[u8]) -> bool {
-    content.starts_with(b"\x7fELF") || content[..content.len().min(LOOKED_AT)].contains(&0)
+fn is_binary(beginning: &[u8]) -> bool {
+    beginning.starts_with(b"\x7fELF") || beginning.contains(&0)
+}
+
+/// Rewrites a text that has other line ends than LF. One that is too large for a script stays as it is.
+pub(super) fn give_unix_line_ends(path: &Path) -> io::Result<()> {
+    if fs::metadata(path)?.len() > LARGEST_SCRIPT {
+        return Ok(());
+    }
+    match unix_line_ends(&fs::read(path)?) {
+        Some(clean) => fs::write(path, clean),
+        None => Ok(()),
+    }
 }
 
 /// A text with LF line ends, if it has others.

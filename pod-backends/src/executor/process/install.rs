@@ -22,7 +22,7 @@ use super::{
     archive::{self, Refused},
     blocking,
     crew::Purpose,
-    entry::{BadEntry, Entry, unix_line_ends},
+    entry::{BadEntry, Entry, give_unix_line_ends},
     environment::c_path,
     failure,
     run::{Plan, ProcessRun},
@@ -237,10 +237,7 @@ fn prepare(payload: &Payload, dir: &Path, script: PathBuf) -> Result<Option<Path
             }
         }
     };
-    let text = fs::read(&script).map_err(|error| disk(&error))?;
-    if let Some(clean) = unix_line_ends(&text) {
-        fs::write(&script, clean).map_err(|error| disk(&error))?;
-    }
+    give_unix_line_ends(&script).map_err(|error| disk(&error))?;
     Ok(Some(script))
 }
 
