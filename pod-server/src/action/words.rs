@@ -22,7 +22,7 @@ pub(super) const fn installation(status: InstallationStatus) -> &'static str {
 
 /// `finished` means that main.sh ran to its end, whatever its exit code; `error` that POD could not run it.
 pub(super) const fn execution(execution: &Execution) -> &'static str {
-    match (execution.public_status(), &execution.ending) {
+    match (execution.status, &execution.ending) {
         (ExecutionStatus::Waiting, _) => "waiting",
         (ExecutionStatus::Running, _) => "in progress",
         (ExecutionStatus::Finished, _) => "finished",
