@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{client, descendants, seed::Random};
 
-const EXECUTIONS: usize = 300;
+const EXECUTIONS: usize = 2000;
 const SLOTS: &str = "3";
 
 #[derive(Clone, Copy, Debug)]
@@ -30,14 +30,14 @@ enum Victim {
 fn slow_every_acknowledged_execution_concludes_once_whatever_is_killed() {
     use Victim::{Manager, Spawner, Worker};
     let stage = Stage::new();
-    stage.run(&[Manager, Worker, Manager, Spawner, Manager]);
+    stage.run(&[Manager, Worker, Manager, Spawner, Manager, Worker, Spawner, Manager]);
 }
 
 /// Workers outlive their manager, and it takes over what they run.
 #[test]
 fn slow_only_the_manager_killed_makes_nothing_run_twice() {
     let stage = Stage::new();
-    let executions = stage.run(&[Victim::Manager; 4]);
+    let executions = stage.run(&[Victim::Manager; 8]);
     let ran = fs::read_to_string(stage.ran()).expect("the programs wrote down that they ran");
     let mut times = BTreeMap::new();
     for id in ran.lines().filter_map(|line| line.parse::<u64>().ok()) {
@@ -153,9 +153,14 @@ impl Stage {
             let output = String::from_utf8_lossy(&client::stdout(&url, *id).body).into_owned();
             assert_eq!(output, format!("begin {input}\nend {input}\n"), "{ended}");
         }
-        let listed = client::get(&url, "/api/v1/executions?limit=1000").json();
-        let mut listed: Vec<u64> =
-            listed["items"].as_array().into_iter().flatten().filter_map(|item| item["id"].as_u64()).collect();
+        let mut listed: Vec<u64> = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = client::get(&url, &format!("/api/v1/executions?limit=1000{cursor}")).json();
+            listed.extend(page["items"].as_array().into_iter().flatten().filter_map(|item| item["id"].as_u64()));
+            let Some(next) = page["next"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
         let mut acknowledged: Vec<u64> = executions.iter().map(|(id, _)| *id).collect();
         listed.sort_unstable();
         acknowledged.sort_unstable();
