@@ -29,24 +29,7 @@ struct Bench {
 }
 
 fn waiting(id: u64) -> Execution {
-    Execution {
-        id: ExecutionId(id),
-        activity: ACTIVITY,
-        input: Some(format!("input {id}").into()),
-        status: ExecutionStatus::Waiting,
-        ending: None,
-        submitted_at: Timestamp(1_800_000_000_000),
-        not_before: Timestamp(1_800_000_000_000),
-        started_at: None,
-        finished_at: None,
-        attempt: AttemptNo(0),
-        worker: None,
-        failures: 0,
-        losses: 0,
-        cancel_requested: false,
-        retrieved: false,
-        retry_of: None,
-    }
+    Execution::waiting(ExecutionId(id), ACTIVITY, Some(format!("input {id}").into()), Timestamp(1_800_000_000_000))
 }
 
 fn running(id: u64) -> Execution {

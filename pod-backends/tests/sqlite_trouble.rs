@@ -113,22 +113,10 @@ impl Writer {
 
 fn running(id: u64, input: usize) -> Execution {
     Execution {
-        id: ExecutionId(id),
-        activity: ActivityId(1),
-        input: Some("x".repeat(input).into()),
         status: ExecutionStatus::Running,
-        ending: None,
-        submitted_at: Timestamp(1),
-        not_before: Timestamp(1),
-        started_at: None,
-        finished_at: None,
         attempt: AttemptNo(1),
         worker: Some(WorkerId(1)),
-        failures: 0,
-        losses: 0,
-        cancel_requested: false,
-        retrieved: false,
-        retry_of: None,
+        ..Execution::waiting(ExecutionId(id), ActivityId(1), Some("x".repeat(input).into()), Timestamp(1))
     }
 }
 

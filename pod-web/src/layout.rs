@@ -115,7 +115,7 @@ pub(crate) fn html(status: StatusCode, template: &impl Template) -> Response {
 }
 
 /// A cookie of a request.
-pub(crate) fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
+pub fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()

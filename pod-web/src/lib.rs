@@ -30,5 +30,6 @@ mod web;
 
 pub use assets::DIRECTORY as ASSETS;
 pub use flash::see_other;
+pub use layout::cookie;
 pub use pages::{front::front, sign_in::sign_in};
 pub use web::{Web, router};

@@ -4,3 +4,5 @@
 pub mod docker;
 #[cfg(all(feature = "local", target_os = "linux"))]
 pub mod local;
+#[cfg(all(any(feature = "docker", feature = "local"), target_os = "linux"))]
+mod turns;

@@ -44,6 +44,34 @@ pub struct Execution {
 }
 
 impl Execution {
+    /// One that was just submitted: it waits, and nothing of it has run.
+    #[must_use]
+    pub const fn waiting(
+        id: ExecutionId,
+        activity: ActivityId,
+        input: Option<Arc<str>>,
+        submitted_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            activity,
+            input,
+            status: ExecutionStatus::Waiting,
+            ending: None,
+            submitted_at,
+            not_before: submitted_at,
+            started_at: None,
+            finished_at: None,
+            attempt: AttemptNo(0),
+            worker: None,
+            failures: 0,
+            losses: 0,
+            cancel_requested: false,
+            retrieved: false,
+            retry_of: None,
+        }
+    }
+
     /// The status as users are told it: what was given to a worker ahead of time waits until it begins to run there.
     #[must_use]
     pub const fn public_status(&self) -> ExecutionStatus {

@@ -83,7 +83,7 @@ impl FromIterator<WorkerStatus> for WorkerCount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pod_core::domain::{ActivityId, AttemptNo, ExecutionId, Timestamp};
+    use pod_core::domain::{ActivityId, ExecutionId, Timestamp};
 
     #[test]
     fn executions_are_called_what_they_always_were() {
@@ -98,22 +98,10 @@ mod tests {
             (ExecutionStatus::TimedOut, Some(Ending::TimedOut), "terminated"),
         ] {
             let given = Execution {
-                id: ExecutionId(1),
-                activity: ActivityId(1),
-                input: None,
                 status,
                 ending,
-                submitted_at: Timestamp(0),
-                not_before: Timestamp(0),
                 started_at: (status != ExecutionStatus::Waiting).then_some(Timestamp(0)),
-                finished_at: None,
-                attempt: AttemptNo(0),
-                worker: None,
-                failures: 0,
-                losses: 0,
-                cancel_requested: false,
-                retrieved: false,
-                retry_of: None,
+                ..Execution::waiting(ExecutionId(1), ActivityId(1), None, Timestamp(0))
             };
             assert_eq!(execution(&given), word, "{given:?}");
         }

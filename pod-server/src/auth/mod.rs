@@ -60,7 +60,7 @@ impl Access {
     #[must_use]
     pub fn shown(&self, headers: &HeaderMap) -> Shown {
         let Some(expected) = &self.token else { return Shown::NotNeeded };
-        match (bearer(headers), cookie(headers)) {
+        match (bearer(headers), pod_web::cookie(headers, COOKIE)) {
             (Some(token), _) if expected.is_token(token) => Shown::Token,
             (Some(_), _) => Shown::Wrong,
             (None, Some(value)) if expected.is_cookie(value) => Shown::Cookie,
@@ -119,16 +119,6 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().unwrap_or_default();
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     Some(if scheme.eq_ignore_ascii_case("bearer") { token.trim() } else { "" })
-}
-
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(name, value)| (name == COOKIE).then_some(value))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! States look the same everywhere: a small shape and a word, never colour alone.
 
-use pod_core::domain::{ActivityStatus, ExecutionStatus, InstallationStatus, RevisionStatus, WorkerStatus};
+use pod_core::domain::{ActivityStatus, Execution, ExecutionStatus, InstallationStatus, RevisionStatus, WorkerStatus};
 
 /// The shape and colour of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,12 @@ impl<T: Stated> Stated for &T {
 
 const fn look(shape: &'static str, word: &'static str) -> Look {
     Look { shape, word }
+}
+
+impl Stated for Execution {
+    fn look(&self) -> Look {
+        self.public_status().look()
+    }
 }
 
 impl Stated for ExecutionStatus {

@@ -54,10 +54,13 @@ pub use settings::{DockerSettings, Isolation, ManagerAddress, Mount, MountSource
 pub use worker::{HOME, run_container_worker};
 
 use self::{container::State, engine::Engine};
-use super::local::{
-    DataDirLock,
-    directory::{Certificate, Directories},
-    failed,
+use super::{
+    local::{
+        DataDirLock,
+        directory::{Certificate, Directories},
+        failed,
+    },
+    turns::Turns,
 };
 
 /// Workers as containers, which run on when the manager ends and are taken on again by the next one.
@@ -99,7 +102,7 @@ impl Backend for Docker {
             program: self.program,
             context,
             tracked: Mutex::default(),
-            turns: Mutex::default(),
+            turns: Turns::default(),
             images: Mutex::default(),
             _lock: lock,
         });
@@ -146,7 +149,7 @@ struct Shared {
     /// The workers whose containers run, each with what ends its socket.
     tracked: Mutex<HashMap<WorkerId, Option<DropGuard>>>,
     /// One thing at a time is done to each worker.
-    turns: Mutex<HashMap<WorkerId, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Turns,
     /// The images, by their content's id, that were found to be fit.
     images: Mutex<Vec<String>>,
     _lock: DataDirLock,
@@ -159,11 +162,6 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    fn turn(&self, worker: WorkerId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.entry(worker).or_default().clone()
-    }
-
     fn tracked(&self) -> std::sync::MutexGuard<'_, HashMap<WorkerId, Option<DropGuard>>> {
         self.tracked.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -248,7 +246,7 @@ impl Shared {
 impl Provisioner for Containers {
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
         let shared = &self.0;
-        let _turn = shared.turn(worker).lock_owned().await;
+        let _turn = shared.turns.of(worker).lock_owned().await;
         if shared.tracked().contains_key(&worker)
             && container::state(&shared.engine, spec.store, worker).await? == State::Running
         {
@@ -265,10 +263,10 @@ impl Provisioner for Containers {
     }
 
     async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError> {
-        let turn = self.0.turn(worker);
+        let turn = self.0.turns.of(worker);
         let _turn = turn.lock().await;
         self.0.unmake(Certificate { store: self.0.context.store, worker, slots: 0 }).await?;
-        self.0.turns.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker);
+        self.0.turns.forget(worker);
         Ok(())
     }
 

@@ -24,7 +24,10 @@ use super::{
     process::WorkerProcess,
     socket,
 };
-use crate::executor::process::{clear, settle};
+use crate::{
+    executor::process::{clear, settle},
+    provisioner::turns::Turns,
+};
 
 type WorkerCommand = dyn Fn(&Path) -> Command + Send + Sync;
 
@@ -62,7 +65,7 @@ impl Backend for LocalProcesses {
             command: self.command,
             context,
             workers: Mutex::default(),
-            turns: Mutex::default(),
+            turns: Turns::default(),
             _lock: lock,
         });
         for (worker, certificate) in known {
@@ -72,7 +75,7 @@ impl Backend for LocalProcesses {
                     // It may take a while until the trees of a foreign worker are gone; its number is not held up
                     // longer than that.
                     let shared = shared.clone();
-                    let turn = shared.turn(worker).lock_owned().await;
+                    let turn = shared.turns.of(worker).lock_owned().await;
                     tokio::spawn(async move {
                         let _turn = turn;
                         if let Err(error) = shared.end(worker).await {
@@ -132,7 +135,7 @@ struct Shared {
     /// The processes that are watched.
     workers: Mutex<HashMap<WorkerId, WorkerProcess>>,
     /// One thing at a time is done to each worker.
-    turns: Mutex<HashMap<WorkerId, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Turns,
     _lock: DataDirLock,
 }
 
@@ -153,11 +156,6 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    fn turn(&self, worker: WorkerId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.entry(worker).or_default().clone()
-    }
-
     fn workers(&self) -> std::sync::MutexGuard<'_, HashMap<WorkerId, WorkerProcess>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -247,7 +245,7 @@ impl Shared {
 #[async_trait]
 impl Provisioner for Processes {
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
-        let _turn = self.0.turn(worker).lock_owned().await;
+        let _turn = self.0.turns.of(worker).lock_owned().await;
         if self.0.workers().contains_key(&worker) {
             return Ok(());
         }
@@ -255,10 +253,10 @@ impl Provisioner for Processes {
     }
 
     async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError> {
-        let turn = self.0.turn(worker);
+        let turn = self.0.turns.of(worker);
         let _turn = turn.lock().await;
         self.0.end(worker).await?;
-        self.0.turns.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker);
+        self.0.turns.forget(worker);
         Ok(())
     }
 

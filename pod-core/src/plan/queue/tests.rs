@@ -5,26 +5,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{ActivityId, AttemptNo, ExecutionStatus};
+use crate::domain::ActivityId;
 
 fn waiting(key: QueueKey) -> Execution {
     Execution {
-        id: key.id,
-        activity: ActivityId(1),
-        input: Some(Arc::from("")),
-        status: ExecutionStatus::Waiting,
-        ending: None,
-        submitted_at: Timestamp(0),
         not_before: key.not_before,
-        started_at: None,
-        finished_at: None,
-        attempt: AttemptNo(0),
-        worker: None,
-        failures: 0,
-        losses: 0,
-        cancel_requested: false,
-        retrieved: false,
-        retry_of: None,
+        ..Execution::waiting(key.id, ActivityId(1), Some(Arc::from("")), Timestamp(0))
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     domain::{
-        ActivityId, ActivityName, ActivityStatus, AttemptNo, Ending, EventKind, Execution, ExecutionId,
-        ExecutionStatus, Millis, NewExecution, validate_input,
+        ActivityId, ActivityName, ActivityStatus, Ending, EventKind, Execution, ExecutionId, ExecutionStatus, Millis,
+        NewExecution, validate_input,
     },
     engine::{Hurry, Reply},
     plan::{Decision, Effect, State, step::Found},
@@ -107,24 +107,8 @@ impl State {
         out: &mut Decision,
     ) -> Execution {
         self.ids.execution += 1;
-        let execution = Execution {
-            id: ExecutionId(self.ids.execution),
-            activity,
-            input,
-            status: ExecutionStatus::Waiting,
-            ending: None,
-            submitted_at: self.now,
-            not_before: self.now,
-            started_at: None,
-            finished_at: None,
-            attempt: AttemptNo(0),
-            worker: None,
-            failures: 0,
-            losses: 0,
-            cancel_requested: false,
-            retrieved: false,
-            retry_of,
-        };
+        let execution =
+            Execution { retry_of, ..Execution::waiting(ExecutionId(self.ids.execution), activity, input, self.now) };
         out.insert(&execution);
         let event = out.event(self.now, EventKind::ExecutionSubmitted);
         (event.activity, event.execution) = (Some(activity), Some(execution.id));

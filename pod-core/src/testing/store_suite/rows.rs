@@ -18,22 +18,13 @@ pub(super) fn key(execution: u64, attempt: u32) -> AttemptKey {
 
 pub(super) fn waiting(id: u64, activity: u64) -> Execution {
     Execution {
-        id: ExecutionId(id),
-        activity: ActivityId(activity),
-        input: Some(format!("input of {id}").into()),
-        status: ExecutionStatus::Waiting,
-        ending: None,
-        submitted_at: Timestamp(10),
         not_before: Timestamp(0),
-        started_at: None,
-        finished_at: None,
-        attempt: AttemptNo(0),
-        worker: None,
-        failures: 0,
-        losses: 0,
-        cancel_requested: false,
-        retrieved: false,
-        retry_of: None,
+        ..Execution::waiting(
+            ExecutionId(id),
+            ActivityId(activity),
+            Some(format!("input of {id}").into()),
+            Timestamp(10),
+        )
     }
 }
 

@@ -93,21 +93,12 @@ async fn fill(directory: &Path, count: u64) -> Result<()> {
 fn ended(id: u64, activity: ActivityId, at: Timestamp) -> Execution {
     let ending = if id.is_multiple_of(FAILS) { Ending::Exited(1) } else { Ending::Exited(0) };
     Execution {
-        id: ExecutionId(id),
-        activity,
-        input: Some(format!("https://example.org/items/{id}.png").into()),
         status: if id.is_multiple_of(FAILS) { ExecutionStatus::Failed } else { ExecutionStatus::Finished },
         ending: Some(ending),
-        submitted_at: at,
-        not_before: at,
         started_at: Some(Timestamp(at.0 + 5)),
         finished_at: Some(Timestamp(at.0 + 405)),
         attempt: AttemptNo(1),
         worker: Some(WorkerId(1)),
-        failures: 0,
-        losses: 0,
-        cancel_requested: false,
-        retrieved: false,
-        retry_of: None,
+        ..Execution::waiting(ExecutionId(id), activity, Some(format!("https://example.org/items/{id}.png").into()), at)
     }
 }

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use pod_core::{
     Limits,
     domain::{
-        Activity, ActivityId, ActivityName, ActivityStatus, AttemptEnd, AttemptKey, AttemptNo, Epoch, Execution,
-        ExecutionId, ExecutionStatus, Installation, InstallationStatus, Millis, Policy, PolicyId, Revision, RevisionNo,
-        RevisionStatus, ScriptSource, SessionId, Settings, StoreId, Timestamp, Worker, WorkerId, WorkerStatus,
+        Activity, ActivityId, ActivityName, ActivityStatus, AttemptEnd, AttemptKey, Epoch, Execution, ExecutionId,
+        Installation, InstallationStatus, Millis, Policy, PolicyId, Revision, RevisionNo, RevisionStatus, ScriptSource,
+        SessionId, Settings, StoreId, Timestamp, Worker, WorkerId, WorkerStatus,
     },
     link::{EndReport, FromWorker, Hello, PROTOCOL_VERSION},
     plan::{Config, Decision, Effect, Input, State},
@@ -171,24 +171,7 @@ fn claim(after: QueueKey, limit: u64, count: u64) -> Claimed {
 }
 
 fn execution(id: u64) -> Execution {
-    Execution {
-        id: ExecutionId(id),
-        activity: ACTIVITY,
-        input: Some("input".into()),
-        status: ExecutionStatus::Waiting,
-        ending: None,
-        submitted_at: Timestamp(0),
-        not_before: Timestamp(0),
-        started_at: None,
-        finished_at: None,
-        attempt: AttemptNo(0),
-        worker: None,
-        failures: 0,
-        losses: 0,
-        cancel_requested: false,
-        retrieved: false,
-        retry_of: None,
-    }
+    Execution::waiting(ExecutionId(id), ACTIVITY, Some("input".into()), Timestamp(0))
 }
 
 fn snapshot(count: u64, now: Timestamp) -> Snapshot {
