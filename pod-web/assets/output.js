@@ -28,9 +28,13 @@
   const number = (row) => Number(row.dataset.n);
   const isAtBottom = () => innerHeight + scrollY >= document.documentElement.scrollHeight - 40;
   // Blocks have their real height only when they come into sight: it is gone to again until it stays.
+  // Where that leads is known at once: what is above it later is somebody's scrolling.
+  let settling = 0, lastTop = scrollY;
   const toBottom = (left = 4) => {
+    cancelAnimationFrame(settling);
     scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
-    if (left > 0) requestAnimationFrame(() => { if (!isAtBottom()) toBottom(left - 1); });
+    lastTop = scrollY;
+    if (left > 0) settling = requestAnimationFrame(() => { if (!isAtBottom()) toBottom(left - 1); });
   };
 
   // Rows as the server made them. It has escaped all text; a page allows no script in them in any case.
@@ -228,17 +232,17 @@
   if (output.dataset.part) lines.firstElementChild.dataset.part = output.dataset.part;
 
   // Scrolling up lets the end go; scrolling back to it takes it up again.
-  const letGo = () => { if (follow.checked) { follow.checked = false; held = 0; } };
+  const letGo = () => {
+    cancelAnimationFrame(settling);
+    if (follow.checked) { follow.checked = false; held = 0; }
+  };
   addEventListener("wheel", (event) => { if (event.deltaY < 0) letGo(); }, { passive: true });
   addEventListener("touchmove", () => { if (!isAtBottom()) letGo(); }, { passive: true });
   addEventListener("keydown", (event) => { if (["PageUp", "ArrowUp", "Home"].includes(event.key)) letGo(); });
-  let lastTop = scrollY, lastHeight = document.documentElement.scrollHeight;
   addEventListener("scroll", () => {
-    const height = document.documentElement.scrollHeight;
-    if (height === lastHeight && scrollY < lastTop - 4) letGo();
+    if (scrollY < lastTop - 4 && !isAtBottom()) letGo();
     if (atEnd && isAtBottom()) { held = 0; if (!over) follow.checked = true; }
     lastTop = scrollY;
-    lastHeight = height;
     showHeld();
   }, { passive: true });
 
