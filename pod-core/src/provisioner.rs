@@ -5,7 +5,7 @@ use std::{fmt::Debug, sync::Arc};
 use async_trait::async_trait;
 
 use crate::{
-    domain::{StoreId, WorkerId},
+    domain::{Isolation, StoreId, WorkerId},
     engine::Links,
 };
 
@@ -26,6 +26,32 @@ pub trait Provisioner: Debug + Send + Sync + 'static {
     fn launch_timeout(&self) -> crate::domain::Millis {
         crate::domain::Millis::from_secs(600)
     }
+
+    /// Which kinds of workers it makes.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+}
+
+/// What a provisioner can make. The default: workers that run executions beside each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The kind of worker for activities that do not say which they want.
+    pub usual: Isolation,
+    /// Whether it makes the other kind, too.
+    pub both: bool,
+}
+
+impl Capabilities {
+    /// The kinds of workers that it makes, the usual one first.
+    #[must_use]
+    pub fn kinds(self) -> Vec<Isolation> {
+        match (self.usual, self.both) {
+            (usual, false) => vec![usual],
+            (Isolation::Worker, true) => vec![Isolation::Worker, Isolation::Execution],
+            (Isolation::Execution, true) => vec![Isolation::Execution, Isolation::Worker],
+        }
+    }
 }
 
 /// What every worker is created with.
@@ -35,6 +61,8 @@ pub struct WorkerSpec {
     pub store: StoreId,
     /// How many executions it runs at a time.
     pub slots: u32,
+    /// Which kind of worker it is; one of [`Provisioner::capabilities`].
+    pub isolation: Isolation,
 }
 
 /// Why a worker could not be created, destroyed or listed: a sentence that a person can act on.

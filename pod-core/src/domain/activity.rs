@@ -184,6 +184,30 @@ pub struct Settings {
     pub env: BTreeMap<String, String>,
     /// At most so many of its executions run at a time.
     pub max_concurrency: Option<u32>,
+    /// What has a container of its own; what the manager's backend says when absent.
+    pub isolation: Option<Isolation>,
+}
+
+/// What has a container of its own, where workers are containers. Workers are of one kind or the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub enum Isolation {
+    /// A worker: its executions are processes beside each other.
+    #[default]
+    Worker,
+    /// An execution.
+    Execution,
+}
+
+impl Isolation {
+    /// The word of `/api/v1`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Execution => "execution",
+        }
+    }
 }
 
 /// What becomes of an execution whose worker was lost while it ran.

@@ -14,8 +14,8 @@ mod transitions;
 mod worker;
 
 pub use activity::{
-    Activity, ActivityName, ActivityStatus, Content, Installation, InstallationStatus, InvalidName, NewActivity,
-    OnLost, Payload, Revision, RevisionStatus, ScriptSource, Settings,
+    Activity, ActivityName, ActivityStatus, Content, Installation, InstallationStatus, InvalidName, Isolation,
+    NewActivity, OnLost, Payload, Revision, RevisionStatus, ScriptSource, Settings,
 };
 pub use event::{Event, EventKind, ScalingDecision};
 pub use execution::{

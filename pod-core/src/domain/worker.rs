@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Timestamp, WorkerId};
+use super::{Isolation, Timestamp, WorkerId};
 
 /// How many slots a worker has at most. What it may hold is bounded by it, and so what one link must be able to take.
 pub const MAX_SLOTS: u32 = 1024;
@@ -36,6 +36,9 @@ pub struct Worker {
     pub host: Option<Arc<str>>,
     /// It dialled in by itself: POD did not create it and does not destroy it.
     pub external: bool,
+    /// What has a container of its own on it: it takes activities that want it so, and no others.
+    #[serde(default)]
+    pub isolation: Isolation,
     /// The process that last said hello under this id: another one holds nothing of what was running.
     pub incarnation: Option<u64>,
 }

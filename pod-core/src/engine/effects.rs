@@ -11,7 +11,7 @@ use super::{
     prepare::{NO_FETCHER, sha256},
 };
 use crate::{
-    domain::{ActivityId, Millis, Payload, RevisionNo, Timestamp, WorkerId},
+    domain::{ActivityId, Isolation, Millis, Payload, RevisionNo, StoreId, Timestamp, WorkerId},
     link::ToWorker,
     plan::{Config, Effect, Input, State},
     pod::FetchScript,
@@ -30,7 +30,8 @@ pub(super) struct Performer {
     /// Where results go.
     inbox: mpsc::Sender<Message>,
     provisioner: Arc<dyn Provisioner>,
-    spec: WorkerSpec,
+    store: StoreId,
+    slots: u32,
     install_timeout: Millis,
     max_payload: usize,
     machines: Arc<Semaphore>,
@@ -49,7 +50,8 @@ impl Performer {
             shared,
             inbox,
             provisioner,
-            spec: WorkerSpec { store: config.store, slots: config.limits.slots },
+            store: config.store,
+            slots: config.limits.slots,
             install_timeout: config.limits.install_timeout,
             max_payload: config.limits.max_payload,
             machines: Arc::new(Semaphore::new(AT_A_TIME)),
@@ -83,7 +85,7 @@ impl Performer {
                     outboxes.send(worker, ToWorker::Remove { activity, revision });
                 }
                 Effect::Shutdown(worker, reason) => outboxes.send(worker, ToWorker::Shutdown { reason }),
-                Effect::Create(worker) => self.create(worker),
+                Effect::Create(worker, isolation) => self.create(worker, isolation),
                 Effect::Destroy(worker) => self.destroy(worker),
                 Effect::List => self.list(),
                 Effect::Fetch(activity, revision, url) => self.fetch(activity, revision, url),
@@ -130,8 +132,9 @@ impl Performer {
         Ok(payload)
     }
 
-    fn create(&self, worker: WorkerId) {
-        let (provisioner, spec) = (self.provisioner.clone(), self.spec.clone());
+    fn create(&self, worker: WorkerId, isolation: Isolation) {
+        let provisioner = self.provisioner.clone();
+        let spec = WorkerSpec { store: self.store, slots: self.slots, isolation };
         self.later(&self.machines, async move {
             let result = provisioner.create(worker, &spec).await.map_err(|error| error.message);
             Some(Input::Created { worker, result })

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     domain::{
-        ActivityId, AttemptKey, Epoch, Event, EventKind, Execution, ExecutionId, Millis, RevisionNo, SessionId,
-        Timestamp, WorkerId,
+        ActivityId, AttemptKey, Epoch, Event, EventKind, Execution, ExecutionId, Isolation, Millis, RevisionNo,
+        SessionId, Timestamp, WorkerId,
     },
     engine::Reply,
     link::{Refusal, StartOrder, Welcome},
@@ -40,8 +40,8 @@ pub enum Effect {
     Shutdown(WorkerId, String),
     /// Give up the link of a worker, whose session it no longer is.
     Disconnect(SessionId),
-    /// Create a worker.
-    Create(WorkerId),
+    /// Create a worker of that kind.
+    Create(WorkerId, Isolation),
     /// Destroy a worker.
     Destroy(WorkerId),
     /// List the workers that exist.

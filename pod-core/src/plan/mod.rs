@@ -5,6 +5,7 @@
 //! draws a random number or starts a task; `now` is a parameter. So the engine, the simulator and "what if" share it.
 
 mod decision;
+mod kinds;
 mod place;
 mod queue;
 mod round;

@@ -79,7 +79,11 @@ impl State {
             .filter(|(_, activity)| due(activity))
             .map(|(id, activity)| {
                 let revision = activity.activity.revision;
-                let has = |room: &&Room| self.workers[&room.worker].has(*id, revision, InstallationStatus::Installed);
+                let wanted = self.isolation(&activity.activity.settings);
+                let has = |room: &&Room| {
+                    let worker = &self.workers[&room.worker];
+                    worker.worker.isolation == wanted && worker.has(*id, revision, InstallationStatus::Installed)
+                };
                 (*id, rooms.iter().filter(has).map(|room| room.worker).collect())
             })
             .collect();
@@ -150,8 +154,13 @@ impl State {
     pub(super) fn install(&mut self, out: &mut Decision) {
         for (id, no) in self.to_install() {
             let now = self.now;
-            let verifying = self.activities[&id].revisions[&no].status == RevisionStatus::Verifying;
-            let nowhere = !self.workers.values().any(|worker| worker.has(id, no, InstallationStatus::Installed));
+            let revision = &self.activities[&id].revisions[&no];
+            let verifying = revision.status == RevisionStatus::Verifying;
+            let isolation = self.isolation(&revision.settings);
+            let has = |worker: &WorkerState| {
+                worker.worker.isolation == isolation && worker.has(id, no, InstallationStatus::Installed)
+            };
+            let nowhere = !self.workers.values().any(has);
             let under_way = self.workers.values().any(|worker| worker.has(id, no, InstallationStatus::Installing));
             if verifying && under_way {
                 continue;
@@ -159,6 +168,7 @@ impl State {
             let may = |worker: &&WorkerState| {
                 let retry = |at: crate::domain::Timestamp| at <= now;
                 worker.takes_work()
+                    && worker.worker.isolation == isolation
                     && !worker.installing()
                     // Where it is nowhere, it is not to wait for a slot: those of prefetched activities are never idle.
                     && (verifying || nowhere || worker.idle_slots() > 0)
@@ -218,7 +228,9 @@ impl State {
                 continue;
             }
             let key = (*id, activity.activity.revision);
-            let mut workers = self.workers.values().filter(|worker| worker.takes_work()).peekable();
+            let isolation = self.isolation(&activity.activity.settings);
+            let fitting = self.workers.values().filter(|worker| worker.worker.isolation == isolation);
+            let mut workers = fitting.filter(|worker| worker.takes_work()).peekable();
             let failed = |worker: &WorkerState| {
                 worker.installations.get(&key).is_some_and(|installation| {
                     installation.status == InstallationStatus::Failed && installation.tries >= TRIES
@@ -244,8 +256,9 @@ impl State {
         if let Some(started) = execution.started_at {
             return Some(Millis(expected.0.saturating_sub(self.now.since(started).0)));
         }
-        let slots: u64 =
-            self.workers.values().filter(|worker| worker.takes_work()).map(|w| u64::from(w.worker.slots)).sum();
+        let isolation = self.isolation(&activity.activity.settings);
+        let fitting = self.workers.values().filter(|worker| worker.worker.isolation == isolation);
+        let slots: u64 = fitting.filter(|worker| worker.takes_work()).map(|w| u64::from(w.worker.slots)).sum();
         let ahead = match execution.status {
             ExecutionStatus::Waiting => {
                 activity.queue.position(execution.id).map_or(activity.queue.waiting(), |(ahead, _)| ahead + 1)

@@ -89,7 +89,7 @@ impl State {
     pub(super) fn ask_for(&mut self, id: WorkerId, out: &mut Decision) {
         if let Some(state) = self.workers.get_mut(&id) {
             state.asked_for = true;
-            out.effects.push(Effect::Create(id));
+            out.effects.push(Effect::Create(id, state.worker.isolation));
         }
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     domain::{
-        ActivityStatus, EventKind, InstallationStatus, Millis, Rules, ScalingDecision, Worker, WorkerId, WorkerStatus,
+        ActivityStatus, EventKind, InstallationStatus, Isolation, Millis, RevisionStatus, Rules, ScalingDecision,
+        Worker, WorkerId, WorkerStatus,
     },
     plan::{Decision, State, WorkerState},
     pod::FleetPreview,
@@ -24,17 +25,23 @@ impl State {
             return;
         }
         self.due.scale_at = self.now + INTERVAL;
-        let fleet: Vec<FleetMember> = self.workers.values().filter_map(|worker| self.member(worker)).collect();
-        let scale = self.config.scheduler.scale(&self.rules(), &self.demand(), &fleet, self.now);
-        self.carry_out(scale, out);
+        for (isolation, scale) in self.wanted(&self.rules(), self.may_launch()) {
+            self.carry_out(isolation, scale, out);
+        }
     }
 
     /// What those rules would do to the fleet as it is now.
     pub(super) fn preview(&self, rules: Rules) -> FleetPreview {
         let fleet: Vec<FleetMember> = self.workers.values().filter_map(|worker| self.member(worker)).collect();
         // Applying a policy forgets earlier refusals to launch.
-        let demand = Demand { may_launch: u32::MAX, ..self.demand() };
-        let scale = self.config.scheduler.scale(&rules, &demand, &fleet, self.now);
+        let mut scale = Scale::default();
+        for (_, part) in self.wanted(&rules, u32::MAX) {
+            scale.launch += part.launch;
+            scale.drain.extend(part.drain);
+            scale.undrain.extend(part.undrain);
+            let between = if scale.reason.is_empty() || part.reason.is_empty() { "" } else { " " };
+            scale.reason = format!("{}{between}{}", scale.reason, part.reason);
+        }
         let running: usize =
             scale.drain.iter().filter_map(|id| self.workers.get(id)).map(|worker| worker.attempts.len()).sum();
         FleetPreview {
@@ -48,7 +55,7 @@ impl State {
         }
     }
 
-    fn carry_out(&mut self, scale: Scale, out: &mut Decision) {
+    fn carry_out(&mut self, isolation: Isolation, scale: Scale, out: &mut Decision) {
         if scale.launch == 0 && scale.drain.is_empty() && scale.undrain.is_empty() {
             return;
         }
@@ -63,7 +70,7 @@ impl State {
             self.drain(*id, scale.reason.clone(), out);
         }
         for _ in 0..scale.launch {
-            self.launch(&scale.reason, out);
+            self.launch(isolation, &scale.reason, out);
         }
         out.launched += scale.launch;
         let reason: Arc<str> = scale.reason.into();
@@ -73,7 +80,7 @@ impl State {
     }
 
     /// Writes the intent before the provisioner is asked.
-    fn launch(&mut self, reason: &str, out: &mut Decision) {
+    fn launch(&mut self, isolation: Isolation, reason: &str, out: &mut Decision) {
         self.ids.worker += 1;
         let worker = Worker {
             id: WorkerId(self.ids.worker),
@@ -88,6 +95,7 @@ impl State {
             reason: Some(reason.into()),
             host: None,
             external: false,
+            isolation,
             incarnation: None,
         };
         out.change(Change::PutWorker(worker.clone()));
@@ -99,7 +107,7 @@ impl State {
     }
 
     /// Workers that are there or come, as the scheduler sees them.
-    fn member(&self, state: &WorkerState) -> Option<FleetMember> {
+    pub(super) fn member(&self, state: &WorkerState) -> Option<FleetMember> {
         use WorkerStatus::{Launching, Pending};
         if state.worker.status.is_terminal() || state.asked_to_go {
             return None;
@@ -140,24 +148,27 @@ impl State {
         boots.get((boots.len() * 9).div_ceil(10).saturating_sub(1)).copied().unwrap_or(Millis(1000))
     }
 
-    /// The work that waits, from counters: O(activities), not O(queue).
-    fn demand(&self) -> Demand {
-        let mut demand = Demand {
-            slots: self.config.limits.slots,
-            boot: self.boot_time(),
-            may_launch: if self.due.launch_at > self.now { 0 } else { u32::MAX },
-            ..Demand::default()
-        };
+    /// How many launches are allowed right now.
+    fn may_launch(&self) -> u32 {
+        if self.due.launch_at > self.now { 0 } else { u32::MAX }
+    }
+
+    /// The work that waits for workers of one kind, from counters: O(activities), not O(queue).
+    pub(super) fn demand(&self, isolation: Isolation) -> Demand {
+        let mut demand = Demand { slots: self.config.limits.slots, boot: self.boot_time(), ..Demand::default() };
         for activity in self.activities.values() {
             if activity.activity.status == ActivityStatus::Uninstalling {
                 continue;
             }
             let verifying = activity.revisions.values().filter(|revision| {
-                revision.status == crate::domain::RevisionStatus::Verifying && revision.sha256.is_some()
+                revision.status == RevisionStatus::Verifying
+                    && revision.sha256.is_some()
+                    && self.isolation(&revision.settings) == isolation
             });
             let mut waiting = verifying.count() as u64;
             let due = activity.queue.first_due(self.now);
-            if let (Some(first), ActivityStatus::Approved) = (due, activity.activity.status) {
+            let here = self.isolation(&activity.activity.settings) == isolation;
+            if let (Some(first), ActivityStatus::Approved, true) = (due, activity.activity.status, here) {
                 let limit = activity.activity.settings.max_concurrency.unwrap_or(u32::MAX);
                 let may_run = activity.queue.waiting().min(u64::from(limit.saturating_sub(activity.running)));
                 waiting += may_run;

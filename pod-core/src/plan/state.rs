@@ -12,6 +12,7 @@ use crate::{
     },
     plan::{Decision, Effect, Queue, statistics::Statistics},
     pod::Limits,
+    provisioner::Capabilities,
     scheduler::Scheduler,
     store::{ActivityTally, Batch, HighWater, QueueKey, Snapshot},
 };
@@ -27,6 +28,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long a worker may take from `create` to hello.
     pub launch_timeout: Millis,
+    /// Which kinds of workers there can be.
+    pub capabilities: Capabilities,
     /// Places and sizes.
     pub scheduler: Arc<dyn Scheduler>,
     /// How much of each queue is held in memory.

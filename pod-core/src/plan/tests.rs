@@ -1,5 +1,6 @@
 //! Decisions that time and chance bring about seldom, each in the situation that it is about.
 
+mod kinds;
 pub(in crate::plan) mod rig;
 
 use rig::{ACTIVITY, REVISION, Rig, first_attempt, running};
@@ -17,7 +18,7 @@ use crate::{
 
 impl Rig {
     fn created(&mut self) -> Vec<u64> {
-        let created = |effect| if let Effect::Create(WorkerId(id)) = effect { Some(id) } else { None };
+        let created = |effect| if let Effect::Create(WorkerId(id), _) = effect { Some(id) } else { None };
         std::mem::take(&mut self.effects).into_iter().filter_map(created).collect()
     }
 

@@ -168,6 +168,7 @@ impl Builder {
             epoch: lease.epoch,
             limits: self.limits,
             launch_timeout: provisioner.launch_timeout(),
+            capabilities: provisioner.capabilities(),
             scheduler: self.scheduler.unwrap_or_else(|| Arc::new(DefaultScheduler)),
             window: crate::plan::Window::default(),
         };

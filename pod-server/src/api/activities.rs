@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use pod_core::{
-    domain::{Millis, NewActivity, OnLost, RevisionNo, Settings, WorkerId},
+    domain::{Isolation, Millis, NewActivity, OnLost, RevisionNo, Settings, WorkerId},
     store::InstallLog,
 };
 use serde::Deserialize;
@@ -52,6 +52,9 @@ pub(crate) struct ActivityBody {
     env: BTreeMap<String, String>,
     /// At most so many of its executions run at a time.
     max_concurrency: Option<u32>,
+    /// What has a container of its own: a `worker` or each `execution`; what the manager's setting says when absent.
+    #[schema(value_type = Option<String>)]
+    isolation: Option<Isolation>,
 }
 
 impl ActivityBody {
@@ -78,6 +81,7 @@ impl ActivityBody {
             on_lost: self.on_lost,
             env: self.env,
             max_concurrency: self.max_concurrency,
+            isolation: self.isolation,
         }))
     }
 }
@@ -126,6 +130,9 @@ pub(super) struct ArchiveQuery {
     on_lost: Option<OnLost>,
     /// As in the JSON body; with an archive only.
     max_concurrency: Option<u32>,
+    /// As in the JSON body; with an archive only.
+    #[param(value_type = Option<String>)]
+    isolation: Option<Isolation>,
 }
 
 /// Registers an activity, or a new revision of one: JSON as for POST, or a tar.gz of a directory
@@ -180,6 +187,7 @@ impl ArchiveQuery {
             on_lost: self.on_lost.unwrap_or_default(),
             env: BTreeMap::new(),
             max_concurrency: self.max_concurrency,
+            isolation: self.isolation,
         })
     }
 }

@@ -13,7 +13,7 @@ use super::{
     nearest,
     patience::persist,
     relay::relay_to_end,
-    subject::Subject,
+    subject::{Subject, SubjectOptions},
     verdict::{left, program_failed, verdict},
     waiting::Waiting,
 };
@@ -42,6 +42,9 @@ pub(crate) struct Run {
     input: Option<String>,
 
     #[command(flatten)]
+    subject: SubjectOptions,
+
+    #[command(flatten)]
     manager: ManagerOptions,
 
     #[command(flatten)]
@@ -50,7 +53,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let subject = Subject::of(&self.what)?;
+        let subject = Subject::of(&self.what, &self.subject)?;
         let input = input::read(self.input)?;
         let mut interrupts = Interrupts::listen()?;
         let manager = tokio::select! {

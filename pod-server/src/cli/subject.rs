@@ -5,7 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pod_core::{Limits, domain::ActivityName};
+use clap::Args;
+use pod_core::{
+    Limits,
+    domain::{ActivityName, Isolation},
+};
 use pod_server::client::{Activity, Client};
 
 use super::{
@@ -28,16 +32,34 @@ pub(crate) enum Subject {
     /// An activity that the manager has.
     Activity(String),
     /// A directory, packed.
-    Directory(Packed),
+    Directory(Packed, Option<Isolation>),
+}
+
+/// What applies to a directory that is made an activity.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct SubjectOptions {
+    /// What has a container of its own, where DIR is run by a manager with containers: worker or execution
+    #[arg(long, value_name = "WHAT", value_parser = isolation)]
+    isolation: Option<Isolation>,
+}
+
+fn isolation(given: &str) -> Result<Isolation, String> {
+    match given {
+        "worker" => Ok(Isolation::Worker),
+        "execution" => Ok(Isolation::Execution),
+        _ => Err("give worker or execution".to_owned()),
+    }
 }
 
 impl Subject {
     /// Understands what was given: a directory where it names one, else the name of an activity.
-    pub(crate) fn of(given: &str) -> Result<Self, Failure> {
+    pub(crate) fn of(given: &str, options: &SubjectOptions) -> Result<Self, Failure> {
         let path = Path::new(given);
         let looks_like_a_path = given.contains('/') || given == "." || given == "..";
         match std::fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => Ok(Self::Directory(pack(path, Limits::default().max_payload)?)),
+            Ok(metadata) if metadata.is_dir() => {
+                Ok(Self::Directory(pack(path, Limits::default().max_payload)?, options.isolation))
+            }
             Ok(_) if looks_like_a_path => Err(Failure::new(format!(
                 "{given} is a file; give the directory that holds it, with the program to run as main.sh"
             ))),
@@ -45,6 +67,10 @@ impl Subject {
                 "{given} cannot be read ({error}); give a directory that holds main.sh, or the name of an activity"
             ))),
             _ => match ActivityName::new(given) {
+                Ok(_) if options.isolation.is_some() => Err(Failure::new(format!(
+                    "--isolation is for a directory, and {given} is an activity, which says so itself; leave it out, \
+                     or register the activity anew with it"
+                ))),
                 Ok(_) => Ok(Self::Activity(given.to_owned())),
                 Err(error) => Err(Failure::new(format!("{given:?} is no directory, and {error}"))),
             },
@@ -56,10 +82,10 @@ impl Subject {
         match self {
             // Whether it is there, and takes executions, tells the answer to the first one.
             Self::Activity(name) => Ok(name),
-            Self::Directory(Packed { name, archive }) => {
+            Self::Directory(Packed { name, archive }, isolation) => {
                 let put = |client: Client| {
                     let (name, archive) = (name.clone(), archive.clone());
-                    async move { client.put_directory(&name, archive).await }
+                    async move { client.put_directory(&name, archive, isolation).await }
                 };
                 let activity = persist(client, put).await?;
                 installed(client, activity).await?;
@@ -106,13 +132,14 @@ mod tests {
 
     #[test]
     fn a_directory_wins_over_an_activity_of_that_name() {
+        let none = SubjectOptions::default();
         let temporary = tempfile::tempdir().expect("a directory");
         let directory = temporary.path().join("words");
         std::fs::create_dir(&directory).expect("made");
         std::fs::write(directory.join("main.sh"), "echo\n").expect("written");
-        let subject = Subject::of(directory.to_str().expect("text")).expect("a subject");
-        assert!(matches!(subject, Subject::Directory(packed) if packed.name == "words"));
-        assert!(matches!(Subject::of("words").expect("a subject"), Subject::Activity(name) if name == "words"));
+        let subject = Subject::of(directory.to_str().expect("text"), &none).expect("a subject");
+        assert!(matches!(subject, Subject::Directory(packed, None) if packed.name == "words"));
+        assert!(matches!(Subject::of("words", &none).expect("a subject"), Subject::Activity(name) if name == "words"));
     }
 
     #[test]
@@ -123,7 +150,7 @@ mod tests {
             ("no such thing", "is no directory"),
             ("", "is no directory"),
         ] {
-            let message = Subject::of(given).expect_err(given).to_string();
+            let message = Subject::of(given, &SubjectOptions::default()).expect_err(given).to_string();
             assert!(message.contains(expected), "{message}");
         }
     }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
+use pod_core::domain::Isolation;
 use reqwest::{Method, header};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -26,11 +27,12 @@ const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 impl Client {
     /// Registers a directory, packed as tar.gz, or a new revision of it; the same content again changes nothing.
-    pub async fn put_directory(&self, name: &str, archive: Bytes) -> Result<Activity> {
-        let request = self
-            .request(Method::PUT, self.api(&["activities", name]))
-            .header(header::CONTENT_TYPE, "application/gzip")
-            .body(archive);
+    pub async fn put_directory(&self, name: &str, archive: Bytes, isolation: Option<Isolation>) -> Result<Activity> {
+        let mut url = self.api(&["activities", name]);
+        if let Some(isolation) = isolation {
+            url.query_pairs_mut().append_pair("isolation", isolation.as_str());
+        }
+        let request = self.request(Method::PUT, url).header(header::CONTENT_TYPE, "application/gzip").body(archive);
         self.json(request).await
     }
 

@@ -1,6 +1,7 @@
 //! The settings of the containers of Docker workers: `--docker-…`, or the table `[docker]` of the file.
 
-use pod_backends::provisioner::docker::{DockerSettings, Isolation, ManagerAddress};
+use pod_backends::provisioner::docker::{DockerSettings, ManagerAddress};
+use pod_core::domain::Isolation;
 
 use super::{ConfigError, setting::Layers};
 
@@ -77,7 +78,7 @@ pub(super) fn lines(settings: &DockerSettings) -> [(&'static str, String); 11] {
         ("docker-cpus", or_none(cpus.map(|cpus| cpus.to_string()))),
         ("docker-env", names.join(",")),
         ("docker-image", image.clone()),
-        ("docker-isolation", format!("{isolation:?}").to_lowercase()),
+        ("docker-isolation", isolation.as_str().to_owned()),
         ("docker-manager", or_none(manager.as_ref().map(|manager| manager.url.clone()))),
         ("docker-memory", or_none(memory.map(|bytes| bytes.to_string()))),
         ("docker-mount", mounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),

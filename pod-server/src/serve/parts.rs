@@ -5,7 +5,7 @@ use std::{path::Path, process::Command, sync::Arc};
 use pod_backends::{
     open_files,
     provisioner::{
-        docker::{Docker, IsolatedDocker, ResidentProgram},
+        docker::{AllDocker, Docker, IsolatedDocker, ResidentProgram},
         local::{DataDirLock, LocalProcesses},
     },
     store::sqlite::SqliteStore,
@@ -36,8 +36,8 @@ pub(super) async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError>
     }
 }
 
-/// Workers as containers, each of which runs this program.
-pub(super) fn containers(config: &Config) -> Result<Docker, StartError> {
+/// Workers as containers, each of which runs this program, and as processes whose executions are containers.
+pub(super) fn containers(config: &Config) -> Result<AllDocker, StartError> {
     let program = ResidentProgram::of_this_process(&["worker", "--resident"])
         .map_err(|error| StartError::Other(format!("this program cannot be put into containers: {error}")))?;
     let mut settings = config.docker.clone();
@@ -45,7 +45,7 @@ pub(super) fn containers(config: &Config) -> Result<Docker, StartError> {
         let token = config.worker_token.as_ref().or(config.token.as_ref());
         manager.token = token.map(|token| token.expose().to_owned());
     }
-    Ok(Docker::new(&config.data_dir, settings, program))
+    Ok(AllDocker::new(Docker::new(&config.data_dir, settings, program), isolated(config)?))
 }
 
 /// Workers as processes of this program, named by its path, which outlasts this process.
@@ -65,7 +65,7 @@ pub(super) fn worker_processes(config: &Config) -> Result<LocalProcesses, StartE
 }
 
 /// Workers as processes of this program, whose executions are containers.
-pub(super) fn isolated(config: &Config) -> Result<IsolatedDocker, StartError> {
+fn isolated(config: &Config) -> Result<IsolatedDocker, StartError> {
     let program = std::env::current_exe()
         .map_err(|error| StartError::Other(format!("this program's own file cannot be found: {error}")))?;
     Ok(IsolatedDocker::new(&config.data_dir, config.docker.clone(), move |directory: &Path| {

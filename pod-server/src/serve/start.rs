@@ -4,10 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use pod_backends::{
     fetch::{FetchLimits, HttpFetch, Schemes},
-    provisioner::{
-        docker::Isolation,
-        local::{DataDirLock, Local},
-    },
+    provisioner::local::{DataDirLock, Local},
 };
 use pod_core::{Pod, provisioner::Backend, store::Store};
 use pod_web::Web;
@@ -58,9 +55,6 @@ async fn embed_with(config: &Config, home: WorkerHome, lock: DataDirLock) -> Res
         }
         (BackendChoice::Local, WorkerHome::ThisProcess) => {
             Manager::start(config, Parts { store, backend: Local::new(&config.data_dir) }).await?
-        }
-        (BackendChoice::Docker, _) if config.docker.isolation == Isolation::Execution => {
-            Manager::start(config, Parts { store, backend: parts::isolated(config)? }).await?
         }
         (BackendChoice::Docker, _) => {
             Manager::start(config, Parts { store, backend: parts::containers(config)? }).await?

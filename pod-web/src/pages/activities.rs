@@ -11,8 +11,8 @@ use axum::{
 use pod_core::{
     ActivityView, PodError,
     domain::{
-        ActivityStatus, ExecutionStatus, InstallationStatus, Millis, NewActivity, OnLost, Payload, ScriptSource,
-        Settings,
+        ActivityStatus, ExecutionStatus, InstallationStatus, Isolation, Millis, NewActivity, OnLost, Payload,
+        ScriptSource, Settings,
     },
 };
 use serde::Deserialize;
@@ -106,6 +106,8 @@ struct Typed {
     retries: String,
     on_lost_fail: bool,
     max_concurrency: String,
+    /// `worker`, `execution`, or nothing for what the manager says.
+    isolation: String,
     env: String,
 }
 
@@ -144,6 +146,7 @@ impl Typed {
             retries: field("retries"),
             on_lost_fail: filled.get("onlost") == "fail",
             max_concurrency: field("concurrency"),
+            isolation: field("isolation"),
             env: filled.get("env").to_owned(),
         }
     }
@@ -199,7 +202,13 @@ impl Typed {
             env.insert(name.trim().to_owned(), value.to_owned());
         }
         let on_lost = if self.on_lost_fail { OnLost::Fail } else { OnLost::Requeue };
-        Ok(Settings { timeout, retries, on_lost, env, max_concurrency })
+        let isolation = match self.isolation.as_str() {
+            "" => None,
+            "worker" => Some(Isolation::Worker),
+            "execution" => Some(Isolation::Execution),
+            other => return Err(("isolation", format!("{other:?} is neither worker nor execution."))),
+        };
+        Ok(Settings { timeout, retries, on_lost, env, max_concurrency, isolation })
     }
 
     fn of_view(view: &ActivityView, script: Option<Payload>) -> Self {
@@ -224,6 +233,7 @@ impl Typed {
             retries: Some(settings.retries).filter(|retries| *retries > 0).map(|n| n.to_string()).unwrap_or_default(),
             on_lost_fail: settings.on_lost == OnLost::Fail,
             max_concurrency: settings.max_concurrency.map(|most| most.to_string()).unwrap_or_default(),
+            isolation: settings.isolation.map(|isolation| isolation.as_str().to_owned()).unwrap_or_default(),
             env: settings.env.iter().map(|(name, value)| format!("{name}={value}\n")).collect(),
         }
     }
@@ -233,6 +243,7 @@ impl Typed {
 fn field_of(error: &PodError, from_url: bool) -> &'static str {
     match error {
         PodError::InvalidName(_) | PodError::ActivityExists(_) => "name",
+        PodError::Invalid(sentence) if sentence.starts_with("isolation") => "isolation",
         PodError::Invalid(_) if from_url => "url",
         PodError::Invalid(sentence) if sentence.contains("environment") => "env",
         PodError::Invalid(_) => "script",

@@ -11,8 +11,8 @@ use axum::{
 use pod_core::{
     ActivityView, PodError,
     domain::{
-        ActivityStatus, Execution, ExecutionStatus, Installation, InstallationStatus, NewExecution, OnLost, Payload,
-        Revision, RevisionNo, ScriptSource, Timestamp, WorkerId,
+        ActivityStatus, Execution, ExecutionStatus, Installation, InstallationStatus, Isolation, NewExecution, OnLost,
+        Payload, Revision, RevisionNo, ScriptSource, Timestamp, WorkerId,
     },
     store::{ExecutionQuery, InstallLog},
 };

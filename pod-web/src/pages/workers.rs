@@ -9,7 +9,7 @@ use axum::{
 };
 use pod_core::{
     PodError, WorkerView,
-    domain::{ActivityId, WorkerId, WorkerStatus},
+    domain::{ActivityId, Isolation, WorkerId, WorkerStatus},
 };
 
 use crate::{

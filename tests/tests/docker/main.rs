@@ -6,6 +6,7 @@ mod client;
 mod engine;
 mod fleet;
 mod isolated;
+mod kinds;
 mod limits;
 mod mistakes;
 mod recovery;

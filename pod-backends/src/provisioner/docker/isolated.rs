@@ -10,9 +10,9 @@ use std::{
 
 use async_trait::async_trait;
 use pod_core::{
-    domain::{StoreId, WorkerId},
+    domain::{Isolation, StoreId, WorkerId},
     executor::Executor,
-    provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
+    provisioner::{Backend, BackendContext, Capabilities, ProvisionError, Provisioner, WorkerSpec},
     worker::WorkerExit,
 };
 use tokio_util::sync::CancellationToken;
@@ -109,6 +109,10 @@ impl Provisioner for Isolated {
 
     async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
         self.processes.list().await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { usual: Isolation::Execution, both: false }
     }
 }
 

@@ -16,6 +16,7 @@
 //! | `watch` | news of containers that end behind our back |
 //! | `worker` | what runs inside |
 //! | `isolated` | the other kind: workers that run each execution in a container of its own |
+//! | `kinds` | both kinds beside each other |
 //!
 //! What a data directory holds:
 //!
@@ -28,6 +29,7 @@ pub(crate) mod container;
 pub(crate) mod engine;
 pub(crate) mod image;
 mod isolated;
+mod kinds;
 mod link;
 mod resident;
 mod settings;
@@ -49,8 +51,9 @@ use pod_core::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use isolated::{IsolatedDocker, end_isolated_workers, run_isolated_worker};
+pub use kinds::AllDocker;
 pub use resident::ResidentProgram;
-pub use settings::{DockerSettings, Isolation, ManagerAddress, Mount, MountSource};
+pub use settings::{DockerSettings, ManagerAddress, Mount, MountSource};
 pub use worker::{HOME, run_container_worker};
 
 use self::{container::State, engine::Engine};
@@ -93,7 +96,7 @@ impl Backend for Docker {
         }
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open_for(&self.data, "docker").map_err(unusable)?;
-        let lock = DataDirLock::take_for_workers(directories.data()).await?;
+        let lock = DataDirLock::take_for_workers(directories.data(), "docker.lock").await?;
         let known = directories.all().map_err(unusable)?;
         let shared = Arc::new(Shared {
             directories,

@@ -2,10 +2,12 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use pod_core::domain::Isolation;
+
 /// How the containers are made.
 #[derive(Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct DockerSettings {
-    /// What has a container of its own.
+    /// What has a container of its own, where an activity does not say.
     pub isolation: Isolation,
     /// The image. It needs `bash`, and nothing else.
     pub image: String,
@@ -29,16 +31,6 @@ pub struct DockerSettings {
     /// this machine can reach.
     #[serde(skip)]
     pub manager: Option<ManagerAddress>,
-}
-
-/// What has a container of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Isolation {
-    /// A worker: its executions are processes in it.
-    #[default]
-    Worker,
-    /// An execution.
-    Execution,
 }
 
 /// Without the values of the environment, which may be secrets.

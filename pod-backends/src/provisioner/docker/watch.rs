@@ -62,13 +62,14 @@ async fn look(shared: &Arc<Shared>) {
 
 /// Tells of a worker whose container does not run any more, unless that was wanted.
 async fn check(shared: &Arc<Shared>, worker: WorkerId) {
+    // Containers of executions have the labels of their worker, too.
+    if !shared.tracked().contains_key(&worker) {
+        return;
+    }
     let store = shared.context.store;
     let Ok(state @ (State::Ended | State::Absent)) = container::state(&shared.engine, store, worker).await else {
         return;
     };
-    if !shared.tracked().contains_key(&worker) {
-        return;
-    }
     let reason = container::epitaph(&shared.engine, store, worker, state).await;
     // Looked at last: meanwhile the manager may have removed it itself.
     if shared.tracked().remove(&worker).is_some() {

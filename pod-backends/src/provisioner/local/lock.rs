@@ -83,12 +83,12 @@ impl DataDirLock {
         write_holder(&mut self.file, Some(address))
     }
 
-    /// Takes the directory for the workers of this process. Workers of an earlier engine of the same process may still
+    /// Takes the directory for the workers of this process, by a file of that name. Workers of an earlier engine of the same process may still
     /// be ending there: they are waited for.
-    pub(crate) async fn take_for_workers(data: &Path) -> Result<Self, ProvisionError> {
+    pub(crate) async fn take_for_workers(data: &Path, name: &str) -> Result<Self, ProvisionError> {
         let deadline = Instant::now() + OWN_WORKERS_END_WITHIN;
         loop {
-            match Self::take(data, "workers.lock") {
+            match Self::take(data, name) {
                 Ok(lock) => return Ok(lock),
                 Err(DataDirError::Held { pid, .. }) if pid == std::process::id() && Instant::now() < deadline => {
                     sleep(LOOK_EVERY).await;

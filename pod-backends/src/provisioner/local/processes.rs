@@ -56,7 +56,7 @@ impl Backend for LocalProcesses {
     async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data).map_err(unusable)?;
-        let lock = DataDirLock::take_for_workers(directories.data()).await?;
+        let lock = DataDirLock::take_for_workers(directories.data(), "workers.lock").await?;
         let listener = socket::bind(directories.data()).map_err(unusable)?;
         let known = directories.all().map_err(unusable)?;
         tokio::spawn(accept(listener, context.clone()));

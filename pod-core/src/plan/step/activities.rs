@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     domain::{
-        Activity, ActivityId, ActivityName, ActivityStatus, Content, EventKind, NewActivity, Payload, Revision,
-        RevisionNo, RevisionStatus, ScriptSource, Settings,
+        Activity, ActivityId, ActivityName, ActivityStatus, Content, EventKind, Isolation, NewActivity, Payload,
+        Revision, RevisionNo, RevisionStatus, ScriptSource, Settings,
     },
     engine::Reply,
     plan::{ActivityState, Decision, Queue, State},
@@ -48,6 +48,7 @@ impl State {
     ) -> Answer {
         let name = ActivityName::new(&new.name)?;
         check_settings(&new.settings)?;
+        self.check_isolation(&new.settings)?;
         let (source, payload) = self.content(new.content)?;
         let sha256: Option<Arc<str>> = sha256.map(Arc::from);
         let id = match self.by_name.get(&name) {
@@ -90,6 +91,22 @@ impl State {
         out.event(now, EventKind::ActivityRegistered).activity = Some(id);
         out.tallied.insert(id);
         Ok(Reply::Activity(Box::new(self.activity_view(&self.activities[&id]))))
+    }
+
+    fn check_isolation(&self, settings: &Settings) -> Result<(), PodError> {
+        match settings.isolation {
+            Some(Isolation::Execution) if !self.can_be_made(Isolation::Execution) => Err(PodError::Invalid(
+                "isolation execution is not possible with this manager's backend, which makes no containers; leave it \
+                 out, or run the manager with --backend docker"
+                    .to_owned(),
+            )),
+            Some(Isolation::Worker) if !self.can_be_made(Isolation::Worker) => Err(PodError::Invalid(
+                "isolation worker is not possible with this manager's backend, whose workers run each execution in a \
+                 container of its own; leave it out"
+                    .to_owned(),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn insert_activity(&mut self, name: ActivityName) -> ActivityId {

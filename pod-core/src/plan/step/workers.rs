@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     domain::{
-        ActivityId, AttemptKey, EventKind, InstallationStatus, MAX_SLOTS, RevisionNo, SessionId, Timestamp,
+        ActivityId, AttemptKey, EventKind, InstallationStatus, Isolation, MAX_SLOTS, RevisionNo, SessionId, Timestamp,
         Transitions, Worker, WorkerId, WorkerStatus,
     },
     engine::Reply,
@@ -75,6 +75,7 @@ impl State {
                 reason: Some("dialled in by itself".into()),
                 host: None,
                 external: true,
+                isolation: Isolation::Worker,
                 incarnation: None,
             };
             WorkerState::new(worker, now)

@@ -15,6 +15,7 @@ use crate::{
     link::{AttemptReport, EndReport, FromWorker, Hello, InstallOutcome, PROTOCOL_VERSION},
     plan::{Config, Decision, Effect, Found, Input, ReplyId, State},
     pod::{Explanation, Limits, Overview, PodError},
+    provisioner::Capabilities,
     scheduler::DefaultScheduler,
     store::{ActivityRecord, ActivityTally, Change, HighWater, Snapshot},
 };
@@ -85,6 +86,7 @@ impl Rig {
             epoch: Epoch(1),
             limits,
             launch_timeout: Millis(600_000),
+            capabilities: Capabilities::default(),
             scheduler: Arc::new(DefaultScheduler),
             window: crate::plan::Window::default(),
         };

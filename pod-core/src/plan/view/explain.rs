@@ -2,8 +2,8 @@
 
 use crate::{
     domain::{
-        ActivityId, ActivityStatus, Ending, Execution, ExecutionStatus, Installation, InstallationStatus, RevisionNo,
-        WorkerId, WorkerStatus,
+        ActivityId, ActivityStatus, Ending, Execution, ExecutionStatus, Installation, InstallationStatus, Isolation,
+        RevisionNo, WorkerId, WorkerStatus,
     },
     plan::{ActivityState, State, WorkerState},
     pod::Explanation,
@@ -105,9 +105,11 @@ impl State {
                 limit => format!("Its activity allows {limit} executions at a time, and as many are running."),
             });
         }
-        let takes_work = || self.workers.values().filter(|state| state.takes_work());
+        let isolation = self.isolation(&activity.activity.settings);
+        let fitting = || self.workers.values().filter(|state| state.worker.isolation == isolation);
+        let takes_work = || fitting().filter(|state| state.takes_work());
         if takes_work().next().is_none() {
-            return said.push(self.no_worker());
+            return said.push(self.no_worker(isolation));
         }
         let free = || takes_work().filter(|state| state.attempts.len() < state.worker.slots as usize);
         if free().next().is_none() {
@@ -133,14 +135,16 @@ impl State {
 
     fn what_verifies(&self, activity: &ActivityState, said: &mut Vec<String>) {
         let (id, newest) = (activity.activity.id, activity.activity.latest);
+        let isolation = self.isolation(&activity.activity.settings);
         if activity.revisions.get(&newest).is_some_and(|revision| revision.sha256.is_none()) {
             return said.push("Its activity is still being verified: its script is being fetched.".to_owned());
         }
         said.push("Its activity is still being verified: it is installed on one worker first.".to_owned());
-        if self.workers.values().any(WorkerState::takes_work) {
+        let mut fitting = self.workers.values().filter(|state| state.worker.isolation == isolation);
+        if fitting.any(WorkerState::takes_work) {
             self.installations_of((id, newest), said);
         } else {
-            said.push(self.no_worker());
+            said.push(self.no_worker(isolation));
         }
     }
 
@@ -166,29 +170,57 @@ impl State {
         }
     }
 
-    fn no_worker(&self) -> String {
+    /// Why there is no worker that an activity could run on.
+    fn no_worker(&self, isolation: Isolation) -> String {
         use WorkerStatus::{Launching, Pending, Unreachable};
+        if !self.can_be_made(isolation) {
+            return match isolation {
+                Isolation::Execution => {
+                    "Its activity wants a container for each execution, and this manager's backend \
+                    makes no containers; register it without that, or run the manager with --backend docker."
+                }
+                Isolation::Worker => {
+                    "Its activity wants no container for each execution, and this manager's backend \
+                    makes only such workers; register it without that."
+                }
+            }
+            .to_owned();
+        }
         let count = |wanted: &[WorkerStatus]| {
-            self.workers
-                .values()
-                .filter(|state| wanted.contains(&state.worker.status) && !state.worker.draining)
-                .count()
+            let fitting = self.workers.values().filter(|state| state.worker.isolation == isolation);
+            fitting.filter(|state| wanted.contains(&state.worker.status) && !state.worker.draining).count()
+        };
+        // Where there are others, it is said what is meant.
+        let others = self.workers.values().any(|state| state.worker.isolation != isolation && state.takes_work());
+        let worker = match isolation {
+            _ if !others => "worker",
+            Isolation::Worker => "worker that runs executions beside each other",
+            Isolation::Execution => "worker that runs each execution in a container of its own",
         };
         match (count(&[Launching, Pending]), count(&[Unreachable])) {
-            (1, _) => return "No worker is there yet; 1 is being launched.".to_owned(),
-            (2.., _) => return format!("No worker is there yet; {} are being launched.", count(&[Launching, Pending])),
-            (0, 1) => return "The only worker cannot be reached.".to_owned(),
-            (0, 2..) => return format!("None of the {} workers can be reached.", count(&[Unreachable])),
+            (1, _) => return format!("No {worker} is there yet; 1 is being launched."),
+            (2.., _) => {
+                return format!("No {worker} is there yet; {} are being launched.", count(&[Launching, Pending]));
+            }
+            (0, 1) => return format!("The only {worker} cannot be reached."),
+            (0, count @ 2..) if !others => return format!("None of the {count} workers can be reached."),
+            (0, count @ 2..) => return format!("No {worker} can be reached; there are {count}."),
             (0, 0) => {}
         }
         if self.rules().max_workers == 0 {
-            return "No worker is there, and the active policy allows none.".to_owned();
+            return format!("No {worker} is there, and the active policy allows none.");
         }
         if self.due.launch_at > self.now {
             let wait = self.due.launch_at.since(self.now);
-            return format!("No worker is there: launching one failed, and it is tried again in {wait}.");
+            return format!("No {worker} is there: launching one failed, and it is tried again in {wait}.");
         }
-        "No worker is there; one is about to be launched.".to_owned()
+        if others && self.is_full_of_others(isolation) {
+            let most = self.rules().max_workers;
+            return format!(
+                "No {worker} is there, and the active policy allows no more than {most}; one of the others makes room."
+            );
+        }
+        format!("No {worker} is there; one is about to be launched.")
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     domain::{Epoch, StoreId, WorkerId, WorkerStatus},
     plan::{Config, Decision, Effect, Input, State},
     pod::Limits,
+    provisioner::Capabilities,
     scheduler::DefaultScheduler,
     store::{Change, Snapshot},
 };
@@ -273,6 +274,7 @@ mod what_goes_wrong_elsewhere {
             epoch: Epoch(1),
             limits: Limits::default(),
             launch_timeout: Millis(600_000),
+            capabilities: Capabilities::default(),
             scheduler: Arc::new(DefaultScheduler),
             window: crate::plan::Window::default(),
         };
@@ -283,7 +285,7 @@ mod what_goes_wrong_elsewhere {
             .effects
             .iter()
             .filter_map(|effect| match effect {
-                Effect::Create(worker) => Some(*worker),
+                Effect::Create(worker, _) => Some(*worker),
                 _ => None,
             })
             .collect();

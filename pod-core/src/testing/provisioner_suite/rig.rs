@@ -111,7 +111,7 @@ impl Rig {
 
     /// The same, where it may be refused.
     pub async fn try_to_create(&self, worker: u64) -> Result<(), ProvisionError> {
-        let spec = WorkerSpec { store: self.store, slots: 2 };
+        let spec = WorkerSpec { store: self.store, slots: 2, isolation: self.provisioner().capabilities().usual };
         self.provisioner().create(WorkerId(worker), &spec).await
     }
 

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     domain::{
         Activity, ActivityId, ActivityName, ActivityStatus, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Event,
-        EventKind, Execution, ExecutionId, ExecutionStatus, Installation, InstallationStatus, Millis, OnLost,
-        OutputSummary, Policy, PolicyId, Revision, RevisionNo, RevisionStatus, ScriptSource, Settings, Timestamp,
-        Worker, WorkerId, WorkerStatus,
+        EventKind, Execution, ExecutionId, ExecutionStatus, Installation, InstallationStatus, Isolation, Millis,
+        OnLost, OutputSummary, Policy, PolicyId, Revision, RevisionNo, RevisionStatus, ScriptSource, Settings,
+        Timestamp, Worker, WorkerId, WorkerStatus,
     },
     store::{Change, ExecutionUpdate},
 };
@@ -128,6 +128,7 @@ pub(super) fn revision(activity: u64, no: u32) -> Revision {
             on_lost: OnLost::Fail,
             env: BTreeMap::from([("LANG".to_owned(), "de".to_owned())]),
             max_concurrency: Some(3),
+            isolation: Some(Isolation::Execution),
         },
         status: RevisionStatus::Rejected,
         error: Some("it would not".into()),
@@ -162,6 +163,7 @@ pub(super) fn worker(id: u64) -> Worker {
         reason: Some("wanted".into()),
         host: Some("here".into()),
         external: true,
+        isolation: Isolation::Execution,
         incarnation: Some(u64::MAX),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pod_core::{
     ActivityView,
-    domain::{Activity, ActivityStatus, Installation, InstallationStatus, OnLost, ScriptSource},
+    domain::{Activity, ActivityStatus, Installation, InstallationStatus, Isolation, OnLost, ScriptSource},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -48,6 +48,10 @@ pub(crate) struct ActivityObject {
     env: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_concurrency: Option<u32>,
+    /// What has a container of its own: a `worker` or each `execution`; what the manager's setting says when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    isolation: Option<Isolation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     installations: Option<Vec<InstallationObject>>,
     /// Its executions by status.
@@ -81,6 +85,7 @@ impl From<&Activity> for ActivityObject {
             on_lost: activity.settings.on_lost,
             env: activity.settings.env.clone(),
             max_concurrency: activity.settings.max_concurrency,
+            isolation: activity.settings.isolation,
             installations: None,
             executions: None,
             expected_millis: None,

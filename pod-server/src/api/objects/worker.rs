@@ -1,6 +1,9 @@
 //! Workers.
 
-use pod_core::{WorkerView, domain::AttemptKey};
+use pod_core::{
+    WorkerView,
+    domain::{AttemptKey, Isolation},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -32,6 +35,9 @@ pub(crate) struct WorkerObject {
     host: Option<String>,
     /// It dialled in by itself.
     external: bool,
+    /// What has a container of its own on it: the `worker`, or each `execution`.
+    #[schema(value_type = String)]
+    isolation: Isolation,
     /// What is assigned to it.
     attempts: Vec<AttemptObject>,
     installations: Vec<InstallationObject>,
@@ -68,6 +74,7 @@ impl From<&WorkerView> for WorkerObject {
             reason: worker.reason.as_deref().map(str::to_owned),
             host: worker.host.as_deref().map(str::to_owned),
             external: worker.external,
+            isolation: worker.isolation,
             attempts: view.attempts.iter().map(AttemptObject::from).collect(),
             installations: view.installations.iter().map(InstallationObject::from).collect(),
         }

@@ -34,7 +34,7 @@ use super::{
     patience::persist,
     relay::wait_for_end,
     run::terminate,
-    subject::Subject,
+    subject::{Subject, SubjectOptions},
     waiting::{self, Waiting},
 };
 
@@ -88,6 +88,9 @@ pub(crate) struct Map {
     retry_failed: bool,
 
     #[command(flatten)]
+    subject: SubjectOptions,
+
+    #[command(flatten)]
     manager: ManagerOptions,
 
     #[command(flatten)]
@@ -96,7 +99,7 @@ pub(crate) struct Map {
 
 impl Map {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let subject = Subject::of(&self.what)?;
+        let subject = Subject::of(&self.what, &self.subject)?;
         let results = Results::new(self.results.as_deref())?;
         let lines = lines::read(&self.file)?;
         let mut interrupts = Interrupts::listen()?;

@@ -78,6 +78,7 @@ impl Cluster {
             epoch: Epoch(1),
             limits: Limits { slots: 1, ..Limits::default() },
             launch_timeout: Millis::from_secs(600),
+            capabilities: pod_core::provisioner::Capabilities::default(),
             scheduler: Arc::new(DefaultScheduler),
             window: pod_core::plan::Window::default(),
         };
@@ -212,6 +213,7 @@ fn snapshot(count: u64, now: Timestamp) -> Snapshot {
         reason: None,
         host: None,
         external: false,
+        isolation: pod_core::domain::Isolation::Worker,
         incarnation: Some(id),
     };
     let installation = |id| Installation {

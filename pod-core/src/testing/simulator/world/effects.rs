@@ -42,7 +42,7 @@ impl World {
                 Effect::Disconnect(session) => {
                     self.links.remove(&session);
                 }
-                Effect::Create(id) => self.create(id),
+                Effect::Create(id, _) => self.create(id),
                 Effect::Destroy(id) => {
                     self.links.retain(|_, (worker, _)| *worker != id);
                     self.workers.remove(&id);

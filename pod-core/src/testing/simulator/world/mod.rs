@@ -240,6 +240,7 @@ impl World {
             epoch: lease.epoch,
             limits: Limits { slots: 2, retry_backoff: Millis(500), ..Limits::default() },
             launch_timeout: Millis::from_secs(60),
+            capabilities: crate::provisioner::Capabilities::default(),
             scheduler: Arc::new(DefaultScheduler),
             // Small, so that most of a queue is in the store alone.
             window: Window { least: 2, per_slot: 1 },
@@ -261,6 +262,7 @@ impl World {
                 retries: number,
                 on_lost: if number == 2 { OnLost::Fail } else { OnLost::Requeue },
                 max_concurrency: (number == 1).then_some(2),
+                isolation: None,
                 ..Settings::default()
             };
             let new = NewActivity::script(format!("activity-{number}"), "echo > main.sh").settings(settings);
