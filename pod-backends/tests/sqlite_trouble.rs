@@ -173,9 +173,13 @@ async fn a_full_disk_refuses_submits_and_output_and_still_takes_ends_and_deletio
     let output = writer.store.append_output(key(1), Stream::Stdout, 0, Bytes::from(vec![7; 1 << 20])).await;
     assert!(matches!(output, Err(StoreError::Full(_))), "output was taken on a full disk: {output:?}");
     assert!(!writer.store.has_room().await);
+    let small = writer.store.append_output(key(2), Stream::Stdout, 0, Bytes::from_static(b"small")).await;
+    small.expect("what goes into the row of its end has its space in the reserve");
     for id in 1..=last {
         writer.commit(conclude(id)).await.unwrap_or_else(|error| panic!("the end of {id} was refused: {error}"));
     }
+    let kept = writer.store.read_output(key(2), Stream::Stdout, 0, 100).await.unwrap();
+    assert_eq!(&kept.bytes[..], b"small");
     let all = (1..=last).map(ExecutionId).collect();
     writer.commit(vec![Change::DeleteExecutions(all)]).await.expect("deletions are taken");
     // Room comes back to new executions.
@@ -185,4 +189,23 @@ async fn a_full_disk_refuses_submits_and_output_and_still_takes_ends_and_deletio
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     writer.commit(begin(last + 1, 10)).await.expect("a submit is taken again");
+}
+
+#[tokio::test]
+async fn submits_are_refused_before_the_reserve_is_needed_where_output_finds_no_space() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("skipped: only a privileged user can make a small disk");
+        return;
+    };
+    let store = SqliteStore::open(disk.0.path()).await.unwrap();
+    let epoch = store.acquire(Timestamp(0)).await.unwrap().epoch;
+    let mut writer = Writer { store, epoch, seq: 0 };
+    writer.commit(begin(1, 10)).await.unwrap();
+    assert!(writer.store.has_room().await);
+    let output = writer.store.append_output(key(1), Stream::Stdout, 0, Bytes::from(vec![7; 30 << 20])).await;
+    assert!(matches!(output, Err(StoreError::Full(_))), "the disk never fills: {output:?}");
+    assert!(!writer.store.has_room().await);
+    assert!(matches!(writer.commit(begin(2, 10)).await, Err(StoreError::Full(_))));
+    assert_eq!(fs::metadata(disk.0.path().join("reserve")).unwrap().len(), 4 << 20, "the reserve is for ends");
+    writer.commit(conclude(1)).await.expect("an end is taken");
 }

@@ -133,17 +133,23 @@ impl From<Output> for Ran {
 pub fn after(first: &str, command: &Command) -> Command {
     let mut shell = Command::new("bash");
     shell.args(["-c", &format!("{first} || exit 99; exec \"$0\" \"$@\"")]).arg(command.get_program());
-    shell.args(command.get_args()).stdin(Stdio::null());
-    if let Some(dir) = command.get_current_dir() {
-        shell.current_dir(dir);
+    shell.args(command.get_args());
+    same_surroundings(command, shell)
+}
+
+/// Gives a command the directory and the environment of another one.
+pub(crate) fn same_surroundings(of: &Command, mut command: Command) -> Command {
+    command.stdin(Stdio::null());
+    if let Some(dir) = of.get_current_dir() {
+        command.current_dir(dir);
     }
-    for (name, value) in command.get_envs() {
+    for (name, value) in of.get_envs() {
         match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
         };
     }
-    shell
+    command
 }
 
 /// The root of the repository.

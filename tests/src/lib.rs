@@ -5,6 +5,7 @@ mod held_answer;
 mod leftovers;
 mod live;
 mod server;
+mod small_disk;
 
 pub use binary::{Pod, Ran, after};
 pub use held_answer::HeldAnswer;

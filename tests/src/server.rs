@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -50,24 +50,7 @@ impl Pod {
     #[must_use]
     pub fn serve_after(&self, first: &str, address: &str, arguments: &[&str]) -> Server {
         let mut command = self.command(&["serve", "--listen", address]);
-        let mut command = after(first, command.args(arguments));
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the pod binary runs");
-        let lines = lines_of(&mut child);
-        let deadline = Instant::now() + WITHIN;
-        let mut said = Vec::new();
-        loop {
-            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => match line.strip_prefix("listening on ") {
-                    Some(url) => return Server { child, url: url.to_owned() },
-                    None => said.push(line),
-                },
-                Err(error) => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    panic!("the manager did not listen ({error}): {}", said.join("\n"));
-                }
-            }
-        }
+        Server::start(after(first, command.args(arguments)))
     }
 }
 
@@ -84,6 +67,27 @@ fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
 }
 
 impl Server {
+    /// Starts what becomes a manager, and waits until it listens.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the pod binary runs");
+        let lines = lines_of(&mut child);
+        let deadline = Instant::now() + WITHIN;
+        let mut said = Vec::new();
+        loop {
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => match line.strip_prefix("listening on ") {
+                    Some(url) => return Self { child, url: url.to_owned() },
+                    None => said.push(line),
+                },
+                Err(error) => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    panic!("the manager did not listen ({error}): {}", said.join("\n"));
+                }
+            }
+        }
+    }
+
     /// Where it listens: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> &str {

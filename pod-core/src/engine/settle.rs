@@ -17,7 +17,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// How long the end of the engine waits for a store that is away.
 const LAST_TRIES: Duration = Duration::from_secs(5);
 
-/// How often a store that was full is asked whether it has room again.
+/// How often the store is asked whether it has room: output, which goes past the engine, may have found none.
 const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
 
 /// Tries again while the store is away, and perform nothing meanwhile.
@@ -92,9 +92,9 @@ impl Driver {
         Ok(())
     }
 
-    /// Asks a store that was full whether there is room again, now and then.
+    /// Asks the store whether there is room, now and then.
     pub(super) async fn look_for_room(&mut self) {
-        if self.state.is_full() && self.last_look_for_room.elapsed() >= LOOK_FOR_ROOM {
+        if self.last_look_for_room.elapsed() >= LOOK_FOR_ROOM {
             self.last_look_for_room = Instant::now();
             let full = !self.shared.store.has_room().await;
             self.state.set_full(full);

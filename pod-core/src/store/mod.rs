@@ -54,8 +54,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The engine has ended and writes no more: a moment to tidy up. The store stays usable.
     async fn rest(&self) {}
 
-    /// Whether there is room for new executions again; asked now and then after a commit failed with
-    /// [`StoreError::Full`]. A store may tidy up to make some.
+    /// Whether there is room for new executions and their output; asked about once a second. A store that is full may
+    /// tidy up to make some.
     async fn has_room(&self) -> bool;
 
     /// The next waiting executions of an activity in the order `(not_before, id)`, after `after`, not later than `due`.

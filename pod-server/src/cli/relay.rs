@@ -113,7 +113,7 @@ async fn tell_gap(client: &Client, request: OutputRequest, taken: Taken) -> Resu
         let (id, stream, bytes) = (request.execution, request.stream.as_str(), gap.end - gap.start);
         console::note(format!(
             "{bytes} bytes of the {stream} of execution {id} are missing here after byte {}: it is more than a manager \
-             keeps (--output-cap)",
+             keeps (--output-cap), or than the disk had room for",
             gap.start
         ));
     }

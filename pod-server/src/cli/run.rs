@@ -88,13 +88,10 @@ async fn run_once(
     };
 
     let relaying = async {
-        let relaying = relay_to_end(client, id);
-        tokio::pin!(relaying);
         tokio::select! {
-            relayed = &mut relaying => return relayed,
-            () = Waiting::default().watch(client, id) => {}
+            relayed = relay_to_end(client, id) => relayed,
+            never = Waiting::default().watch(client, id) => match never {},
         }
-        relaying.await
     };
     tokio::pin!(relaying);
     let asked = tokio::select! {

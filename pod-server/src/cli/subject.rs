@@ -101,6 +101,7 @@ async fn installed(client: &Client, mut activity: Activity) -> Result<(), Failur
     let mut pause = FIRST_PAUSE;
     let mut progress = None;
     let (since, mut is_told) = (Instant::now(), false);
+    let mut failed_tries = 0;
     loop {
         if activity.status == "uninstalling" {
             let name = &activity.name;
@@ -111,6 +112,10 @@ async fn installed(client: &Client, mut activity: Activity) -> Result<(), Failur
         }
         if activity.status == "approved" && activity.revision >= wanted {
             return Ok(());
+        }
+        if let Some(failed) = activity.failed_installation(wanted).filter(|failed| failed.tries > failed_tries) {
+            failed_tries = failed.tries;
+            console::note(format!("{} could not be installed and is tried again: {}", activity.name, failed.error));
         }
         if pause == LONGEST_PAUSE && progress.is_none() && console::is_watched() {
             progress = Some(console::spinner(format!("installing {}", activity.name)));

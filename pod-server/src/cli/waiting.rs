@@ -1,6 +1,6 @@
-//! Saying why an execution does not begin, to whoever waits for it.
+//! Saying why an execution does not begin, or does not go on, to whoever waits for it.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use pod_core::domain::ExecutionStatus;
 use pod_server::client::Client;
@@ -16,6 +16,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     told: Option<String>,
+    trouble: bool,
 }
 
 impl Waiting {
@@ -33,13 +34,24 @@ impl Waiting {
         waits
     }
 
-    /// Looks again and again until it has begun.
-    pub(crate) async fn watch(mut self, client: &Client, id: u64) {
+    /// Says what the manager is in trouble with, while output and ends may be late because of it: once.
+    pub(crate) async fn look_for_trouble(&mut self, client: &Client) {
+        let Ok(Ok(overview)) = tokio::time::timeout(ANSWER, client.overview()).await else { return };
+        match &overview.trouble {
+            Some(trouble) if !self.trouble => console::note(format!("the manager says: {trouble}")),
+            None if self.trouble => console::note("the manager has room again"),
+            _ => {}
+        }
+        self.trouble = overview.trouble.is_some();
+    }
+
+    /// Looks again and again, until it is dropped.
+    pub(crate) async fn watch(mut self, client: &Client, id: u64) -> Infallible {
+        let mut waits = true;
         loop {
             tokio::time::sleep(LOOK).await;
-            if !self.look(client, id).await {
-                return;
-            }
+            waits = waits && self.look(client, id).await;
+            self.look_for_trouble(client).await;
         }
     }
 

@@ -22,7 +22,8 @@ pub use address::{Address, InvalidAddress};
 pub use api::ExecutionFilter;
 pub use error::ClientError;
 pub use model::{
-    Activity, BatchIds, Execution, Explanation, Fleet, Overview, Page, Policy, Status, StatusCounts, Worker,
+    Activity, BatchIds, Execution, Explanation, FailedInstallation, Fleet, Overview, Page, Policy, Status,
+    StatusCounts, Worker,
 };
 pub use output::{Gap, OutputBytes, OutputRequest};
 

@@ -40,6 +40,28 @@ pub struct Activity {
     pub more: serde_json::Map<String, serde_json::Value>,
 }
 
+/// An installation that failed, and is to be tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedInstallation {
+    /// How often it failed.
+    pub tries: u64,
+    /// Why.
+    pub error: String,
+}
+
+impl Activity {
+    /// What keeps a revision from being installed, if something does that may pass.
+    #[must_use]
+    pub fn failed_installation(&self, revision: u64) -> Option<FailedInstallation> {
+        let installations = self.more.get("installations")?.as_array()?;
+        let failed = installations.iter().find(|one| one["revision"] == revision && one["status"] == "failed")?;
+        Some(FailedInstallation {
+            tries: failed["tries"].as_u64()?,
+            error: failed["errorDescription"].as_str()?.to_owned(),
+        })
+    }
+}
+
 /// Executions by status.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

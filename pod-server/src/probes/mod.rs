@@ -26,7 +26,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, 
     }
     match app.pod.overview().await?.trouble {
         None => Ok("ready\n"),
-        Some(trouble) => Err(Problem::new(ProblemKind::StoreUnavailable, trouble.to_string())),
+        Some(trouble) => Err(Problem::new(ProblemKind::StoreFull, trouble.to_string())),
     }
 }
 

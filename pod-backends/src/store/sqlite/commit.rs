@@ -45,7 +45,7 @@ impl Writer {
     pub(super) async fn commit(&mut self, shared: &Arc<Shared>, batch: &Batch) -> Result<(), StoreError> {
         let submits = || batch.changes.iter().any(|change| matches!(change, Change::InsertExecution(_)));
         self.look_for_room(shared).await;
-        if shared.reserve.is_given_up() && submits() {
+        if shared.reserve.is_full() && submits() {
             return Err(StoreError::Full("there is no room for new executions on the disk".into()));
         }
         match self.transact(shared, batch).await {

@@ -9,6 +9,9 @@ const SQLITE_CONSTRAINT: u32 = 19;
 const SQLITE_CORRUPT: u32 = 11;
 const SQLITE_NOTADB: u32 = 26;
 
+/// What a person hears of a full disk.
+const NO_SPACE: &str = "no space is left on the disk of the data directory; free some and try again";
+
 /// The primary result code, where SQLite gave one.
 pub(super) fn code(error: &sqlx::Error) -> Option<u32> {
     let extended: u32 = error.as_database_error()?.code()?.parse().ok()?;
@@ -18,7 +21,7 @@ pub(super) fn code(error: &sqlx::Error) -> Option<u32> {
 pub(super) fn from_sql(error: sqlx::Error) -> StoreError {
     let text = error.to_string().into();
     match code(&error) {
-        Some(SQLITE_FULL) => StoreError::Full(text),
+        Some(SQLITE_FULL) => StoreError::Full(NO_SPACE.into()),
         Some(SQLITE_CONSTRAINT) => StoreError::Conflict(text),
         Some(SQLITE_CORRUPT | SQLITE_NOTADB) => {
             StoreError::Unusable(format!("the database is damaged ({text}); restore it from a backup").into())

@@ -117,12 +117,20 @@ impl SqliteStore {
         }
     }
 
+    /// Where a piece of output found no space, nothing else that can wait is tried before there is some.
+    fn noting_full<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Full(_)) = outcome {
+            self.shared.reserve.note_full();
+        }
+        outcome
+    }
+
     fn check_room(&self) -> Result<(), StoreError> {
         if self.shared.reserve.is_due() {
             self.shared.reserve.take_again();
         }
-        if self.shared.reserve.is_given_up() {
-            return Err(StoreError::Full("there is no room for output on the disk".into()));
+        if self.shared.reserve.is_full() {
+            return Err(StoreError::Full("there is no room for output on the manager's disk".into()));
         }
         Ok(())
     }
@@ -154,7 +162,7 @@ impl Store for SqliteStore {
     async fn has_room(&self) -> bool {
         let mut writer = self.writer.lock().await;
         writer.look_for_room(&self.shared).await;
-        !self.shared.reserve.is_given_up()
+        !self.shared.reserve.is_full()
     }
 
     async fn commit(&self, batch: Arc<Batch>) -> Result<(), StoreError> {
@@ -219,8 +227,8 @@ impl Store for SqliteStore {
         offset: u64,
         bytes: Bytes,
     ) -> Result<(), StoreError> {
-        self.check_room()?;
-        match self.shared.open.append(key, stream, offset, &bytes).await? {
+        let appended = self.shared.open.append(key, stream, offset, &bytes, || self.check_room()).await;
+        match self.noting_full(appended)? {
             Appended::Taken => Ok(()),
             Appended::NotOpen => self.known_output(key, stream, offset.saturating_add(bytes.len() as u64)).await,
         }
@@ -229,7 +237,8 @@ impl Store for SqliteStore {
     async fn append_tail(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
         self.check_room()?;
         let end = offset.saturating_add(bytes.len() as u64);
-        match self.shared.open.put_tail(key, stream, offset, bytes).await? {
+        let put = self.shared.open.put_tail(key, stream, offset, bytes).await;
+        match self.noting_full(put)? {
             Appended::Taken => Ok(()),
             Appended::NotOpen => self.known_output(key, stream, end).await,
         }

@@ -83,7 +83,10 @@ fn refusal(path: &Path, error: sqlx::Error) -> StoreError {
         format!("{path} is not a database; name another file, or move it away and start again")
     } else {
         match code(&error) {
-            Some(13) => return StoreError::Full(format!("there is no room for {path}: {error}").into()),
+            Some(13) => {
+                let sentence = format!("there is no room for {path}; free some space on its disk and start again");
+                return StoreError::Full(sentence.into());
+            }
             Some(8) => format!("{path} cannot be written; make it and its directory writable"),
             Some(14) => format!("{path} cannot be opened; check that its directory exists and is writable"),
             _ => format!("{path} cannot be opened: {error}"),

@@ -1,11 +1,15 @@
 //! Takes what a worker says: output into the store, the rest to the engine.
+//!
+//! A store that is away holds the link up. One that is full does not: what an attempt prints on is left out, together
+//! with its end, and everything else goes on, so that the ends of others still arrive. The worker keeps what was not
+//! acknowledged; when there is room again the link ends, and its next hello brings all of that.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +25,8 @@ use crate::{
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 /// The pauses while the store takes nothing: doubled from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// A store that was full is asked again so often whether it has room.
+const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
 
 /// The receiving side of one link.
 #[derive(Debug)]
@@ -32,6 +38,17 @@ pub(super) struct Intake {
     outbox: mpsc::Sender<ToWorker>,
     cancel: CancellationToken,
     last_said: Instant,
+    left_out: Option<LeftOut>,
+}
+
+/// What a full store did not take.
+#[derive(Debug)]
+struct LeftOut {
+    /// The first of it, to ask again with.
+    first: Piece,
+    /// The attempts that are to be sent again.
+    attempts: HashSet<AttemptKey>,
+    ask_at: Instant,
 }
 
 /// Something for the store.
@@ -51,7 +68,22 @@ impl Intake {
         outbox: mpsc::Sender<ToWorker>,
         cancel: CancellationToken,
     ) -> Self {
-        Self { shared, inbox, admitted, acks, outbox, cancel, last_said: Instant::now() }
+        Self { shared, inbox, admitted, acks, outbox, cancel, last_said: Instant::now(), left_out: None }
+    }
+
+    /// Waits until there is room again for what was left out; that is the end of the link. Cancellation safe.
+    pub(super) async fn room_again(&mut self) -> Farewell {
+        loop {
+            let Some(LeftOut { first, ask_at, .. }) = &self.left_out else { return std::future::pending().await };
+            let first = first.clone();
+            sleep_until(*ask_at).await;
+            if let Some(left_out) = &mut self.left_out {
+                left_out.ask_at = Instant::now() + LOOK_FOR_ROOM;
+            }
+            if !matches!(self.store(first).await, Err(StoreError::Full(_) | StoreError::Unavailable(_))) {
+                return "there is room again for output, and what was left out is to be sent again".to_owned();
+            }
+        }
     }
 
     /// Takes one frame. Waits for the engine and the store, never for another link; an error ends the link.
@@ -62,7 +94,7 @@ impl Intake {
                 FromWorker::Hello(_) => return Err("it said hello twice".to_owned()),
                 FromWorker::Heartbeat => self.answer(),
                 FromWorker::Output { key, stream, offset, bytes } => self.output(key, stream, offset, bytes).await?,
-                FromWorker::Tail { key, stream, offset, bytes } if self.is_open(key) => {
+                FromWorker::Tail { key, stream, offset, bytes } if self.takes(key) => {
                     self.keep(Piece::Tail { key, stream, offset, bytes }).await?;
                 }
                 FromWorker::Tail { .. } => {}
@@ -70,7 +102,7 @@ impl Intake {
                     let log = InstallLog { worker: self.admitted.worker, activity, revision };
                     self.keep(Piece::InstallLog { log, restart, bytes }).await?;
                 }
-                FromWorker::Ended(report) => news.push(FromWorker::Ended(self.end(report).await?)),
+                FromWorker::Ended(report) => news.extend(self.end(report).await?.map(FromWorker::Ended)),
                 other => news.push(other),
             }
         }
@@ -88,8 +120,9 @@ impl Intake {
         let _ = self.outbox.try_send(ToWorker::Heartbeat);
     }
 
-    /// Keeps the output that comes with an end, and gives the report without it.
-    async fn end(&mut self, mut report: EndReport) -> Result<EndReport, Farewell> {
+    /// Keeps the output that comes with an end, and gives the report without it; nothing while output of that attempt
+    /// is left out.
+    async fn end(&mut self, mut report: EndReport) -> Result<Option<EndReport>, Farewell> {
         let pieces = [
             (Stream::Stdout, report.stdout_from, std::mem::take(&mut report.stdout)),
             (Stream::Stderr, report.stderr_from, std::mem::take(&mut report.stderr)),
@@ -99,26 +132,48 @@ impl Intake {
                 self.output(report.key, stream, offset, bytes).await?;
             }
         }
+        if self.is_left_out(report.key) {
+            return Ok(None);
+        }
         self.acks.ended(report.key);
-        Ok(report)
+        Ok(Some(report))
     }
 
     async fn output(&mut self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), Farewell> {
-        if !self.is_open(key) {
-            return Ok(()); // superseded: the engine tells the worker to stop it
+        if !self.takes(key) {
+            return Ok(());
         }
         let taken = bytes.len();
         self.keep(Piece::Output { key, stream, offset, bytes }).await?;
-        self.acks.took(key, taken);
+        if !self.is_left_out(key) {
+            self.acks.took(key, taken);
+        }
         Ok(())
     }
 
-    fn is_open(&self, key: AttemptKey) -> bool {
-        self.shared.is_open(key, self.admitted.worker)
+    /// Not of an attempt that was superseded (the engine tells the worker to stop it), or of which something is
+    /// missing.
+    fn takes(&self, key: AttemptKey) -> bool {
+        self.shared.is_open(key, self.admitted.worker) && !self.is_left_out(key)
     }
 
-    /// Gives a piece to the store, again and again while that takes nothing: meanwhile this link is not read, and the
-    /// worker spools.
+    fn is_left_out(&self, key: AttemptKey) -> bool {
+        self.left_out.as_ref().is_some_and(|left_out| left_out.attempts.contains(&key))
+    }
+
+    /// A full store did not take a piece.
+    fn leave_out(&mut self, piece: Piece, why: &str) {
+        let (Piece::Output { key, .. } | Piece::Tail { key, .. }) = piece else {
+            // It is for people only, and its installation tells by itself how it ended.
+            return tracing::warn!(worker = %self.admitted.worker, "the log of an installation has a hole: {why}");
+        };
+        tracing::warn!(attempt = %key, "output waits in its worker until there is room: {why}");
+        let new = || LeftOut { first: piece, attempts: HashSet::new(), ask_at: Instant::now() + LOOK_FOR_ROOM };
+        self.left_out.get_or_insert_with(new).attempts.insert(key);
+    }
+
+    /// Gives a piece to the store, again and again while that is away: meanwhile this link is not read, and the worker
+    /// spools. A full store is not waited for.
     async fn keep(&mut self, piece: Piece) -> Result<(), Farewell> {
         let mut pause = PAUSES.0;
         loop {
@@ -126,7 +181,11 @@ impl Intake {
                 Ok(()) => break,
                 // Its attempt has ended meanwhile.
                 Err(StoreError::Conflict(_)) => return Ok(()),
-                Err(error @ (StoreError::Full(_) | StoreError::Unavailable(_))) => error,
+                Err(StoreError::Full(why)) => {
+                    self.leave_out(piece, &why);
+                    return Ok(());
+                }
+                Err(error @ StoreError::Unavailable(_)) => error,
                 Err(error) => return Err(format!("what it sent could not be kept: {error}")),
             };
             tracing::warn!(worker = %self.admitted.worker, "output is not taken at the moment: {error}");

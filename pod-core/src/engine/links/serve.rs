@@ -132,6 +132,7 @@ async fn listen(
             biased;
             () = cancel.cancelled() => return "the manager gave it up".to_owned(),
             frame = reader.read() => frame,
+            farewell = intake.room_again() => return farewell,
         };
         messages = match frame.and_then(|frame| link::decode(&frame)) {
             Ok(messages) => messages,

@@ -77,15 +77,28 @@ async fn a_contradiction_makes_the_engine_load_what_is_true() {
 }
 
 #[tokio::test]
-async fn output_that_finds_no_space_is_kept_back_and_comes_later() {
+async fn output_that_finds_no_space_comes_later_and_holds_nobody_else_up() {
     let (store, stage, mut worker) = ready().await;
-    let id = stage.start().await.unwrap();
-    let key = worker.order().await.key;
-    store.fail_output(3);
-    worker.say([StageWorker::output(key, 0, b"one "), StageWorker::end(key, 4, b"two")]).await;
-    within(stage.pod.wait(id)).await.unwrap();
-    let output = stage.pod.read_output(id, key.attempt, crate::domain::Stream::Stdout, 0, 100).await.unwrap();
-    assert_eq!(&output.bytes[..], b"one two");
+    let flooding = stage.start().await.unwrap();
+    let flood = worker.order().await.key;
+    let quiet = stage.start().await.unwrap();
+    let small = worker.order().await.key;
+    // The flood finds no space; what follows it on the same link does.
+    store.fail_output(1);
+    worker.say([StageWorker::output(flood, 0, b"one "), StageWorker::output(flood, 4, b"two ")]).await;
+    worker.say([StageWorker::end(flood, 8, b"three"), StageWorker::end(small, 0, b"small")]).await;
+    assert_eq!(within(stage.pod.wait(quiet)).await.unwrap().status, ExecutionStatus::Finished);
+    assert_eq!(stage.pod.execution(flooding).await.unwrap().status, ExecutionStatus::Running);
+    // There is room: the link ends, so that the worker sends again what was left out.
+    while worker.try_next().await.is_ok() {}
+    let mut worker = worker.redial(&stage.links, &[flood]).await;
+    worker.say([StageWorker::output(flood, 0, b"one two "), StageWorker::end(flood, 8, b"three")]).await;
+    within(stage.pod.wait(flooding)).await.unwrap();
+    for (key, printed) in [(flood, &b"one two three"[..]), (small, b"small")] {
+        let stdout = crate::domain::Stream::Stdout;
+        let output = stage.pod.read_output(key.execution, key.attempt, stdout, 0, 100).await.unwrap();
+        assert_eq!(&output.bytes[..], printed);
+    }
 }
 
 #[tokio::test]

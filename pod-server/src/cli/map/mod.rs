@@ -221,6 +221,7 @@ impl Work<'_> {
                     if let Some(oldest) = self.unfinished.first() {
                         waiting.look(self.client, *oldest).await;
                     }
+                    waiting.look_for_trouble(self.client).await;
                     look_at = Instant::now() + waiting::LOOK;
                 }
                 Some(finished) = watched.next(), if !watched.is_empty() => self.take(finished?).await?,

@@ -95,19 +95,22 @@ impl OpenAttempts {
         Ok(sealed)
     }
 
-    /// Takes a piece of the output of an open attempt; tells if it is not open.
+    /// Takes a piece of the output of an open attempt; tells if it is not open. What is small goes with the end of its
+    /// attempt, for which space is kept back: only what goes into files asks for room.
     pub(super) async fn append(
         &self,
         key: AttemptKey,
         stream: Stream,
         offset: u64,
         bytes: &Bytes,
+        room: impl FnOnce() -> Result<(), StoreError>,
     ) -> Result<Appended, StoreError> {
         let Some(output) = self.get(key) else { return Ok(Appended::NotOpen) };
         let mut output = output.lock_owned().await;
         if output.of_mut(stream).append_in_memory(offset, bytes)? {
             return Ok(Appended::Taken);
         }
+        room()?;
         let bytes = bytes.clone();
         blocking(move || output.of_mut(stream).append_to_file(offset, &bytes)).await?;
         Ok(Appended::Taken)
