@@ -54,6 +54,48 @@ async fn many_executions_end_once_each_with_their_own_output() {
     pod.shutdown().await;
 }
 
+/// All that is printed, as `o` and `e` with a line each, and when.
+async fn in_order(pod: &Pod, id: pod_core::domain::ExecutionId) -> Vec<(String, i64)> {
+    let mut follower = pod.follow(id).await.expect("a follower");
+    let mut pieces: Vec<(String, i64)> = Vec::new();
+    while let Some(chunk) = timeout(PATIENCE, follower.next()).await.expect("in time").expect("output") {
+        let OutputChunk::Bytes { stream, bytes, at, .. } = chunk else { continue };
+        let text = String::from_utf8(bytes.to_vec()).expect("text");
+        let at = at.expect("it is known when it came").0;
+        // A line that came in two pieces is one.
+        match pieces.last_mut() {
+            Some((last, _)) if !last.ends_with('\n') => last.push_str(&text),
+            _ => pieces.push((format!("{} {text}", stream.as_str()), at)),
+        }
+    }
+    pieces
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_streams_stay_in_the_order_they_came_with_their_times() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let pod = start(dir.path(), Limits::default()).await;
+    let script = r#"cat > main.sh <<'END'
+#!/bin/sh
+for n in 1 2 3 4 5 6; do echo out $n; sleep 0.1; echo err $n >&2; sleep 0.1; done
+END"#;
+    pod.create_activity(NewActivity::script("turns", script)).await.expect("an activity");
+    let id = pod.start(NewExecution::of("turns")).await.expect("it is taken");
+    let live = in_order(&pod, id).await;
+    let expected: Vec<String> =
+        (1..=6).flat_map(|n| [format!("stdout out {n}\n"), format!("stderr err {n}\n")]).collect();
+    assert_eq!(live.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>(), expected);
+    let done = wait(&pod, id).await;
+    pod.shutdown().await;
+    let pod = start(dir.path(), Limits::default()).await;
+    let after = in_order(&pod, id).await;
+    assert_eq!(after.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>(), expected);
+    let (started, finished) = (done.started_at.expect("it started").0, done.finished_at.expect("it ended").0);
+    assert!(after.windows(2).all(|pair| pair[0].1 < pair[1].1), "each came later: {after:?}");
+    assert!(after.iter().all(|(_, at)| (started..=finished).contains(at)), "{started}, {after:?}, {finished}");
+    pod.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_flood_head_and_tail_are_kept_exactly_and_the_gap_is_told() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -232,6 +232,12 @@ impl Pod {
         Ok(OutputFollower::new(self.clone(), id, position, Until::AttemptClosed))
     }
 
+    /// Follows a single attempt from a position, as far as it has come by now; what is not there yet is not waited for.
+    pub async fn follow_so_far(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower> {
+        self.execution(id).await?;
+        Ok(OutputFollower::new(self.clone(), id, position, Until::Now))
+    }
+
     /// Reads a piece of output of an attempt; what is not there yet is not waited for.
     pub async fn read_output(
         &self,

@@ -14,6 +14,7 @@
   const connection = document.getElementById("connection");
   const wrap = document.getElementById("wrap");
   const follow = document.getElementById("follow");
+  const times = document.getElementById("times");
   const query = new URLSearchParams({ view });
   if (attempt) query.set("attempt", attempt);
 
@@ -37,11 +38,30 @@
     if (left > 0) settling = requestAnimationFrame(() => { if (!isAtBottom()) toBottom(left - 1); });
   };
 
+  // The time at which a line came, in the reader's zone; rows have it as a number until it is asked for.
+  const two = (number) => String(number).padStart(2, "0");
+  const stamp = (row) => {
+    if (row.classList.contains("c") || !row.classList.contains("l")) return;
+    let time = row.querySelector(":scope > .t");
+    if (time?.title) return;
+    if (!time) {
+      time = document.createElement("span");
+      time.className = "t";
+      row.querySelector(":scope > code").before(time);
+    }
+    if (!row.dataset.t) return;
+    const at = new Date(Number(row.dataset.t));
+    time.title = at.toLocaleString();
+    time.textContent = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${String(at.getMilliseconds()).padStart(3, "0")}`;
+  };
+
   // Rows as the server made them. It has escaped all text; a page allows no script in them in any case.
   const rowsOf = (html) => {
     const template = document.createElement("template");
     template.innerHTML = html;
-    return [...template.content.children];
+    const made = [...template.content.children];
+    if (times.checked) made.forEach(stamp);
+    return made;
   };
   const addBlock = () => {
     const block = document.createElement("div");
@@ -204,7 +224,21 @@
       reachEnd(part);
     }
     held = 0;
-    follow.checked = !over;
+    const applyTimes = () => {
+    if (times.checked) lines.querySelectorAll(".l").forEach(stamp);
+    lines.classList.toggle("with-times", times.checked);
+  };
+  times.checked = lines.classList.contains("with-times") || localStorage.getItem("pod_times") === "on";
+  applyTimes();
+  times.addEventListener("change", () => {
+    localStorage.setItem("pod_times", times.checked ? "on" : "off");
+    applyTimes();
+    const address = new URL(location);
+    if (times.checked) address.searchParams.set("times", "on"); else address.searchParams.delete("times");
+    history.replaceState(null, "", address);
+    if (follow.checked) toBottom();
+  });
+  follow.checked = !over;
     toBottom();
     showHeld();
   });
@@ -217,6 +251,20 @@
   wrap.addEventListener("change", () => {
     localStorage.setItem("pod_wrap", wrap.checked ? "on" : "off");
     applyWrap();
+    if (follow.checked) toBottom();
+  });
+  const applyTimes = () => {
+    if (times.checked) lines.querySelectorAll(".l").forEach(stamp);
+    lines.classList.toggle("with-times", times.checked);
+  };
+  times.checked = lines.classList.contains("with-times") || localStorage.getItem("pod_times") === "on";
+  applyTimes();
+  times.addEventListener("change", () => {
+    localStorage.setItem("pod_times", times.checked ? "on" : "off");
+    applyTimes();
+    const address = new URL(location);
+    if (times.checked) address.searchParams.set("times", "on"); else address.searchParams.delete("times");
+    history.replaceState(null, "", address);
     if (follow.checked) toBottom();
   });
   follow.checked = !over && atEnd && !location.hash && !new URLSearchParams(location.search).has("q");

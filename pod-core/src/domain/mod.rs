@@ -6,6 +6,7 @@ mod activity;
 mod event;
 mod execution;
 mod ids;
+mod order;
 mod output;
 mod policy;
 mod statistics;
@@ -24,6 +25,7 @@ pub use execution::{
 pub use ids::{
     ActivityId, AttemptKey, AttemptNo, Epoch, ExecutionId, PolicyId, RevisionNo, SessionId, StoreId, WorkerId,
 };
+pub use order::Run;
 pub use output::{Gap, OutputSummary, Stream, StreamSummary};
 pub use policy::{InvalidRule, Policy, Rules};
 pub use statistics::{MinuteTally, Waits};

@@ -11,7 +11,7 @@ use crate::domain::{
 };
 
 /// The version of this protocol. A worker of another version is refused.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// From a worker to its manager.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,16 @@ pub enum FromWorker {
         key: AttemptKey,
         /// When, by the worker's clock.
         at: Timestamp,
+    },
+    /// A piece of the log of the order in which the output came: [`crate::domain::Run`]s. Sent before the output that it
+    /// is of.
+    Order {
+        /// The attempt.
+        key: AttemptKey,
+        /// The offset of its first byte in the log.
+        offset: u64,
+        /// The bytes of the log.
+        bytes: Bytes,
     },
     /// A piece of output, in order per stream. Sent only within the window of `OutputAck`s.
     Output {
@@ -148,6 +158,10 @@ pub struct EndReport {
     pub stderr: Bytes,
     /// The offset of the first byte of `stderr`.
     pub stderr_from: u64,
+    /// The rest of the log of the order in which both came, in the same way.
+    pub order: Bytes,
+    /// The offset of the first byte of `order`.
+    pub order_from: u64,
 }
 
 /// How an installation ended.
@@ -217,6 +231,8 @@ pub enum ToWorker {
         stdout: u64,
         /// Of stderr.
         stderr: u64,
+        /// Of the log of their order.
+        order: u64,
     },
     /// The end of this attempt is durable (or is not wanted: it was superseded): the worker forgets the attempt.
     EndAck {

@@ -151,6 +151,7 @@ impl State {
             FromWorker::Goodbye { reason } => self.gone(worker, &reason, out),
             FromWorker::Hello(_)
             | FromWorker::Heartbeat
+            | FromWorker::Order { .. }
             | FromWorker::Output { .. }
             | FromWorker::Tail { .. }
             | FromWorker::InstallOutput { .. } => {}

@@ -68,6 +68,8 @@ impl Rig {
             stdout_from: 0,
             stderr: Default::default(),
             stderr_from: 0,
+            order: Default::default(),
+            order_from: 0,
         };
         self.said(1, FromWorker::Ended(report));
     }

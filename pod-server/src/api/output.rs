@@ -41,8 +41,8 @@ pub(super) struct OutputQuery {
     pub(super) stream: Option<String>,
     /// From this offset on, as the program counts its bytes.
     pub(super) offset: Option<u64>,
-    /// Go on until the end of the attempt.
-    follow: Option<bool>,
+    /// Go on until the end of the attempt. Events do so, and through later attempts, unless this is `false`.
+    pub(super) follow: Option<bool>,
     /// Of this attempt; the latest one unless given.
     pub(super) attempt: Option<u32>,
 }
@@ -65,9 +65,11 @@ impl OutputQuery {
 /// the headers `pod-output-gap-start` and `pod-output-gap-end` name the missing offsets.
 ///
 /// With `Accept: text/event-stream` it is a stream of events, resumed by `Last-Event-ID`:
-/// `output` `{"stream","attempt","offset","text"}` (`"base64"` instead of `"text"` where the piece is not valid UTF-8:
-/// either way the exact bytes), `gap` `{"stream","attempt","start","end"}`, `attempt` `{"attempt"}` when another
-/// attempt begins, and at last `end` with the execution. An id is `attempt:stdout:stderr`, the offsets that come next.
+/// `output` `{"stream","attempt","offset","text","at"}` (`"base64"` instead of `"text"` where the piece is not valid
+/// UTF-8: either way the exact bytes), both streams in the order in which they came, `at` being when; `gap`
+/// `{"stream","attempt","start","end"}`, `attempt` `{"attempt"}` when another attempt begins, and at last `end` with the
+/// execution, or `now` `{"attempt"}` where it was not to be followed. An id is `attempt:stdout:stderr`, the offsets that
+/// come next.
 #[utoipa::path(get, path = "/executions/{id}/output", tag = "executions",
     params(("id" = u64, Path, description = "The id of the execution"), OutputQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "Where to go on, as events")), responses(

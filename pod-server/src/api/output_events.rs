@@ -9,7 +9,7 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use pod_core::{
     OutputChunk, OutputFollower, OutputPosition,
-    domain::{AttemptNo, Execution, Stream},
+    domain::{AttemptNo, Execution, Stream, Timestamp},
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -66,7 +66,8 @@ pub(super) async fn show(
     let position = match resumed {
         // An EventSource dials again after every end; this tells it to stay away.
         Some(EventId { is_end: true, .. }) => return Ok(StatusCode::NO_CONTENT.into_response()),
-        Some(EventId { position, .. }) if position.attempt > execution.attempt => {
+        // The first attempt may be one to come.
+        Some(EventId { position, .. }) if position.attempt > execution.attempt.max(AttemptNo(1)) => {
             return Err(Problem::invalid(format!(
                 "Last-Event-ID names attempt {}, and execution {} is at attempt {}",
                 position.attempt, execution.id, execution.attempt
@@ -83,7 +84,12 @@ pub(super) async fn show(
             }
         }
     };
-    let follower = app.pod.follow_from(execution.id, position).await?;
+    let is_followed = query.follow.unwrap_or(true);
+    let follower = if is_followed {
+        app.pod.follow_from(execution.id, position).await?
+    } else {
+        app.pod.follow_so_far(execution.id, position).await?
+    };
     let name =
         app.pod.activity_names().await?.get(&execution.activity).map_or_else(String::new, |name| name.to_string());
     let following = Following { follower, only, position, name, shutdown: app.shutdown.clone() };
@@ -106,7 +112,13 @@ impl Following {
                 () = self.shutdown.cancelled() => return None,
             };
             let chunk = match chunk {
-                Ok(chunk) => chunk?,
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => {
+                    let data = json!({ "attempt": self.position.attempt });
+                    let id = EventId { position: self.position, is_end: false };
+                    let event = Event::default().event("now").id(id.to_string()).data(data.to_string());
+                    return Some((Ok(event), None));
+                }
                 Err(error) => {
                     // Told as an event without an id: the reader dials again and goes on where it was.
                     let event =
@@ -115,12 +127,12 @@ impl Following {
                 }
             };
             let (name, data, is_end) = match chunk {
-                OutputChunk::Bytes { stream, offset, bytes, position } => {
+                OutputChunk::Bytes { stream, offset, bytes, at, position } => {
                     self.position = position;
                     if self.only.is_some_and(|only| only != stream) {
                         continue;
                     }
-                    ("output", output_data(stream, position.attempt, offset, &bytes), false)
+                    ("output", output_data(stream, position.attempt, offset, &bytes, at), false)
                 }
                 OutputChunk::Gap { stream, gap, position } => {
                     self.position = position;
@@ -150,15 +162,16 @@ impl Following {
 }
 
 /// A piece of output. Text where that is exact, else base64.
-fn output_data(stream: Stream, attempt: AttemptNo, offset: u64, bytes: &[u8]) -> String {
+fn output_data(stream: Stream, attempt: AttemptNo, offset: u64, bytes: &[u8], at: Option<Timestamp>) -> String {
+    let mut data = json!({ "stream": stream, "attempt": attempt, "offset": offset });
     match str::from_utf8(bytes) {
-        Ok(text) => json!({ "stream": stream, "attempt": attempt, "offset": offset, "text": text }),
-        Err(_) => {
-            let base64 = BASE64_STANDARD.encode(bytes);
-            json!({ "stream": stream, "attempt": attempt, "offset": offset, "base64": base64 })
-        }
+        Ok(text) => data["text"] = text.into(),
+        Err(_) => data["base64"] = BASE64_STANDARD.encode(bytes).into(),
     }
-    .to_string()
+    if let Some(at) = at {
+        data["at"] = at.to_rfc3339().into();
+    }
+    data.to_string()
 }
 
 #[cfg(test)]
@@ -178,10 +191,11 @@ mod tests {
     #[test]
     fn pieces_are_exact_either_way() {
         let data = |bytes: &[u8]| -> serde_json::Value {
-            serde_json::from_str(&output_data(Stream::Stderr, AttemptNo(1), 7, bytes)).unwrap()
+            serde_json::from_str(&output_data(Stream::Stderr, AttemptNo(1), 7, bytes, Some(Timestamp(1)))).unwrap()
         };
         let text = data("é\r\n\0".as_bytes());
         assert_eq!((text["text"].as_str(), text["stream"].as_str()), (Some("é\r\n\0"), Some("stderr")));
+        assert_eq!(text["at"], "1970-01-01T00:00:00.001Z");
         let half = data(&"é".as_bytes()[..1]);
         assert_eq!(BASE64_STANDARD.decode(half["base64"].as_str().unwrap()).unwrap(), [0xc3]);
         assert!(half["text"].is_null() && half["offset"] == 7);

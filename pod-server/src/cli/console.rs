@@ -35,6 +35,12 @@ impl Sink {
     }
 }
 
+/// Whether our stdout and our stderr are the same terminal, pipe or file: only then does their order matter.
+pub(crate) fn is_one_place() -> bool {
+    let (Ok(out), Ok(err)) = (rustix::fs::fstat(io::stdout()), rustix::fs::fstat(io::stderr())) else { return false };
+    (out.st_dev, out.st_ino, out.st_rdev) == (err.st_dev, err.st_ino, err.st_rdev)
+}
+
 /// Whether a person watches stderr: only then is progress shown there.
 pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()

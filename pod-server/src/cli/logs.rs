@@ -2,18 +2,18 @@
 
 use std::{collections::VecDeque, io, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use clap::Args;
 use jiff::Timestamp;
 use pod_core::domain::Stream;
-use pod_server::client::{Client, Execution, OutputRequest};
+use pod_server::client::{Client, Execution, OutputEvent, OutputEventsRequest};
 
 use super::{
     connection::ManagerOptions,
     console::Sink,
     failure::{Exit, Failure},
     ids::execution_id,
-    relay::relay_to_end,
+    relay::{note_gap, relay_to_end},
     times::parse_duration,
 };
 
@@ -24,11 +24,12 @@ Examples:
   pod logs 17 --stdout > result    Byte for byte
   pod logs 17 --tail 20 --stderr   The last 20 lines of its stderr
   pod logs 17 --attempt 1          Of its first attempt, if it was run again
-  pod logs 17 -f -t                Each line with the time it was seen
+  pod logs 17 -f -t                Each line with the time it came
+  pod logs 17 --since 5m           What came in the last five minutes
 
-POD keeps the times at which an attempt began and ended, not those of single lines. So -t gives a line that was \
-printed earlier the end of its attempt, or the time at which it was read, with a `<` before it; and --since leaves out \
-an attempt that ended before that time, as a whole.";
+Both streams come in the order in which they were printed, and times are those at which lines began to come, to about \
+10 ms. Where nobody knows that, as of an attempt that an older version ran, -t gives the end of the attempt with a `<` \
+before it, and --since goes by that.";
 
 /// Prints what an execution printed
 #[derive(Args, Debug)]
@@ -54,11 +55,11 @@ pub(crate) struct Logs {
     #[arg(long, value_name = "N")]
     tail: Option<usize>,
 
-    /// Nothing of an attempt that ended longer ago than this: 30s, 5m, 2h
+    /// No line that came longer ago than this: 30s, 5m, 2h
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     since: Option<Duration>,
 
-    /// Put the time before each line
+    /// Put the time at which it came before each line
     #[arg(short, long)]
     timestamps: bool,
 
@@ -85,98 +86,132 @@ impl Logs {
             relay_to_end(&client, self.id).await?;
             return Ok(Exit::DONE);
         }
-        if self.is_too_old(&execution) {
-            return Ok(Exit::DONE);
-        }
-        let (stdout, stderr) = (!self.stderr, !self.stdout);
-        tokio::try_join!(
-            self.show(&client, &execution, Stream::Stdout, stdout),
-            self.show(&client, &execution, Stream::Stderr, stderr),
-        )?;
+        self.show(&client, &execution).await?;
         Ok(Exit::DONE)
     }
 
-    fn is_too_old(&self, execution: &Execution) -> bool {
-        let (Some(since), Some(finished)) = (self.since, execution.finished_at) else { return false };
-        let age = Timestamp::now().as_millisecond() - finished.as_millisecond();
-        u128::try_from(age).is_ok_and(|age| age > since.as_millis())
-    }
-
-    async fn show(
-        &self,
-        client: &Client,
-        execution: &Execution,
-        stream: Stream,
-        is_wanted: bool,
-    ) -> Result<(), Failure> {
-        if !is_wanted {
-            return Ok(());
-        }
-        let mut request = OutputRequest { execution: self.id, stream, attempt: self.attempt, offset: 0, follow: false };
-        let mut lines = Lines { sink: Sink::of(stream)?, stamps: self.timestamps, begins_line: true };
-        let known_by = execution.finished_at.unwrap_or_else(Timestamp::now);
-        let mut tail = self.tail.map(Tail::new);
-        let mut output = client.output(request).await?;
-        let gap = output.gap();
-        let mut taken: u64 = 0;
-        while let Some(bytes) = output.next().await? {
-            taken += bytes.len() as u64;
-            match &mut tail {
-                Some(tail) => tail.push(bytes),
-                None => lines.write(&bytes, &format!("<{known_by:.3} ")).await?,
+    async fn show(&self, client: &Client, execution: &Execution) -> Result<(), Failure> {
+        let stream = if self.stdout { Some(Stream::Stdout) } else { self.stderr.then_some(Stream::Stderr) };
+        let mut lines = Lines::new(self, execution)?;
+        let mut request =
+            OutputEventsRequest { execution: self.id, stream, attempt: self.attempt, follow: false, after: None };
+        // What is there now, of which perhaps only the last lines are wanted; then what comes.
+        let mut tail = self.tail.map(|lines| [Tail::new(lines), Tail::new(lines)]);
+        let mut events = client.output_events(&request).await?;
+        loop {
+            match events.next().await? {
+                OutputEvent::Bytes { stream, bytes, at } => {
+                    let piece = Piece { at, bytes };
+                    match &mut tail {
+                        Some(tails) => tails[stream as usize].push(piece, lines.count()),
+                        None => lines.write(stream, &piece).await?,
+                    }
+                }
+                OutputEvent::Gap(stream, gap) if tail.is_none() => note_gap(self.id, stream, gap),
+                OutputEvent::Gap(..) | OutputEvent::Attempt(_) => {}
+                OutputEvent::Now | OutputEvent::End(_) => break,
             }
         }
-        for bytes in tail.into_iter().flat_map(Tail::into_pieces) {
-            lines.write(&bytes, &format!("<{known_by:.3} ")).await?;
+        for (_, stream, piece) in tail.map(in_order).unwrap_or_default() {
+            lines.write(stream, &piece).await?;
         }
         if !self.follow {
             return Ok(());
         }
-        let skipped = gap.filter(|gap| taken >= gap.start).map_or(0, |gap| gap.end - gap.start);
-        request.offset = taken + skipped;
+        request.after = events.last_id().map(str::to_owned);
         request.follow = true;
-        let mut output = client.output(request).await?;
-        while let Some(bytes) = output.next().await? {
-            lines.write(&bytes, &format!("{:.3} ", Timestamp::now())).await?;
+        let mut events = client.output_events(&request).await?;
+        loop {
+            match events.next().await? {
+                OutputEvent::Bytes { stream, bytes, at } => lines.write(stream, &Piece { at, bytes }).await?,
+                OutputEvent::Gap(stream, gap) => note_gap(self.id, stream, gap),
+                OutputEvent::Attempt(_) if self.attempt.is_none() => {}
+                OutputEvent::Attempt(_) | OutputEvent::Now | OutputEvent::End(_) => return Ok(()),
+            }
         }
-        Ok(())
     }
 }
 
-/// Writes lines, with the time before each where that is wanted.
+/// A piece of a stream.
+struct Piece {
+    /// When it came, where that is known.
+    at: Option<Timestamp>,
+    bytes: Bytes,
+}
+
+/// Writes lines: those that are not too old, with the time before each where that is wanted.
 struct Lines {
-    sink: Sink,
+    sinks: [Sink; 2],
     stamps: bool,
-    begins_line: bool,
+    /// Nothing that came before this.
+    from: Option<Timestamp>,
+    /// What is known of the time of a line of which nothing else is.
+    known_by: Timestamp,
+    state: [Line; 2],
+    pieces: u64,
+}
+
+/// The line of a stream that has not ended.
+#[derive(Clone, Copy)]
+struct Line {
+    begins: bool,
+    is_shown: bool,
 }
 
 impl Lines {
-    async fn write(&mut self, bytes: &[u8], stamp: &str) -> io::Result<()> {
-        if !self.stamps {
-            return self.sink.write(bytes).await;
-        }
-        let (stamped, begins_line) = stamped(bytes, stamp, self.begins_line);
-        self.begins_line = begins_line;
-        self.sink.write(&stamped).await
+    fn new(logs: &Logs, execution: &Execution) -> Result<Self, Failure> {
+        let from = |since: Duration| Timestamp::now().checked_sub(jiff::SignedDuration::try_from(since).ok()?).ok();
+        Ok(Self {
+            sinks: [Sink::of(Stream::Stdout)?, Sink::of(Stream::Stderr)?],
+            stamps: logs.timestamps,
+            from: logs.since.and_then(from),
+            known_by: execution.finished_at.unwrap_or_else(Timestamp::now),
+            state: [Line { begins: true, is_shown: true }; 2],
+            pieces: 0,
+        })
+    }
+
+    /// A number for the next piece.
+    fn count(&mut self) -> u64 {
+        self.pieces += 1;
+        self.pieces
+    }
+
+    async fn write(&mut self, stream: Stream, piece: &Piece) -> io::Result<()> {
+        let is_recent = self.from.is_none_or(|from| piece.at.unwrap_or(self.known_by) >= from);
+        let stamp = match piece.at {
+            _ if !self.stamps => String::new(),
+            Some(at) => format!("{at:.3} "),
+            None => format!("<{:.3} ", self.known_by),
+        };
+        let shown = chosen(&piece.bytes, &stamp, is_recent, &mut self.state[stream as usize]);
+        if shown.is_empty() { Ok(()) } else { self.sinks[stream as usize].write(&shown).await }
     }
 }
 
-fn stamped(bytes: &[u8], stamp: &str, mut begins_line: bool) -> (Vec<u8>, bool) {
+/// The lines that begin in a piece, if those are wanted, and the rest of one that was.
+fn chosen(bytes: &[u8], stamp: &str, is_wanted: bool, line: &mut Line) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() + stamp.len());
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        if begins_line {
-            out.extend_from_slice(stamp.as_bytes());
+    for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if line.begins {
+            line.is_shown = is_wanted;
         }
-        out.extend_from_slice(line);
-        begins_line = line.ends_with(b"\n");
+        if line.is_shown {
+            if line.begins {
+                out.extend_from_slice(stamp.as_bytes());
+            }
+            out.extend_from_slice(part);
+        }
+        line.begins = part.ends_with(b"\n");
     }
-    (out, begins_line)
+    out
 }
 
 /// The last lines of a stream, however long it is.
 struct Tail {
     lines: usize,
-    pieces: VecDeque<Bytes>,
+    /// With a number each, which tells how they came among those of the other stream.
+    pieces: VecDeque<(u64, Piece)>,
     /// How many newlines the pieces hold.
     newlines: usize,
 }
@@ -186,12 +221,12 @@ impl Tail {
         Self { lines, pieces: VecDeque::new(), newlines: 0 }
     }
 
-    fn push(&mut self, bytes: Bytes) {
-        self.newlines += newlines(&bytes);
-        self.pieces.push_back(bytes);
+    fn push(&mut self, piece: Piece, number: u64) {
+        self.newlines += newlines(&piece.bytes);
+        self.pieces.push_back((number, piece));
         // A piece may go when the others still hold the newline before the first line wanted.
-        while let Some(first) = self.pieces.front() {
-            let held_by_others = self.newlines - newlines(first);
+        while let Some((_, first)) = self.pieces.front() {
+            let held_by_others = self.newlines - newlines(&first.bytes);
             if held_by_others <= self.lines {
                 break;
             }
@@ -200,22 +235,22 @@ impl Tail {
         }
     }
 
-    fn into_pieces(mut self) -> VecDeque<Bytes> {
-        let ends_open = self.pieces.back().is_some_and(|last| last.last() != Some(&b'\n'));
+    fn into_pieces(mut self) -> VecDeque<(u64, Piece)> {
+        let ends_open = self.pieces.back().is_some_and(|(_, last)| last.bytes.last() != Some(&b'\n'));
         let held = self.newlines + usize::from(ends_open);
         let mut surplus = held.saturating_sub(self.lines);
         while surplus > 0 {
-            let Some(mut first) = self.pieces.pop_front() else { break };
+            let Some((number, mut first)) = self.pieces.pop_front() else { break };
             while surplus > 0 {
-                let Some(at) = first.iter().position(|byte| *byte == b'\n') else {
-                    first = Bytes::new();
+                let Some(at) = first.bytes.iter().position(|byte| *byte == b'\n') else {
+                    first.bytes = Bytes::new();
                     break;
                 };
-                first = first.slice(at + 1..);
+                first.bytes.advance(at + 1);
                 surplus -= 1;
             }
-            if !first.is_empty() {
-                self.pieces.push_front(first);
+            if !first.bytes.is_empty() {
+                self.pieces.push_front((number, first));
             }
             if self.lines == 0 && surplus == 0 {
                 self.pieces.clear();
@@ -223,6 +258,16 @@ impl Tail {
         }
         self.pieces
     }
+}
+
+/// The pieces of both tails as they came.
+fn in_order(tails: [Tail; 2]) -> Vec<(u64, Stream, Piece)> {
+    let of = |(stream, tail): (Stream, Tail)| {
+        tail.into_pieces().into_iter().map(move |(number, piece)| (number, stream, piece))
+    };
+    let mut pieces: Vec<_> = Stream::BOTH.into_iter().zip(tails).flat_map(of).collect();
+    pieces.sort_by_key(|(number, ..)| *number);
+    pieces
 }
 
 fn newlines(bytes: &[u8]) -> usize {
@@ -236,9 +281,9 @@ mod tests {
     fn tail_of(lines: usize, pieces: &[&'static str]) -> String {
         let mut tail = Tail::new(lines);
         for piece in pieces {
-            tail.push(Bytes::from_static(piece.as_bytes()));
+            tail.push(Piece { at: None, bytes: Bytes::from_static(piece.as_bytes()) }, 0);
         }
-        tail.into_pieces().iter().map(|piece| String::from_utf8_lossy(piece).into_owned()).collect()
+        tail.into_pieces().iter().map(|(_, piece)| String::from_utf8_lossy(&piece.bytes).into_owned()).collect()
     }
 
     #[test]
@@ -256,16 +301,27 @@ mod tests {
     fn the_tail_of_a_long_stream_stays_small() {
         let mut tail = Tail::new(3);
         for _ in 0..10_000 {
-            tail.push(Bytes::from_static(b"x\ny\n"));
+            tail.push(Piece { at: None, bytes: Bytes::from_static(b"x\ny\n") }, 0);
         }
         assert!(tail.pieces.len() <= 4);
     }
 
     #[test]
-    fn a_line_in_pieces_is_stamped_once() {
-        let (first, open) = stamped(b"a\nb", "T ", true);
-        let (second, open) = stamped(b"c\n", "T ", open);
-        assert!(open);
-        assert_eq!([first, second].concat(), b"T a\nT bc\n");
+    fn a_line_in_pieces_is_stamped_once_and_shown_whole_or_not() {
+        let mut line = Line { begins: true, is_shown: true };
+        let first = chosen(b"a\nb", "T ", true, &mut line);
+        let second = chosen(b"c\nd", "U ", false, &mut line);
+        let third = chosen(b"e\nf\n", "V ", true, &mut line);
+        assert_eq!([first, second, third].concat(), b"T a\nT bc\nV f\n");
+    }
+
+    #[test]
+    fn tails_come_in_order() {
+        let mut tails = [Tail::new(1), Tail::new(2)];
+        for (number, stream, text) in [(1, 0, "a\n"), (2, 1, "b\n"), (3, 0, "c\n"), (4, 1, "d\n"), (5, 0, "e\n")] {
+            tails[stream].push(Piece { at: None, bytes: Bytes::from_static(text.as_bytes()) }, number);
+        }
+        let text: Vec<u8> = in_order(tails).into_iter().flat_map(|(_, _, piece)| piece.bytes).collect();
+        assert_eq!(text, b"b\nd\ne\n");
     }
 }

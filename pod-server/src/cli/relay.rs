@@ -1,12 +1,13 @@
 //! Relaying what an execution prints to our own stdout and stderr while it prints it, each byte once, also when the
 //! connection to the manager breaks meanwhile.
 //!
-//! Each stream has a request of its own: bytes come as they are, and a stream that nobody reads holds up only itself.
+//! Where both go to one place, both come in the order in which they were printed. Else each stream has a request of its
+//! own: bytes come as they are, and a stream that nobody reads holds up only itself.
 
 use std::time::Duration;
 
 use pod_core::domain::Stream;
-use pod_server::client::{Client, Execution, Gap, OutputRequest};
+use pod_server::client::{Client, Execution, Gap, OutputEvent, OutputEventsRequest, OutputRequest};
 
 use super::{
     console::{self, Sink},
@@ -19,12 +20,18 @@ const WAIT: Duration = Duration::from_secs(30);
 /// How long one request waits for the end of an execution that may also begin again.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
 
+/// The id of an event before everything of the first attempt.
+const FIRST_ATTEMPT: &str = "1:0:0";
+
 /// Relays both streams, attempt after attempt, and returns the execution when it has ended.
 pub(crate) async fn relay_to_end(client: &Client, id: u64) -> Result<Execution, Failure> {
+    if console::is_one_place() {
+        return relay_in_order(client, id).await;
+    }
     let mut attempt = 1;
     loop {
         if attempt > 1 {
-            console::note(format!("execution {id} is run again: attempt {attempt}"));
+            note_attempt(id, attempt);
         }
         tokio::try_join!(
             relay_stream(client, id, attempt, Stream::Stdout),
@@ -36,6 +43,51 @@ pub(crate) async fn relay_to_end(client: &Client, id: u64) -> Result<Execution, 
             return Ok(execution);
         }
     }
+}
+
+/// Relays both streams in the order in which they came.
+async fn relay_in_order(client: &Client, id: u64) -> Result<Execution, Failure> {
+    let (mut stdout, mut stderr) = (Sink::of(Stream::Stdout)?, Sink::of(Stream::Stderr)?);
+    let after = Some(FIRST_ATTEMPT.to_owned());
+    let mut request = OutputEventsRequest { execution: id, stream: None, attempt: None, follow: true, after };
+    let mut patience = Patience::new();
+    loop {
+        let error = match client.output_events(&request).await {
+            Ok(mut events) => loop {
+                let event = match events.next().await {
+                    Ok(event) => event,
+                    Err(error) => break error,
+                };
+                patience.renew();
+                match event {
+                    OutputEvent::Bytes { stream: Stream::Stdout, bytes, .. } => stdout.write(&bytes).await?,
+                    OutputEvent::Bytes { stream: Stream::Stderr, bytes, .. } => stderr.write(&bytes).await?,
+                    OutputEvent::Gap(stream, gap) => note_gap(id, stream, gap),
+                    OutputEvent::Attempt(attempt) => note_attempt(id, attempt),
+                    OutputEvent::Now => {}
+                    OutputEvent::End(execution) => return Ok(*execution),
+                }
+                request.after = events.last_id().map(str::to_owned).or(request.after);
+            },
+            Err(error) => error,
+        };
+        patience.outlast(error).await?;
+    }
+}
+
+fn note_attempt(id: u64, attempt: u32) {
+    console::note(format!("execution {id} is run again: attempt {attempt}"));
+}
+
+/// Says what the cap cut out of a stream: whoever uses the output must know that it is not all of it.
+pub(crate) fn note_gap(id: u64, stream: Stream, gap: Gap) {
+    console::note(format!(
+        "{} bytes of the {} of execution {id} are missing here after byte {}: it is more than a manager keeps \
+         (--output-cap), or than the disk had room for",
+        gap.end - gap.start,
+        stream.as_str(),
+        gap.start
+    ));
 }
 
 /// The execution as soon as it has that attempt, or has ended without one.
@@ -101,7 +153,7 @@ async fn relay_stream(client: &Client, execution: u64, attempt: u32, stream: Str
 /// No cap is smaller than this: less output has no gap.
 const SMALLEST_CAP: u64 = 64 << 10;
 
-/// Says what the cap cut out of a stream: whoever uses the output must know that it is not all of it.
+/// Says what the cap cut out of a stream, if it did.
 async fn tell_gap(client: &Client, request: OutputRequest, taken: Taken) -> Result<(), Failure> {
     if taken.count < SMALLEST_CAP {
         return Ok(());
@@ -110,12 +162,7 @@ async fn tell_gap(client: &Client, request: OutputRequest, taken: Taken) -> Resu
     // Only the beginning of the answer is looked at.
     let answer = persist(client, |client| async move { client.output(whole).await }).await?;
     if let Some(gap) = answer.gap() {
-        let (id, stream, bytes) = (request.execution, request.stream.as_str(), gap.end - gap.start);
-        console::note(format!(
-            "{bytes} bytes of the {stream} of execution {id} are missing here after byte {}: it is more than a manager \
-             keeps (--output-cap), or than the disk had room for",
-            gap.start
-        ));
+        note_gap(request.execution, request.stream, gap);
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod api;
 mod error;
 mod model;
 mod output;
+mod output_events;
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -26,6 +27,7 @@ pub use model::{
     StatusCounts, Worker,
 };
 pub use output::{Gap, OutputBytes, OutputRequest};
+pub use output_events::{OutputEvent, OutputEvents, OutputEventsRequest};
 
 /// A manager that one can talk to. Cheap to clone; connections are shared and kept.
 #[derive(Clone, Debug)]

@@ -122,6 +122,49 @@ async fn output_is_followed_while_it_is_printed_and_until_the_end() {
 }
 
 #[tokio::test]
+async fn events_of_both_streams_are_in_the_order_they_came_with_their_times() {
+    let server = Server::start().await;
+    let main = "for i in 1 2 3; do echo o$i; sleep 0.05; echo e$i >&2; sleep 0.05; done";
+    server.approved("turns", &format!("printf '#!/bin/sh\\n{main}\\n' > main.sh")).await;
+    let id = server.submitted("turns", None).await;
+    let events = |query: &str| {
+        server.request("GET", &format!("/api/v1/executions/{id}/output{query}")).header("accept", "text/event-stream")
+    };
+    let live = sse_events(events(""), |event| event.name == "end").await;
+    server.ended(id).await;
+    let after = sse_events(events(""), |event| event.name == "end").await;
+    let printed = |events: &[SseEvent]| -> String {
+        events.iter().filter_map(|event| event.data["text"].as_str()).collect::<String>()
+    };
+    for events in [&live, &after] {
+        assert_eq!(printed(events), "o1\ne1\no2\ne2\no3\ne3\n");
+        let times: Vec<&str> = events.iter().filter_map(|event| event.data["at"].as_str()).collect();
+        assert!(times.len() >= 6 && times.is_sorted(), "{times:?}");
+    }
+    // On from any event in the same order.
+    for (at, event) in after.iter().enumerate().filter(|(_, event)| event.name == "output") {
+        let rest = sse_events(events("").header("last-event-id", &event.id), |event| event.name == "end").await;
+        assert_eq!(printed(&rest), printed(&after[at + 1..]), "after {}", event.id);
+    }
+    let so_far = sse_events(events("?follow=false&stream=stderr"), |event| event.name == "now").await;
+    assert_eq!((printed(&so_far).as_str(), &so_far.last().unwrap().data["attempt"]), ("e1\ne2\ne3\n", &json!(1)));
+}
+
+#[tokio::test]
+async fn what_there_is_of_an_execution_that_goes_on_is_not_followed() {
+    let server = Server::start().await;
+    server.approved("long", "printf '#!/bin/sh\\necho begun; sleep 1000\\n' > main.sh").await;
+    let id = server.submitted("long", None).await;
+    let so_far = async || {
+        let request = server.request("GET", &format!("/api/v1/executions/{id}/output?follow=false"));
+        sse_events(request.header("accept", "text/event-stream"), |event| event.name == "now").await
+    };
+    let printed = server.eventually(async || Some(bytes_of(&so_far().await, "stdout")).filter(|b| !b.is_empty())).await;
+    assert_eq!(printed, b"begun\n");
+    server.api("POST", &format!("/executions/{id}/terminate"), None).await;
+}
+
+#[tokio::test]
 async fn what_the_cap_cut_out_is_named() {
     let server = Server::with(|config| config.output_cap = 64 << 10).await;
     // 4 MB in lines of 8 bytes: any offset tells which line must be there.

@@ -8,4 +8,4 @@ mod text;
 
 pub(crate) use ending::ending;
 pub(crate) use state::{Look, Stated};
-pub(crate) use text::{activity_address, beginning, bytes, exact, relative, thousands};
+pub(crate) use text::{activity_address, beginning, bytes, exact, relative, thousands, time_of_day};

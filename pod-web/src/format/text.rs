@@ -23,6 +23,11 @@ pub(crate) fn exact(at: Timestamp) -> String {
     at.to_rfc3339().replace('T', " ").replace('Z', " UTC")
 }
 
+/// The time within its day, in UTC: `12:03:11.042`.
+pub(crate) fn time_of_day(at: Timestamp) -> String {
+    at.to_rfc3339().split_once('T').map_or_else(String::new, |(_, time)| time.trim_end_matches('Z').to_owned())
+}
+
 /// A size: `512 B`, `12.4 MiB`.
 #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
 pub(crate) fn bytes(count: u64) -> String {

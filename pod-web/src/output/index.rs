@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use pod_core::{
     OutputChunk, Pod, PodError,
-    domain::{AttemptNo, ExecutionId, Gap, Stream},
+    domain::{AttemptNo, ExecutionId, Gap, Stream, Timestamp},
 };
 
 use super::{
@@ -79,7 +79,7 @@ impl Index {
         let Self { places, lines } = self;
         walk(pod, shown.id, read, ends, |step| {
             match step {
-                Step::Bytes(stream, bytes) => {
+                Step::Bytes(stream, bytes, _) => {
                     // In steps, so that a large piece gives more than one place.
                     for piece in bytes.chunks(STEP as usize) {
                         lines.push(stream, piece);
@@ -148,7 +148,8 @@ impl Lines {
 
 /// Something on the way through an output.
 pub(super) enum Step<'a> {
-    Bytes(Stream, &'a Bytes),
+    /// Some, and when they came.
+    Bytes(Stream, &'a Bytes, Option<Timestamp>),
     Gap(Stream, Gap),
 }
 
@@ -173,14 +174,14 @@ pub(super) async fn walk(
     if read.attempt.0 == 0 {
         return Ok(());
     }
-    let mut follower = pod.follow_from(id, read).await?;
+    let mut follower = pod.follow_so_far(id, read).await?;
     while read.stdout < ends[0] || read.stderr < ends[1] {
         let flow = match follower.next().await? {
-            Some(OutputChunk::Bytes { stream, offset, bytes, position }) => {
+            Some(OutputChunk::Bytes { stream, offset, bytes, at, position }) => {
                 read = position;
                 let kept = ends[index(stream)].saturating_sub(offset).min(bytes.len() as u64);
                 let bytes = bytes.slice(..usize::try_from(kept).unwrap_or(bytes.len()));
-                if bytes.is_empty() { ControlFlow::Continue(()) } else { visit(Step::Bytes(stream, &bytes)) }
+                if bytes.is_empty() { ControlFlow::Continue(()) } else { visit(Step::Bytes(stream, &bytes, at)) }
             }
             Some(OutputChunk::Gap { stream, gap, position }) => {
                 read = position;

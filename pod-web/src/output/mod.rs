@@ -21,7 +21,7 @@ mod search;
 mod style;
 
 pub(crate) use index::{Indexes, Shown};
-pub(crate) use part::{Part, last, numbered, with_line};
+pub(crate) use part::{How, Part, last, numbered, with_line};
 pub(crate) use place::{Place, View};
 pub(crate) use rows::Rows;
 pub(crate) use search::{Found, MOST_FOUND, search};

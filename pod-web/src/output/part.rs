@@ -39,10 +39,19 @@ impl Part {
     }
 }
 
-/// The end of the output; `over` when nothing more will come.
-pub(crate) async fn last(pod: &Pod, indexes: &Indexes, shown: Shown, over: bool) -> Result<Part, PodError> {
+/// How rows are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    /// Nothing more will come.
+    pub(crate) over: bool,
+    /// Each shows when it came.
+    pub(crate) times: bool,
+}
+
+/// The end of the output.
+pub(crate) async fn last(pod: &Pod, indexes: &Indexes, shown: Shown, how: How) -> Result<Part, PodError> {
     let places = indexes.places(pod, shown).await?;
-    render(pod, shown, &places, places.len().saturating_sub(AT_THE_END), AT_THE_END, over).await
+    render(pod, shown, &places, places.len().saturating_sub(AT_THE_END), AT_THE_END, how).await
 }
 
 /// A part by its number; the last one where there are not so many.
@@ -51,10 +60,10 @@ pub(crate) async fn numbered(
     indexes: &Indexes,
     shown: Shown,
     number: usize,
-    over: bool,
+    how: How,
 ) -> Result<Part, PodError> {
     let places = indexes.places(pod, shown).await?;
-    render(pod, shown, &places, number.min(places.len() - 1), 1, over).await
+    render(pod, shown, &places, number.min(places.len() - 1), 1, how).await
 }
 
 /// The part that holds a line.
@@ -63,13 +72,13 @@ pub(crate) async fn with_line(
     indexes: &Indexes,
     shown: Shown,
     line: u64,
-    over: bool,
+    how: How,
 ) -> Result<Part, PodError> {
     let places = indexes.places(pod, shown).await?;
     let number = places.partition_point(|place| place.line <= line).saturating_sub(1);
     // The one before and the one after too, so that the line has neighbours.
     let first = number.saturating_sub(1);
-    render(pod, shown, &places, first, number - first + 2, over).await
+    render(pod, shown, &places, first, number - first + 2, how).await
 }
 
 async fn render(
@@ -78,7 +87,7 @@ async fn render(
     places: &[Place],
     number: usize,
     count: usize,
-    over: bool,
+    how: How,
 ) -> Result<Part, PodError> {
     let from = places[number];
     let behind = places.get(number + count);
@@ -86,16 +95,16 @@ async fn render(
         Some(next) => next.points.map(|point| point.offset),
         None => ends(pod, shown).await?,
     };
-    let mut rows = Rows::at(from);
+    let mut rows = Rows::at(from).with_times(how.times);
     walk(pod, shown.id, from, ends, |step| {
         match step {
-            Step::Bytes(stream, bytes) => rows.push(stream, bytes),
+            Step::Bytes(stream, bytes, came) => rows.push(stream, bytes, came),
             Step::Gap(stream, gap) => rows.gap(stream, gap),
         }
         ControlFlow::Continue(())
     })
     .await?;
-    if behind.is_some() || over {
+    if behind.is_some() || how.over {
         rows.end();
     }
     let (html, _) = rows.take();

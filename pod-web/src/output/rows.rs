@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use bytes::Bytes;
-use pod_core::domain::{AttemptNo, Gap, Stream};
+use pod_core::domain::{AttemptNo, Gap, Stream, Timestamp};
 
 use super::{
     line,
@@ -22,14 +22,25 @@ pub(crate) struct Rows {
     place: Place,
     /// What was printed of the line that has not ended, per stream.
     pending: [Vec<u8>; 2],
+    /// When the first byte of that came.
+    came: [Option<Timestamp>; 2],
     html: String,
     count: u64,
+    /// Whether rows show when they came. They have it as a number in any case, for the script of the page.
+    times: bool,
 }
 
 impl Rows {
     /// Goes on at a place.
     pub(crate) fn at(place: Place) -> Self {
-        Self { place, pending: [Vec::new(), Vec::new()], html: String::new(), count: 0 }
+        let pending = [Vec::new(), Vec::new()];
+        Self { place, pending, came: [None; 2], html: String::new(), count: 0, times: false }
+    }
+
+    /// Shows when each line came.
+    pub(crate) fn with_times(mut self, times: bool) -> Self {
+        self.times = times;
+        self
     }
 
     /// Where one goes on after the rows that were made: at the beginning of what has not ended.
@@ -42,14 +53,20 @@ impl Rows {
         (std::mem::take(&mut self.html), std::mem::take(&mut self.count))
     }
 
-    /// Takes a piece of a stream.
-    pub(crate) fn push(&mut self, stream: Stream, bytes: &Bytes) {
+    /// Takes a piece of a stream, and when it came.
+    pub(crate) fn push(&mut self, stream: Stream, bytes: &Bytes, came: Option<Timestamp>) {
         let at = index(stream);
         let mut rest: &[u8] = bytes;
         while let Some(end) = memchr::memchr(b'\n', rest) {
+            if self.pending[at].is_empty() {
+                self.came[at] = came;
+            }
             self.pending[at].extend_from_slice(&rest[..end]);
             rest = &rest[end + 1..];
             self.end_line(stream, 1);
+        }
+        if self.pending[at].is_empty() {
+            self.came[at] = came;
         }
         self.pending[at].extend_from_slice(rest);
         while self.pending[at].len() > LONGEST {
@@ -99,7 +116,8 @@ impl Rows {
         for stream in Stream::BOTH {
             let (bytes, point) = (&self.pending[index(stream)], self.place.points[index(stream)]);
             if !bytes.is_empty() {
-                row(&mut html, stream, self.place.line, point, bytes, "p");
+                let came = (self.came[index(stream)], self.times);
+                row(&mut html, (stream, self.place.line), came, point, bytes, "p");
             }
         }
         html
@@ -148,7 +166,8 @@ impl Rows {
     fn emit(&mut self, stream: Stream, bytes: &[u8]) {
         let point = self.place.points[index(stream)];
         let number = if point.within { self.place.line.saturating_sub(1) } else { self.place.line };
-        let style = row(&mut self.html, stream, number, point, bytes, "");
+        let came = (self.came[index(stream)], self.times);
+        let style = row(&mut self.html, (stream, number), came, point, bytes, "");
         if !point.within {
             self.place.line += 1;
             self.count += 1;
@@ -170,18 +189,31 @@ fn cut(bytes: &[u8]) -> usize {
     if within > 0 && whole > 1 && bytes[whole - 1] >= 0xc0 { (whole - 1).max(1) } else { cut.max(1) }
 }
 
-fn row(html: &mut String, stream: Stream, number: u64, point: Point, bytes: &[u8], kind: &str) -> Style {
+fn row(
+    html: &mut String,
+    (stream, number): (Stream, u64),
+    (came, shows_time): (Option<Timestamp>, bool),
+    point: Point,
+    bytes: &[u8],
+    kind: &str,
+) -> Style {
     let error = if stream == Stream::Stderr { " e" } else { "" };
     let kind = if kind.is_empty() { "" } else { " p" };
+    let data = came.map_or_else(String::new, |came| format!(r#" data-t="{}""#, came.0));
+    let time = match came {
+        Some(came) if shows_time => format!(r#"<span class="t">{}</span>"#, format::time_of_day(came)),
+        None if shows_time => r#"<span class="t"></span>"#.to_owned(),
+        _ => String::new(),
+    };
     if point.within {
         let _ = write!(html, r#"<div class="l c{error}{kind}" data-n="{number}"><b></b><code>"#);
     } else if kind.is_empty() {
         let _ = write!(
             html,
-            r##"<div class="l{error}" id="out-{number}" data-n="{number}"><a href="#out-{number}">{number}</a><code>"##
+            r##"<div class="l{error}" id="out-{number}" data-n="{number}"{data}><a href="#out-{number}">{number}</a>{time}<code>"##
         );
     } else {
-        let _ = write!(html, r#"<div class="l{error}{kind}" data-n="{number}"><b>{number}</b><code>"#);
+        let _ = write!(html, r#"<div class="l{error}{kind}" data-n="{number}"{data}><b>{number}</b>{time}<code>"#);
     }
     if stream == Stream::Stderr && !point.within {
         html.push_str(r#"<i>stderr: </i>"#);
@@ -213,9 +245,9 @@ mod tests {
     #[test]
     fn a_line_is_a_row_when_its_end_is_there() {
         let mut rows = rows();
-        rows.push(Stream::Stdout, &Bytes::from_static(b"one\ntw"));
-        rows.push(Stream::Stderr, &Bytes::from_static(b"wrong\n"));
-        rows.push(Stream::Stdout, &Bytes::from_static(b"o\nrest"));
+        rows.push(Stream::Stdout, &Bytes::from_static(b"one\ntw"), None);
+        rows.push(Stream::Stderr, &Bytes::from_static(b"wrong\n"), None);
+        rows.push(Stream::Stdout, &Bytes::from_static(b"o\nrest"), None);
         let (html, count) = rows.take();
         assert_eq!(text(&html), ["1 one", "2 <i>stderr: </i>wrong", "3 two"]);
         assert_eq!(count, 3);
@@ -232,7 +264,7 @@ mod tests {
         let all = format!("a\n\x1b[31mb\nc{long}\n\n\x1b[0mlast\nä€\n{long}");
         let whole = {
             let mut rows = rows();
-            rows.push(Stream::Stdout, &Bytes::from(all.clone()));
+            rows.push(Stream::Stdout, &Bytes::from(all.clone()), None);
             rows.end();
             rows.take().0
         };
@@ -244,7 +276,7 @@ mod tests {
                 if rest.is_empty() {
                     break;
                 }
-                rows.push(Stream::Stdout, &Bytes::copy_from_slice(&rest[..size.min(rest.len())]));
+                rows.push(Stream::Stdout, &Bytes::copy_from_slice(&rest[..size.min(rest.len())]), None);
                 let (html, _) = rows.take();
                 if !html.is_empty() {
                     pieces.push_str(&html);
@@ -262,20 +294,36 @@ mod tests {
     fn a_progress_bar_stays_one_line_however_long_it_goes_on() {
         let mut rows = rows();
         for step in 0..100_000 {
-            rows.push(Stream::Stdout, &Bytes::from(format!("\r{step} of 100000")));
+            rows.push(Stream::Stdout, &Bytes::from(format!("\r{step} of 100000")), None);
         }
         assert_eq!(rows.take().1, 0);
         assert!(rows.pending[0].len() <= LONGEST + 64);
-        rows.push(Stream::Stdout, &Bytes::from_static(b"\n"));
+        rows.push(Stream::Stdout, &Bytes::from_static(b"\n"), None);
         assert_eq!(text(&rows.take().0), ["1 99999 of 100000"]);
+    }
+
+    #[test]
+    fn a_row_tells_when_its_line_began() {
+        let (early, late) = (Some(Timestamp(5)), Some(Timestamp(1_764_000_000_123)));
+        let mut rows = rows().with_times(true);
+        rows.push(Stream::Stdout, &Bytes::from_static(b"one\ntw"), late);
+        rows.push(Stream::Stderr, &Bytes::from_static(b"x\n"), early);
+        rows.push(Stream::Stdout, &Bytes::from_static(b"o\nthree\n"), early);
+        rows.push(Stream::Stdout, &Bytes::from_static(b"four\n"), None);
+        let (html, _) = rows.take();
+        let times: Vec<Option<&str>> =
+            html.lines().map(|row| Some(row.split_once("data-t=\"")?.1.split_once('"')?.0)).collect();
+        assert_eq!(times, [Some("1764000000123"), Some("5"), Some("1764000000123"), Some("5"), None]);
+        assert!(html.contains("<span class=\"t\">16:00:00.123</span><code>one</code>"), "{html}");
+        assert!(html.contains("<span class=\"t\"></span><code>four</code>"), "{html}");
     }
 
     #[test]
     fn what_is_missing_is_told() {
         let mut rows = rows();
-        rows.push(Stream::Stdout, &Bytes::from_static(b"beginning"));
+        rows.push(Stream::Stdout, &Bytes::from_static(b"beginning"), None);
         rows.gap(Stream::Stdout, Gap { start: 9, end: 9 + 3 * 1024 * 1024 });
-        rows.push(Stream::Stdout, &Bytes::from_static(b"end\n"));
+        rows.push(Stream::Stdout, &Bytes::from_static(b"end\n"), None);
         let (html, _) = rows.take();
         assert_eq!(text(&html), ["1 beginning", "2 end"]);
         assert!(html.contains("3.0 MiB of stdout are not kept here"), "{html}");

@@ -34,7 +34,7 @@ pub(crate) async fn search(pod: &Pod, shown: Shown, text: &str) -> Result<Vec<Fo
     let mut search = Search::new(shown, text);
     let start = Place::start(shown.attempt, shown.view);
     walk(pod, shown.id, start, ends, |step| match step {
-        Step::Bytes(stream, bytes) => search.push(stream, bytes),
+        Step::Bytes(stream, bytes, _) => search.push(stream, bytes),
         Step::Gap(stream, gap) => {
             let flow = search.end_line(stream);
             search.lines.gap(stream, gap);

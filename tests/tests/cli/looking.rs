@@ -27,8 +27,42 @@ fn logs_show_what_was_printed() {
     }
     let stamped = pod.run(&["logs", "1", "-t", "--stdout"]).stdout;
     for (line, number) in stamped.lines().zip(1..) {
-        assert!(line.starts_with("<20") && line.ends_with(&format!("Z out {number}")), "{line}");
+        assert!(line.starts_with("20") && line.ends_with(&format!("Z out {number}")), "{line}");
     }
+}
+
+/// Runs it with stdout and stderr in one file, as in a terminal.
+fn together(pod: &Pod, args: &[&str]) -> String {
+    let path = pod.path("both");
+    let file = std::fs::File::create(&path).unwrap();
+    let status = pod.command(args).stdout(file.try_clone().unwrap()).stderr(file).status().unwrap();
+    assert!(status.success(), "{args:?}");
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn both_streams_come_in_the_order_they_were_printed() {
+    let pod = Pod::new();
+    let _server = pod.serve(&[]);
+    let program = pod.program(
+        "turns",
+        "for i in 1 2 3; do echo \"out $i\"; sleep 0.1; echo \"err $i\" >&2; sleep 0.1; done; sleep 6; echo end\n",
+    );
+    let expected = "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\nend\n";
+    assert_eq!(together(&pod, &["run", &program]), expected, "while it runs");
+    let ended = std::time::Instant::now();
+    for flags in [&[][..], &["-f"], &["--attempt", "1", "-f"], &["--since", "1h"], &["--tail", "9"]] {
+        assert_eq!(together(&pod, &[&["logs", "1"], flags].concat()), expected, "{flags:?}");
+    }
+    assert_eq!(together(&pod, &["logs", "1", "--tail", "2"]), "err 2\nout 3\nerr 3\nend\n", "of each stream");
+
+    let stamped = together(&pod, &["logs", "1", "-t"]);
+    let (times, lines): (Vec<_>, Vec<_>) = stamped.lines().map(|line| line.split_once(' ').unwrap()).unzip();
+    assert_eq!(lines.join("\n") + "\n", expected);
+    assert!(times.is_sorted() && times.iter().all(|time| time.starts_with("20")), "{stamped}");
+    // Half of the pause before the last line.
+    let since = format!("{}ms", ended.elapsed().as_millis() + 3000);
+    assert_eq!(together(&pod, &["logs", "1", "--since", &since]), "end\n");
 }
 
 #[test]

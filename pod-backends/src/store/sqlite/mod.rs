@@ -27,7 +27,7 @@ use self::{
     encoding::attempt_key,
     error::from_io,
     install_log::InstallLogs,
-    output::{Appended, OpenAttempts, OutputFiles, blocking},
+    output::{Appended, OpenAttempts, OutputFiles, Track, blocking},
     reserve::Reserve,
 };
 
@@ -123,6 +123,22 @@ impl SqliteStore {
             self.shared.reserve.note_full();
         }
         outcome
+    }
+
+    async fn read_track(
+        &self,
+        key: AttemptKey,
+        track: Track,
+        offset: u64,
+        limit: usize,
+    ) -> Result<OutputSlice, StoreError> {
+        if let Some(slice) = self.shared.open.read(key, track, offset, limit).await? {
+            return Ok(slice);
+        }
+        match read::inline_output(&self.shared.readers, attempt_key(key)?, track.column(), offset, limit).await? {
+            Some(bytes) => Ok(OutputSlice { offset, bytes: bytes.into() }),
+            None => self.shared.open.read_ended(key, track, offset, limit).await,
+        }
     }
 
     fn check_room(&self) -> Result<(), StoreError> {
@@ -227,7 +243,7 @@ impl Store for SqliteStore {
         offset: u64,
         bytes: Bytes,
     ) -> Result<(), StoreError> {
-        let appended = self.shared.open.append(key, stream, offset, &bytes, || self.check_room()).await;
+        let appended = self.shared.open.append(key, Track::Of(stream), offset, &bytes, || self.check_room()).await;
         match self.noting_full(appended)? {
             Appended::Taken => Ok(()),
             Appended::NotOpen => self.known_output(key, stream, offset.saturating_add(bytes.len() as u64)).await,
@@ -249,7 +265,7 @@ impl Store for SqliteStore {
             return Ok(durable);
         }
         let output = self.output_summary(key).await?;
-        Ok(DurableOffsets { stdout: output.stdout.len, stderr: output.stderr.len })
+        Ok(DurableOffsets { stdout: output.stdout.len, stderr: output.stderr.len, order: 0 })
     }
 
     async fn read_output(
@@ -259,13 +275,19 @@ impl Store for SqliteStore {
         offset: u64,
         limit: usize,
     ) -> Result<OutputSlice, StoreError> {
-        if let Some(slice) = self.shared.open.read(key, stream, offset, limit).await? {
-            return Ok(slice);
+        self.read_track(key, Track::Of(stream), offset, limit).await
+    }
+
+    async fn append_order(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
+        let appended = self.shared.open.append(key, Track::Order, offset, &bytes, || self.check_room()).await;
+        match self.noting_full(appended)? {
+            Appended::Taken => Ok(()),
+            Appended::NotOpen => self.known_output(key, Stream::Stdout, 0).await,
         }
-        match read::inline_output(&self.shared.readers, attempt_key(key)?, stream.as_str(), offset, limit).await? {
-            Some(bytes) => Ok(OutputSlice { offset, bytes: bytes.into() }),
-            None => self.shared.open.read_ended(key, stream, offset, limit).await,
-        }
+    }
+
+    async fn read_order(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError> {
+        Ok(self.read_track(key, Track::Order, offset, limit).await?.bytes)
     }
 
     async fn output_summary(&self, key: AttemptKey) -> Result<OutputSummary, StoreError> {

@@ -13,7 +13,8 @@ use super::error::{code, from_sql, is_not_a_database, unreadable};
 use crate::private;
 
 /// The migrations, oldest first. The version of a database is how many of them it has seen.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql"), include_str!("migrations/3.sql")];
 /// Tells a database of POD from any other SQLite database: `POD1`.
 const APPLICATION_ID: i64 = 0x504f_4431;
 const READERS: u32 = 4;

@@ -57,13 +57,13 @@ static START_ATTEMPTS: RowsStatement = RowsStatement::new(
 );
 static END_ATTEMPTS: RowsStatement = RowsStatement::new(
     "WITH v (key, started_at, ended_at, ending, ending_code, ending_reason, stdout_len, stdout_gap_start, \
-     stdout_gap_end, stdout, stderr_len, stderr_gap_start, stderr_gap_end, stderr) AS (VALUES ",
-    14,
+     stdout_gap_end, stdout, stderr_len, stderr_gap_start, stderr_gap_end, stderr, output_order) AS (VALUES ",
+    15,
     ") UPDATE attempts SET started_at = coalesce(v.started_at, attempts.started_at), ended_at = v.ended_at, \
      ending = v.ending, ending_code = v.ending_code, ending_reason = v.ending_reason, \
      stdout_len = v.stdout_len, stdout_gap_start = v.stdout_gap_start, stdout_gap_end = v.stdout_gap_end, \
      stdout = v.stdout, stderr_len = v.stderr_len, stderr_gap_start = v.stderr_gap_start, \
-     stderr_gap_end = v.stderr_gap_end, stderr = v.stderr \
+     stderr_gap_end = v.stderr_gap_end, stderr = v.stderr, output_order = v.output_order \
      FROM v WHERE attempts.key = v.key AND attempts.ended_at IS NULL",
 );
 static DELETE_ATTEMPTS: RowsStatement =
@@ -305,7 +305,7 @@ fn bind_attempt_end(
         arguments.add(summary.gap.map(|gap| int(gap.end)))?;
         arguments.add(inline.as_deref())?;
     }
-    Ok(())
+    arguments.add(output.order.as_deref())
 }
 
 async fn delete_executions(connection: &mut SqliteConnection, deleted: &[ExecutionId]) -> Result<Garbage, StoreError> {
@@ -320,7 +320,8 @@ async fn delete_executions(connection: &mut SqliteConnection, deleted: &[Executi
     // The cross join makes the list the outer loop, and each look-up a range of the primary key.
     let delete = "DELETE FROM attempts WHERE key IN (SELECT a.key FROM json_each(?) AS d CROSS JOIN attempts AS a \
                   ON a.key >= d.value << 20 AND a.key < (d.value + 1) << 20) \
-                  RETURNING key, (stdout IS NULL AND stdout_len > 0) OR (stderr IS NULL AND stderr_len > 0)";
+                  RETURNING key, (stdout IS NULL AND stdout_len > 0) OR (stderr IS NULL AND stderr_len > 0) \
+                  OR (output_order IS NULL AND stdout_len + stderr_len > 0)";
     for row in sqlx::query(delete).bind(&json).fetch_all(&mut *connection).await.map_err(from_sql)? {
         if row.try_get(1).map_err(from_sql)? {
             garbage.output.push(read_key(row.try_get(0).map_err(from_sql)?));

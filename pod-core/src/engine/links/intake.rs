@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{acks::Acks, serve::Farewell};
 use crate::{
-    domain::{AttemptKey, Stream},
+    domain::{AttemptKey, ExecutionId, Stream},
     engine::{Message, Shared, message::Admitted},
     link::{EndReport, FromWorker, ToWorker},
     store::{InstallLog, StoreError},
@@ -38,6 +38,8 @@ pub(super) struct Intake {
     outbox: mpsc::Sender<ToWorker>,
     cancel: CancellationToken,
     last_said: Instant,
+    /// What printed and was not told yet: once a frame, and not for each piece.
+    printed: Vec<ExecutionId>,
     left_out: Option<LeftOut>,
 }
 
@@ -54,6 +56,7 @@ struct LeftOut {
 /// Something for the store.
 #[derive(Clone, Debug)]
 enum Piece {
+    Order { key: AttemptKey, offset: u64, bytes: Bytes },
     Output { key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes },
     Tail { key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes },
     InstallLog { log: InstallLog, restart: bool, bytes: Bytes },
@@ -68,7 +71,8 @@ impl Intake {
         outbox: mpsc::Sender<ToWorker>,
         cancel: CancellationToken,
     ) -> Self {
-        Self { shared, inbox, admitted, acks, outbox, cancel, last_said: Instant::now(), left_out: None }
+        let (last_said, printed) = (Instant::now(), Vec::new());
+        Self { shared, inbox, admitted, acks, outbox, cancel, last_said, printed, left_out: None }
     }
 
     /// Waits until there is room again for what was left out; that is the end of the link. Cancellation safe.
@@ -93,6 +97,7 @@ impl Intake {
             match message {
                 FromWorker::Hello(_) => return Err("it said hello twice".to_owned()),
                 FromWorker::Heartbeat => self.answer(),
+                FromWorker::Order { key, offset, bytes } => self.order(key, offset, bytes).await?,
                 FromWorker::Output { key, stream, offset, bytes } => self.output(key, stream, offset, bytes).await?,
                 FromWorker::Tail { key, stream, offset, bytes } if self.takes(key) => {
                     self.keep(Piece::Tail { key, stream, offset, bytes }).await?;
@@ -106,6 +111,7 @@ impl Intake {
                 other => news.push(other),
             }
         }
+        self.tell();
         if news.is_empty() && self.last_said.elapsed() < SIGN_OF_LIFE {
             return Ok(());
         }
@@ -127,6 +133,11 @@ impl Intake {
             (Stream::Stdout, report.stdout_from, std::mem::take(&mut report.stdout)),
             (Stream::Stderr, report.stderr_from, std::mem::take(&mut report.stderr)),
         ];
+        // It goes first: who follows shows output by it.
+        let order = std::mem::take(&mut report.order);
+        if !order.is_empty() {
+            self.order(report.key, report.order_from, order).await?;
+        }
         for (stream, offset, bytes) in pieces {
             if !bytes.is_empty() {
                 self.output(report.key, stream, offset, bytes).await?;
@@ -137,6 +148,18 @@ impl Intake {
         }
         self.acks.ended(report.key);
         Ok(Some(report))
+    }
+
+    async fn order(&mut self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), Farewell> {
+        if !self.takes(key) {
+            return Ok(());
+        }
+        let taken = bytes.len();
+        self.keep(Piece::Order { key, offset, bytes }).await?;
+        if !self.is_left_out(key) {
+            self.acks.took(key, taken);
+        }
+        Ok(())
     }
 
     async fn output(&mut self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), Farewell> {
@@ -163,7 +186,7 @@ impl Intake {
 
     /// A full store did not take a piece.
     fn leave_out(&mut self, piece: Piece, why: &str) {
-        let (Piece::Output { key, .. } | Piece::Tail { key, .. }) = piece else {
+        let (Piece::Order { key, .. } | Piece::Output { key, .. } | Piece::Tail { key, .. }) = piece else {
             // It is for people only, and its installation tells by itself how it ended.
             return tracing::warn!(worker = %self.admitted.worker, "the log of an installation has a hole: {why}");
         };
@@ -188,6 +211,7 @@ impl Intake {
                 Err(error @ StoreError::Unavailable(_)) => error,
                 Err(error) => return Err(format!("what it sent could not be kept: {error}")),
             };
+            self.tell();
             tracing::warn!(worker = %self.admitted.worker, "output is not taken at the moment: {error}");
             tokio::select! {
                 () = self.cancel.cancelled() => return Err("the manager gave it up".to_owned()),
@@ -200,15 +224,23 @@ impl Intake {
                 self.answer();
             }
         }
-        if let Piece::Output { key, .. } | Piece::Tail { key, .. } = piece {
-            self.shared.topics.printed(key.execution);
+        if let Piece::Order { key, .. } | Piece::Output { key, .. } | Piece::Tail { key, .. } = piece
+            && self.printed.last() != Some(&key.execution)
+        {
+            self.printed.push(key.execution);
         }
         Ok(())
+    }
+
+    /// Tells those who follow that there is more output.
+    fn tell(&mut self) {
+        self.printed.drain(..).for_each(|execution| self.shared.topics.printed(execution));
     }
 
     async fn store(&self, piece: Piece) -> Result<(), StoreError> {
         let store = &self.shared.store;
         match piece {
+            Piece::Order { key, offset, bytes } => store.append_order(key, offset, bytes).await,
             Piece::Output { key, stream, offset, bytes } => store.append_output(key, stream, offset, bytes).await,
             Piece::Tail { key, stream, offset, bytes } => store.append_tail(key, stream, offset, bytes).await,
             Piece::InstallLog { log, restart, bytes } => store.append_install_log(log, bytes, restart).await,

@@ -125,6 +125,12 @@ impl Store for FaultyStore {
     async fn append_tail(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
         self.inner.append_tail(key, stream, offset, bytes).await
     }
+    async fn append_order(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
+        self.inner.append_order(key, offset, bytes).await
+    }
+    async fn read_order(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError> {
+        self.inner.read_order(key, offset, limit).await
+    }
     async fn sync_output(&self, key: AttemptKey) -> Result<DurableOffsets, StoreError> {
         self.inner.sync_output(key).await
     }

@@ -5,7 +5,7 @@ use futures::StreamExt;
 use super::{Stage, StageWorker, within};
 use crate::{
     OutputChunk, OutputFollower, OutputPosition,
-    domain::{AttemptEnd, AttemptNo, Execution, Gap, Stream, Timestamp},
+    domain::{AttemptEnd, AttemptKey, AttemptNo, Execution, Gap, Millis, Run, Stream, Timestamp},
     link::{EndReport, FromWorker, ToWorker},
 };
 
@@ -40,7 +40,9 @@ async fn a_follower_sees_every_byte_once_across_a_lost_link() {
     let mut first = stage.pod.follow(id).await.unwrap();
     let key = worker.order().await.key;
     let bytes = pattern(300_000);
-    worker.say([FromWorker::Running { key, at: Timestamp(1) }, StageWorker::output(key, 0, &bytes[..100_000])]).await;
+    let order = StageWorker::order_of(key, &[Run { stream: Stream::Stdout, len: 300_000, since: Millis(3) }]);
+    let running = FromWorker::Running { key, at: Timestamp(1) };
+    worker.say([running, order, StageWorker::output(key, 0, &bytes[..100_000])]).await;
     let Some(Ok(OutputChunk::Bytes { bytes: head, position, .. })) = within(StreamExt::next(&mut first)).await else {
         panic!("no output")
     };
@@ -66,7 +68,7 @@ async fn much_output_is_acknowledged_while_it_comes() {
     let key = worker.order().await.key;
     worker.say([StageWorker::output(key, 0, &pattern(400_000))]).await;
     loop {
-        if let ToWorker::OutputAck { key: acknowledged, stdout, stderr } = worker.next().await {
+        if let ToWorker::OutputAck { key: acknowledged, stdout, stderr, .. } = worker.next().await {
             assert_eq!((acknowledged, stdout, stderr), (key, 400_000, 0));
             break;
         }
@@ -107,6 +109,8 @@ async fn a_follower_is_told_of_the_gap_before_the_tail() {
         stdout_from: 0,
         stderr: "".into(),
         stderr_from: 0,
+        order: bytes::Bytes::new(),
+        order_from: 0,
     };
     worker.say([StageWorker::output(key, 0, b"head"), tail, FromWorker::Ended(end)]).await;
     let (stdout, others, _) = follow(stage.pod.follow(id).await.unwrap()).await;
@@ -114,6 +118,104 @@ async fn a_follower_is_told_of_the_gap_before_the_tail() {
     let position = OutputPosition { attempt: key.attempt, stdout: 100, stderr: 0 };
     let gap = OutputChunk::Gap { stream: Stream::Stdout, gap: Gap { start: 4, end: 100 }, position };
     assert_eq!(others, [gap]);
+}
+
+fn run(stream: Stream, len: u64, since: u64) -> Run {
+    Run { stream, len, since: Millis(since) }
+}
+
+fn errors(key: AttemptKey, bytes: &'static [u8]) -> FromWorker {
+    FromWorker::Output { key, stream: Stream::Stderr, offset: 0, bytes: bytes.into() }
+}
+
+/// Whatever comes, as text, with how long after the first piece it came.
+async fn read_all(mut follower: OutputFollower) -> Vec<(String, Option<i64>)> {
+    let (mut pieces, mut first) = (Vec::new(), None);
+    while let Some(chunk) = within(follower.next()).await.unwrap() {
+        if let OutputChunk::Bytes { stream, bytes, at, .. } = chunk {
+            let since = at.map(|at| at.0 - first.get_or_insert(at).0);
+            pieces.push((format!("{}: {}", stream.as_str(), std::str::from_utf8(&bytes).unwrap()), since));
+        }
+    }
+    pieces
+}
+
+#[tokio::test]
+async fn both_streams_are_read_in_the_order_they_came_while_it_runs_and_after() {
+    use Stream::{Stderr, Stdout};
+    let (stage, mut worker) = Stage::new().await.ready().await;
+    let id = stage.start().await.unwrap();
+    let key = worker.order().await.key;
+    let live = tokio::spawn(read_all(stage.pod.follow(id).await.unwrap()));
+    let runs = [run(Stdout, 4, 10), run(Stderr, 5, 20), run(Stdout, 6, 130), run(Stderr, 4, 130)];
+    let all =
+        [StageWorker::order_of(key, &runs), StageWorker::output(key, 0, b"one\nthree\n"), errors(key, b"two!\nfour")];
+    worker.say([FromWorker::Running { key, at: Timestamp(1) }]).await;
+    worker.say(all).await;
+    worker.say([StageWorker::end(key, 10, b"")]).await;
+    let expected = [
+        ("stdout: one\n".to_owned(), Some(0)),
+        ("stderr: two!\n".to_owned(), Some(10)),
+        ("stdout: three\n".to_owned(), Some(120)),
+        ("stderr: four".to_owned(), Some(120)),
+    ];
+    let texts = |pieces: &[(String, Option<i64>)]| pieces.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(&within(live).await.unwrap()), texts(&expected));
+    assert_eq!(read_all(stage.pod.follow(id).await.unwrap()).await, expected);
+    // From every place on the way, and from places that are on no way.
+    for (stdout, stderr, rest) in [
+        (4, 0, &["stderr: two!\n", "stdout: three\n", "stderr: four"][..]),
+        (4, 5, &["stdout: three\n", "stderr: four"]),
+        (6, 5, &["stdout: ree\n", "stderr: four"]),
+        (10, 0, &["stderr: two!\n", "stderr: four"]),
+        (0, 7, &["stdout: one\n", "stdout: three\n", "stderr: ur"]),
+        (i64::MAX as u64, 0, &["stderr: two!\n", "stderr: four"]),
+        (10, 9, &[]),
+    ] {
+        let position = OutputPosition { attempt: key.attempt, stdout, stderr };
+        for follower in [
+            stage.pod.follow_from(id, position).await.unwrap(),
+            stage.pod.follow_attempt(id, position).await.unwrap(),
+            stage.pod.follow_so_far(id, position).await.unwrap(),
+        ] {
+            assert_eq!(texts(&read_all(follower).await), rest, "from {stdout}, {stderr}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_order_goes_on_behind_a_gap() {
+    use Stream::{Stderr, Stdout};
+    let (stage, mut worker) = Stage::new().await.ready().await;
+    let id = stage.start().await.unwrap();
+    let key = worker.order().await.key;
+    let runs = [run(Stdout, 4, 0), run(Stderr, 4, 20), run(Stdout, 4, 40), run(Stdout, 3, 900), run(Stderr, 4, 950)];
+    let tail = FromWorker::Tail { key, stream: Stdout, offset: 100, bytes: "end".into() };
+    worker
+        .say([StageWorker::order_of(key, &runs), StageWorker::output(key, 0, b"one two "), errors(key, b"bad worse")])
+        .await;
+    worker.say([tail, StageWorker::end(key, 8, b"")]).await;
+    within(stage.pod.wait(id)).await.unwrap();
+    let all = ["stdout: one ", "stderr: bad ", "stdout: two ", "stdout: end", "stderr: wors", "stderr: e"];
+    for (stdout, stderr, skipped) in
+        [(0, 0, 0), (4, 0, 1), (8, 4, 3), (50, 4, 3), (100, 4, 3), (103, 4, 4), (103, 8, 5)]
+    {
+        let position = OutputPosition { attempt: key.attempt, stdout, stderr };
+        let read = read_all(stage.pod.follow_from(id, position).await.unwrap()).await;
+        assert_eq!(read.iter().map(|(text, _)| &**text).collect::<Vec<_>>(), all[skipped..], "from {stdout}, {stderr}");
+        assert_eq!(read.last().unwrap().1, None, "the last byte is in no run: nobody knows when it came");
+    }
+}
+
+#[tokio::test]
+async fn without_an_order_stdout_comes_first() {
+    let (stage, mut worker) = Stage::new().await.ready().await;
+    let id = stage.start().await.unwrap();
+    let key = worker.order().await.key;
+    worker.say([errors(key, b"wrong"), StageWorker::output(key, 0, b"right"), StageWorker::end(key, 5, b"")]).await;
+    within(stage.pod.wait(id)).await.unwrap();
+    let read = read_all(stage.pod.follow(id).await.unwrap()).await;
+    assert_eq!(read, [("stdout: right".to_owned(), None), ("stderr: wrong".to_owned(), None)]);
 }
 
 #[tokio::test]

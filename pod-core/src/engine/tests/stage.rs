@@ -8,7 +8,9 @@ use bytes::Bytes;
 use super::within;
 use crate::{
     Pod, PodError,
-    domain::{AttemptEnd, AttemptKey, ExecutionId, NewActivity, NewExecution, Stream, Timestamp, WorkerId},
+    domain::{
+        AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, Run, Stream, Timestamp, WorkerId,
+    },
     engine::{Admission, Links},
     link::{
         self, AttemptReport, EndReport, FrameError, FromWorker, Hello, InstallOutcome, PROTOCOL_VERSION, StartOrder,
@@ -178,6 +180,16 @@ impl StageWorker {
         }
     }
 
+    /// The log of an order in which these came.
+    pub(super) fn order_of(key: AttemptKey, runs: &[Run]) -> FromWorker {
+        let (mut bytes, mut last) = (Vec::new(), Millis(0));
+        for run in runs {
+            run.encode(last, &mut bytes);
+            last = run.since;
+        }
+        FromWorker::Order { key, offset: 0, bytes: bytes.into() }
+    }
+
     pub(super) fn output(key: AttemptKey, offset: u64, bytes: &[u8]) -> FromWorker {
         FromWorker::Output { key, stream: Stream::Stdout, offset, bytes: Bytes::copy_from_slice(bytes) }
     }
@@ -193,6 +205,8 @@ impl StageWorker {
             stdout_from,
             stderr: Bytes::new(),
             stderr_from: 0,
+            order: Bytes::new(),
+            order_from: 0,
         })
     }
 }

@@ -113,6 +113,8 @@ proptest! {
             stdout_from: from,
             stderr: Bytes::new(),
             stderr_from: 0,
+            order: Bytes::new(),
+            order_from: 0,
         };
         let said = [FromWorker::Heartbeat, FromWorker::Ended(report), FromWorker::Recalled { key }];
         prop_assert_eq!(&decode::<FromWorker>(&encode(&said).unwrap()).unwrap()[..], &said[..]);

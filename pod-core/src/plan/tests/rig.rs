@@ -187,6 +187,8 @@ impl Rig {
             stdout_from: 0,
             stderr: Default::default(),
             stderr_from: 0,
+            order: Default::default(),
+            order_from: 0,
         };
         self.said(worker, FromWorker::Ended(report));
     }

@@ -198,6 +198,19 @@ impl Store for MemoryStore {
         if known { Ok(()) } else { Err(StoreError::not_open(key)) }
     }
 
+    async fn append_order(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
+        let state = &mut *self.state();
+        if state.is_open(key) {
+            return state.output.entry(key).or_default().order.append(offset, &bytes);
+        }
+        if state.attempts.contains(&key) { Ok(()) } else { Err(StoreError::not_open(key)) }
+    }
+
+    async fn read_order(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError> {
+        let state = self.state();
+        Ok(state.output.get(&key).map(|output| output.order.read(offset, limit).bytes).unwrap_or_default())
+    }
+
     async fn sync_output(&self, key: AttemptKey) -> Result<DurableOffsets, StoreError> {
         let state = &mut *self.state();
         let open = state.is_open(key);
@@ -206,7 +219,7 @@ impl Store for MemoryStore {
             return Ok(output.sync());
         }
         let summary = output.summary();
-        Ok(DurableOffsets { stdout: summary.stdout.len, stderr: summary.stderr.len })
+        Ok(DurableOffsets { stdout: summary.stdout.len, stderr: summary.stderr.len, order: 0 })
     }
 
     async fn read_output(

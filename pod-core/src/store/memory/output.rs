@@ -12,6 +12,7 @@ use crate::{
 pub(super) struct Output {
     stdout: StreamOutput,
     stderr: StreamOutput,
+    pub(super) order: StreamOutput,
 }
 
 impl Output {
@@ -34,12 +35,13 @@ impl Output {
     }
 
     pub(super) fn sync(&mut self) -> DurableOffsets {
-        DurableOffsets { stdout: self.stdout.sync(), stderr: self.stderr.sync() }
+        DurableOffsets { stdout: self.stdout.sync(), stderr: self.stderr.sync(), order: self.order.sync() }
     }
 
     pub(super) fn lose_unsynced(&mut self) {
         self.stdout.lose_unsynced();
         self.stderr.lose_unsynced();
+        self.order.lose_unsynced();
     }
 }
 

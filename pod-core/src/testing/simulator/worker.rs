@@ -224,5 +224,7 @@ fn ended(key: AttemptKey, started_at: Option<Timestamp>, ended_at: Timestamp, en
         stdout_from: 0,
         stderr: Bytes::new(),
         stderr_from: 0,
+        order: Bytes::new(),
+        order_from: 0,
     }
 }

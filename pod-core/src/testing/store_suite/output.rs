@@ -205,7 +205,44 @@ pub async fn what_is_synced_is_told(rig: &mut Rig) {
     append(rig, key(1, 1), Stream::Stdout, 100_000, 150_000).await;
     assert_eq!(store.sync_output(key(1, 1)).await.unwrap().stdout, 150_000);
     rig.commit(conclude(1)).await;
-    assert_eq!(store.sync_output(key(1, 1)).await.unwrap(), DurableOffsets { stdout: 150_000, stderr: 100 });
+    assert_eq!(store.sync_output(key(1, 1)).await.unwrap(), DurableOffsets { stdout: 150_000, stderr: 100, order: 0 });
+}
+
+/// The log of the order is bytes by offset, as output is, and there with the end; small or long, beside output that is
+/// long or small.
+pub async fn the_order_is_kept_beside_the_output(rig: &mut Rig) {
+    for (id, log, printed) in [(1, 2, 6), (2, 40_000, 100), (3, 3, 100_000), (4, 70_000, 100_000), (5, 0, 100)] {
+        rig.commit(one_running(id)).await;
+        append(rig, key(id, 1), Stream::Stdout, 0, printed).await;
+        for (from, to) in [(0, log / 2), (log / 4, log)] {
+            rig.store().append_order(key(id, 1), from as u64, pattern(from, to)).await.expect("a log that joins");
+        }
+        let hole = rig.store().append_order(key(id, 1), log as u64 + 1, pattern(0, 5)).await;
+        assert!(matches!(hole, Err(StoreError::Gap { .. })), "a hole in the log was taken: {hole:?}");
+        let durable = rig.store().sync_output(key(id, 1)).await.unwrap().order;
+        assert!(durable == 0 || durable == log as u64, "{durable} of {log} bytes are durable");
+        for ended in [false, true] {
+            if ended {
+                rig.commit(conclude(id)).await;
+                rig.reopen().await;
+                rig.store().append_order(key(id, 1), 0, pattern(0, log)).await.expect("what is sent again is known");
+            }
+            let mut read = Vec::new();
+            loop {
+                let piece = rig.store().read_order(key(id, 1), read.len() as u64, 30_001).await.unwrap();
+                if piece.is_empty() {
+                    break;
+                }
+                assert!(piece.len() <= 30_001);
+                read.extend_from_slice(&piece);
+            }
+            assert!(read == pattern(0, log), "execution {id}, ended: {ended}: {} of {log} bytes", read.len());
+        }
+        holds(rig, key(id, 1), Stream::Stdout, printed).await;
+    }
+    let nobody = rig.store().append_order(key(9, 1), 0, pattern(0, 5)).await;
+    assert!(nobody.is_err(), "an unknown attempt took the order of output");
+    assert!(rig.store().read_order(key(9, 1), 0, 10).await.unwrap().is_empty());
 }
 
 /// A worker that did not hear that its result was taken may send again; nobody may add.

@@ -192,6 +192,11 @@ async fn print_something(dice: &mut Dice, world: &World, model: &dyn Store, stor
         let to = from + dice.below(most) as usize;
         model.append_output(key, stream, from as u64, pattern(from, to)).await.unwrap();
         store.append_output(key, stream, from as u64, pattern(from, to)).await.unwrap();
+        let known = model.read_order(key, 0, usize::MAX).await.unwrap().len();
+        let most = [4, 20_000][dice.below(2) as usize];
+        let to = known + dice.below(most) as usize;
+        model.append_order(key, known as u64, pattern(known, to)).await.unwrap();
+        store.append_order(key, known as u64, pattern(known, to)).await.unwrap();
     }
 }
 
@@ -227,6 +232,9 @@ async fn compare(dice: &mut Dice, world: &World, model: &dyn Store, store: &dyn 
         assert_eq!(store.attempts(id).await.unwrap(), attempts, "{when}");
         for attempt in attempts {
             let (offset, limit) = (dice.below(5000), dice.below(50_000) as usize);
+            let order = model.read_order(attempt.key, offset, limit).await.unwrap();
+            let same = store.read_order(attempt.key, offset, limit).await.unwrap() == order;
+            assert!(same, "{when}: the order of {}", attempt.key);
             for stream in Stream::BOTH {
                 let slice = model.read_output(attempt.key, stream, offset, limit).await.unwrap();
                 assert!(

@@ -3,18 +3,21 @@
 //! A spool takes everything at any speed and never blocks. It keeps each stream from the acknowledged offset on: in
 //! memory first, then in a file. The first `output_cap` bytes of an attempt (the head) are sent as they come; once the
 //! cap is reached, or the disk is full, only a tail of each stream is kept, and sent at the end. So each stream that
-//! the manager gets has at most one gap, and memory stays flat whatever the program prints.
+//! the manager gets has at most one gap, and memory stays flat whatever the program prints. The order in which both
+//! streams came is kept beside them, as runs of bytes.
 
 mod disk;
+mod order;
 mod stream;
 mod tail;
 
 use bytes::Bytes;
 
 pub use disk::{SpoolDirectory, SpoolDisk, SpoolFile, SpoolMemory};
+use order::Order;
 use stream::StreamSpool;
 
-use crate::domain::Stream;
+use crate::domain::{Millis, Run, Stream};
 
 /// How much of a stream is kept in memory before a file takes over.
 pub(super) const MEMORY: usize = 256 << 10;
@@ -30,6 +33,7 @@ pub(super) const TAIL: usize = 1 << 20;
 pub(super) struct Spool {
     stdout: StreamSpool,
     stderr: StreamSpool,
+    order: Order,
     /// How many more bytes belong to the head; none once something had to be cut.
     room: u64,
 }
@@ -45,19 +49,54 @@ pub(super) struct Piece {
 
 impl Spool {
     pub(super) fn new(output_cap: u64) -> Self {
-        Self { stdout: StreamSpool::default(), stderr: StreamSpool::default(), room: output_cap }
+        Self {
+            stdout: StreamSpool::default(),
+            stderr: StreamSpool::default(),
+            order: Order::new(output_cap),
+            room: output_cap,
+        }
     }
 
-    /// Takes what the program printed.
-    pub(super) fn push(&mut self, stream: Stream, bytes: &[u8], disk: &dyn SpoolDisk) {
+    /// Takes what the program printed, so long after its start.
+    pub(super) fn push(&mut self, stream: Stream, bytes: &[u8], since: Millis, disk: &dyn SpoolDisk) {
         let head = usize::try_from(self.room).map_or(bytes.len(), |room| room.min(bytes.len()));
         let kept = if head == 0 { 0 } else { self.of_mut(stream).push_head(&bytes[..head], disk) };
         // What did not fit ends the head of both streams: what follows must not be taken for its continuation.
         self.room = if kept == head { self.room - kept as u64 } else { 0 };
+        if kept > 0 {
+            self.order.head(Run { stream, len: kept as u64, since }, disk);
+        }
         if kept < bytes.len() {
             self.room = 0;
             self.of_mut(stream).push_tail(&bytes[kept..]);
+            self.order.tail(Run { stream, len: (bytes.len() - kept) as u64, since });
         }
+    }
+
+    /// The order of all that was taken may be sent. To be called before what it is of is sent.
+    pub(super) fn flush_order(&mut self, disk: &dyn SpoolDisk) {
+        self.order.flush(disk);
+    }
+
+    /// Nothing more will be pushed.
+    pub(super) fn finish(&mut self, disk: &dyn SpoolDisk) {
+        let kept = [self.stdout.kept_of_tail(), self.stderr.kept_of_tail()];
+        self.order.finish(kept, disk);
+    }
+
+    /// The next piece of the log of the order, at most `max` bytes.
+    pub(super) fn next_order(&mut self, max: usize) -> Option<Piece> {
+        self.order.next_piece(max)
+    }
+
+    /// What is still to be sent of that log, as [`Self::take_rest`] does of a stream.
+    pub(super) fn take_rest_of_order(&mut self, max: usize) -> Option<Piece> {
+        self.order.log_mut().take_rest(max)
+    }
+
+    /// That log is durable at the manager up to there.
+    pub(super) fn acknowledge_order(&mut self, offset: u64) {
+        self.order.log_mut().acknowledge(offset);
     }
 
     /// The next piece of a stream that may be sent, at most `max` bytes.
@@ -75,14 +114,14 @@ impl Spool {
         rest
     }
 
-    /// Whether the whole rest of both heads is at most `max` bytes each.
+    /// Whether the whole rest of both heads, and of the log of their order, is at most `max` bytes each.
     pub(super) fn rest_is_within(&self, max: usize) -> bool {
-        Stream::BOTH.into_iter().all(|stream| self.of(stream).unsent() <= max as u64)
+        [&self.stdout, &self.stderr, self.order.log()].into_iter().all(|spool| spool.unsent() <= max as u64)
     }
 
     /// Whether something could be sent now.
     pub(super) fn has_sendable(&self) -> bool {
-        Stream::BOTH.into_iter().any(|stream| self.of(stream).sendable() > 0)
+        [&self.stdout, &self.stderr, self.order.log()].into_iter().any(|spool| spool.sendable() > 0)
     }
 
     /// The tail of a stream, if the cap cut it.
@@ -99,6 +138,7 @@ impl Spool {
     pub(super) fn rewind(&mut self) {
         self.stdout.rewind();
         self.stderr.rewind();
+        self.order.log_mut().rewind();
     }
 
     fn stop_head_if_cut(&mut self) {

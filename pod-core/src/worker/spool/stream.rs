@@ -130,6 +130,11 @@ impl StreamSpool {
             .then(|| Piece { offset: self.total - self.tail.len() as u64, bytes: self.tail.bytes() })
     }
 
+    /// How much of what came beyond the head is kept.
+    pub(super) fn kept_of_tail(&self) -> u64 {
+        self.tail.len() as u64
+    }
+
     pub(super) fn acknowledge(&mut self, offset: u64) {
         let offset = offset.min(self.head_end);
         if offset <= self.acked {

@@ -17,6 +17,9 @@ use crate::{
 /// A stream with so much unsent output is not held back for more.
 const SEND_AT_ONCE: usize = 32 << 10;
 
+/// The news of a start is not taken to be older than this, whatever the clock says.
+const LATEST_NEWS: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     pub(super) held: BTreeMap<AttemptKey, Held>,
@@ -38,6 +41,8 @@ pub(super) struct Held {
     pub(super) told_running: bool,
     /// Someone asked to end it.
     stopped: bool,
+    /// The uptime at which it was started, for when output came.
+    began: Option<Duration>,
     pub(super) spool: Spool,
     pub(super) queued: Queued,
 }
@@ -80,6 +85,7 @@ impl Held {
             started_at: None,
             told_running: false,
             stopped: false,
+            began: None,
             spool: Spool::new(output_cap),
             queued: Queued::No,
         }
@@ -199,13 +205,17 @@ impl WorkerState {
             RunEvent::Started { at } => {
                 let Some(held) = self.attempts.held.get_mut(&key) else { return };
                 held.started_at = Some(at);
+                // Told a moment later, by the same machine's clock.
+                let late = now.wall.since(at).as_duration().min(LATEST_NEWS);
+                held.began = Some(now.uptime.saturating_sub(late));
                 return self.outgoing.hold(key, held, now);
             }
             RunEvent::Output { stream, bytes } => (stream, bytes),
         };
         let Some(held) = self.attempts.held.get_mut(&key) else { return };
         if matches!(held.phase, Phase::Live) {
-            held.spool.push(stream, &bytes, &*self.disk);
+            let began = *held.began.get_or_insert(now.uptime);
+            held.spool.push(stream, &bytes, now.uptime.saturating_sub(began).into(), &*self.disk);
             if bytes.len() >= SEND_AT_ONCE || !held.spool.rest_is_within(SEND_AT_ONCE) {
                 self.outgoing.ready(key, held);
             } else {
@@ -235,6 +245,7 @@ impl WorkerState {
         let used = (held.activity, held.revision);
         match held.phase {
             Phase::Live => {
+                held.spool.finish(&*self.disk);
                 held.phase = Phase::Ended(End { at, end, sent: false });
                 self.outgoing.ended(key, held, has_more, now);
             }
@@ -287,10 +298,11 @@ impl WorkerState {
         }
     }
 
-    pub(super) fn output_acknowledged(&mut self, key: AttemptKey, stdout: u64, stderr: u64) {
+    pub(super) fn output_acknowledged(&mut self, key: AttemptKey, [stdout, stderr, order]: [u64; 3]) {
         let Some(held) = self.attempts.held.get_mut(&key) else { return };
         held.spool.acknowledge(Stream::Stdout, stdout);
         held.spool.acknowledge(Stream::Stderr, stderr);
+        held.spool.acknowledge_order(order);
         let end_is_due = matches!(&held.phase, Phase::Ended(end) if !end.sent);
         if end_is_due || held.spool.has_sendable() {
             self.outgoing.ready(key, held);

@@ -151,6 +151,7 @@ impl WorkerState {
             if held.queued != Queued::Ready {
                 continue;
             }
+            held.spool.flush_order(&*self.disk);
             if collect_attempt(key, held, &mut frame) {
                 self.outgoing.ready.push_back(key);
             } else {
@@ -182,6 +183,9 @@ fn collect_attempt(key: AttemptKey, held: &mut Held, frame: &mut Frame) -> bool 
             held.told_running = true;
             frame.add(0, FromWorker::Running { key, at });
         }
+        if let Some(Piece { offset, bytes }) = held.spool.next_order(TURN_BYTES) {
+            frame.add(bytes.len(), FromWorker::Order { key, offset, bytes });
+        }
         for stream in Stream::BOTH {
             if let Some(Piece { offset, bytes }) = held.spool.next_piece(stream, TURN_BYTES) {
                 frame.add(bytes.len(), FromWorker::Output { key, stream, offset, bytes });
@@ -199,6 +203,7 @@ fn collect_attempt(key: AttemptKey, held: &mut Held, frame: &mut Frame) -> bool 
     let nothing = || Piece { offset: 0, bytes: Bytes::new() };
     let (stdout, stderr) = (rest(Stream::Stdout), rest(Stream::Stderr));
     let (stdout, stderr) = (stdout.unwrap_or_else(nothing), stderr.unwrap_or_else(nothing));
+    let order = held.spool.take_rest_of_order(WITH_END).unwrap_or_else(nothing);
     if let Phase::Ended(End { at, end, sent }) = &mut held.phase {
         *sent = true;
         let report = EndReport {
@@ -210,6 +215,8 @@ fn collect_attempt(key: AttemptKey, held: &mut Held, frame: &mut Frame) -> bool 
             stdout_from: stdout.offset,
             stderr: stderr.bytes,
             stderr_from: stderr.offset,
+            order: order.bytes,
+            order_from: order.offset,
         };
         frame.add(report.stdout.len() + report.stderr.len(), FromWorker::Ended(report));
     }

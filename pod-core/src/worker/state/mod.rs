@@ -199,7 +199,9 @@ impl WorkerState {
             ToWorker::Start(order) => self.start(order, now, effects),
             ToWorker::Stop { key, grace } => self.stop(key, grace, now, effects),
             ToWorker::Recall { key } => self.recall(key),
-            ToWorker::OutputAck { key, stdout, stderr } => self.output_acknowledged(key, stdout, stderr),
+            ToWorker::OutputAck { key, stdout, stderr, order } => {
+                self.output_acknowledged(key, [stdout, stderr, order]);
+            }
             ToWorker::EndAck { key } => self.forget(key, effects),
             ToWorker::Shutdown { reason } => effects.push(Effect::Exit(WorkerExit::Shutdown(reason))),
         }
@@ -221,6 +223,8 @@ impl WorkerState {
             stdout_from: 0,
             stderr: Bytes::new(),
             stderr_from: 0,
+            order: Bytes::new(),
+            order_from: 0,
         }));
     }
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    domain::{AttemptNo, Epoch, ExecutionId, Millis, Payload, SessionId, StoreId, Stream, WorkerId},
+    domain::{AttemptNo, Epoch, ExecutionId, Millis, Payload, Run, SessionId, StoreId, Stream, WorkerId},
     link::{AttemptReport, Hello, InstallOutcome, Refusal, StartOrder, Welcome},
     worker::SpoolMemory,
 };
@@ -177,12 +177,18 @@ fn output_of_something_that_goes_on_running_is_live() {
     scene.pass(Duration::from_millis(1));
     let said = scene.said();
     assert!(matches!(said[0], FromWorker::Running { .. }), "{said:?}");
-    assert!(matches!(&said[1], FromWorker::Output { offset: 0, bytes, .. } if &bytes[..] == b"first"), "{said:?}");
+    let FromWorker::Order { offset: 0, bytes: order, .. } = &said[1] else { panic!("{said:?}") };
+    assert!(matches!(&said[2], FromWorker::Output { offset: 0, bytes, .. } if &bytes[..] == b"first"), "{said:?}");
+    let run = Run::decode(&mut &order[..], Millis(0)).unwrap();
+    assert_eq!(run, Run { stream: Stream::Stdout, len: 5, since: Millis(0) });
+    scene.pass(Duration::from_millis(41));
     scene.prints(1, b" second");
     scene.exits(1);
     let said = scene.said();
     let FromWorker::Ended(report) = &said[0] else { panic!("{said:?}") };
     assert_eq!((&report.stdout[..], report.stdout_from), (&b" second"[..], 5));
+    let run = Run::decode(&mut &report.order[..], run.since).unwrap();
+    assert_eq!((run, report.order_from), (Run { stream: Stream::Stdout, len: 7, since: Millis(42) }, 2));
 }
 
 #[test]
@@ -253,7 +259,7 @@ fn after_a_lost_link_everything_that_was_not_acknowledged_is_said_again() {
     scene.said();
     scene.exits(1);
     assert_eq!(ends(&scene.said()).len(), 1);
-    scene.hear([ToWorker::OutputAck { key: key(2), stdout: 4, stderr: 0 }]);
+    scene.hear([ToWorker::OutputAck { key: key(2), stdout: 4, stderr: 0, order: 0 }]);
     scene.step(Input::Disconnected);
     scene.prints(2, b"abc");
     assert_eq!(scene.said(), [], "there is nobody to tell");
@@ -438,62 +444,11 @@ fn a_removal_waits_for_what_runs_and_ends_what_is_being_installed() {
 }
 
 #[test]
-fn a_flood_goes_out_within_the_window_and_its_tail_before_its_end() {
-    let mut scene = Scene::welcomed(1);
-    scene.connect();
-    scene.hear([ToWorker::Welcome(Welcome { output_cap: 3 << 20, ..welcome() }), order(1)]);
-    scene.begins(1);
-    static CHUNK: [u8; 64 << 10] = [b'x'; 64 << 10];
-    for _ in 0..160 {
-        scene.prints(1, &CHUNK);
-    }
-    scene.exits(1);
-    let mut durable = 0;
-    let mut messages = Vec::new();
-    loop {
-        let said = scene.said();
-        if said.is_empty() {
-            let sent: u64 = messages
-                .iter()
-                .map(|m| if let FromWorker::Output { bytes, .. } = m { bytes.len() as u64 } else { 0 })
-                .sum();
-            if sent == durable {
-                break;
-            }
-            assert!(sent - durable <= 1 << 20, "no more than the window is under way");
-            durable = sent;
-            scene.hear([ToWorker::OutputAck { key: key(1), stdout: durable, stderr: 0 }]);
-        }
-        messages.extend(said);
-    }
-    assert_eq!(durable, 3 << 20);
-    let [.., FromWorker::Tail { offset, bytes, .. }, FromWorker::Ended(report)] = &messages[..] else {
-        panic!("the tail comes before the end")
-    };
-    assert_eq!((*offset, bytes.len()), (9 << 20, 1 << 20));
-    assert!(report.stdout.is_empty());
-}
-
-#[test]
-fn a_flood_of_one_execution_does_not_hold_up_the_end_of_another() {
-    let mut scene = Scene::welcomed(2);
-    scene.hear([order(1), order(2)]);
-    scene.begins(1);
-    scene.begins(2);
-    static CHUNK: [u8; 64 << 10] = [b'x'; 64 << 10];
-    for _ in 0..16 {
-        scene.prints(1, &CHUNK);
-    }
-    scene.said();
-    scene.prints(2, b"done");
-    scene.exits(2);
-    assert!(matches!(&scene.said()[0], FromWorker::Ended(report) if report.key == key(2)), "it goes first");
-}
-
-#[test]
 fn an_execution_that_the_executor_lost_is_reported_lost() {
     let mut scene = Scene::welcomed(1);
     scene.hear([order(1)]);
     scene.step(Input::Vanished(key(1)));
     assert_eq!(ends(&scene.said()), [(key(1), AttemptEnd::Lost)]);
 }
+
+mod floods;

@@ -126,10 +126,10 @@ impl Following {
             deadline.get_or_insert_with(|| Instant::now() + GATHER);
             match chunk {
                 // A later attempt begins with both streams, also where one of them is not shown.
-                Some(OutputChunk::Bytes { stream, bytes, position, .. }) if self.view.shows(stream) => {
+                Some(OutputChunk::Bytes { stream, bytes, at, position, .. }) if self.view.shows(stream) => {
                     taken += bytes.len();
                     self.rows.of_attempt(position.attempt);
-                    self.rows.push(stream, &bytes);
+                    self.rows.push(stream, &bytes, at);
                 }
                 Some(OutputChunk::Bytes { .. }) => {}
                 Some(OutputChunk::Gap { stream, gap, .. }) if self.view.shows(stream) => self.rows.gap(stream, gap),

@@ -20,7 +20,7 @@ use crate::{
     failure::Failure,
     format::filters,
     layout::Frame,
-    output::{self, Found, MOST_FOUND, Part, Shown, View},
+    output::{self, Found, How, MOST_FOUND, Part, Shown, View},
 };
 
 mod actions;
@@ -47,8 +47,17 @@ pub(crate) struct Asked {
     /// Lines that hold this text.
     #[serde(default)]
     q: String,
+    /// `on`: each line with the time it came.
+    #[serde(default)]
+    times: String,
     /// Everything but the output.
     head: Option<String>,
+}
+
+impl Asked {
+    fn shows_times(&self) -> bool {
+        self.times == "on"
+    }
 }
 
 #[derive(Debug, Template)]
@@ -82,8 +91,18 @@ impl ExecutionPage<'_> {
 
     /// The address of this page for another view.
     fn at(&self, view: &View) -> String {
+        self.address(*view, self.asked.shows_times())
+    }
+
+    fn address(&self, view: View, times: bool) -> String {
         let attempt = self.asked.attempt.map_or_else(String::new, |attempt| format!("&attempt={attempt}"));
-        format!("/executions/{}?view={}{attempt}", self.shown.id, view.as_str())
+        let times = if times { "&times=on" } else { "" };
+        format!("/executions/{}?view={}{attempt}{times}", self.shown.id, view.as_str())
+    }
+
+    /// This page with the times of the lines, or without.
+    fn other_times(&self) -> String {
+        self.address(self.shown.view, !self.asked.shows_times())
     }
 
     fn here(&self) -> String {
@@ -132,10 +151,11 @@ async fn known(web: &Web, id: &str, asked: &Asked) -> Result<Known, Failure> {
 
 async fn part_of(web: &Web, asked: &Asked, shown: Shown, over: bool) -> Result<Part, Failure> {
     let (pod, indexes) = (&web.pod, &web.indexes);
+    let how = How { over, times: asked.shows_times() };
     let part = match (asked.part, asked.line) {
-        (Some(number), _) => output::numbered(pod, indexes, shown, number, over).await,
-        (None, Some(line)) => output::with_line(pod, indexes, shown, line, over).await,
-        (None, None) => output::last(pod, indexes, shown, over).await,
+        (Some(number), _) => output::numbered(pod, indexes, shown, number, how).await,
+        (None, Some(line)) => output::with_line(pod, indexes, shown, line, how).await,
+        (None, None) => output::last(pod, indexes, shown, how).await,
     };
     Ok(part?)
 }

@@ -124,6 +124,8 @@ impl Cluster {
                 stdout_from: 0,
                 stderr: Bytes::new(),
                 stderr_from: 0,
+                order: Bytes::new(),
+                order_from: 0,
             };
             let said = Input::Said { worker, session: SessionId(worker.0), message: FromWorker::Ended(report) };
             self.state.step(said, self.now, &mut out);

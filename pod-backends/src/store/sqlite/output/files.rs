@@ -1,4 +1,4 @@
-//! The files of long output: one per stream for its head, and one for its tail.
+//! The files of long output: one per stream for its head, and one for its tail; one for a long log of their order.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -9,11 +9,11 @@ use std::{
 };
 
 use pod_core::{
-    domain::{AttemptKey, AttemptNo, ExecutionId, Stream},
+    domain::{AttemptKey, AttemptNo, ExecutionId},
     store::OutputSlice,
 };
 
-use super::layout::Layout;
+use super::{layout::Layout, track::Track};
 
 /// So many executions share a directory.
 const PER_DIRECTORY: u64 = 1000;
@@ -31,19 +31,19 @@ impl OutputFiles {
         Self { root }
     }
 
-    pub(super) fn stream(&self, key: AttemptKey, stream: Stream) -> StreamFile {
+    pub(super) fn track(&self, key: AttemptKey, track: Track) -> StreamFile {
         let directory = self.root.join((key.execution.0 / PER_DIRECTORY).to_string());
-        StreamFile { head: directory.join(format!("{key}.{}", stream.as_str())) }
+        StreamFile { head: directory.join(format!("{key}.{}", track.suffix())) }
     }
 
     /// Deletes what there is of an attempt.
     pub(in crate::store::sqlite) fn remove(&self, key: AttemptKey) -> io::Result<()> {
-        for stream in Stream::BOTH {
-            let file = self.stream(key, stream);
+        for track in Track::ALL {
+            let file = self.track(key, track);
             remove_file(&file.head)?;
             remove_file(&file.tail())?;
         }
-        if let Some(directory) = self.stream(key, Stream::Stdout).head.parent() {
+        if let Some(directory) = self.track(key, Track::Order).head.parent() {
             fs::remove_dir(directory).ok(); // where other executions have output, it stays
         }
         Ok(())
@@ -83,7 +83,7 @@ fn remove_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The files of one stream.
+/// The files of one stream, or of the log.
 #[derive(Clone, Debug)]
 pub(super) struct StreamFile {
     head: PathBuf,

@@ -18,9 +18,11 @@ use super::error::from_io;
 mod files;
 mod layout;
 mod stream;
+mod track;
 
 pub(super) use files::OutputFiles;
 pub(super) use stream::SealedOutput;
+pub(super) use track::Track;
 
 type Shared = Arc<tokio::sync::Mutex<AttemptOutput>>;
 
@@ -100,19 +102,19 @@ impl OpenAttempts {
     pub(super) async fn append(
         &self,
         key: AttemptKey,
-        stream: Stream,
+        track: Track,
         offset: u64,
         bytes: &Bytes,
         room: impl FnOnce() -> Result<(), StoreError>,
     ) -> Result<Appended, StoreError> {
         let Some(output) = self.get(key) else { return Ok(Appended::NotOpen) };
         let mut output = output.lock_owned().await;
-        if output.of_mut(stream).append_in_memory(offset, bytes)? {
+        if output.of_mut(track).append_in_memory(offset, bytes)? {
             return Ok(Appended::Taken);
         }
         room()?;
         let bytes = bytes.clone();
-        blocking(move || output.of_mut(stream).append_to_file(offset, &bytes)).await?;
+        blocking(move || output.of_mut(track).append_to_file(offset, &bytes)).await?;
         Ok(Appended::Taken)
     }
 
@@ -125,7 +127,7 @@ impl OpenAttempts {
     ) -> Result<Appended, StoreError> {
         let Some(output) = self.get(key) else { return Ok(Appended::NotOpen) };
         let mut output = output.lock_owned().await;
-        blocking(move || output.of_mut(stream).put_tail(offset, bytes)).await?;
+        blocking(move || output.of_mut(Track::Of(stream)).put_tail(offset, bytes)).await?;
         Ok(Appended::Taken)
     }
 
@@ -138,13 +140,13 @@ impl OpenAttempts {
     pub(super) async fn read(
         &self,
         key: AttemptKey,
-        stream: Stream,
+        track: Track,
         offset: u64,
         limit: usize,
     ) -> Result<Option<OutputSlice>, StoreError> {
         let Some(output) = self.get(key) else { return Ok(None) };
         let output = output.lock().await;
-        let output = output.of(stream);
+        let output = output.of(track);
         if let Some(layout) = output.layout() {
             let (file, layout) = (output.file.clone(), layout.clone());
             let read = move || file.read(&layout, offset, limit).map_err(|error| from_io(&error, "cannot read output"));
@@ -166,11 +168,11 @@ impl OpenAttempts {
     pub(super) async fn read_ended(
         &self,
         key: AttemptKey,
-        stream: Stream,
+        track: Track,
         offset: u64,
         limit: usize,
     ) -> Result<OutputSlice, StoreError> {
-        let file = self.files.stream(key, stream);
+        let file = self.files.track(key, track);
         blocking(move || {
             let read = |layout| file.read(&layout, offset, limit);
             file.layout()
@@ -189,14 +191,14 @@ pub(super) enum Appended {
 }
 
 async fn sync(output: &Shared) -> Result<(), StoreError> {
-    for stream in Stream::BOTH {
-        let Some(sync) = output.lock().await.of(stream).unsynced() else { continue };
+    for track in Track::ALL {
+        let Some(sync) = output.lock().await.of(track).unsynced() else { continue };
         let synced = blocking(move || match sync.run() {
             Ok(()) => Ok(sync),
             Err(error) => Err(from_io(&error, "cannot make output durable")),
         });
         let synced = synced.await?;
-        output.lock().await.of_mut(stream).synced(synced);
+        output.lock().await.of_mut(track).synced(synced);
     }
     Ok(())
 }

@@ -11,14 +11,16 @@ use pod_core::{
 use super::{
     files::{OutputFiles, StreamFile},
     layout::Layout,
+    track::Track,
 };
 use crate::store::sqlite::error::from_io;
 
-/// Both streams of an open attempt.
+/// Both streams of an open attempt, and the log of their order.
 #[derive(Debug)]
 pub(super) struct AttemptOutput {
     stdout: StreamOutput,
     stderr: StreamOutput,
+    order: StreamOutput,
 }
 
 /// Output as it is committed with the end of its attempt.
@@ -28,31 +30,36 @@ pub(in crate::store::sqlite) struct SealedOutput {
     /// The bytes, where they are few.
     pub(in crate::store::sqlite) stdout: Option<Vec<u8>>,
     pub(in crate::store::sqlite) stderr: Option<Vec<u8>>,
+    pub(in crate::store::sqlite) order: Option<Vec<u8>>,
 }
 
 impl AttemptOutput {
     /// What there is of it on disk; nothing for a new attempt.
     pub(super) fn find(files: &OutputFiles, key: AttemptKey) -> io::Result<Self> {
-        let find = |stream| StreamOutput::find(files.stream(key, stream));
-        Ok(Self { stdout: find(Stream::Stdout)?, stderr: find(Stream::Stderr)? })
+        let find = |track| StreamOutput::find(files.track(key, track));
+        let (stdout, stderr) = (find(Track::Of(Stream::Stdout))?, find(Track::Of(Stream::Stderr))?);
+        Ok(Self { stdout, stderr, order: find(Track::Order)? })
     }
 
     pub(super) fn empty(files: &OutputFiles, key: AttemptKey) -> Self {
-        let empty = |stream| StreamOutput { file: files.stream(key, stream), place: Place::Memory(Vec::new()) };
-        Self { stdout: empty(Stream::Stdout), stderr: empty(Stream::Stderr) }
+        let empty = |track| StreamOutput { file: files.track(key, track), place: Place::Memory(Vec::new()) };
+        let (stdout, stderr) = (empty(Track::Of(Stream::Stdout)), empty(Track::Of(Stream::Stderr)));
+        Self { stdout, stderr, order: empty(Track::Order) }
     }
 
-    pub(super) const fn of(&self, stream: Stream) -> &StreamOutput {
-        match stream {
-            Stream::Stdout => &self.stdout,
-            Stream::Stderr => &self.stderr,
+    pub(super) const fn of(&self, track: Track) -> &StreamOutput {
+        match track {
+            Track::Of(Stream::Stdout) => &self.stdout,
+            Track::Of(Stream::Stderr) => &self.stderr,
+            Track::Order => &self.order,
         }
     }
 
-    pub(super) fn of_mut(&mut self, stream: Stream) -> &mut StreamOutput {
-        match stream {
-            Stream::Stdout => &mut self.stdout,
-            Stream::Stderr => &mut self.stderr,
+    pub(super) fn of_mut(&mut self, track: Track) -> &mut StreamOutput {
+        match track {
+            Track::Of(Stream::Stdout) => &mut self.stdout,
+            Track::Of(Stream::Stderr) => &mut self.stderr,
+            Track::Order => &mut self.order,
         }
     }
 
@@ -61,11 +68,16 @@ impl AttemptOutput {
     }
 
     pub(super) fn durable(&self) -> DurableOffsets {
-        DurableOffsets { stdout: self.stdout.durable(), stderr: self.stderr.durable() }
+        DurableOffsets { stdout: self.stdout.durable(), stderr: self.stderr.durable(), order: self.order.durable() }
     }
 
     pub(super) fn sealed(&self) -> SealedOutput {
-        SealedOutput { summary: self.summary(), stdout: self.stdout.inline(), stderr: self.stderr.inline() }
+        SealedOutput {
+            summary: self.summary(),
+            stdout: self.stdout.inline(),
+            stderr: self.stderr.inline(),
+            order: self.order.inline(),
+        }
     }
 }
 

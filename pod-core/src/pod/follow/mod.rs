@@ -1,7 +1,7 @@
 //! Following the output of an execution.
 
 use std::{
-    fmt, mem,
+    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -12,14 +12,15 @@ use futures::{
     stream::{self, BoxStream},
 };
 
+use self::merged::{Merged, Step};
 use super::{Pod, PodError};
 use crate::{
-    domain::{AttemptKey, AttemptNo, Execution, ExecutionId, ExecutionStatus, Gap, Stream},
+    domain::{AttemptKey, AttemptNo, Execution, ExecutionId, ExecutionStatus, Gap, Millis, Stream, Timestamp},
     engine::Subscription,
+    store::OutputSlice,
 };
 
-/// How much is read at a time.
-const PIECE: usize = 64 << 10;
+mod merged;
 
 /// A place in the output of an execution: what was taken so far. Resumes a follower without a gap or a repeat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,10 +33,20 @@ pub struct OutputPosition {
     pub stderr: u64,
 }
 
+impl OutputPosition {
+    /// The offset of a stream, to change it.
+    const fn of_mut(&mut self, stream: Stream) -> &mut u64 {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        }
+    }
+}
+
 /// Something that a follower gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutputChunk {
-    /// Bytes, in order per stream.
+    /// Bytes, in the order in which both streams came.
     Bytes {
         /// Which stream.
         stream: Stream,
@@ -43,6 +54,9 @@ pub enum OutputChunk {
         offset: u64,
         /// The bytes; never empty.
         bytes: Bytes,
+        /// When the first of them came, to about 10 ms; absent where no order was kept: of attempts by a version of
+        /// POD that kept none, and where nobody knows in which order the last bytes of a lost attempt came.
+        at: Option<Timestamp>,
         /// Where to resume after this chunk.
         position: OutputPosition,
     },
@@ -77,8 +91,8 @@ impl OutputFollower {
     pub(super) fn new(pod: Pod, execution: ExecutionId, position: OutputPosition, until: Until) -> Self {
         // Subscribed before anything is read, so that nothing is missed between the two.
         let news = pod.engine().subscribe(execution);
-        let first = if position.stderr < position.stdout { Stream::Stderr } else { Stream::Stdout };
-        let reader = Reader { pod, id: execution, news, known: None, position, until, first, ended: false };
+        let reader =
+            Reader { pod, id: execution, news, known: None, position, until, merged: None, began: None, ended: false };
         let chunks = stream::unfold(reader, |mut reader| async move {
             let chunk = reader.next().await.transpose()?;
             Some((chunk, reader))
@@ -107,6 +121,8 @@ pub(super) enum Until {
     Ended,
     /// To the end of one attempt.
     AttemptClosed,
+    /// As far as one attempt has come.
+    Now,
 }
 
 /// Reads what there is, and waits when there is nothing.
@@ -118,8 +134,10 @@ struct Reader {
     known: Option<Execution>,
     position: OutputPosition,
     until: Until,
-    /// The stream that is looked at first: they take turns.
-    first: Stream,
+    /// The output of the attempt that is read.
+    merged: Option<Merged>,
+    /// When that attempt began.
+    began: Option<Timestamp>,
     ended: bool,
 }
 
@@ -151,81 +169,74 @@ impl Reader {
             {
                 return Ok(Some(chunk));
             }
-            let Some(after) = self.after() else {
-                self.news.news().await?;
-                continue;
-            };
-            let gap = self.last_gap().await?;
-            return Ok(gap.or_else(|| self.go_on(after)));
+            match self.after() {
+                Some(after) => return Ok(self.go_on(after)),
+                None => self.news.news().await?,
+            }
         }
     }
 
-    fn key(&self) -> AttemptKey {
-        AttemptKey { execution: self.id, attempt: self.position.attempt }
-    }
-
-    fn offset(&mut self, stream: Stream) -> &mut u64 {
-        match stream {
-            Stream::Stdout => &mut self.position.stdout,
-            Stream::Stderr => &mut self.position.stderr,
-        }
-    }
-
-    /// The next piece of either stream, or the gap before it.
+    /// The next piece of output, or the gap before it.
     async fn read(&mut self) -> Result<Option<OutputChunk>, PodError> {
-        for stream in [self.first, other(self.first)] {
-            let offset = *self.offset(stream);
-            let slice = self.pod.engine().store().read_output(self.key(), stream, offset, PIECE).await?;
-            if slice.bytes.is_empty() {
-                continue;
-            }
-            if slice.offset > offset {
-                return Ok(Some(self.gap(stream, slice.offset)));
-            }
-            *self.offset(stream) = slice.offset + slice.bytes.len() as u64;
-            self.first = other(stream);
-            return Ok(Some(OutputChunk::Bytes {
-                stream,
-                offset: slice.offset,
-                bytes: slice.bytes,
-                position: self.position,
-            }));
+        let key = AttemptKey { execution: self.id, attempt: self.position.attempt };
+        if self.merged.as_ref().is_none_or(|merged| merged.key() != key) {
+            self.merged = Some(Merged::of(key));
+            self.began = None;
         }
-        Ok(None)
+        let closed = self.is_closed();
+        let (Some(merged), store) = (&mut self.merged, self.pod.engine().store()) else { return Ok(None) };
+        Ok(match merged.next(&**store, &mut self.position, closed).await? {
+            Some(Step::Bytes { stream, slice, since }) => {
+                let at = match since {
+                    Some(since) => self.moment(since, closed).await?,
+                    None => None,
+                };
+                let OutputSlice { offset, bytes } = slice;
+                Some(OutputChunk::Bytes { stream, offset, bytes, at, position: self.position })
+            }
+            Some(Step::Gap(stream, gap)) => Some(OutputChunk::Gap { stream, gap, position: self.position }),
+            None => None,
+        })
     }
 
-    /// Steps over what is missing.
-    fn gap(&mut self, stream: Stream, end: u64) -> OutputChunk {
-        let start = mem::replace(self.offset(stream), end);
-        OutputChunk::Gap { stream, gap: Gap { start, end }, position: self.position }
+    /// The moment so long after the beginning of the attempt. Where that is not known yet, it has just begun.
+    async fn moment(&mut self, since: Millis, closed: bool) -> Result<Option<Timestamp>, PodError> {
+        if self.began.is_none() {
+            let latest = self.known.as_ref().filter(|known| known.attempt == self.position.attempt);
+            self.began = match latest.and_then(|known| known.started_at) {
+                Some(began) => Some(began),
+                None if !closed => None,
+                None => {
+                    let attempts = self.pod.attempts(self.id).await?;
+                    let at = attempts.iter().find(|attempt| attempt.key.attempt == self.position.attempt);
+                    at.map(|attempt| attempt.started_at.unwrap_or(attempt.assigned_at))
+                }
+            };
+        }
+        Ok(Some(self.began.map_or_else(|| self.pod.now(), |began| began + since)))
     }
 
-    /// A gap that nothing comes after: the cap cut everything up to the end.
-    async fn last_gap(&mut self) -> Result<Option<OutputChunk>, PodError> {
-        if self.position.attempt.0 == 0 {
-            return Ok(None);
-        }
-        let summary = self.pod.engine().store().output_summary(self.key()).await?;
-        for stream in Stream::BOTH {
-            let len = summary.of(stream).len;
-            if len > *self.offset(stream) {
-                return Ok(Some(self.gap(stream, len)));
-            }
-        }
-        Ok(None)
+    /// Whether the attempt had ended when its execution was last looked at.
+    fn is_closed(&self) -> bool {
+        let (known, at) = (self.known.as_ref(), self.position.attempt);
+        let has_ended = |known: &Execution| match known.status {
+            ExecutionStatus::Running => false,
+            // It may be one to come.
+            ExecutionStatus::Waiting => known.attempt == at,
+            _ => true,
+        };
+        at.0 > 0 && known.is_some_and(|known| known.attempt > at || has_ended(known))
     }
 
     /// What follows, by the row that was read before the output was; nothing while the attempt may print more.
     fn after(&self) -> Option<After> {
         let execution = self.known.as_ref()?;
         let at = self.position.attempt;
-        let is_closed = execution.attempt > at || execution.status != ExecutionStatus::Running;
-        if self.until == Until::AttemptClosed && at.0 > 0 && is_closed {
-            Some(After::Nothing)
-        } else if at.0 > 0 && execution.attempt > at {
-            Some(After::Next(AttemptNo(at.0 + 1)))
-        } else {
-            execution.status.is_terminal().then(|| After::End(Box::new(execution.clone())))
+        match self.until {
+            Until::Now => Some(After::Nothing),
+            Until::AttemptClosed if self.is_closed() => Some(After::Nothing),
+            _ if at.0 > 0 && execution.attempt > at => Some(After::Next(AttemptNo(at.0 + 1))),
+            _ => execution.status.is_terminal().then(|| After::End(Box::new(execution.clone()))),
         }
     }
 
@@ -244,12 +255,5 @@ impl Reader {
                 Some(OutputChunk::Ended(execution))
             }
         }
-    }
-}
-
-const fn other(stream: Stream) -> Stream {
-    match stream {
-        Stream::Stdout => Stream::Stderr,
-        Stream::Stderr => Stream::Stdout,
     }
 }
