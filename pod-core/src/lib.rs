@@ -33,5 +33,5 @@ mod pod;
 
 pub use pod::{
     ActivityView, Builder, Explanation, FetchScript, FetchedScript, FleetCount, FleetPreview, Limits, OutputChunk,
-    OutputFollower, OutputPosition, Overview, Pod, PodError, Submitted, WorkerView,
+    OutputFollower, OutputPosition, Overview, Pod, PodError, Portion, Submitted, WorkerView,
 };

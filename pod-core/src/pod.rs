@@ -8,15 +8,18 @@ use crate::{
         OutputSummary, Policy, ScalingDecision, Stream, Timestamp, WorkerId,
     },
     engine::{Engine, Hurry, Reply, Request},
-    store::{ExecutionQuery, InstallLog, Order, OutputSlice},
+    store::{InstallLog, OutputSlice},
 };
 
 mod builder;
+mod bulk;
 mod error;
 mod follow;
+mod lists;
 mod views;
 
 pub use builder::{Builder, FetchScript, FetchedScript, Limits};
+pub use bulk::Portion;
 pub use error::PodError;
 use follow::Until;
 pub use follow::{OutputChunk, OutputFollower, OutputPosition};
@@ -122,39 +125,6 @@ impl Pod {
         self.engine.store().execution(id).await?.ok_or(PodError::NoSuchExecution(id))
     }
 
-    /// A page of executions, newest first.
-    pub async fn executions(&self, query: ExecutionQuery) -> Result<Vec<Execution>> {
-        Ok(self.engine.store().executions(query).await?)
-    }
-
-    /// The first execution that was submitted at this moment or later. Ids are handed out in the order of time, so it
-    /// is found in a few looks, however many there are.
-    pub async fn first_submitted(&self, at: Timestamp) -> Result<Option<ExecutionId>> {
-        let one = |after, order| ExecutionQuery { after, order, limit: 1, ..ExecutionQuery::default() };
-        let Some(newest) = self.executions(one(None, Order::NewestFirst)).await?.pop() else { return Ok(None) };
-        let (mut low, mut high) = (0, newest.id.0);
-        let mut found = None;
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let next = self.executions(one(Some(ExecutionId(middle)), Order::OldestFirst)).await?.pop();
-            match next {
-                Some(next) if next.submitted_at < at => low = next.id.0.max(middle + 1),
-                next => {
-                    high = middle;
-                    found = next.map(|next| next.id).or(found);
-                }
-            }
-        }
-        // What is left to look at is the first one there is.
-        if low == 0
-            && let Some(first) = self.executions(one(None, Order::OldestFirst)).await?.pop()
-            && first.submitted_at >= at
-        {
-            return Ok(Some(first.id));
-        }
-        Ok(found)
-    }
-
     /// The attempts of an execution, oldest first.
     pub async fn attempts(&self, id: ExecutionId) -> Result<Vec<Attempt>> {
         Ok(self.engine.store().attempts(id).await?)
@@ -200,7 +170,12 @@ impl Pod {
 
     /// Runs an ended execution again, as a new one.
     pub async fn retry(&self, id: ExecutionId) -> Result<Submitted> {
-        expect!(self, Request::Retry(id), Reply::Submitted(submitted) => *submitted)
+        self.retry_once(id, None).await
+    }
+
+    /// As [`Pod::retry`]; with the same idempotency key again it is the same new execution.
+    pub async fn retry_once(&self, id: ExecutionId, key: Option<String>) -> Result<Submitted> {
+        expect!(self, Request::Retry(id, key), Reply::Submitted(submitted) => *submitted)
     }
 
     /// Hands out the result of an ended execution once: of two simultaneous calls, one gets it and the other

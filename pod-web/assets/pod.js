@@ -27,6 +27,23 @@
   tellTimes(document);
   setInterval(() => { if (!document.hidden) tellTimes(document); }, 5000);
 
+  // Fields of a moment: in the reader's zone; what is sent is exact. Fields that say nothing stay out of the address.
+  const two = (number) => String(number).padStart(2, "0");
+  for (const field of document.querySelectorAll("input[data-moment]")) {
+    const at = new Date(field.dataset.moment);
+    if (field.dataset.moment) field.value = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}`;
+  }
+  for (const zone of document.querySelectorAll("[data-zone]")) zone.textContent = "";
+  for (const form of document.querySelectorAll("form.filters")) {
+    form.addEventListener("formdata", ({ formData }) => {
+      for (const [name, value] of [...formData]) {
+        const field = form.elements[name];
+        if (!value) formData.delete(name);
+        else if (field.dataset.moment !== undefined) formData.set(name, new Date(value).toISOString().replace(":00.000Z", "Z"));
+      }
+    });
+  }
+
   // The page asks for itself again, and puts the new parts in place.
   let asking = false, again = false, news = null;
   const refresh = async () => {

@@ -11,6 +11,7 @@
 //! | `form` | what a form sent, checked to come from a page of this manager |
 //! | `flash` | the message that the next page shows |
 //! | `failure` | what went wrong, as a page |
+//! | `jobs` | what is done to many executions at once |
 //! | `live` | what tells open pages that something changed |
 //! | `format` | times, durations, sizes and states, the same everywhere |
 //! | `output` | what programs print, as rows of a page |
@@ -22,6 +23,7 @@ mod failure;
 mod flash;
 mod form;
 mod format;
+mod jobs;
 mod layout;
 mod live;
 mod output;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     assets, failure,
     form::Filled,
+    jobs::Jobs,
     live::{self, Live},
     output::Indexes,
     pages::{self, activities, activity, executions, policies, workers},
@@ -35,6 +36,8 @@ pub struct Web {
     pub(crate) form_token: String,
     /// What tells open pages that something changed.
     pub(crate) live: Live,
+    /// What is done to many executions at once.
+    pub(crate) jobs: Jobs,
     /// Which line of an output lies where.
     pub(crate) indexes: Indexes,
 }
@@ -47,7 +50,7 @@ impl Web {
         let seed = format!("pod form\0{}", pod.store_id());
         let form_token = Sha256::digest(seed).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let live = Live::of(pod.clone(), shutdown.clone());
-        Self { pod, limits, signs_in, shutdown, form_token, live, indexes: Indexes::default() }
+        Self { pod, limits, signs_in, shutdown, form_token, live, jobs: Jobs::default(), indexes: Indexes::default() }
     }
 }
 
@@ -60,10 +63,13 @@ pub fn router<S: Clone + Send + Sync + 'static>(web: Arc<Web>) -> Router<S> {
         .route("/activities/{name}", get(activity::show))
         .route("/activities/{name}/edit", get(activities::edit).post(activities::save))
         .route("/activities/{name}/delete", get(activity::ask_delete).post(activity::delete))
-        .route("/activities/{name}/run", post(activity::run))
+        // A page that answers a form is asked for again by its address: that is the form's page then.
+        .route("/activities/{name}/run", post(activity::run).get(activity::form))
+        .route("/activities/{name}/revisions/{no}", get(pages::revision::show))
         .route("/activities/{name}/installations/{worker}", get(activity::installation))
         .route("/executions", get(executions::list))
-        .route("/executions/bulk", post(executions::bulk))
+        .route("/executions/bulk", post(executions::bulk).get(executions::form))
+        .route("/executions/bulk/{id}", get(executions::progress))
         .route("/workers", get(workers::list))
         .route("/workers/{id}", get(workers::show))
         .route("/workers/{id}/drain", get(workers::ask_drain).post(workers::drain))

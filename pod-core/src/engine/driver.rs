@@ -167,6 +167,7 @@ impl Driver {
             self.collect().await?;
             self.finish_round().await?;
         }
+        self.state.write_statistics(&mut self.decision);
         self.finish_round().await
     }
 

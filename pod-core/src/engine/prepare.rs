@@ -26,6 +26,7 @@ pub(super) fn prepare(request: &Request, shared: &Shared) -> Result<Found, PodEr
         Request::SubmitMany { activity, inputs, idempotency_key: Some(_) } => {
             found.request_hash = hash("many", activity, inputs);
         }
+        Request::Retry(id, Some(_)) => found.request_hash = hash("again", &id.to_string(), &[]),
         _ => {}
     }
     Ok(found)
@@ -58,7 +59,7 @@ fn hash(kind: &str, activity: &str, inputs: &[Option<String>]) -> [u8; 32] {
 /// The execution whose row the planner needs for a request.
 pub(super) fn execution_of(request: &Request) -> Option<ExecutionId> {
     match request {
-        Request::Terminate(id, _) | Request::Retry(id) | Request::Retrieve(id) | Request::Explain(id) => Some(*id),
+        Request::Terminate(id, _) | Request::Retry(id, _) | Request::Retrieve(id) | Request::Explain(id) => Some(*id),
         _ => None,
     }
 }
@@ -68,6 +69,7 @@ pub(super) fn key_of(request: &Request) -> Option<&str> {
     match request {
         Request::Submit(new) => new.idempotency_key.as_deref(),
         Request::SubmitMany { idempotency_key, .. } => idempotency_key.as_deref(),
+        Request::Retry(_, key) => key.as_deref(),
         _ => None,
     }
 }

@@ -44,8 +44,8 @@ pub enum Request {
     },
     /// End an execution.
     Terminate(ExecutionId, Hurry),
-    /// Repeat an ended execution as a new one.
-    Retry(ExecutionId),
+    /// Repeat an ended execution as a new one; the idempotency key, where there is one, makes the request repeatable.
+    Retry(ExecutionId, Option<String>),
     /// Hand out a result once.
     Retrieve(ExecutionId),
     /// Say why an execution is where it is.

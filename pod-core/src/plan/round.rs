@@ -7,7 +7,7 @@ use crate::{
     },
     engine::Reply,
     plan::{Decision, Effect, State},
-    store::Change,
+    store::{Change, KEPT_REVISIONS},
 };
 
 /// How many executions of a removed activity end in one round.
@@ -171,10 +171,7 @@ impl State {
         for no in &old {
             let busy = self.held.values().any(|held| held.execution.activity == id && held.attempt.revision == *no);
             if !busy && self.uninstall(id, *no, out) && !leaving {
-                out.change(Change::DeleteRevision { activity: id, revision: *no });
-                if let Some(activity) = self.activities.get_mut(&id) {
-                    activity.revisions.remove(no);
-                }
+                self.supersede(id, *no, out);
             }
         }
         let activity = &self.activities[&id];
@@ -186,6 +183,22 @@ impl State {
             out.change(Change::DeleteActivity(id));
             out.event(self.now, EventKind::ActivityDeleted).activity = Some(id);
         }
+    }
+
+    /// A revision that is nowhere any more is kept for people to look at, as long as it is among the last ones.
+    fn supersede(&mut self, id: ActivityId, no: RevisionNo, out: &mut Decision) {
+        let Some(activity) = self.activities.get_mut(&id) else { return };
+        let Some(revision) = activity.revisions.remove(&no) else { return };
+        let mut gone = Vec::new();
+        match revision.status {
+            RevisionStatus::Approved | RevisionStatus::Rejected => _ = activity.superseded.insert(no, revision),
+            // It was never tried: another one came before.
+            RevisionStatus::Verifying | RevisionStatus::Uninstalling => gone.push(no),
+        }
+        while activity.superseded.len() > KEPT_REVISIONS {
+            gone.extend(activity.superseded.pop_first().map(|(no, _)| no));
+        }
+        gone.into_iter().for_each(|revision| out.change(Change::DeleteRevision { activity: id, revision }));
     }
 
     /// Asks for the removal of a revision everywhere; true once it is nowhere.

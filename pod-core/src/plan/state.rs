@@ -74,6 +74,8 @@ pub struct ActivityState {
     /// The activity, its derived members kept up to date.
     pub activity: Activity,
     pub(crate) revisions: BTreeMap<RevisionNo, Revision>,
+    /// Those that served or were rejected once and are nowhere any more: for people to look at.
+    pub(crate) superseded: BTreeMap<RevisionNo, Revision>,
     pub(crate) queue: Queue,
     pub(crate) tally: ActivityTally,
     /// Its executions that run.
@@ -174,6 +176,7 @@ impl State {
             let mut activity = ActivityState {
                 activity: record.activity,
                 revisions: record.revisions.into_iter().map(|revision| (revision.no, revision)).collect(),
+                superseded: BTreeMap::new(),
                 queue: Queue::stored(waiting),
                 tally: ActivityTally { activity: id, ..record.tally },
                 running: 0,

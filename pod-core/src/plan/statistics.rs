@@ -1,5 +1,5 @@
-//! What happens in each minute, counted as it happens. Written at most every few seconds: a crash may lose so much of
-//! the numbers, and nothing else.
+//! What happens in each minute, counted as it happens. Written every few seconds and when the manager stops: a crash may
+//! lose so much of the numbers, and nothing else.
 
 use std::collections::VecDeque;
 
@@ -65,22 +65,26 @@ impl State {
     pub(super) fn keep_statistics(&mut self, out: &mut Decision) {
         let (now, minute) = (self.now, MinuteTally::minute_of(self.now));
         let begins = self.statistics.minutes.back().is_none_or(|last| last.minute < minute);
-        let due = self.statistics.unwritten.filter(|(since, _)| now.since(*since) >= UNWRITTEN);
-        if !begins && due.is_none() {
-            return;
+        if self.statistics.unwritten.is_some_and(|(since, _)| now.since(since) >= UNWRITTEN) {
+            self.write_statistics(out);
         }
+        if begins {
+            let waiting = self.count_waiting();
+            if waiting > 0 {
+                self.statistics.current(now).waiting = waiting;
+            }
+        }
+    }
+
+    /// Writes what is unwritten: also when the manager stops.
+    pub(crate) fn write_statistics(&mut self, out: &mut Decision) {
+        let Some((_, from)) = self.statistics.unwritten.take() else { return };
         let waiting = self.count_waiting();
-        if let Some((_, from)) = due {
-            if let Some(last) = self.statistics.minutes.back_mut() {
-                last.waiting = waiting;
-            }
-            for tally in self.statistics.since(from) {
-                out.change(Change::PutMinute(tally.clone()));
-            }
-            self.statistics.unwritten = None;
+        if let Some(last) = self.statistics.minutes.back_mut() {
+            last.waiting = waiting;
         }
-        if begins && waiting > 0 {
-            self.statistics.current(now).waiting = waiting;
+        for tally in self.statistics.since(from) {
+            out.change(Change::PutMinute(tally.clone()));
         }
     }
 

@@ -176,7 +176,7 @@ impl State {
                 self.submit_many(&activity, inputs, idempotency_key, found, out)
             }
             Request::Terminate(id, hurry) => self.terminate(id, hurry, found.execution, out),
-            Request::Retry(id) => match self.retry(id, found.execution, out) {
+            Request::Retry(id, key) => match self.retry(id, key, found, out) {
                 Ok(submitted) => return out.submits.push((reply, submitted)),
                 Err(error) => Err(error),
             },

@@ -67,7 +67,7 @@ impl State {
             installations: self.workers.values().flat_map(of_worker).collect(),
             counts: as_told(activity.tally.executions, self.ahead(|held| held.execution.activity == id)),
             expected_duration: activity.expected(),
-            revisions: activity.revisions.values().cloned().collect(),
+            revisions: activity.superseded.values().chain(activity.revisions.values()).cloned().collect(),
             recent_durations: activity.tally.recent_durations.iter().map(|ms| Millis(u64::from(*ms))).collect(),
         }
     }

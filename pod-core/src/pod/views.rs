@@ -19,7 +19,7 @@ pub struct ActivityView {
     pub expected_duration: Option<Millis>,
     /// How long its last runs took, oldest first; at most 50.
     pub recent_durations: Vec<Millis>,
-    /// Its revisions that are kept, oldest first: the one that serves, and the newest.
+    /// Its revisions that are kept, oldest first: the last ones, the one that serves, and the newest.
     pub revisions: Vec<Revision>,
 }
 

@@ -26,6 +26,8 @@ pub const INSTALL_LOG_LIMIT: usize = 1 << 20;
 pub const KEPT_EVENTS: u64 = 100_000;
 /// How many scaling decisions are kept at least.
 pub const KEPT_DECISIONS: u64 = 1000;
+/// How many revisions of an activity are kept after others took their place.
+pub const KEPT_REVISIONS: usize = 10;
 /// How many minutes of statistics are kept: a day.
 pub const KEPT_MINUTES: usize = 24 * 60;
 
@@ -76,6 +78,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// A page of executions. What is filtered by worker or text is looked for among all between `after` and `before`:
     /// who asks sets bounds that are not too far apart.
     async fn executions(&self, query: ExecutionQuery) -> Result<Vec<Execution>, StoreError>;
+
+    /// How many executions there are that a query asks for; its limit is not looked at.
+    async fn count_executions(&self, query: ExecutionQuery) -> Result<u64, StoreError>;
 
     /// What an idempotency key was used for: the hash of the request, and the executions it made.
     async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError>;
@@ -174,6 +179,8 @@ pub struct ExecutionQuery {
     pub activity: Option<ActivityId>,
     /// With this status only.
     pub status: Option<ExecutionStatus>,
+    /// Only those that have ended, or only those that have not.
+    pub ended: Option<bool>,
     /// With a smaller id than this one: the cursor.
     pub before: Option<ExecutionId>,
     /// With a larger id than this one.
@@ -188,6 +195,18 @@ pub struct ExecutionQuery {
     pub not_retrieved: bool,
     /// At most so many.
     pub limit: usize,
+}
+
+impl ExecutionQuery {
+    /// The statuses that are asked for.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<ExecutionStatus> {
+        let wanted = |status: &ExecutionStatus| {
+            self.status.is_none_or(|only| *status == only)
+                && self.ended.is_none_or(|ended| status.is_terminal() == ended)
+        };
+        ExecutionStatus::ALL.into_iter().filter(wanted).collect()
+    }
 }
 
 /// Which end a page begins at.

@@ -9,16 +9,16 @@ use axum::{
 };
 use pod_core::{
     Submitted,
-    domain::{ActivityId, Execution, ExecutionId, ExecutionStatus, NewExecution},
-    store::ExecutionQuery,
+    domain::{Execution, ExecutionId, NewExecution},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     body::{json, read_json},
+    filter::FilterQuery,
     objects::{ExecutionObject, ExplanationObject},
-    page::{self, Page},
+    page::Page,
     problem::{Problem, ProblemKind},
     request::{Asked, Segment, idempotency_key, unknown_activity},
 };
@@ -113,42 +113,15 @@ pub(super) async fn create_batch(State(app): State<Arc<App>>, request: Request) 
     Ok(json(StatusCode::CREATED, &BatchAnswer { ids }))
 }
 
-/// Which executions to list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ListQuery {
-    /// Of this activity only.
-    activity: Option<String>,
-    /// With this status only.
-    status: Option<String>,
-    /// How many items, 1 to 1000; 100 unless given.
-    limit: Option<usize>,
-    /// The `next` of an earlier page.
-    cursor: Option<String>,
-}
-
 /// Executions, newest first. Inputs of more than 4 KiB are left out.
-#[utoipa::path(get, path = "/executions", tag = "executions", params(ListQuery), responses(
+#[utoipa::path(get, path = "/executions", tag = "executions", params(FilterQuery), responses(
     (status = 200, body = Page<ExecutionObject>),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQuery>) -> Result<Response, Problem> {
-    let limit = page::limit(query.limit)?;
+pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<FilterQuery>) -> Result<Response, Problem> {
+    let limit = query.limit()?;
+    let query = query.understood(&app.pod, limit + 1).await?;
     let names = app.pod.activity_names().await?;
-    let activity = match query.activity.filter(|name| !name.is_empty()) {
-        None => None,
-        Some(name) => Some(newest_of_name(names.iter(), &name)?),
-    };
-    let status = match query.status.filter(|word| !word.is_empty()) {
-        None => None,
-        Some(word) => Some(ExecutionStatus::from_word(&word).ok_or_else(|| {
-            let words: Vec<&str> = ExecutionStatus::ALL.iter().map(|status| status.as_str()).collect();
-            Problem::invalid(format!("status must be one of {}, not {word:?}", words.join(", ")))
-        })?),
-    };
-    let before = page::cursor(query.cursor.as_deref())?;
-    let query = ExecutionQuery { activity, status, before, limit: limit + 1, ..ExecutionQuery::default() };
     let page = Page::of(app.pod.executions(query).await?, limit, |execution| execution.id);
     Ok(json(
         StatusCode::OK,
@@ -156,17 +129,6 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQu
             ExecutionObject::listed(&execution, names.get(&execution.activity).map_or("", |name| name))
         }),
     ))
-}
-
-/// A name may have been used before: the newest activity of that name counts.
-fn newest_of_name<'a>(
-    names: impl DoubleEndedIterator<Item = (&'a ActivityId, &'a Arc<str>)>,
-    wanted: &str,
-) -> Result<ActivityId, Problem> {
-    names
-        .rev()
-        .find_map(|(id, name)| (**name == *wanted).then_some(*id))
-        .ok_or_else(|| Problem::from(pod_core::PodError::NoSuchActivity(wanted.to_owned())))
 }
 
 /// How long to wait.

@@ -16,6 +16,8 @@ mod archive;
 pub(crate) mod body;
 mod events;
 mod executions;
+mod filter;
+mod many;
 mod objects;
 mod openapi;
 mod output;
@@ -37,6 +39,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/activities/{name}/installations/{worker}/log", get(activities::install_log))
         .route("/executions", post(executions::create).get(executions::list))
         .route("/executions/batch", post(executions::create_batch))
+        .route("/executions/terminate", post(many::terminate))
+        .route("/executions/retry", post(many::retry))
         .route("/executions/{id}", get(executions::show))
         .route("/executions/{id}/output", get(output::show))
         .route("/executions/{id}/terminate", post(executions::terminate))
@@ -46,7 +50,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/workers/{id}", get(workers::show))
         .route("/workers/{id}/drain", post(workers::drain))
         .route("/policies", get(policies::list).post(policies::create))
-        .route("/policies/{name}", get(policies::show).delete(policies::delete))
+        .route("/policies/{name}", get(policies::show).put(policies::put).delete(policies::delete))
         .route("/policies/{name}/apply", post(policies::apply))
         .route("/scaling-decisions", get(policies::decisions))
         .route("/events", get(events::follow))

@@ -8,7 +8,7 @@ use axum::{
 };
 use utoipa::OpenApi;
 
-use super::{activities, events, executions, output, overview, policies, problem, workers};
+use super::{activities, events, executions, many, output, overview, policies, problem, workers};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,9 +27,10 @@ use super::{activities, events, executions, output, overview, policies, problem,
         activities::install_log,
         executions::create, executions::create_batch, executions::list, executions::show, executions::terminate,
         executions::retry, executions::explain,
+        many::terminate, many::retry,
         output::show,
         workers::list, workers::show, workers::drain,
-        policies::create, policies::list, policies::show, policies::delete, policies::apply, policies::decisions,
+        policies::create, policies::list, policies::show, policies::put, policies::delete, policies::apply, policies::decisions,
         events::follow,
         overview::show,
     )

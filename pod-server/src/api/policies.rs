@@ -58,8 +58,7 @@ impl From<RuleValue> for String {
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let body: PolicyBody = read_json(request, 64 << 10).await?;
-    let rules = body.rules.into_iter().map(|(rule, value)| (rule, value.into())).collect();
-    let rules = Rules::complete(rules).map_err(PodError::from)?;
+    let rules = completed(body.rules)?;
     let policy = app.pod.create_policy(&body.name, rules).await?;
     let (_, active) = app.pod.policies().await?;
     Ok(json(StatusCode::CREATED, &PolicyObject::of(policy, active)))
@@ -88,6 +87,49 @@ pub(super) async fn show(State(app): State<Arc<App>>, name: Segment) -> Result<R
     let policy =
         policies.into_iter().find(|policy| policy.name.as_str() == name.0).ok_or(PodError::NoSuchPolicy(name.0))?;
     Ok(json(StatusCode::OK, &PolicyObject::of(policy, active)))
+}
+
+/// The rules of a policy.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PolicyRules)]
+pub(crate) struct RulesBody {
+    /// The name, which a policy keeps: where it is given, it is that of the path.
+    name: Option<String>,
+    /// `minWorkers`, `maxWorkers`, `fixedWorkers`, `maxWait` and `terminationTime`; numbers, or texts of numbers.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    rules: BTreeMap<String, RuleValue>,
+}
+
+/// Makes a policy, or gives it other rules. If it is the active one, the fleet is brought to them.
+#[utoipa::path(put, path = "/policies/{name}", tag = "policies", request_body = RulesBody,
+    params(("name" = String, Path, description = "The name of the policy")), responses(
+    (status = 200, body = PolicyObject, description = "The policy has these rules now"),
+    (status = 201, body = PolicyObject, description = "The policy was made"),
+    (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn put(State(app): State<Arc<App>>, name: Segment, request: Request) -> Result<Response, Problem> {
+    let body: RulesBody = read_json(request, 64 << 10).await?;
+    if let Some(other) = body.name.filter(|other| *other != name.0) {
+        return Err(Problem::invalid(format!("name is {other:?}, but the path names {:?}; leave it out", name.0)));
+    }
+    let rules = completed(body.rules)?;
+    let (status, policy) = match app.pod.put_policy(&name.0, rules.clone()).await {
+        Ok(policy) => (StatusCode::OK, policy),
+        Err(PodError::NoSuchPolicy(_)) => (StatusCode::CREATED, app.pod.create_policy(&name.0, rules).await?),
+        Err(error @ PodError::DefaultPolicy) => {
+            let detail = "The default policy stays as it is; make another one, and apply it";
+            return Err(Problem { detail: detail.to_owned(), ..error.into() });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let (_, active) = app.pod.policies().await?;
+    Ok(json(status, &PolicyObject::of(policy, active)))
+}
+
+fn completed(rules: BTreeMap<String, RuleValue>) -> Result<BTreeMap<String, String>, Problem> {
+    let rules = rules.into_iter().map(|(rule, value)| (rule, value.into())).collect();
+    Ok(Rules::complete(rules).map_err(PodError::from)?)
 }
 
 /// Deletes a policy; the default one takes over if it was active.

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use clap::Args;
+use pod_server::client::{Client, ClientError, ExecutionFilter, Portion};
 
 use super::{
     connection::ManagerOptions,
     console::{self, print_line},
     failure::{Exit, Failure},
+    filter::Filter,
     ids::execution_id,
+    nearest,
     relay::wait_for_end,
     times::parse_duration,
     verdict::verdict,
@@ -64,15 +67,21 @@ impl Wait {
 }
 
 /// Terminates executions, and returns when all their processes are gone
+///
+/// With a filter instead of ids: all that match and wait or run. It returns when all of them have been asked to end.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   pod terminate 17
-  pod ps --activity thumbs -o ndjson | jq .id | xargs pod terminate")]
+  pod terminate --activity thumbs --status waiting")]
 pub(crate) struct Terminate {
     /// The ids of the executions
-    #[arg(value_name = "ID", required = true, value_parser = execution_id)]
+    #[arg(value_name = "ID", value_parser = execution_id, required_unless_present_any = Filter::OPTIONS,
+        conflicts_with_all = Filter::OPTIONS)]
     ids: Vec<u64>,
+
+    #[command(flatten)]
+    filter: Filter,
 
     #[command(flatten)]
     manager: ManagerOptions,
@@ -81,6 +90,16 @@ pub(crate) struct Terminate {
 impl Terminate {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let client = self.manager.client()?;
+        if self.ids.is_empty() {
+            let mut many = Many::of(&self.filter);
+            let mut count = 0;
+            while let Some(filter) = many.filter() {
+                let portion = client.terminate_matching(filter).await;
+                count += many.took(&client, portion).await?.len();
+            }
+            print_line(many.summary(count, "being terminated"))?;
+            return Ok(Exit::DONE);
+        }
         let mut outcome = Ok(Exit::DONE);
         let mut asked = Vec::new();
         // All are asked to end before any is waited for: their grace times run side by side.
@@ -100,15 +119,22 @@ impl Terminate {
 }
 
 /// Runs ended executions again, as new ones, and prints their ids
+///
+/// With a filter instead of ids: all that match and have ended.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   pod retry 17
-  pod logs -f $(pod retry 17)")]
+  pod logs -f $(pod retry 17)
+  pod retry --activity thumbs --status failed --since 1h")]
 pub(crate) struct Retry {
     /// The ids of the executions
-    #[arg(value_name = "ID", required = true, value_parser = execution_id)]
+    #[arg(value_name = "ID", value_parser = execution_id, required_unless_present_any = Filter::OPTIONS,
+        conflicts_with_all = Filter::OPTIONS)]
     ids: Vec<u64>,
+
+    #[command(flatten)]
+    filter: Filter,
 
     #[command(flatten)]
     manager: ManagerOptions,
@@ -117,6 +143,18 @@ pub(crate) struct Retry {
 impl Retry {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let client = self.manager.client()?;
+        if self.ids.is_empty() {
+            let mut many = Many::of(&self.filter);
+            let key = uuid::Uuid::new_v4().to_string();
+            while let Some(filter) = many.filter() {
+                let portion = client.retry_matching(filter, &key).await;
+                for id in many.took(&client, portion).await? {
+                    print_line(id.to_string())?;
+                }
+            }
+            many.refused.into_iter().for_each(console::note);
+            return Ok(Exit::DONE);
+        }
         let mut outcome = Ok(Exit::DONE);
         for id in self.ids {
             match client.retry(id).await {
@@ -125,6 +163,51 @@ impl Retry {
             }
         }
         outcome
+    }
+}
+
+/// Goes through all that match a filter, a portion a request.
+struct Many {
+    filter: ExecutionFilter,
+    over: bool,
+    /// What was not done, and why, as a sentence.
+    refused: Option<String>,
+    count: u64,
+}
+
+impl Many {
+    /// How many a request is for.
+    const PORTION: usize = 1000;
+
+    fn of(filter: &Filter) -> Self {
+        let filter = ExecutionFilter { limit: Some(Self::PORTION), ..filter.asked() };
+        Self { filter, over: false, refused: None, count: 0 }
+    }
+
+    fn filter(&self) -> Option<&ExecutionFilter> {
+        (!self.over).then_some(&self.filter)
+    }
+
+    async fn took(&mut self, client: &Client, portion: Result<Portion, ClientError>) -> Result<Vec<u64>, Failure> {
+        let portion = match (portion, &self.filter.activity) {
+            (Err(error), Some(name)) => return Err(nearest::activity_failure(client, name, error).await),
+            (portion, _) => portion?,
+        };
+        self.over = portion.next.is_none();
+        self.filter.cursor = portion.next;
+        self.count += portion.refused;
+        if let Some(reason) = portion.reason {
+            self.refused = Some(format!("{} could not: {reason}", self.count));
+        }
+        Ok(portion.ids)
+    }
+
+    fn summary(&self, done: usize, what: &str) -> String {
+        let done = if done == 1 { format!("1 execution is {what}") } else { format!("{done} executions are {what}") };
+        match self.count {
+            0 => done,
+            ended => format!("{done}; {ended} had already ended"),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod connection;
 mod console;
 mod executions;
 mod failure;
+mod filter;
 mod fleet;
 mod host;
 mod ids;

@@ -8,6 +8,7 @@ use pod_server::client::{Client, Execution, ExecutionFilter};
 use super::{
     connection::ManagerOptions,
     failure::{Exit, Failure},
+    filter::Filter,
     listing::{Format, Listing, Row},
     nearest, times, verdict,
 };
@@ -17,6 +18,7 @@ Examples:
   pod ps                               What waits and runs
   pod ps -a --activity thumbs          All that are kept of an activity
   pod ps --status failed -n 20         The last 20 that failed
+  pod ps -a --since 2h --until 1h      All of the hour before the last
   pod ps -a -o ndjson | jq .exitCode   A line of JSON per execution";
 
 /// How many executions one request asks for.
@@ -30,13 +32,8 @@ pub(crate) struct Ps {
     #[arg(short, long)]
     all: bool,
 
-    /// Only those of this activity
-    #[arg(long, value_name = "NAME")]
-    activity: Option<String>,
-
-    /// Only those with this status: waiting, running, finished, failed, terminated or timedOut
-    #[arg(long, value_name = "STATUS", value_parser = status)]
-    status: Option<ExecutionStatus>,
+    #[command(flatten)]
+    filter: Filter,
 
     /// At most so many
     #[arg(short = 'n', long, value_name = "N")]
@@ -49,15 +46,10 @@ pub(crate) struct Ps {
     manager: ManagerOptions,
 }
 
-fn status(word: &str) -> Result<ExecutionStatus, String> {
-    ExecutionStatus::from_word(word)
-        .ok_or_else(|| format!("it is one of {}", ExecutionStatus::ALL.map(ExecutionStatus::as_str).join(", ")))
-}
-
 impl Ps {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let client = self.manager.client()?;
-        let statuses = match (self.all, self.status) {
+        let statuses = match (self.all, self.filter.status) {
             (_, Some(status)) => vec![Some(status)],
             (true, None) => vec![None],
             // Waiting ones are newer than running ones, nearly always.
@@ -67,11 +59,7 @@ impl Ps {
         let mut left = self.limit.unwrap_or(usize::MAX);
         let mut shown = 0;
         for status in statuses {
-            let mut filter = ExecutionFilter {
-                activity: self.activity.clone(),
-                status: status.map(|status| status.as_str().to_owned()),
-                ..Default::default()
-            };
+            let mut filter = Filter { status, ..self.filter.clone() }.asked();
             while left > 0 {
                 filter.limit = Some(left.min(PAGE));
                 let Some(rows) = next_page(&client, &mut filter).await? else { break };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use pod_core::domain::Millis;
 
 /// How long ago a moment was: `12 s ago`.
@@ -43,9 +43,41 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
+/// Reads a moment: so long ago (`2h`), an RFC 3339 time, or a day or time of this machine's zone.
+pub(crate) fn parse_moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(ago) = parse_duration(text) {
+        return Timestamp::now().checked_sub(ago).map_err(|_| format!("{text} ago is before all time"));
+    }
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    let local = text.parse::<jiff::civil::DateTime>().and_then(|time| time.to_zoned(TimeZone::system()));
+    local
+        .map(|local| local.timestamp())
+        .map_err(|_| format!("{text:?} is not a time; write so long ago, like 2h, or a time, like 2026-11-24T14:05"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_read_as_people_write_them() {
+        let exact: Timestamp = "2026-11-24T14:05:00Z".parse().unwrap();
+        assert_eq!(parse_moment("2026-11-24T15:05:00+01:00"), Ok(exact));
+        assert_eq!(parse_moment("2026-11-24T14:05Z"), Ok(exact));
+        let local = |text: &str| text.parse::<jiff::civil::DateTime>().unwrap().to_zoned(TimeZone::system()).unwrap();
+        for text in ["2026-11-24T14:05", "2026-11-24 14:05:30"] {
+            assert_eq!(parse_moment(text), Ok(local(text).timestamp()), "{text}");
+        }
+        assert_eq!(parse_moment("2026-11-24"), Ok(local("2026-11-24T00:00").timestamp()));
+        let before = Timestamp::now();
+        let ago = parse_moment("1h").unwrap();
+        assert!(ago >= before - jiff::Span::new().hours(1) && ago < Timestamp::now());
+        for text in ["", "soon", "2026-13-01", "24.11.2026"] {
+            assert!(parse_moment(text).unwrap_err().contains("is not a time"), "{text}");
+        }
+    }
 
     #[test]
     fn durations_are_read_as_people_write_them() {

@@ -7,8 +7,9 @@ use pod_core::domain::Isolation;
 use reqwest::{Method, header};
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use url::Url;
 
-use super::{Activity, BatchIds, Client, Execution, Explanation, Overview, Page, Policy, Result, Worker};
+use super::{Activity, BatchIds, Client, Execution, Explanation, Overview, Page, Policy, Portion, Result, Worker};
 
 /// Which executions to list.
 #[derive(Clone, Debug, Default)]
@@ -17,10 +18,30 @@ pub struct ExecutionFilter {
     pub activity: Option<String>,
     /// With this status only, by its word.
     pub status: Option<String>,
+    /// Submitted at this moment or later, as an RFC 3339 time.
+    pub submitted_after: Option<String>,
+    /// Submitted before this moment, as an RFC 3339 time.
+    pub submitted_before: Option<String>,
     /// At most so many in one page.
     pub limit: Option<usize>,
     /// Where the page begins: `next` of the page before it.
     pub cursor: Option<String>,
+}
+
+impl ExecutionFilter {
+    fn of(&self, mut url: Url) -> Url {
+        let limit = self.limit.map(|limit| limit.to_string());
+        let pairs = [
+            ("activity", self.activity.as_deref()),
+            ("status", self.status.as_deref()),
+            ("submittedAfter", self.submitted_after.as_deref()),
+            ("submittedBefore", self.submitted_before.as_deref()),
+            ("limit", limit.as_deref()),
+            ("cursor", self.cursor.as_deref()),
+        ];
+        url.query_pairs_mut().extend_pairs(pairs.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        url
+    }
 }
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
@@ -86,19 +107,18 @@ impl Client {
 
     /// A page of executions, newest first.
     pub async fn executions(&self, filter: &ExecutionFilter) -> Result<Page<Execution>> {
-        let mut url = self.api(&["executions"]);
-        {
-            let mut query = url.query_pairs_mut();
-            let limit = filter.limit.map(|limit| limit.to_string());
-            let pairs = [
-                ("activity", filter.activity.as_deref()),
-                ("status", filter.status.as_deref()),
-                ("limit", limit.as_deref()),
-                ("cursor", filter.cursor.as_deref()),
-            ];
-            query.extend_pairs(pairs.into_iter().filter_map(|(name, value)| Some((name, value?))));
-        }
-        self.json(self.request(Method::GET, url)).await
+        self.json(self.request(Method::GET, filter.of(self.api(&["executions"])))).await
+    }
+
+    /// Asks for the end of a portion of those that match and have not ended; `next` is the cursor of the next one.
+    pub async fn terminate_matching(&self, filter: &ExecutionFilter) -> Result<Portion> {
+        self.json(self.request(Method::POST, filter.of(self.api(&["executions", "terminate"])))).await
+    }
+
+    /// Runs a portion of those that match and have ended again; under the same key none is run again twice.
+    pub async fn retry_matching(&self, filter: &ExecutionFilter, key: &str) -> Result<Portion> {
+        let request = self.request(Method::POST, filter.of(self.api(&["executions", "retry"])));
+        self.json(request.header(IDEMPOTENCY_KEY, key)).await
     }
 
     /// Asks for the end of an execution; a conflict when it has already ended.

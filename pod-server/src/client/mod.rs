@@ -23,7 +23,7 @@ pub use address::{Address, InvalidAddress};
 pub use api::ExecutionFilter;
 pub use error::ClientError;
 pub use model::{
-    Activity, BatchIds, Execution, Explanation, FailedInstallation, Fleet, Overview, Page, Policy, Status,
+    Activity, BatchIds, Execution, Explanation, FailedInstallation, Fleet, Overview, Page, Policy, Portion, Status,
     StatusCounts, Worker,
 };
 pub use output::{Gap, OutputBytes, OutputRequest};

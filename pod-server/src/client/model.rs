@@ -182,6 +182,19 @@ pub struct BatchIds {
     pub ids: Vec<u64>,
 }
 
+/// What became of a portion of many executions.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Portion {
+    /// What is being terminated, or the new executions.
+    pub ids: Vec<u64>,
+    /// How many were not as expected any more, or refused.
+    pub refused: u64,
+    /// Why the first of those was.
+    pub reason: Option<String>,
+    /// The cursor of the next portion; nothing after the last one.
+    pub next: Option<String>,
+}
+
 /// Why an execution is where it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Explanation {

@@ -129,6 +129,79 @@ async fn executions_are_listed_newest_first_in_pages() {
 }
 
 #[tokio::test]
+async fn a_span_of_time_is_listed() {
+    let server = Server::start().await;
+    server.approved("a", GREET).await;
+    let mut moments = Vec::new();
+    for _ in 0..3 {
+        let id = server.submitted("a", Some("0")).await;
+        server.ended(id).await;
+        moments.push(
+            server.api("GET", &format!("/executions/{id}"), None).await.1["submittedAt"].as_str().unwrap().to_owned(),
+        );
+    }
+    let listed = async |query: &str| -> Vec<u64> {
+        let (status, page) = server.api("GET", &format!("/executions?{query}"), None).await;
+        assert_eq!(status, 200, "{query}: {page}");
+        page["items"].as_array().unwrap().iter().map(|item| item["id"].as_u64().unwrap()).collect()
+    };
+    let (second, third) = (&moments[1], &moments[2]);
+    assert_eq!(listed(&format!("submittedAfter={second}")).await, [3, 2]);
+    assert_eq!(listed(&format!("submittedBefore={third}")).await, [2, 1]);
+    assert_eq!(listed(&format!("submittedAfter={second}&submittedBefore={third}&status=finished")).await, [2]);
+    assert_eq!(listed(&format!("submittedAfter={third}&submittedBefore={second}")).await, [0_u64; 0]);
+    assert_eq!(listed("submittedAfter=2999-01-01T00:00:00Z").await, [0_u64; 0]);
+    assert_eq!(listed("submittedBefore=1999-01-01T00:00:00%2B01:00").await, [0_u64; 0]);
+    assert_eq!(listed("submittedAfter=1999-01-01T00:00:00Z&limit=1").await, [3]);
+    for wrong in ["submittedAfter=soon", "submittedBefore=2026-11-24T14:05", "submittedAfter=1"] {
+        let said = problem(server.get(&format!("/api/v1/executions?{wrong}")).await, wrong).await;
+        assert_eq!((said.status, said.kind.as_str()), (422, "invalid-request"), "{}", said.detail);
+        assert!(said.detail.contains("must be an RFC 3339 time"), "{}", said.detail);
+    }
+}
+
+#[tokio::test]
+async fn all_that_match_are_terminated_and_run_again() {
+    let server = Server::start().await;
+    server.approved("slow", "printf 'sleep 1000\\n' > main.sh").await;
+    server.approved("other", "printf 'sleep 1000\\n' > main.sh").await;
+    let kept = server.submitted("other", None).await;
+    let inputs: Vec<String> = (0..30).map(|n| n.to_string()).collect();
+    server.api("POST", "/executions/batch", Some(json!({ "activity": "slow", "inputs": inputs }))).await;
+    for everything in ["/executions/terminate", "/executions/retry?limit=5", "/executions/terminate?activity="] {
+        let (status, said) = server.api("POST", everything, None).await;
+        assert_eq!(status, 422, "{everything}: {said}");
+    }
+    let (mut ids, mut next) = (Vec::new(), Some(String::new()));
+    while let Some(cursor) = next {
+        let path = format!("/executions/terminate?activity=slow&limit=12&cursor={cursor}");
+        let (status, portion) = server.api("POST", &path, None).await;
+        assert_eq!(status, 202, "{portion}");
+        ids.extend(portion["ids"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap()));
+        next = portion["next"].as_str().map(str::to_owned);
+    }
+    assert_eq!(ids.len(), 30);
+    for id in &ids {
+        assert_eq!(server.ended(*id).await["status"], "terminated");
+    }
+    let (_, again) = server.api("POST", "/executions/terminate?activity=slow", None).await;
+    assert_eq!(again, json!({ "ids": [], "refused": 0 }), "there is nothing left to do");
+    let shown = server.api("GET", &format!("/executions/{kept}"), None).await.1;
+    assert!(["waiting", "running"].contains(&shown["status"].as_str().unwrap()), "{shown}");
+
+    let run_again = async || {
+        let path = "/api/v1/executions/retry?activity=slow&status=terminated&limit=1000";
+        let request = server.request("POST", path).header("idempotency-key", "once");
+        request.send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    let first = run_again().await;
+    assert_eq!(first["ids"].as_array().unwrap().len(), 30);
+    assert_eq!(run_again().await["ids"], first["ids"], "sent again, it is not done again");
+    server.api("POST", "/executions/terminate?status=waiting", None).await;
+    server.api("POST", "/executions/terminate?status=running", None).await;
+}
+
+#[tokio::test]
 async fn terminate_retry_and_explain() {
     let server = Server::start().await;
     server.approved("slow", "printf 'sleep 1000\\n' > main.sh").await;

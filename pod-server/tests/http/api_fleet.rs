@@ -51,6 +51,29 @@ async fn policies_and_their_decisions() {
     let (_, decisions) = server.api("GET", "/scaling-decisions?limit=1", None).await;
     let newest = &decisions["items"][0];
     assert!(newest["launch"].as_u64().unwrap() >= 1 && !newest["reason"].as_str().unwrap().is_empty(), "{decisions}");
+    let put = async |name: &str, body: Value| server.api("PUT", &format!("/policies/{name}"), Some(body)).await;
+    let (status, changed) = put("two", json!({ "rules": { "fixedWorkers": 1 } })).await;
+    assert_eq!((status, &changed["active"]), (200, &json!(true)), "it stays the active one");
+    assert_eq!(changed["rules"], json!({ "fixedWorkers": "1" }));
+    server
+        .eventually(async || {
+            let (_, overview) = server.api("GET", "/overview", None).await;
+            (overview["workers"]["ready"] == 1 && overview["maxWorkers"] == 1).then_some(())
+        })
+        .await;
+    let (status, made) = put("three", json!({ "name": "three", "rules": { "fixedWorkers": 3 } })).await;
+    assert_eq!((status, &made["active"]), (201, &json!(false)));
+    for (name, body, status) in [
+        ("default", json!({ "rules": { "fixedWorkers": 3 } }), 409),
+        ("two", json!({ "rules": { "fixedWorkers": "many" } }), 422),
+        ("two", json!({ "name": "three", "rules": { "fixedWorkers": 1 } }), 422),
+        ("two", json!({}), 422),
+        ("a b", json!({ "rules": { "fixedWorkers": 1 } }), 422),
+    ] {
+        let (answered, said) = put(name, body).await;
+        assert_eq!(answered, status, "{name}: {said}");
+    }
+    assert_eq!(server.api("GET", "/policies/two", None).await.1["rules"], json!({ "fixedWorkers": "1" }));
     let (status, _) = server.api("DELETE", "/policies/two", None).await;
     assert_eq!(status, 200);
     assert_eq!(server.api("GET", "/policies/default", None).await.1["active"], true);

@@ -272,7 +272,21 @@ async fn the_list_is_filtered_by_its_address_and_paged_without_gaps() {
         let (status, text) = page(&server, &format!("/executions?{query}")).await;
         assert_eq!((status, ids(&text)), (200, expected), "{query}");
     }
-    for wrong in ["status=odd", "activity=nope", "worker=x", "since=ever", "before=x"] {
+    let (_, middle) = server.api("GET", "/executions/121", None).await;
+    let moment = middle["submittedAt"].as_str().unwrap();
+    for (query, expected) in [
+        (format!("from={moment}"), vec![121]),
+        (format!("from={moment}&to={moment}"), vec![]),
+        (format!("to={moment}&status=failed"), vec![120, 80, 40]),
+        ("from=2020-01-01T00:00&status=failed&to=2999-12-31".to_owned(), vec![120, 80, 40]),
+        ("since=1h&to=2020-01-01T00:00Z".to_owned(), vec![]),
+    ] {
+        let (status, text) = page(&server, &format!("/executions?{query}")).await;
+        assert_eq!((status, ids(&text)), (200, expected), "{query}");
+    }
+    let (_, text) = page(&server, "/executions?from=2026-11-24T15:05:00%2B01:00").await;
+    assert!(text.contains("name=\"from\" step=\"any\" value=\"2026-11-24T14:05\""), "UTC without a script: {text}");
+    for wrong in ["status=odd", "activity=nope", "worker=x", "since=ever", "before=x", "from=soon", "to=14:05"] {
         let (status, text) = page(&server, &format!("/executions?{wrong}")).await;
         assert!(status == 422 && text.contains("role=\"alert\""), "{wrong}: {status}");
     }
@@ -306,6 +320,65 @@ async fn many_are_terminated_after_one_question_and_run_again() {
     let nothing = post(&server, "/executions/bulk", &[("do", "terminate")]).await;
     assert!(message(&server, &nothing).await.contains("Choose executions first"));
     server.api("POST", "/executions/4/terminate", None).await;
+}
+
+#[tokio::test]
+async fn all_that_match_are_terminated_and_run_again_after_one_question() {
+    let server = Server::start().await;
+    server.approved("sleep", "echo 'sleep 60' > main.sh").await;
+    server.approved("other", "echo 'sleep 60' > main.sh").await;
+    let inputs: Vec<String> = (1..=1300).map(|n| n.to_string()).collect();
+    server.api("POST", "/executions/batch", Some(json!({ "activity": "sleep", "inputs": inputs }))).await;
+    let other = server.submitted("other", None).await;
+    let count = async |query: &str| {
+        let (_, overview) = server.api("GET", "/overview", None).await;
+        overview["executions"][query].as_u64().unwrap()
+    };
+    server.eventually(async || (count("running").await == 2).then_some(())).await;
+
+    let waiting = "/executions?activity=sleep&status=waiting";
+    let question = post(&server, "/executions/bulk", &[("do", "terminate-all"), ("back", waiting)]).await;
+    let text = question.text().await.unwrap();
+    assert!(text.contains("Terminate 1,298 executions?"), "{text}");
+    assert!(text.contains("All that match: state waiting, activity sleep."), "{text}");
+    let (_, form) = text.split_once("class=\"question\"").unwrap();
+    let hidden: Vec<(String, String)> = form
+        .split("<input type=\"hidden\" name=\"")
+        .filter_map(|field| {
+            let (name, rest) = field.split_once("\" value=\"")?;
+            Some((name.to_owned(), rest.split('"').next()?.replace("&#38;", "&").replace("&amp;", "&")))
+        })
+        .filter(|(name, _)| ["do", "sure", "back", "name", "upto", "total"].contains(&name.as_str()))
+        .collect();
+    let sure: Vec<(&str, &str)> = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let late = server.submitted("sleep", Some("late")).await;
+    let done = post(&server, "/executions/bulk", &sure).await;
+    let progress = format!("/executions/bulk/{}", sure.iter().find(|(name, _)| *name == "name").unwrap().1);
+    assert!([waiting, &progress].contains(&place(&done)), "{}", place(&done));
+    server
+        .eventually(async || {
+            page(&server, &progress).await.1.contains("1,298 executions are being terminated.").then_some(())
+        })
+        .await;
+    assert_eq!(count("terminated").await, 1298, "what runs, is another one's, or came later is left alone");
+    assert_eq!(server.api("GET", &format!("/executions/{late}"), None).await.1["status"], "waiting");
+    assert_eq!(place(&post(&server, "/executions/bulk", &sure).await), waiting, "sent again, nothing is left to do");
+    assert_eq!(count("terminated").await, 1298);
+
+    let ended = "/executions?activity=sleep&status=terminated";
+    let question = post(&server, "/executions/bulk", &[("do", "retry-all"), ("back", ended)]).await;
+    assert!(question.text().await.unwrap().contains("Run 1,298 executions again?"));
+    let none = post(&server, "/executions/bulk", &[("do", "terminate-all"), ("back", ended)]).await;
+    assert!(message(&server, &none).await.contains("nothing to terminate"));
+    let wrong = post(&server, "/executions/bulk", &[("do", "retry-all"), ("back", "/executions?from=x")]).await;
+    assert_eq!(place(&wrong), "/executions?from=x");
+    let lacking = post(&server, "/executions/bulk", &[("do", "retry-all"), ("sure", "yes"), ("back", ended)]).await;
+    assert_eq!(lacking.status(), 422);
+    let (status, _) = page(&server, "/executions/bulk/1-1").await;
+    assert_eq!(status, 404);
+    for id in [1, 2, late, other] {
+        server.api("POST", &format!("/executions/{id}/terminate"), None).await;
+    }
 }
 
 #[tokio::test]

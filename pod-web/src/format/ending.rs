@@ -11,8 +11,8 @@ pub(crate) fn ending(execution: &Execution) -> String {
             127 => "exit code 127: a command was not found".to_owned(),
             _ => format!("exit code {code}"),
         },
-        Some(Ending::Signalled(signal)) => match signal_name(*signal) {
-            Some(name) => format!("signal {signal}, {name}"),
+        Some(Ending::Signalled(signal)) => match super::signal(*signal) {
+            Some((name, meaning)) => format!("signal {signal}, {name}: {meaning}"),
             None => format!("signal {signal}"),
         },
         Some(Ending::TimedOut) => "its time limit passed".to_owned(),
@@ -21,19 +21,18 @@ pub(crate) fn ending(execution: &Execution) -> String {
     }
 }
 
-fn signal_name(signal: i32) -> Option<&'static str> {
-    Some(match signal {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL: an illegal instruction",
-        6 => "SIGABRT: it gave up by itself",
-        7 => "SIGBUS: a bad memory access",
-        8 => "SIGFPE: an arithmetic error",
-        9 => "SIGKILL: killed, often for lack of memory",
-        11 => "SIGSEGV: a bad memory access",
-        13 => "SIGPIPE: nobody read what it wrote",
-        15 => "SIGTERM: asked to end",
-        _ => return None,
-    })
+#[cfg(test)]
+mod tests {
+    use pod_core::domain::{ActivityId, ExecutionId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_signal_is_told_with_its_meaning() {
+        let waiting = Execution::waiting(ExecutionId(1), ActivityId(1), None, Timestamp(0));
+        let told = |end| ending(&Execution { ending: Some(end), ..waiting.clone() });
+        assert_eq!(told(Ending::Signalled(11)), "signal 11, SIGSEGV: a bad memory access");
+        assert_eq!(told(Ending::Signalled(63)), "signal 63");
+        assert_eq!((told(Ending::Exited(0)).as_str(), told(Ending::Exited(3)).as_str()), ("", "exit code 3"));
+    }
 }

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use crate::{
     Web,
     failure::{Failure, sentence},
-    flash::Flash,
+    flash::{Flash, see_other},
     form::Filled,
     format::{activity_address, filters, thousands},
     layout::Frame,
@@ -86,6 +86,11 @@ impl ActivityPage<'_> {
         let installing = |installation: &Installation| installation.status == InstallationStatus::Installing;
         self.view.revisions.iter().any(verifying) || self.view.installations.iter().any(installing)
     }
+}
+
+/// `GET /activities/{name}/run`: where the form is.
+pub(crate) async fn form(Path(name): Path<String>) -> Response {
+    see_other(&activity_address(&name))
 }
 
 /// `GET /activities/{name}`.

@@ -27,7 +27,7 @@ pub(crate) struct Confirm<'a> {
 impl Confirm<'_> {
     /// Whether it takes nothing away.
     fn is_primary(&self) -> bool {
-        self.verb == "Apply"
+        matches!(self.verb, "Apply" | "Run again")
     }
 
     /// The page.

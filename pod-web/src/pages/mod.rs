@@ -2,6 +2,7 @@
 
 pub(crate) mod activities;
 pub(crate) mod activity;
+mod archive;
 pub(crate) mod chart;
 pub(crate) mod confirm;
 pub(crate) mod events;
@@ -11,6 +12,7 @@ pub(crate) mod front;
 pub(crate) mod help;
 pub(crate) mod overview;
 pub(crate) mod policies;
+pub(crate) mod revision;
 pub(crate) mod script_diff;
 pub(crate) mod sign_in;
 pub(crate) mod theme;

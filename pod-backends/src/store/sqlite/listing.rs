@@ -4,7 +4,7 @@ use pod_core::{
     domain::{Execution, ExecutionStatus},
     store::{ExecutionQuery, Order, StoreError},
 };
-use sqlx::{AssertSqlSafe, SqlitePool};
+use sqlx::{AssertSqlSafe, Row, Sqlite, SqlitePool, query::Query, sqlite::SqliteArguments};
 
 use super::{
     encoding::{EXECUTION_COLUMNS, int, read_execution, status},
@@ -16,8 +16,9 @@ const HOLDS_TEXT: &str = " AND (instr(lower(coalesce(input, \
      (SELECT i.input FROM inputs AS i WHERE i.execution = executions.id), '')), lower(?4)) > 0 \
      OR instr(lower(coalesce(ending_reason, '')), lower(?4)) > 0)";
 
-/// A page: each combination of status and "handed out" is a range of an index, of which the first of all are taken.
-pub(super) async fn executions(readers: &SqlitePool, query: &ExecutionQuery) -> Result<Vec<Execution>, StoreError> {
+/// The ids of a page, as a query: each combination of status and "handed out" is a range of an index, of which the
+/// first of all are taken.
+fn ids(query: &ExecutionQuery) -> String {
     let order = match query.order {
         Order::NewestFirst => "DESC",
         Order::OldestFirst => "ASC",
@@ -29,35 +30,52 @@ pub(super) async fn executions(readers: &SqlitePool, query: &ExecutionQuery) -> 
     if query.containing.is_some() {
         bounds.push_str(HOLDS_TEXT);
     }
-    let ids = match (query.activity, query.status) {
-        (None, None) if !query.not_retrieved => {
-            format!("SELECT id FROM executions WHERE {bounds} ORDER BY id {order} LIMIT ?2")
+    let statuses = query.statuses();
+    if query.activity.is_none() && !query.not_retrieved && statuses.len() == ExecutionStatus::ALL.len() {
+        return format!("SELECT id FROM executions WHERE {bounds} ORDER BY id {order} LIMIT ?2");
+    }
+    if statuses.is_empty() {
+        return "SELECT id FROM executions WHERE 0".to_owned();
+    }
+    let of_activity = query.activity.map(|id| format!("activity = {} AND ", int(id.0))).unwrap_or_default();
+    let mut ranges = Vec::new();
+    for wanted in statuses {
+        let handed_out = if wanted.is_terminal() && !query.not_retrieved { 0..2 } else { 0..1 };
+        for retrieved in handed_out {
+            ranges.push(format!(
+                "SELECT * FROM (SELECT id FROM executions WHERE {of_activity}status = {} \
+                 AND retrieved = {retrieved} AND {bounds} ORDER BY id {order} LIMIT ?2)",
+                status(wanted)
+            ));
         }
-        (activity, wanted) => {
-            let statuses: Vec<ExecutionStatus> =
-                wanted.map_or_else(|| ExecutionStatus::ALL.to_vec(), |status| vec![status]);
-            let of_activity = activity.map(|id| format!("activity = {} AND ", int(id.0))).unwrap_or_default();
-            let mut ranges = Vec::new();
-            for wanted in statuses {
-                let handed_out = if wanted.is_terminal() && !query.not_retrieved { 0..2 } else { 0..1 };
-                for retrieved in handed_out {
-                    ranges.push(format!(
-                        "SELECT * FROM (SELECT id FROM executions WHERE {of_activity}status = {} \
-                         AND retrieved = {retrieved} AND {bounds} ORDER BY id {order} LIMIT ?2)",
-                        status(wanted)
-                    ));
-                }
-            }
-            format!("SELECT id FROM ({}) ORDER BY id {order} LIMIT ?2", ranges.join(" UNION ALL "))
-        }
+    }
+    format!("SELECT id FROM ({}) ORDER BY id {order} LIMIT ?2", ranges.join(" UNION ALL "))
+}
+
+/// A page.
+pub(super) async fn executions(readers: &SqlitePool, query: &ExecutionQuery) -> Result<Vec<Execution>, StoreError> {
+    let order = match query.order {
+        Order::NewestFirst => "DESC",
+        Order::OldestFirst => "ASC",
     };
+    let ids = ids(query);
     let page = format!("SELECT {EXECUTION_COLUMNS} FROM executions AS e WHERE e.id IN ({ids}) ORDER BY e.id {order}");
-    let page = sqlx::query(AssertSqlSafe(page))
+    let page = bound(page, query, int(query.limit as u64)).fetch_all(readers).await.map_err(from_sql)?;
+    page.iter().map(read_execution).collect()
+}
+
+/// How many there are: counted in the indexes.
+pub(super) async fn count(readers: &SqlitePool, query: &ExecutionQuery) -> Result<u64, StoreError> {
+    let count = format!("SELECT COUNT(*) FROM ({})", ids(query));
+    let row = bound(count, query, i64::MAX).fetch_one(readers).await.map_err(from_sql)?;
+    row.try_get::<i64, _>(0).map(i64::cast_unsigned).map_err(from_sql)
+}
+
+fn bound(text: String, query: &ExecutionQuery, limit: i64) -> Query<'static, Sqlite, SqliteArguments> {
+    sqlx::query(AssertSqlSafe(text))
         .bind(query.before.map_or(i64::MAX, |id| int(id.0)))
-        .bind(int(query.limit as u64))
+        .bind(limit)
         .bind(query.after.map_or(-1, |id| int(id.0)))
         .bind(query.containing.as_deref().unwrap_or_default().to_owned())
-        .persistent(query.activity.is_none() && query.worker.is_none());
-    let rows = page.fetch_all(readers).await.map_err(from_sql)?;
-    rows.iter().map(read_execution).collect()
+        .persistent(query.activity.is_none() && query.worker.is_none())
 }

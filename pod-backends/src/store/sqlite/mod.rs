@@ -212,6 +212,10 @@ impl Store for SqliteStore {
         listing::executions(&self.shared.readers, &query).await
     }
 
+    async fn count_executions(&self, query: ExecutionQuery) -> Result<u64, StoreError> {
+        listing::count(&self.shared.readers, &query).await
+    }
+
     async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
         read::idempotency(&self.shared.readers, key).await
     }

@@ -103,6 +103,9 @@ impl Store for FaultyStore {
     async fn executions(&self, query: ExecutionQuery) -> Result<Vec<Execution>, StoreError> {
         self.inner.executions(query).await
     }
+    async fn count_executions(&self, query: ExecutionQuery) -> Result<u64, StoreError> {
+        self.inner.count_executions(query).await
+    }
     async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
         self.inner.idempotency(key).await
     }

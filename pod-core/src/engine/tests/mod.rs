@@ -1,8 +1,10 @@
 //! The engine as a whole: over the in-memory store, with workers that speak the link.
 
 mod faults;
+mod many;
 mod output;
 mod requests;
+mod revisions;
 mod stage;
 mod trouble;
 

@@ -28,6 +28,24 @@ async fn an_execution_is_started_runs_and_is_waited_for() {
 }
 
 #[tokio::test]
+async fn what_was_counted_is_there_after_a_stop() {
+    let store = MemoryStore::new();
+    let (stage, mut worker) = Stage::over(store.clone()).await.ready().await;
+    let id = stage.start().await.unwrap();
+    let key = worker.order().await.key;
+    worker.say([StageWorker::end(key, 0, b"")]).await;
+    within(stage.pod.wait(id)).await.unwrap();
+    let before = stage.pod.overview().await.unwrap();
+    assert_eq!((before.ended_in_a_day, before.waits.len()), ([1, 0, 0, 0], 1));
+    within(stage.pod.shutdown()).await;
+    let stage = Stage::over(store).await;
+    let after = stage.pod.overview().await.unwrap();
+    assert_eq!((after.ended_in_a_day, after.waits), (before.ended_in_a_day, before.waits));
+    let (before, after) = (before.counts, stage.pod.activity("a").await.unwrap());
+    assert_eq!((after.counts, after.recent_durations.len()), (before, 1));
+}
+
+#[tokio::test]
 async fn of_two_who_retrieve_a_result_one_gets_it() {
     let (stage, mut worker) = Stage::new().await.ready().await;
     let id = stage.start().await.unwrap();

@@ -129,6 +129,7 @@ impl State {
         let state = ActivityState {
             activity,
             revisions: Default::default(),
+            superseded: Default::default(),
             queue: Queue::stored(0),
             tally: ActivityTally { activity: id, ..ActivityTally::default() },
             running: 0,

@@ -41,13 +41,8 @@ impl State {
         found: Found,
         out: &mut Decision,
     ) -> Result<Box<Submitted>, PodError> {
-        if let (Some(key), Some((record, first))) = (&new.idempotency_key, found.idempotency) {
-            return match first {
-                Some(execution) if record.request_hash == found.request_hash => {
-                    Ok(Box::new(Submitted { repeated: true, ..self.submitted(&execution) }))
-                }
-                _ => Err(PodError::IdempotencyConflict(key.clone())),
-            };
+        if let Some(repeated) = self.repeated(new.idempotency_key.as_deref(), &found) {
+            return repeated;
         }
         let activity = self.open_activity(&new.activity)?;
         self.refuse_when_full()?;
@@ -55,14 +50,26 @@ impl State {
             validate_input(input, self.config.limits.max_input)?;
         }
         let execution = self.enqueue(activity, new.input.map(Arc::from), None, out);
-        if let Some(key) = new.idempotency_key {
-            out.change(Change::PutIdempotency {
-                key: key.into(),
-                request_hash: found.request_hash,
-                executions: execution.id.0..execution.id.0 + 1,
-            });
-        }
+        self.remember(new.idempotency_key, &found, execution.id, out);
         Ok(Box::new(self.submitted(&execution)))
+    }
+
+    /// The answer to a request that was carried out before under this key.
+    fn repeated(&self, key: Option<&str>, found: &Found) -> Option<Result<Box<Submitted>, PodError>> {
+        let (key, (record, first)) = (key?, found.idempotency.as_ref()?);
+        Some(match first {
+            Some(execution) if record.request_hash == found.request_hash => {
+                Ok(Box::new(Submitted { repeated: true, ..self.submitted(execution) }))
+            }
+            _ => Err(PodError::IdempotencyConflict(key.to_owned())),
+        })
+    }
+
+    fn remember(&self, key: Option<String>, found: &Found, id: ExecutionId, out: &mut Decision) {
+        if let Some(key) = key {
+            let executions = id.0..id.0 + 1;
+            out.change(Change::PutIdempotency { key: key.into(), request_hash: found.request_hash, executions });
+        }
     }
 
     pub(super) fn submit_many(
@@ -186,13 +193,17 @@ impl State {
     pub(super) fn retry(
         &mut self,
         id: ExecutionId,
-        found: Option<Execution>,
+        key: Option<String>,
+        mut found: Found,
         out: &mut Decision,
     ) -> Result<Box<Submitted>, PodError> {
+        if let Some(repeated) = self.repeated(key.as_deref(), &found) {
+            return repeated;
+        }
         if self.held.contains_key(&id) {
             return Err(PodError::NotEnded(id));
         }
-        let old = found.ok_or(PodError::NoSuchExecution(id))?;
+        let old = found.execution.take().ok_or(PodError::NoSuchExecution(id))?;
         if !old.status.is_terminal() {
             return Err(PodError::NotEnded(id));
         }
@@ -204,6 +215,7 @@ impl State {
         let activity = self.open_activity(&name)?;
         self.refuse_when_full()?;
         let execution = self.enqueue(activity, old.input, Some(id), out);
+        self.remember(key, &found, execution.id, out);
         Ok(Box::new(self.submitted(&execution)))
     }
 

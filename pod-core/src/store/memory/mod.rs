@@ -141,6 +141,10 @@ impl Store for MemoryStore {
         Ok(self.state().page(&query))
     }
 
+    async fn count_executions(&self, query: ExecutionQuery) -> Result<u64, StoreError> {
+        Ok(self.state().matching(&query).count() as u64)
+    }
+
     async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
         Ok(self.state().idempotency.get(&Arc::from(key)).cloned())
     }

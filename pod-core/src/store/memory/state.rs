@@ -9,8 +9,8 @@ use super::{
 use crate::{
     domain::{
         Activity, ActivityId, Attempt, AttemptKey, AttemptNo, Ending, Epoch, Event, Execution, ExecutionId,
-        ExecutionStatus, Installation, MinuteTally, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision,
-        Timestamp, Worker, WorkerId,
+        Installation, MinuteTally, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision, Timestamp, Worker,
+        WorkerId,
     },
     store::{
         ActivityRecord, ActivityTally, Claimed, ExecutionQuery, ExpiredExecution, HighWater, IdempotencyRecord,
@@ -148,9 +148,16 @@ impl State {
     }
 
     pub(super) fn page(&self, query: &ExecutionQuery) -> Vec<Execution> {
+        self.matching(query).take(query.limit).map(|execution| Execution::clone(execution)).collect()
+    }
+
+    pub(super) fn matching<'a>(
+        &'a self,
+        query: &'a ExecutionQuery,
+    ) -> Box<dyn Iterator<Item = &'a Arc<Execution>> + 'a> {
         let bound = |end: Option<ExecutionId>| end.map_or(Bound::Unbounded, Bound::Excluded);
         if query.after.zip(query.before).is_some_and(|(after, before)| after >= before) {
-            return Vec::new();
+            return Box::new(std::iter::empty());
         }
         let between = self.executions.range((bound(query.after), bound(query.before)));
         let ordered: Box<dyn Iterator<Item = _>> = match query.order {
@@ -158,16 +165,15 @@ impl State {
             Order::OldestFirst => Box::new(between),
         };
         let wanted = query.containing.as_ref().map(|text| text.to_ascii_lowercase());
-        ordered
-            .map(|(_, execution)| execution)
-            .filter(|execution| query.worker.is_none_or(|worker| execution.worker == Some(worker)))
-            .filter(|execution| wanted.as_ref().is_none_or(|text| holds(execution, text)))
-            .filter(|execution| query.activity.is_none_or(|activity| execution.activity == activity))
-            .filter(|execution| query.status.is_none_or(|status: ExecutionStatus| execution.status == status))
-            .filter(|execution| !(query.not_retrieved && execution.retrieved))
-            .take(query.limit)
-            .map(|execution| Execution::clone(execution))
-            .collect()
+        let statuses = query.statuses();
+        let matches = move |execution: &&'a Arc<Execution>| {
+            query.worker.is_none_or(|worker| execution.worker == Some(worker))
+                && wanted.as_ref().is_none_or(|text| holds(execution, text))
+                && query.activity.is_none_or(|activity| execution.activity == activity)
+                && statuses.contains(&execution.status)
+                && !(query.not_retrieved && execution.retrieved)
+        };
+        Box::new(ordered.map(|(_, execution)| execution).filter(matches))
     }
 
     /// An attempt with what it printed by now.

@@ -75,6 +75,41 @@ pub async fn executions_by_every_filter(rig: &mut Rig) {
     assert_eq!(store.executions(ExecutionQuery::default()).await.unwrap(), [], "at most none");
 }
 
+/// How many there are by every filter, whatever the limit, and those that have ended or not.
+pub async fn executions_are_counted(rig: &mut Rig) {
+    let mut all: Vec<Execution> = (1..=120).map(of_each_kind).collect();
+    all.iter_mut().filter(|row| row.id.0.is_multiple_of(4)).for_each(|row| row.input = Some("needle".into()));
+    rig.commit(all.iter().cloned().map(insert).collect()).await;
+    let store = rig.store();
+    let statuses: Vec<Option<ExecutionStatus>> = [None].into_iter().chain(ExecutionStatus::ALL.map(Some)).collect();
+    for activity in [None, Some(ActivityId(1)), Some(ActivityId(9))] {
+        for status in &statuses {
+            for ended in [None, Some(false), Some(true)] {
+                for (before, after) in [(None, None), (Some(90), None), (None, Some(30)), (Some(90), Some(30))] {
+                    for containing in [None, Some("NEEDLE".to_owned())] {
+                        let (before, after) = (before.map(ExecutionId), after.map(ExecutionId));
+                        let base = ExecutionQuery { activity, status: *status, ended, ..ExecutionQuery::default() };
+                        let query = ExecutionQuery { before, after, containing: containing.clone(), limit: 3, ..base };
+                        let matching = |row: &&Execution| {
+                            activity.is_none_or(|activity| row.activity == activity)
+                                && status.is_none_or(|status| row.status == status)
+                                && ended.is_none_or(|ended| row.status.is_terminal() == ended)
+                                && before.is_none_or(|before| row.id < before)
+                                && after.is_none_or(|after| row.id > after)
+                                && containing.as_deref().is_none_or(|text| mentions(row, text))
+                        };
+                        let wanted: Vec<&Execution> = all.iter().rev().filter(matching).collect();
+                        let count = store.count_executions(query.clone()).await.unwrap();
+                        assert_eq!(count, wanted.len() as u64, "{query:?}");
+                        let page = store.executions(query.clone()).await.unwrap();
+                        assert!(page.iter().eq(wanted.into_iter().take(3)), "{query:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Bounds, worker, text and order, alone and together, against a filter over all.
 pub async fn executions_between_bounds(rig: &mut Rig) {
     let mut all: Vec<Execution> = (1..=60).map(of_each_kind).collect();

@@ -36,7 +36,7 @@ macro_rules! store_suite {
                 an_epoch_that_nobody_acquired, an_event_that_was_told_before;
             queue: claims_are_in_order_and_say_what_is_next, a_claim_goes_on_after_a_key, a_claim_takes_only_what_is_due,
                 activities_have_queues_of_their_own, the_queue_follows_the_status;
-            lists: executions_by_every_filter, executions_between_bounds, attempts_are_oldest_first,
+            lists: executions_by_every_filter, executions_are_counted, executions_between_bounds, attempts_are_oldest_first,
                 idempotency_tells_the_request, events_before_a_number, minutes_are_kept_for_a_day,
                 events_after_a_number, decisions_are_newest_first, expired_are_oldest_first;
             output: small_output_comes_with_the_end, large_output_comes_with_the_end, pieces_join_by_offset,

@@ -206,6 +206,7 @@ async fn compare(dice: &mut Dice, world: &World, model: &dyn Store, store: &dyn 
     let query = ExecutionQuery {
         activity: (dice.below(2) == 0).then(|| ActivityId(1 + dice.below(3))),
         status: statuses[dice.below(2) as usize],
+        ended: [None, None, Some(true), Some(false)][dice.below(4) as usize],
         before: (dice.below(2) == 0).then(|| ExecutionId(dice.below(world.next + 2))),
         not_retrieved: dice.below(2) == 0,
         limit: dice.below(60) as usize,
@@ -213,6 +214,8 @@ async fn compare(dice: &mut Dice, world: &World, model: &dyn Store, store: &dyn 
     };
     let page = model.executions(query.clone()).await.unwrap();
     assert_eq!(store.executions(query.clone()).await.unwrap(), page, "{when}: {query:?}");
+    let count = model.count_executions(query.clone()).await.unwrap();
+    assert_eq!(store.count_executions(query.clone()).await.unwrap(), count, "{when}: {query:?}");
     let (of, limit) = (ActivityId(1 + dice.below(3)), dice.below(8) as usize);
     let after =
         QueueKey { not_before: Timestamp(dice.below(5) as i64 - 1), id: ExecutionId(dice.below(world.next + 2)) };

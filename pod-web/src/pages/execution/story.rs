@@ -63,14 +63,14 @@ impl Story {
             let waited = if attempt.key.attempt.0 > 1 { "waited, and tried before" } else { "waited" };
             next(format!("Given to worker {}", attempt.worker), attempt.assigned_at, waited);
             if let Some(started) = attempt.started_at {
-                next("Started".to_owned(), started, "made ready");
+                next("Started".to_owned(), started, "waited there");
             }
         }
         let running = latest.is_some_and(|attempt| attempt.started_at.is_some() && attempt.end.is_none());
         let state = match execution.status {
             ExecutionStatus::Waiting => "waits",
             _ if running => "runs",
-            _ => "is made ready",
+            _ => "waits there",
         };
         match execution.finished_at {
             Some(at) => {
@@ -108,7 +108,7 @@ impl Story {
 fn summary(explanation: &Explanation, steps: &[Step]) -> String {
     let execution = &explanation.execution;
     let mut parts = Vec::new();
-    if let Some(worker) = execution.worker.filter(|_| execution.status == ExecutionStatus::Running) {
+    if let Some(worker) = execution.worker.filter(|_| execution.public_status() == ExecutionStatus::Running) {
         parts.push(format!("on worker {worker}"));
     }
     let last = if execution.status.is_terminal() { steps.iter().rev().nth(1) } else { steps.last() };

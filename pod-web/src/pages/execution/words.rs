@@ -2,11 +2,13 @@
 
 use pod_core::domain::{Attempt, AttemptEnd, Ending};
 
+use crate::format::signal;
+
 /// How an execution ended, as a sentence.
 pub(super) fn ending(ending: &Ending) -> String {
     match ending {
         Ending::Exited(code) => exited(*code),
-        Ending::Signalled(signal) => signalled(*signal),
+        Ending::Signalled(number) => signalled(*number),
         Ending::Terminated => "Terminated because someone asked.".to_owned(),
         Ending::TimedOut => "Its time limit passed, and it was ended.".to_owned(),
         Ending::OutOfMemory => {
@@ -23,9 +25,9 @@ pub(super) fn attempt(attempt: &Attempt) -> String {
         None if attempt.started_at.is_some() => "runs".to_owned(),
         None => "given to the worker".to_owned(),
         Some(AttemptEnd::Exited(code)) => format!("exit code {code}"),
-        Some(AttemptEnd::Signalled(signal)) => match name_of(*signal) {
-            Some((name, _)) => format!("signal {signal}, {name}"),
-            None => format!("signal {signal}"),
+        Some(AttemptEnd::Signalled(number)) => match signal(*number) {
+            Some((name, _)) => format!("signal {number}, {name}"),
+            None => format!("signal {number}"),
         },
         Some(AttemptEnd::TimedOut) => "timed out".to_owned(),
         Some(AttemptEnd::Terminated) => "terminated".to_owned(),
@@ -44,7 +46,7 @@ fn exited(code: i32) -> String {
         126 => "a command was found and could not be executed; its permissions or its format are wrong",
         127 => "a command was not found; install it in install.sh",
         129..=192 => {
-            return match name_of(code - 128) {
+            return match signal(code - 128) {
                 Some((name, meaning)) => {
                     format!("Exit code {code}: a command in it was ended by signal {}, {name}: {meaning}.", code - 128)
                 }
@@ -56,31 +58,11 @@ fn exited(code: i32) -> String {
     format!("Exit code {code}: {meaning}.")
 }
 
-fn signalled(signal: i32) -> String {
-    match name_of(signal) {
-        Some((name, meaning)) => format!("Ended by signal {signal}, {name}: {meaning}."),
-        None => format!("Ended by signal {signal}."),
+fn signalled(number: i32) -> String {
+    match signal(number) {
+        Some((name, meaning)) => format!("Ended by signal {number}, {name}: {meaning}."),
+        None => format!("Ended by signal {number}."),
     }
-}
-
-fn name_of(signal: i32) -> Option<(&'static str, &'static str)> {
-    Some(match signal {
-        1 => ("SIGHUP", "its terminal was closed"),
-        2 => ("SIGINT", "it was interrupted"),
-        3 => ("SIGQUIT", "it was asked to quit"),
-        4 => ("SIGILL", "an instruction that this processor does not know"),
-        6 => ("SIGABRT", "it gave up by itself"),
-        7 => ("SIGBUS", "a bad memory access"),
-        8 => ("SIGFPE", "a bad calculation, such as a division by zero"),
-        9 => ("SIGKILL", "something outside killed it, often for want of memory"),
-        11 => ("SIGSEGV", "a bad memory access"),
-        13 => ("SIGPIPE", "what it wrote to was closed"),
-        14 => ("SIGALRM", "a timer of its own ran out"),
-        15 => ("SIGTERM", "it was asked to end"),
-        24 => ("SIGXCPU", "its limit of processor time was reached"),
-        25 => ("SIGXFSZ", "its limit of file size was reached"),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,95 @@
+//! Which executions a request is about: the same words in the query of the list and of what is done to many.
+
+use pod_core::{
+    Pod, PodError,
+    domain::{ActivityId, ExecutionStatus, Timestamp},
+    store::ExecutionQuery,
+};
+use serde::Deserialize;
+use std::sync::Arc;
+use utoipa::IntoParams;
+
+use super::{page, problem::Problem};
+
+/// Which executions, and how many of them at a time.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(super) struct FilterQuery {
+    /// Of this activity only.
+    activity: Option<String>,
+    /// With this status only.
+    status: Option<String>,
+    /// Submitted at this moment or later: an RFC 3339 time.
+    submitted_after: Option<String>,
+    /// Submitted before this moment: an RFC 3339 time.
+    submitted_before: Option<String>,
+    /// How many items, 1 to 1000; 100 unless given.
+    limit: Option<usize>,
+    /// The `next` of an earlier page.
+    cursor: Option<String>,
+}
+
+/// Of an empty value as of one that was not sent.
+fn given(value: Option<&String>) -> Option<&str> {
+    value.map(String::as_str).filter(|value| !value.is_empty())
+}
+
+impl FilterQuery {
+    /// Whether anything is left out at all.
+    pub(super) fn filters(&self) -> bool {
+        [&self.activity, &self.status, &self.submitted_after, &self.submitted_before]
+            .into_iter()
+            .any(|value| given(value.as_ref()).is_some())
+    }
+
+    /// How many items a page is to hold.
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
+        page::limit(self.limit)
+    }
+
+    /// What is to be looked for, with `limit` as the page's.
+    pub(super) async fn understood(&self, pod: &Pod, limit: usize) -> Result<ExecutionQuery, Problem> {
+        let activity = match given(self.activity.as_ref()) {
+            None => None,
+            Some(name) => {
+                let names = pod.activity_names().await?;
+                Some(newest_of_name(names.iter(), name)?)
+            }
+        };
+        let status = match given(self.status.as_ref()) {
+            None => None,
+            Some(word) => Some(ExecutionStatus::from_word(word).ok_or_else(|| {
+                let words: Vec<&str> = ExecutionStatus::ALL.iter().map(|status| status.as_str()).collect();
+                Problem::invalid(format!("status must be one of {}, not {word:?}", words.join(", ")))
+            })?),
+        };
+        let from = moment("submittedAfter", self.submitted_after.as_ref())?;
+        let until = moment("submittedBefore", self.submitted_before.as_ref())?;
+        let before = page::cursor(self.cursor.as_deref())?;
+        let mut query = ExecutionQuery { activity, status, before, limit, ..ExecutionQuery::default() };
+        pod.submitted_between(&mut query, from, until).await?;
+        Ok(query)
+    }
+}
+
+/// A name may have been used before: the newest activity of that name counts.
+fn newest_of_name<'a>(
+    names: impl DoubleEndedIterator<Item = (&'a ActivityId, &'a Arc<str>)>,
+    wanted: &str,
+) -> Result<ActivityId, Problem> {
+    names
+        .rev()
+        .find_map(|(id, name)| (**name == *wanted).then_some(*id))
+        .ok_or_else(|| Problem::from(PodError::NoSuchActivity(wanted.to_owned())))
+}
+
+fn moment(parameter: &str, text: Option<&String>) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = given(text) else { return Ok(None) };
+    // A plus that was not encoded arrives as a blank.
+    let moment = text.replace(' ', "+").parse::<jiff::Timestamp>().map_err(|_| {
+        let shown: String = text.chars().take(40).collect();
+        Problem::invalid(format!("{parameter} must be an RFC 3339 time such as 2026-11-24T14:05:00Z, not {shown:?}"))
+    })?;
+    Ok(Some(Timestamp(moment.as_millisecond())))
+}

@@ -1,0 +1,95 @@
+//! `/executions/terminate` and `/executions/retry`: what is done to all executions that match a filter, a portion a
+//! request, so that the manager is not held up by any number of them.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use pod_core::{Portion, domain::ExecutionId};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    body::json,
+    filter::FilterQuery,
+    problem::Problem,
+    request::{Asked, idempotency_key},
+};
+use crate::serve::App;
+
+/// What became of a portion.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Portion)]
+pub(crate) struct PortionObject {
+    /// What is being terminated, or the new executions.
+    #[schema(value_type = Vec<u64>)]
+    ids: Vec<ExecutionId>,
+    /// How many were not as expected any more, or refused.
+    refused: u64,
+    /// Why the first of those was, as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The `cursor` of the next portion; absent after the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+impl From<Portion> for PortionObject {
+    fn from(portion: Portion) -> Self {
+        Self {
+            ids: portion.done,
+            refused: portion.refused,
+            reason: portion.why.map(|why| why.to_string()),
+            next: portion.next.map(|next| next.to_string()),
+        }
+    }
+}
+
+/// A request without a filter is more likely a mistake than a wish.
+fn refuse_everything(query: &FilterQuery) -> Result<(), Problem> {
+    if query.filters() {
+        return Ok(());
+    }
+    Err(Problem::invalid(
+        "Name which executions by activity, status, submittedAfter or submittedBefore; all there are is not taken",
+    ))
+}
+
+/// Asks for the end of executions that match and have not ended, newest first, up to `limit` of them. Go on with
+/// `next` as the `cursor`. Sent again, it changes nothing for what has ended.
+#[utoipa::path(post, path = "/executions/terminate", tag = "executions", params(FilterQuery), responses(
+    (status = 202, body = PortionObject),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn terminate(
+    State(app): State<Arc<App>>,
+    Asked(query): Asked<FilterQuery>,
+) -> Result<Response, Problem> {
+    refuse_everything(&query)?;
+    let query = query.understood(&app.pod, query.limit()?).await?;
+    let portion = app.pod.terminate_matching(query).await?;
+    Ok(json(StatusCode::ACCEPTED, &PortionObject::from(portion)))
+}
+
+/// Runs executions that match and have ended again, as new ones, newest portion first. Go on with `next` as the
+/// `cursor`. Under the same `Idempotency-Key`, none is run again twice.
+#[utoipa::path(post, path = "/executions/retry", tag = "executions",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable"), FilterQuery),
+    responses(
+    (status = 202, body = PortionObject),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn retry(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Asked(query): Asked<FilterQuery>,
+) -> Result<Response, Problem> {
+    let key = idempotency_key(&headers)?;
+    refuse_everything(&query)?;
+    let query = query.understood(&app.pod, query.limit()?).await?;
+    let portion = app.pod.retry_matching(query, key.as_deref()).await?;
+    Ok(json(StatusCode::ACCEPTED, &PortionObject::from(portion)))
+}

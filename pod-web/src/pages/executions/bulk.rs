@@ -1,0 +1,285 @@
+//! What is done to many executions at once: to the rows that were chosen, or to all that match the filters of the list.
+//! What ends something, and what is done to all, is asked about once.
+
+use std::{sync::Arc, time::Duration};
+
+use askama::Template;
+use axum::{
+    extract::{Path, Query, State},
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use pod_core::{
+    Pod, PodError,
+    domain::{ExecutionId, ExecutionStatus},
+    store::ExecutionQuery,
+};
+
+use super::asked::{Asked, Refused};
+use crate::{
+    Web,
+    failure::{self, Failure},
+    flash::{Flash, see_other},
+    form::Filled,
+    format::{filters, thousands},
+    jobs::{Act, Job, Order, Progress},
+    layout::Frame,
+    pages::confirm::Confirm,
+};
+
+/// How long an answer waits for the end, so that what is quick leads back at once.
+const QUICK: Duration = Duration::from_millis(1500);
+
+/// `POST /executions/bulk`.
+pub(crate) async fn bulk(State(web): State<Arc<Web>>, frame: Frame, filled: Filled) -> Result<Response, Failure> {
+    let back = filled.back("/executions").to_owned();
+    let chosen: Vec<ExecutionId> = filled.all("id").filter_map(|id| id.parse().ok()).collect();
+    match filled.get("do") {
+        "retry-all" => all(&web, &frame, &filled, Act::Retry, back).await,
+        "terminate-all" => all(&web, &frame, &filled, Act::Terminate, back).await,
+        "retry" | "terminate" if chosen.is_empty() => {
+            Ok(Flash::refused("Choose executions first, by the boxes at their left.").at(&back))
+        }
+        "retry" => Ok(retry(&web.pod, &chosen).await?.at(&back)),
+        "terminate" if filled.has("sure") => Ok(terminate(&web.pod, &chosen).await?.at(&back)),
+        "terminate" => ask(&web.pod, &frame, &chosen, back).await,
+        other => Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, format!("There is no action {other:?}."))),
+    }
+}
+
+/// `GET /executions/bulk`: where the form is.
+pub(crate) async fn form() -> Response {
+    see_other("/executions")
+}
+
+async fn ask(pod: &Pod, frame: &Frame, chosen: &[ExecutionId], back: String) -> Result<Response, Failure> {
+    let (mut running, mut waiting) = (0, 0);
+    for id in chosen {
+        match pod.execution(*id).await.map(|execution| execution.status) {
+            Ok(ExecutionStatus::Running) => running += 1,
+            Ok(ExecutionStatus::Waiting) => waiting += 1,
+            _ => {}
+        }
+    }
+    if running + waiting == 0 {
+        return Ok(Flash::refused("All of these have ended already; nothing was done.").at(&back));
+    }
+    let mut fields = fields("terminate", &back);
+    fields.extend(chosen.iter().map(|id| ("id".to_owned(), id.to_string())));
+    let (title, sentences) = (question("Terminate", running + waiting, ""), consequences(running, waiting));
+    let action = "/executions/bulk".to_owned();
+    Ok(Confirm { frame, title, sentences, action, fields, verb: "Terminate", back }.ask())
+}
+
+fn fields(what: &str, back: &str) -> Vec<(String, String)> {
+    [("do", what), ("sure", "yes"), ("back", back)].map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+}
+
+fn question(verb: &str, count: u64, rest: &str) -> String {
+    match count {
+        1 => format!("{verb} 1 execution{rest}?"),
+        count => format!("{verb} {} executions{rest}?", thousands(count)),
+    }
+}
+
+fn consequences(running: u64, waiting: u64) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if running > 0 {
+        let they = match running {
+            1 => "1 runs: its program is".to_owned(),
+            running => format!("{} run: their programs are", thousands(running)),
+        };
+        sentences.push(format!("{they} asked to end, and killed after a grace time. What was printed stays."));
+    }
+    if waiting > 0 {
+        let wait = if waiting == 1 { "waits" } else { "wait" };
+        sentences.push(format!("{} {wait} and will not run.", thousands(waiting)));
+    }
+    sentences
+}
+
+/// What is done to all that match. The list's address says which; how far its ids reach is fixed when one is asked.
+async fn all(web: &Web, frame: &Frame, filled: &Filled, act: Act, back: String) -> Result<Response, Failure> {
+    let query = match matching(&web.pod, &back).await {
+        Ok(query) => query,
+        Err(Refused::Asked(_, sentence)) => return Ok(Flash::refused(sentence).at(&back)),
+        Err(Refused::Pod(error)) => return Err(error.into()),
+    };
+    if filled.has("sure") {
+        return begin(web, filled, act, query, back).await;
+    }
+    let newest = ExecutionQuery { limit: 1, ..ExecutionQuery::default() };
+    let newest = web.pod.executions(newest).await?.first().map_or(0, |execution| execution.id.0);
+    let query = ExecutionQuery { before: Some(ExecutionId(newest + 1)), ..query };
+    let which = match asked_at(&back).in_words().as_str() {
+        "" => "These are all that there are; the list has no filter.".to_owned(),
+        words => format!("All that match: {words}."),
+    };
+    let count = async |status| {
+        let query = ExecutionQuery { status: query.status.or(Some(status)), ended: Some(false), ..query.clone() };
+        if query.status == Some(status) { web.pod.count_executions(query).await } else { Ok(0) }
+    };
+    let (total, mut sentences) = match act {
+        Act::Retry => {
+            let ended = ExecutionQuery { ended: Some(true), ..query.clone() };
+            let again = "Each one becomes a new execution with the same input, behind what waits already.".to_owned();
+            (web.pod.count_executions(ended).await?, vec![again])
+        }
+        Act::Terminate => {
+            let (running, waiting) = (count(ExecutionStatus::Running).await?, count(ExecutionStatus::Waiting).await?);
+            (running + waiting, consequences(running, waiting))
+        }
+    };
+    if total == 0 {
+        let none = match act {
+            Act::Retry => "None of those that match has ended; there is nothing to run again.",
+            Act::Terminate => "None of those that match waits or runs; there is nothing to terminate.",
+        };
+        return Ok(Flash::refused(none).at(&back));
+    }
+    sentences.insert(0, which);
+    sentences.push("What is submitted from now on is left alone.".to_owned());
+    let (what, title, verb) = match act {
+        Act::Retry => ("retry-all", question("Run", total, " again"), "Run again"),
+        Act::Terminate => ("terminate-all", question("Terminate", total, ""), "Terminate"),
+    };
+    let mut fields = fields(what, &back);
+    // Sent twice, it is done once: the moment and the last id name it.
+    let name = format!("{}-{newest}", web.pod.now().0);
+    for (field, value) in [("name", name), ("upto", newest.to_string()), ("total", total.to_string())] {
+        fields.push((field.to_owned(), value));
+    }
+    let action = "/executions/bulk".to_owned();
+    Ok(Confirm { frame, title, sentences, action, fields, verb, back }.ask())
+}
+
+/// The filters of the list at an address of ours.
+fn asked_at(place: &str) -> Asked {
+    let uri = place.parse::<Uri>().unwrap_or_default();
+    let Query(asked) = Query::<Asked>::try_from_uri(&uri).unwrap_or_default();
+    Asked { before: String::new(), after: String::new(), ..asked }
+}
+
+async fn matching(pod: &Pod, place: &str) -> Result<ExecutionQuery, Refused> {
+    asked_at(place).understood(pod).await
+}
+
+async fn begin(web: &Web, filled: &Filled, act: Act, query: ExecutionQuery, back: String) -> Result<Response, Failure> {
+    let (upto, total) = (filled.get("upto").parse::<u64>(), filled.get("total").parse());
+    let id = filled.get("name").to_owned();
+    let named = !id.is_empty() && id.len() < 60 && id.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let (Ok(upto), Ok(total), true) = (upto, total, named) else {
+        let sentence = "The form lacks something. Go back to the list and ask again.";
+        return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, sentence));
+    };
+    let last = ExecutionId(upto.min(i64::MAX as u64 - 2) + 1);
+    let query = ExecutionQuery { before: Some(query.before.map_or(last, |before| before.min(last))), ..query };
+    let place = format!("/executions/bulk/{id}");
+    let order = Order { id, act, query, total, back: back.clone() };
+    let Some(job) = web.jobs.begin(&web.pod, &web.shutdown, order) else {
+        let sentence = "Four such requests are being carried out already. Wait until one of them has ended.";
+        return Ok(Flash::refused(sentence).at(&back));
+    };
+    let progress = job.ended_within(QUICK).await;
+    match &progress.end {
+        Some(Ok(())) => Ok(outcome(job.order.act, &progress).at(&job.order.back)),
+        _ => Ok(see_other(&place)),
+    }
+}
+
+fn outcome(act: Act, progress: &Progress) -> Flash {
+    let (done, refused) = (progress.done, progress.refused);
+    let mut flash = match act {
+        Act::Terminate => told(done, refused, "is being terminated", "are being terminated", "had already ended"),
+        Act::Retry => told(done, refused, "runs again", "run again", "could not be run again"),
+    };
+    if let (Some(why), Act::Retry) = (&progress.why, act) {
+        flash.text.push(' ');
+        flash.text.push_str(why);
+    }
+    flash
+}
+
+#[derive(Debug, Template)]
+#[template(path = "bulk.html")]
+struct ProgressPage<'a> {
+    frame: &'a Frame,
+    job: &'a Job,
+    progress: Progress,
+}
+
+impl ProgressPage<'_> {
+    fn title(&self) -> String {
+        let title = match self.job.order.act {
+            Act::Terminate => question("Terminate", self.job.order.total, ""),
+            Act::Retry => question("Run", self.job.order.total, " again"),
+        };
+        title.trim_end_matches('?').to_owned()
+    }
+
+    fn gone_through(&self) -> u64 {
+        self.progress.done + self.progress.refused
+    }
+
+    fn most(&self) -> u64 {
+        self.job.order.total.max(self.gone_through()).max(1)
+    }
+
+    fn summary(&self) -> String {
+        outcome(self.job.order.act, &self.progress).text
+    }
+}
+
+/// `GET /executions/bulk/{id}`: how far it has come.
+pub(crate) async fn progress(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    frame: Frame,
+) -> Result<Response, Failure> {
+    let job = web.jobs.get(&id).ok_or_else(|| {
+        Failure::missing(
+            "This is not remembered any more. The list of executions shows what came of it; to go on, ask again.",
+        )
+    })?;
+    let progress = job.progress();
+    Ok(frame.page(&ProgressPage { frame: &frame, job: &job, progress }))
+}
+
+async fn terminate(pod: &Pod, chosen: &[ExecutionId]) -> Result<Flash, Failure> {
+    let (mut done, mut ended) = (0, 0);
+    for id in chosen {
+        match pod.request_termination(*id).await {
+            Ok(_) => done += 1,
+            Err(PodError::AlreadyEnded(_) | PodError::NoSuchExecution(_)) => ended += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(told(done, ended, "is being terminated", "are being terminated", "had already ended"))
+}
+
+async fn retry(pod: &Pod, chosen: &[ExecutionId]) -> Result<Flash, Failure> {
+    let (mut done, mut refused, mut why) = (0, 0, None);
+    for id in chosen {
+        match pod.retry(*id).await {
+            Ok(_) => done += 1,
+            Err(error @ (PodError::Overloaded | PodError::Stopped | PodError::Store(_))) => return Err(error.into()),
+            Err(error) => {
+                refused += 1;
+                why.get_or_insert_with(|| failure::sentence(&error));
+            }
+        }
+    }
+    Ok(outcome(Act::Retry, &Progress { done, refused, why, end: None }))
+}
+
+fn told(done: u64, not: u64, one: &str, many: &str, otherwise: &str) -> Flash {
+    let mut text = match done {
+        0 => "Nothing was done.".to_owned(),
+        1 => format!("1 execution {one}."),
+        done => format!("{} executions {many}.", thousands(done)),
+    };
+    if not > 0 {
+        text.push_str(&format!(" {} {otherwise}.", thousands(not)));
+    }
+    if done > 0 { Flash::done(text) } else { Flash::refused(text) }
+}
