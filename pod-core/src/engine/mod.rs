@@ -12,8 +12,10 @@
 //! | `outboxes` | the connected workers, and what is to be sent to them |
 //! | `links` | the tasks that serve the links; output goes past the engine into the store |
 //! | `prepare` | what is worked out of a request on the caller's side |
+//! | `directory` | what tells one directory from another |
 //! | `topics` | who waits for news of which execution |
 
+mod directory;
 mod driver;
 mod effects;
 mod links;
@@ -51,17 +53,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The handle of the task. Dropping it ends the task, after what was accepted is committed.
 #[derive(Debug)]
 pub(crate) struct Engine {
+    /// For whoever looks; the engine has a handle of its own.
+    store: Arc<dyn Store>,
     shared: Arc<Shared>,
     inbox: mpsc::Sender<Message>,
 }
 
 impl Engine {
-    pub(crate) fn new(shared: Arc<Shared>, inbox: mpsc::Sender<Message>) -> Self {
-        Self { shared, inbox }
+    pub(crate) fn new(store: Arc<dyn Store>, shared: Arc<Shared>, inbox: mpsc::Sender<Message>) -> Self {
+        Self { store, shared, inbox }
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
-        &self.shared.store
+        &self.store
     }
 
     /// Asks, and returns after what was asked for is durable.
@@ -69,7 +73,7 @@ impl Engine {
         if let Some(refusal) = self.shared.refusal() {
             return Err(refusal);
         }
-        let found = Box::new(prepare(&request, &self.shared)?);
+        let found = Box::new(prepare(&request, &self.shared).await?);
         let (reply, answer) = oneshot::channel();
         let message = Message::Request { request, found, reply };
         match self.inbox.try_send(message) {

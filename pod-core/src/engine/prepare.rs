@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Request, Shared};
+use super::{Request, Shared, directory};
 use crate::{
     domain::{Content, ExecutionId},
     plan::Found,
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Hashes what a request brings along, and refuses what could never work.
-pub(super) fn prepare(request: &Request, shared: &Shared) -> Result<Found, PodError> {
+pub(super) async fn prepare(request: &Request, shared: &Shared) -> Result<Found, PodError> {
     let mut found = Found::default();
     match request {
         Request::CreateActivity { new, .. } => match &new.content {
@@ -18,7 +18,13 @@ pub(super) fn prepare(request: &Request, shared: &Shared) -> Result<Found, PodEr
                 let fetch = shared.fetch.as_ref().ok_or_else(|| PodError::Invalid(NO_FETCHER.to_owned()))?;
                 fetch.check(url).map_err(PodError::Invalid)?;
             }
-            Content::Script(bytes) | Content::Archive(bytes) => found.sha256 = Some(sha256(bytes)),
+            Content::Script(bytes) => found.sha256 = Some(sha256(bytes)),
+            Content::Archive(bytes) => {
+                let archive = bytes.clone();
+                let hash = move || directory::sha256(&archive);
+                let hashed = tokio::task::spawn_blocking(hash).await;
+                found.sha256 = Some(hashed.map_err(|_| PodError::Stopped)?);
+            }
         },
         Request::Submit(new) if new.idempotency_key.is_some() => {
             found.request_hash = hash("one", &new.activity, std::slice::from_ref(&new.input));

@@ -145,7 +145,8 @@ impl Builder {
         let missing = |what: &str| PodError::Invalid(format!("a POD needs a {what}; give one to Pod::builder()"));
         let store = self.store.ok_or_else(|| missing("store"))?;
         let backend = self.backend.ok_or_else(|| missing("backend"))?;
-        let shared = Arc::new(Shared::new(store.clone(), self.fetch));
+        let for_engine = store.for_engine().unwrap_or_else(|| store.clone());
+        let shared = Arc::new(Shared::new(for_engine, self.fetch));
         let lease = store.acquire(shared.now()).await?;
         let snapshot = store.load().await?;
         let (sender, inbox) = mpsc::channel(INBOX);
@@ -155,7 +156,7 @@ impl Builder {
             shutdown: shared.stop_token(),
         };
         // The engine ends with its handle, and the backend with the engine: also when this future is dropped here.
-        let engine = Arc::new(Engine::new(shared.clone(), sender.clone()));
+        let engine = Arc::new(Engine::new(store.clone(), shared.clone(), sender.clone()));
         let provisioner = match backend.start(context).await {
             Ok(provisioner) => provisioner,
             Err(error) => {

@@ -40,6 +40,12 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The identity of this store, made once with it.
     fn id(&self) -> StoreId;
 
+    /// A handle of this store for the engine alone, whose reads do not wait for those of everyone else: where the store
+    /// can tell them apart. Nobody's slow search is to hold up the planner.
+    fn for_engine(&self) -> Option<Arc<dyn Store>> {
+        None
+    }
+
     /// Takes the lease of the manager: raises the epoch, so that every commit of an earlier holder is `Fenced`.
     async fn acquire(&self, now: Timestamp) -> Result<Lease, StoreError>;
 

@@ -61,3 +61,28 @@ fn two_runs_share_a_manager_whichever_ends_first() {
     let _server = pod.serve(&[]);
     assert_eq!(attempts(&pod), [("finished".to_owned(), 1), ("finished".to_owned(), 1)]);
 }
+
+#[test]
+fn an_unchanged_directory_is_the_same_revision_whoever_packs_it() {
+    let pod = Pod::new();
+    let server = pod.serve(&[]);
+    let program = pod.program("hello", "echo hello\n");
+    std::fs::create_dir(pod.path("hello").join("lib")).expect("a directory can be made");
+    std::fs::write(pod.path("hello").join("lib/data"), "data").expect("a file can be written");
+    let put = |more: &str| {
+        let url = server.url();
+        let line = format!(
+            "tar cz {more} -C '{program}' . | curl -sT - -H 'content-type: application/gzip' {url}/api/v1/activities/hello"
+        );
+        let answer = std::process::Command::new("bash").args(["-c", &line]).output().expect("bash runs").stdout;
+        let activity: serde_json::Value = serde_json::from_slice(&answer).expect("JSON");
+        activity["latestRevision"].as_u64()
+    };
+    assert_eq!(put(""), Some(1));
+    assert_eq!(put("--mtime=2001-01-01 --owner=1 --sort=name"), Some(1));
+    assert_eq!(pod.run(&["run", &program]).stdout, "hello\n");
+    assert_eq!(put("--sort=name"), Some(1), "what `pod run` registered is the same");
+    std::fs::write(pod.path("hello").join("lib/data"), "other").expect("a file can be written");
+    assert_eq!(put(""), Some(2));
+    assert_eq!(server.stop().code(), Some(0));
+}

@@ -3,7 +3,10 @@
 //! One connection commits, a few others only read. A batch is one transaction; its rows go in a handful of statements.
 //! It must not decide anything: what is written comes from the planner.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -45,17 +48,24 @@ mod reserve;
 mod rows;
 mod write;
 
+/// So many connections read for whoever looks; their slow searches wait for each other.
+const READERS: u32 = 4;
+/// So many read for the engine: its task, and its links and effects.
+const ENGINE_READERS: u32 = 2;
+
 /// A store in one directory: `pod.db`, and beside it `output/` with what is long. A clone is another handle of it.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
     writer: Arc<Mutex<Writer>>,
+    /// Not shared: the handle of the engine has readers of its own.
+    readers: SqlitePool,
 }
 
 #[derive(Debug)]
 struct Shared {
     id: StoreId,
-    readers: SqlitePool,
+    path: PathBuf,
     open: OpenAttempts,
     files: OutputFiles,
     logs: InstallLogs,
@@ -85,13 +95,14 @@ impl SqliteStore {
         open.replace(&keys).map_err(|error| from_io(&error, "cannot read output"))?;
         let shared = Shared {
             id,
-            readers: open::readers(&path),
+            path: path.clone(),
             open,
             files,
             logs: InstallLogs::at(dir.join("install-logs")),
             reserve: Reserve::take(dir.join("reserve")),
         };
-        let store = Self { shared: Arc::new(shared), writer: Arc::new(Mutex::new(Writer::new(connection))) };
+        let writer = Arc::new(Mutex::new(Writer::new(connection)));
+        let store = Self { shared: Arc::new(shared), writer, readers: open::readers(&path, READERS) };
         store.sweep_output().await?;
         Ok(store)
     }
@@ -101,7 +112,7 @@ impl SqliteStore {
         let files = self.shared.files.clone();
         let found = blocking(move || files.attempts().map_err(|error| from_io(&error, "cannot list output"))).await?;
         for key in found {
-            if read::attempt(&self.shared.readers, attempt_key(key)?).await?.is_none() {
+            if read::attempt(&self.readers, attempt_key(key)?).await?.is_none() {
                 let files = self.shared.files.clone();
                 blocking(move || files.remove(key).map_err(|error| from_io(&error, "cannot delete output"))).await?;
             }
@@ -111,7 +122,7 @@ impl SqliteStore {
 
     /// An attempt that is not open: what is sent again of it is known, anything else is refused.
     async fn known_output(&self, key: AttemptKey, stream: Stream, end: u64) -> Result<(), StoreError> {
-        match read::attempt(&self.shared.readers, attempt_key(key)?).await? {
+        match read::attempt(&self.readers, attempt_key(key)?).await? {
             Some(attempt) if attempt.end.is_some() && end <= attempt.output.of(stream).len => Ok(()),
             _ => Err(StoreError::not_open(key)),
         }
@@ -135,7 +146,7 @@ impl SqliteStore {
         if let Some(slice) = self.shared.open.read(key, track, offset, limit).await? {
             return Ok(slice);
         }
-        match read::inline_output(&self.shared.readers, attempt_key(key)?, track.column(), offset, limit).await? {
+        match read::inline_output(&self.readers, attempt_key(key)?, track.column(), offset, limit).await? {
             Some(bytes) => Ok(OutputSlice { offset, bytes: bytes.into() }),
             None => self.shared.open.read_ended(key, track, offset, limit).await,
         }
@@ -158,13 +169,18 @@ impl Store for SqliteStore {
         self.shared.id
     }
 
+    fn for_engine(&self) -> Option<Arc<dyn Store>> {
+        let readers = open::readers(&self.shared.path, ENGINE_READERS);
+        Some(Arc::new(Self { readers, ..self.clone() }))
+    }
+
     async fn acquire(&self, _now: Timestamp) -> Result<Lease, StoreError> {
         let (shared, writer) = (Arc::clone(&self.shared), Arc::clone(&self.writer));
         settle(async move { writer.lock().await.acquire(&shared).await.map(|epoch| Lease { epoch }) }).await
     }
 
     async fn load(&self) -> Result<Snapshot, StoreError> {
-        let mut snapshot = read::snapshot(&self.shared.readers).await?;
+        let mut snapshot = read::snapshot(&self.readers).await?;
         for (_, attempt) in &mut snapshot.running {
             attempt.output = self.shared.open.summary(attempt.key).await.unwrap_or(attempt.output);
         }
@@ -193,15 +209,15 @@ impl Store for SqliteStore {
         due: Timestamp,
         limit: usize,
     ) -> Result<Claimed, StoreError> {
-        read::claim(&self.shared.readers, activity, after, due, limit).await
+        read::claim(&self.readers, activity, after, due, limit).await
     }
 
     async fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreError> {
-        read::execution(&self.shared.readers, id).await
+        read::execution(&self.readers, id).await
     }
 
     async fn attempts(&self, id: ExecutionId) -> Result<Vec<Attempt>, StoreError> {
-        let mut attempts = read::attempts(&self.shared.readers, id).await?;
+        let mut attempts = read::attempts(&self.readers, id).await?;
         for attempt in attempts.iter_mut().filter(|attempt| attempt.end.is_none()) {
             attempt.output = self.shared.open.summary(attempt.key).await.unwrap_or(attempt.output);
         }
@@ -209,35 +225,35 @@ impl Store for SqliteStore {
     }
 
     async fn executions(&self, query: ExecutionQuery) -> Result<Vec<Execution>, StoreError> {
-        listing::executions(&self.shared.readers, &query).await
+        listing::executions(&self.readers, &query).await
     }
 
     async fn count_executions(&self, query: ExecutionQuery) -> Result<u64, StoreError> {
-        listing::count(&self.shared.readers, &query).await
+        listing::count(&self.readers, &query).await
     }
 
     async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
-        read::idempotency(&self.shared.readers, key).await
+        read::idempotency(&self.readers, key).await
     }
 
     async fn payload(&self, activity: ActivityId, revision: RevisionNo) -> Result<Option<Payload>, StoreError> {
-        read::payload(&self.shared.readers, activity, revision).await
+        read::payload(&self.readers, activity, revision).await
     }
 
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        read::events(&self.shared.readers, after, limit).await
+        read::events(&self.readers, after, limit).await
     }
 
     async fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        read::events_before(&self.shared.readers, before, limit).await
+        read::events_before(&self.readers, before, limit).await
     }
 
     async fn decisions(&self, limit: usize) -> Result<Vec<ScalingDecision>, StoreError> {
-        read::decisions(&self.shared.readers, limit).await
+        read::decisions(&self.readers, limit).await
     }
 
     async fn expired(&self, before: Timestamp, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
-        read::expired(&self.shared.readers, before, limit).await
+        read::expired(&self.readers, before, limit).await
     }
 
     async fn append_output(
@@ -298,7 +314,7 @@ impl Store for SqliteStore {
         if let Some(summary) = self.shared.open.summary(key).await {
             return Ok(summary);
         }
-        let attempt = read::attempt(&self.shared.readers, attempt_key(key)?).await?;
+        let attempt = read::attempt(&self.readers, attempt_key(key)?).await?;
         Ok(attempt.map(|attempt| attempt.output).unwrap_or_default())
     }
 

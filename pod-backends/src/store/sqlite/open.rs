@@ -17,7 +17,6 @@ const MIGRATIONS: &[&str] =
     &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql"), include_str!("migrations/3.sql")];
 /// Tells a database of POD from any other SQLite database: `POD1`.
 const APPLICATION_ID: i64 = 0x504f_4431;
-const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn options(path: &Path, cache_kib: u32) -> SqliteConnectOptions {
@@ -48,11 +47,11 @@ pub(super) async fn writer(path: &Path) -> Result<SqliteConnection, StoreError> 
     options.connect().await.map_err(|error| refusal(path, error))
 }
 
-/// The connections that only read.
-pub(super) fn readers(path: &Path) -> SqlitePool {
+/// Connections that only read, at most so many.
+pub(super) fn readers(path: &Path, connections: u32) -> SqlitePool {
     let options = options(path, 2048).read_only(true).row_buffer_size(256);
     SqlitePoolOptions::new()
-        .max_connections(READERS)
+        .max_connections(connections)
         .min_connections(0)
         .test_before_acquire(false)
         .connect_lazy_with(options)

@@ -30,7 +30,7 @@ pub(crate) struct ActivityObject {
     /// The address of the script, where it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     script_url: Option<String>,
-    /// The sha256 of the script or archive, once it is there.
+    /// The sha256 of the script, or of what the directory holds, once it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
     /// Why the newest revision was rejected.
