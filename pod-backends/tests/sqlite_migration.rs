@@ -18,7 +18,7 @@ const ROWS: &str = "
     PRAGMA application_id = 0x504f4431;
     PRAGMA user_version = 2;
     INSERT INTO lease VALUES (1, '67e55044-10b1-426f-9247-bb680e5fe0c8', 3, 9, 1, 3, 1, 0, 0, 0, 0);
-    INSERT INTO activities (id, name, created_at, status) VALUES (1, 'a', 5, '\"Verifying\"');
+    INSERT INTO activities (id, name, created_at, status) VALUES (1, 'a', 5, '\"verifying\"');
     INSERT INTO executions VALUES
         (1, 1, 2, 0, 5, 5, 6, 9, 1, 1, 0, 0, 0, NULL, 0, 0, NULL, 0, NULL),
         (2, 1, 2, 0, 5, 5, 6, 9, 1, 1, 0, 0, 0, NULL, 0, 0, NULL, 0, NULL),
