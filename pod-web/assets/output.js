@@ -20,6 +20,8 @@
 
   const ROWS_PER_BLOCK = 250;
   const MOST_ROWS = 20000;
+  // Each row costs a little whenever more come, also far above what is in sight.
+  const MOST_FOLLOWED = 5000;
   let next = output.dataset.next;
   let over = "over" in output.dataset;
   let atEnd = !("later" in output.dataset);
@@ -77,9 +79,9 @@
     }
     rows += fresh.length;
   };
-  const dropTop = () => {
+  const dropTop = (most) => {
     let dropped = false;
-    while (rows > MOST_ROWS && lines.children.length > 2) {
+    while (rows > most && lines.children.length > 2) {
       const block = lines.firstElementChild;
       rows -= block.childElementCount;
       block.remove();
@@ -119,7 +121,7 @@
       append(rowsOf(events.map((event) => event.html).join("")));
       unfinished.replaceChildren(...rowsOf(events.at(-1).unfinished));
       if (rows || unfinished.childElementCount) nothing.hidden = true;
-      if (following) { dropTop(); toBottom(1); } else held += count;
+      if (following) { dropTop(MOST_FOLLOWED); toBottom(1); } else held += count;
     }
     if (events.at(-1).end) { over = true; refreshHead(); }
     showHeld();
@@ -201,7 +203,7 @@
     append(fresh);
     laterPart = part.later ?? undefined;
     if (part.later === null) reachEnd(part);
-    dropTop();
+    dropTop(MOST_ROWS);
   });
   const reachEnd = (part) => {
     atEnd = true;
@@ -268,7 +270,7 @@
     if (follow.checked) toBottom();
   });
   follow.checked = !over && atEnd && !location.hash && !new URLSearchParams(location.search).has("q");
-  follow.addEventListener("change", () => { if (follow.checked) toEnd(); else showHeld(); });
+  follow.addEventListener("change", () => { if (follow.checked) toEnd(); else { cancelAnimationFrame(settling); showHeld(); } });
   jump.addEventListener("click", toEnd);
   earlier.querySelector("a").addEventListener("click", (event) => { event.preventDefault(); loadEarlier(); });
   for (const link of later.querySelectorAll("a")) {
@@ -289,7 +291,8 @@
   addEventListener("keydown", (event) => { if (["PageUp", "ArrowUp", "Home"].includes(event.key)) letGo(); });
   addEventListener("scroll", () => {
     if (scrollY < lastTop - 4 && !isAtBottom()) letGo();
-    if (atEnd && isAtBottom()) { held = 0; if (!over) follow.checked = true; }
+    // That the page went there by itself, a moment before one let the end go, takes nothing up.
+    if (atEnd && isAtBottom()) { held = 0; if (!over && scrollY > lastTop) follow.checked = true; }
     lastTop = scrollY;
     showHeld();
   }, { passive: true });

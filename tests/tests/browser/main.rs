@@ -5,5 +5,6 @@ mod browser;
 mod checks;
 mod following;
 mod hostile_output;
+mod live_output;
 mod manager;
 mod pictures;

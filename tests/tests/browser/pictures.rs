@@ -15,7 +15,7 @@ use crate::{
 async fn no_page_is_wider_than_its_window() {
     let pictures = std::env::var_os("POD_TEST_PICTURES").map(PathBuf::from);
     let pod = Pod::new();
-    let server = pod.serve(&[]);
+    let server = pod.serve(&["--output-cap", "64KiB"]);
     let main = "printf '\\033[1;32m✓ ok\\033[0m built in \\033[36m1.2 s\\033[0m\\n'; seq -f 'resizing picture-%.0f.png to 320x200' 30; \
                 echo \"no such picture: $1\" >&2; head -c 3000 /dev/zero | tr '\\0' x; echo; exit \"${2:-3}\"";
     manager::register(&server, "thumbs", main).await;
@@ -23,7 +23,13 @@ async fn no_page_is_wider_than_its_window() {
     let failed =
         manager::start(&server, "thumbs", "a-rather-long-name-of-a-picture-that-does-not-break-anywhere.png").await;
     let running = manager::start(&server, "long", "").await;
+    let build = "for n in 1 2 3; do echo \"compiling part $n of 3\"; sleep 0.1; echo \"warning: part $n uses something old\" >&2; \
+                 sleep 0.1; printf '%s\\r' 10% 60%; printf '\\033[32m100%%\\033[0m done\\n'; done; seq -f 'line %.0f of a long report' 200000; \
+                 echo error: it does not fit together >&2; exit 4";
+    manager::register(&server, "build", build).await;
+    let long = manager::start(&server, "build", "").await;
     manager::ended(&server, failed).await;
+    manager::ended(&server, long).await;
     let browser = Browser::start(server.url(), Scripts::On).await;
     let pages = [
         ("overview", "/overview".to_owned()),
@@ -32,6 +38,11 @@ async fn no_page_is_wider_than_its_window() {
         ("executions", "/executions".to_owned()),
         ("failed", format!("/executions/{failed}")),
         ("running", format!("/executions/{running}")),
+        ("times", format!("/executions/{failed}?times=on")),
+        ("gap", format!("/executions/{long}?line=2470#out-2470")),
+        ("beginning", format!("/executions/{long}?times=on&part=0")),
+        ("stdout", format!("/executions/{failed}?view=stdout")),
+        ("search", format!("/executions/{long}?q=warn")),
         ("workers", "/workers".to_owned()),
         ("policies", "/policies".to_owned()),
         ("events", "/events".to_owned()),

@@ -1,0 +1,113 @@
+//! The output of an execution as it is printed, and as it was.
+
+use pod_tests::Pod;
+use serde_json::{Value, json};
+
+use crate::{
+    browser::{Browser, Scripts, until},
+    manager,
+};
+
+/// What stands in the rows, in order: their numbers with their text.
+const ROWS: &str = "[...document.querySelectorAll('#lines .l')].map((row) => \
+                    row.dataset.n + ' ' + row.querySelector('code').textContent)";
+/// The times that show.
+const TIMES: &str = "[...document.querySelectorAll('#lines .l > .t')].filter((time) => time.checkVisibility()) \
+                     .map((time) => time.textContent)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_streams_stay_as_they_came_with_the_time_of_each_line() {
+    let pod = Pod::new();
+    let server = pod.serve(&[]);
+    let main = "for i in 1 2 3 4; do echo out $i; sleep 0.15; echo err $i >&2; sleep 0.15; done; printf last";
+    manager::register(&server, "turns", main).await;
+    let id = manager::start(&server, "turns", "").await;
+    let browser = Browser::start(server.url(), Scripts::On).await;
+    browser.go(&format!("/executions/{id}")).await;
+    browser.until_text("#lines", "last").await;
+    browser.until_text("#state", "finished").await;
+    let expected = [
+        "1 out 1",
+        "2 stderr: err 1",
+        "3 out 2",
+        "4 stderr: err 2",
+        "5 out 3",
+        "6 stderr: err 3",
+        "7 out 4",
+        "8 stderr: err 4",
+        "9 last",
+    ];
+    assert_eq!(browser.eval(ROWS).await, json!(expected), "while it ran");
+    browser.go(&format!("/executions/{id}")).await;
+    assert_eq!(browser.eval(ROWS).await, json!(expected), "afterwards: links to lines stay what they were");
+    browser.go(&format!("/executions/{id}?q=rr")).await;
+    let found = "[...document.querySelectorAll('.found li a')].map((link) => link.textContent)";
+    assert_eq!(browser.eval(found).await, json!(["2", "4", "6", "8"]), "the search has the same numbers");
+
+    assert_eq!(browser.eval(TIMES).await, json!([]));
+    browser.click("#times").await;
+    let shown = browser.eval(TIMES).await;
+    let times: Vec<&str> = shown.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    assert_eq!(times.len(), 9);
+    assert!(times.is_sorted() && times.iter().all(|time| time.len() == "12:00:00.000".len()), "{times:?}");
+    assert!(
+        browser.client.current_url().await.expect("a page").query().is_some_and(|query| query.contains("times=on"))
+    );
+    browser.go(&format!("/executions/{id}?view=stderr")).await;
+    assert_eq!(browser.eval(TIMES).await, json!([times[1], times[3], times[5], times[7]]), "it is remembered");
+    browser.click("#times").await;
+    assert_eq!(browser.eval(TIMES).await, json!([]));
+    browser.close().await;
+
+    let browser = Browser::start(server.url(), Scripts::Off).await;
+    browser.go(&format!("/executions/{id}?view=stdout")).await;
+    assert!(!browser.text("#lines").await.contains(':'));
+    browser.click("noscript a").await;
+    browser.until_text("#lines", ":").await;
+    browser.close().await;
+}
+
+/// How often a page gets to do something within three seconds, and the longest time in which it did not, in ms.
+const PULSE: &str = "const done = arguments[0]; let beats = 0, longest = 0, last = performance.now(); \
+                     const begin = last; \
+                     const timer = setInterval(() => { const now = performance.now(); beats += 1; \
+                     longest = Math.max(longest, now - last); last = now; \
+                     if (now - begin > 3000) { clearInterval(timer); done([beats, longest]); } }, 10);";
+
+async fn pulse(browser: &Browser) -> (f64, f64) {
+    let pulse = browser.client.execute_async(PULSE, Vec::new()).await.expect("the page has a pulse");
+    (pulse[0].as_f64().expect("beats"), pulse[1].as_f64().expect("a time"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_stays_responsive_while_ten_thousand_lines_a_second_come() {
+    let pod = Pod::new();
+    let server = pod.serve(&[]);
+    let main = "n=0; while :; do seq -f 'line %.0f: resizing a picture of some size to a smaller one' $n $((n + 499)); \
+                n=$((n + 500)); sleep 0.05; done";
+    manager::register(&server, "flood", main).await;
+    manager::register(&server, "quiet", "echo begun; sleep 1000").await;
+    let (flood, quiet) = (manager::start(&server, "flood", "").await, manager::start(&server, "quiet", "").await);
+    let browser = Browser::start(server.url(), Scripts::On).await;
+    browser.go(&format!("/executions/{quiet}")).await;
+    browser.until_text("#lines", "begun").await;
+    let (idle, idle_longest) = pulse(&browser).await;
+    browser.go(&format!("/executions/{flood}")).await;
+    let last = "Number([...document.querySelectorAll('#lines .block .l')].at(-1)?.dataset.n ?? 0)";
+    // More than a page keeps.
+    until("many lines come", async || browser.eval(last).await.as_u64() > Some(30_000)).await;
+    let before = browser.eval(last).await.as_u64().unwrap_or(0);
+    let (flooded, longest) = pulse(&browser).await;
+    let lines = browser.eval(last).await.as_u64().unwrap_or(0) - before;
+    let rows = browser.eval("document.querySelectorAll('#lines .l').length").await.as_u64().unwrap_or(u64::MAX);
+    assert!(lines > 0, "it follows");
+    assert!(rows <= 5_600, "a window of the output is on the page, not {rows} rows");
+    assert!(
+        flooded > idle / 2.0,
+        "it had its turn {flooded} times ({longest} ms between two at most), and {idle} times with nothing to do ({idle_longest} ms)"
+    );
+    // What one does is done: the end is let go, and the page stays where it is.
+    browser.click("#follow").await;
+    browser.until_text("#jump", "new lines").await;
+    browser.close().await;
+}
