@@ -129,6 +129,12 @@ impl Browser {
         }
     }
 
+    /// What is typed into a field.
+    pub(crate) async fn value(&self, css: &str) -> String {
+        let value = self.find(css).await.prop("value").await.expect("the field is there");
+        value.unwrap_or_default()
+    }
+
     /// Waits until an element holds this text.
     pub(crate) async fn until_text(&self, css: &str, text: &str) {
         until(&format!("{css} holds {text:?}"), async || self.text(css).await.contains(text)).await;

@@ -10,7 +10,7 @@ use pod_tests::{Pod, Server};
 use serde_json::{Value, json};
 
 use crate::{
-    browser::{Browser, Scripts},
+    browser::{Browser, Scripts, until},
     manager,
 };
 
@@ -37,16 +37,35 @@ async fn furnished(pod: &Pod) -> (Server, Vec<String>) {
     let rules = json!({ "name": "busy", "rules": { "fixedWorkers": "1" } });
     let made = manager::client().post(format!("{}/api/v1/policies", server.url())).json(&rules).send().await;
     assert!(made.expect("the manager answers").status().is_success());
+    let again = json!({ "name": "some", "script": "printf 'exit 0\\n' > main.sh\n" });
+    let changed = manager::client().put(format!("{}/api/v1/activities/some", server.url())).json(&again).send().await;
+    assert!(changed.expect("the manager answers").status().is_success());
+    until("the second revision serves", async || {
+        manager::get(&server, "/api/v1/activities/some").await["revision"] == 2
+    })
+    .await;
+    let broken = json!({ "name": "broken", "script": "echo no such tool >&2; exit 7\n" });
+    let made = manager::client().post(format!("{}/api/v1/activities", server.url())).json(&broken).send().await;
+    assert!(made.expect("the manager answers").status().is_success());
+    until("it is rejected", async || manager::get(&server, "/api/v1/activities/broken").await["status"] == "rejected")
+        .await;
     let paths = vec![
         "/overview".to_owned(),
         "/activities".to_owned(),
         "/activities/new".to_owned(),
         "/activities/some".to_owned(),
+        "/activities/some/revisions/2".to_owned(),
+        "/activities/some/revisions/1?against=2".to_owned(),
+        "/activities/some/installations/1?revision=2".to_owned(),
+        "/activities/broken".to_owned(),
+        "/activities?q=nothing+holds+this".to_owned(),
         "/activities/some/edit".to_owned(),
         "/activities/some/delete".to_owned(),
         "/executions".to_owned(),
         "/executions?status=failed&activity=some".to_owned(),
         "/executions?status=nonsense".to_owned(),
+        "/executions?from=soon&worker=one".to_owned(),
+        "/executions?from=2026-01-01T00:00&to=2026-01-02".to_owned(),
         format!("/executions/{good}"),
         format!("/executions/{bad}?attempt=1&view=stderr"),
         format!("/executions/{running}"),
@@ -58,8 +77,10 @@ async fn furnished(pod: &Pod) -> (Server, Vec<String>) {
         "/policies".to_owned(),
         "/policies/new".to_owned(),
         "/policies/busy/apply".to_owned(),
+        "/policies/busy/edit".to_owned(),
         "/policies/busy/delete".to_owned(),
         "/events".to_owned(),
+        "/events?about=workers".to_owned(),
         "/help".to_owned(),
         "/nothing/here".to_owned(),
     ];

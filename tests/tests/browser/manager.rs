@@ -45,7 +45,8 @@ pub(crate) async fn get(server: &Server, path: &str) -> Value {
     answer.json().await.expect("the answer is JSON")
 }
 
-async fn post(server: &Server, path: &str, body: &Value) -> Value {
+/// What a request with a body is answered with.
+pub(crate) async fn post(server: &Server, path: &str, body: &Value) -> Value {
     let request = client().post(format!("{}{path}", server.url())).json(body);
     let answer = request.send().await.expect("the manager answers");
     assert!(answer.status().is_success(), "POST {path}: {}", answer.status());

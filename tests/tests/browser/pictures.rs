@@ -34,7 +34,11 @@ async fn no_page_is_wider_than_its_window() {
     let pages = [
         ("overview", "/overview".to_owned()),
         ("activities", "/activities".to_owned()),
+        ("activity", "/activities/thumbs".to_owned()),
         ("new", "/activities/new".to_owned()),
+        ("edit", "/activities/thumbs/edit".to_owned()),
+        ("revision", "/activities/thumbs/revisions/1".to_owned()),
+        ("delete", "/activities/thumbs/delete".to_owned()),
         ("executions", "/executions".to_owned()),
         ("failed", format!("/executions/{failed}")),
         ("running", format!("/executions/{running}")),
@@ -43,15 +47,18 @@ async fn no_page_is_wider_than_its_window() {
         ("beginning", format!("/executions/{long}?times=on&part=0")),
         ("stdout", format!("/executions/{failed}?view=stdout")),
         ("search", format!("/executions/{long}?q=warn")),
+        ("filtered", "/executions?status=failed&activity=thumbs&from=2026-01-01T00:00&to=soon".to_owned()),
         ("workers", "/workers".to_owned()),
+        ("worker", "/workers/1".to_owned()),
         ("policies", "/policies".to_owned()),
+        ("policy", "/policies/new".to_owned()),
         ("events", "/events".to_owned()),
         ("help", "/help".to_owned()),
     ];
     let mut too_wide = Vec::new();
     let looks: &[(u32, &str)] = match pictures {
-        Some(_) => &[(320, "light"), (375, "light"), (375, "dark"), (1400, "light"), (1400, "dark")],
-        None => &[(320, "light"), (1400, "dark")],
+        Some(_) => &[(320, "light"), (700, "light"), (375, "light"), (375, "dark"), (1400, "light"), (1400, "dark")],
+        None => &[(320, "light"), (700, "light"), (1400, "dark")],
     };
     for (width, theme) in looks {
         let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
