@@ -11,6 +11,7 @@ mod api_fleet;
 mod api_output;
 mod dashboard;
 mod guards;
+mod page_weight;
 mod server;
 mod shutdown;
 mod worker_link;

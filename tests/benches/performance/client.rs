@@ -57,6 +57,14 @@ impl Connection {
         Ok(answer)
     }
 
+    /// Opens a stream of events, and leaves it open.
+    pub(crate) async fn listen(&mut self, path: &str) -> Result<()> {
+        self.send("GET", path, b"").await?;
+        let head = self.head().await?;
+        ensure!(head.status == 200, "GET {path} was answered with {}", head.status);
+        Ok(())
+    }
+
     pub(crate) async fn get(&mut self, path: &str) -> Result<Value> {
         Ok(serde_json::from_slice(&self.ask("GET", path, b"").await?)?)
     }

@@ -21,6 +21,15 @@ pub(crate) fn most_resident(pid: u32) -> u64 {
     status(pid, "VmHWM:").unwrap_or(0)
 }
 
+/// The processor time that a process has used, in seconds.
+pub(crate) fn cpu_seconds(pid: u32) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name may hold blanks; user and system time are the 12th and 13th figures behind it.
+    let figures = text.rsplit_once(") ").map_or("", |(_, rest)| rest).split_whitespace();
+    let ticks: f64 = figures.skip(11).take(2).filter_map(|figure| figure.parse::<f64>().ok()).sum();
+    ticks / rustix::param::clock_ticks_per_second() as f64
+}
+
 /// The processes whose command line names something below this directory, which only those started for it do.
 pub(crate) fn of_directory(directory: &Path) -> Vec<u32> {
     let wanted = directory.to_string_lossy();

@@ -97,6 +97,19 @@ async fn a_hundred_megabytes_show_their_end_at_once_and_any_line_when_asked() {
     let gaps = "[...document.querySelectorAll('.l')].map((row) => +row.dataset.n).every((n, at, all) => at === 0 || n === all[at - 1] + 1)";
     assert_eq!(browser.eval(gaps).await, true, "rows that are loaded join on");
 
+    // However far back one goes, a window of it is on the page.
+    let first = "Number(document.querySelector('.l').dataset.n)";
+    let end = browser.eval(first).await.as_u64().expect("a number");
+    let earlier = "document.querySelector('#earlier a').click()";
+    until("one goes back by more than a page keeps", async || {
+        browser.client.execute(earlier, Vec::new()).await.expect("it clicks");
+        browser.eval(first).await.as_u64().is_some_and(|first| first + 25_000 < end)
+    })
+    .await;
+    let rows = browser.eval("document.querySelectorAll('.l').length").await.as_u64().expect("a number");
+    assert!(rows <= 21_500, "{rows} rows are on the page");
+    assert_eq!(browser.eval(gaps).await, true, "rows that are loaded join on");
+
     browser.type_into("input[name=q]", "number 000123456 and\n").await;
     browser.until_text(".found", "One line holds").await;
     let link = browser.text(".found li a").await;

@@ -1,5 +1,6 @@
 //! The measures, in the order in which they run.
 
+mod dashboards;
 mod docker;
 mod followers;
 mod idle;
@@ -16,8 +17,8 @@ use anyhow::{Result, ensure};
 use crate::{floor::Floor, options::Options, server, table::Table};
 
 /// What can be asked for by name.
-pub(crate) const NAMES: [&str; 10] =
-    ["planner", "bulk", "single", "busy", "idle", "waiting", "output", "followers", "pages", "docker"];
+pub(crate) const NAMES: [&str; 11] =
+    ["planner", "bulk", "single", "busy", "idle", "waiting", "output", "followers", "pages", "dashboards", "docker"];
 
 /// Runs what was asked for; what could not be measured is an error at the end.
 pub(crate) async fn run(options: &Options, pod: &Path, table: &mut Table) -> Result<()> {
@@ -40,6 +41,7 @@ pub(crate) async fn run(options: &Options, pod: &Path, table: &mut Table) -> Res
             "waiting" => waiting::measure(&bench, table).await,
             "output" => output::measure(&bench, table).await,
             "pages" => pages::measure(&bench, table).await,
+            "dashboards" => dashboards::measure(&bench, table).await,
             "docker" => docker::measure(&bench, table).await,
             _ => followers::measure(&bench, table).await,
         };
