@@ -286,6 +286,8 @@ async fn the_list_is_filtered_by_its_address_and_paged_without_gaps() {
     }
     let (_, text) = page(&server, "/executions?from=2026-11-24T15:05:00%2B01:00").await;
     assert!(text.contains("name=\"from\" step=\"any\" value=\"2026-11-24T14:05\""), "UTC without a script: {text}");
+    let (_, overview) = page(&server, "/overview").await;
+    assert!(overview.contains("3 of its executions that are kept failed"), "{overview}");
     for wrong in ["status=odd", "activity=nope", "worker=x", "since=ever", "before=x", "from=soon", "to=14:05"] {
         let (status, text) = page(&server, &format!("/executions?{wrong}")).await;
         assert!(status == 422 && text.contains("role=\"alert\""), "{wrong}: {status}");

@@ -5,15 +5,44 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{extract::State, response::Response};
 use pod_core::{
-    Overview,
+    ActivityView, Overview,
     domain::{Execution, ExecutionStatus, ScalingDecision},
     store::ExecutionQuery,
 };
 
-use crate::{Web, failure::Failure, format::filters, layout::Frame, pages::chart::HourChart};
+use crate::{
+    Web,
+    failure::Failure,
+    format::filters,
+    layout::Frame,
+    pages::{activities, chart::HourChart},
+};
 
 /// How many failures and changes of the fleet are shown.
 const SHOWN: usize = 8;
+
+/// An activity whose runs fail.
+#[derive(Debug)]
+struct Failing {
+    name: String,
+    failed: u64,
+    success: String,
+}
+
+/// Those of the kept executions that failed or ran out of time, by activity.
+fn failing(views: &[ActivityView]) -> Vec<Failing> {
+    let failed = |view: &ActivityView| {
+        view.counts[ExecutionStatus::Failed as usize] + view.counts[ExecutionStatus::TimedOut as usize]
+    };
+    let mut views: Vec<&ActivityView> = views.iter().filter(|view| failed(view) > 0).collect();
+    views.sort_by_key(|view| std::cmp::Reverse(failed(view)));
+    let told = |view: &ActivityView| Failing {
+        name: view.activity.name.to_string(),
+        failed: failed(view),
+        success: activities::success(view).unwrap_or_default(),
+    };
+    views.into_iter().take(SHOWN).map(told).collect()
+}
 
 #[derive(Debug, Template)]
 #[template(path = "overview.html")]
@@ -25,6 +54,8 @@ struct OverviewPage<'a> {
     failures: Vec<(Execution, Arc<str>)>,
     decisions: Vec<ScalingDecision>,
     troubled: Vec<Arc<str>>,
+    /// Activities whose runs fail, those with the most failures first.
+    failing: Vec<Failing>,
     no_activity: bool,
 }
 
@@ -96,6 +127,7 @@ pub(crate) async fn page(web: &Web, frame: &Frame) -> Result<Response, Failure> 
     failures.truncate(SHOWN);
     let (policies, active) = web.pod.policies().await?;
     let policy = policies.iter().find(|policy| policy.id == active).map(|policy| policy.name.to_string());
+    let activities = web.pod.activities().await?;
     let chart = HourChart::of(&overview.minutes, web.pod.now(), overview.counts[0]);
     Ok(frame.page(&OverviewPage {
         frame,
@@ -104,7 +136,8 @@ pub(crate) async fn page(web: &Web, frame: &Frame) -> Result<Response, Failure> 
         failures: failures.into_iter().map(|execution| (execution.clone(), name(&execution))).collect(),
         decisions: web.pod.scaling_decisions(SHOWN).await?,
         troubled: overview.troubled.iter().filter_map(|id| names.get(id).cloned()).collect(),
-        no_activity: web.pod.activities().await?.is_empty(),
+        failing: failing(&activities),
+        no_activity: activities.is_empty(),
         overview,
     }))
 }

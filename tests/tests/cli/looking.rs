@@ -132,3 +132,22 @@ fn policies_and_the_fleet_are_shown() {
     assert!(pod.run(&["top"]).stdout.starts_with("executions "));
     assert_eq!(pod.run(&["workers", "-o", "json"]).code, Some(0));
 }
+
+#[test]
+fn all_that_match_are_listed_terminated_and_repeated() {
+    let pod = Pod::new();
+    let _server = pod.serve(&[]);
+    let program = pod.program("naps", "[ \"$1\" = short ] || sleep 1000\n");
+    assert_eq!(pod.run(&["run", &program, "short"]).code, Some(0));
+    let since = ["ps", "-a", "--since", "1d"];
+    assert_eq!(pod.run(&since).stdout.lines().count(), 2);
+    assert_eq!(pod.run(&[&since[..], &["--until", "2020-01-01"]].concat()).stdout.lines().count(), 1);
+    let again = pod.run(&["retry", "--activity", "naps", "--status", "finished"]);
+    assert_eq!((again.code, again.stdout.as_str()), (Some(0), "2\n"));
+    assert_eq!(pod.run(&["wait", "2"]).code, Some(0));
+    let none = pod.run(&["terminate", "--status", "waiting", "--since", "1h"]);
+    assert_eq!((none.code, none.stdout.as_str()), (Some(0), "0 executions are being terminated\n"));
+    for wrong in [&["terminate"][..], &["retry"], &["terminate", "1", "--status", "waiting"], &["ps", "--since", "x"]] {
+        assert_eq!(pod.run(wrong).code, Some(2), "{wrong:?}");
+    }
+}
