@@ -9,13 +9,15 @@ fn seeds(count: u64) -> std::ops::Range<u64> {
 
 #[test]
 fn nothing_is_lost_and_nothing_concludes_twice_whatever_fails() {
-    let mut crashes = 0;
+    let (mut crashes, mut refusals) = (0, 0);
     for seed in seeds(150) {
         let report = run(seed, &Options::default()).unwrap_or_else(|violation| panic!("{violation}"));
         assert_eq!(report.acknowledged, report.concluded);
         crashes += report.crashes;
+        refusals += report.refusals;
     }
     assert!(crashes > 0, "no run had the manager crash");
+    assert!(refusals > 0, "no run had the store refuse a batch");
 }
 
 #[test]
@@ -28,7 +30,8 @@ fn a_crashing_manager_makes_nothing_run_twice() {
 
 #[test]
 fn defects_built_in_on_purpose_are_noticed() {
-    for mutant in [Mutant::ActBeforeCommit, Mutant::ForgetEnds, Mutant::TrustEveryHello] {
+    let mutants = [Mutant::ActBeforeCommit, Mutant::ForgetEnds, Mutant::TrustEveryHello, Mutant::KeepWhatWasRefused];
+    for mutant in mutants {
         let options = Options { mutant: Some(mutant), worker_faults: false, ..Options::default() };
         let noticed = (0..1000).any(|seed| run(seed, &options).is_err());
         assert!(noticed, "{mutant:?} went unnoticed");

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     extract::{Path, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use pod_core::{
@@ -116,6 +116,8 @@ fn created(name: &impl ToString, activity: &ActivityObject) -> Response {
     response
 }
 
+const ENV_HEADER: &str = "Pod-Env";
+
 /// Query of a replacement by archive: what the JSON body holds otherwise.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -138,7 +140,9 @@ pub(super) struct ArchiveQuery {
 /// Registers an activity, or a new revision of one: JSON as for POST, or a tar.gz of a directory
 /// (`application/gzip`) with main.sh or an install.sh that leaves it. The same content again changes nothing.
 #[utoipa::path(put, path = "/activities/{name}", tag = "activities",
-    params(("name" = String, Path, description = "The name of the activity"), ArchiveQuery),
+    params(("name" = String, Path, description = "The name of the activity"), ArchiveQuery,
+        ("Pod-Env" = Option<String>, Header, description = "With an archive only: what env is in the JSON body, \
+            form-urlencoded (`NAME=value&OTHER=value`)")),
     request_body(content((ActivityBody = "application/json"), (Vec<u8> = "application/gzip"))),
     responses(
     (status = 200, body = ActivityObject, description = "A revision of an activity that was there"),
@@ -156,8 +160,9 @@ pub(super) async fn put(
         "application/gzip" | "application/x-gzip" | "application/x-tar+gzip"
     );
     let new = if is_archive {
+        let env = archive_env(request.headers())?;
         let archive = read_body(request, app.limits.max_payload).await?;
-        let settings = query.settings()?;
+        let settings = Settings { env, ..query.settings()? };
         let archive = archive::whole(archive).await?;
         NewActivity::archive(name.0, archive).settings(settings)
     } else {
@@ -169,6 +174,14 @@ pub(super) async fn put(
         return Ok(created(&activity.name, &object));
     }
     Ok(json(StatusCode::OK, &object))
+}
+
+/// What `env` is in the JSON body. Not in the query: addresses end up in logs.
+fn archive_env(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Problem> {
+    let pairs = headers.get(ENV_HEADER).map(HeaderValue::as_bytes).unwrap_or_default();
+    let env = url::form_urlencoded::parse(pairs).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    check_env(&env)?;
+    Ok(env)
 }
 
 impl ArchiveQuery {

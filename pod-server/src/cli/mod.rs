@@ -21,6 +21,7 @@ mod ps;
 mod relay;
 mod run;
 mod serve;
+mod settings;
 mod subject;
 mod times;
 mod told;

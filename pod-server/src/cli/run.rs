@@ -13,7 +13,8 @@ use super::{
     nearest,
     patience::persist,
     relay::relay_to_end,
-    subject::{Subject, SubjectOptions},
+    settings::SubjectOptions,
+    subject::Subject,
     verdict::{left, program_failed, verdict},
     waiting::Waiting,
 };
@@ -24,6 +25,9 @@ Examples:
   pod run thumbs cat.png             Run the activity thumbs
   pod run . - < input.json           The input from stdin, exactly as it is
   pod run words < /dev/null | sort   Its stdout is ours, and its exit code
+  pod run . --timeout 5m --retries 2 -e LEVEL=9 -e API_KEY
+                                     With a time limit, two more tries, and two
+                                     variables, the second with our own value
 
 Without --server and POD, the manager that holds the data directory is used, or one is started for the run. \
 Ctrl-C terminates the execution and waits until all its processes are gone; a second Ctrl-C leaves at once. \

@@ -5,10 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::Args;
 use pod_core::{
     Limits,
-    domain::{ActivityName, Isolation},
+    domain::{ActivityName, Settings},
 };
 use pod_server::client::{Activity, Client};
 
@@ -17,6 +16,7 @@ use super::{
     failure::Failure,
     pack::{Packed, pack},
     patience::persist,
+    settings::SubjectOptions,
 };
 
 /// Between two looks at an activity that is being verified: the first, and the longest.
@@ -32,23 +32,7 @@ pub(crate) enum Subject {
     /// An activity that the manager has.
     Activity(String),
     /// A directory, packed.
-    Directory(Packed, Option<Isolation>),
-}
-
-/// What applies to a directory that is made an activity.
-#[derive(Args, Clone, Debug, Default)]
-pub(crate) struct SubjectOptions {
-    /// What has a container of its own, where DIR is run by a manager with containers: worker or execution
-    #[arg(long, value_name = "WHAT", value_parser = isolation)]
-    isolation: Option<Isolation>,
-}
-
-fn isolation(given: &str) -> Result<Isolation, String> {
-    match given {
-        "worker" => Ok(Isolation::Worker),
-        "execution" => Ok(Isolation::Execution),
-        _ => Err("give worker or execution".to_owned()),
-    }
+    Directory(Packed, Settings),
 }
 
 impl Subject {
@@ -58,7 +42,7 @@ impl Subject {
         let looks_like_a_path = given.contains('/') || given == "." || given == "..";
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
-                Ok(Self::Directory(pack(path, Limits::default().max_payload)?, options.isolation))
+                Ok(Self::Directory(pack(path, Limits::default().max_payload)?, options.settings()?))
             }
             Ok(_) if looks_like_a_path => Err(Failure::new(format!(
                 "{given} is a file; give the directory that holds it, with the program to run as main.sh"
@@ -67,11 +51,10 @@ impl Subject {
                 "{given} cannot be read ({error}); give a directory that holds main.sh, or the name of an activity"
             ))),
             _ => match ActivityName::new(given) {
-                Ok(_) if options.isolation.is_some() => Err(Failure::new(format!(
-                    "--isolation is for a directory, and {given} is an activity, which says so itself; leave it out, \
-                     or register the activity anew with it"
-                ))),
-                Ok(_) => Ok(Self::Activity(given.to_owned())),
+                Ok(_) => {
+                    options.refuse_for_activity(given)?;
+                    Ok(Self::Activity(given.to_owned()))
+                }
                 Err(error) => Err(Failure::new(format!("{given:?} is no directory, and {error}"))),
             },
         }
@@ -82,10 +65,10 @@ impl Subject {
         match self {
             // Whether it is there, and takes executions, tells the answer to the first one.
             Self::Activity(name) => Ok(name),
-            Self::Directory(Packed { name, archive }, isolation) => {
+            Self::Directory(Packed { name, archive }, settings) => {
                 let put = |client: Client| {
-                    let (name, archive) = (name.clone(), archive.clone());
-                    async move { client.put_directory(&name, archive, isolation).await }
+                    let (name, archive, settings) = (name.clone(), archive.clone(), settings.clone());
+                    async move { client.put_directory(&name, archive, &settings).await }
                 };
                 let activity = persist(client, put).await?;
                 installed(client, activity).await?;
@@ -143,7 +126,7 @@ mod tests {
         std::fs::create_dir(&directory).expect("made");
         std::fs::write(directory.join("main.sh"), "echo\n").expect("written");
         let subject = Subject::of(directory.to_str().expect("text"), &none).expect("a subject");
-        assert!(matches!(subject, Subject::Directory(packed, None) if packed.name == "words"));
+        assert!(matches!(subject, Subject::Directory(packed, _) if packed.name == "words"));
         assert!(matches!(Subject::of("words", &none).expect("a subject"), Subject::Activity(name) if name == "words"));
     }
 

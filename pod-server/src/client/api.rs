@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use pod_core::domain::Isolation;
+use pod_core::domain::Settings;
 use reqwest::{Method, header};
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::{Activity, BatchIds, Client, Execution, Explanation, Overview, Page, Policy, Portion, Result, Worker};
 
@@ -48,12 +48,22 @@ const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 impl Client {
     /// Registers a directory, packed as tar.gz, or a new revision of it; the same content again changes nothing.
-    pub async fn put_directory(&self, name: &str, archive: Bytes, isolation: Option<Isolation>) -> Result<Activity> {
+    pub async fn put_directory(&self, name: &str, archive: Bytes, settings: &Settings) -> Result<Activity> {
         let mut url = self.api(&["activities", name]);
-        if let Some(isolation) = isolation {
+        if let Some(isolation) = settings.isolation {
             url.query_pairs_mut().append_pair("isolation", isolation.as_str());
         }
-        let request = self.request(Method::PUT, url).header(header::CONTENT_TYPE, "application/gzip").body(archive);
+        if let Some(timeout) = settings.timeout {
+            url.query_pairs_mut().append_pair("timeoutSeconds", &timeout.as_duration().as_secs_f64().to_string());
+        }
+        if settings.retries > 0 {
+            url.query_pairs_mut().append_pair("retries", &settings.retries.to_string());
+        }
+        let mut request = self.request(Method::PUT, url).header(header::CONTENT_TYPE, "application/gzip").body(archive);
+        if !settings.env.is_empty() {
+            let pairs = form_urlencoded::Serializer::new(String::new()).extend_pairs(&settings.env).finish();
+            request = request.header("Pod-Env", pairs);
+        }
         self.json(request).await
     }
 

@@ -138,3 +138,36 @@ fn a_failed_installation_is_explained() {
     std::fs::write(pod.path("broken/install.sh"), "exit 0\n").unwrap();
     assert_eq!(pod.run(&["run", &program]).stdout, "never\n");
 }
+
+#[test]
+fn a_directory_may_come_with_a_time_limit_retries_and_an_environment() {
+    let pod = Pod::new();
+    let program =
+        pod.program("set", "echo \"$LEVEL/$KEY/$POD_ATTEMPT\"\n[ \"$POD_ATTEMPT\" = 2 ] && exec sleep 1000\nexit 5\n");
+    let options = ["run", &program, "--timeout", "1s", "--retries", "1", "-e", "LEVEL=a=b", "--env", "KEY"];
+    let ran = pod.command(&options).env("KEY", "our own ü").output().map(pod_tests::Ran::from).unwrap();
+    assert_eq!(ran.stdout, "a=b/our own ü/1\na=b/our own ü/2\n", "{}", ran.stderr);
+    assert!(ran.code != Some(0) && ran.stderr.contains("time limit"), "{:?}: {}", ran.code, ran.stderr);
+
+    let lines = pod.run_with(&["map", &program, "-e", "LEVEL=1", "-e", "KEY=2"], b"x\n");
+    assert_eq!((lines.code, lines.stdout.as_str()), (Some(1), "1/2/1\n"), "{}", lines.stderr);
+
+    for (options, sentence) in [
+        (&["-e", "POD_NO_SUCH"][..], "--env POD_NO_SUCH: it is not set here; give it as POD_NO_SUCH=VALUE"),
+        (&["-e", "POD_MINE=1"], "POD_MINE is reserved"),
+        (&["-e", "=1"], "is not a name of an environment variable"),
+    ] {
+        let ran = pod.run(&[&["run", &program][..], options].concat());
+        assert!(ran.code == Some(1) && ran.stderr.contains(sentence), "{options:?}: {}", ran.stderr);
+    }
+    for (option, value) in [("--timeout", "soon"), ("--timeout", "0s"), ("--retries", "1001"), ("--retries", "-1")] {
+        let ran = pod.run(&["run", &program, option, value]);
+        assert!(
+            ran.code.is_some_and(|code| code > 0) && ran.stderr.contains(option),
+            "{option} {value}: {}",
+            ran.stderr
+        );
+    }
+    let ran = pod.run(&["run", "set", "--retries", "2"]);
+    assert!(ran.stderr.contains("--retries is for a directory, and set is an activity"), "{}", ran.stderr);
+}

@@ -3,6 +3,7 @@
 
 mod client;
 mod descendants;
+mod flood;
 mod full_disk;
 mod manager_down;
 mod neighbours;

@@ -34,7 +34,8 @@ use super::{
     patience::persist,
     relay::wait_for_end,
     run::terminate,
-    subject::{Subject, SubjectOptions},
+    settings::SubjectOptions,
+    subject::Subject,
     waiting::{self, Waiting},
 };
 
@@ -58,6 +59,8 @@ Examples:
                                 and its exit code in out/1.exit
   pod map thumbs names.txt --results out --retry-failed
                                 Only the lines that failed or are missing there
+  pod map ./thumbs names.txt --timeout 30s --retries 2
+                                A time limit, and two more tries, for each line
 
 Without --results, what the executions print goes to our stdout and stderr, in the order of the lines. \
 A line is given to main.sh without its line end. The exit code is 0 when all of them exited with 0, else 1. \

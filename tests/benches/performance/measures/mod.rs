@@ -2,6 +2,7 @@
 
 mod dashboards;
 mod docker;
+mod flood;
 mod followers;
 mod idle;
 mod output;
@@ -17,8 +18,20 @@ use anyhow::{Result, ensure};
 use crate::{floor::Floor, options::Options, server, table::Table};
 
 /// What can be asked for by name.
-pub(crate) const NAMES: [&str; 11] =
-    ["planner", "bulk", "single", "busy", "idle", "waiting", "output", "followers", "pages", "dashboards", "docker"];
+pub(crate) const NAMES: [&str; 12] = [
+    "planner",
+    "bulk",
+    "single",
+    "busy",
+    "idle",
+    "waiting",
+    "output",
+    "flood",
+    "followers",
+    "pages",
+    "dashboards",
+    "docker",
+];
 
 /// Runs what was asked for; what could not be measured is an error at the end.
 pub(crate) async fn run(options: &Options, pod: &Path, table: &mut Table) -> Result<()> {
@@ -40,6 +53,7 @@ pub(crate) async fn run(options: &Options, pod: &Path, table: &mut Table) -> Res
             "idle" => idle::measure(&bench, table).await,
             "waiting" => waiting::measure(&bench, table).await,
             "output" => output::measure(&bench, table).await,
+            "flood" => flood::measure(&bench, table).await,
             "pages" => pages::measure(&bench, table).await,
             "dashboards" => dashboards::measure(&bench, table).await,
             "docker" => docker::measure(&bench, table).await,

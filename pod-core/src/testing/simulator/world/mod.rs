@@ -42,6 +42,8 @@ pub enum Mutant {
     TrustEveryHello,
     /// Reports of another link are taken.
     SkipTheFence,
+    /// What a refused batch would have made true is kept in memory.
+    KeepWhatWasRefused,
 }
 
 /// What a run amounted to.
@@ -53,6 +55,8 @@ pub struct Report {
     pub concluded: u64,
     /// How often the manager crashed.
     pub crashes: u64,
+    /// How many batches the store refused.
+    pub refusals: u64,
     /// How many workers died.
     pub deaths: u64,
     /// How many steps were made.
@@ -92,6 +96,8 @@ pub(super) struct World {
     history: VecDeque<String>,
     report: Report,
     incarnations: u64,
+    /// The store takes no new executions until then, and of the rest not everything.
+    full_until: i64,
 }
 
 struct Programs(Random);
@@ -131,6 +137,7 @@ impl World {
             history: VecDeque::new(),
             report: Report::default(),
             incarnations: 0,
+            full_until: 0,
         }
     }
 
@@ -164,6 +171,7 @@ impl World {
             if self.now >= next_tick {
                 next_tick = self.now + 500;
                 self.heartbeats();
+                self.look_for_room();
                 self.manager(vec![Input::Tick])?;
             }
             if let Some(entry) = self.calendar.first_entry().filter(|entry| entry.key().0 <= self.now) {
@@ -232,6 +240,15 @@ impl World {
 
     fn restart_manager(&mut self) -> Step {
         self.note(&"the manager starts");
+        self.load()?;
+        for id in self.workers.keys().copied().collect::<Vec<_>>() {
+            self.at(20, Happening::Dial(id));
+        }
+        self.manager(vec![Input::Started])
+    }
+
+    /// The manager takes the lease and reads what the store holds.
+    fn load(&mut self) -> Step {
         let now = Timestamp(self.now);
         let lease = now_or_never(self.store.acquire(now)).map_err(|error| error.to_string())?;
         let snapshot = now_or_never(self.store.load()).map_err(|error| error.to_string())?;
@@ -246,10 +263,7 @@ impl World {
             window: Window { least: 2, per_slot: 1 },
         };
         self.state = Some(State::load(config, snapshot, now));
-        for id in self.workers.keys().copied().collect::<Vec<_>>() {
-            self.at(20, Happening::Dial(id));
-        }
-        self.manager(vec![Input::Started])
+        Ok(())
     }
 
     fn client(&mut self, number: u32) -> Step {
@@ -278,7 +292,13 @@ impl World {
             found.execution = now_or_never(self.store.execution(id)).map_err(|error| error.to_string())?;
         }
         self.note(&("client", &request));
-        self.manager(vec![Input::Request { request, reply: ReplyId(u64::from(number)), found: Box::new(found) }])
+        self.manager(vec![Input::Request { request, reply: ReplyId(u64::from(number)), found: Box::new(found) }])?;
+        // Whoever registers an activity asks again where that was refused.
+        let is_missing = |state: &State| state.activity_named(&format!("activity-{number}")).is_none();
+        if number < 3 && self.state.as_ref().is_none_or(is_missing) {
+            self.at(1000, Happening::Client(number));
+        }
+        Ok(())
     }
 
     fn dial(&mut self, id: WorkerId) -> Step {
@@ -387,6 +407,9 @@ impl World {
                 if self.options.mutant == Some(Mutant::ForgetEnds) {
                     let changes = &mut Arc::make_mut(&mut batch).changes;
                     changes.retain(|change| !matches!(change, crate::store::Change::EndAttempt { .. }));
+                }
+                if let Some(error) = self.refusal(&batch) {
+                    return self.start_over(&error);
                 }
                 self.checker.batch(&batch)?;
                 let repeated = self.fault(10); // applied, its answer lost, sent again
