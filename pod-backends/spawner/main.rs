@@ -4,7 +4,8 @@
 //! at a time. They talk with the worker over sockets, in the format of [`wire`]. The end of a socket is the end of its
 //! slot and of all that runs below it, so that nothing outlives its worker.
 //!
-//! In a container this program is also the first process, its *init*, whose child the worker is.
+//! In a container this program is also the first process, its *init*, whose child the worker is. In the task of a swarm
+//! it unpacks before what the worker consists of.
 //!
 //! It depends on nothing but the system's C library, is linked statically where that can be, and embedded into
 //! `pod-backends`, so that it is at hand wherever the library is: beside any application and inside any container.
@@ -35,6 +36,8 @@ mod sys;
 #[cfg(target_os = "linux")]
 mod tree;
 #[cfg(target_os = "linux")]
+mod unpack;
+#[cfg(target_os = "linux")]
 #[allow(dead_code, reason = "the other half of each pair is used by the executor")]
 mod wire;
 
@@ -51,6 +54,14 @@ fn main() {
         match arguments.next().as_deref().and_then(std::ffi::OsStr::to_str) {
             Some("nursery") => nursery::serve(open_files(arguments.next())),
             Some("init") => init::serve(arguments, init::HandOn::Child),
+            Some("unpack") => {
+                let dir = arguments.next().unwrap_or_default();
+                if let Err(error) = unpack::unpack(std::io::stdin().lock(), dir.as_ref()) {
+                    eprintln!("POD's program cannot be unpacked into {}: {error}", dir.display());
+                    std::process::exit(1);
+                }
+                return;
+            }
             Some("init-all") => init::serve(arguments, init::HandOn::All),
             _ => {}
         }

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use pod_backends::provisioner::docker::{Docker, DockerSettings, ResidentProgram, run_container_worker};
+use pod_backends::provisioner::docker::{Docker, DockerSettings, HOME, ResidentProgram, run_container_worker};
 use pod_core::{
     domain::WorkerId,
     provisioner::Backend,
@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 #[ignore = "not a test: the worker that runs in containers"]
 async fn be_a_worker() {
     if Path::new("/.pod/work/worker.json").exists() {
-        run_container_worker(|_| Err("no network is used here".to_owned()), CancellationToken::new()).await;
+        let over_network = |_| Err("no network is used here".to_owned());
+        run_container_worker(Path::new(HOME), over_network, CancellationToken::new()).await;
     }
 }
 

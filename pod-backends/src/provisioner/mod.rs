@@ -4,5 +4,7 @@
 pub mod docker;
 #[cfg(all(feature = "local", target_os = "linux"))]
 pub mod local;
+#[cfg(all(feature = "docker", target_os = "linux"))]
+pub mod swarm;
 #[cfg(all(any(feature = "docker", feature = "local"), target_os = "linux"))]
 mod turns;

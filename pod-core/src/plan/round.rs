@@ -62,7 +62,8 @@ impl State {
                 }
                 Unreachable if state.session.is_some() && silent < limits.unreachable_after => self.settle(id, out),
                 Launching | Pending if now.since(state.worker.created_at) >= self.config.launch_timeout => {
-                    let reason = format!("it did not dial in within {}", self.config.launch_timeout);
+                    let note = state.worker.reason.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+                    let reason = format!("it did not dial in within {}{note}", self.config.launch_timeout);
                     self.refused_launch();
                     self.give_up(id, reason, out);
                 }

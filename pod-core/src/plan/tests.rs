@@ -104,6 +104,19 @@ fn a_worker_that_is_here_outlives_a_late_refusal() {
 }
 
 #[test]
+fn how_far_a_launch_has_come_is_told_until_its_hello_or_its_end() {
+    let mut rig = Rig::new(Settings::default(), 1);
+    rig.submit();
+    rig.step(Input::Progress { worker: WorkerId(1), note: "its task waits for a node".into() });
+    rig.step(Input::Created { worker: WorkerId(1), result: Ok(()) });
+    let reason = |rig: &Rig| rig.state.workers[&WorkerId(1)].worker.reason.clone();
+    assert_eq!(reason(&rig).as_deref(), Some("its task waits for a node"));
+    rig.pass(600_000);
+    let said = reason(&rig).unwrap_or_default();
+    assert!(said.starts_with("it did not dial in within ") && said.ends_with(": its task waits for a node"), "{said}");
+}
+
+#[test]
 fn a_fleet_that_fails_together_has_failed_once() {
     let mut rig = Rig::new(Settings::default(), 4);
     rig.submit();

@@ -49,6 +49,12 @@ pub(crate) enum Workers {
 
 /// Starts a manager as configured; it accepts requests when this returns.
 pub(crate) async fn start(config: &Config) -> Result<Hosting, Failure> {
+    if config.backend == BackendChoice::Swarm {
+        return Err(Failure::new(
+            "tasks of a swarm need a manager that stays at its address; start one with pod serve --backend swarm, and name \
+             it with --server",
+        ));
+    }
     open_files::raise(None);
     match serve::start(config, WorkerHome::Processes).await {
         Ok(running) => {
@@ -80,6 +86,8 @@ impl Hosted {
         let _held = unheard.stop().await;
         match self.backend {
             _ if !end => {}
+            // Not hosted for a run: see `start`.
+            BackendChoice::Swarm => {}
             BackendChoice::Local => end_worker_processes(&self.data_dir).await,
             BackendChoice::Docker => {
                 end_isolated_workers(&self.data_dir).await;

@@ -11,7 +11,7 @@ use pod_backends::{
     executor::process::{ProcessExecutor, clear},
     open_files, private,
     provisioner::{
-        docker::{ManagerAddress, run_container_worker, run_isolated_worker},
+        docker::{HOME, ManagerAddress, run_container_worker, run_isolated_worker},
         local::run_local_worker,
     },
 };
@@ -73,8 +73,9 @@ pub(crate) struct Worker {
     programs_open_files: Option<u64>,
 
     /// Be the worker of the container that this is in, which a manager made
-    #[arg(long, hide = true, conflicts_with_all = ["dir", "local"])]
-    resident: bool,
+    #[arg(long, hide = true, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = HOME)]
+    #[arg(conflicts_with_all = ["dir", "local"])]
+    resident: Option<PathBuf>,
 }
 
 impl Worker {
@@ -111,12 +112,12 @@ impl Worker {
         if let Some(dir) = self.local {
             return Ok(run_local_worker(&dir, shutdown).await);
         }
-        if self.resident {
+        if let Some(home) = &self.resident {
             let over_network = |manager: ManagerAddress| {
                 let dial = WebSocketDial::new(&manager.url, manager.token.map(Secret::new));
                 dial.map(|dial| Box::new(dial) as Box<dyn Dial>).map_err(|error| error.to_string())
             };
-            return Ok(run_container_worker(over_network, shutdown).await);
+            return Ok(run_container_worker(home, over_network, shutdown).await);
         }
         let manager = self.manager.unwrap_or_default();
         let token = self.token.filter(|token| !token.is_empty());

@@ -20,7 +20,8 @@ pub struct ServeArgs {
     /// [env: POD_STORE] [default: sqlite]
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,
-    /// Where executions run: local (worker processes on this machine), docker (containers)
+    /// Where executions run: local (worker processes on this machine), docker (containers), swarm (tasks of a Docker
+    /// Swarm)
     /// [env: POD_BACKEND] [default: local]
     #[arg(long, value_name = "BACKEND")]
     pub backend: Option<String>,
@@ -44,7 +45,7 @@ pub struct ServeArgs {
     /// [env: POD_LOST_AFTER] [default: 30s]
     #[arg(long, value_name = "DURATION")]
     pub lost_after: Option<String>,
-    /// The image of Docker workers
+    /// The image of Docker workers, also in a swarm
     /// [env: POD_DOCKER_IMAGE] [default: debian:bookworm-slim]
     #[arg(long, value_name = "IMAGE")]
     pub docker_image: Option<String>,
@@ -84,7 +85,7 @@ pub struct ServeArgs {
     /// [env: POD_DOCKER_ENV, one a line]
     #[arg(long, value_name = "NAME=VALUE")]
     pub docker_env: Vec<String>,
-    /// Where containers of an engine on another machine reach this manager
+    /// Where containers of an engine on another machine, or tasks of a swarm, reach this manager
     /// [env: POD_DOCKER_MANAGER] [default: none; a socket in the data directory]
     #[arg(long, value_name = "URL")]
     pub docker_manager: Option<String>,

@@ -107,6 +107,8 @@ pub enum BackendChoice {
     Local,
     /// Containers of a Docker engine.
     Docker,
+    /// Tasks of a Docker Swarm.
+    Swarm,
 }
 
 impl Config {
@@ -267,6 +269,7 @@ impl fmt::Display for BackendChoice {
         f.write_str(match self {
             Self::Local => "local",
             Self::Docker => "docker",
+            Self::Swarm => "swarm",
         })
     }
 }
@@ -307,10 +310,12 @@ fn backend_choice(written: &Written) -> Result<BackendChoice, ConfigError> {
     match written.text.as_str() {
         "local" => Ok(BackendChoice::Local),
         "docker" => Ok(BackendChoice::Docker),
+        "swarm" => Ok(BackendChoice::Swarm),
         text @ ("ec2" | "external") => {
-            Err(written.wrong(format!("is {text}, which this version does not support yet; use local or docker")))
+            Err(written
+                .wrong(format!("is {text}, which this version does not support yet; use local, docker or swarm")))
         }
-        text => Err(written.wrong(format!("must be local or docker, not {text:?}"))),
+        text => Err(written.wrong(format!("must be local, docker or swarm, not {text:?}"))),
     }
 }
 

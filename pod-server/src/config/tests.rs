@@ -60,7 +60,7 @@ fn wrong_values_get_a_sentence_that_names_setting_place_and_what_is_allowed() {
         ("POD_STORE", "postgres://me:hunter2@db/pod", "does not support yet; use sqlite"),
         ("POD_BACKEND", "ec2", "does not support yet; use local"),
         ("POD_BACKEND", "external", "does not support yet; use local"),
-        ("POD_BACKEND", "moon", "must be local or docker, not \"moon\""),
+        ("POD_BACKEND", "moon", "must be local, docker or swarm, not \"moon\""),
         ("POD_DOCKER_MEMORY", "1MiB", "at least 6MiB, the least that container engines allow"),
         ("POD_DOCKER_CPUS", "many", "must be a number of CPUs such as 1.5"),
         ("POD_DOCKER_PIDS", "3", "must be a whole number from 32"),

@@ -6,8 +6,8 @@ use pod_core::{Limits, Pod};
 use pod_web::Web;
 use tokio_util::sync::CancellationToken;
 
-use super::{links::LinkSlot, logs::ManagerLogs};
-use crate::{auth::Access, guard::Hosts};
+use super::logs::ManagerLogs;
+use crate::{auth::Access, guard::Hosts, worker_link::WorkerLink};
 
 /// The state of the HTTP side of a manager.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub struct App {
     pub hosts: Hosts,
     /// What `logs` shows.
     pub logs: ManagerLogs,
-    /// Where workers that dial in over HTTP are handed to.
-    pub links: LinkSlot,
+    /// How workers come in over HTTP.
+    pub link: WorkerLink,
     /// The dashboard.
     pub web: Arc<Web>,
     /// Cancelled when the manager goes: followers are let go.

@@ -7,6 +7,7 @@ use pod_backends::{
     provisioner::{
         docker::{AllDocker, Docker, IsolatedDocker, ResidentProgram},
         local::{DataDirLock, LocalProcesses},
+        swarm::{self, Swarm},
     },
     store::sqlite::SqliteStore,
 };
@@ -46,6 +47,13 @@ pub(super) fn containers(config: &Config) -> Result<AllDocker, StartError> {
         manager.token = token.map(|token| token.expose().to_owned());
     }
     Ok(AllDocker::new(Docker::new(&config.data_dir, settings, program), isolated(config)?))
+}
+
+/// Workers as tasks of a swarm, each of which runs this program.
+pub(super) fn tasks(config: &Config) -> Result<Swarm, StartError> {
+    let program = ResidentProgram::of_this_process(&["worker", &format!("--resident={}", swarm::HOME)])
+        .map_err(|error| StartError::Other(format!("this program cannot be put into tasks: {error}")))?;
+    Swarm::new(&config.data_dir, config.docker.clone(), program).map_err(|error| StartError::Other(error.message))
 }
 
 /// Workers as processes of this program, named by its path, which outlasts this process.

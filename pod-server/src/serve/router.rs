@@ -24,7 +24,6 @@ use crate::{
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .nest("/api/v1", api::router())
-        .route(worker_link::PATH, get(worker_link::accept))
         .route("/POD", any(action::at_pod))
         .route("/POD/", any(action::at_pod))
         .route("/", any(action::at_root))
@@ -33,6 +32,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(probes::metrics))
+        .merge(worker_link::routes(app.link.clone()).with_state(()))
         .merge(pod_web::router(app.web.clone()))
         .fallback(nothing_here)
         .method_not_allowed_fallback(api::method_not_allowed)

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use pod_backends::{
     fetch::{FetchLimits, HttpFetch, Schemes},
-    provisioner::local::{DataDirLock, Local},
+    provisioner::{
+        local::{DataDirLock, Local},
+        swarm::Door,
+    },
 };
 use pod_core::{Pod, provisioner::Backend, store::Store};
 use pod_web::Web;
@@ -16,6 +19,7 @@ use crate::{
     auth::Access,
     config::{BackendChoice, Config},
     guard::Hosts,
+    worker_link::WorkerLink,
 };
 
 /// How long requests under way may take when the manager goes.
@@ -59,6 +63,11 @@ async fn embed_with(config: &Config, home: WorkerHome, lock: DataDirLock) -> Res
         (BackendChoice::Docker, _) => {
             Manager::start(config, Parts { store, backend: parts::containers(config)? }).await?
         }
+        (BackendChoice::Swarm, _) => {
+            let backend = parts::tasks(config)?;
+            let door = Some(backend.door());
+            Manager { door, ..Manager::start(config, Parts { store, backend }).await? }
+        }
     };
     Ok(Manager { lock: Some(lock), ..manager })
 }
@@ -69,6 +78,8 @@ pub struct Manager {
     /// What everything is asked of.
     pub pod: Pod,
     links: LinkSlot,
+    /// Where workers are tasks of a swarm.
+    door: Option<Door>,
     logs: ManagerLogs,
     /// Where the manager holds its data directory itself.
     lock: Option<DataDirLock>,
@@ -105,7 +116,7 @@ impl Manager {
             config.store,
             config.backend
         ));
-        Ok(Self { pod, links, logs, lock: None })
+        Ok(Self { pod, links, door: None, logs, lock: None })
     }
 
     /// Stops: commits what was accepted. Workers in this process end with what they run.
@@ -139,7 +150,7 @@ impl Manager {
             access,
             hosts: Hosts::new(&[address], &config.listen, &config.allow_hosts),
             logs: self.logs,
-            links: self.links,
+            link: WorkerLink { links: self.links, door: self.door, shutdown: shutdown.clone() },
             web: Arc::new(web),
             shutdown: shutdown.clone(),
         });

@@ -1,18 +1,25 @@
 //! Workers that dial in over HTTP: a WebSocket whose binary messages are frames.
 //!
-//! [`accept`] is the manager's end, [`dial`](dial()) the worker's.
-
-use std::sync::Arc;
+//! [`routes`] is the manager's end, [`dial`](dial()) the worker's. The tasks of a swarm come here twice before that: for
+//! the program that they are to run.
 
 use axum::{
+    Router,
+    body::Body,
     extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
-    response::Response,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+    routing::get,
 };
-use pod_core::{engine::Admission, link::MAX_FRAME};
+use bytes::Bytes;
+use pod_backends::provisioner::swarm::Door;
+use pod_core::{domain::WorkerId, engine::Admission, link::MAX_FRAME};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::problem::{Problem, ProblemKind},
-    serve::App,
+    auth::bearer,
+    serve::LinkSlot,
 };
 
 mod dial;
@@ -25,20 +32,71 @@ pub use websocket_dial::WebSocketDial;
 /// Where workers dial in.
 pub const PATH: &str = "/api/v1/worker-link";
 
-/// Takes a worker in. The token was checked before: see [`crate::guard`].
-pub(crate) async fn accept(
-    State(app): State<Arc<App>>,
+/// What the worker link needs of a manager.
+#[derive(Clone, Debug)]
+pub struct WorkerLink {
+    /// Where workers are handed to.
+    pub links: LinkSlot,
+    /// Which tasks of a swarm are let in, where workers are such.
+    pub door: Option<Door>,
+    /// Cancelled when the manager goes.
+    pub shutdown: CancellationToken,
+}
+
+/// Everything that workers ask for. A token that is not a join token was checked before: see [`crate::guard`].
+pub fn routes(link: WorkerLink) -> Router {
+    Router::new()
+        .route(PATH, get(accept))
+        .route(&format!("{PATH}/starter"), get(starter))
+        .route(&format!("{PATH}/program"), get(program))
+        .with_state(link)
+}
+
+impl WorkerLink {
+    /// The worker whose join token a request shows.
+    pub(crate) fn worker(&self, headers: &HeaderMap) -> Option<WorkerId> {
+        self.door.as_ref()?.worker(bearer(headers)?)
+    }
+}
+
+/// Takes a worker in.
+async fn accept(
+    State(link): State<WorkerLink>,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = upgrade.map_err(|_| {
         Problem::invalid("This is where workers dial in by WebSocket; start one with: pod worker --manager URL")
     })?;
-    let links = match app.links.get() {
-        Some(links) if !app.shutdown.is_cancelled() => links.clone(),
+    let links = match link.links.get() {
+        Some(links) if !link.shutdown.is_cancelled() => links.clone(),
         _ => return Err(Problem::new(ProblemKind::Stopping, "The manager takes no workers at the moment")),
+    };
+    let (admission, peer) = match link.worker(&headers) {
+        Some(worker) => (Admission::Only(worker), format!("the task of worker {worker}")),
+        None => (Admission::Anyone, "a worker that dialled in".to_owned()),
     };
     let upgrade = upgrade.max_message_size(MAX_FRAME).max_frame_size(MAX_FRAME);
     Ok(upgrade.on_upgrade(async move |socket| {
-        links.connect(frames::over_websocket(socket, "a worker that dialled in".to_owned()), Admission::Anyone);
+        links.connect(frames::over_websocket(socket, peer), admission);
     }))
+}
+
+/// The program that unpacks the other one.
+async fn starter(State(link): State<WorkerLink>, headers: HeaderMap) -> Result<Bytes, Problem> {
+    let worker = link.worker(&headers).ok_or_else(not_a_task)?;
+    tracing::debug!(%worker, "its task has started");
+    link.door.map(|door| door.starter()).ok_or_else(not_a_task)
+}
+
+/// The archive of what a task is to run.
+async fn program(State(link): State<WorkerLink>, headers: HeaderMap) -> Result<Response, Problem> {
+    let door = link.door.ok_or_else(not_a_task)?;
+    let archive = bearer(&headers).and_then(|token| door.program(token)).ok_or_else(not_a_task)?;
+    let pieces = futures::stream::iter(archive.map(Ok::<_, std::convert::Infallible>));
+    Ok(Body::from_stream(pieces).into_response())
+}
+
+fn not_a_task() -> Problem {
+    Problem::new(ProblemKind::TokenNeeded, "That is not the join token of a task of this manager")
 }

@@ -21,6 +21,11 @@ impl Engine {
     /// Connects to the engine that `DOCKER_HOST` names, else to that of this machine.
     pub(crate) async fn connect() -> Result<Self, ProvisionError> {
         let host = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()).unwrap_or_else(|| USUAL.into());
+        Self::connect_to(host).await
+    }
+
+    /// Connects to that engine.
+    pub(crate) async fn connect_to(host: String) -> Result<Self, ProvisionError> {
         let refused = |error: &Error| ProvisionError { message: explain(&host, error) };
         let docker = Docker::connect_with_host(&host).map_err(|error| refused(&error))?;
         // Without the negotiation that bollard offers: that hides why an engine does not answer.

@@ -22,8 +22,9 @@ const ARCHIVE_END: usize = 2 * 512;
 pub struct ResidentProgram {
     /// What is the same for every worker: an archive without its end.
     files: Bytes,
-    /// The first process of a container, and what it starts.
-    command: Vec<String>,
+    /// The file of the loader, where the program is linked with libraries.
+    loader: Option<String>,
+    arguments: Vec<String>,
 }
 
 impl ResidentProgram {
@@ -34,7 +35,6 @@ impl ResidentProgram {
         let mut archive = tar::Builder::new(Vec::new());
         put(&mut archive, "pod-spawner", 0o755, PROGRAM)?;
         put(&mut archive, "pod", 0o755, &without_debug_information(program)?)?;
-        let mut command = vec![format!("{HOME}/pod-spawner"), "init".to_owned()];
         let libraries = mapped_libraries()?;
         if !libraries.is_empty() {
             put_dir(&mut archive, "lib", 0o755)?;
@@ -45,16 +45,14 @@ impl ResidentProgram {
                 put(&mut archive, &format!("lib/{name}"), 0o755, &content)?;
             }
         }
-        if let Some(loader) = libraries.iter().filter_map(|path| file_name(path)).find(|name| name.starts_with("ld-")) {
-            command.extend([format!("{HOME}/lib/{loader}"), "--library-path".to_owned(), format!("{HOME}/lib")]);
-        }
-        command.push(format!("{HOME}/pod"));
-        command.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        let loader = libraries.iter().filter_map(|path| file_name(path)).find(|name| name.starts_with("ld-"));
+        let loader = loader.map(str::to_owned);
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         // In a container the worker may be any user.
         put_dir(&mut archive, "work", 0o777)?;
         let mut files = archive.into_inner()?;
         files.truncate(files.len() - ARCHIVE_END);
-        Ok(Self { files: files.into(), command })
+        Ok(Self { files: files.into(), loader, arguments })
     }
 
     /// What belongs into [`HOME`] of a container, as an archive.
@@ -66,11 +64,22 @@ impl ResidentProgram {
     /// The command of a container: its first process, what that starts, and the arguments.
     #[must_use]
     pub fn command(&self) -> Vec<String> {
-        self.command.clone()
+        self.command_in(HOME)
     }
 
-    /// What is uploaded for a worker, in pieces.
-    pub(super) fn archive(&self, certificate: Certificate, manager: Option<&ManagerAddress>) -> [Bytes; 2] {
+    /// The same, where everything of POD lies elsewhere.
+    pub(crate) fn command_in(&self, home: &str) -> Vec<String> {
+        let mut command = vec![format!("{home}/pod-spawner"), "init".to_owned()];
+        if let Some(loader) = &self.loader {
+            command.extend([format!("{home}/lib/{loader}"), "--library-path".to_owned(), format!("{home}/lib")]);
+        }
+        command.push(format!("{home}/pod"));
+        command.extend_from_slice(&self.arguments);
+        command
+    }
+
+    /// What a worker gets, in pieces.
+    pub(crate) fn archive(&self, certificate: Certificate, manager: Option<&ManagerAddress>) -> [Bytes; 2] {
         let mut own = tar::Builder::new(Vec::new());
         // Into memory, of values that always have a text: nothing here can fail.
         let certificate = serde_json::to_vec(&certificate).unwrap_or_default();

@@ -17,38 +17,39 @@ use crate::{
 
 /// Where everything of POD is in a container.
 pub const HOME: &str = "/.pod";
-/// The worker's own directory, below [`HOME`].
-pub(super) const WORK: &str = "/.pod/work";
+/// The worker's own directory, below [`HOME`] or what takes its place.
+const WORK: &str = "work";
 /// Where the manager's socket is seen, where it is on the same machine.
 pub(super) const LINK: &str = "/.pod/link";
 /// How the manager is dialled over the network; deleted as soon as it is read.
 pub(super) const MANAGER: &str = "manager.json";
 
-/// Runs the worker of the container that this process is in, until it ends. To be called by a process that does nothing
+/// Runs the worker of the container that this process is in, until it ends. Everything of POD is in `home`. To be called by a process that does nothing
 /// else; a runtime of one thread is the cheapest. `over_network` dials a manager that is not on this machine.
 ///
 /// `shutdown` ends the worker with what it runs.
 pub async fn run_container_worker(
+    home: &Path,
     over_network: impl FnOnce(ManagerAddress) -> Result<Box<dyn Dial>, String>,
     shutdown: CancellationToken,
 ) -> WorkerExit {
     // A thread for file work that is there already is there also when programs have used up the container's processes.
     let _ = tokio::task::spawn_blocking(|| {}).await;
-    match open(over_network).await {
+    let dir = home.join(WORK);
+    match open(&dir, over_network).await {
         Ok((certificate, executor, dial)) => {
-            let dir = Path::new(WORK);
-            run(config(certificate, dir, Departure::ForGood), executor, dial, shutdown).await
+            run(config(certificate, &dir, Departure::ForGood), executor, dial, shutdown).await
         }
         Err(reason) => WorkerExit::Broken(reason),
     }
 }
 
 async fn open(
+    dir: &Path,
     over_network: impl FnOnce(ManagerAddress) -> Result<Box<dyn Dial>, String>,
 ) -> Result<(Certificate, Arc<ProcessExecutor>, Way), String> {
-    let dir = Path::new(WORK);
     let certificate = Certificate::read(dir)
-        .map_err(|error| format!("{WORK}, which the manager uploads, cannot be read: {error}"))?;
+        .map_err(|error| format!("{}, which the manager uploads, cannot be read: {error}", dir.display()))?;
     let dial = match take_address(&dir.join(MANAGER)).map_err(|error| format!("{MANAGER} cannot be read: {error}"))? {
         Some(address) => Way::Network(over_network(address)?),
         None => Way::Socket,

@@ -28,6 +28,12 @@ impl State {
         if state.worker.status == status || !state.worker.status.can_become(status) {
             return;
         }
+        if status == WorkerStatus::Ready
+            && matches!(state.worker.status, WorkerStatus::Launching | WorkerStatus::Pending)
+        {
+            // How far its making had come is no news any more.
+            state.worker.reason = None;
+        }
         state.worker.status = status;
         if let Some(reason) = &reason {
             state.worker.reason = Some(reason.as_str().into());

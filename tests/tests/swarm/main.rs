@@ -1,0 +1,9 @@
+//! The promises on a real swarm of one node, whose engine `POD_TEST_SWARM` names: `tests/run` starts one.
+
+#[path = "../recovery/client.rs"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod client;
+mod fleet;
+mod mistakes;
+mod recovery;
+mod swarm;

@@ -1,0 +1,55 @@
+//! Managers and tasks that are killed.
+
+use serde_json::json;
+
+use crate::{
+    client,
+    swarm::{Left, Swarmed, docker},
+};
+
+#[test]
+fn executions_go_on_while_the_manager_is_dead_and_no_byte_is_missing() {
+    let pod = Swarmed::new();
+    let server = pod.manager(&["--slots", "2"]);
+    let counting = "i=0; while [ ! -e /tmp/stop ]; do i=$((i + 1)); echo $i; sleep 0.01; done; echo end $i";
+    client::register(server.url(), "counting", counting, json!({}));
+    client::register(server.url(), "stop", "touch /tmp/stop", json!({}));
+    let id = client::start(server.url(), "counting", "");
+    client::until("some output has arrived", || client::stdout(server.url(), id).body.len() > 100);
+    server.kill();
+    let before = Left::of(&pod.store());
+    let server = pod.manager(&["--slots", "2"]);
+    let printed = client::stdout(server.url(), id).body.len();
+    client::until("it prints on", || client::stdout(server.url(), id).body.len() > printed + 100);
+    assert_eq!(Left::of(&pod.store()), before, "nothing was made anew");
+    client::ended(server.url(), client::start(server.url(), "stop", ""));
+    let ended = client::ended(server.url(), id);
+    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("finished"), &json!(1)), "{ended}");
+    let text = String::from_utf8(client::stdout(server.url(), id).body).expect("text");
+    let last: u32 = text.lines().last().and_then(|line| line.strip_prefix("end ")?.parse().ok()).expect("a last line");
+    let expected: String =
+        (1..=last).map(|number| format!("{number}\n")).collect::<String>() + &format!("end {last}\n");
+    assert!(text == expected, "{} bytes are there and {} should be", text.len(), expected.len());
+}
+
+#[test]
+fn a_task_that_is_ended_behind_the_manager_is_recovered() {
+    let pod = Swarmed::new();
+    let server = pod.manager(&["--slots", "2"]);
+    let url = server.url();
+    // The first attempt waits for ever, the next one ends.
+    client::register(url, "once", "if [ $POD_ATTEMPT = \"$1\" ]; then sleep 1000; fi; echo done", json!({}));
+    for how in [&["kill"][..], &["rm", "-f"], &["service", "rm"]] {
+        let id = client::start(url, "once", "1");
+        client::until("it runs", || {
+            let execution = client::get(url, &format!("/api/v1/executions/{id}")).json();
+            execution["attempt"] == 1 && execution["status"] == "running"
+        });
+        client::until("its task is the only one", || Left::of(&pod.store()).count() == [1; 4]);
+        let mut left = Left::of(&pod.store());
+        let what = if how[0] == "service" { left.services.remove(0) } else { left.containers.remove(0) };
+        docker(&[how, &[what.as_str()]].concat()).expect("the engine does it");
+        let ended = client::ended(url, id);
+        assert_eq!((&ended["status"], &ended["attempt"]), (&json!("finished"), &json!(2)), "{how:?}: {ended}");
+    }
+}
