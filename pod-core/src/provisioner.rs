@@ -71,6 +71,20 @@ pub struct WorkerSpec {
 pub struct ProvisionError {
     /// The sentence.
     pub message: String,
+    /// Trying again without a change by a person leads to the same.
+    pub lasting: bool,
+}
+
+impl ProvisionError {
+    /// Something that may pass by itself.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), lasting: false }
+    }
+
+    /// Something that will not pass by itself.
+    pub fn lasting(message: impl Into<String>) -> Self {
+        Self { message: message.into(), lasting: true }
+    }
 }
 
 /// A provisioner and the way its workers reach the engine. Started once by [`crate::Builder::start`].

@@ -136,7 +136,7 @@ impl Performer {
         let provisioner = self.provisioner.clone();
         let spec = WorkerSpec { store: self.store, slots: self.slots, isolation };
         self.later(&self.machines, async move {
-            let result = provisioner.create(worker, &spec).await.map_err(|error| error.message);
+            let result = provisioner.create(worker, &spec).await;
             Some(Input::Created { worker, result })
         });
     }

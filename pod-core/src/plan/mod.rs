@@ -20,5 +20,5 @@ mod view;
 pub use decision::{Decision, Effect, ReplyId};
 pub(crate) use place::MAX_AHEAD;
 pub use queue::Queue;
-pub use state::{ActivityState, Config, Deadlines, Held, State, Window, WorkerState};
+pub use state::{ActivityState, Config, Deadlines, Held, LaunchRefusal, State, Window, WorkerState};
 pub use step::{Found, Input};

@@ -7,6 +7,7 @@ use crate::{
     },
     engine::Reply,
     plan::{Decision, Effect, State},
+    provisioner::ProvisionError,
     store::{Change, KEPT_REVISIONS},
 };
 
@@ -64,7 +65,7 @@ impl State {
                 Launching | Pending if now.since(state.worker.created_at) >= self.config.launch_timeout => {
                     let note = state.worker.reason.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
                     let reason = format!("it did not dial in within {}{note}", self.config.launch_timeout);
-                    self.refused_launch();
+                    self.refused_launch(&ProvisionError::new(reason.as_str()));
                     self.give_up(id, reason, out);
                 }
                 Launching | Pending if state.worker.draining => {

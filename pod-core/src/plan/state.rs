@@ -68,6 +68,17 @@ pub struct Deadlines {
     pub(crate) refused_launches: u32,
 }
 
+/// Why the last launch failed, until one succeeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchRefusal {
+    /// The sentence.
+    pub reason: Arc<str>,
+    /// It will be the same as long as nobody changes something.
+    pub lasting: bool,
+    /// When a launch is tried again, if one is needed then.
+    pub retry_at: Timestamp,
+}
+
 /// An activity with its revisions and its queue.
 #[derive(Clone, Debug)]
 pub struct ActivityState {
@@ -93,6 +104,8 @@ pub struct WorkerState {
     /// The worker.
     pub worker: Worker,
     pub(crate) session: Option<SessionId>,
+    /// How far its making has come.
+    pub(crate) progress: Option<Arc<str>>,
     pub(crate) attempts: BTreeSet<AttemptKey>,
     pub(crate) installations: BTreeMap<(ActivityId, RevisionNo), Installation>,
     /// When it became idle.
@@ -132,6 +145,7 @@ pub struct State {
     pub(crate) policies: BTreeMap<PolicyId, Policy>,
     pub(crate) active_policy: PolicyId,
     pub(crate) due: Deadlines,
+    pub(crate) launch_refusal: Option<LaunchRefusal>,
     /// Workers that exist without being known, as of the last list.
     pub(crate) strays: BTreeSet<WorkerId>,
     /// Workers whose load changed in this round.
@@ -163,6 +177,7 @@ impl State {
             policies,
             active_policy: snapshot.active_policy,
             due: Deadlines { last_step: now, list_at: now + Millis::from_secs(60), ..Deadlines::default() },
+            launch_refusal: None,
             strays: BTreeSet::new(),
             dirty: BTreeSet::new(),
             statistics: Statistics::load(snapshot.minutes),
@@ -326,6 +341,7 @@ impl WorkerState {
         Self {
             worker,
             session: None,
+            progress: None,
             attempts: BTreeSet::new(),
             installations: BTreeMap::new(),
             idle_since: now,

@@ -12,6 +12,7 @@ use crate::{
     engine::Request,
     link::{FromWorker, Hello},
     plan::{Decision, ReplyId, State},
+    provisioner::ProvisionError,
     store::{Claimed, ExpiredExecution, IdempotencyRecord},
 };
 
@@ -72,8 +73,8 @@ pub enum Input {
     Created {
         /// Which worker.
         worker: WorkerId,
-        /// How it went; a sentence when not well.
-        result: Result<(), String>,
+        /// How it went.
+        result: Result<(), ProvisionError>,
     },
     /// The provisioner answered `destroy`.
     Destroyed {

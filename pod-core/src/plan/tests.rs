@@ -14,6 +14,7 @@ use crate::{
     engine::{Reply, Request},
     link::{AttemptReport, EndReport, FromWorker, InstallOutcome},
     pod::Limits,
+    provisioner::ProvisionError,
 };
 
 impl Rig {
@@ -97,7 +98,7 @@ fn a_worker_that_dies_before_its_hello_is_not_launched_again_and_again() {
 fn a_worker_that_is_here_outlives_a_late_refusal() {
     let (mut rig, id) = running(Settings::default(), 1);
     rig.effects.clear();
-    rig.step(Input::Created { worker: WorkerId(1), result: Err("no machine to be had".into()) });
+    rig.step(Input::Created { worker: WorkerId(1), result: Err(ProvisionError::new("no machine to be had")) });
     assert_eq!(rig.effects, []);
     rig.ends(1, id, AttemptEnd::Exited(0));
     assert_eq!(rig.stored[&id].status, ExecutionStatus::Finished);
@@ -122,7 +123,7 @@ fn a_fleet_that_fails_together_has_failed_once() {
     rig.submit();
     assert_eq!(rig.created(), [1, 2, 3, 4]);
     for worker in 1..=4 {
-        rig.step(Input::Created { worker: WorkerId(worker), result: Err("no network".into()) });
+        rig.step(Input::Created { worker: WorkerId(worker), result: Err(ProvisionError::new("no network")) });
     }
     rig.pass(11_000);
     assert!(!rig.created().is_empty(), "the network is back after ten seconds");

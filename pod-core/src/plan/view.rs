@@ -67,6 +67,7 @@ impl State {
             installations: self.workers.values().flat_map(of_worker).collect(),
             counts: as_told(activity.tally.executions, self.ahead(|held| held.execution.activity == id)),
             expected_duration: activity.expected(),
+            waits_for: self.why_verifying(activity),
             revisions: activity.superseded.values().chain(activity.revisions.values()).cloned().collect(),
             recent_durations: activity.tally.recent_durations.iter().map(|ms| Millis(u64::from(*ms))).collect(),
         }
@@ -137,6 +138,7 @@ impl State {
             minutes: self.statistics.since(minute - 59).cloned().collect(),
             ended_in_a_day,
             waits,
+            launch_refusal: self.launch_refusal.clone(),
         }
     }
 

@@ -1,8 +1,11 @@
 //! What the handle answers with.
 
-use crate::domain::{
-    Activity, ActivityId, AttemptKey, Execution, ExecutionId, Installation, Millis, MinuteTally, PolicyId, Revision,
-    Rules, Timestamp, Waits, Worker, WorkerId,
+use crate::{
+    domain::{
+        Activity, ActivityId, AttemptKey, Execution, ExecutionId, Installation, Millis, MinuteTally, PolicyId,
+        Revision, Rules, Timestamp, Waits, Worker, WorkerId,
+    },
+    plan::LaunchRefusal,
 };
 use std::sync::Arc;
 
@@ -17,6 +20,8 @@ pub struct ActivityView {
     pub counts: [u64; 6],
     /// How long a run is expected to take; known after two.
     pub expected_duration: Option<Millis>,
+    /// Why its newest revision is not verified yet, in sentences; none when it is, or was rejected.
+    pub waits_for: Vec<String>,
     /// How long its last runs took, oldest first; at most 50.
     pub recent_durations: Vec<Millis>,
     /// Its revisions that are kept, oldest first: the last ones, the one that serves, and the newest.
@@ -112,6 +117,8 @@ pub struct Overview {
     pub ended_in_a_day: [u64; 4],
     /// How long those waited that began to run in the last hour.
     pub waits: Waits,
+    /// Why the last launch of a worker failed, until one succeeds.
+    pub launch_refusal: Option<LaunchRefusal>,
 }
 
 /// What applying rules would do to the fleet as it is now.

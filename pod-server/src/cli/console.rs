@@ -93,11 +93,18 @@ impl Interrupts {
 #[derive(Debug)]
 pub(crate) struct Spinner(indicatif::ProgressBar);
 
-/// Shows that something is going on.
-pub(crate) fn spinner(what: String) -> Spinner {
-    let bar = indicatif::ProgressBar::new_spinner().with_message(what);
+/// Shows that something is going on; [`Spinner::say`] says what.
+pub(crate) fn spinner() -> Spinner {
+    let bar = indicatif::ProgressBar::new_spinner();
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
     Spinner(bar)
+}
+
+impl Spinner {
+    /// Says what is going on.
+    pub(crate) fn say(&mut self, what: String) {
+        self.0.set_message(what);
+    }
 }
 
 impl Drop for Spinner {

@@ -18,6 +18,7 @@ use super::{
     connection::{HostOptions, ManagerOptions},
     failure::Failure,
     host::{self, Hosted, Hosting, Workers},
+    launches::Host,
 };
 
 /// How long the process that holds the data directory may take to say where it listens.
@@ -33,6 +34,8 @@ pub(crate) struct Reached {
     client: Client,
     /// The manager, while it is hosted here.
     hosted: Arc<Mutex<Option<Hosted>>>,
+    /// It was hosted here from the beginning, with the settings of this command.
+    is_hosted: bool,
     /// Watches a host in another process, to follow it or to take its place.
     watch: Option<JoinHandle<()>>,
     done: CancellationToken,
@@ -42,7 +45,13 @@ impl Reached {
     /// Finds a manager, or hosts one.
     pub(crate) async fn open(options: &ManagerOptions, host: &HostOptions) -> Result<Self, Failure> {
         if let Some(client) = options.named()? {
-            return Ok(Self { client, hosted: Arc::default(), watch: None, done: CancellationToken::new() });
+            return Ok(Self {
+                client,
+                hosted: Arc::default(),
+                is_hosted: false,
+                watch: None,
+                done: CancellationToken::new(),
+            });
         }
         let config = config_for_a_run(options, host)?;
         let (address, hosted) = find_or_host(&config).await?;
@@ -53,11 +62,16 @@ impl Reached {
         let done = CancellationToken::new();
         let watch = (!is_ours)
             .then(|| tokio::spawn(take_over_when_gone(config, client.clone(), Arc::clone(&hosted), done.clone())));
-        Ok(Self { client, hosted, watch, done })
+        Ok(Self { client, hosted, is_hosted: is_ours, watch, done })
     }
 
     pub(crate) const fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Whose manager it is.
+    pub(crate) fn host(&self) -> Host {
+        if self.is_hosted { Host::ThisRun } else { Host::Another }
     }
 
     /// Stops the manager if it is hosted here.

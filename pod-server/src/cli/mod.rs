@@ -10,6 +10,7 @@ mod fleet;
 mod host;
 mod ids;
 mod input;
+mod launches;
 mod listing;
 mod logs;
 mod manager;

@@ -9,6 +9,7 @@ use super::{
     failure::{Exit, Failure},
     host::Workers,
     input,
+    launches::{self, Host},
     manager::Reached,
     nearest,
     patience::persist,
@@ -64,7 +65,7 @@ impl Run {
             reached = Reached::open(&self.manager, &self.host) => reached?,
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
-        let outcome = run_once(manager.client(), subject, input, &mut interrupts).await;
+        let outcome = run_once(manager.client(), manager.host(), subject, input, &mut interrupts).await;
         manager.close(outcome.as_ref().map_or_else(Failure::workers, |_| Workers::EndIfIdle)).await;
         outcome
     }
@@ -72,12 +73,14 @@ impl Run {
 
 async fn run_once(
     client: &Client,
+    host: Host,
     subject: Subject,
     input: Option<String>,
     interrupts: &mut Interrupts,
 ) -> Result<Exit, Failure> {
     let name = tokio::select! {
         name = subject.prepare(client) => name?,
+        never = launches::watch(client, host) => return Err(never),
         exit = interrupts.next() => return Err(Failure::quiet(exit)),
     };
     let key = uuid::Uuid::new_v4().to_string();
@@ -100,6 +103,10 @@ async fn run_once(
     tokio::pin!(relaying);
     let asked = tokio::select! {
         relayed = &mut relaying => return conclude(client, id, relayed).await,
+        never = launches::watch(client, host) => {
+            terminate(client, id).await?;
+            return Err(never);
+        }
         exit = interrupts.next() => exit,
     };
     tokio::select! {

@@ -17,6 +17,7 @@ use super::{
     pack::{Packed, pack},
     patience::persist,
     settings::SubjectOptions,
+    waiting::Waiting,
 };
 
 /// Between two looks at an activity that is being verified: the first, and the longest.
@@ -83,7 +84,7 @@ async fn installed(client: &Client, mut activity: Activity) -> Result<(), Failur
     let wanted = activity.latest_revision;
     let mut pause = FIRST_PAUSE;
     let mut progress = None;
-    let (since, mut is_told) = (Instant::now(), false);
+    let (since, mut waiting) = (Instant::now(), Waiting::default());
     let mut failed_tries = 0;
     loop {
         if activity.status == "uninstalling" {
@@ -100,12 +101,19 @@ async fn installed(client: &Client, mut activity: Activity) -> Result<(), Failur
             failed_tries = failed.tries;
             console::note(format!("{} could not be installed and is tried again: {}", activity.name, failed.error));
         }
-        if pause == LONGEST_PAUSE && progress.is_none() && console::is_watched() {
-            progress = Some(console::spinner(format!("installing {}", activity.name)));
+        let name = &activity.name;
+        if pause == LONGEST_PAUSE && console::is_watched() {
+            let what = match activity.waits_for.last() {
+                Some(reason) => format!("installing {name}: {reason}"),
+                None => format!("installing {name}"),
+            };
+            progress.get_or_insert_with(console::spinner).say(what);
         }
-        if !console::is_watched() && !is_told && since.elapsed() > QUIET {
-            is_told = true;
-            console::note(format!("installing {}", activity.name));
+        // A failure was told above.
+        let is_told = activity.failed_installation(wanted).is_some();
+        if !console::is_watched() && since.elapsed() > QUIET && !is_told {
+            let reason = activity.waits_for.last().map_or("it is under way.", String::as_str);
+            waiting.tell(reason, || format!("installing {name}: {reason}"));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -28,10 +28,17 @@ impl Waiting {
             Some((waits, explanation.and_then(|explanation| explanation.sentences.into_iter().next())))
         };
         let Ok(Some((waits, sentence))) = tokio::time::timeout(ANSWER, looking).await else { return true };
-        if let Some(sentence) = sentence.filter(|sentence| self.is_new(sentence)) {
-            console::note(format!("execution {id} waits: {sentence}"));
+        if let Some(sentence) = sentence {
+            self.tell(&sentence, || format!("execution {id} waits: {sentence}"));
         }
         waits
+    }
+
+    /// Says why something waits, in the words of `line`, unless that was said before.
+    pub(crate) fn tell(&mut self, reason: &str, line: impl FnOnce() -> String) {
+        if self.is_new(reason) {
+            console::note(line());
+        }
     }
 
     /// Says what the manager is in trouble with, while output and ends may be late because of it: once.
@@ -57,11 +64,18 @@ impl Waiting {
 
     /// Whether this was not said before; other numbers do not make another reason.
     fn is_new(&mut self, sentence: &str) -> bool {
-        let words: String = sentence.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let is_word = |word: &&str| !word.starts_with(|c: char| c.is_ascii_digit()) && !is_unit(word);
+        let words: Vec<&str> = sentence.split_whitespace().filter(is_word).collect();
+        let words = words.join(" ");
         let is_new = self.told.as_ref() != Some(&words);
         self.told = Some(words);
         is_new
     }
+}
+
+/// Of a time, which passes.
+fn is_unit(word: &str) -> bool {
+    matches!(word.trim_end_matches([':', '.', ',']), "ms" | "s" | "min" | "h")
 }
 
 #[cfg(test)]
@@ -74,6 +88,9 @@ mod tests {
         for (sentence, is_new) in [
             ("All 4 slots of the workers are busy.", true),
             ("All 8 slots of the workers are busy.", false),
+            ("Launching one failed, and it is tried again in 59.9 s: x.", true),
+            ("Launching one failed, and it is tried again in 1 min: x.", false),
+            ("Launching one failed, and it is tried again in 963 ms: x.", false),
             ("No worker is there, and the active policy allows none.", true),
             ("All 4 slots of the workers are busy.", true),
         ] {

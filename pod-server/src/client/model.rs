@@ -32,6 +32,9 @@ pub struct Activity {
     /// Why its newest revision was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_description: Option<String>,
+    /// Why its newest revision is not verified yet, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<String>,
     /// Its executions by status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub executions: Option<StatusCounts>,
@@ -92,6 +95,17 @@ pub struct Overview {
     pub workers: Fleet,
     /// Why new executions are refused, when they are.
     pub trouble: Option<String>,
+    /// Why the last launch of a worker failed, until one succeeds.
+    pub launch_refusal: Option<LaunchRefusal>,
+}
+
+/// A launch that failed.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LaunchRefusal {
+    /// The sentence, without its end.
+    pub reason: String,
+    /// It will be the same as long as nobody changes something.
+    pub lasting: bool,
 }
 
 /// Workers by status.

@@ -118,6 +118,7 @@ mod tests {
             minutes: Vec::new(),
             ended_in_a_day: [0; 4],
             waits: Default::default(),
+            launch_refusal: None,
         };
         let text = exposition(&overview, 1500, 9);
         for sample in [

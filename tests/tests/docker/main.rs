@@ -9,6 +9,8 @@ mod isolated;
 mod kinds;
 mod limits;
 mod mistakes;
+mod pull;
 mod recovery;
+mod registry;
 mod remote;
 mod run;

@@ -23,6 +23,49 @@ fn without_an_engine_the_command_line_says_what_to_do() {
 }
 
 #[test]
+fn a_run_whose_manager_is_its_own_ends_with_what_will_not_pass_by_itself() {
+    let pod = Contained::new();
+    let program = pod.program("hello", "echo hello\n");
+    let (good, without, foreign) = (image(), format!("{}-without", image()), format!("{}-foreign", image()));
+    type Environment<'a> = [(&'a str, &'a str)];
+    let cases: [(&str, &Environment<'_>, &str); 5] = [
+        (&without, &[], "has no bash"),
+        (&foreign, &[], "choose one for that"),
+        (&good, &[("POD_DOCKER_CPUS", "900")], "the container engine says: Range of CPUs"),
+        (&good, &[("POD_DOCKER_NETWORK", "nowhere")], "network nowhere not found"),
+        (&good, &[("POD_DOCKER_ISOLATION", "execution"), ("POD_DOCKER_IMAGE", &foreign)], "choose one for that"),
+    ];
+    for (image, environment, expected) in cases {
+        let mut arguments = vec!["run", "--backend", "docker", &program];
+        if !environment.iter().any(|(name, _)| *name == "POD_DOCKER_IMAGE") {
+            arguments.extend(["--docker-image", image]);
+        }
+        let ran = pod.spawn(&arguments, environment).finish();
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{expected}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with("pod: no worker can be launched: "), "{}", ran.stderr);
+        assert!(ran.stderr.contains(expected) && ran.stderr.lines().count() == 1, "{}", ran.stderr);
+    }
+    assert!(pod.stores().iter().all(|store| Left::of(store).count() == (0, 0)));
+}
+
+#[test]
+fn a_run_says_what_may_pass_by_itself_and_waits_for_that() {
+    let pod = Contained::new();
+    let program = pod.program("hello", "echo hello\n");
+    // Nothing answers there: tomorrow something may.
+    let arguments = ["run", "--backend", "docker", "--docker-image", "127.0.0.1:9/absent:1", &program];
+    let mut command = pod.command(&arguments);
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().expect("the binary runs");
+    let stderr = std::io::BufReader::new(child.stderr.take().expect("a pipe"));
+    let line = std::io::BufRead::lines(stderr).map_while(Result::ok).find(|line| line.contains("cannot be pulled"));
+    child.kill().expect("it runs still");
+    child.wait().expect("it ends");
+    let line = line.expect("it says why nothing happens");
+    assert!(line.starts_with("pod: installing hello: No worker is there"), "{line}");
+    assert!(line.contains("the image 127.0.0.1:9/absent:1 is not on the engine and cannot be pulled"), "{line}");
+}
+
+#[test]
 fn an_image_that_cannot_work_is_told_in_the_workers_state_without_a_storm() {
     let pod = Contained::new();
     for (suffix, expected) in

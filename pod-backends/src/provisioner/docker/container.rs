@@ -174,7 +174,7 @@ pub(crate) async fn find_bash(
     let message = format!(
         "the image {shown} has no bash, which installation scripts run with; choose one that has, or install it there"
     );
-    Err(ProvisionError { message })
+    Err(ProvisionError::lasting(message))
 }
 
 fn body(shared: &Shared, certificate: Certificate, name: &str) -> ContainerCreateBody {

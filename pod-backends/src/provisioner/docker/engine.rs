@@ -26,7 +26,7 @@ impl Engine {
 
     /// Connects to that engine.
     pub(crate) async fn connect_to(host: String) -> Result<Self, ProvisionError> {
-        let refused = |error: &Error| ProvisionError { message: explain(&host, error) };
+        let refused = |error: &Error| ProvisionError::new(explain(&host, error));
         let docker = Docker::connect_with_host(&host).map_err(|error| refused(&error))?;
         // Without the negotiation that bollard offers: that hides why an engine does not answer.
         let version = docker.version().await.map_err(|error| refused(&error))?;
@@ -37,7 +37,7 @@ impl Engine {
                 "the container engine at {host} is too old: it speaks version {api} of its API and {major}.{minor} is \
                  needed, that of Docker 20.10; upgrade it"
             );
-            return Err(ProvisionError { message });
+            return Err(ProvisionError::lasting(message));
         }
         let docker = docker.negotiate_version().await.map_err(|error| refused(&error))?;
         let theirs = version.arch.unwrap_or_default();
@@ -47,7 +47,7 @@ impl Engine {
                  engine's architecture",
                 architecture()
             );
-            return Err(ProvisionError { message });
+            return Err(ProvisionError::lasting(message));
         }
         Ok(Self { docker, host })
     }
@@ -63,7 +63,7 @@ impl Engine {
 
     /// An error while doing something, which goes on as "… cannot be …".
     pub(crate) fn failed(&self, what: impl std::fmt::Display, error: &Error) -> ProvisionError {
-        ProvisionError { message: format!("{what}: {}", explain(&self.host, error)) }
+        ProvisionError { message: format!("{what}: {}", explain(&self.host, error)), lasting: is_refusal(error) }
     }
 }
 
@@ -79,6 +79,12 @@ pub(crate) fn architecture() -> &'static str {
 /// Whether the engine answered that something is not there.
 pub(crate) fn is_missing(error: &Error) -> bool {
     has_status(error, 404)
+}
+
+/// Whether the engine refused what it was asked for: it does so every time. Where it failed, the next time may be
+/// another matter; so it is with a conflict, which is between two requests.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::DockerResponseServerError { status_code: 400..=499, .. }) && !has_status(error, 409)
 }
 
 /// Whether the engine answered with that status.

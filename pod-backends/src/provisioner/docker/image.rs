@@ -1,11 +1,14 @@
 //! The image of the workers: pulled where it is missing, and looked at before the first worker is made of it.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt, time::Duration};
 
-use bollard::{models::ImageInspect, query_parameters::CreateImageOptionsBuilder};
+use bollard::{
+    models::{CreateImageInfo, ImageInspect},
+    query_parameters::CreateImageOptionsBuilder,
+};
 use futures::StreamExt;
 use pod_core::{domain::WorkerId, engine::Links, provisioner::ProvisionError};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::engine::{Engine, architecture, is_missing};
 
@@ -44,7 +47,7 @@ pub(crate) async fn ensure(engine: &Engine, name: &str, told: Told<'_>) -> Resul
 }
 
 fn fit(name: &str, image: &ImageInspect) -> Result<(), ProvisionError> {
-    let refused = |message: String| Err(ProvisionError { message });
+    let refused = |message: String| Err(ProvisionError::lasting(message));
     let (os, theirs) = (image.os.as_deref().unwrap_or("linux"), image.architecture.as_deref().unwrap_or_default());
     if os != "linux" {
         return refused(format!("the image {name} is one for {os}; choose one for linux"));
@@ -65,24 +68,79 @@ async fn pull(engine: &Engine, name: &str, told: Told<'_>) -> Result<(), Provisi
         options = options.tag(tag);
     }
     tracing::info!(image = name, "pulling");
-    tell(told, format!("the image {name} is pulled")).await;
-    let mut last = Instant::now();
+    let what = format!("the image {name} is not on the engine and cannot be pulled");
+    let mut said = format!("the image {name} is pulled");
+    tell(told, said.clone()).await;
+    let (mut last, mut layers) = (Instant::now(), Layers::default());
     let mut pulling = engine.docker.create_image(Some(options.build()), None, None);
-    while let Some(step) = pulling.next().await {
-        let what = format!("the image {name} is not on the engine and cannot be pulled");
-        let step = step.map_err(|error| engine.failed(&what, &error))?;
+    loop {
+        let step = match timeout_at(last + TELL_EVERY, pulling.next()).await {
+            Ok(Some(step)) => step.map_err(|error| judged(engine.failed(&what, &error)))?,
+            Ok(None) => return Ok(()),
+            Err(_) => {
+                last = Instant::now();
+                let now = format!("the image {name} is pulled{layers}");
+                if now != said {
+                    tell(told, now.clone()).await;
+                    said = now;
+                }
+                continue;
+            }
+        };
+        layers.note(&step);
         if let Some(reason) = step.error_detail.and_then(|detail| detail.message) {
-            return Err(ProvisionError { message: format!("{what}: {reason}") });
-        }
-        if last.elapsed() >= TELL_EVERY {
-            last = Instant::now();
-            let progress = step.progress_detail.and_then(|detail| Some((detail.current?, detail.total?)));
-            let share = progress.map(|(done, all)| format!(" ({done} of {all} bytes of a layer)")).unwrap_or_default();
-            let note = format!("the image {name} is pulled: {}{share}", step.status.unwrap_or_default());
-            tell(told, note).await;
+            return Err(judged(ProvisionError::new(format!("{what}: {reason}"))));
         }
     }
-    Ok(())
+}
+
+/// What registries answer that know better than a second question: the engine has no other sign of it than the text.
+const ANSWERS: [&str; 5] = ["manifest unknown", "not found", "denied", "unauthorized", "does not exist"];
+
+fn judged(error: ProvisionError) -> ProvisionError {
+    let lasting = error.lasting || ANSWERS.iter().any(|answer| error.message.contains(answer));
+    ProvisionError { lasting, ..error }
+}
+
+/// How much of each layer has come.
+#[derive(Debug, Default)]
+struct Layers(BTreeMap<String, Layer>);
+
+#[derive(Debug, Default)]
+struct Layer {
+    arrived: i64,
+    size: i64,
+}
+
+impl Layers {
+    fn note(&mut self, step: &CreateImageInfo) {
+        let (Some(id), Some(status)) = (&step.id, step.status.as_deref()) else { return };
+        let detail = step.progress_detail.as_ref();
+        match (status, detail.and_then(|detail| Some((detail.current?, detail.total?)))) {
+            ("Downloading", Some((arrived, size))) => _ = self.0.insert(id.clone(), Layer { arrived, size }),
+            ("Download complete" | "Pull complete" | "Extracting", _) => {
+                self.0.entry(id.clone()).and_modify(|layer| layer.arrived = layer.size);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What follows "is pulled": nothing before the size of any layer is known.
+impl fmt::Display for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sum = |of: fn(&Layer) -> i64| self.0.values().map(of).sum::<i64>();
+        let (arrived, size) = (sum(|layer| layer.arrived), sum(|layer| layer.size));
+        match size {
+            0 => Ok(()),
+            size if arrived >= size => write!(f, ": {} MB, being unpacked", megabytes(size)),
+            size => write!(f, ": {} of {} MB", megabytes(arrived), megabytes(size)),
+        }
+    }
+}
+
+fn megabytes(bytes: i64) -> String {
+    format!("{}.{}", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
 }
 
 async fn tell(told: Told<'_>, note: String) {

@@ -92,7 +92,7 @@ impl Backend for Docker {
                  set one that they can reach with --docker-manager, for example http://10.0.0.7:8080",
                 engine.host()
             );
-            return Err(ProvisionError { message });
+            return Err(ProvisionError::lasting(message));
         }
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open_for(&self.data, "docker").map_err(unusable)?;
@@ -230,7 +230,7 @@ impl Shared {
             State::Running => Ok(()),
             state => {
                 let message = container::epitaph(&self.engine, certificate.store, worker, state).await;
-                Err(ProvisionError { message })
+                Err(ProvisionError::new(message))
             }
         }
     }

@@ -108,7 +108,7 @@ impl InProcess {
         let worker = certificate.worker;
         let dir = self.directories.make(certificate).map_err(|error| failed("a worker cannot be made", error))?;
         let opened = ProcessExecutor::open(&dir, certificate.slots).await;
-        let executor = Arc::new(opened.map_err(|error| ProvisionError { message: error.message })?);
+        let executor = Arc::new(opened.map_err(|error| ProvisionError::new(error.message))?);
         let end = self.context.shutdown.child_token();
         let serving = serve(certificate, dir, executor, self.context.links.clone(), end.clone());
         let lock = self.lock.clone();
@@ -174,7 +174,7 @@ impl Provisioner for InProcess {
             running.end.cancel();
             let _ = running.task.await;
         }
-        clear(&self.directories.of(worker)).await.map_err(|error| ProvisionError { message: error.message })
+        clear(&self.directories.of(worker)).await.map_err(|error| ProvisionError::new(error.message))
     }
 
     async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {

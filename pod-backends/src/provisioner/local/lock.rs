@@ -93,7 +93,7 @@ impl DataDirLock {
                 Err(DataDirError::Held { pid, .. }) if pid == std::process::id() && Instant::now() < deadline => {
                     sleep(LOOK_EVERY).await;
                 }
-                Err(error) => return Err(ProvisionError { message: error.to_string() }),
+                Err(error) => return Err(ProvisionError::new(error.to_string())),
             }
         }
     }

@@ -37,5 +37,5 @@ use pod_core::provisioner::ProvisionError;
 
 /// An error of the system as a sentence.
 pub(crate) fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> ProvisionError {
-    ProvisionError { message: format!("{what}: {error}") }
+    ProvisionError::new(format!("{what}: {error}"))
 }

@@ -238,7 +238,7 @@ impl Shared {
             process.kill();
             process.ended().await;
         }
-        clear(&dir).await.map_err(|error| ProvisionError { message: error.message })
+        clear(&dir).await.map_err(|error| ProvisionError::new(error.message))
     }
 }
 

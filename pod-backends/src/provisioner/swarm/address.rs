@@ -20,7 +20,7 @@ impl Address {
         let refused = |why: &str| {
             let message =
                 format!("--docker-manager is {url:?}, {why}; set one that tasks of the swarm reach, {EXAMPLE}");
-            ProvisionError { message }
+            ProvisionError::new(message)
         };
         let rest = match url.split_once("://") {
             Some(("http", rest)) => rest,
@@ -60,7 +60,7 @@ pub(super) fn missing() -> ProvisionError {
         "tasks of a swarm need an address at which they reach this manager; set it with --docker-manager, {EXAMPLE}, and \
          listen there with --listen"
     );
-    ProvisionError { message }
+    ProvisionError::new(message)
 }
 
 #[cfg(test)]

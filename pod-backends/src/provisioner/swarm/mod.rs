@@ -87,7 +87,7 @@ impl Swarm {
         settings: DockerSettings,
         program: ResidentProgram,
     ) -> Result<Self, ProvisionError> {
-        let refuse = |message: String| Err(ProvisionError { message });
+        let refuse = |message: String| Err(ProvisionError::new(message));
         let address = match &settings.manager {
             Some(manager) => Address::parse(&manager.url)?,
             None => return Err(address::missing()),
@@ -178,7 +178,7 @@ async fn check_swarm(engine: &Engine) -> Result<(), ProvisionError> {
         }
         _ => "is in no swarm; make one (docker swarm init), or use --backend docker",
     };
-    Err(ProvisionError { message: format!("the container engine at {} {what}", engine.host()) })
+    Err(ProvisionError::new(format!("the container engine at {} {what}", engine.host())))
 }
 
 #[derive(Debug)]
@@ -258,7 +258,7 @@ impl Shared {
         let mut told = String::new();
         loop {
             if !self.door.expects(worker) {
-                return Err(ProvisionError { message: "it was destroyed before its task ran".to_owned() });
+                return Err(ProvisionError::new("it was destroyed before its task ran".to_owned()));
             }
             let tasks = task::of_worker(&self.engine, self.context.store, worker).await?;
             match tasks.first().map(|task| (task, task::standing(task))) {
@@ -270,7 +270,7 @@ impl Shared {
                 }
                 Some((task, Standing::Ended)) => {
                     let message = task::epitaph(&self.engine, &self.settings.image, task).await;
-                    return Err(ProvisionError { message });
+                    return Err(ProvisionError::new(message));
                 }
                 Some((_, Standing::Waits(note))) if note != told => {
                     self.context.links.progress(worker, note.clone()).await;

@@ -187,7 +187,7 @@ pub(super) async fn remove(engine: &Engine, store: StoreId, worker: WorkerId) ->
         }
         if Instant::now() >= deadline {
             let message = format!("the task of the service {name} was removed and has not ended yet");
-            return Err(ProvisionError { message });
+            return Err(ProvisionError::new(message));
         }
         sleep(LOOK_EVERY).await;
     }

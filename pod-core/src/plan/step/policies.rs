@@ -63,6 +63,7 @@ impl State {
         self.due.scale_at = self.now;
         // A person asks for another fleet: earlier refusals do not count against it.
         (self.due.launch_at, self.due.refused_launches) = (self.now, 0);
+        self.launch_refusal = None;
         out.change(Change::ActivatePolicy(policy.id));
         self.tell(format!("policy {} was applied", policy.name), out);
     }

@@ -9,8 +9,9 @@ use crate::{
     },
     engine::Reply,
     link::{Hello, PROTOCOL_VERSION, Refusal, StartOrder, Welcome},
-    plan::{Decision, Effect, Held, State, WorkerState},
+    plan::{Decision, Effect, Held, LaunchRefusal, State, WorkerState},
     pod::PodError,
+    provisioner::ProvisionError,
     store::Change,
 };
 
@@ -208,6 +209,7 @@ impl State {
         if first_hello {
             // Not when it was made: one that is made and ends at once is as good as refused.
             self.due.refused_launches = 0;
+            self.launch_refusal = None;
         }
         if first_hello && status != WorkerStatus::Ready {
             self.set_status(id, WorkerStatus::Ready, None, out);
@@ -255,7 +257,7 @@ impl State {
         // Its machine or directory is cleared first; `destroyed` gives the work out.
         state.destroy(self.now, out);
         if never_worked {
-            self.refused_launch();
+            self.refused_launch(&ProvisionError::new(reason));
         }
         self.lost(id, reason.to_owned(), out);
     }
@@ -285,14 +287,14 @@ impl State {
         }
     }
 
-    pub(super) fn created(&mut self, id: WorkerId, result: Result<(), String>, out: &mut Decision) {
+    pub(super) fn created(&mut self, id: WorkerId, result: Result<(), ProvisionError>, out: &mut Decision) {
         let Some(state) = self.workers.get(&id) else { return };
         match (result, state.worker.status) {
             (Ok(()), WorkerStatus::Launching) => self.set_status(id, WorkerStatus::Pending, None, out),
             (Ok(()), status) if status.is_terminal() => out.effects.push(Effect::Destroy(id)),
-            (Err(reason), WorkerStatus::Launching) => {
-                self.refused_launch();
-                self.set_status(id, WorkerStatus::Failed, Some(format!("could not be launched: {reason}")), out);
+            (Err(error), WorkerStatus::Launching) => {
+                self.refused_launch(&error);
+                self.set_status(id, WorkerStatus::Failed, Some(format!("could not be launched: {error}")), out);
                 if let Some(state) = self.workers.get_mut(&id) {
                     state.destroy(self.now, out);
                 }
@@ -306,16 +308,22 @@ impl State {
     pub(super) fn launch_progress(&mut self, id: WorkerId, note: &str, out: &mut Decision) {
         let launching = |state: &&mut WorkerState| state.worker.status == WorkerStatus::Launching;
         let Some(state) = self.workers.get_mut(&id).filter(launching) else { return };
+        state.progress = Some(note.into());
         state.worker.reason = Some(note.into());
         out.change(Change::PutWorker(state.worker.clone()));
     }
 
     /// A worker was refused, or ended before it said hello. The next launch waits: 0 s, 10 s, 1 min, 5 min, 15 min.
     /// Those that were launched together and fail together count once.
-    pub(in crate::plan) fn refused_launch(&mut self) {
-        if self.now < self.due.launch_at {
-            return;
+    pub(in crate::plan) fn refused_launch(&mut self, error: &ProvisionError) {
+        if self.now >= self.due.launch_at {
+            self.postpone_launches();
         }
+        let reason = error.message.trim_end_matches('.').into();
+        self.launch_refusal = Some(LaunchRefusal { reason, lasting: error.lasting, retry_at: self.due.launch_at });
+    }
+
+    fn postpone_launches(&mut self) {
         let waits = [0, 10, 60, 300, 900];
         let wait = waits[(self.due.refused_launches as usize).min(waits.len() - 1)];
         self.due.refused_launches += 1;

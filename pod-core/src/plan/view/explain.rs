@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         ActivityId, ActivityStatus, Ending, Execution, ExecutionStatus, Installation, InstallationStatus, Isolation,
-        RevisionNo, WorkerId, WorkerStatus,
+        RevisionNo, RevisionStatus, WorkerId, WorkerStatus,
     },
     plan::{ActivityState, State, WorkerState},
     pod::Explanation,
@@ -133,9 +133,20 @@ impl State {
         }
     }
 
+    /// Why the newest revision of an activity is still being verified.
+    pub(super) fn why_verifying(&self, activity: &ActivityState) -> Vec<String> {
+        let mut said = Vec::new();
+        let newest = activity.revisions.get(&activity.activity.latest);
+        if newest.is_some_and(|revision| revision.status == RevisionStatus::Verifying) {
+            self.what_verifies(activity, &mut said);
+        }
+        said
+    }
+
     fn what_verifies(&self, activity: &ActivityState, said: &mut Vec<String>) {
         let (id, newest) = (activity.activity.id, activity.activity.latest);
-        let isolation = self.isolation(&activity.activity.settings);
+        let isolation = self
+            .isolation(activity.revisions.get(&newest).map_or(&activity.activity.settings, |newest| &newest.settings));
         if activity.revisions.get(&newest).is_some_and(|revision| revision.sha256.is_none()) {
             return said.push("Its activity is still being verified: its script is being fetched.".to_owned());
         }
@@ -198,9 +209,9 @@ impl State {
             Isolation::Execution => "worker that runs each execution in a container of its own",
         };
         match (count(&[Launching, Pending]), count(&[Unreachable])) {
-            (1, _) => return format!("No {worker} is there yet; 1 is being launched."),
-            (2.., _) => {
-                return format!("No {worker} is there yet; {} are being launched.", count(&[Launching, Pending]));
+            (1, _) => return format!("No {worker} is there yet; 1 is being launched{}.", self.launching(isolation)),
+            (count @ 2.., _) => {
+                return format!("No {worker} is there yet; {count} are being launched{}.", self.launching(isolation));
             }
             (0, 1) => return format!("The only {worker} cannot be reached."),
             (0, count @ 2..) if !others => return format!("None of the {count} workers can be reached."),
@@ -212,7 +223,8 @@ impl State {
         }
         if self.due.launch_at > self.now {
             let wait = self.due.launch_at.since(self.now);
-            return format!("No {worker} is there: launching one failed, and it is tried again in {wait}.");
+            let why = self.launch_refusal.as_ref().map(|refusal| format!(": {}", refusal.reason)).unwrap_or_default();
+            return format!("No {worker} is there: launching one failed, and it is tried again in {wait}{why}.");
         }
         if others && self.is_full_of_others(isolation) {
             let most = self.rules().max_workers;
@@ -221,6 +233,17 @@ impl State {
             );
         }
         format!("No {worker} is there; one is about to be launched.")
+    }
+
+    /// How far the launches of a kind have come, as far as is known.
+    fn launching(&self, isolation: Isolation) -> String {
+        let launching = self.workers.values().filter(|state| state.worker.isolation == isolation);
+        let mut launching = launching.filter(|state| state.worker.status == WorkerStatus::Launching);
+        match (launching.find_map(|state| state.progress.as_deref()), &self.launch_refusal) {
+            (Some(progress), _) => format!(": {progress}"),
+            (None, Some(refusal)) => format!(", after one could not be: {}", refusal.reason),
+            (None, None) => String::new(),
+        }
     }
 }
 

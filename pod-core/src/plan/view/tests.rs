@@ -11,6 +11,7 @@ use crate::{
     link::InstallOutcome,
     plan::Input,
     pod::{Limits, PodError},
+    provisioner::ProvisionError,
 };
 
 use crate::plan::tests::rig::{ACTIVITY, REVISION, Rig, START, first_attempt, running};
@@ -40,10 +41,29 @@ mod waiting {
         let mut rig = Rig::new(Settings::default(), 1);
         let id = rig.submit();
         for worker in [1, 2] {
-            rig.step(Input::Created { worker: WorkerId(worker), result: Err("no space".into()) });
+            rig.step(Input::Created { worker: WorkerId(worker), result: Err(ProvisionError::new("no space.")) });
             rig.pass(1000);
+            if worker == 1 {
+                let said = "No worker is there yet; 1 is being launched, after one could not be: no space.";
+                assert_eq!(rig.sentences(id), [said]);
+            }
         }
-        assert_eq!(rig.sentences(id), ["No worker is there: launching one failed, and it is tried again in 9 s."]);
+        let said = "No worker is there: launching one failed, and it is tried again in 9 s: no space.";
+        assert_eq!(rig.sentences(id), [said]);
+        let refusal = rig.overview().launch_refusal.unwrap();
+        assert_eq!((&*refusal.reason, refusal.lasting, refusal.retry_at), ("no space", false, rig.now + Millis(9000)));
+        rig.pass(9000);
+        rig.connect(3, 1);
+        assert_eq!(rig.overview().launch_refusal, None);
+    }
+
+    #[test]
+    fn for_a_worker_that_is_being_made() {
+        let mut rig = Rig::new(Settings::default(), 1);
+        let id = rig.submit();
+        rig.step(Input::Progress { worker: WorkerId(1), note: "the image x is pulled: 3 of 8 MB".into() });
+        let said = "No worker is there yet; 1 is being launched: the image x is pulled: 3 of 8 MB.";
+        assert_eq!(rig.sentences(id), [said]);
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub(crate) struct ActivityObject {
     isolation: Option<Isolation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     installations: Option<Vec<InstallationObject>>,
+    /// Why its newest revision is not verified yet, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waits_for: Vec<String>,
     /// Its executions by status.
     #[serde(skip_serializing_if = "Option::is_none")]
     executions: Option<StatusCounts>,
@@ -87,6 +90,7 @@ impl From<&Activity> for ActivityObject {
             max_concurrency: activity.settings.max_concurrency,
             isolation: activity.settings.isolation,
             installations: None,
+            waits_for: Vec::new(),
             executions: None,
             expected_millis: None,
         }
@@ -97,6 +101,7 @@ impl From<&ActivityView> for ActivityObject {
     fn from(view: &ActivityView) -> Self {
         Self {
             installations: Some(view.installations.iter().map(InstallationObject::from).collect()),
+            waits_for: view.waits_for.clone(),
             executions: Some(view.counts.into()),
             expected_millis: view.expected_duration.map(|millis| millis.0),
             ..Self::from(&view.activity)

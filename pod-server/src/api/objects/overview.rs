@@ -44,10 +44,25 @@ pub(crate) struct OverviewObject {
     /// Why new executions are refused, when they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
+    /// Why the last launch of a worker failed, until one succeeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    launch_refusal: Option<RefusalObject>,
     /// The identity of the store.
     store: String,
     /// The version of the manager.
     version: &'static str,
+}
+
+/// A launch that failed.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = LaunchRefusal)]
+pub(crate) struct RefusalObject {
+    reason: String,
+    /// It will be the same as long as nobody changes something.
+    lasting: bool,
+    /// When a launch is tried again, if one is needed then.
+    retry_at: String,
 }
 
 /// Workers by status.
@@ -95,6 +110,11 @@ impl OverviewObject {
             policy: overview.policy.0,
             troubled_activities: overview.troubled.iter().map(|id| id.0).collect(),
             trouble: overview.trouble.as_deref().map(str::to_owned),
+            launch_refusal: overview.launch_refusal.map(|refusal| RefusalObject {
+                reason: refusal.reason.to_string(),
+                lasting: refusal.lasting,
+                retry_at: refusal.retry_at.to_rfc3339(),
+            }),
             store: store.to_string(),
             version: env!("CARGO_PKG_VERSION"),
         }

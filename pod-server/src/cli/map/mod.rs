@@ -29,6 +29,7 @@ use super::{
     console::{self, Interrupts},
     failure::{Exit, Failure},
     host::Workers,
+    launches::{self, Host},
     manager::Reached,
     nearest,
     patience::persist,
@@ -110,7 +111,7 @@ impl Map {
             reached = Reached::open(&self.manager, &self.host) => reached?,
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
-        let outcome = self.map(manager.client(), subject, results, lines, &mut interrupts).await;
+        let outcome = self.map(manager.client(), manager.host(), subject, results, lines, &mut interrupts).await;
         manager.close(outcome.as_ref().map_or_else(Failure::workers, |_| Workers::EndIfIdle)).await;
         outcome
     }
@@ -118,6 +119,7 @@ impl Map {
     async fn map(
         &self,
         client: &Client,
+        host: Host,
         subject: Subject,
         results: Results,
         lines: mpsc::Receiver<Result<Line, Failure>>,
@@ -125,6 +127,7 @@ impl Map {
     ) -> Result<Exit, Failure> {
         let activity = tokio::select! {
             name = subject.prepare(client) => name?,
+            never = launches::watch(client, host) => return Err(never),
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
         let mut work = Work {
@@ -145,6 +148,7 @@ impl Map {
         };
         let outcome = tokio::select! {
             outcome = work.run(lines, self.max_fails) => outcome,
+            never = launches::watch(client, host) => Err(never),
             exit = interrupts.next() => Err(Failure::quiet(exit)),
         };
         let Err(failure) = outcome else { return Ok(work.conclude(None)) };

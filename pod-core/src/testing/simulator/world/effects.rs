@@ -64,7 +64,7 @@ impl World {
     pub(super) fn create(&mut self, id: WorkerId) {
         let delay = self.faults.between(1, 4000).cast_signed();
         if self.fault(100) {
-            let result = Err("no machine to be had".to_owned());
+            let result = Err(crate::provisioner::ProvisionError::new("no machine to be had"));
             return self.at(delay, Happening::Manager(Input::Created { worker: id, result }));
         }
         self.at(delay, Happening::Manager(Input::Created { worker: id, result: Ok(()) }));
