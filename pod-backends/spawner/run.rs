@@ -20,7 +20,7 @@ const GATHER: Duration = Duration::from_micros(300);
 const FLOOD: usize = 16 * 1024;
 /// The pipe of who fills it, so that program and slot wait for each other less often.
 const FLOOD_PIPE: i32 = 512 * 1024;
-/// So long the news of the start may wait for output, or for the end.
+/// So long the news of the start may wait for output, or for the end; and an order that was sent ahead, for its turn.
 const GATHER_START: Duration = Duration::from_millis(5);
 
 /// What a slot does after a run.
@@ -47,6 +47,7 @@ pub fn run(slot: &mut Slot, start: &Start<'_>) -> Next {
         pipes,
         widened: [false; 2],
         loud_from: now + QUIET,
+        long_from: now + GATHER_START,
         deadline: start.timeout_ms.and_then(|limit| now.checked_add(Duration::from_millis(limit))),
         grace: Duration::from_millis(start.grace_ms),
         status: None,
@@ -75,8 +76,10 @@ struct Run<'s> {
     pipes: Pipes,
     /// Which pipes were given more room.
     widened: [bool; 2],
-    /// From then on the pipes are watched.
+    /// From then on the pipes and the worker are watched.
     loud_from: Instant,
+    /// From then on nothing waits for this run to end.
+    long_from: Instant,
     deadline: Option<Instant>,
     grace: Duration,
     /// How the program ended.
@@ -133,6 +136,15 @@ impl Run<'_> {
         if self.stopping.is_none() && self.status.is_none() && self.deadline.is_some_and(|deadline| now >= deadline) {
             self.stop(End::TimedOut, now);
         }
+        if now >= self.long_from && self.slot.ahead.is_there() {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Some(run) = self.slot.ahead.give_up() {
+            self.slot.packet.add(&Report::Returned { run }, Duration::ZERO);
+        }
     }
 
     fn stop(&mut self, end: End, now: Instant) {
@@ -145,8 +157,13 @@ impl Run<'_> {
     fn wait(&mut self, now: Instant) {
         let stuck = self.slot.packet.is_stuck();
         let quiet = now < self.loud_from;
+        let socket = match (stuck, quiet) {
+            (true, _) => PollFd::new(&self.slot.socket, POLLIN | POLLOUT),
+            (false, true) => PollFd::NONE,
+            (false, false) => PollFd::new(&self.slot.socket, POLLIN),
+        };
         let mut fds = [
-            PollFd::new(&self.slot.socket, if stuck { POLLIN | POLLOUT } else { POLLIN }),
+            socket,
             PollFd::new(&self.slot.life, POLLIN),
             PollFd::new(&self.slot.children, POLLIN),
             PollFd::NONE,
@@ -159,6 +176,7 @@ impl Run<'_> {
         }
         let moments = [
             quiet.then_some(self.loud_from),
+            self.slot.ahead.is_there().then_some(self.long_from),
             self.slot.packet.due(),
             self.deadline.filter(|_| self.stopping.is_none()),
             self.stopping.as_ref().and_then(|stopping| stopping.kill_at),
@@ -226,16 +244,21 @@ impl Run<'_> {
     }
 
     fn obey(&mut self) {
-        let mut space = [0; 64];
-        match sys::receive_packet(&self.slot.socket, &mut space, Patience::DontWait) {
-            Ok([]) => self.left = true,
-            Ok(packet) => match Order::decode(packet) {
-                Some(Order::Stop { run, mode }) if run == self.number && self.status.is_none() => self.obey_stop(mode),
-                Some(Order::Stop { run, mode: Stop::Kill }) if run == self.number => self.obey_stop(Stop::Kill),
-                _ => {}
-            },
-            Err(error) if error.raw_os_error() == Some(sys::EAGAIN) => {}
-            Err(_) => self.left = true,
+        let mut small = [0; 64];
+        // Where there is an order already, another one is one that was sent again.
+        let space = self.slot.ahead.space().unwrap_or(&mut small[..]);
+        let packet = match sys::receive_packet(&self.slot.socket, space, Patience::DontWait) {
+            Ok([]) => return self.left = true,
+            Ok(packet) => packet,
+            Err(error) if error.raw_os_error() == Some(sys::EAGAIN) => return,
+            Err(_) => return self.left = true,
+        };
+        let len = packet.len();
+        match Order::decode(packet) {
+            Some(Order::Start(Start { run, .. })) if run > self.number => self.slot.ahead.keep(len),
+            Some(Order::Stop { run, mode }) if run == self.number && self.status.is_none() => self.obey_stop(mode),
+            Some(Order::Stop { run, mode: Stop::Kill }) if run == self.number => self.obey_stop(Stop::Kill),
+            _ => {}
         }
     }
 

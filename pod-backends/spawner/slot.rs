@@ -29,8 +29,54 @@ pub struct Slot {
     pub life: OwnedFd,
     /// Becomes readable when a child ended.
     pub children: OwnedFd,
+    pub ahead: Ahead,
     pub packet: Packet,
     pub launcher: Launcher,
+}
+
+/// The order that came while a run was going on, if one did.
+pub struct Ahead {
+    space: Vec<u8>,
+    len: usize,
+}
+
+impl Ahead {
+    fn new() -> Self {
+        Self { space: vec![0; ORDER_LIMIT], len: 0 }
+    }
+
+    /// Where an order can be received to, while there is none.
+    pub fn space(&mut self) -> Option<&mut [u8]> {
+        (self.len == 0).then_some(&mut self.space)
+    }
+
+    /// Keeps what was received into the [space](Self::space).
+    pub fn keep(&mut self, len: usize) {
+        self.len = len;
+    }
+
+    /// Gives it up, and tells which run it would have been.
+    pub fn give_up(&mut self) -> Option<u64> {
+        let len = std::mem::take(&mut self.len);
+        match Order::decode(&self.space[..len]) {
+            Some(Order::Start(start)) => Some(start.run),
+            _ => None,
+        }
+    }
+
+    /// Whether there is one.
+    pub fn is_there(&self) -> bool {
+        self.len > 0
+    }
+
+    /// Puts it in the place of the order that is done with, and tells its length.
+    fn take(&mut self, done: &mut Vec<u8>) -> Option<usize> {
+        let len = std::mem::take(&mut self.len);
+        (len > 0).then(|| {
+            std::mem::swap(done, &mut self.space);
+            len
+        })
+    }
 }
 
 /// Serves runs until the worker or the nursery is gone. `taken` is where the nursery sees which run was taken on last.
@@ -38,32 +84,42 @@ pub fn serve(socket: OwnedFd, life: OwnedFd, birth: Birth, taken: *mut u64) -> !
     sys::set_name(c"pod-slot");
     raise_oom_score();
     let (Ok(()), Ok(children)) = (sys::become_subreaper(), sys::child_signals()) else { exit(1) };
-    let mut slot = Slot { socket, life, children, packet: Packet::new(), launcher: Launcher::new(IGNORED) };
+    let (ahead, packet, launcher) = (Ahead::new(), Packet::new(), Launcher::new(IGNORED));
+    let mut slot = Slot { socket, life, children, ahead, packet, launcher };
     // The memory lives as long as the nursery's mapping of it, and this process is the only one to write here.
     let last = || unsafe { taken.read_volatile() };
+    let mut space = vec![0; ORDER_LIMIT];
     if birth == Birth::Again {
         slot.packet.begin(last());
         slot.packet.add(&Report::Reborn, std::time::Duration::ZERO);
         if slot.packet.send(&slot.socket).is_err() {
             exit(0);
         }
+        while Order::decode(next_order(&mut slot, &mut space)) != Some(Order::GoOn) {}
     }
-    let mut space = vec![0; ORDER_LIMIT];
     loop {
-        match sys::receive_packet(&slot.socket, &mut space, Patience::Wait) {
-            Err(_) => exit(1),
-            Ok([]) => exit(0),
-            Ok(packet) => match Order::decode(packet) {
-                // An order that the last process of this slot had taken on is not taken on again.
-                Some(Order::Start(start)) if start.run > last() => {
-                    unsafe { taken.write_volatile(start.run) };
-                    if let Next::Leave = run::run(&mut slot, &start) {
-                        exit(0);
-                    }
+        match Order::decode(next_order(&mut slot, &mut space)) {
+            // An order that this slot has taken on is not taken on again.
+            Some(Order::Start(start)) if start.run > last() => {
+                unsafe { taken.write_volatile(start.run) };
+                if let Next::Leave = run::run(&mut slot, &start) {
+                    exit(0);
                 }
-                _ => {}
-            },
+            }
+            _ => {}
         }
+    }
+}
+
+/// What came while the last run was going on, or what comes next. Ends the process when nothing can come any more.
+fn next_order<'s>(slot: &mut Slot, space: &'s mut Vec<u8>) -> &'s [u8] {
+    if let Some(len) = slot.ahead.take(space) {
+        return &space[..len];
+    }
+    match sys::receive_packet(&slot.socket, space, Patience::Wait) {
+        Err(_) => exit(1),
+        Ok([]) => exit(0),
+        Ok(packet) => packet,
     }
 }
 

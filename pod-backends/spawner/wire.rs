@@ -8,12 +8,17 @@
 //! |---|---|
 //! | executor → slot, [`Order::Start`] | `1`, run `u64`, time limit `u64` ms (`u64::MAX`: none), grace `u64` ms, program, directory, arguments (`u32` and texts), environment (`u32` and texts) |
 //! | executor → slot, [`Order::Stop`] | `2`, run `u64`, mode `u8` (1 terminate, 2 kill) |
+//! | executor → slot, [`Order::GoOn`] | `3` |
 //! | slot → executor | run `u64`, then any number of [`Report`]s |
 //! | executor → nursery | the index of a slot, `u32`, with the slot's end of its socket attached |
 //! | nursery → executor | [`READY`], once |
 //!
 //! A *run* is a number that the executor counts up per slot; it tells an order that came too late from a current one,
 //! and whether a run had begun when its slot process died ([`Report::Reborn`]).
+//!
+//! One order to start may be sent *ahead*, while the run before it goes on: then a slot begins with it at once when that
+//! has ended, without waiting for the executor. When that takes longer it gives the order back
+//! ([`Report::Returned`]), so that nothing waits for a long run while another slot is free.
 
 use std::ffi::CStr;
 
@@ -33,10 +38,12 @@ pub const ARGUMENT_LIMIT: usize = 128 * 1024;
 
 const START: u8 = 1;
 const STOP: u8 = 2;
+const GO_ON: u8 = 3;
 const STARTED: u8 = 1;
 const OUTPUT: u8 = 2;
 const ENDED: u8 = 3;
 const REBORN: u8 = 4;
+const RETURNED: u8 = 5;
 const NO_LIMIT: u64 = u64::MAX;
 
 /// What a slot is told.
@@ -51,6 +58,9 @@ pub enum Order<'a> {
         /// How.
         mode: Stop,
     },
+    /// The answer to [`Report::Reborn`]: what comes after it is meant for the new process of the slot, which passes over
+    /// what was sent before.
+    GoOn,
 }
 
 /// A program to run.
@@ -104,8 +114,13 @@ pub enum Report<'a> {
         end: End,
     },
     /// A new process serves the slot, because the last one died, and nothing of what that one ran is left.
-    /// The run of the packet is the last that it had taken on.
+    /// The run of the packet is the last that it had taken on. It waits for [`Order::GoOn`].
     Reborn,
+    /// The order that was sent ahead was not begun, and will not be: the run of the packet goes on for too long.
+    Returned {
+        /// Which run that would have been.
+        run: u64,
+    },
 }
 
 /// The two pipes of a program.
@@ -153,8 +168,14 @@ impl Order<'_> {
                 packet.extend(run.to_le_bytes());
                 packet.push(*mode as u8);
             }
+            Self::GoOn => packet.push(GO_ON),
         }
     }
+}
+
+/// Gives an encoded [`Order::Start`] its number, once it is known which slot takes it.
+pub fn set_run(order: &mut [u8], run: u64) {
+    order[1..=size_of::<u64>()].copy_from_slice(&run.to_le_bytes());
 }
 
 impl<'a> Order<'a> {
@@ -179,6 +200,7 @@ impl<'a> Order<'a> {
                 };
                 Some(Self::Stop { run, mode })
             }
+            GO_ON => Some(Self::GoOn),
             _ => None,
         }
     }
@@ -209,6 +231,10 @@ impl<'a> Report<'a> {
                 packet.extend(at_ms.to_le_bytes());
             }
             Self::Reborn => packet.push(REBORN),
+            Self::Returned { run } => {
+                packet.push(RETURNED);
+                packet.extend(run.to_le_bytes());
+            }
         }
     }
 
@@ -249,6 +275,7 @@ impl<'a> Report<'a> {
                 Self::Ended { at_ms: rest.i64()?, end }
             }
             REBORN => Self::Reborn,
+            RETURNED => Self::Returned { run: rest.u64()? },
             _ => return None,
         })
     }
@@ -337,12 +364,17 @@ mod tests {
             }),
             Order::Stop { run: 7, mode: Stop::Terminate },
             Order::Stop { run: 7, mode: Stop::Kill },
+            Order::GoOn,
         ];
         for order in orders {
             let mut packet = Vec::new();
             order.encode(&mut packet);
             assert_eq!(Order::decode(&packet).as_ref(), Some(&order));
             assert_eq!(Order::decode(&packet[..packet.len() - 1]), None, "a shortened packet is not an order");
+            if let Order::Start(start) = order {
+                set_run(&mut packet, 9);
+                assert_eq!(Order::decode(&packet), Some(Order::Start(Start { run: 9, ..start })));
+            }
         }
     }
 
@@ -355,6 +387,7 @@ mod tests {
             Report::Output { stream: Pipe::Stdout, bytes: b"\0\xff" },
             Report::Output { stream: Pipe::Stderr, bytes: b"no newline" },
             Report::Reborn,
+            Report::Returned { run: 43 },
         ];
         reports.extend(ends);
         let mut packet = 42_u64.to_le_bytes().to_vec();

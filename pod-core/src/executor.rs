@@ -25,11 +25,19 @@ pub trait Executor: Debug + Send + Sync + 'static {
     /// The revisions that are completely installed here, found by their completion markers.
     async fn installed(&self) -> Result<Vec<(ActivityId, RevisionNo)>, ExecutorError>;
 
-    /// Starts an execution. At most [`Executor::slots`] run at a time; the caller keeps to it.
+    /// Starts an execution. At most [`Executor::slots`] and [`Executor::ahead`] together are started and have not ended;
+    /// the caller keeps to it.
     async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError>;
 
     /// How many executions may run at a time.
     fn slots(&self) -> u32;
+
+    /// How many more may be started while all slots are busy. They wait in the executor, first come, first served, and
+    /// each begins at once when a slot is free: nobody has to be asked for it. While one waits, somebody must be waiting
+    /// for the next event of each that runs.
+    fn ahead(&self) -> u32 {
+        0
+    }
 
     /// Ends everything that runs here and lets the executor's resources go. Nothing of it is left when it returns.
     async fn shutdown(&self);
@@ -83,6 +91,10 @@ pub trait Running: Debug + Send + 'static {
 
     /// Asks for the end of the process tree; its `Ended` follows. May be called again, and with a harder mode.
     fn stop(&mut self, mode: StopMode);
+
+    /// Asks for it back if it still waits for a slot: its `Ended` is [`AttemptEnd::Recalled`] then, and no `Started`
+    /// comes before it. One that has begun goes on. It is known soon, not at once, what it was.
+    fn recall(&mut self) {}
 }
 
 /// What an execution does.
@@ -102,15 +114,15 @@ pub enum RunEvent {
     },
     /// Its whole process tree is gone and all of its output was delivered.
     Ended {
-        /// How. Never `Recalled`; `Lost` only where what watched over the execution was itself killed or shut down.
+        /// How. `Recalled` only after [`Running::recall`]; `Lost` only where what watched over the execution was itself killed or shut down.
         end: AttemptEnd,
         /// When, by this machine's clock.
         at: Timestamp,
     },
 }
 
-/// How to stop an execution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How to stop an execution. `Kill` is the harder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StopMode {
     /// TERM to the whole tree, KILL after the grace time of its request.
     Terminate,

@@ -23,8 +23,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     blocking,
     layout::Layout,
-    leftovers, program,
-    slot::{Lent, Pool, Slot, watch},
+    leftovers,
+    pool::Pool,
+    program,
+    slot::watch,
     wire::{ORDER_LIMIT, READY},
 };
 
@@ -36,11 +38,15 @@ const RETRY: Duration = Duration::from_millis(200);
 /// The crew, whichever it is at the moment.
 #[derive(Debug)]
 pub(super) struct CrewHandle {
-    state: watch::Receiver<State>,
+    pools: Pools,
     stop: CancellationToken,
     /// Without the executor there is no crew.
     _stop_when_dropped: DropGuard,
 }
+
+/// The pools of the crew, whichever it is at the moment. They keep no crew alive.
+#[derive(Clone, Debug)]
+pub(super) struct Pools(watch::Receiver<State>);
 
 #[derive(Clone, Debug)]
 enum State {
@@ -77,23 +83,33 @@ impl CrewHandle {
         let stop = CancellationToken::new();
         let (sender, state) = watch::channel(State::Up(Arc::clone(&running.crew)));
         tokio::spawn(keep(recipe, running, sender, stop.clone()));
-        Ok(Self { state, _stop_when_dropped: stop.clone().drop_guard(), stop })
+        Ok(Self { pools: Pools(state), _stop_when_dropped: stop.clone().drop_guard(), stop })
     }
 
-    /// Waits for a free slot; a sentence when there will be none.
-    pub(super) async fn lend(&self, purpose: Purpose) -> Result<Lent, String> {
-        let mut state = self.state.clone();
+    pub(super) const fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// Ends the spawner with everything that it runs, and returns when that is gone.
+    pub(super) async fn shut_down(&self) {
+        self.stop.cancel();
+        let Pools(mut state) = self.pools.clone();
+        // That the keeper is gone altogether is as good.
+        let _ = state.wait_for(|state| matches!(state, State::Closed)).await;
+    }
+}
+
+impl Pools {
+    /// Waits until there are slots; a sentence when there will be none. Cancellation safe.
+    pub(super) async fn get(&self, purpose: Purpose) -> Result<Arc<Pool>, String> {
+        let mut state = self.0.clone();
         loop {
-            let current = state.borrow_and_update().clone();
-            match current {
+            match &*state.borrow_and_update() {
                 State::Up(crew) => {
-                    let pool = match purpose {
+                    return Ok(Arc::clone(match purpose {
                         Purpose::Execution => &crew.executions,
                         Purpose::Installation => &crew.installations,
-                    };
-                    if let Some(lent) = pool.lend().await {
-                        return Ok(lent);
-                    }
+                    }));
                 }
                 State::Down => {}
                 State::Failing(reason) => {
@@ -105,14 +121,6 @@ impl CrewHandle {
                 return Err("the worker is shutting down".to_owned());
             }
         }
-    }
-
-    /// Ends the spawner with everything that it runs, and returns when that is gone.
-    pub(super) async fn shut_down(&self) {
-        self.stop.cancel();
-        let mut state = self.state.clone();
-        // That the keeper is gone altogether is as good.
-        let _ = state.wait_for(|state| matches!(state, State::Closed)).await;
     }
 }
 
@@ -185,8 +193,8 @@ impl Recipe {
         let installer = open.by_ref().take(1).collect::<io::Result<Vec<_>>>()?;
         let slots = open.collect::<io::Result<Vec<_>>>()?;
         let crew = Arc::new(Crew {
-            executions: Arc::new(Pool::new(slots, gone.clone())),
-            installations: Arc::new(Pool::new(installer, gone.clone())),
+            executions: Arc::new(Pool::new(slots, gone.clone())?),
+            installations: Arc::new(Pool::new(installer, gone.clone())?),
             gone,
         });
         Ok(RunningCrew { crew, nursery, control })
@@ -223,7 +231,7 @@ async fn has_ended(control: &AsyncFd<OwnedFd>) {
 }
 
 /// Makes a socket for a slot and gives its end to the nursery.
-fn open_slot(control: &OwnedFd, index: u32) -> io::Result<Slot> {
+fn open_slot(control: &OwnedFd, index: u32) -> io::Result<OwnedFd> {
     let (ours, theirs) = socket_pair()?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut attached = SendAncillaryBuffer::new(&mut space);
@@ -231,7 +239,7 @@ fn open_slot(control: &OwnedFd, index: u32) -> io::Result<Slot> {
     attached.push(SendAncillaryMessage::ScmRights(&fds));
     let order = index.to_le_bytes();
     rustix::net::sendmsg(control, &[IoSlice::new(&order)], &mut attached, SendFlags::NOSIGNAL)?;
-    Slot::new(ours)
+    Ok(ours)
 }
 
 fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {

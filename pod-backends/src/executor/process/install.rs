@@ -25,7 +25,8 @@ use super::{
     entry::{BadEntry, Entry, give_unix_line_ends},
     environment::c_path,
     failure,
-    run::{Plan, ProcessRun},
+    plan::Plan,
+    run::ProcessRun,
     tail::Tail,
 };
 

@@ -7,8 +7,10 @@
 //! | module | what it does |
 //! |---|---|
 //! | `crew` | runs the spawner, and runs it again when it was killed |
-//! | `slot` | the socket of one slot, and the pool of those that are free |
-//! | `run` | one run of a program: orders out, reports in |
+//! | `slot` | the socket of one slot |
+//! | `pool` | who has which slot, who waits for one, and what is sent ahead |
+//! | `plan` | what is run for an execution |
+//! | `run` | one run of a program from its waiting on; `active` is what it is while it has a slot |
 //! | `install` | the activity contract; `archive` unpacks, `entry` looks at `main.sh`, `tail` keeps what explains a failure |
 //! | `environment` | what programs find in their environment |
 //! | `layout` | where everything lies in the worker's directory |
@@ -16,6 +18,7 @@
 //! | `memory` | whether the system killed something for want of memory |
 //! | `failure` | errors of the system as sentences |
 
+mod active;
 mod archive;
 mod crew;
 mod entry;
@@ -25,6 +28,8 @@ mod install;
 mod layout;
 mod leftovers;
 mod memory;
+mod plan;
+mod pool;
 mod program;
 mod run;
 mod slot;
@@ -211,6 +216,10 @@ impl Executor for ProcessExecutor {
     }
 
     fn slots(&self) -> u32 {
+        self.shared.slots
+    }
+
+    fn ahead(&self) -> u32 {
         self.shared.slots
     }
 

@@ -16,6 +16,7 @@ pub mod output;
 mod rig;
 pub mod stopping;
 pub mod trees;
+pub mod waiting;
 
 pub use rig::{Outcome, Rig};
 
@@ -42,6 +43,8 @@ macro_rules! executor_suite {
             trees: escapees_end_with_the_program, escapees_end_when_it_is_terminated,
                 escapees_end_with_the_time_limit, a_child_that_holds_the_pipe_does_not_hold_the_end,
                 a_fork_storm_ends, the_neighbour_notices_nothing;
+            waiting: who_waits_begins_when_a_slot_is_free, nobody_waits_for_a_long_run_while_another_slot_is_free,
+                many_that_wait_run_once_each, what_waits_can_be_recalled, what_waits_can_be_stopped;
         }
     };
     (@cases $open:ident; $($module:ident: $($case:ident),+;)+) => {

@@ -33,7 +33,14 @@ pub(super) struct Executions {
 
 struct Execution {
     task: task::Id,
-    stop: watch::Sender<Option<StopMode>>,
+    wish: watch::Sender<Option<Wish>>,
+}
+
+/// What is asked of an execution that was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wish {
+    Recall,
+    Stop(StopMode),
 }
 
 impl Executions {
@@ -82,19 +89,34 @@ impl Executions {
 
     pub(super) fn start(&mut self, request: StartRequest) {
         let key = request.key;
-        let (stop, stopped) = watch::channel(None);
+        let (wish, wished) = watch::channel(None);
         let (executor, sender) = (Arc::clone(&self.executor), self.sender.clone());
         let task = self.tasks.spawn(async move {
-            execute(&*executor, request, stopped, &sender).await;
+            execute(&*executor, request, wished, &sender).await;
             key
         });
         self.by_task.insert(task.id(), key);
-        self.running.insert(key, Execution { task: task.id(), stop });
+        self.running.insert(key, Execution { task: task.id(), wish });
     }
 
     pub(super) fn stop(&mut self, key: AttemptKey, mode: StopMode) {
+        self.ask(key, Wish::Stop(mode));
+    }
+
+    pub(super) fn recall(&mut self, key: AttemptKey) {
+        self.ask(key, Wish::Recall);
+    }
+
+    /// What is harder replaces what is softer.
+    fn ask(&mut self, key: AttemptKey, wish: Wish) {
         if let Some(execution) = self.running.get(&key) {
-            execution.stop.send_replace(Some(mode));
+            execution.wish.send_if_modified(|asked| {
+                let harder = *asked < Some(wish);
+                if harder {
+                    *asked = Some(wish);
+                }
+                harder
+            });
         }
     }
 
@@ -153,7 +175,7 @@ impl Drop for Executions {
 async fn execute(
     executor: &dyn Executor,
     request: StartRequest,
-    mut stopped: watch::Receiver<Option<StopMode>>,
+    mut wished: watch::Receiver<Option<Wish>>,
     events: &mpsc::Sender<Input>,
 ) {
     let key = request.key;
@@ -167,9 +189,11 @@ async fn execute(
     loop {
         let event = tokio::select! {
             event = running.next() => event,
-            Ok(()) = stopped.changed() => {
-                if let Some(mode) = *stopped.borrow_and_update() {
-                    running.stop(mode);
+            Ok(()) = wished.changed() => {
+                match *wished.borrow_and_update() {
+                    Some(Wish::Stop(mode)) => running.stop(mode),
+                    Some(Wish::Recall) => running.recall(),
+                    None => {}
                 }
                 continue;
             }

@@ -76,7 +76,8 @@ pub async fn run(
     let clock = Clock { began: Instant::now() };
     let disk = Arc::new(SpoolDirectory::new(config.spool));
     let (seed, departure) = (config.identity.incarnation, config.identity.departure);
-    let state = WorkerState::new(config.identity, executor.slots(), installed, disk, clock.now());
+    let (slots, ahead) = (executor.slots(), executor.ahead());
+    let state = WorkerState::new(config.identity, slots, ahead, installed, disk, clock.now());
     let shell = Shell {
         state,
         clock,
@@ -178,6 +179,7 @@ impl Shell {
             match effect {
                 Effect::Start(request) => self.executions.start(request),
                 Effect::Stop(key, mode) => self.executions.stop(key, mode),
+                Effect::Recall(key) => self.executions.recall(key),
                 Effect::Install(request) => self.executions.install(request),
                 Effect::AbortInstall => self.executions.abort_install(),
                 Effect::Remove(activity, revision) => self.executions.remove(activity, revision),

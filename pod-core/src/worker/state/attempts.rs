@@ -23,8 +23,9 @@ const LATEST_NEWS: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     pub(super) held: BTreeMap<AttemptKey, Held>,
-    /// Those without a slot, in the order they came.
+    /// Those that the executor was not given yet, in the order they came.
     waiting: VecDeque<AttemptKey>,
+    /// How many the executor was given that have not ended: as many as it has slots, and those that it takes ahead.
     live: u32,
     /// When those that were asked to end are killed.
     kills: Vec<(Duration, AttemptKey)>,
@@ -49,7 +50,7 @@ pub(super) struct Held {
 
 #[derive(Debug)]
 pub(super) enum Phase {
-    /// It has no slot yet.
+    /// The executor was not given it yet.
     Waiting(Box<StartOrder>),
     /// It was given to the executor, which has not told its end.
     Live,
@@ -180,7 +181,7 @@ impl WorkerState {
     }
 
     fn fill_slots(&mut self, effects: &mut Vec<Effect>) {
-        while self.attempts.live < self.slots
+        while self.attempts.live < self.slots + self.ahead
             && let Some(key) = self.attempts.waiting.pop_front()
         {
             let Some(held) = self.attempts.held.get_mut(&key) else { continue };
@@ -240,10 +241,15 @@ impl WorkerState {
         effects: &mut Vec<Effect>,
     ) {
         // One of them takes the slot now; who waits for none behind it soon needs more from the manager.
-        let has_more = self.attempts.waiting.len() > 1;
+        let ahead = self.attempts.live.saturating_sub(self.slots) as usize;
+        let has_more = self.attempts.waiting.len() + ahead > 1;
         let Some(held) = self.attempts.held.get_mut(&key) else { return };
         let used = (held.activity, held.revision);
         match held.phase {
+            Phase::Live if end == AttemptEnd::Recalled => {
+                self.attempts.held.remove(&key);
+                self.outgoing.say(FromWorker::Recalled { key });
+            }
             Phase::Live => {
                 held.spool.finish(&*self.disk);
                 held.phase = Phase::Ended(End { at, end, sent: false });
@@ -289,12 +295,17 @@ impl WorkerState {
         }
     }
 
-    pub(super) fn recall(&mut self, key: AttemptKey) {
-        let waits = self.attempts.held.get(&key).is_some_and(|held| matches!(held.phase, Phase::Waiting(_)));
-        if waits {
-            self.attempts.held.remove(&key);
-            self.attempts.waiting.retain(|other| *other != key);
-            self.outgoing.say(FromWorker::Recalled { key });
+    pub(super) fn recall(&mut self, key: AttemptKey, effects: &mut Vec<Effect>) {
+        let Some(held) = self.attempts.held.get(&key) else { return };
+        match held.phase {
+            Phase::Waiting(_) => {
+                self.attempts.held.remove(&key);
+                self.attempts.waiting.retain(|other| *other != key);
+                self.outgoing.say(FromWorker::Recalled { key });
+            }
+            // Perhaps it has begun and the news of it is on its way: the executor knows.
+            Phase::Live if held.started_at.is_none() => effects.push(Effect::Recall(key)),
+            Phase::Live | Phase::Unwanted | Phase::Ended(_) => {}
         }
     }
 

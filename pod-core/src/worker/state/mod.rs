@@ -67,6 +67,8 @@ pub enum Effect {
     Start(StartRequest),
     /// Stop an execution, also one that is still being started. Its end follows.
     Stop(AttemptKey, StopMode),
+    /// Ask for an execution back that may not have begun; its end follows, or it goes on.
+    Recall(AttemptKey),
     /// Install a revision; [`Input::InstallEnded`] follows. Never two at a time.
     Install(InstallRequest),
     /// End the installation under way; [`Input::InstallAborted`] or [`Input::InstallEnded`] follows.
@@ -83,6 +85,8 @@ pub enum Effect {
 #[derive(Debug)]
 pub struct WorkerState {
     slots: u32,
+    /// How many more the executor takes while all slots are busy.
+    ahead: u32,
     session: Session,
     attempts: Attempts,
     installs: Installs,
@@ -97,12 +101,14 @@ impl WorkerState {
     pub fn new(
         identity: Identity,
         slots: u32,
+        ahead: u32,
         installed: Vec<(ActivityId, RevisionNo)>,
         disk: Arc<dyn SpoolDisk>,
         now: Now,
     ) -> Self {
         Self {
             slots,
+            ahead,
             session: Session::new(identity, now),
             attempts: Attempts::default(),
             installs: Installs::new(installed),
@@ -198,7 +204,7 @@ impl WorkerState {
             ToWorker::Remove { activity, revision } => self.remove(activity, revision, effects),
             ToWorker::Start(order) => self.start(order, now, effects),
             ToWorker::Stop { key, grace } => self.stop(key, grace, now, effects),
-            ToWorker::Recall { key } => self.recall(key),
+            ToWorker::Recall { key } => self.recall(key, effects),
             ToWorker::OutputAck { key, stdout, stderr, order } => {
                 self.output_acknowledged(key, [stdout, stderr, order]);
             }

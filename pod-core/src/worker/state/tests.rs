@@ -59,10 +59,15 @@ fn install(activity: ActivityId) -> ToWorker {
 
 impl Scene {
     fn new(slots: u32) -> Self {
+        Self::taking_ahead(slots, 0)
+    }
+
+    /// A worker whose executor takes so many more than it has slots.
+    fn taking_ahead(slots: u32, ahead: u32) -> Self {
         let now = Now { wall: Timestamp(1_000), uptime: Duration::ZERO };
         let identity = Identity::new(5);
         let disk = Arc::new(SpoolMemory::new(1 << 30));
-        Self { state: WorkerState::new(identity, slots, vec![(A, R)], disk, now), now, effects: Vec::new() }
+        Self { state: WorkerState::new(identity, slots, ahead, vec![(A, R)], disk, now), now, effects: Vec::new() }
     }
 
     /// A worker that was welcomed.
@@ -217,6 +222,24 @@ fn what_waits_can_be_recalled_and_what_runs_cannot() {
     // Its number may be used again.
     scene.hear([order(2)]);
     assert_eq!(scene.started(), [key(2)]);
+}
+
+#[test]
+fn an_executor_that_takes_some_ahead_is_given_them_and_asked_for_them_back() {
+    let mut scene = Scene::taking_ahead(1, 1);
+    scene.connect();
+    scene.hear([ToWorker::Welcome(welcome())]);
+    scene.hear((1..=3).map(order));
+    assert_eq!(scene.started(), [key(1), key(2)]);
+    scene.step(Input::Run(key(1), RunEvent::Started { at: scene.now.wall }));
+    scene.hear([1, 2, 3].map(|n| ToWorker::Recall { key: key(n) }));
+    assert_eq!(scene.did(), [Effect::Recall(key(2))], "the first has begun, the third is not the executor's");
+    assert!(scene.said().contains(&FromWorker::Recalled { key: key(3) }));
+    let recalled = RunEvent::Ended { end: AttemptEnd::Recalled, at: scene.now.wall };
+    scene.step(Input::Run(key(2), recalled));
+    assert_eq!(scene.said(), [FromWorker::Recalled { key: key(2) }]);
+    scene.hear([order(2)]);
+    assert_eq!(scene.started(), [key(2)], "its number may be used again");
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! What to run, ready for a slot.
+
+use std::{
+    ffi::{CStr, CString, OsString},
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use pod_core::{domain::Millis, executor::StartRequest};
+
+use super::{
+    Shared,
+    entry::Entry,
+    environment::c_path,
+    failure,
+    wire::{ARGUMENT_LIMIT, ORDER_LIMIT, Order, Start},
+};
+
+/// What to run.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) program: CString,
+    pub(super) args: Vec<CString>,
+    pub(super) env: Vec<CString>,
+    pub(super) dir: PathBuf,
+    pub(super) timeout: Option<Millis>,
+    pub(super) grace: Millis,
+    pub(super) input: Option<InputFile>,
+    /// Makes a sentence of the system's error when it cannot be started.
+    pub(super) explain: fn(i32, &Path) -> String,
+}
+
+impl Plan {
+    /// What is run for an execution.
+    pub(super) fn of(shared: &Shared, request: StartRequest, entry: Entry) -> Result<Plan, String> {
+        let mut own: Vec<(&str, OsString)> = vec![
+            ("POD_EXECUTION_ID", request.key.execution.to_string().into()),
+            ("POD_ATTEMPT", request.key.attempt.to_string().into()),
+            ("POD_ACTIVITY", (*request.activity_name).into()),
+        ];
+        let (program, mut args) = match entry {
+            Entry::Program => (c"./main.sh", vec![c"./main.sh".to_owned()]),
+            Entry::Shell => (c"/bin/sh", vec![c"sh".to_owned(), c"./main.sh".to_owned()]),
+        };
+        let mut file = None;
+        if let Some(input) = &request.input {
+            if input.len() < ARGUMENT_LIMIT {
+                let nul = |_| "the input holds a NUL character, which a program's argument cannot".to_owned();
+                args.push(CString::new(input.as_bytes()).map_err(nul)?);
+            } else {
+                let written = InputFile::write(&shared.layout.input(request.key), input)
+                    .map_err(|error| format!("the input could not be written to the worker's disk: {error}"))?;
+                own.push(("POD_INPUT_FILE", written.path.clone().into()));
+                file = Some(written);
+            }
+        }
+        Ok(Self {
+            program: program.to_owned(),
+            args,
+            env: shared.environment.with(&request.env, &own)?,
+            dir: shared.layout.activity((request.activity, request.revision)),
+            timeout: request.timeout,
+            grace: request.grace,
+            input: file,
+            explain: failure::not_started,
+        })
+    }
+
+    /// The order for a slot, whose number is still missing.
+    pub(super) fn encode(&self) -> Result<Vec<u8>, String> {
+        let dir = c_path(&self.dir)?;
+        let mut order = Vec::with_capacity(1024);
+        Order::Start(Start {
+            run: 0,
+            timeout_ms: self.timeout.map(|timeout| timeout.0),
+            grace_ms: self.grace.0,
+            program: &self.program,
+            dir: &dir,
+            args: self.args.iter().map(CString::as_c_str).collect::<Vec<&CStr>>(),
+            env: self.env.iter().map(CString::as_c_str).collect(),
+        })
+        .encode(&mut order);
+        if order.len() > ORDER_LIMIT {
+            return Err(format!(
+                "the input and the environment have {} bytes together and at most {ORDER_LIMIT} are possible; \
+                 make the activity's environment smaller",
+                order.len()
+            ));
+        }
+        Ok(order)
+    }
+}
+
+/// The file of an input that is too long for an argument; deleted when dropped.
+#[derive(Debug)]
+pub(super) struct InputFile {
+    path: PathBuf,
+}
+
+impl InputFile {
+    fn write(path: &Path, input: &str) -> io::Result<Self> {
+        let file = Self { path: path.to_owned() };
+        fs::write(path, input)?;
+        Ok(file)
+    }
+}
+
+impl Drop for InputFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}

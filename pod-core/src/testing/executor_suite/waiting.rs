@@ -1,0 +1,196 @@
+//! Executions that were started while all slots are busy. An executor that takes none ahead passes without a word.
+
+use std::collections::VecDeque;
+
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::rig::{Outcome, Rig, already_gone, gone, in_time, lives};
+use crate::{
+    domain::AttemptEnd,
+    executor::{RunEvent, Running, StartRequest, StopMode},
+};
+
+const MAIN: &str = "#!/bin/sh
+echo \"hello $1\"
+if [ \"$1\" = long ]; then echo $$ >> \"$PIDS\"; exec sleep 1000; fi";
+
+/// Requests of one activity, whose programs go on for ever where they are asked to.
+struct Requests<'r> {
+    rig: &'r Rig,
+    request: StartRequest,
+}
+
+/// An execution that is listened to all the time.
+struct Heard {
+    wishes: mpsc::UnboundedSender<Wish>,
+    outcome: JoinHandle<Outcome>,
+}
+
+enum Wish {
+    Stop(StopMode),
+    Recall,
+}
+
+impl<'r> Requests<'r> {
+    /// Where the executor takes two ahead.
+    async fn of(rig: &'r Rig) -> Option<Self> {
+        if rig.executor().ahead() < 2 {
+            return None;
+        }
+        Some(Self { rig, request: rig.activity(MAIN).await })
+    }
+
+    async fn start(&self, input: &str) -> Heard {
+        let mut request = self.request.clone();
+        request.key.execution.0 = self.rig.number();
+        request.input = Some(input.into());
+        request.env.insert("PIDS".to_owned(), self.rig.path("pids").display().to_string());
+        Heard::new(self.rig.start(request).await)
+    }
+
+    /// Fills both slots with what goes on; gives that and its process ids.
+    async fn fill(&self) -> ([Heard; 2], Vec<u32>) {
+        let first = self.start("long").await;
+        self.rig.pids("pids", 1).await;
+        let second = self.start("long").await;
+        let pids = self.rig.pids("pids", 2).await;
+        // So soon one may be about to begin all the same. When these are back, nobody is.
+        for waits in [self.start("long").await, self.start("long").await] {
+            waits.ask(Wish::Recall);
+            assert_eq!(waits.end().await, (0, AttemptEnd::Recalled));
+        }
+        ([first, second], pids)
+    }
+}
+
+impl Heard {
+    fn new(mut run: Box<dyn Running>) -> Self {
+        let (wishes, mut wished) = mpsc::unbounded_channel();
+        let outcome = tokio::spawn(async move {
+            let mut outcome = Outcome { stdout: Vec::new(), stderr: Vec::new(), end: AttemptEnd::Lost, starts: 0 };
+            loop {
+                tokio::select! {
+                    event = run.next() => match event.expect("an end comes") {
+                        RunEvent::Started { .. } => outcome.starts += 1,
+                        RunEvent::Output { bytes, .. } => outcome.stdout.extend_from_slice(&bytes),
+                        RunEvent::Ended { end, .. } => return Outcome { end, ..outcome },
+                    },
+                    Some(wish) = wished.recv() => match wish {
+                        Wish::Stop(mode) => run.stop(mode),
+                        Wish::Recall => run.recall(),
+                    },
+                }
+            }
+        });
+        Self { wishes, outcome }
+    }
+
+    fn ask(&self, wish: Wish) {
+        // That it has ended is fine.
+        let _ = self.wishes.send(wish);
+    }
+
+    async fn outcome(self) -> Outcome {
+        in_time("an end", self.outcome).await.expect("listening does not fail")
+    }
+
+    /// How it ended, and how often it began.
+    async fn end(self) -> (usize, AttemptEnd) {
+        let outcome = self.outcome().await;
+        (outcome.starts, outcome.end)
+    }
+
+    async fn kill(self) -> (usize, AttemptEnd) {
+        self.ask(Wish::Stop(StopMode::Kill));
+        self.end().await
+    }
+
+    /// Nobody wants it any more.
+    async fn drop(self) {
+        self.outcome.abort();
+        let _ = self.outcome.await;
+    }
+}
+
+const DONE: (usize, AttemptEnd) = (1, AttemptEnd::Exited(0));
+const STOPPED: (usize, AttemptEnd) = (1, AttemptEnd::Terminated);
+
+/// Who has waited longest is next, and runs as any other.
+pub async fn who_waits_begins_when_a_slot_is_free(rig: &Rig) {
+    let Some(requests) = Requests::of(rig).await else { return };
+    let ([first, second], _) = requests.fill().await;
+    let (third, fourth) = (requests.start("long").await, requests.start("short").await);
+    assert_eq!(second.kill().await, STOPPED);
+    rig.pids("pids", 3).await;
+    assert!(!fourth.outcome.is_finished());
+    assert_eq!(first.kill().await, STOPPED);
+    assert_eq!(fourth.end().await, DONE);
+    assert_eq!(third.kill().await, STOPPED);
+}
+
+/// Whichever slot is free first is as good: nobody is bound to one that goes on and on.
+pub async fn nobody_waits_for_a_long_run_while_another_slot_is_free(rig: &Rig) {
+    let Some(requests) = Requests::of(rig).await else { return };
+    let endless = requests.start("long").await;
+    rig.pids("pids", 1).await;
+    for _ in 0..20 {
+        let runs = [requests.start("short").await, requests.start("short").await, requests.start("short").await];
+        for run in runs {
+            assert_eq!(run.end().await, DONE);
+        }
+    }
+    assert_eq!(endless.kill().await, STOPPED);
+}
+
+/// Each runs once and prints what it should, however closely one follows the other.
+pub async fn many_that_wait_run_once_each(rig: &Rig) {
+    let Some(requests) = Requests::of(rig).await else { return };
+    let mut running = VecDeque::new();
+    for number in 0..200 {
+        running.push_back((number, requests.start(&number.to_string()).await));
+        if running.len() == 4 {
+            let (number, run) = running.pop_front().expect("one is there");
+            let outcome = run.outcome().await;
+            assert_eq!((outcome.text(), outcome.starts), (format!("hello {number}\n").as_str(), 1));
+        }
+    }
+    for (_, run) in running {
+        assert_eq!(run.end().await, DONE);
+    }
+}
+
+/// What has not begun comes back, what has goes on.
+pub async fn what_waits_can_be_recalled(rig: &Rig) {
+    let Some(requests) = Requests::of(rig).await else { return };
+    let ([first, second], pids) = requests.fill().await;
+    let (third, fourth) = (requests.start("short").await, requests.start("short").await);
+    for run in [&first, &third, &fourth] {
+        run.ask(Wish::Recall);
+    }
+    for run in [third, fourth] {
+        assert_eq!(run.end().await, (0, AttemptEnd::Recalled));
+    }
+    assert!(pids.iter().all(|&pid| lives(pid)), "these had begun");
+    for run in [first, second] {
+        assert_eq!(run.kill().await, STOPPED);
+    }
+    already_gone(&pids);
+}
+
+/// It does not begin then, and neither does one that nobody wants any more.
+pub async fn what_waits_can_be_stopped(rig: &Rig) {
+    let Some(requests) = Requests::of(rig).await else { return };
+    let ([first, second], pids) = requests.fill().await;
+    for mode in [StopMode::Terminate, StopMode::Kill] {
+        let (third, fourth) = (requests.start("long").await, requests.start("long").await);
+        third.ask(Wish::Stop(mode));
+        assert_eq!(third.end().await, (0, AttemptEnd::Terminated));
+        fourth.drop().await;
+    }
+    second.drop().await;
+    gone(&pids[1..]).await;
+    // Nothing of what was dropped has the slot now.
+    assert_eq!(requests.start("short").await.end().await, DONE);
+    assert_eq!(rig.pids("pids", 2).await, pids);
+    assert_eq!(first.kill().await, STOPPED);
+}
