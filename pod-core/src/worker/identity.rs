@@ -96,7 +96,7 @@ impl fmt::Display for WorkerExit {
             Self::Shutdown(reason) => write!(f, "the manager let this worker go: {reason}"),
             Self::Refused(reason) => write!(f, "the manager refused this worker: {reason}"),
             Self::Foreign(reason) => write!(f, "another manager answered: {reason}"),
-            Self::Abandoned(reason) => write!(f, "this worker was abandoned: {reason}"),
+            Self::Abandoned(reason) => write!(f, "this worker ends: {reason}"),
             Self::Alone(time) => write!(f, "no manager was there for {time}, and there was nothing to do"),
             Self::Cancelled => write!(f, "this worker was asked to end"),
             Self::Broken(reason) => write!(f, "this worker cannot work: {reason}"),

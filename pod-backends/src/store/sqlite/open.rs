@@ -80,7 +80,7 @@ fn close_to_others(path: &Path) -> std::io::Result<()> {
 fn refusal(path: &Path, error: sqlx::Error) -> StoreError {
     let path = path.display();
     let sentence = if is_not_a_database(&error) {
-        format!("{path} is not a database; name another file, or move it away and start again")
+        format!("{path} is not a database; move it away, or choose another data directory")
     } else {
         match code(&error) {
             Some(13) => {
@@ -103,7 +103,7 @@ pub(super) async fn migrate(path: &Path, connection: &mut SqliteConnection) -> R
     let tables: i64 = pragma(path, &mut transaction, "SELECT count(*) FROM sqlite_schema").await?;
     let shown = path.display();
     if tables > 0 && application != APPLICATION_ID {
-        let sentence = format!("{shown} is a database of another program; name another file");
+        let sentence = format!("{shown} is a database of another program; choose another data directory");
         return Err(StoreError::Unusable(sentence.into()));
     }
     let seen = usize::try_from(version).unwrap_or(usize::MAX);
