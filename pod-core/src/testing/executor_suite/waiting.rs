@@ -22,7 +22,7 @@ struct Requests<'r> {
 
 /// An execution that is listened to all the time.
 struct Heard {
-    wishes: mpsc::UnboundedSender<Wish>,
+    wishes: mpsc::Sender<Wish>,
     outcome: JoinHandle<Outcome>,
 }
 
@@ -65,7 +65,7 @@ impl<'r> Requests<'r> {
 
 impl Heard {
     fn new(mut run: Box<dyn Running>) -> Self {
-        let (wishes, mut wished) = mpsc::unbounded_channel();
+        let (wishes, mut wished) = mpsc::channel(4);
         let outcome = tokio::spawn(async move {
             let mut outcome = Outcome { stdout: Vec::new(), stderr: Vec::new(), end: AttemptEnd::Lost, starts: 0 };
             loop {
@@ -87,7 +87,7 @@ impl Heard {
 
     fn ask(&self, wish: Wish) {
         // That it has ended is fine.
-        let _ = self.wishes.send(wish);
+        let _ = self.wishes.try_send(wish);
     }
 
     async fn outcome(self) -> Outcome {
