@@ -226,21 +226,7 @@
       reachEnd(part);
     }
     held = 0;
-    const applyTimes = () => {
-    if (times.checked) lines.querySelectorAll(".l").forEach(stamp);
-    lines.classList.toggle("with-times", times.checked);
-  };
-  times.checked = lines.classList.contains("with-times") || localStorage.getItem("pod_times") === "on";
-  applyTimes();
-  times.addEventListener("change", () => {
-    localStorage.setItem("pod_times", times.checked ? "on" : "off");
-    applyTimes();
-    const address = new URL(location);
-    if (times.checked) address.searchParams.set("times", "on"); else address.searchParams.delete("times");
-    history.replaceState(null, "", address);
-    if (follow.checked) toBottom();
-  });
-  follow.checked = !over;
+    follow.checked = !over;
     toBottom();
     showHeld();
   });
