@@ -1,6 +1,9 @@
 //! A worker as the simulator sees it: keeps to the protocol of the link, runs programs that only take time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -14,8 +17,13 @@ use crate::{
 /// What became of an attempt on a worker.
 #[derive(Clone, Debug)]
 enum Job {
-    Waiting,
-    Running { started: Timestamp, ends: Timestamp, stopped: bool },
+    /// Of an activity of this name.
+    Waiting(Arc<str>),
+    Running {
+        started: Timestamp,
+        ends: Timestamp,
+        stopped: bool,
+    },
     Ended(EndReport),
 }
 
@@ -32,8 +40,8 @@ pub(super) struct SimWorker {
     jobs: BTreeMap<AttemptKey, Job>,
     installed: BTreeSet<(ActivityId, RevisionNo)>,
     installing: Option<((ActivityId, RevisionNo), Timestamp)>,
-    /// Every start of a program, for the invariants.
-    pub(super) starts: Vec<ExecutionId>,
+    /// Every start of a program, with the name of its activity, for the invariants.
+    pub(super) starts: Vec<(ExecutionId, Arc<str>)>,
 }
 
 /// How long programs and installations take, and how they end: drawn by the world.
@@ -64,7 +72,7 @@ impl SimWorker {
         let report = |(key, job): (&AttemptKey, &Job)| AttemptReport {
             key: *key,
             started_at: match job {
-                Job::Waiting => None,
+                Job::Waiting(_) => None,
                 Job::Running { started, .. } => Some(*started),
                 Job::Ended(end) => end.started_at,
             },
@@ -133,14 +141,14 @@ impl SimWorker {
                 said.push(FromWorker::Removed { activity, revision });
             }
             ToWorker::Start(order) => {
-                self.jobs.entry(order.key).or_insert(Job::Waiting);
+                self.jobs.entry(order.key).or_insert(Job::Waiting(order.activity_name));
             }
             ToWorker::Stop { key, .. } => match self.jobs.get_mut(&key) {
                 Some(Job::Running { ends, stopped, .. }) => {
                     *stopped = true;
                     *ends = now;
                 }
-                Some(job @ Job::Waiting) => {
+                Some(job @ Job::Waiting(_)) => {
                     let report = ended(key, None, now, AttemptEnd::Terminated);
                     *job = Job::Ended(report.clone());
                     said.push(FromWorker::Ended(report));
@@ -149,7 +157,7 @@ impl SimWorker {
                 None => said.push(FromWorker::Ended(ended(key, None, now, AttemptEnd::Lost))),
             },
             ToWorker::Recall { key } => {
-                if matches!(self.jobs.get(&key), Some(Job::Waiting)) {
+                if matches!(self.jobs.get(&key), Some(Job::Waiting(_))) {
                     self.jobs.remove(&key);
                     said.push(FromWorker::Recalled { key });
                 }
@@ -177,11 +185,12 @@ impl SimWorker {
         }
         let running = self.jobs.values().filter(|job| matches!(job, Job::Running { .. })).count();
         let free = (self.slots as usize).saturating_sub(running);
-        let waiting = self.jobs.iter_mut().filter(|(_, job)| matches!(job, Job::Waiting)).take(free);
+        let waiting = self.jobs.iter_mut().filter(|(_, job)| matches!(job, Job::Waiting(_))).take(free);
         for (key, job) in waiting {
+            let Job::Waiting(activity) = &*job else { continue };
+            self.starts.push((key.execution, activity.clone()));
             let ends = Timestamp(now.0 + fate.run_time(*key).cast_signed());
             *job = Job::Running { started: now, ends, stopped: false };
-            self.starts.push(key.execution);
             said.push(FromWorker::Running { key: *key, at: now });
         }
         if let Some(((activity, revision), _)) = self.installing.filter(|(_, ends)| *ends <= now) {
