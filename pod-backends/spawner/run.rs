@@ -137,13 +137,8 @@ impl Run<'_> {
             self.stop(End::TimedOut, now);
         }
         if now >= self.long_from && self.slot.ahead.is_there() {
-            self.give_back();
-        }
-    }
-
-    fn give_back(&mut self) {
-        if let Some(run) = self.slot.ahead.give_up() {
-            self.slot.packet.add(&Report::Returned { run }, Duration::ZERO);
+            self.slot.ahead.give_up();
+            self.slot.packet.add(&Report::Returned, Duration::ZERO);
         }
     }
 

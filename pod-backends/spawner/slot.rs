@@ -55,13 +55,9 @@ impl Ahead {
         self.len = len;
     }
 
-    /// Gives it up, and tells which run it would have been.
-    pub fn give_up(&mut self) -> Option<u64> {
-        let len = std::mem::take(&mut self.len);
-        match Order::decode(&self.space[..len]) {
-            Some(Order::Start(start)) => Some(start.run),
-            _ => None,
-        }
+    /// Gives it up.
+    pub fn give_up(&mut self) {
+        self.len = 0;
     }
 
     /// Whether there is one.

@@ -117,10 +117,7 @@ pub enum Report<'a> {
     /// The run of the packet is the last that it had taken on. It waits for [`Order::GoOn`].
     Reborn,
     /// The order that was sent ahead was not begun, and will not be: the run of the packet goes on for too long.
-    Returned {
-        /// Which run that would have been.
-        run: u64,
-    },
+    Returned,
 }
 
 /// The two pipes of a program.
@@ -231,10 +228,7 @@ impl<'a> Report<'a> {
                 packet.extend(at_ms.to_le_bytes());
             }
             Self::Reborn => packet.push(REBORN),
-            Self::Returned { run } => {
-                packet.push(RETURNED);
-                packet.extend(run.to_le_bytes());
-            }
+            Self::Returned => packet.push(RETURNED),
         }
     }
 
@@ -275,7 +269,7 @@ impl<'a> Report<'a> {
                 Self::Ended { at_ms: rest.i64()?, end }
             }
             REBORN => Self::Reborn,
-            RETURNED => Self::Returned { run: rest.u64()? },
+            RETURNED => Self::Returned,
             _ => return None,
         })
     }
@@ -387,7 +381,7 @@ mod tests {
             Report::Output { stream: Pipe::Stdout, bytes: b"\0\xff" },
             Report::Output { stream: Pipe::Stderr, bytes: b"no newline" },
             Report::Reborn,
-            Report::Returned { run: 43 },
+            Report::Returned,
         ];
         reports.extend(ends);
         let mut packet = 42_u64.to_le_bytes().to_vec();

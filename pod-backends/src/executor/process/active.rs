@@ -51,8 +51,6 @@ impl Origin {
 pub(super) struct Active {
     lent: Lent,
     origin: Origin,
-    /// The slot has said that it began.
-    begun: bool,
     /// What was asked for, and whether the slot was told.
     stop: Option<(Stop, Told)>,
     /// The new process of the slot has not been told yet to go on, and perhaps to begin.
@@ -85,7 +83,7 @@ pub(super) enum Step {
 impl Active {
     pub(super) fn new(lent: Lent, origin: Origin) -> Self {
         let kills_before = origin.memory.kills();
-        Self { lent, origin, begun: false, stop: None, revival: None, kills_before }
+        Self { lent, origin, stop: None, revival: None, kills_before }
     }
 
     /// The slot, of a run that has ended or is lost.
@@ -148,11 +146,8 @@ impl Active {
                 Report::Reborn => reborn = true,
                 // Of an earlier run of this slot.
                 _ if run != self.lent.run => {}
-                Report::Started { at_ms } => {
-                    self.begun = true;
-                    events.push_back(RunEvent::Started { at: Timestamp(at_ms) });
-                }
-                Report::Returned { .. } => returned = true,
+                Report::Started { at_ms } => events.push_back(RunEvent::Started { at: Timestamp(at_ms) }),
+                Report::Returned => returned = true,
                 Report::Output { stream, bytes } => {
                     let stream = match stream {
                         Pipe::Stdout => Stream::Stdout,

@@ -83,8 +83,8 @@ impl DataDirLock {
         write_holder(&mut self.file, Some(address))
     }
 
-    /// Takes the directory for the workers of this process, by a file of that name. Workers of an earlier engine of the same process may still
-    /// be ending there: they are waited for.
+    /// Takes the directory for the workers of this process, by a file of that name. Workers of an earlier engine of the
+    /// same process may still be ending there: they are waited for.
     pub(crate) async fn take_for_workers(data: &Path, name: &str) -> Result<Self, ProvisionError> {
         let deadline = Instant::now() + OWN_WORKERS_END_WITHIN;
         loop {

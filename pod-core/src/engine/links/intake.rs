@@ -4,7 +4,7 @@
 //! with its end, and everything else goes on, so that the ends of others still arrive. The worker keeps what was not
 //! acknowledged; when there is room again the link ends, and its next hello brings all of that.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, mem::take, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
@@ -97,8 +97,12 @@ impl Intake {
             match message {
                 FromWorker::Hello(_) => return Err("it said hello twice".to_owned()),
                 FromWorker::Heartbeat => self.answer(),
-                FromWorker::Order { key, offset, bytes } => self.order(key, offset, bytes).await?,
-                FromWorker::Output { key, stream, offset, bytes } => self.output(key, stream, offset, bytes).await?,
+                FromWorker::Order { key, offset, bytes } => {
+                    self.take_piece(key, bytes.len(), Piece::Order { key, offset, bytes }).await?;
+                }
+                FromWorker::Output { key, stream, offset, bytes } => {
+                    self.take_piece(key, bytes.len(), Piece::Output { key, stream, offset, bytes }).await?;
+                }
                 FromWorker::Tail { key, stream, offset, bytes } if self.takes(key) => {
                     self.keep(Piece::Tail { key, stream, offset, bytes }).await?;
                 }
@@ -129,47 +133,35 @@ impl Intake {
     /// Keeps the output that comes with an end, and gives the report without it; nothing while output of that attempt
     /// is left out.
     async fn end(&mut self, mut report: EndReport) -> Result<Option<EndReport>, Farewell> {
+        let key = report.key;
+        let piece = |stream, offset, bytes| Piece::Output { key, stream, offset, bytes };
+        let (order, stdout, stderr) = (take(&mut report.order), take(&mut report.stdout), take(&mut report.stderr));
         let pieces = [
-            (Stream::Stdout, report.stdout_from, std::mem::take(&mut report.stdout)),
-            (Stream::Stderr, report.stderr_from, std::mem::take(&mut report.stderr)),
+            // It goes first: who follows shows output by it.
+            (order.len(), Piece::Order { key, offset: report.order_from, bytes: order }),
+            (stdout.len(), piece(Stream::Stdout, report.stdout_from, stdout)),
+            (stderr.len(), piece(Stream::Stderr, report.stderr_from, stderr)),
         ];
-        // It goes first: who follows shows output by it.
-        let order = std::mem::take(&mut report.order);
-        if !order.is_empty() {
-            self.order(report.key, report.order_from, order).await?;
-        }
-        for (stream, offset, bytes) in pieces {
-            if !bytes.is_empty() {
-                self.output(report.key, stream, offset, bytes).await?;
+        for (len, piece) in pieces {
+            if len > 0 {
+                self.take_piece(key, len, piece).await?;
             }
         }
-        if self.is_left_out(report.key) {
+        if self.is_left_out(key) {
             return Ok(None);
         }
-        self.acks.ended(report.key);
+        self.acks.ended(key);
         Ok(Some(report))
     }
 
-    async fn order(&mut self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), Farewell> {
+    /// Keeps a piece that is acknowledged later, once it is durable.
+    async fn take_piece(&mut self, key: AttemptKey, len: usize, piece: Piece) -> Result<(), Farewell> {
         if !self.takes(key) {
             return Ok(());
         }
-        let taken = bytes.len();
-        self.keep(Piece::Order { key, offset, bytes }).await?;
+        self.keep(piece).await?;
         if !self.is_left_out(key) {
-            self.acks.took(key, taken);
-        }
-        Ok(())
-    }
-
-    async fn output(&mut self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), Farewell> {
-        if !self.takes(key) {
-            return Ok(());
-        }
-        let taken = bytes.len();
-        self.keep(Piece::Output { key, stream, offset, bytes }).await?;
-        if !self.is_left_out(key) {
-            self.acks.took(key, taken);
+            self.acks.took(key, len);
         }
         Ok(())
     }
