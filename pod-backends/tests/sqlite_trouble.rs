@@ -103,6 +103,17 @@ struct Writer {
 }
 
 impl Writer {
+    /// Nothing where that cannot be made.
+    async fn on_small_disk() -> Option<(SmallDisk, Self)> {
+        let Some(disk) = SmallDisk::mount() else {
+            eprintln!("skipped: only a privileged user can make a small disk");
+            return None;
+        };
+        let store = SqliteStore::open(disk.0.path()).await.unwrap();
+        let epoch = store.acquire(Timestamp(0)).await.unwrap().epoch;
+        Some((disk, Self { store, epoch, seq: 0 }))
+    }
+
     async fn commit(&mut self, changes: Vec<Change>) -> Result<(), StoreError> {
         let batch = Batch { seq: self.seq + 1, epoch: self.epoch, changes, ..Batch::default() };
         self.store.commit(Arc::new(batch)).await?;
@@ -151,13 +162,7 @@ fn conclude(id: u64) -> Vec<Change> {
 
 #[tokio::test]
 async fn a_full_disk_refuses_submits_and_output_and_still_takes_ends_and_deletions() {
-    let Some(disk) = SmallDisk::mount() else {
-        eprintln!("skipped: only a privileged user can make a small disk");
-        return;
-    };
-    let store = SqliteStore::open(disk.0.path()).await.unwrap();
-    let epoch = store.acquire(Timestamp(0)).await.unwrap().epoch;
-    let mut writer = Writer { store, epoch, seq: 0 };
+    let Some((_disk, mut writer)) = Writer::on_small_disk().await else { return };
     let mut last = 0;
     let refused = loop {
         match writer.commit(begin(last + 1, 200_000)).await {
@@ -193,13 +198,7 @@ async fn a_full_disk_refuses_submits_and_output_and_still_takes_ends_and_deletio
 
 #[tokio::test]
 async fn submits_are_refused_before_the_reserve_is_needed_where_output_finds_no_space() {
-    let Some(disk) = SmallDisk::mount() else {
-        eprintln!("skipped: only a privileged user can make a small disk");
-        return;
-    };
-    let store = SqliteStore::open(disk.0.path()).await.unwrap();
-    let epoch = store.acquire(Timestamp(0)).await.unwrap().epoch;
-    let mut writer = Writer { store, epoch, seq: 0 };
+    let Some((disk, mut writer)) = Writer::on_small_disk().await else { return };
     writer.commit(begin(1, 10)).await.unwrap();
     assert!(writer.store.has_room().await);
     let output = writer.store.append_output(key(1), Stream::Stdout, 0, Bytes::from(vec![7; 30 << 20])).await;

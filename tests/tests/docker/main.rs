@@ -3,6 +3,7 @@
 #[path = "../recovery/client.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod client;
+mod counting;
 mod engine;
 mod fleet;
 mod isolated;

@@ -3,6 +3,8 @@
 #[path = "../recovery/client.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod client;
+#[path = "../docker/counting.rs"]
+mod counting;
 mod fleet;
 mod mistakes;
 mod recovery;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    client,
+    client, counting,
     swarm::{Left, Swarmed, docker},
 };
 
@@ -11,8 +11,7 @@ use crate::{
 fn executions_go_on_while_the_manager_is_dead_and_no_byte_is_missing() {
     let pod = Swarmed::new();
     let server = pod.manager(&["--slots", "2"]);
-    let counting = "i=0; while [ ! -e /tmp/stop ]; do i=$((i + 1)); echo $i; sleep 0.01; done; echo end $i";
-    client::register(server.url(), "counting", counting, json!({}));
+    client::register(server.url(), "counting", counting::COUNTING, json!({}));
     client::register(server.url(), "stop", "touch /tmp/stop", json!({}));
     let id = client::start(server.url(), "counting", "");
     client::until("some output has arrived", || client::stdout(server.url(), id).body.len() > 100);
@@ -23,13 +22,7 @@ fn executions_go_on_while_the_manager_is_dead_and_no_byte_is_missing() {
     client::until("it prints on", || client::stdout(server.url(), id).body.len() > printed + 100);
     assert_eq!(Left::of(&pod.store()), before, "nothing was made anew");
     client::ended(server.url(), client::start(server.url(), "stop", ""));
-    let ended = client::ended(server.url(), id);
-    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("finished"), &json!(1)), "{ended}");
-    let text = String::from_utf8(client::stdout(server.url(), id).body).expect("text");
-    let last: u32 = text.lines().last().and_then(|line| line.strip_prefix("end ")?.parse().ok()).expect("a last line");
-    let expected: String =
-        (1..=last).map(|number| format!("{number}\n")).collect::<String>() + &format!("end {last}\n");
-    assert!(text == expected, "{} bytes are there and {} should be", text.len(), expected.len());
+    counting::check(server.url(), id);
 }
 
 #[test]
