@@ -85,6 +85,13 @@ impl Pod {
         expect!(self, Request::ActivityNames, Reply::ActivityNames(names) => names)
     }
 
+    /// The activity that executions of that name are of; one that was deleted, too. A name may have been used before:
+    /// the newest counts.
+    pub async fn newest_of_name(&self, name: &str) -> Result<Option<ActivityId>> {
+        let names = self.activity_names().await?;
+        Ok(names.iter().rev().find_map(|(id, other)| (**other == *name).then_some(*id)))
+    }
+
     /// The output of an installation.
     pub async fn install_log(&self, log: InstallLog) -> Result<bytes::Bytes> {
         Ok(self.engine.store().install_log(log).await?)

@@ -140,6 +140,14 @@ impl Job {
     }
 }
 
+impl From<Portion> for Progress {
+    fn from(portion: Portion) -> Self {
+        let mut progress = Self::default();
+        progress.add(&portion);
+        progress
+    }
+}
+
 impl Progress {
     fn add(&mut self, portion: &Portion) {
         self.done += portion.done.len() as u64;

@@ -26,22 +26,38 @@ impl Pod {
     /// Asks for the end of the first `query.limit` executions that a query finds and that have not ended. Once more, it
     /// changes nothing for those that have. When it fails, what was asked for before is done all the same.
     pub async fn terminate_matching(&self, query: ExecutionQuery) -> Result<Portion> {
-        self.each(ExecutionQuery { ended: Some(false), ..query }, &Act::Terminate).await
+        self.matching(ExecutionQuery { ended: Some(false), ..query }, &Act::Terminate).await
     }
 
     /// Runs the first `query.limit` executions that a query finds and that have ended again, as new ones, in the order
     /// of their age. With the same idempotency key again, none is run twice.
     pub async fn retry_matching(&self, query: ExecutionQuery, key: Option<&str>) -> Result<Portion> {
         let act = Act::Retry(key.map(str::to_owned));
-        self.each(ExecutionQuery { ended: Some(true), ..query }, &act).await
+        self.matching(ExecutionQuery { ended: Some(true), ..query }, &act).await
     }
 
-    async fn each(&self, query: ExecutionQuery, act: &Act) -> Result<Portion> {
+    /// Asks for the end of these executions.
+    pub async fn terminate_each(&self, ids: &[ExecutionId]) -> Result<Portion> {
+        self.each(ids.to_vec(), &Act::Terminate).await
+    }
+
+    /// Runs these executions again, as new ones, in that order.
+    pub async fn retry_each(&self, ids: &[ExecutionId]) -> Result<Portion> {
+        self.each(ids.to_vec(), &Act::Retry(None)).await
+    }
+
+    async fn matching(&self, query: ExecutionQuery, act: &Act) -> Result<Portion> {
         let limit = query.limit;
-        let found: Vec<ExecutionId> = self.executions(query).await?.into_iter().map(|execution| execution.id).collect();
+        let mut found: Vec<ExecutionId> =
+            self.executions(query).await?.into_iter().map(|execution| execution.id).collect();
         let next = found.last().copied().filter(|_| found.len() == limit);
-        let mut portion = Portion { next, ..Portion::default() };
-        let mut ends = stream::iter(found.into_iter().rev())
+        found.reverse();
+        Ok(Portion { next, ..self.each(found, act).await? })
+    }
+
+    async fn each(&self, ids: Vec<ExecutionId>, act: &Act) -> Result<Portion> {
+        let mut portion = Portion::default();
+        let mut ends = stream::iter(ids)
             .map(|id| {
                 let (pod, act) = (self.clone(), act.clone());
                 async move { act.done_to(&pod, id).await }

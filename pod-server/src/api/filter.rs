@@ -2,11 +2,10 @@
 
 use pod_core::{
     Pod, PodError,
-    domain::{ActivityId, ExecutionStatus, Timestamp},
+    domain::{ExecutionStatus, Timestamp},
     store::ExecutionQuery,
 };
 use serde::Deserialize;
-use std::sync::Arc;
 use utoipa::IntoParams;
 
 use super::{page, problem::Problem};
@@ -53,8 +52,8 @@ impl FilterQuery {
         let activity = match given(self.activity.as_ref()) {
             None => None,
             Some(name) => {
-                let names = pod.activity_names().await?;
-                Some(newest_of_name(names.iter(), name)?)
+                let found = pod.newest_of_name(name).await?;
+                Some(found.ok_or_else(|| PodError::NoSuchActivity(name.to_owned()))?)
             }
         };
         let status = match given(self.status.as_ref()) {
@@ -71,17 +70,6 @@ impl FilterQuery {
         pod.submitted_between(&mut query, from, until).await?;
         Ok(query)
     }
-}
-
-/// A name may have been used before: the newest activity of that name counts.
-fn newest_of_name<'a>(
-    names: impl DoubleEndedIterator<Item = (&'a ActivityId, &'a Arc<str>)>,
-    wanted: &str,
-) -> Result<ActivityId, Problem> {
-    names
-        .rev()
-        .find_map(|(id, name)| (**name == *wanted).then_some(*id))
-        .ok_or_else(|| Problem::from(PodError::NoSuchActivity(wanted.to_owned())))
 }
 
 fn moment(parameter: &str, text: Option<&String>) -> Result<Option<Timestamp>, Problem> {

@@ -16,13 +16,17 @@ const HOLDS_TEXT: &str = " AND (instr(lower(coalesce(input, \
      (SELECT i.input FROM inputs AS i WHERE i.execution = executions.id), '')), lower(?4)) > 0 \
      OR instr(lower(coalesce(ending_reason, '')), lower(?4)) > 0)";
 
+fn direction(order: Order) -> &'static str {
+    match order {
+        Order::NewestFirst => "DESC",
+        Order::OldestFirst => "ASC",
+    }
+}
+
 /// The ids of a page, as a query: each combination of status and "handed out" is a range of an index, of which the
 /// first of all are taken.
 fn ids(query: &ExecutionQuery) -> String {
-    let order = match query.order {
-        Order::NewestFirst => "DESC",
-        Order::OldestFirst => "ASC",
-    };
+    let order = direction(query.order);
     let mut bounds = "id < ?1 AND id > ?3".to_owned();
     if let Some(worker) = query.worker {
         bounds.push_str(&format!(" AND worker = {}", int(worker.0)));
@@ -54,11 +58,7 @@ fn ids(query: &ExecutionQuery) -> String {
 
 /// A page.
 pub(super) async fn executions(readers: &SqlitePool, query: &ExecutionQuery) -> Result<Vec<Execution>, StoreError> {
-    let order = match query.order {
-        Order::NewestFirst => "DESC",
-        Order::OldestFirst => "ASC",
-    };
-    let ids = ids(query);
+    let (ids, order) = (ids(query), direction(query.order));
     let page = format!("SELECT {EXECUTION_COLUMNS} FROM executions AS e WHERE e.id IN ({ids}) ORDER BY e.id {order}");
     let page = bound(page, query, int(query.limit as u64)).fetch_all(readers).await.map_err(from_sql)?;
     page.iter().map(read_execution).collect()

@@ -117,9 +117,7 @@ impl Asked {
             })?);
         }
         if !self.activity.is_empty() {
-            let names = pod.activity_names().await?;
-            // A name may have been used before: the newest activity of that name counts.
-            let found = names.iter().rev().find_map(|(id, name)| (**name == *self.activity).then_some(*id));
+            let found = pod.newest_of_name(&self.activity).await?;
             let refused = || Refused::Asked("activity", format!("There is no activity {:?}.", self.activity));
             query.activity = Some(found.ok_or_else(refused)?);
         }

@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 use pod_core::{
-    Pod, PodError,
+    Pod,
     domain::{ExecutionId, ExecutionStatus},
     store::ExecutionQuery,
 };
@@ -18,7 +18,7 @@ use pod_core::{
 use super::asked::{Asked, Refused};
 use crate::{
     Web,
-    failure::{self, Failure},
+    failure::Failure,
     flash::{Flash, see_other},
     form::Filled,
     format::{filters, thousands},
@@ -40,8 +40,10 @@ pub(crate) async fn bulk(State(web): State<Arc<Web>>, frame: Frame, filled: Fill
         "retry" | "terminate" if chosen.is_empty() => {
             Ok(Flash::refused("Choose executions first, by the boxes at their left.").at(&back))
         }
-        "retry" => Ok(retry(&web.pod, &chosen).await?.at(&back)),
-        "terminate" if filled.has("sure") => Ok(terminate(&web.pod, &chosen).await?.at(&back)),
+        "retry" => Ok(outcome(Act::Retry, &web.pod.retry_each(&chosen).await?.into()).at(&back)),
+        "terminate" if filled.has("sure") => {
+            Ok(outcome(Act::Terminate, &web.pod.terminate_each(&chosen).await?.into()).at(&back))
+        }
         "terminate" => ask(&web.pod, &frame, &chosen, back).await,
         other => Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, format!("There is no action {other:?}."))),
     }
@@ -243,33 +245,6 @@ pub(crate) async fn progress(
     })?;
     let progress = job.progress();
     Ok(frame.page(&ProgressPage { frame: &frame, job: &job, progress }))
-}
-
-async fn terminate(pod: &Pod, chosen: &[ExecutionId]) -> Result<Flash, Failure> {
-    let (mut done, mut ended) = (0, 0);
-    for id in chosen {
-        match pod.request_termination(*id).await {
-            Ok(_) => done += 1,
-            Err(PodError::AlreadyEnded(_) | PodError::NoSuchExecution(_)) => ended += 1,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(told(done, ended, "is being terminated", "are being terminated", "had already ended"))
-}
-
-async fn retry(pod: &Pod, chosen: &[ExecutionId]) -> Result<Flash, Failure> {
-    let (mut done, mut refused, mut why) = (0, 0, None);
-    for id in chosen {
-        match pod.retry(*id).await {
-            Ok(_) => done += 1,
-            Err(error @ (PodError::Overloaded | PodError::Stopped | PodError::Store(_))) => return Err(error.into()),
-            Err(error) => {
-                refused += 1;
-                why.get_or_insert_with(|| failure::sentence(&error));
-            }
-        }
-    }
-    Ok(outcome(Act::Retry, &Progress { done, refused, why, end: None }))
 }
 
 fn told(done: u64, not: u64, one: &str, many: &str, otherwise: &str) -> Flash {
