@@ -1,13 +1,20 @@
 //! The first process of a container: starts the worker there, hands signals on to it, reaps what nobody waits for, and
 //! ends with the worker's exit code. When it ends, the system ends the rest of the container.
+//!
+//! Until it hears signals the system keeps them from the first process of a container, and they are lost. Where an
+//! execution has the container for itself, the first byte of its output therefore tells that signals are heard now.
 
 use std::{
     ffi::OsString,
+    io::Write,
     os::unix::process::CommandExt,
     process::{Command, exit},
 };
 
-use crate::sys::{self, Child, POLLIN, PollFd, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use crate::{
+    sys::{self, Child, POLLIN, PollFd, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
+    wire::HEARS,
+};
 
 /// What the worker gets to hear.
 const HANDED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
@@ -19,7 +26,7 @@ const NOT_STARTED: i32 = 127;
 pub enum HandOn {
     /// The program that was started.
     Child,
-    /// Every process of the container.
+    /// Every process of the container. Whoever sends them is told when they are heard.
     All,
 }
 
@@ -37,6 +44,11 @@ pub fn serve(mut command: impl Iterator<Item = OsString>, to: HandOn) -> ! {
     unsafe { worker.pre_exec(sys::unblock_signals) };
     // Elsewhere than in a container of its own, everybody would be everybody on the machine.
     let everybody = to == HandOn::All && std::process::id() == 1;
+    if to == HandOn::All {
+        let mut stdout = std::io::stdout();
+        // Whoever started this has gone where it fails, and ends it.
+        let _ = stdout.write_all(&[HEARS]).and_then(|()| stdout.flush());
+    }
     let worker = match worker.spawn() {
         Ok(worker) => i32::try_from(worker.id()).unwrap_or(0),
         Err(error) => {

@@ -12,6 +12,7 @@
 //! | slot → executor | run `u64`, then any number of [`Report`]s |
 //! | executor → nursery | the index of a slot, `u32`, with the slot's end of its socket attached |
 //! | nursery → executor | [`READY`], once |
+//! | init of an execution's container → executor | [`HEARS`], as the first byte of its standard output |
 //!
 //! A *run* is a number that the executor counts up per slot; it tells an order that came too late from a current one,
 //! and whether a run had begun when its slot process died ([`Report::Reborn`]).
@@ -24,6 +25,8 @@ use std::ffi::CStr;
 
 /// What the nursery says when it is ready for slots.
 pub const READY: &[u8] = b"ready";
+/// What the init of a container says when signals reach it.
+pub const HEARS: u8 = 0x06;
 /// The socket of the nursery: its standard input.
 pub const CONTROL_FD: i32 = 0;
 /// How much is read from a pipe at a time.

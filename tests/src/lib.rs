@@ -4,6 +4,7 @@ mod binary;
 mod held_answer;
 mod leftovers;
 mod live;
+mod own_engine;
 mod server;
 mod small_disk;
 
@@ -11,6 +12,7 @@ pub use binary::{Pod, Ran, after};
 pub use held_answer::HeldAnswer;
 pub use leftovers::{processes_of, wait_until_gone};
 pub use live::Live;
+pub use own_engine::OwnEngine;
 pub use server::{Server, signal, wait};
 
 /// The guide's program is compiled, so that it stays true.

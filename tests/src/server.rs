@@ -42,6 +42,18 @@ impl Pod {
         self.serve_after("true", address, arguments)
     }
 
+    /// As [`Pod::serve`], with these additions to its environment.
+    ///
+    /// # Panics
+    ///
+    /// When it does not listen in time; with what it said.
+    #[must_use]
+    pub fn serve_in(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Server {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.args(arguments).envs(environment.iter().copied());
+        Server::start(command)
+    }
+
     /// The same, after something that a shell does first: `ulimit`.
     ///
     /// # Panics

@@ -14,4 +14,5 @@ mod pull;
 mod recovery;
 mod registry;
 mod remote;
+mod restarted;
 mod run;

@@ -1,8 +1,9 @@
-//! The containers and snapshots of a worker: made, removed, found by their labels.
+//! The containers and snapshots of a worker: made, listened to, removed, found by their labels.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bollard::{
+    container::{AttachContainerResults, LogOutput},
     errors::Error,
     models::{ContainerCreateBody, HostConfigLogConfig},
     query_parameters::{
@@ -11,20 +12,25 @@ use bollard::{
         RemoveImageOptionsBuilder, UploadToContainerOptionsBuilder,
     },
 };
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
+use futures::StreamExt;
 use pod_core::{
-    domain::{StoreId, WorkerId},
+    domain::{StoreId, Stream, WorkerId},
     provisioner::ProvisionError,
 };
+use tokio::time::sleep;
 
 use super::{Key, Shared};
 use crate::{
-    executor::process::Entry,
+    executor::process::{Entry, HEARS},
     provisioner::docker::{
         container::{STORE_LABEL, WORKER_LABEL, labels, limits, name, plain, wanted_mounts},
-        engine::{Engine, has_status, is_missing},
+        engine::{Engine, has_status, is_missing, is_silence},
     },
 };
+
+/// Between two tries to reach an engine that does not answer.
+pub(super) const SILENCE_PAUSE: Duration = Duration::from_millis(500);
 
 /// What is installed in a snapshot, and how its `main.sh` is run.
 const KEY_LABEL: &str = "pod.installation";
@@ -37,8 +43,44 @@ pub(super) struct Snapshot {
     pub(super) entry: Entry,
 }
 
-/// Streams of a container that is about to be started.
-pub(super) type Output = bollard::container::AttachContainerResults;
+/// What a container says while it runs.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// Signals reach what runs in it from now on.
+    Hears,
+    /// Some bytes of its output, at least one.
+    Printed(Stream, Bytes),
+}
+
+/// Listens to a container.
+pub(super) struct Output {
+    attached: AttachContainerResults,
+    hears: bool,
+    rest: Bytes,
+}
+
+impl Output {
+    /// What comes next; nothing when it has ended, or the engine has. Cancel safe.
+    pub(super) async fn next(&mut self) -> Option<Said> {
+        loop {
+            if !self.rest.is_empty() {
+                return Some(Said::Printed(Stream::Stdout, std::mem::take(&mut self.rest)));
+            }
+            let (stream, mut bytes) = match self.attached.output.next().await?.ok()? {
+                LogOutput::StdErr { message } => (Stream::Stderr, message),
+                other => (Stream::Stdout, other.into_bytes()),
+            };
+            if !self.hears && stream == Stream::Stdout && bytes.first() == Some(&HEARS) {
+                bytes.advance(1);
+                (self.hears, self.rest) = (true, bytes);
+                return Some(Said::Hears);
+            }
+            if !bytes.is_empty() {
+                return Some(Said::Printed(stream, bytes));
+            }
+        }
+    }
+}
 
 /// The name of the snapshot of an installation.
 pub(super) fn snapshot_name(shared: &Shared, (activity, revision): Key) -> String {
@@ -113,9 +155,9 @@ impl Container {
     pub(super) async fn start(&self) -> Result<Output, Error> {
         let docker = &self.shared.engine.docker;
         let options = AttachContainerOptionsBuilder::default().stream(true).stdout(true).stderr(true).build();
-        let output = docker.attach_container(&self.id, Some(options)).await?;
+        let attached = docker.attach_container(&self.id, Some(options)).await?;
         docker.start_container(&self.id, None).await?;
-        Ok(output)
+        Ok(Output { attached, hears: false, rest: Bytes::new() })
     }
 
     /// Sends a signal to it; that it has ended is fine.
@@ -129,9 +171,10 @@ impl Container {
         }
     }
 
-    /// Removes it with all that runs in it, and returns when it is gone.
+    /// Removes it with all that runs in it, and returns when it is gone. Waits for an engine that does not answer: what
+    /// ran here may run there still.
     pub(super) async fn remove(mut self) {
-        remove(&self.shared.engine, &self.id).await;
+        remove(&self.shared, &self.id).await;
         self.removed = true;
     }
 }
@@ -141,17 +184,28 @@ impl Drop for Container {
         if !self.removed {
             let (shared, id) = (self.shared.clone(), std::mem::take(&mut self.id));
             let tasks = shared.tasks.clone();
-            tasks.spawn(async move { remove(&shared.engine, &id).await });
+            tasks.spawn(async move { remove(&shared, &id).await });
         }
     }
 }
 
-async fn remove(engine: &Engine, id: &str) {
+async fn remove(shared: &Shared, id: &str) {
+    loop {
+        match try_to_remove(&shared.engine, id).await {
+            Ok(()) => return,
+            // What is left is removed with the worker, or by the next one of its directory.
+            Err(error) if is_silence(&error) && !shared.closing.is_cancelled() => sleep(SILENCE_PAUSE).await,
+            Err(error) => return tracing::warn!(%error, container = id, "a container could not be removed"),
+        }
+    }
+}
+
+async fn try_to_remove(engine: &Engine, id: &str) -> Result<(), Error> {
     let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
     match engine.docker.remove_container(id, Some(options)).await {
-        Ok(()) => {}
-        Err(error) if is_missing(&error) || has_status(&error, 409) => {}
-        Err(error) => tracing::warn!(%error, container = id, "a container could not be removed"),
+        // Somebody is removing it already.
+        Err(error) if is_missing(&error) || has_status(&error, 409) => Ok(()),
+        outcome => outcome,
     }
 }
 
@@ -165,7 +219,9 @@ pub(super) async fn remove_containers(engine: &Engine, store: StoreId, worker: W
     let found = engine.docker.list_containers(Some(options)).await;
     let found = found.map_err(|error| engine.failed("the containers cannot be listed", &error))?;
     for id in found.into_iter().filter_map(|container| container.id) {
-        remove(engine, &id).await;
+        if let Err(error) = try_to_remove(engine, &id).await {
+            return Err(engine.failed(format_args!("the container {id} cannot be removed"), &error));
+        }
     }
     Ok(())
 }

@@ -11,7 +11,6 @@ use std::{
 };
 
 use bollard::{
-    container::LogOutput,
     models::ContainerConfig,
     query_parameters::{CommitContainerOptionsBuilder, DownloadFromContainerOptionsBuilder},
 };
@@ -25,7 +24,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Shared,
-    boxes::{Container, Root, remove_snapshot, snapshot_labels, snapshot_name},
+    boxes::{Container, Root, Said, remove_snapshot, snapshot_labels, snapshot_name},
 };
 use crate::{
     executor::process::{BadEntry, Entry, PROGRAM, Refused, Tail, bad_entry, remove_tree, unix_line_ends, unpack},
@@ -200,10 +199,8 @@ async fn run(
     let mut time = Instant::now() + Duration::from_millis(request.timeout.0);
     loop {
         tokio::select! {
-            chunk = printing.output.next() => match chunk {
-                Some(Ok(chunk)) => {
-                    let stream = if matches!(chunk, LogOutput::StdErr { .. }) { Stream::Stderr } else { Stream::Stdout };
-                    let bytes = chunk.into_bytes();
+            said = printing.next() => match said {
+                Some(Said::Printed(stream, bytes)) => {
                     tails[usize::from(stream == Stream::Stderr)].push(&bytes);
                     if let Some(sink) = &output
                         && !matches!(tokio::time::timeout(READER_TAKES_WITHIN, sink.send((stream, bytes))).await, Ok(Ok(())))
@@ -211,7 +208,8 @@ async fn run(
                         output = None;
                     }
                 }
-                _ => break,
+                Some(Said::Hears) => {}
+                None => break,
             },
             () = sleep_until(time) => {
                 container.signal(if timed_out { "SIGKILL" } else { "SIGTERM" }).await;

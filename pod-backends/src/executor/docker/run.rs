@@ -3,33 +3,43 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bollard::{container::LogOutput, errors::Error};
+use bollard::errors::Error;
 use futures::StreamExt;
 use pod_core::{
-    domain::{AttemptEnd, Millis, Stream, Timestamp},
+    domain::{AttemptEnd, Millis, Timestamp},
     executor::{RunEvent, Running, StartRequest, StopMode},
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
     Shared,
-    boxes::{Container, Output, Root, snapshot_name},
+    boxes::{Container, Output, Root, SILENCE_PAUSE, Said, snapshot_name},
     install::{ACTIVITY, file_archive},
 };
 use crate::{
     executor::process::{ARGUMENT_LIMIT, Entry},
-    provisioner::docker::{HOME, container::environment, engine::has_status},
+    provisioner::docker::{
+        HOME,
+        container::environment,
+        engine::{has_status, is_silence},
+    },
 };
 
 /// How many events wait for whoever takes them; beyond that the container waits, too.
 const EVENTS: usize = 16;
 /// A container whose end is not told has lost its engine.
 const END_TOLD_WITHIN: Duration = Duration::from_secs(30);
-/// How often a container is tried to be started.
-const TRIES: u32 = 3;
+/// Before each further try to start a container, where the engine fails by its own fault.
+const PAUSES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+];
 /// What the init adds to a signal's number.
 const SIGNALLED: i64 = 128;
 const LAST_SIGNAL: i64 = 64;
@@ -87,34 +97,44 @@ enum Cause {
 
 impl Supervisor {
     async fn supervise(mut self, entry: Entry) {
-        let end = match self.begin_again_and_again(entry).await {
+        let end = match self.begin_patiently(entry).await {
             Ok((container, output)) => {
-                let started = RunEvent::Started { at: now() };
-                // Whoever takes nothing any more is seen below.
-                let _ = self.sender.send(started).await;
                 let end = self.carry_on(&container, output).await;
                 container.remove().await;
                 end
             }
-            Err(error) => {
-                let error = self.shared.engine.failed("the execution's container could not be started", &error);
-                AttemptEnd::StartFailed(error.message.into())
-            }
+            Err(end) => end,
         };
         let _ = self.sender.send(RunEvent::Ended { end, at: now() }).await;
     }
 
-    /// An engine that starts many at a time fails at one now and then, by its own fault.
-    async fn begin_again_and_again(&self, entry: Entry) -> Result<(Container, Output), Error> {
-        for _ in 1..TRIES {
-            match self.begin(entry).await {
-                Err(error) if has_status(&error, 500) => {
-                    tracing::warn!(%error, "a container could not be started, and is tried again");
+    /// Begins as soon as the engine can: one that does not answer is waited for, and one that fails by its own fault, as
+    /// it does now and then where it starts many at a time, is tried again a few times.
+    async fn begin_patiently(&mut self, entry: Entry) -> Result<(Container, Output), AttemptEnd> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let error = match self.begin(entry).await {
+                Ok(begun) => return Ok(begun),
+                Err(error) => error,
+            };
+            let pause = if is_silence(&error) {
+                Some(&SILENCE_PAUSE)
+            } else {
+                pauses.next().filter(|_| has_status(&error, 500))
+            };
+            let Some(pause) = pause else {
+                let error = self.shared.engine.failed("the execution's container could not be started", &error);
+                return Err(AttemptEnd::StartFailed(error.message.into()));
+            };
+            tracing::warn!(%error, "a container could not be started, and is tried again");
+            tokio::select! {
+                () = sleep(*pause) => {}
+                changed = self.stopped.changed() => {
+                    return Err(if changed.is_ok() { AttemptEnd::Terminated } else { AttemptEnd::Lost });
                 }
-                outcome => return outcome,
+                () = self.shared.closing.cancelled() => return Err(AttemptEnd::Lost),
             }
         }
-        self.begin(entry).await
     }
 
     async fn begin(&self, entry: Entry) -> Result<(Container, Output), Error> {
@@ -154,17 +174,25 @@ impl Supervisor {
         let far = Instant::now() + Duration::from_secs(365 * 24 * 3600);
         let after = |limit: Millis| Instant::now() + Duration::from_millis(limit.0);
         let time_limit = self.request.timeout.map_or(far, after);
-        let (mut cause, mut kill_at) = (None, far);
+        let (mut cause, mut kill_at, mut hears, mut told) = (None, far, false, false);
         let closing = self.shared.closing.clone();
         loop {
             let wanted = tokio::select! {
-                chunk = output.output.next() => match chunk {
-                    Some(Ok(chunk)) => {
-                        self.hand_on(chunk).await;
-                        continue;
-                    }
-                    Some(Err(_)) | None => break,
-                },
+                said = output.next() => {
+                    // Whoever takes nothing any more is seen below.
+                    let _ = match said {
+                        Some(Said::Printed(stream, bytes)) => self.sender.send(RunEvent::Output { stream, bytes }).await,
+                        Some(Said::Hears) => {
+                            hears = true;
+                            if told {
+                                container.signal("SIGTERM").await;
+                            }
+                            self.sender.send(RunEvent::Started { at: now() }).await
+                        }
+                        None => break,
+                    };
+                    continue;
+                }
                 () = sleep_until(time_limit), if cause.is_none() => (Cause::TimeLimit, StopMode::Terminate),
                 () = sleep_until(kill_at) => (Cause::Order, StopMode::Kill),
                 changed = self.stopped.changed(), if cause != Some(Cause::Dropped) => match changed {
@@ -178,7 +206,10 @@ impl Supervisor {
             match mode {
                 StopMode::Terminate => {
                     kill_at = after(self.request.grace);
-                    container.signal("SIGTERM").await;
+                    told = true;
+                    if hears {
+                        container.signal("SIGTERM").await;
+                    }
                 }
                 StopMode::Kill => {
                     kill_at = far;
@@ -192,16 +223,6 @@ impl Supervisor {
             (Some(Cause::Order), _) => AttemptEnd::Terminated,
             (Some(Cause::Dropped), _) | (None, None) => AttemptEnd::Lost,
             (None, Some(end)) => end,
-        }
-    }
-
-    async fn hand_on(&mut self, chunk: LogOutput) {
-        let (stream, bytes) = match chunk {
-            LogOutput::StdErr { message } => (Stream::Stderr, message),
-            other => (Stream::Stdout, other.into_bytes()),
-        };
-        if !bytes.is_empty() {
-            let _ = self.sender.send(RunEvent::Output { stream, bytes }).await;
         }
     }
 

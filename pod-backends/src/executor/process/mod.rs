@@ -65,7 +65,7 @@ pub(crate) use self::{
     layout::remove_tree,
     program::PROGRAM,
     tail::Tail,
-    wire::ARGUMENT_LIMIT,
+    wire::{ARGUMENT_LIMIT, HEARS},
 };
 use self::{crew::CrewHandle, environment::Environment, layout::Layout, memory::MemoryWatch, run::ProcessRun};
 use crate::open_files;

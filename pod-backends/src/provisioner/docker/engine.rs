@@ -87,6 +87,14 @@ fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code: 400..=499, .. }) && !has_status(error, 409)
 }
 
+/// Whether there was no answer: the engine does not run, or does not any more.
+pub(crate) fn is_silence(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::DockerResponseServerError { .. } | Error::DockerStreamError { .. } | Error::JsonDataError { .. }
+    )
+}
+
 /// Whether the engine answered with that status.
 pub(crate) fn has_status(error: &Error, status: u16) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code, .. } if *status_code == status)

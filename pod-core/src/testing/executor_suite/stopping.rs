@@ -3,7 +3,7 @@
 use super::rig::{Rig, already_gone, finish, gone, line};
 use crate::{
     domain::{AttemptEnd, Millis},
-    executor::StopMode,
+    executor::{RunEvent, StopMode},
 };
 
 const STUBBORN: &str = "#!/bin/sh\ntrap '' TERM\necho $$\nwhile :; do sleep 0.05; done";
@@ -48,11 +48,17 @@ pub async fn a_harder_stop_shortens_the_grace(rig: &Rig) {
     already_gone(&[pid]);
 }
 
-/// Before anything was heard of it.
+/// Before anything was heard of it, or as soon as something was. The grace time is longer than the patience of this
+/// suite, so that a signal which gets lost is missed.
 pub async fn a_stop_may_come_at_once(rig: &Rig) {
-    for mode in [StopMode::Terminate, StopMode::Kill] {
-        let request = rig.activity("#!/bin/sh\nsleep 1000").await;
-        let mut run = rig.start(request).await;
+    let mut request = rig.activity("#!/bin/sh\nsleep 1000").await;
+    request.grace = Millis::from_secs(3600);
+    for (number, mode) in [StopMode::Terminate, StopMode::Kill].into_iter().cycle().take(12).enumerate() {
+        request.key.execution.0 = rig.number();
+        let mut run = rig.start(request.clone()).await;
+        if number >= 6 {
+            assert!(matches!(run.next().await, Some(RunEvent::Started { .. })));
+        }
         run.stop(mode);
         assert_eq!(finish(&mut *run).await.end, AttemptEnd::Terminated);
     }
