@@ -6,6 +6,7 @@ mod client;
 mod counting;
 mod engine;
 mod fleet;
+mod full_disk;
 mod isolated;
 mod kinds;
 mod limits;
