@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fs, ops::Deref, process::Command};
 
+use pod_backends::store::sqlite::SqliteStore;
+use pod_core::store::Store;
 use pod_tests::{Pod, Server};
 use serde_json::Value;
 
@@ -26,6 +28,12 @@ impl Contained {
     pub(crate) fn manager(&self, arguments: &[&str]) -> Server {
         let image = image();
         self.serve(&[&["--backend", "docker", "--docker-image", &image], arguments].concat())
+    }
+
+    /// The store of the data directory, whose manager has ended.
+    pub(crate) fn store(&self) -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(SqliteStore::open(self.data())).expect("there was a manager").id().to_string()
     }
 
     /// The stores that have, or had, workers in this data directory.

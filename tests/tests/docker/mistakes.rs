@@ -24,28 +24,35 @@ fn without_an_engine_the_command_line_says_what_to_do() {
 
 #[test]
 fn a_run_whose_manager_is_its_own_ends_with_what_will_not_pass_by_itself() {
-    let pod = Contained::new();
-    let program = pod.program("hello", "echo hello\n");
-    let (good, without, foreign) = (image(), format!("{}-without", image()), format!("{}-foreign", image()));
-    type Environment<'a> = [(&'a str, &'a str)];
-    let cases: [(&str, &Environment<'_>, &str); 5] = [
-        (&without, &[], "has no bash"),
-        (&foreign, &[], "choose one for that"),
-        (&good, &[("POD_DOCKER_CPUS", "900")], "the container engine says: Range of CPUs"),
-        (&good, &[("POD_DOCKER_NETWORK", "nowhere")], "network nowhere not found"),
-        (&good, &[("POD_DOCKER_ISOLATION", "execution"), ("POD_DOCKER_IMAGE", &foreign)], "choose one for that"),
+    let (without, foreign) = (format!("{}-without", image()), format!("{}-foreign", image()));
+    let cases = [
+        (("POD_DOCKER_IMAGE", &*without), "has no bash"),
+        (("POD_DOCKER_IMAGE", &*foreign), "choose one for that"),
+        (("POD_DOCKER_CPUS", "900"), "Range of CPUs"),
+        (("POD_DOCKER_NETWORK", "nowhere"), "network nowhere not found; set --docker-network"),
+        (
+            ("POD_DOCKER_USER", "nobody-here"),
+            "unable to find user nobody-here: no matching entries in passwd file; set",
+        ),
+        (("POD_DOCKER_USER", "0:nobody-here"), "set --docker-user to one that the image has"),
+        (("POD_DOCKER_MOUNT", "/nowhere:/x"), "bind source path does not exist: /nowhere; make it"),
+        (("POD_DOCKER_MOUNT", "/etc/hostname:/tmp"), "a directory goes over a directory"),
+        (("POD_DOCKER_MOUNT", "/tmp:/proc"), "; change --docker-mount"),
+        (("POD_DOCKER_MOUNT", "/proc:/bin"), "with what is mounted over it, has no bash"),
     ];
-    for (image, environment, expected) in cases {
-        let mut arguments = vec!["run", "--backend", "docker", &program];
-        if !environment.iter().any(|(name, _)| *name == "POD_DOCKER_IMAGE") {
-            arguments.extend(["--docker-image", image]);
+    for isolation in ["worker", "execution"] {
+        for (setting, expected) in cases {
+            let pod = Contained::new();
+            let program = pod.program("hello", "echo hello\n");
+            let image = image();
+            let environment = [("POD_DOCKER_IMAGE", &*image), ("POD_DOCKER_ISOLATION", isolation), setting];
+            let ran = pod.spawn(&["run", "--backend", "docker", &program], &environment).finish();
+            assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{isolation}, {expected}: {}", ran.stderr);
+            assert!(ran.stderr.starts_with("pod: no worker can be launched: "), "{}", ran.stderr);
+            assert!(ran.stderr.contains(expected) && ran.stderr.lines().count() == 1, "{isolation}: {}", ran.stderr);
+            assert_eq!(Left::of(&pod.store()).count(), (0, 0), "{isolation}, {expected}");
         }
-        let ran = pod.spawn(&arguments, environment).finish();
-        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{expected}: {}", ran.stderr);
-        assert!(ran.stderr.starts_with("pod: no worker can be launched: "), "{}", ran.stderr);
-        assert!(ran.stderr.contains(expected) && ran.stderr.lines().count() == 1, "{}", ran.stderr);
     }
-    assert!(pod.stores().iter().all(|store| Left::of(store).count() == (0, 0)));
 }
 
 #[test]
@@ -66,14 +73,26 @@ fn a_run_says_what_may_pass_by_itself_and_waits_for_that() {
 }
 
 #[test]
-fn an_image_that_cannot_work_is_told_in_the_workers_state_without_a_storm() {
+fn what_cannot_work_is_told_in_the_workers_state_without_a_storm() {
     let pod = Contained::new();
-    for (suffix, expected) in
-        [("-without", "has no bash"), ("-foreign", "choose one for that"), ("-absent", "cannot be pulled")]
+    let [without, foreign, absent] = ["-without", "-foreign", "-absent"].map(|suffix| format!("{}{suffix}", image()));
+    for (number, (setting, isolation, expected)) in [
+        (["--docker-image", &without], "worker", "has no bash"),
+        (["--docker-image", &foreign], "worker", "choose one for that"),
+        (["--docker-image", &absent], "worker", "cannot be pulled"),
+        (["--docker-user", "nobody-here"], "worker", "set --docker-user"),
+        (["--docker-user", "nobody-here"], "execution", "set --docker-user"),
+    ]
+    .into_iter()
+    .enumerate()
     {
-        let data = pod.path(suffix).display().to_string();
-        let image = format!("{}{suffix}", image());
-        let server = pod.serve(&["--backend", "docker", "--docker-image", &image, "--data-dir", &data]);
+        let data = pod.path(&format!("data-{number}")).display().to_string();
+        let image = image();
+        let mut arguments = vec!["--backend", "docker", "--docker-isolation", isolation, "--data-dir", &data];
+        if setting[0] != "--docker-image" {
+            arguments.extend(["--docker-image", &image]);
+        }
+        let server = pod.serve(&[&arguments[..], &setting].concat());
         let workers =
             || client::get(server.url(), "/api/v1/workers").json()["items"].as_array().cloned().unwrap_or_default();
         let failed = |worker: &Value| worker["status"] == "failed";
@@ -87,11 +106,12 @@ fn an_image_that_cannot_work_is_told_in_the_workers_state_without_a_storm() {
         });
         for worker in workers() {
             let reason = worker["reason"].as_str().unwrap_or_default();
-            assert!(reason.contains(expected), "{suffix}: {worker}");
+            assert!(reason.contains(expected), "{setting:?}: {worker}");
         }
         // The third one waits ten seconds.
         std::thread::sleep(std::time::Duration::from_secs(2));
-        assert_eq!(workers().len(), 2, "{suffix}");
-        assert!(pod.stores().iter().all(|store| Left::of(store).count() == (0, 0)));
+        assert_eq!(workers().len(), 2, "{setting:?}");
+        let store = client::get(server.url(), "/api/v1/overview").json()["store"].clone();
+        assert_eq!(Left::of(store.as_str().expect("a store")).count(), (0, 0), "{setting:?}");
     }
 }

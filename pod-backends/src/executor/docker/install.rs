@@ -30,14 +30,14 @@ use crate::{
     executor::process::{BadEntry, Entry, PROGRAM, Refused, Tail, bad_entry, remove_tree, unix_line_ends, unpack},
     provisioner::docker::{
         HOME,
-        container::{environment, find_bash, name},
+        container::{check_bash, environment, name},
         engine::is_missing,
         image,
     },
 };
 
 /// Where activities are in their containers.
-pub(super) const ACTIVITY: &str = "/activity";
+pub(crate) const ACTIVITY: &str = "/activity";
 const SCRIPT: &str = "/.pod/install.sh";
 
 /// Between TERM and KILL for a script whose time is up.
@@ -83,7 +83,7 @@ pub(super) async fn install(
     let container = Container::make(shared, &shared.settings.image, command, env, ACTIVITY, Root::Writable)
         .await
         .map_err(failed)?;
-    find_bash(engine, &container.id, &base, &shared.settings.image).await.map_err(provision)?;
+    check_bash(engine, &container.id, &base, &shared.settings).await.map_err(provision)?;
     container.upload("/", files).await.map_err(failed)?;
     if script.is_some() {
         run(shared, &container, &request, output).await?;

@@ -28,8 +28,8 @@ use pod_core::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub(crate) use self::boxes::remove_all;
 use self::{boxes::Snapshot, run::ContainerRun};
+pub(crate) use self::{boxes::remove_all, install::ACTIVITY};
 use super::process::Entry;
 use crate::provisioner::docker::{DockerSettings, engine::Engine};
 

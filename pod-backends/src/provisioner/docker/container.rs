@@ -152,27 +152,31 @@ async fn check(shared: &Shared, name: &str, image: &Image) -> Result<(), Provisi
     if known().contains(&image.id) {
         return Ok(());
     }
-    find_bash(&shared.engine, name, image, &shared.settings.image).await?;
+    check_bash(&shared.engine, name, image, &shared.settings).await?;
     known().push(image.id.clone());
     Ok(())
 }
 
-/// Where `bash` is in a container of an image.
-pub(crate) async fn find_bash(
+/// Refuses a container of an image that has no `bash`.
+pub(crate) async fn check_bash(
     engine: &Engine,
     container: &str,
     image: &Image,
-    shown: &str,
-) -> Result<String, ProvisionError> {
+    settings: &DockerSettings,
+) -> Result<(), ProvisionError> {
     for dir in image.path.split(':').filter(|dir| dir.starts_with('/')) {
         let path = format!("{dir}/bash");
         let options = ContainerArchiveInfoOptionsBuilder::default().path(&path).build();
-        if engine.docker.get_container_archive_info(container, Some(options)).await.is_ok() {
-            return Ok(path);
+        match engine.docker.get_container_archive_info(container, Some(options)).await {
+            Err(error) if is_missing(&error) => {}
+            // Why a container cannot be looked into is told, as this is not, when something is put into it.
+            Ok(_) | Err(_) => return Ok(()),
         }
     }
+    let hidden = if settings.mounts.is_empty() { "" } else { ", with what is mounted over it," };
     let message = format!(
-        "the image {shown} has no bash, which installation scripts run with; choose one that has, or install it there"
+        "the image {}{hidden} has no bash, which installation scripts run with; choose one that has, or install it there",
+        settings.image
     );
     Err(ProvisionError::lasting(message))
 }

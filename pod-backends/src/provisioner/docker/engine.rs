@@ -5,6 +5,8 @@ use std::io;
 use bollard::{Docker, errors::Error};
 use pod_core::provisioner::ProvisionError;
 
+use super::refusal::remedy;
+
 /// Where the engine is when nobody says so.
 const USUAL: &str = "unix:///var/run/docker.sock";
 /// The oldest API that has all that is needed: that of Docker 20.10.
@@ -82,9 +84,14 @@ pub(crate) fn is_missing(error: &Error) -> bool {
 }
 
 /// Whether the engine refused what it was asked for: it does so every time. Where it failed, the next time may be
-/// another matter; so it is with a conflict, which is between two requests.
+/// another matter, unless a setting is known to be the cause; so it is with a conflict, which is between two requests.
 fn is_refusal(error: &Error) -> bool {
-    matches!(error, Error::DockerResponseServerError { status_code: 400..=499, .. }) && !has_status(error, 409)
+    match error {
+        Error::DockerResponseServerError { status_code: 409, .. } => false,
+        Error::DockerResponseServerError { status_code: 400..=499, .. } => true,
+        Error::DockerResponseServerError { message, .. } => remedy(message).is_some(),
+        _ => false,
+    }
 }
 
 /// Whether there was no answer: the engine does not run, or does not any more.
@@ -112,7 +119,10 @@ fn explain(host: &str, error: &Error) -> String {
         )
     };
     match error {
-        Error::DockerResponseServerError { message, .. } => format!("the container engine says: {}", message.trim()),
+        Error::DockerResponseServerError { message, .. } => {
+            let remedy = remedy(message).map(|remedy| format!("; {remedy}")).unwrap_or_default();
+            format!("the container engine says: {}{remedy}", message.trim())
+        }
         Error::DockerStreamError { error } => format!("the container engine says: {}", error.trim()),
         Error::RequestTimeoutError => format!("the container engine at {host} did not answer in time"),
         Error::SocketNotFoundError(_) => absent(),

@@ -5,7 +5,7 @@ use std::{
     fmt, fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -17,7 +17,12 @@ use pod_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{engine::Engine, image, settings::DockerSettings};
+use super::{
+    engine::Engine,
+    image::{self, Image},
+    settings::DockerSettings,
+    trial,
+};
 use crate::{
     executor::docker::{ContainerExecutor, remove_all},
     provisioner::local::{
@@ -74,7 +79,14 @@ impl Backend for IsolatedDocker {
         let command = self.command.clone();
         let processes = LocalProcesses::new(&self.data, move |dir| command(dir));
         let processes = Box::new(processes).start(context.clone()).await?;
-        Ok(Arc::new(Isolated { processes, engine, settings: self.settings, context }))
+        Ok(Arc::new(Isolated {
+            directories,
+            processes,
+            engine,
+            settings: self.settings,
+            context,
+            tried: Mutex::default(),
+        }))
     }
 }
 
@@ -88,17 +100,43 @@ fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
 
 #[derive(Debug)]
 struct Isolated {
+    directories: Directories,
     processes: Arc<dyn Provisioner>,
     engine: Engine,
     settings: DockerSettings,
     context: BackendContext,
+    /// The images, by their content's id, of which a container could be started.
+    tried: Mutex<Vec<String>>,
+}
+
+impl Isolated {
+    /// Has a first container run, so that settings that cannot work are told in the worker's state.
+    async fn try_out(&self, certificate: Certificate, image: &Image) -> Result<(), ProvisionError> {
+        // Written down first: by it is found what a call that is broken off leaves on the engine.
+        let made = self.directories.make(certificate);
+        made.map_err(|error| failed("a worker cannot be written down", error))?;
+        let tried = trial::run(&self.engine, &self.settings, certificate, image).await;
+        if tried.is_err()
+            && let Err(error) = self.destroy(certificate.worker).await
+        {
+            tracing::warn!(worker = %certificate.worker, %error, "what was made of a worker could not be removed");
+        }
+        tried
+    }
+
+    fn tried(&self) -> MutexGuard<'_, Vec<String>> {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
 impl Provisioner for Isolated {
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
-        // Found out here, it is told in the worker's state.
-        image::ensure(&self.engine, &self.settings.image, Some((&self.context.links, worker))).await?;
+        let image = image::ensure(&self.engine, &self.settings.image, Some((&self.context.links, worker))).await?;
+        if !self.tried().contains(&image.id) {
+            self.try_out(Certificate { store: spec.store, worker, slots: spec.slots }, &image).await?;
+            self.tried().push(image.id);
+        }
         self.processes.create(worker, spec).await
     }
 

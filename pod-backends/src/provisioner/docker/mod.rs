@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `settings` | what a user says about the containers |
 //! | `engine` | the connection to the engine, and its errors as sentences |
+//! | `refusal` | what it refuses because of a setting, and what to do about that |
 //! | `image` | pulls an image that is not there, and refuses one that cannot work |
 //! | `resident` | the program that is uploaded |
 //! | `container` | makes, finds and removes the container and the volume of a worker |
@@ -16,6 +17,7 @@
 //! | `watch` | news of containers that end behind our back |
 //! | `worker` | what runs inside |
 //! | `isolated` | the other kind: workers that run each execution in a container of its own |
+//! | `trial` | the first container of those, which does nothing |
 //! | `kinds` | both kinds beside each other |
 //!
 //! What a data directory holds:
@@ -31,8 +33,10 @@ pub(crate) mod image;
 mod isolated;
 mod kinds;
 mod link;
+mod refusal;
 mod resident;
 mod settings;
+mod trial;
 mod watch;
 mod worker;
 

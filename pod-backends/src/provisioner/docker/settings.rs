@@ -1,8 +1,14 @@
 //! What a user says about the containers of workers.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use pod_core::domain::Isolation;
+
+use super::worker::HOME;
+use crate::executor::docker::ACTIVITY;
 
 /// How the containers are made.
 #[derive(Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -108,6 +114,9 @@ impl std::fmt::Display for Mount {
     }
 }
 
+/// What POD itself has in containers.
+const OURS: [&str; 2] = [HOME, ACTIVITY];
+
 impl std::str::FromStr for Mount {
     type Err = String;
 
@@ -134,6 +143,9 @@ impl std::str::FromStr for Mount {
         if !target.is_absolute() {
             return Err(wrong());
         }
+        if OURS.iter().any(|ours| target.starts_with(ours)) || target == Path::new("/") {
+            return Err(format!("cannot be at {}, which POD itself needs; choose another TARGET", target.display()));
+        }
         Ok(Self { source, target, read_only })
     }
 }
@@ -152,5 +164,9 @@ mod tests {
         for wrong in ["", "/srv", "/srv:data", "./srv:/data", ":/data", "/srv:/data:xx"] {
             assert!(read(wrong).expect_err(wrong).contains("SOURCE:TARGET"), "{wrong}");
         }
+        for ours in ["/srv:/", "/srv:/.pod:ro", "cache:/.pod/link", "/srv:/activity"] {
+            assert!(read(ours).expect_err(ours).contains("POD itself needs"), "{ours}");
+        }
+        assert!(read("/srv:/activities").is_ok());
     }
 }
