@@ -8,21 +8,6 @@ use crate::{
 };
 
 #[test]
-fn without_an_engine_the_command_line_says_what_to_do() {
-    let pod = Contained::new();
-    let program = pod.program("hello", "echo hello\n");
-    for (host, expected) in [
-        ("unix:///nowhere/docker.sock", "no container engine answers at unix:///nowhere/docker.sock; start it"),
-        ("tcp://127.0.0.1:9", "no container engine answers at tcp://127.0.0.1:9"),
-        ("ftp://x", "DOCKER_HOST is ftp://x, which is not unix://PATH"),
-    ] {
-        let ran = pod.spawn(&["run", "--backend", "docker", &program], &[("DOCKER_HOST", host)]).finish();
-        assert_eq!(ran.code, Some(1));
-        assert!(ran.stderr.contains(expected) && ran.stderr.lines().count() == 1, "{}", ran.stderr);
-    }
-}
-
-#[test]
 fn a_run_whose_manager_is_its_own_ends_with_what_will_not_pass_by_itself() {
     let (without, foreign) = (format!("{}-without", image()), format!("{}-foreign", image()));
     let cases = [

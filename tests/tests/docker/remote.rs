@@ -1,59 +1,19 @@
 //! An engine on another machine: reached over TCP, its containers dial back over HTTP.
 
-use std::{
-    io,
-    net::{TcpListener, TcpStream},
-    os::unix::net::UnixStream,
-    thread,
-};
+use std::net::TcpListener;
 
 use serde_json::json;
 
 use crate::{
     client,
     engine::{Contained, docker, image},
+    proxy::engine_port,
 };
-
-/// Makes the engine of this machine look like one of another: a port that leads to its socket.
-fn engine_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("its number").port();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let Ok(engine) = UnixStream::connect("/var/run/docker.sock") else { continue };
-            let (from, to) = (stream.try_clone().expect("a handle"), engine.try_clone().expect("a handle"));
-            thread::spawn(move || copy(from, to));
-            thread::spawn(move || copy(engine, stream));
-        }
-    });
-    port
-}
-
-trait Half: io::Read + io::Write {
-    fn close(&self);
-}
-
-impl Half for TcpStream {
-    fn close(&self) {
-        let _ = self.shutdown(std::net::Shutdown::Write);
-    }
-}
-
-impl Half for UnixStream {
-    fn close(&self) {
-        let _ = self.shutdown(std::net::Shutdown::Write);
-    }
-}
-
-fn copy(mut from: impl Half, mut to: impl Half) {
-    let _ = io::copy(&mut from, &mut to);
-    to.close();
-}
 
 #[test]
 fn containers_of_a_remote_engine_dial_the_manager_by_its_address() {
     let pod = Contained::new();
-    let host = format!("tcp://127.0.0.1:{}", engine_port());
+    let host = format!("tcp://127.0.0.1:{}", engine_port(|_| {}));
     let refused = pod.spawn(&["serve", "--backend", "docker"], &[("DOCKER_HOST", &host)]).finish();
     assert!(
         refused.stderr.contains("is not on this machine") && refused.stderr.contains("--docker-manager"),

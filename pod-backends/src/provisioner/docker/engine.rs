@@ -1,6 +1,6 @@
 //! The connection to the container engine, and its errors as sentences.
 
-use std::io;
+use std::{io, time::Duration};
 
 use bollard::{Docker, errors::Error};
 use pod_core::provisioner::ProvisionError;
@@ -9,6 +9,8 @@ use super::refusal::remedy;
 
 /// Where the engine is when nobody says so.
 const USUAL: &str = "unix:///var/run/docker.sock";
+/// An engine that does not say within this time who it is, is not there for us.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 /// The oldest API that has all that is needed: that of Docker 20.10.
 const OLDEST_API: (u64, u64) = (1, 41);
 
@@ -29,9 +31,18 @@ impl Engine {
     /// Connects to that engine.
     pub(crate) async fn connect_to(host: String) -> Result<Self, ProvisionError> {
         let refused = |error: &Error| ProvisionError::new(explain(&host, error));
-        let docker = Docker::connect_with_host(&host).map_err(|error| refused(&error))?;
+        let mut docker = Docker::connect_with_host(&host).map_err(|error| refused(&error))?;
+        let usual_timeout = docker.timeout();
+        docker.set_timeout(ANSWERS_WITHIN);
         // Without the negotiation that bollard offers: that hides why an engine does not answer.
-        let version = docker.version().await.map_err(|error| refused(&error))?;
+        let version = docker.version().await.map_err(|error| match error {
+            Error::JsonDataError { .. } | Error::DockerResponseServerError { status_code: 404, .. } => {
+                ProvisionError::new(format!(
+                    "what answers at {host} is not a container engine; name one with DOCKER_HOST"
+                ))
+            }
+            error => refused(&error),
+        })?;
         let api = version.api_version.unwrap_or_default();
         if parse_api(&api).is_none_or(|api| api < OLDEST_API) {
             let (major, minor) = OLDEST_API;
@@ -41,7 +52,7 @@ impl Engine {
             );
             return Err(ProvisionError::lasting(message));
         }
-        let docker = docker.negotiate_version().await.map_err(|error| refused(&error))?;
+        let docker = docker.negotiate_version().await.map_err(|error| refused(&error))?.with_timeout(usual_timeout);
         let theirs = version.arch.unwrap_or_default();
         if theirs != architecture() {
             let message = format!(
@@ -114,9 +125,8 @@ fn parse_api(text: &str) -> Option<(u64, u64)> {
 
 fn explain(host: &str, error: &Error) -> String {
     let absent = || {
-        format!(
-            "no container engine answers at {host}; start it (systemctl start docker), or name another with DOCKER_HOST"
-        )
+        let how = if host.starts_with("unix://") { "start it (systemctl start docker)" } else { "start it there" };
+        format!("no container engine answers at {host}; {how}, or name another with DOCKER_HOST")
     };
     match error {
         Error::DockerResponseServerError { message, .. } => {
@@ -124,11 +134,19 @@ fn explain(host: &str, error: &Error) -> String {
             format!("the container engine says: {}{remedy}", message.trim())
         }
         Error::DockerStreamError { error } => format!("the container engine says: {}", error.trim()),
-        Error::RequestTimeoutError => format!("the container engine at {host} did not answer in time"),
+        Error::RequestTimeoutError => format!(
+            "the container engine at {host} does not answer; see whether it does to docker version, or name another \
+             with DOCKER_HOST"
+        ),
         Error::SocketNotFoundError(_) => absent(),
-        Error::UnsupportedURISchemeError { .. } => {
+        Error::UnsupportedURISchemeError { .. } | Error::URLParseError { .. } | Error::InvalidURIError { .. } => {
             format!("DOCKER_HOST is {host}, which is not unix://PATH, tcp://HOST:PORT or https://HOST:PORT")
         }
+        Error::CertPathError { path } => format!(
+            "the certificate {} for the container engine at {host} cannot be read; set DOCKER_CERT_PATH to the directory \
+             of ca.pem, cert.pem and key.pem",
+            path.display()
+        ),
         other => match io_kind(other) {
             Some(io::ErrorKind::PermissionDenied) => format!(
                 "this user may not use the container engine at {host}; add the user to the group docker, or run the \
@@ -137,7 +155,7 @@ fn explain(host: &str, error: &Error) -> String {
             Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) => {
                 absent()
             }
-            _ => format!("the container engine at {host} cannot be used: {}", chain(other)),
+            _ => format!("the container engine at {host} cannot be used: {}", cause(other)),
         },
     }
 }
@@ -153,15 +171,11 @@ fn io_kind(error: &Error) -> Option<io::ErrorKind> {
     found
 }
 
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(error) = next {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = error.source();
+/// What is at the bottom of an error.
+fn cause(error: &Error) -> String {
+    let mut last: &(dyn std::error::Error + 'static) = error;
+    while let Some(next) = last.source() {
+        last = next;
     }
-    text
+    last.to_string()
 }

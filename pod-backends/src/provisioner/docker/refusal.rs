@@ -1,8 +1,8 @@
-//! What engines refuse because of a setting, and what to do about it. Their text is the only sign: the status is that
+//! What engines refuse because of a setting, and what to do about that. Their text is the only sign: the status is that
 //! of a failure as often as not.
 
 /// What an answer says, all of it, and what to do then. The first one that fits counts.
-const KNOWN: [(&[&str], &str); 11] = [
+const KNOWN: [(&[&str], &str); 12] = [
     (&["unable to find user"], USER),
     (&["unable to find group"], USER),
     (&["uids and gids must be in range"], USER),
@@ -16,6 +16,7 @@ const KNOWN: [(&[&str], &str); 11] = [
     (&["error mounting"], "change --docker-mount"),
     (&["Range of CPUs"], "lower --docker-cpus"),
     (&["memory limit too low"], "raise --docker-memory"),
+    (&["HTTP request to an HTTPS server"], "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH"),
     (&["network", "not found"], "set --docker-network to one that docker network ls lists"),
 ];
 
