@@ -106,5 +106,7 @@ fn a_backend_without_containers_refuses_it() {
     let program = pod.program("apart", "true\n");
     let ran = pod.run(&["run", "--isolation", "execution", &program]);
     assert_eq!(ran.code, Some(1));
-    assert!(ran.stderr.contains("isolation execution is not possible with this manager's backend"), "{}", ran.stderr);
+    let expected = "isolation execution is not possible with this manager's backend, whose workers run executions beside \
+                    each other; leave it out, or run the manager with --backend docker";
+    assert!(ran.stderr.contains(expected), "{}", ran.stderr);
 }

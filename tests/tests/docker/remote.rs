@@ -54,3 +54,22 @@ fn containers_of_a_remote_engine_dial_the_manager_by_its_address() {
     assert!(printed.ends_with("hello Ada\n"), "{printed}");
     assert!(!printed.contains("manager.json") && !printed.contains("s3cret"), "the token is out of sight: {printed}");
 }
+
+#[test]
+fn without_an_address_to_dial_each_execution_has_a_container_and_other_activities_are_refused() {
+    let pod = Contained::new();
+    let (host, image) = (format!("tcp://127.0.0.1:{}", engine_port(|_| {})), image());
+    let program = pod.program("hello", "cat /proc/1/cmdline | tr '\\0' ' '\n");
+    let run = |isolation: &'static [&str]| {
+        let docker = ["run", "--backend", "docker", "--docker-image", &image];
+        let environment = [("DOCKER_HOST", host.as_str()), ("POD_DOCKER_ISOLATION", "execution")];
+        pod.spawn(&[&docker[..], isolation, &[&program]].concat(), &environment).finish()
+    };
+    let ran = run(&[]);
+    assert!(ran.code == Some(0) && ran.stdout.contains("init-all"), "{}{}", ran.stdout, ran.stderr);
+    let ran = run(&["--isolation", "worker"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stdout);
+    let expected =
+        "isolation worker is not possible with this manager's backend, whose workers run each execution in a";
+    assert!(ran.stderr.contains(expected) && ran.stderr.contains("--docker-manager"), "{}", ran.stderr);
+}

@@ -58,6 +58,17 @@ fn an_engine_that_is_in_no_swarm_says_how_to_make_one() {
     assert!(ran.stderr.contains("is in no swarm; make one (docker swarm init)"), "{}", ran.stderr);
 }
 
+#[test]
+fn an_activity_that_wants_a_container_for_each_execution_is_refused() {
+    let pod = Swarmed::new();
+    let server = pod.manager(&[]);
+    let program = pod.program("apart", "true\n");
+    let ran = pod.run(&["run", "--server", server.url(), "--isolation", "execution", &program]);
+    let expected = "isolation execution is not possible with this manager's backend, whose workers run executions beside \
+                    each other; leave it out, or run the manager with --backend docker";
+    assert!(ran.code == Some(1) && ran.stderr.contains(expected), "{}", ran.stderr);
+}
+
 /// The workers, and whether so many have failed.
 fn failed(url: &str) -> Vec<Value> {
     let workers = client::get(url, "/api/v1/workers").json()["items"].as_array().cloned().unwrap_or_default();

@@ -96,13 +96,14 @@ impl State {
     fn check_isolation(&self, settings: &Settings) -> Result<(), PodError> {
         match settings.isolation {
             Some(Isolation::Execution) if !self.can_be_made(Isolation::Execution) => Err(PodError::Invalid(
-                "isolation execution is not possible with this manager's backend, which makes no containers; leave it \
-                 out, or run the manager with --backend docker"
+                "isolation execution is not possible with this manager's backend, whose workers run executions beside \
+                 each other; leave it out, or run the manager with --backend docker"
                     .to_owned(),
             )),
             Some(Isolation::Worker) if !self.can_be_made(Isolation::Worker) => Err(PodError::Invalid(
                 "isolation worker is not possible with this manager's backend, whose workers run each execution in a \
-                 container of its own; leave it out"
+                 container of its own; leave it out, or let the manager have containers for workers too, which need \
+                 an address to dial (--docker-manager)"
                     .to_owned(),
             )),
             _ => Ok(()),

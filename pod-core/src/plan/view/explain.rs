@@ -187,12 +187,14 @@ impl State {
         if !self.can_be_made(isolation) {
             return match isolation {
                 Isolation::Execution => {
-                    "Its activity wants a container for each execution, and this manager's backend \
-                    makes no containers; register it without that, or run the manager with --backend docker."
+                    "Its activity wants a container for each execution, and workers of this manager's backend \
+                    run executions beside each other; register it without that, or run the manager with --backend \
+                    docker."
                 }
                 Isolation::Worker => {
-                    "Its activity wants no container for each execution, and this manager's backend \
-                    makes only such workers; register it without that."
+                    "Its activity wants executions beside each other in one container, and workers of this manager's \
+                    backend run each in a container of its own; register it without that, or give workers in \
+                    containers an address to dial (--docker-manager)."
                 }
             }
             .to_owned();
