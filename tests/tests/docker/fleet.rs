@@ -38,3 +38,32 @@ fn a_policy_sizes_the_fleet_and_nothing_is_left_when_it_goes() {
     assert_eq!(Left::of(&store).count(), (0, 0));
     assert!(docker(&["rm", other.trim()]).is_ok(), "the container of somebody else is still there");
 }
+
+#[test]
+fn a_new_worker_installs_what_the_manager_has_without_a_second_download() {
+    let pod = Contained::new();
+    let script = pod.path("install.sh");
+    std::fs::write(&script, "printf 'echo $HOSTNAME; sleep 0.2' > main.sh").expect("a file");
+    let server = pod.manager(&["--slots", "1", "--allow-file-urls"]);
+    let url = server.url();
+    client::post(
+        url,
+        "/api/v1/activities",
+        &json!({ "name": "where", "scriptUrl": format!("file://{}", script.display()) }),
+    );
+    let first = client::start(url, "where", "");
+    client::ended(url, first);
+    std::fs::remove_file(script).expect("it was read once");
+    client::post(url, "/api/v1/policies", &json!({ "name": "three", "rules": { "fixedWorkers": 3 } }));
+    client::post(url, "/api/v1/policies/three/apply", &json!({}));
+    // More than one worker could do alone.
+    let ids: Vec<u64> = (0..30).map(|_| client::start(url, "where", "")).collect();
+    for id in ids {
+        assert_eq!(client::ended(url, id)["status"], "finished");
+    }
+    client::until("it is installed on all three", || {
+        let installations = client::get(url, "/api/v1/activities/where").json()["installations"].clone();
+        let installations = installations.as_array().cloned().unwrap_or_default();
+        installations.iter().filter(|one| one["status"] == "installed").count() == 3
+    });
+}

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::{
     client,
     engine::{Contained, Left, docker, image},
+    twice::TWICE,
 };
 
 const ISOLATED: [&str; 2] = ["--docker-isolation", "execution"];
@@ -143,4 +144,87 @@ fn an_installation_that_fails_tells_why() {
             rejected
         });
     }
+}
+
+#[test]
+fn a_container_that_is_removed_behind_the_worker_runs_again() {
+    let pod = Contained::new();
+    let server = pod.manager(&ISOLATED);
+    let url = server.url();
+    client::register(url, "once", "if [ $POD_ATTEMPT = 1 ]; then echo ready; sleep 1000; fi; echo done", json!({}));
+    let id = client::start(url, "once", "");
+    client::until("it runs", || text(url, id) == "ready\n");
+    let container = Left::of(pod.stores().first().expect("a store")).containers.remove(0);
+    docker(&["rm", "-f", &container]).expect("the engine does it");
+    let ended = client::ended(url, id);
+    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("finished"), &json!(2)), "{ended}");
+}
+
+#[test]
+fn a_snapshot_that_is_removed_behind_the_worker_is_told() {
+    let pod = Contained::new();
+    let server = pod.manager(&ISOLATED);
+    let url = server.url();
+    client::register(url, "hello", "echo hello", json!({}));
+    client::ended(url, client::start(url, "hello", ""));
+    let filter = format!("label=pod.store={}", pod.stores().first().expect("a store"));
+    let images = docker(&["images", "-q", "--filter", &filter]).expect("the engine answers");
+    docker(&["rmi", "-f", images.trim()]).expect("the engine does it");
+    let ended = client::ended(url, client::start(url, "hello", ""));
+    assert!(ended["reason"].as_str().is_some_and(|reason| reason.contains("drain worker 1")), "{ended}");
+    client::post(url, "/api/v1/workers/1/drain", &json!({}));
+    assert_eq!(client::ended(url, client::start(url, "hello", ""))["status"], "finished");
+}
+
+#[test]
+fn what_a_killed_worker_ran_has_ended_before_it_runs_again() {
+    let pod = Contained::new();
+    let shared = pod.path("shared");
+    std::fs::create_dir(&shared).expect("a directory");
+    let mount = format!("{}:/shared", shared.display());
+    let server = pod.manager(&[&ISOLATED[..], &["--slots", "1", "--docker-mount", &mount]].concat());
+    let url = server.url();
+    client::post(url, "/api/v1/policies", &json!({ "name": "two", "rules": { "fixedWorkers": 2 } }));
+    client::post(url, "/api/v1/policies/two/apply", &json!({}));
+    // The other worker is there and has it installed: nothing but the removal holds the second attempt up.
+    let main = format!("[ \"$1\" != quick ] || exit 0; {}", TWICE);
+    client::register(url, "once", &main, json!({}));
+    let ids: Vec<u64> = (0..10).map(|_| client::start(url, "once", "quick")).collect();
+    ids.into_iter().for_each(|id| drop(client::ended(url, id)));
+    client::until("it is installed on both", || {
+        let activity = client::get(url, "/api/v1/activities/once").json();
+        let installations = activity["installations"].as_array().cloned().unwrap_or_default();
+        installations.iter().filter(|one| one["status"] == "installed").count() == 2
+    });
+    let id = client::start(url, "once", "");
+    client::until("it runs", || shared.join("count").exists());
+    let worker = client::get(url, &format!("/api/v1/executions/{id}")).json()["worker"].clone();
+    let directory = pod.data().join("workers").join(worker.to_string());
+    let process = pod_tests::processes_of(&directory.to_string_lossy());
+    process.into_iter().for_each(|pid| pod_tests::signal(pid, rustix::process::Signal::KILL));
+    let ended = client::ended(url, id);
+    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("finished"), &json!(2)), "{ended}");
+    assert_eq!(text(url, id), "done\n", "the first attempt was over before the second one began");
+}
+
+#[test]
+fn its_container_can_be_shut_in_altogether() {
+    let pod = Contained::new();
+    let limits = "--docker-read-only --docker-user 1234:1234 --docker-network none --docker-pids 40 --docker-cpus 0.5";
+    let server = pod.manager(&[&ISOLATED[..], &limits.split(' ').collect::<Vec<_>>()].concat());
+    let url = server.url();
+    let look = "id -u; touch /tmp/x && echo tmp; touch ./x 2>/dev/null || echo fixed; ip -o link | wc -l";
+    client::register(url, "look", look, json!({}));
+    let id = client::start(url, "look", "");
+    client::ended(url, id);
+    assert_eq!(text(url, id), "1234\ntmp\nfixed\n1\n");
+    client::register(url, "bomb", "bomb() { bomb | bomb & }; bomb; sleep 1000", json!({ "timeoutSeconds": 1 }));
+    let bomb = client::start(url, "bomb", "");
+    let neighbour = client::start(url, "look", "");
+    assert_eq!(client::ended(url, neighbour)["status"], "finished", "the bomb is shut in");
+    // Its shell may find out that it cannot start anything, or it is ended by its time limit.
+    let ended = client::ended(url, bomb);
+    assert!(ended["status"] == "timedOut" || ended["status"] == "failed", "{ended}");
+    let store = pod.stores().first().expect("a store").clone();
+    client::until("nothing of it is left", || Left::of(&store).count() == (0, 0));
 }

@@ -18,4 +18,5 @@ mod registry;
 mod remote;
 mod restarted;
 mod run;
+mod twice;
 mod wrong_engines;

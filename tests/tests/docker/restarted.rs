@@ -5,13 +5,7 @@ use std::fs;
 use pod_tests::{OwnEngine, Pod, Server};
 use serde_json::json;
 
-use crate::{client, counting, engine::image};
-
-/// The first attempt counts for ever where others see it; the next one tells whether it still does.
-const ONCE: &str = "\
-    if [ $POD_ATTEMPT = 1 ]; then i=0; while :; do i=$((i + 1)); echo $i > /shared/count; sleep 0.02; done; fi
-    before=$(cat /shared/count); sleep 0.5; [ \"$before\" = \"$(cat /shared/count)\" ] || echo overlap
-    echo done";
+use crate::{client, counting, engine::image, twice::TWICE};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Down {
@@ -58,7 +52,7 @@ fn runs_again(isolation: &str, live_restore: bool, down: Down) {
     let pod = Pod::new();
     let server = manager(&pod, &engine, isolation);
     let url = server.url();
-    client::register(url, "once", ONCE, json!({}));
+    client::register(url, "once", TWICE, json!({}));
     client::register(url, "short", "echo $1", json!({}));
     let id = client::start(url, "once", "");
     client::until("it runs", || pod.path("shared/count").exists());
@@ -108,7 +102,7 @@ fn workers_that_outlive_their_engine_go_on_and_are_watched_again() {
         let url = server.url();
         client::register(url, "counting", counting::COUNTING, json!({}));
         client::register(url, "stop", "touch /tmp/stop", json!({}));
-        client::register(url, "once", ONCE, json!({}));
+        client::register(url, "once", TWICE, json!({}));
         let id = client::start(url, "counting", "");
         let printed = || client::stdout(url, id).body.len();
         client::until("some output has arrived", || printed() > 100);

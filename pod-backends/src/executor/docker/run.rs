@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bollard::errors::Error;
+use bollard::{errors::Error, models::ContainerStateStatusEnum};
 use futures::StreamExt;
 use pod_core::{
     domain::{AttemptEnd, Millis, Timestamp},
@@ -24,7 +24,7 @@ use crate::{
     provisioner::docker::{
         HOME,
         container::environment,
-        engine::{has_status, is_silence},
+        engine::{has_status, is_missing, is_silence},
     },
 };
 
@@ -123,8 +123,7 @@ impl Supervisor {
                 pauses.next().filter(|_| has_status(&error, 500))
             };
             let Some(pause) = pause else {
-                let error = self.shared.engine.failed("the execution's container could not be started", &error);
-                return Err(AttemptEnd::StartFailed(error.message.into()));
+                return Err(AttemptEnd::StartFailed(self.not_started(&error).into()));
             };
             tracing::warn!(%error, "a container could not be started, and is tried again");
             tokio::select! {
@@ -135,6 +134,18 @@ impl Supervisor {
                 () = self.shared.closing.cancelled() => return Err(AttemptEnd::Lost),
             }
         }
+    }
+
+    fn not_started(&self, error: &Error) -> String {
+        if is_missing(error) {
+            let snapshot = snapshot_name(&self.shared, (self.request.activity, self.request.revision));
+            return format!(
+                "the snapshot {snapshot} of the installed activity was removed from the engine (docker image prune -a does \
+                 that); drain worker {}, and the next one installs it again",
+                self.shared.worker
+            );
+        }
+        self.shared.engine.failed("the execution's container could not be started", error).message
     }
 
     async fn begin(&self, entry: Entry) -> Result<(Container, Output), Error> {
@@ -233,7 +244,8 @@ impl Supervisor {
         // A code that is not 0 is an error to the library; both are read below.
         let _ = waiting.next().await;
         let state = docker.inspect_container(&container.id, None).await.ok()?.state?;
-        if state.running == Some(true) {
+        // One that somebody removes is killed for that first.
+        if state.running == Some(true) || state.status == Some(ContainerStateStatusEnum::REMOVING) {
             return None;
         }
         let code = state.exit_code?;
