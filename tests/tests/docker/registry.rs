@@ -104,7 +104,12 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         self.go_on();
-        let _ = docker(&["rmi", "-f", &self.image("1")]);
+        // An image that a container uses would only lose its name.
+        let (image, filter) = (self.image("1"), format!("ancestor={}", self.image("1")));
+        for container in docker(&["ps", "-aq", "--filter", &filter]).unwrap_or_default().lines() {
+            let _ = docker(&["rm", "-f", "-v", container]);
+        }
+        let _ = docker(&["rmi", "-f", &image]);
     }
 }
 
