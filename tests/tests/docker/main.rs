@@ -5,6 +5,7 @@
 mod client;
 mod counting;
 mod engine;
+mod examples;
 mod fleet;
 mod full_disk;
 mod isolated;
