@@ -98,7 +98,7 @@ impl fmt::Display for WorkerExit {
             Self::Foreign(reason) => write!(f, "another manager answered: {reason}"),
             Self::Abandoned(reason) => write!(f, "this worker ends: {reason}"),
             Self::Alone(time) => write!(f, "no manager was there for {time}, and there was nothing to do"),
-            Self::Cancelled => write!(f, "this worker was asked to end"),
+            Self::Cancelled => write!(f, "this worker was asked to end where it runs, by a signal"),
             Self::Broken(reason) => write!(f, "this worker cannot work: {reason}"),
         }
     }

@@ -68,7 +68,7 @@ fn admit(app: &App, request: &Request) -> Result<(), Problem> {
     }
     // A task of a swarm shows its own token, and gets no further than to what is for itself.
     let for_workers = path.starts_with(worker_link::PATH);
-    if for_workers && app.link.worker(headers).is_some() {
+    if for_workers && app.link.worker(headers)?.is_some() {
         return Ok(());
     }
     let shown = if for_workers { app.access.shown_by_worker(headers) } else { app.access.shown(headers) };

@@ -22,6 +22,9 @@ pub enum DialError {
     /// Something that will not pass by itself: the address or the token is wrong.
     #[error("{0}")]
     Hopeless(String),
+    /// The manager knows this worker, and has given its work to others.
+    #[error("{0}")]
+    Gone(String),
     /// Something that may pass: dial again later.
     #[error("{0}")]
     Later(String),
@@ -69,6 +72,7 @@ fn refused(manager: &url::Url, error: &tungstenite::Error) -> DialError {
             StatusCode::UNAUTHORIZED => DialError::Hopeless(format!(
                 "the manager at {manager} did not accept the worker's token; set POD_WORKER_TOKEN to its token"
             )),
+            StatusCode::CONFLICT => DialError::Gone(format!("the manager at {manager} has destroyed this worker")),
             StatusCode::FORBIDDEN => DialError::Hopeless(format!(
                 "the manager at {manager} does not answer to that host name; start it with --allow-host"
             )),

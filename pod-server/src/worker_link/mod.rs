@@ -53,9 +53,14 @@ pub fn routes(link: WorkerLink) -> Router {
 }
 
 impl WorkerLink {
-    /// The worker whose join token a request shows.
-    pub(crate) fn worker(&self, headers: &HeaderMap) -> Option<WorkerId> {
-        self.door.as_ref()?.worker(bearer(headers)?)
+    /// The worker whose join token a request shows. That of a worker which was destroyed is refused for good.
+    pub(crate) fn worker(&self, headers: &HeaderMap) -> Result<Option<WorkerId>, Problem> {
+        let Some((door, token)) = self.door.as_ref().zip(bearer(headers)) else { return Ok(None) };
+        if door.is_of_the_destroyed(token) {
+            let detail = "The worker that this join token is of was destroyed; its task is to end";
+            return Err(Problem::new(ProblemKind::WorkerGone, detail));
+        }
+        Ok(door.worker(token))
     }
 }
 
@@ -72,7 +77,7 @@ async fn accept(
         Some(links) if !link.shutdown.is_cancelled() => links.clone(),
         _ => return Err(Problem::new(ProblemKind::Stopping, "The manager takes no workers at the moment")),
     };
-    let (admission, peer) = match link.worker(&headers) {
+    let (admission, peer) = match link.worker(&headers)? {
         Some(worker) => (Admission::Only(worker), format!("the task of worker {worker}")),
         None => (Admission::Anyone, "a worker that dialled in".to_owned()),
     };
@@ -84,13 +89,14 @@ async fn accept(
 
 /// The program that unpacks the other one.
 async fn starter(State(link): State<WorkerLink>, headers: HeaderMap) -> Result<Bytes, Problem> {
-    let worker = link.worker(&headers).ok_or_else(not_a_task)?;
+    let worker = link.worker(&headers)?.ok_or_else(not_a_task)?;
     tracing::debug!(%worker, "its task has started");
     link.door.map(|door| door.starter()).ok_or_else(not_a_task)
 }
 
 /// The archive of what a task is to run.
 async fn program(State(link): State<WorkerLink>, headers: HeaderMap) -> Result<Response, Problem> {
+    link.worker(&headers)?;
     let door = link.door.ok_or_else(not_a_task)?;
     let archive = bearer(&headers).and_then(|token| door.program(token)).ok_or_else(not_a_task)?;
     let pieces = futures::stream::iter(archive.map(Ok::<_, std::convert::Infallible>));

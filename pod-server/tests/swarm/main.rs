@@ -197,7 +197,7 @@ async fn what_cannot_be_made_is_refused_with_a_sentence_and_leaves_nothing() {
     let cases: [(Make, &str); 5] = [
         (
             |dir| listening(dir, DockerSettings { image: "pod-test/absent:1".into(), ..settings() }),
-            "rejected by its node: No such image",
+            "its task was rejected by its node",
         ),
         (|dir| listening(dir, DockerSettings { image: format!("{}-without", image()), ..settings() }), "has no bash"),
         (

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client,
-    swarm::{Left, Swarmed, host, image},
+    swarm::{Left, Swarmed, host, image, node},
 };
 
 #[test]
@@ -79,10 +79,10 @@ fn failed(url: &str) -> Vec<Value> {
 fn a_task_that_cannot_work_is_told_in_the_workers_state_without_a_storm() {
     let absent = format!("{}-absent", image());
     let without = format!("{}-without", image());
-    for (arguments, expected) in [
-        (["--docker-image", &absent], "its task was rejected by its node: No such image"),
-        (["--docker-image", &without], "has no bash"),
-    ] {
+    let rejected = format!("its task was rejected by its node {}: No such image", node());
+    for (arguments, expected) in
+        [(["--docker-image", &absent], rejected.as_str()), (["--docker-image", &without], "has no bash")]
+    {
         let pod = Swarmed::new();
         let server = pod.manager(&arguments);
         client::post(server.url(), "/api/v1/activities", &json!({ "name": "a", "script": "echo > main.sh" }));

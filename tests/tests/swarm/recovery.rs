@@ -1,10 +1,13 @@
 //! Managers and tasks that are killed.
 
-use serde_json::json;
+use std::fs;
+
+use pod_tests::Server;
+use serde_json::{Value, json};
 
 use crate::{
     client, counting,
-    swarm::{Left, Swarmed, docker},
+    swarm::{Left, Swarmed, docker, node},
 };
 
 #[test]
@@ -44,5 +47,42 @@ fn a_task_that_is_ended_behind_the_manager_is_recovered() {
         docker(&[how, &[what.as_str()]].concat()).expect("the engine does it");
         let ended = client::ended(url, id);
         assert_eq!((&ended["status"], &ended["attempt"]), (&json!("finished"), &json!(2)), "{how:?}: {ended}");
+    }
+}
+
+#[test]
+fn a_task_whose_worker_was_destroyed_is_turned_away_for_good() {
+    const TOKEN: &str = "s3cret";
+    let pod = Swarmed::new();
+    let mut server = pod.manager(&["--slots", "1", "--token", TOKEN]);
+    let ask = |server: &Server, method: &str, path: &str, token: &str, body: &Value| {
+        let token = format!("Authorization: Bearer {token}\r\n");
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        client::ask(server.url(), method, path, &token, &body).expect("an answer")
+    };
+    let apply = |server: &Server, count: u32| {
+        let policy = json!({ "name": format!("fixed-{count}"), "rules": { "fixedWorkers": count } });
+        ask(server, "POST", "/api/v1/policies", TOKEN, &policy);
+        ask(server, "POST", &format!("/api/v1/policies/fixed-{count}/apply"), TOKEN, &json!({}));
+    };
+    apply(&server, 1);
+    client::until("its worker is ready, and tells its node", || {
+        let worker = ask(&server, "GET", "/api/v1/workers", TOKEN, &Value::Null).json()["items"][0].clone();
+        worker["status"] == "ready" && worker["host"] == node().as_str()
+    });
+    let join_token = fs::read_to_string(pod.data().join("swarm/1/join-token")).expect("the manager remembers it");
+    let status = |server: &Server, token: &str| {
+        ["", "/starter", "/program"]
+            .map(|what| ask(server, "GET", &format!("/api/v1/worker-link{what}"), token, &Value::Null).status)
+    };
+    assert_eq!(status(&server, &join_token), [422, 200, 200], "the first one is no upgrade");
+    assert_eq!(status(&server, "another"), [401; 3], "which may be a mistake, and is no reason to end");
+    let store = pod.store();
+    apply(&server, 0);
+    client::until("nothing is left", || Left::of(&store).count() == [0; 4]);
+    for _ in 0..2 {
+        assert_eq!(status(&server, &join_token), [409; 3]);
+        server.kill();
+        server = pod.manager(&["--slots", "1", "--token", TOKEN]);
     }
 }

@@ -101,6 +101,11 @@ pub(crate) fn host() -> String {
     std::env::var("POD_TEST_SWARM").expect("POD_TEST_SWARM names an engine that manages a swarm; tests/run starts one")
 }
 
+/// What the only node of the swarm is called.
+pub(crate) fn node() -> String {
+    docker(&["node", "inspect", "self", "--format", "{{.Description.Hostname}}"]).expect("a node").trim().to_owned()
+}
+
 /// Asks the engine by its own client; what that printed, or its error.
 pub(crate) fn docker(arguments: &[&str]) -> Result<String, String> {
     let output = Command::new("docker").args(["-H", &host()]).args(arguments).output();

@@ -23,7 +23,8 @@ ask() {
   while IFS= read -r line <&3 && [[ $line != $'\r' ]]; do :; done
   case $status in
     200) ;;
-    401) said="the manager at http://$name does not know this task: it was destroyed, or that is another manager"; return 2 ;;
+    401) said="the manager at http://$name does not know this task: that is another manager"; return 2 ;;
+    409) said="the manager at http://$name has destroyed this worker"; return 2 ;;
     403) said="the manager at http://$name does not answer to that host name; start it with --allow-host"; return 2 ;;
     404) said="there is no POD manager of this version, with --backend swarm, at http://$name"; return 2 ;;
     *) said="the manager answered with HTTP status: $status"; return 1 ;;

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `address` | where tasks dial the manager |
 //! | `door` | whose a join token is, and what its task is to run: what the HTTP server asks |
+//! | `nodes` | the names of nodes, and those where tasks have lately failed |
 //! | `service` | makes, lists and removes the service and the secret of a worker |
 //! | `task` | how a worker's task stands, and why it ended |
 //! | `watch` | news of tasks that end behind our back |
@@ -22,6 +23,7 @@
 
 mod address;
 mod door;
+mod nodes;
 mod service;
 mod task;
 mod watch;
@@ -42,11 +44,10 @@ use pod_core::{
     provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
 };
 use tokio::time::sleep;
-use uuid::Uuid;
 
 pub use door::Door;
 
-use self::{address::Address, task::Standing};
+use self::{address::Address, nodes::FailedNodes, task::Standing};
 use super::{
     docker::{DockerSettings, ResidentProgram, engine::Engine},
     local::{
@@ -140,6 +141,7 @@ impl Backend for Swarm {
         let directories = Directories::open_for(&self.data, "swarm").map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "swarm.lock").await?;
         let known = directories.all().map_err(unusable)?;
+        self.door.open_for(context.store);
         let shared = Arc::new(Shared {
             directories,
             engine,
@@ -148,6 +150,7 @@ impl Backend for Swarm {
             door: self.door,
             context,
             tracked: Mutex::default(),
+            failed_nodes: FailedNodes::default(),
             turns: Turns::default(),
             _lock: lock,
         });
@@ -193,6 +196,7 @@ struct Shared {
     context: BackendContext,
     /// The workers whose tasks run, as far as is known.
     tracked: Mutex<HashSet<WorkerId>>,
+    failed_nodes: FailedNodes,
     /// One thing at a time is done to each worker.
     turns: Turns,
     _lock: DataDirLock,
@@ -212,7 +216,7 @@ impl Shared {
     /// Takes a worker of an earlier manager on. If its task has ended, the watch tells.
     fn take_on(&self, certificate: Certificate) -> io::Result<()> {
         match fs::read_to_string(self.directories.of(certificate.worker).join(TOKEN)) {
-            Ok(token) => self.door.let_in(token, certificate),
+            Ok(token) => self.door.take_on(token, certificate),
             // Its making was broken off before anything was asked of the swarm.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -243,13 +247,13 @@ impl Shared {
         let worker = certificate.worker;
         // What an earlier try has left.
         self.unmake(certificate).await?;
-        let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        let token = door::new_token(certificate.store);
         let written = self.directories.make(certificate).and_then(|dir| {
             let mut file = private::file().create(true).truncate(true).write(true).open(dir.join(TOKEN))?;
             file.write_all(token.as_bytes())
         });
         written.map_err(|error| failed("a worker cannot be written down", error))?;
-        self.door.let_in(token.clone(), certificate);
+        self.door.expect(token.clone(), certificate);
         service::make(self, worker, &token).await
     }
 
@@ -269,6 +273,7 @@ impl Shared {
                     return Ok(());
                 }
                 Some((task, Standing::Ended)) => {
+                    self.failed_nodes.add(task.node_id.as_deref());
                     let message = task::epitaph(&self.engine, &self.settings.image, task).await;
                     return Err(ProvisionError::new(message));
                 }

@@ -36,6 +36,8 @@ const GONE_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Between TERM and KILL, where the swarm ends a task by itself.
 const GRACE: Duration = Duration::from_secs(10);
+/// The swarm puts the name of the node in.
+const NODE_NAME: &str = "{{.Node.Hostname}}";
 /// Anybody in the task may read it: in an image the worker may be any user.
 const READABLE: u32 = 0o444;
 
@@ -51,14 +53,15 @@ pub(super) async fn make(shared: &Shared, worker: WorkerId, token: &str) -> Resu
     };
     let made = engine.docker.create_secret(secret).await;
     let secret = made.map_err(|error| engine.failed(format_args!("the secret {name} cannot be made"), &error))?;
-    let service = spec(shared, worker, &name, secret.id);
+    let constraints = shared.failed_nodes.constraints(engine).await;
+    let service = spec(shared, worker, &name, secret.id, constraints);
     match engine.docker.create_service(service, None).await {
         Ok(_) => Ok(()),
         Err(error) => Err(engine.failed(format_args!("the service {name} cannot be made"), &error)),
     }
 }
 
-fn spec(shared: &Shared, worker: WorkerId, name: &str, secret: String) -> ServiceSpec {
+fn spec(shared: &Shared, worker: WorkerId, name: &str, secret: String, constraints: Vec<String>) -> ServiceSpec {
     let settings = &shared.settings;
     let labels = labels(shared.context.store, worker);
     // A directory that all users may write to in nearly every image: so is the volume that takes its place.
@@ -71,6 +74,8 @@ fn spec(shared: &Shared, worker: WorkerId, name: &str, secret: String) -> Servic
     let container = TaskSpecContainerSpec {
         image: Some(settings.image.clone()),
         labels: Some(labels.clone()),
+        // So a worker says on which node it is.
+        hostname: Some(NODE_NAME.to_owned()),
         command: Some(command(shared)),
         env: Some(environment(settings)),
         dir: Some("/".to_owned()),
@@ -114,6 +119,7 @@ fn spec(shared: &Shared, worker: WorkerId, name: &str, secret: String) -> Servic
                 ..TaskSpecRestartPolicy::default()
             }),
             placement: Some(TaskSpecPlacement {
+                constraints: Some(constraints),
                 platforms: Some(vec![Platform {
                     architecture: Some(architecture().to_owned()),
                     os: Some("linux".to_owned()),

@@ -12,6 +12,7 @@ use pod_core::{
     provisioner::ProvisionError,
 };
 
+use super::nodes;
 use crate::provisioner::docker::{
     container::{STORE_LABEL, WORKER_LABEL},
     engine::Engine,
@@ -69,6 +70,8 @@ pub(super) fn standing(task: &Task) -> Standing {
     let problem = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
     match status.state {
         Some(RUNNING) => Standing::Runs,
+        // Nothing more will be heard of it: not even that it has ended.
+        _ if is_given_up(task) => Standing::Ended,
         None | Some(NEW | ALLOCATED | PENDING) => Standing::Waits(format!("its task waits for a node{problem}")),
         Some(ASSIGNED | ACCEPTED | PREPARING) => {
             Standing::Waits(format!("its task is prepared on its node, which pulls the image where it must{problem}"))
@@ -76,6 +79,11 @@ pub(super) fn standing(task: &Task) -> Standing {
         Some(READY | STARTING) => Standing::Waits(format!("its task is started{problem}")),
         Some(_) => Standing::Ended,
     }
+}
+
+/// Whether the swarm wants its end, by itself or because its node does not answer. It may run on there.
+pub(super) fn is_given_up(task: &Task) -> bool {
+    matches!(task.desired_state, Some(TaskState::SHUTDOWN | TaskState::REMOVE | TaskState::ORPHANED))
 }
 
 /// Whether every task is of a node that is down: nothing is heard of it until that is back.
@@ -98,23 +106,29 @@ pub(super) async fn epitaph(engine: &Engine, image: &str, task: &Task) -> String
             "the image {image} has no bash, which installation scripts run with; choose one that has, or install it there"
         );
     }
+    let node = nodes::name(engine, task.node_id.as_deref()).await;
+    let node = node.map(|node| format!(" {node}")).unwrap_or_default();
     let said = match status.state {
-        Some(TaskState::REJECTED) => return format!("its task was rejected by its node: {problem}"),
-        Some(TaskState::ORPHANED) => return "its task's node is lost".to_owned(),
-        _ => last_words(engine, task.id.as_deref().unwrap_or_default()).await,
+        Some(TaskState::REJECTED) => return format!("its task was rejected by its node{node}: {problem}"),
+        Some(TaskState::ORPHANED) => return format!("its task's node{node} is lost"),
+        Some(TaskState::COMPLETE | TaskState::FAILED | TaskState::SHUTDOWN | TaskState::REMOVE) => {
+            last_words(engine, task.id.as_deref().unwrap_or_default()).await
+        }
+        _ => return format!("its task was given up by the swarm, as its node{node} does not answer or is drained"),
     };
     let said = if said.is_empty() { String::new() } else { format!("; it said last: {said}") };
+    let its_task = if node.is_empty() { "its task".to_owned() } else { format!("its task on{node}") };
     let exit_code = container.exit_code.unwrap_or_default();
     match status.state {
         _ if ran_out_of_memory(engine, container.container_id.as_deref()).await => {
-            format!("its task ran out of memory, and its worker was killed{said}")
+            format!("{its_task} ran out of memory, and its worker was killed{said}")
         }
         Some(TaskState::FAILED) if !problem.is_empty() && !problem.starts_with(NON_ZERO) => {
-            format!("its task failed: {problem}{said}")
+            format!("{its_task} failed: {problem}{said}")
         }
-        Some(TaskState::FAILED) if exit_code == 137 => format!("its task was killed{said}"),
-        Some(TaskState::FAILED | TaskState::COMPLETE) => format!("its task ended with exit code {exit_code}{said}"),
-        _ => format!("its task was shut down by the swarm: its service was changed, or its node is drained{said}"),
+        Some(TaskState::FAILED) if exit_code == 137 => format!("{its_task} was killed{said}"),
+        Some(TaskState::FAILED | TaskState::COMPLETE) => format!("{its_task} ended with exit code {exit_code}{said}"),
+        _ => format!("{its_task} was shut down by the swarm: its service was changed, or its node is drained{said}"),
     }
 }
 
@@ -136,4 +150,37 @@ async fn last_words(engine: &Engine, task: &str) -> String {
     };
     let _ = tokio::time::timeout(WORDS_WITHIN, reading).await;
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::TaskStatus;
+
+    use super::*;
+
+    fn task(state: TaskState, desired: TaskState) -> Task {
+        let status = Some(TaskStatus { state: Some(state), ..TaskStatus::default() });
+        Task { status, desired_state: Some(desired), ..Task::default() }
+    }
+
+    #[test]
+    fn a_task_stands_as_its_node_last_said_unless_the_swarm_gave_it_up_before_it_ran() {
+        use TaskState::{COMPLETE, FAILED, ORPHANED, PENDING, PREPARING, REJECTED, REMOVE, RUNNING, SHUTDOWN};
+        for (state, desired, ended) in [
+            (PENDING, RUNNING, false),
+            (PREPARING, RUNNING, false),
+            (PREPARING, SHUTDOWN, true),
+            (PENDING, REMOVE, true),
+            (RUNNING, RUNNING, false),
+            // Of a node that is down: it may run, and its worker be linked.
+            (RUNNING, SHUTDOWN, false),
+            (COMPLETE, SHUTDOWN, true),
+            (FAILED, SHUTDOWN, true),
+            (REJECTED, SHUTDOWN, true),
+            (ORPHANED, SHUTDOWN, true),
+        ] {
+            assert_eq!(standing(&task(state, desired)) == Standing::Ended, ended, "{state:?} {desired:?}");
+        }
+        assert_eq!(standing(&task(RUNNING, SHUTDOWN)), Standing::Runs);
+    }
 }

@@ -47,16 +47,24 @@ pub(super) async fn watch(shared: Arc<Shared>) {
 /// Tells of a worker whose task does not run any more, unless that was wanted.
 async fn check(shared: &Shared, worker: WorkerId, task: Option<&Task>) {
     let reason = match task {
-        Some(task) if task::standing(task) != Standing::Ended => return,
+        Some(task) if !is_over(shared, worker, task) => return,
         Some(task) => task::epitaph(&shared.engine, &shared.settings.image, task).await,
         None => {
             let name = name(shared.context.store, worker);
             format!("its service {name} was removed by somebody else than its manager")
         }
     };
+    if shared.door.waits_for(worker) {
+        shared.failed_nodes.add(task.and_then(|task| task.node_id.as_deref()));
+    }
     // Looked at last: meanwhile the manager may have removed it itself.
     if shared.tracked().remove(&worker) {
         tracing::warn!(%worker, reason, "a worker is gone");
         shared.context.links.gone(worker, reason).await;
     }
+}
+
+/// A worker that has come once works on, whatever the swarm thinks of its node: how it is, its link tells.
+fn is_over(shared: &Shared, worker: WorkerId, task: &Task) -> bool {
+    task::standing(task) == Standing::Ended || (task::is_given_up(task) && shared.door.waits_for(worker))
 }
