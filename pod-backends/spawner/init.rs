@@ -1,19 +1,21 @@
 //! The first process of a container: starts the worker there, hands signals on to it, reaps what nobody waits for, and
 //! ends with the worker's exit code. When it ends, the system ends the rest of the container.
 //!
-//! Until it hears signals the system keeps them from the first process of a container, and they are lost. Where an
-//! execution has the container for itself, the first byte of its output therefore tells that signals are heard now.
+//! Where an execution has the container for itself, this process also says two things on its standard output which the
+//! container itself does not: first that signals are heard now, as the system keeps them from a first process that does
+//! not listen, and they are lost; and last how the program ended.
 
 use std::{
     ffi::OsString,
     io::Write,
-    os::unix::process::CommandExt,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt, unix::process::CommandExt},
     process::{Command, exit},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
-    sys::{self, Child, POLLIN, PollFd, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
-    wire::HEARS,
+    sys::{self, Child, POLLIN, PollFd, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
+    wire::{End, HEARS, last_words},
 };
 
 /// What the worker gets to hear.
@@ -21,20 +23,23 @@ const HANDED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]
 /// As shells do where a program cannot be started.
 const NOT_STARTED: i32 = 127;
 
-/// Who gets the signals.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum HandOn {
-    /// The program that was started.
-    Child,
-    /// Every process of the container. Whoever sends them is told when they are heard.
-    All,
+/// What the container is for.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// A worker, which gets the signals.
+    Worker,
+    /// One execution or installation, all of whose processes get them. It ends with the program, and tells how in
+    /// [`last_words`] with this token.
+    Program(OsString),
 }
 
 /// Everybody whom this process may signal, but itself.
 const EVERYBODY: i32 = -1;
+/// Whoever was born while everybody was killed is killed after so long.
+const KILL_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// Runs a program with its arguments until it ends.
-pub fn serve(mut command: impl Iterator<Item = OsString>, to: HandOn) -> ! {
+pub fn serve(mut command: impl Iterator<Item = OsString>, purpose: &Purpose) -> ! {
     sys::set_name(c"pod-init");
     let (Some(program), Ok(signals)) = (command.next(), sys::signals(&HANDED_ON)) else { exit(NOT_STARTED) };
     let mut worker = Command::new(&program);
@@ -43,16 +48,19 @@ pub fn serve(mut command: impl Iterator<Item = OsString>, to: HandOn) -> ! {
     // What is blocked here would be blocked there. Between fork and exec it does no more than one call of the system.
     unsafe { worker.pre_exec(sys::unblock_signals) };
     // Elsewhere than in a container of its own, everybody would be everybody on the machine.
-    let everybody = to == HandOn::All && std::process::id() == 1;
-    if to == HandOn::All {
-        let mut stdout = std::io::stdout();
-        // Whoever started this has gone where it fails, and ends it.
-        let _ = stdout.write_all(&[HEARS]).and_then(|()| stdout.flush());
+    let everybody = *purpose != Purpose::Worker && std::process::id() == 1;
+    if *purpose != Purpose::Worker {
+        say(&[HEARS]);
     }
     let worker = match worker.spawn() {
         Ok(worker) => i32::try_from(worker.id()).unwrap_or(0),
         Err(error) => {
-            eprintln!("the worker {} cannot be started in this container: {error}", program.display());
+            match purpose {
+                Purpose::Worker => {
+                    eprintln!("the worker {} cannot be started in this container: {error}", program.display());
+                }
+                Purpose::Program(token) => tell(token, End::NotStarted(error.raw_os_error().unwrap_or_default())),
+            }
             exit(NOT_STARTED)
         }
     };
@@ -64,17 +72,59 @@ pub fn serve(mut command: impl Iterator<Item = OsString>, to: HandOn) -> ! {
             }
         }
         while let Child::Ended(pid, status) = sys::reap_any() {
-            if pid == worker {
-                exit(exit_code(status));
+            if pid != worker {
+                continue;
+            }
+            if everybody {
+                end_everybody(&signals);
+            }
+            if let Purpose::Program(token) = purpose {
+                tell(token, end_of(status));
+            }
+            exit(exit_code(status));
+        }
+    }
+}
+
+/// Ends whatever else there is; nothing is printed after that.
+fn end_everybody(signals: &OwnedFd) {
+    loop {
+        sys::kill(EVERYBODY, SIGKILL);
+        loop {
+            match sys::reap_any() {
+                Child::Ended(..) => {}
+                Child::Busy => break,
+                Child::None => return,
             }
         }
+        sys::poll(&mut [PollFd::new(signals, POLLIN)], Some(KILL_AGAIN_AFTER));
+        while sys::next_signal(signals).is_some() {}
+    }
+}
+
+fn tell(token: &OsString, end: End) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    say(&last_words(token.as_bytes(), i64::try_from(now.as_millis()).unwrap_or(i64::MAX), end));
+}
+
+fn say(bytes: &[u8]) {
+    let mut stdout = std::io::stdout();
+    // Whoever started this has gone where it fails, and has it ended.
+    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+}
+
+fn end_of(status: i32) -> End {
+    match status & 0x7f {
+        0 => End::Exited((status >> 8) & 0xff),
+        signal => End::Signalled(signal),
     }
 }
 
 /// The exit code that stands for a status, as shells count: 128 and the signal, where one ended it.
 fn exit_code(status: i32) -> i32 {
-    match status & 0x7f {
-        0 => (status >> 8) & 0xff,
-        signal => 128 + signal,
+    match end_of(status) {
+        End::Signalled(signal) => 128 + signal,
+        End::Exited(code) => code,
+        _ => NOT_STARTED,
     }
 }

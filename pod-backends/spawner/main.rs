@@ -53,7 +53,7 @@ fn main() {
         let mut arguments = std::env::args_os().skip(1);
         match arguments.next().as_deref().and_then(std::ffi::OsStr::to_str) {
             Some("nursery") => nursery::serve(open_files(arguments.next())),
-            Some("init") => init::serve(arguments, init::HandOn::Child),
+            Some("init") => init::serve(arguments, &init::Purpose::Worker),
             Some("unpack") => {
                 let dir = arguments.next().unwrap_or_default();
                 if let Err(error) = unpack::unpack(std::io::stdin().lock(), dir.as_ref()) {
@@ -62,7 +62,10 @@ fn main() {
                 }
                 return;
             }
-            Some("init-all") => init::serve(arguments, init::HandOn::All),
+            Some("init-program") => {
+                let token = arguments.next().unwrap_or_default();
+                init::serve(arguments, &init::Purpose::Program(token))
+            }
             _ => {}
         }
     }

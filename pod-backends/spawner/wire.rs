@@ -12,7 +12,7 @@
 //! | slot → executor | run `u64`, then any number of [`Report`]s |
 //! | executor → nursery | the index of a slot, `u32`, with the slot's end of its socket attached |
 //! | nursery → executor | [`READY`], once |
-//! | init of an execution's container → executor | [`HEARS`], as the first byte of its standard output |
+//! | init of an execution's container → executor, around its standard output | [`HEARS`] before; [`last_words`] behind |
 //!
 //! A *run* is a number that the executor counts up per slot; it tells an order that came too late from a current one,
 //! and whether a run had begun when its slot process died ([`Report::Reborn`]).
@@ -27,6 +27,8 @@ use std::ffi::CStr;
 pub const READY: &[u8] = b"ready";
 /// What the init of a container says when signals reach it.
 pub const HEARS: u8 = 0x06;
+/// So long are the [`last_words`] of an init behind their mark.
+pub const LAST_WORDS: usize = 8 + 14;
 /// The socket of the nursery: its standard input.
 pub const CONTROL_FD: i32 = 0;
 /// How much is read from a pipe at a time.
@@ -276,6 +278,20 @@ impl<'a> Report<'a> {
             _ => return None,
         })
     }
+}
+
+/// What the [`last_words`] of an init begin with: a byte that no text has, and what only the init and the executor know.
+pub fn mark(token: &[u8]) -> Vec<u8> {
+    [b"\xff", token].concat()
+}
+
+/// How the init of an execution's container ends its standard output when nothing else runs there any more: a mark, and
+/// a packet of one report. What a container itself says of its end cannot tell a signal from an exit code.
+pub fn last_words(token: &[u8], at_ms: i64, end: End) -> Vec<u8> {
+    let mut words = mark(token);
+    words.extend(0_u64.to_le_bytes());
+    Report::Ended { at_ms, end }.encode(&mut words);
+    words
 }
 
 /// What stands before the bytes of a [`Report::Output`]; of this length always, so that a slot reads a pipe straight

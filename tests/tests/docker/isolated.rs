@@ -57,6 +57,11 @@ fn executions_see_nothing_of_each_other_and_end_as_they_do_elsewhere() {
     assert_eq!(seen.map(|(_, rest)| rest), ["main.sh\ntrace\n"; 2], "what the other one did is not there");
     client::register(url, "signal", "kill -15 $$", json!({}));
     assert_eq!(client::ended(url, client::start(url, "signal", ""))["signal"], 15);
+    client::post(url, "/api/v1/activities", &json!({ "name": "odd", "script": "printf '#!/no/such/sh\\n' > main.sh" }));
+    let reason = client::ended(url, client::start(url, "odd", ""))["reason"].clone();
+    assert!(reason.as_str().is_some_and(|reason| reason.contains("names the interpreter /no/such/sh")), "{reason}");
+    client::register(url, "code", "(sleep 1000 &); exit 143", json!({}));
+    assert_eq!(client::ended(url, client::start(url, "code", ""))["exitCode"], 143);
     client::register(
         url,
         "cleans",

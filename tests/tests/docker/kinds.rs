@@ -94,7 +94,7 @@ fn a_run_says_itself_that_it_wants_a_container_of_its_own() {
     let image = image();
     let ran = pod.run(&["run", "--backend", "docker", "--docker-image", &image, "--isolation", "execution", &program]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(ran.stdout.contains("init-all"), "it is what its container is for: {}", ran.stdout);
+    assert!(ran.stdout.contains("init-program"), "it is what its container is for: {}", ran.stdout);
     let refused = pod.run(&["run", "--isolation", "execution", "some-activity"]);
     assert_eq!(refused.code, Some(1));
     assert!(refused.stderr.contains("--isolation is for a directory"), "{}", refused.stderr);

@@ -66,7 +66,7 @@ fn without_an_address_to_dial_each_execution_has_a_container_and_other_activitie
         pod.spawn(&[&docker[..], isolation, &[&program]].concat(), &environment).finish()
     };
     let ran = run(&[]);
-    assert!(ran.code == Some(0) && ran.stdout.contains("init-all"), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.code == Some(0) && ran.stdout.contains("init-program"), "{}{}", ran.stdout, ran.stderr);
     let ran = run(&["--isolation", "worker"]);
     assert_eq!(ran.code, Some(1), "{}", ran.stdout);
     let expected =

@@ -1,9 +1,8 @@
-//! The containers and snapshots of a worker: made, listened to, removed, found by their labels.
+//! The containers and snapshots of a worker: made, removed, found by their labels.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, path::Path, time::Duration};
 
 use bollard::{
-    container::{AttachContainerResults, LogOutput},
     errors::Error,
     models::{ContainerCreateBody, HostConfigLogConfig},
     query_parameters::{
@@ -12,18 +11,25 @@ use bollard::{
         RemoveImageOptionsBuilder, UploadToContainerOptionsBuilder,
     },
 };
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures::StreamExt;
 use pod_core::{
-    domain::{StoreId, Stream, WorkerId},
+    domain::{AttemptEnd, StoreId, WorkerId},
     provisioner::ProvisionError,
 };
 use tokio::time::sleep;
+use uuid::Uuid;
 
-use super::{Key, Shared};
+use super::{
+    Key, Shared,
+    files::{self, Found},
+    install::ACTIVITY,
+    output::Output,
+};
 use crate::{
-    executor::process::{Entry, HEARS},
+    executor::process::{End, Entry, explain_not_started},
     provisioner::docker::{
+        HOME,
         container::{STORE_LABEL, WORKER_LABEL, labels, limits, name, plain, wanted_mounts},
         engine::{Engine, has_status, is_missing, is_silence},
     },
@@ -41,45 +47,6 @@ const ENTRY_LABEL: &str = "pod.entry";
 pub(super) struct Snapshot {
     pub(super) key: Key,
     pub(super) entry: Entry,
-}
-
-/// What a container says while it runs.
-#[derive(Debug)]
-pub(super) enum Said {
-    /// Signals reach what runs in it from now on.
-    Hears,
-    /// Some bytes of its output, at least one.
-    Printed(Stream, Bytes),
-}
-
-/// Listens to a container.
-pub(super) struct Output {
-    attached: AttachContainerResults,
-    hears: bool,
-    rest: Bytes,
-}
-
-impl Output {
-    /// What comes next; nothing when it has ended, or the engine has. Cancel safe.
-    pub(super) async fn next(&mut self) -> Option<Said> {
-        loop {
-            if !self.rest.is_empty() {
-                return Some(Said::Printed(Stream::Stdout, std::mem::take(&mut self.rest)));
-            }
-            let (stream, mut bytes) = match self.attached.output.next().await?.ok()? {
-                LogOutput::StdErr { message } => (Stream::Stderr, message),
-                other => (Stream::Stdout, other.into_bytes()),
-            };
-            if !self.hears && stream == Stream::Stdout && bytes.first() == Some(&HEARS) {
-                bytes.advance(1);
-                (self.hears, self.rest) = (true, bytes);
-                return Some(Said::Hears);
-            }
-            if !bytes.is_empty() {
-                return Some(Said::Printed(stream, bytes));
-            }
-        }
-    }
 }
 
 /// The name of the snapshot of an installation.
@@ -106,21 +73,26 @@ pub(super) enum Root {
 #[derive(Debug)]
 pub(super) struct Container {
     pub(super) id: String,
+    /// By which its init is known.
+    token: String,
     shared: std::sync::Arc<Shared>,
     removed: bool,
 }
 
 impl Container {
-    /// Makes one of an image with that command.
+    /// Makes one of an image that runs this program.
     pub(super) async fn make(
         shared: &std::sync::Arc<Shared>,
         image: &str,
-        command: Vec<String>,
+        program: &[&str],
         env: Vec<String>,
         working_dir: &str,
         root: Root,
     ) -> Result<Self, Error> {
         let settings = &shared.settings;
+        let token = Uuid::new_v4().simple().to_string();
+        let init = [&format!("{HOME}/pod-spawner"), "init-program", &token];
+        let command = init.iter().chain(program).map(|&word| word.to_owned()).collect();
         let mut host = limits(settings, wanted_mounts(settings).collect());
         // What it prints is kept by POD, and not a second time by the engine.
         host.log_config = Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None });
@@ -141,7 +113,7 @@ impl Container {
         };
         let made = shared.engine.docker.create_container(Some(CreateContainerOptionsBuilder::default().build()), body);
         let id = made.await?.id;
-        Ok(Self { id, shared: shared.clone(), removed: false })
+        Ok(Self { id, token, shared: shared.clone(), removed: false })
     }
 
     /// Puts the files of an archive below a directory of it.
@@ -157,7 +129,7 @@ impl Container {
         let options = AttachContainerOptionsBuilder::default().stream(true).stdout(true).stderr(true).build();
         let attached = docker.attach_container(&self.id, Some(options)).await?;
         docker.start_container(&self.id, None).await?;
-        Ok(Output { attached, hears: false, rest: Bytes::new() })
+        Ok(Output::new(attached, &self.token))
     }
 
     /// Sends a signal to it; that it has ended is fine.
@@ -169,6 +141,34 @@ impl Container {
         {
             tracing::warn!(%error, container = self.id, "a container could not be signalled");
         }
+    }
+
+    /// How what ran in it ended, once all of its output is there. Its init tells that, unless it was ended itself.
+    pub(super) async fn end(&self, told: Option<End>) -> Result<AttemptEnd, Error> {
+        if told == Some(End::Exited(0)) {
+            return Ok(AttemptEnd::Exited(0));
+        }
+        let docker = &self.shared.engine.docker;
+        let mut waiting = docker.wait_container(&self.id, None);
+        // A code that is not 0 is an error to the library; what matters is read below.
+        let _ = waiting.next().await;
+        let state = docker.inspect_container(&self.id, None).await?.state.unwrap_or_default();
+        Ok(match told {
+            _ if state.oom_killed == Some(true) => AttemptEnd::OutOfMemory,
+            Some(End::Exited(code)) => AttemptEnd::Exited(code),
+            Some(End::Signalled(signal)) => AttemptEnd::Signalled(signal),
+            Some(End::NotStarted(errno)) => AttemptEnd::StartFailed(self.not_started(errno).await.into()),
+            // Somebody else than POD ended the container.
+            _ => AttemptEnd::Lost,
+        })
+    }
+
+    async fn not_started(&self, errno: i32) -> String {
+        let beginning = match files::download(&self.shared, self, Path::new("main.sh")).await {
+            Ok(Some(Found::File(_, content))) => content,
+            _ => Vec::new(),
+        };
+        explain_not_started(errno, &beginning, Path::new(ACTIVITY))
     }
 
     /// Removes it with all that runs in it, and returns when it is gone. Waits for an engine that does not answer: what

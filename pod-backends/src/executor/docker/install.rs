@@ -2,21 +2,16 @@
 //! container is kept as an image; or nothing stays.
 
 use std::{
-    fs,
-    io::{self, Read},
+    fs, io,
     os::unix::fs::PermissionsExt,
     path::{Component, Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use bollard::{
-    models::ContainerConfig,
-    query_parameters::{CommitContainerOptionsBuilder, DownloadFromContainerOptionsBuilder},
-};
-use futures::StreamExt;
+use bollard::{models::ContainerConfig, query_parameters::CommitContainerOptionsBuilder};
 use pod_core::{
-    domain::{Payload, Stream},
+    domain::{AttemptEnd, Payload, Stream},
     executor::{InstallError, InstallRequest, OutputSink},
     provisioner::ProvisionError,
 };
@@ -24,14 +19,15 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Shared,
-    boxes::{Container, Root, Said, remove_snapshot, snapshot_labels, snapshot_name},
+    boxes::{Container, Root, remove_snapshot, snapshot_labels, snapshot_name},
+    files::{Found, download, file_archive, put},
+    output::Said,
 };
 use crate::{
     executor::process::{BadEntry, Entry, PROGRAM, Refused, Tail, bad_entry, remove_tree, unix_line_ends, unpack},
     provisioner::docker::{
         HOME,
         container::{check_bash, environment, name},
-        engine::is_missing,
         image,
     },
 };
@@ -49,7 +45,7 @@ fn lasting(message: impl Into<String>) -> InstallError {
     InstallError { message: message.into(), permanent: true }
 }
 
-fn passing(message: impl Into<String>) -> InstallError {
+pub(super) fn passing(message: impl Into<String>) -> InstallError {
     InstallError { message: message.into(), permanent: false }
 }
 
@@ -57,7 +53,7 @@ fn disk(error: &io::Error) -> InstallError {
     passing(format!("the worker could not write the installation to its disk: {error}"))
 }
 
-fn provision(error: ProvisionError) -> InstallError {
+pub(super) fn provision(error: ProvisionError) -> InstallError {
     passing(error.message)
 }
 
@@ -78,9 +74,8 @@ pub(super) async fn install(
     let (files, script) = files(&request.payload, &scratch.0)?;
     let mut env = environment(&shared.settings);
     env.extend(request.env.iter().map(|(name, value)| format!("{name}={value}")));
-    let command = [&format!("{HOME}/pod-spawner"), "init-all", "bash", script.unwrap_or("-c"), "true"];
-    let command = command.map(str::to_owned).to_vec();
-    let container = Container::make(shared, &shared.settings.image, command, env, ACTIVITY, Root::Writable)
+    let program = ["bash", script.unwrap_or("-c"), "true"];
+    let container = Container::make(shared, &shared.settings.image, &program, env, ACTIVITY, Root::Writable)
         .await
         .map_err(failed)?;
     check_bash(engine, &container.id, &base, &shared.settings).await.map_err(provision)?;
@@ -170,21 +165,6 @@ fn files(payload: &Payload, scratch: &Path) -> Result<(Vec<u8>, Option<&'static 
     Ok((archive.into_inner().map_err(|error| disk(&error))?, script))
 }
 
-fn put(archive: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, content: &[u8]) -> io::Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(mode);
-    header.set_size(content.len() as u64);
-    archive.append_data(&mut header, path, content)
-}
-
-/// An archive of one file.
-pub(super) fn file_archive(path: &str, mode: u32, content: &[u8]) -> Vec<u8> {
-    let mut archive = tar::Builder::new(Vec::new());
-    // Into memory, under a name of ours: nothing here can fail.
-    let _ = put(&mut archive, path, mode, content);
-    archive.into_inner().unwrap_or_default()
-}
-
 /// Runs the script to its end; an error unless it exits with 0.
 async fn run(
     shared: &Arc<Shared>,
@@ -219,17 +199,13 @@ async fn run(
             () = shared.closing.cancelled() => return Err(passing("the worker is shutting down")),
         }
     }
-    let mut waiting = shared.engine.docker.wait_container(&container.id, None);
-    // A code that is not 0 is an error to the library; it is read below.
-    let _ = waiting.next().await;
-    let found = shared.engine.docker.inspect_container(&container.id, None).await.map_err(failed)?;
-    let state = found.state.unwrap_or_default();
-    let what = match state.exit_code.unwrap_or(-1) {
+    let what = match container.end(printing.end()).await.map_err(failed)? {
         _ if timed_out => format!("did not end within its time limit of {}", request.timeout),
-        _ if state.oom_killed == Some(true) => "ran out of memory: the memory of its container was used up".to_owned(),
-        0 => return Ok(()),
-        code @ 129..=192 => format!("was ended by signal {}", code - 128),
-        code => format!("failed with exit code {code}"),
+        AttemptEnd::Exited(0) => return Ok(()),
+        AttemptEnd::Exited(code) => format!("failed with exit code {code}"),
+        AttemptEnd::Signalled(signal) => format!("was ended by signal {signal}"),
+        AttemptEnd::OutOfMemory => "ran out of memory: the memory of its container was used up".to_owned(),
+        _ => return Err(passing("the installation's container was ended from outside")),
     };
     let texts = tails.map(|tail| tail.text());
     let printed = match texts.join("\n").trim_matches('\n') {
@@ -275,43 +251,4 @@ async fn settle_main(shared: &Arc<Shared>, container: &Container, scratch: &Path
         }
     }
     Err(bad_entry(BadEntry::NotAFile("a link to a link")))
-}
-
-/// What lies at a path of a container.
-enum Found {
-    /// With its mode and its content.
-    File(u32, Vec<u8>),
-    Link(PathBuf),
-    Other(&'static str),
-}
-
-async fn download(shared: &Arc<Shared>, container: &Container, path: &Path) -> Result<Option<Found>, InstallError> {
-    let whole = format!("{ACTIVITY}/{}", path.display());
-    let options = DownloadFromContainerOptionsBuilder::default().path(&whole).build();
-    let mut pieces = shared.engine.docker.download_from_container(&container.id, Some(options));
-    let mut archive = Vec::new();
-    while let Some(piece) = pieces.next().await {
-        match piece {
-            Ok(piece) => archive.extend_from_slice(&piece),
-            Err(error) if is_missing(&error) => return Ok(None),
-            Err(error) => return Err(provision(shared.engine.failed("main.sh cannot be looked at", &error))),
-        }
-    }
-    let broken = |error: io::Error| passing(format!("the engine's archive of main.sh is broken: {error}"));
-    let mut archive = tar::Archive::new(&archive[..]);
-    let Some(entry) = archive.entries().map_err(broken)?.next() else { return Ok(None) };
-    let mut entry = entry.map_err(broken)?;
-    Ok(Some(match entry.header().entry_type() {
-        tar::EntryType::Regular => {
-            let mode = entry.header().mode().map_err(broken)? & 0o7777;
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content).map_err(broken)?;
-            Found::File(mode, content)
-        }
-        tar::EntryType::Symlink => {
-            Found::Link(entry.link_name().map_err(broken)?.map(std::borrow::Cow::into_owned).unwrap_or_default())
-        }
-        tar::EntryType::Directory => Found::Other("a directory"),
-        _ => Found::Other("a pipe, socket or device"),
-    }))
 }

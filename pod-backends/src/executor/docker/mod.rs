@@ -7,11 +7,15 @@
 //! | module | what it does |
 //! |---|---|
 //! | `boxes` | the containers: made, removed, found by their labels |
+//! | `files` | what goes into a container, and what comes out of it |
 //! | `install` | the activity contract, and the snapshot |
+//! | `output` | what a container says: its output, and what its init tells of it |
 //! | `run` | one execution: its output, its end, its limits |
 
 mod boxes;
+mod files;
 mod install;
+mod output;
 mod run;
 
 use std::{

@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bollard::{errors::Error, models::ContainerStateStatusEnum};
-use futures::StreamExt;
+use bollard::errors::Error;
 use pod_core::{
     domain::{AttemptEnd, Millis, Timestamp},
     executor::{RunEvent, Running, StartRequest, StopMode},
@@ -16,8 +15,10 @@ use tokio::{
 
 use super::{
     Shared,
-    boxes::{Container, Output, Root, SILENCE_PAUSE, Said, snapshot_name},
-    install::{ACTIVITY, file_archive},
+    boxes::{Container, Root, SILENCE_PAUSE, snapshot_name},
+    files::file_archive,
+    install::ACTIVITY,
+    output::{Output, Said},
 };
 use crate::{
     executor::process::{ARGUMENT_LIMIT, Entry},
@@ -40,9 +41,6 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(5),
     Duration::from_secs(15),
 ];
-/// What the init adds to a signal's number.
-const SIGNALLED: i64 = 128;
-const LAST_SIGNAL: i64 = 64;
 
 /// An execution whose container a task looks after.
 #[derive(Debug)]
@@ -150,11 +148,10 @@ impl Supervisor {
 
     async fn begin(&self, entry: Entry) -> Result<(Container, Output), Error> {
         let request = &self.request;
-        let mut command = vec![format!("{HOME}/pod-spawner"), "init-all".to_owned()];
-        command.extend(match entry {
-            Entry::Program => vec!["./main.sh".to_owned()],
-            Entry::Shell => vec!["/bin/sh".to_owned(), "./main.sh".to_owned()],
-        });
+        let mut program = match entry {
+            Entry::Program => vec!["./main.sh"],
+            Entry::Shell => vec!["/bin/sh", "./main.sh"],
+        };
         let mut env = environment(&self.shared.settings);
         env.extend(request.env.iter().map(|(name, value)| format!("{name}={value}")));
         env.push(format!("POD_EXECUTION_ID={}", request.key.execution));
@@ -162,7 +159,7 @@ impl Supervisor {
         env.push(format!("POD_ACTIVITY={}", request.activity_name));
         let mut file = None;
         match &request.input {
-            Some(input) if input.len() < ARGUMENT_LIMIT => command.push(input.to_string()),
+            Some(input) if input.len() < ARGUMENT_LIMIT => program.push(input),
             Some(input) => {
                 env.push(format!("POD_INPUT_FILE={HOME}/input"));
                 file = Some(file_archive("input", 0o644, input.as_bytes()));
@@ -172,7 +169,7 @@ impl Supervisor {
         let image = snapshot_name(&self.shared, (request.activity, request.revision));
         // What is uploaded after the making needs a root that can be written to.
         let root = if file.is_some() { Root::Writable } else { Root::AsConfigured };
-        let container = Container::make(&self.shared, &image, command, env, ACTIVITY, root).await?;
+        let container = Container::make(&self.shared, &image, &program, env, ACTIVITY, root).await?;
         if let Some(file) = file {
             container.upload(HOME, file).await?;
         }
@@ -187,21 +184,30 @@ impl Supervisor {
         let time_limit = self.request.timeout.map_or(far, after);
         let (mut cause, mut kill_at, mut hears, mut told) = (None, far, false, false);
         let closing = self.shared.closing.clone();
+        // What nobody has taken yet. It holds up the output, and nothing else.
+        let mut event = None;
         loop {
             let wanted = tokio::select! {
-                said = output.next() => {
+                permit = self.sender.reserve(), if event.is_some() => {
                     // Whoever takes nothing any more is seen below.
-                    let _ = match said {
-                        Some(Said::Printed(stream, bytes)) => self.sender.send(RunEvent::Output { stream, bytes }).await,
+                    if let (Ok(permit), Some(event)) = (permit, event.take()) {
+                        permit.send(event);
+                    }
+                    continue;
+                }
+                said = output.next(), if event.is_none() => {
+                    event = Some(match said {
+                        Some(Said::Printed(stream, bytes)) => RunEvent::Output { stream, bytes },
                         Some(Said::Hears) => {
                             hears = true;
                             if told {
                                 container.signal("SIGTERM").await;
                             }
-                            self.sender.send(RunEvent::Started { at: now() }).await
+                            // That its program could not be started is known a moment later.
+                            RunEvent::Started { at: now() }
                         }
                         None => break,
-                    };
+                    });
                     continue;
                 }
                 () = sleep_until(time_limit), if cause.is_none() => (Cause::TimeLimit, StopMode::Terminate),
@@ -228,34 +234,15 @@ impl Supervisor {
                 }
             }
         }
-        let ended = tokio::time::timeout(END_TOLD_WITHIN, self.ended(container)).await.ok().flatten();
-        match (cause, ended) {
-            (Some(Cause::TimeLimit), _) => AttemptEnd::TimedOut,
-            (Some(Cause::Order), _) => AttemptEnd::Terminated,
-            (Some(Cause::Dropped), _) | (None, None) => AttemptEnd::Lost,
-            (None, Some(end)) => end,
+        match cause {
+            Some(Cause::TimeLimit) => AttemptEnd::TimedOut,
+            Some(Cause::Order) => AttemptEnd::Terminated,
+            Some(Cause::Dropped) => AttemptEnd::Lost,
+            None => match tokio::time::timeout(END_TOLD_WITHIN, container.end(output.end())).await {
+                Ok(Ok(end)) => end,
+                Ok(Err(_)) | Err(_) => AttemptEnd::Lost,
+            },
         }
-    }
-
-    /// How it ended; nothing when the engine does not know it any more.
-    async fn ended(&self, container: &Container) -> Option<AttemptEnd> {
-        let docker = &self.shared.engine.docker;
-        let mut waiting = docker.wait_container(&container.id, None);
-        // A code that is not 0 is an error to the library; both are read below.
-        let _ = waiting.next().await;
-        let state = docker.inspect_container(&container.id, None).await.ok()?.state?;
-        // One that somebody removes is killed for that first.
-        if state.running == Some(true) || state.status == Some(ContainerStateStatusEnum::REMOVING) {
-            return None;
-        }
-        let code = state.exit_code?;
-        Some(match code {
-            _ if state.oom_killed == Some(true) => AttemptEnd::OutOfMemory,
-            code if code > SIGNALLED && code <= SIGNALLED + LAST_SIGNAL => {
-                AttemptEnd::Signalled(i32::try_from(code - SIGNALLED).unwrap_or_default())
-            }
-            code => AttemptEnd::Exited(i32::try_from(code).unwrap_or_default()),
-        })
     }
 }
 

@@ -4,14 +4,24 @@ use std::{fs::File, io, io::Read, path::Path};
 
 use rustix::io::Errno;
 
+/// The line that names an interpreter is not longer.
+const FIRST_LINE: u64 = 256;
+
 /// Why `main.sh` in that directory could not be started.
 pub(super) fn not_started(errno: i32, dir: &Path) -> String {
+    if errno == Errno::NOENT.raw_os_error() && !dir.is_dir() {
+        return format!("the installation {} is gone; install the activity again", dir.display());
+    }
+    let mut beginning = Vec::new();
+    let read = File::open(dir.join("main.sh")).and_then(|main| main.take(FIRST_LINE).read_to_end(&mut beginning));
+    explain(errno, if read.is_ok() { &beginning } else { b"" }, dir)
+}
+
+/// Why a `main.sh` that begins so could not be started in that directory.
+pub(crate) fn explain(errno: i32, beginning: &[u8], dir: &Path) -> String {
     let error = io::Error::from_raw_os_error(errno);
     match Errno::from_raw_os_error(errno) {
-        Errno::NOENT if !dir.is_dir() => {
-            format!("the installation {} is gone; install the activity again", dir.display())
-        }
-        Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::LOOP => match interpreter(dir) {
+        Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::LOOP => match interpreter(beginning) {
             Some(interpreter) => format!(
                 "main.sh could not be started: its first line names the interpreter {interpreter}, and that gave: {error}; \
                  correct the line, or let the installation script install it"
@@ -45,10 +55,8 @@ pub(super) fn bash_not_started(errno: i32, _dir: &Path) -> String {
 }
 
 /// What the first line of `main.sh` names, if it names something.
-fn interpreter(dir: &Path) -> Option<String> {
-    let mut start = Vec::new();
-    File::open(dir.join("main.sh")).ok()?.take(256).read_to_end(&mut start).ok()?;
-    let line = start.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
+fn interpreter(beginning: &[u8]) -> Option<String> {
+    let line = beginning.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
     let name = String::from_utf8_lossy(line);
     Some(name.split_whitespace().next()?.to_owned())
 }

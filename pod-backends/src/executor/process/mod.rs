@@ -56,16 +56,20 @@ use pod_core::{
 use tokio::runtime::Handle;
 
 pub(crate) use self::entry::Entry;
+#[cfg(test)]
+#[cfg(feature = "docker")]
+pub(crate) use self::wire::last_words;
 pub use self::{archive::stays_within, environment::Inherit};
 #[cfg(feature = "docker")]
 pub(crate) use self::{
     archive::{Refused, unpack},
     entry::{BadEntry, unix_line_ends},
+    failure::explain as explain_not_started,
     install::bad_entry,
     layout::remove_tree,
     program::PROGRAM,
     tail::Tail,
-    wire::{ARGUMENT_LIMIT, HEARS},
+    wire::{ARGUMENT_LIMIT, End, HEARS, LAST_WORDS, Report, mark},
 };
 use self::{crew::CrewHandle, environment::Environment, layout::Layout, memory::MemoryWatch, run::ProcessRun};
 use crate::open_files;
