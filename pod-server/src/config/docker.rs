@@ -1,6 +1,6 @@
 //! The settings of the containers of Docker workers: `--docker-…`, or the table `[docker]` of the file.
 
-use pod_backends::provisioner::docker::{DockerSettings, ManagerAddress};
+use pod_backends::provisioner::docker::DockerSettings;
 use pod_core::domain::Isolation;
 
 use super::{ConfigError, setting::Layers};
@@ -63,7 +63,7 @@ pub(super) fn apply(settings: &mut DockerSettings, layers: &Layers<'_>) -> Resul
     }
     if let Some(written) = layers.find("docker-manager") {
         crate::worker_link::link_url(&written.text).map_err(|problem| written.wrong(format!("is wrong: {problem}")))?;
-        settings.manager = Some(ManagerAddress { url: written.text, token: None });
+        settings.manager = Some(written.text);
     }
     Ok(())
 }
@@ -79,7 +79,7 @@ pub(super) fn lines(settings: &DockerSettings) -> [(&'static str, String); 11] {
         ("docker-env", names.join(",")),
         ("docker-image", image.clone()),
         ("docker-isolation", isolation.as_str().to_owned()),
-        ("docker-manager", or_none(manager.as_ref().map(|manager| manager.url.clone()))),
+        ("docker-manager", or_none(manager.clone())),
         ("docker-memory", or_none(memory.map(|bytes| bytes.to_string()))),
         ("docker-mount", mounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
         ("docker-network", or_none(network.clone())),

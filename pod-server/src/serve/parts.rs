@@ -41,12 +41,7 @@ pub(super) async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError>
 pub(super) fn containers(config: &Config) -> Result<AllDocker, StartError> {
     let program = ResidentProgram::of_this_process(&["worker", "--resident"])
         .map_err(|error| StartError::Other(format!("this program cannot be put into containers: {error}")))?;
-    let mut settings = config.docker.clone();
-    if let Some(manager) = &mut settings.manager {
-        let token = config.worker_token.as_ref().or(config.token.as_ref());
-        manager.token = token.map(|token| token.expose().to_owned());
-    }
-    Ok(AllDocker::new(Docker::new(&config.data_dir, settings, program), isolated(config)?))
+    Ok(AllDocker::new(Docker::new(&config.data_dir, config.docker.clone(), program), isolated(config)?))
 }
 
 /// Workers as tasks of a swarm, each of which runs this program.

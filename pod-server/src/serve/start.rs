@@ -5,8 +5,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use pod_backends::{
     fetch::{FetchLimits, HttpFetch, Schemes},
     provisioner::{
+        Door,
         local::{DataDirLock, Local},
-        swarm::Door,
     },
 };
 use pod_core::{Pod, provisioner::Backend, store::Store};
@@ -61,7 +61,9 @@ async fn embed_with(config: &Config, home: WorkerHome, lock: DataDirLock) -> Res
             Manager::start(config, Parts { store, backend: Local::new(&config.data_dir) }).await?
         }
         (BackendChoice::Docker, _) => {
-            Manager::start(config, Parts { store, backend: parts::containers(config)? }).await?
+            let backend = parts::containers(config)?;
+            let door = backend.door();
+            Manager { door, ..Manager::start(config, Parts { store, backend }).await? }
         }
         (BackendChoice::Swarm, _) => {
             let backend = parts::tasks(config)?;
@@ -78,7 +80,7 @@ pub struct Manager {
     /// What everything is asked of.
     pub pod: Pod,
     links: LinkSlot,
-    /// Where workers are tasks of a swarm.
+    /// Where workers in containers dial over the network.
     door: Option<Door>,
     logs: ManagerLogs,
     /// Where the manager holds its data directory itself.

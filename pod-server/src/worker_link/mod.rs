@@ -12,7 +12,7 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use pod_backends::provisioner::swarm::Door;
+use pod_backends::provisioner::Door;
 use pod_core::{domain::WorkerId, engine::Admission, link::MAX_FRAME};
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +37,7 @@ pub const PATH: &str = "/api/v1/worker-link";
 pub struct WorkerLink {
     /// Where workers are handed to.
     pub links: LinkSlot,
-    /// Which tasks of a swarm are let in, where workers are such.
+    /// Which workers in containers are let in, where such dial over the network.
     pub door: Option<Door>,
     /// Cancelled when the manager goes.
     pub shutdown: CancellationToken,
@@ -57,7 +57,7 @@ impl WorkerLink {
     pub(crate) fn worker(&self, headers: &HeaderMap) -> Result<Option<WorkerId>, Problem> {
         let Some((door, token)) = self.door.as_ref().zip(bearer(headers)) else { return Ok(None) };
         if door.is_of_the_destroyed(token) {
-            let detail = "The worker that this join token is of was destroyed; its task is to end";
+            let detail = "The worker that this join token is of was destroyed; it is to end";
             return Err(Problem::new(ProblemKind::WorkerGone, detail));
         }
         Ok(door.worker(token))
@@ -78,7 +78,7 @@ async fn accept(
         _ => return Err(Problem::new(ProblemKind::Stopping, "The manager takes no workers at the moment")),
     };
     let (admission, peer) = match link.worker(&headers)? {
-        Some(worker) => (Admission::Only(worker), format!("the task of worker {worker}")),
+        Some(worker) => (Admission::Only(worker), format!("worker {worker}, by its join token")),
         None => (Admission::Anyone, "a worker that dialled in".to_owned()),
     };
     let upgrade = upgrade.max_message_size(MAX_FRAME).max_frame_size(MAX_FRAME);

@@ -218,8 +218,8 @@ async fn what_cannot_be_made_is_refused_with_a_sentence_and_leaves_nothing() {
 }
 
 /// An address that is not this machine alone: a network for tasks needs one.
-fn elsewhere() -> Option<ManagerAddress> {
-    Some(ManagerAddress { url: "http://192.0.2.1:8080".to_owned(), token: None })
+fn elsewhere() -> Option<String> {
+    Some("http://192.0.2.1:8080".to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]

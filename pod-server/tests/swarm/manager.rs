@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener, path::Path, sync::Arc, thread, time::Duration};
 
 use async_trait::async_trait;
 use pod_backends::provisioner::{
-    docker::{DockerSettings, ManagerAddress, ResidentProgram},
+    docker::{DockerSettings, ResidentProgram},
     swarm::Swarm,
 };
 use pod_core::provisioner::{Backend, BackendContext, ProvisionError, Provisioner};
@@ -31,7 +31,7 @@ pub(crate) fn program() -> ResidentProgram {
 pub(crate) fn settings() -> DockerSettings {
     DockerSettings {
         network: Some("host".to_owned()),
-        manager: Some(ManagerAddress { url: "http://127.0.0.1:1".to_owned(), token: None }),
+        manager: Some("http://127.0.0.1:1".to_owned()),
         ..DockerSettings::of_image(image())
     }
 }
@@ -39,8 +39,8 @@ pub(crate) fn settings() -> DockerSettings {
 /// A backend whose tasks reach it. The next one for the same directory listens at the same address.
 pub(crate) fn listening(dir: &Path, mut settings: DockerSettings) -> Box<dyn Backend> {
     let listener = listen(dir);
-    if let Some(manager) = settings.manager.as_mut().filter(|manager| manager.url.contains("127.0.0.1")) {
-        manager.url = format!("http://{}", listener.local_addr().expect("an address"));
+    if let Some(manager) = settings.manager.as_mut().filter(|manager| manager.contains("127.0.0.1")) {
+        *manager = format!("http://{}", listener.local_addr().expect("an address"));
     }
     let swarm = Swarm::new(dir, settings, program()).expect("the settings are fine").of_engine(swarm_host());
     let door = swarm.door();
@@ -74,7 +74,7 @@ fn socket(port: u16) -> std::io::Result<TcpListener> {
 struct Listening {
     backend: WithWorkerLink<Swarm>,
     links: LinkSlot,
-    door: pod_backends::provisioner::swarm::Door,
+    door: pod_backends::provisioner::Door,
     listener: TcpListener,
 }
 

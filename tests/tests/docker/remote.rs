@@ -34,25 +34,50 @@ fn containers_of_a_remote_engine_dial_the_manager_by_its_address() {
     let arguments =
         ["serve", "--backend", "docker", "--docker-image", &image, "--listen", &listen, "--docker-manager", &manager];
     let token = [("DOCKER_HOST", host.as_str()), ("POD_TOKEN", "s3cret")];
-    let _server = pod.spawn(&arguments, &token);
+    let server = pod.spawn(&arguments, &token);
     let bearer = "Authorization: Bearer s3cret\r\n";
     let ask = |method: &str, path: &str, body: &str| client::ask(&manager, method, path, bearer, body);
     client::until("the manager listens", || ask("GET", "/readyz", "").is_ok_and(|answer| answer.status == 200));
     let script =
         "printf '#!/bin/sh\\nls /.pod/work /.pod; tr \"\\\\0\" \"\\\\n\" </proc/1/environ; echo hello $1' > main.sh";
-    let made = ask("POST", "/api/v1/activities", &json!({ "name": "hello", "script": script }).to_string());
-    assert_eq!(made.expect("an answer").status, 201);
-    client::until("it is approved", || {
-        ask("GET", "/api/v1/activities/hello", "").is_ok_and(|answer| answer.json()["status"] == "approved")
-    });
-    let started = ask("POST", "/api/v1/executions", &json!({ "activity": "hello", "input": "Ada" }).to_string());
-    let id = started.expect("an answer").json()["id"].as_u64().expect("an id");
-    let ended = ask("GET", &format!("/api/v1/executions/{id}?wait=50"), "").expect("an answer").json();
-    assert_eq!(ended["status"], "finished", "{ended}");
+    let register = |name: &str, script: &str| {
+        let made = ask("POST", "/api/v1/activities", &json!({ "name": name, "script": script }).to_string());
+        assert_eq!(made.expect("an answer").status, 201);
+    };
+    let start = |activity: &str| {
+        let started = ask("POST", "/api/v1/executions", &json!({ "activity": activity, "input": "Ada" }).to_string());
+        started.expect("an answer").json()["id"].as_u64().expect("an id")
+    };
+    let finish = |id: u64| {
+        let ended = ask("GET", &format!("/api/v1/executions/{id}?wait=50"), "").expect("an answer").json();
+        assert_eq!((&ended["status"], &ended["attempt"]), (&json!("finished"), &json!(1)), "{ended}");
+    };
+    register("hello", script);
+    let id = start("hello");
+    finish(id);
     let printed = ask("GET", &format!("/api/v1/executions/{id}/output?stream=stdout"), "").expect("an answer").body;
     let printed = String::from_utf8(printed).expect("text");
     assert!(printed.ends_with("hello Ada\n"), "{printed}");
     assert!(!printed.contains("manager.json") && !printed.contains("s3cret"), "the token is out of sight: {printed}");
+
+    // What it dials with is its own, and opens nothing else.
+    let own = std::fs::read_to_string(pod.data().join("docker/1/join-token")).expect("the worker's own token");
+    let with_own = |path: &str| client::ask(&manager, "GET", path, &format!("Authorization: Bearer {own}\r\n"), "");
+    assert_eq!(with_own("/api/v1/executions").expect("an answer").status, 401);
+
+    // The next manager knows it.
+    register("waits", "printf 'until [ -e /tmp/go ]; do sleep 0.05; done' > main.sh");
+    register("go", "printf 'touch /tmp/go' > main.sh");
+    finish(start("hello"));
+    let waits = start("waits");
+    client::until("it runs", || {
+        ask("GET", &format!("/api/v1/executions/{waits}"), "").is_ok_and(|answer| answer.json()["status"] == "running")
+    });
+    drop(server);
+    let _server = pod.spawn(&arguments, &token);
+    client::until("the manager listens", || ask("GET", "/readyz", "").is_ok_and(|answer| answer.status == 200));
+    finish(start("go"));
+    finish(waits);
 }
 
 #[test]

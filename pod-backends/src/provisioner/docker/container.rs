@@ -24,7 +24,7 @@ use super::{
     Shared,
     engine::{Engine, has_status, is_missing},
     image::Image,
-    settings::{DockerSettings, MountSource},
+    settings::{DockerSettings, ManagerAddress, MountSource},
     worker::{HOME, LINK},
 };
 use crate::provisioner::local::directory::Certificate;
@@ -118,7 +118,12 @@ pub(super) async fn remove(engine: &Engine, store: StoreId, worker: WorkerId) ->
 }
 
 /// Makes a worker's container and starts it. What was made stays where this fails: the caller removes it.
-pub(super) async fn start(shared: &Shared, certificate: Certificate, image: &Image) -> Result<(), ProvisionError> {
+pub(super) async fn start(
+    shared: &Shared,
+    certificate: Certificate,
+    image: &Image,
+    manager: Option<&ManagerAddress>,
+) -> Result<(), ProvisionError> {
     let Certificate { store, worker, .. } = certificate;
     let (engine, docker, settings) = (&shared.engine, &shared.engine.docker, &shared.settings);
     let name = name(store, worker);
@@ -133,7 +138,7 @@ pub(super) async fn start(shared: &Shared, certificate: Certificate, image: &Ima
     docker.create_container(Some(options), body(shared, certificate, &name)).await.map_err(cannot)?;
     check(shared, &name, image).await?;
     let options = UploadToContainerOptionsBuilder::default().path(HOME).build();
-    let archive = shared.program.archive(certificate, settings.manager.as_ref());
+    let archive = shared.program.archive(certificate, manager);
     docker
         .upload_to_container(&name, Some(options), bollard::body_stream(futures::stream::iter(archive)))
         .await

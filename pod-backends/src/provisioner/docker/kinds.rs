@@ -10,6 +10,7 @@ use pod_core::{
 };
 
 use super::{Docker, IsolatedDocker, engine::Engine};
+use crate::provisioner::door::Door;
 
 /// Workers of either kind, as the activities want them.
 #[derive(Debug)]
@@ -19,6 +20,12 @@ pub struct AllDocker {
 }
 
 impl AllDocker {
+    /// As [`Docker::door`].
+    #[must_use]
+    pub fn door(&self) -> Option<Door> {
+        self.containers.door()
+    }
+
     /// Both are of one data directory, with the same settings. Those say which kind is the usual one.
     #[must_use]
     pub fn new(containers: Docker, isolated: IsolatedDocker) -> Self {

@@ -24,7 +24,8 @@
 //!
 //! ```text
 //! docker/12/worker.json     whose worker 12 is; read by the next manager
-//! docker/12/link/link.sock  where it dials
+//! docker/12/link/link.sock  where it dials, or
+//! docker/12/join-token      by what it is known where it dials over the network
 //! ```
 
 pub(crate) mod container;
@@ -62,6 +63,7 @@ pub use worker::{HOME, run_container_worker};
 
 use self::{container::State, engine::Engine};
 use super::{
+    door::Door,
     local::{
         DataDirLock,
         directory::{Certificate, Directories},
@@ -76,13 +78,22 @@ pub struct Docker {
     data: PathBuf,
     settings: DockerSettings,
     program: ResidentProgram,
+    /// Where workers dial over the network.
+    door: Option<Door>,
 }
 
 impl Docker {
     /// Keeps what it must remember in that data directory. The engine is the one that `DOCKER_HOST` names, else that of
     /// this machine. `program` is run in every container, and must call [`run_container_worker`].
     pub fn new(data: impl Into<PathBuf>, settings: DockerSettings, program: ResidentProgram) -> Self {
-        Self { data: data.into(), settings, program }
+        let door = settings.manager.as_ref().map(|url| Door::new(program.clone(), url.clone()));
+        Self { data: data.into(), settings, program, door }
+    }
+
+    /// What the HTTP server needs at which workers dial; nothing where they dial a socket.
+    #[must_use]
+    pub fn door(&self) -> Option<Door> {
+        self.door.clone()
     }
 }
 
@@ -102,11 +113,15 @@ impl Backend for Docker {
         let directories = Directories::open_for(&self.data, "docker").map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "docker.lock").await?;
         let known = directories.all().map_err(unusable)?;
+        if let Some(door) = &self.door {
+            door.open_for(context.store);
+        }
         let shared = Arc::new(Shared {
             directories,
             engine,
             settings: self.settings,
             program: self.program,
+            door: self.door,
             context,
             tracked: Mutex::default(),
             turns: Turns::default(),
@@ -152,6 +167,8 @@ struct Shared {
     engine: Engine,
     settings: DockerSettings,
     program: ResidentProgram,
+    /// Where workers dial over the network; they dial a socket of this machine's file system where there is none.
+    door: Option<Door>,
     context: BackendContext,
     /// The workers whose containers run, each with what ends its socket.
     tracked: Mutex<HashMap<WorkerId, Option<DropGuard>>>,
@@ -178,6 +195,12 @@ impl Shared {
         let worker = certificate.worker;
         match container::state(&self.engine, certificate.store, worker).await? {
             State::Running => {
+                if let Some(door) = &self.door {
+                    let dir = self.directories.of(worker);
+                    door.take_on(&dir, certificate).map_err(|error| {
+                        failed(format_args!("the join token of worker {worker} cannot be read"), error)
+                    })?;
+                }
                 let listener = self.listen(worker)?;
                 self.tracked().insert(worker, listener);
                 Ok(())
@@ -214,7 +237,7 @@ impl Shared {
 
     /// Whether workers dial a socket of this machine's file system.
     fn dials_here(&self) -> bool {
-        self.settings.manager.is_none()
+        self.door.is_none()
     }
 
     fn link_dir(&self, worker: WorkerId) -> PathBuf {
@@ -223,11 +246,15 @@ impl Shared {
 
     async fn make(&self, certificate: Certificate) -> Result<(), ProvisionError> {
         let worker = certificate.worker;
-        self.directories.make(certificate).map_err(|error| failed("a worker cannot be written down", error))?;
+        let written = self.directories.make(certificate).and_then(|dir| match &self.door {
+            Some(door) => door.expect(&dir, certificate).map(|token| Some(door.address_for(&token))),
+            None => Ok(None),
+        });
+        let address = written.map_err(|error| failed("a worker cannot be written down", error))?;
         let image = image::ensure(&self.engine, &self.settings.image, Some((&self.context.links, worker))).await?;
         container::remove(&self.engine, certificate.store, worker).await?;
         let listener = self.listen(worker)?;
-        container::start(self, certificate, &image).await?;
+        container::start(self, certificate, &image, address.as_ref()).await?;
         self.tracked().insert(worker, listener);
         // One that ended before it was watched is no news to anybody else.
         match container::state(&self.engine, certificate.store, worker).await? {
@@ -242,6 +269,9 @@ impl Shared {
     /// As if it had never been made.
     async fn unmake(&self, certificate: Certificate) -> Result<(), ProvisionError> {
         self.tracked().remove(&certificate.worker);
+        if let Some(door) = &self.door {
+            door.let_out(certificate.worker);
+        }
         container::remove(&self.engine, certificate.store, certificate.worker).await?;
         self.directories
             .remove(certificate.worker)

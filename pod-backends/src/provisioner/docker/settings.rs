@@ -33,10 +33,10 @@ pub struct DockerSettings {
     pub read_only: bool,
     /// Added to the environment of the image.
     pub env: BTreeMap<String, String>,
-    /// Where workers dial over the network. They dial a socket in the data directory when absent, which an engine on
+    /// Where workers dial over the network, for example `http://10.0.0.7:8080`. They dial a socket in the data directory when absent, which an engine on
     /// this machine can reach.
     #[serde(skip)]
-    pub manager: Option<ManagerAddress>,
+    pub manager: Option<String>,
 }
 
 /// Without the values of the environment, which may be secrets.
@@ -69,12 +69,12 @@ impl DockerSettings {
     }
 }
 
-/// A manager as workers dial it over the network.
+/// A manager as a worker dials it over the network.
 #[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ManagerAddress {
     /// For example `http://10.0.0.7:8080`.
     pub url: String,
-    /// The token that workers show.
+    /// The token that the worker shows.
     pub token: Option<String>,
 }
 

@@ -7,7 +7,6 @@
 //! | module | what it does |
 //! |---|---|
 //! | `address` | where tasks dial the manager |
-//! | `door` | whose a join token is, and what its task is to run: what the HTTP server asks |
 //! | `nodes` | the names of nodes, and those where tasks have lately failed |
 //! | `service` | makes, lists and removes the service and the secret of a worker |
 //! | `task` | how a worker's task stands, and why it ended |
@@ -22,7 +21,6 @@
 //! ```
 
 mod address;
-mod door;
 mod nodes;
 mod service;
 mod task;
@@ -30,8 +28,7 @@ mod watch;
 
 use std::{
     collections::HashSet,
-    fmt, fs, io,
-    io::Write,
+    fmt, io,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -45,11 +42,10 @@ use pod_core::{
 };
 use tokio::time::sleep;
 
-pub use door::Door;
-
 use self::{address::Address, nodes::FailedNodes, task::Standing};
 use super::{
     docker::{DockerSettings, ResidentProgram, engine::Engine},
+    door::Door,
     local::{
         DataDirLock,
         directory::{Certificate, Directories},
@@ -57,14 +53,11 @@ use super::{
     },
     turns::Turns,
 };
-use crate::private;
-
 /// Where the volume of a task is seen.
 const PLACE: &str = "/tmp";
 /// Where everything of POD is in a task.
 pub const HOME: &str = "/tmp/.pod";
 
-const TOKEN: &str = "join-token";
 /// Between two looks at a task that is on its way.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -90,7 +83,7 @@ impl Swarm {
     ) -> Result<Self, ProvisionError> {
         let refuse = |message: String| Err(ProvisionError::new(message));
         let address = match &settings.manager {
-            Some(manager) => Address::parse(&manager.url)?,
+            Some(manager) => Address::parse(manager)?,
             None => return Err(address::missing()),
         };
         let network = settings.network.as_deref();
@@ -215,12 +208,7 @@ impl Shared {
 
     /// Takes a worker of an earlier manager on. If its task has ended, the watch tells.
     fn take_on(&self, certificate: Certificate) -> io::Result<()> {
-        match fs::read_to_string(self.directories.of(certificate.worker).join(TOKEN)) {
-            Ok(token) => self.door.take_on(token, certificate),
-            // Its making was broken off before anything was asked of the swarm.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
+        self.door.take_on(&self.directories.of(certificate.worker), certificate)?;
         self.tracked().insert(certificate.worker);
         Ok(())
     }
@@ -247,13 +235,8 @@ impl Shared {
         let worker = certificate.worker;
         // What an earlier try has left.
         self.unmake(certificate).await?;
-        let token = door::new_token(certificate.store);
-        let written = self.directories.make(certificate).and_then(|dir| {
-            let mut file = private::file().create(true).truncate(true).write(true).open(dir.join(TOKEN))?;
-            file.write_all(token.as_bytes())
-        });
-        written.map_err(|error| failed("a worker cannot be written down", error))?;
-        self.door.expect(token.clone(), certificate);
+        let written = self.directories.make(certificate).and_then(|dir| self.door.expect(&dir, certificate));
+        let token = written.map_err(|error| failed("a worker cannot be written down", error))?;
         service::make(self, worker, &token).await
     }
 

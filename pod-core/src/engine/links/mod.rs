@@ -48,7 +48,8 @@ pub enum Admission {
     Known,
     /// Only that worker: this is its own way in.
     Only(WorkerId),
-    /// Also workers that dial in by themselves: whoever is here has shown the token.
+    /// Workers that dial in by themselves, and none that was created: whoever is here has shown the token that they share.
+    /// One comes back as the process that it was.
     Anyone,
 }
 

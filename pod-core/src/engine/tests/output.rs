@@ -6,6 +6,7 @@ use super::{Stage, StageWorker, within};
 use crate::{
     OutputChunk, OutputFollower, OutputPosition,
     domain::{AttemptEnd, AttemptKey, AttemptNo, Execution, Gap, Millis, Run, Stream, Timestamp},
+    engine::Admission,
     link::{EndReport, FromWorker, ToWorker},
 };
 
@@ -82,9 +83,10 @@ async fn a_follower_goes_on_into_the_next_attempt() {
     let following = tokio::spawn(follow(stage.pod.follow(id).await.unwrap()));
     let first = worker.order().await.key;
     worker.say([StageWorker::output(first, 0, b"first ")]).await;
-    // Another process under the same id holds nothing of it.
+    // Another process under the same id holds nothing of it. It comes by the way in that only this worker has.
     worker.hello.incarnation += 1;
-    let mut worker = worker.redial(&stage.links, &[]).await;
+    let own = Admission::Only(worker.hello.worker.unwrap());
+    let mut worker = StageWorker::knock_at(&stage.links, own, worker.hello.clone()).await;
     let second = worker.order().await.key;
     assert_eq!((first.attempt, second.attempt), (AttemptNo(1), AttemptNo(2)));
     worker.say([StageWorker::output(first, 6, b"too late"), StageWorker::end(first, 0, b"x")]).await;

@@ -164,3 +164,19 @@ async fn what_is_missing_is_named() {
     let error = Pod::builder().store(MemoryStore::new()).start().await.unwrap_err();
     assert!(error.to_string().contains("backend"), "{error}");
 }
+
+#[tokio::test]
+async fn who_shares_the_token_cannot_say_that_it_is_another_worker() {
+    let (stage, mut worker) = Stage::new().await.ready().await;
+    let mut hello = worker.hello.clone();
+    hello.incarnation += 1;
+    let mut impostor = StageWorker::knock(&stage.links, hello).await;
+    let answer = impostor.next().await;
+    assert!(matches!(&answer, ToWorker::Refused(Refusal::Stop(why)) if why.contains("another worker")), "{answer:?}");
+    // The true one goes on, and may come back.
+    let id = stage.start().await.unwrap();
+    let key = worker.order().await.key;
+    let mut worker = worker.redial(&stage.links, &[key]).await;
+    worker.say([StageWorker::end(key, 0, b"")]).await;
+    assert!(within(stage.pod.wait(id)).await.unwrap().status.is_terminal());
+}

@@ -124,8 +124,13 @@ impl StageWorker {
 
     /// Dials; what comes back is for the test to see.
     pub(super) async fn knock(links: &Links, hello: Hello) -> Self {
+        Self::knock_at(links, Admission::Anyone, hello).await
+    }
+
+    /// The same by that way in.
+    pub(super) async fn knock_at(links: &Links, admission: Admission, hello: Hello) -> Self {
         let (ours, theirs) = in_process();
-        links.connect(theirs, Admission::Anyone);
+        links.connect(theirs, admission);
         let mut worker = Self { transport: ours, arrived: Default::default(), hello: hello.clone() };
         worker.say([FromWorker::Hello(hello)]).await;
         worker

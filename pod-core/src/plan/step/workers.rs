@@ -116,8 +116,15 @@ impl State {
             return stop("this worker has served a newer state of the store; it was restored from a copy".to_owned());
         }
         match hello.worker.map(|id| (id, self.workers.get(&id))) {
-            Some((id, Some(known))) if !known.worker.status.is_terminal() => Ok(id),
-            Some((id, Some(_))) => stop(format!("worker {id} was given up")),
+            Some((id, Some(known))) if known.worker.status.is_terminal() => stop(format!("worker {id} was given up")),
+            // A token that many workers share does not prove which one this is; that it is the process which was let in
+            // under this number before does, as nobody else knows its incarnation.
+            Some((id, Some(known)))
+                if anyone && !(known.worker.external && known.worker.incarnation == Some(hello.incarnation)) =>
+            {
+                stop(format!("another worker is worker {id}"))
+            }
+            Some((id, Some(_))) => Ok(id),
             Some((id, None)) => stop(format!("worker {id} is not known")),
             None if anyone => {
                 self.ids.worker += 1;

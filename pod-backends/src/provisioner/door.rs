@@ -1,8 +1,13 @@
-//! Whom the manager lets in: the tasks that this store's workers are, each by its own join token.
+//! Whom the manager lets in over the network: this store's workers, each by a join token of its own. A worker that has
+//! lost its token to a program that it runs has lost itself, and neither another worker nor the manager.
+//!
+//! It is written down beside the worker's certificate, as `join-token`, and read by the next manager.
 
 use std::{
     collections::HashMap,
-    fmt,
+    fmt, fs,
+    io::{self, Write},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
@@ -10,15 +15,15 @@ use bytes::Bytes;
 use pod_core::domain::{StoreId, WorkerId};
 use uuid::Uuid;
 
-use crate::{
-    executor::process::PROGRAM,
-    provisioner::{
-        docker::{ManagerAddress, ResidentProgram},
-        local::directory::Certificate,
-    },
+use super::{
+    docker::{ManagerAddress, ResidentProgram},
+    local::directory::Certificate,
 };
+use crate::{executor::process::PROGRAM, private};
 
-/// What an HTTP server needs to let tasks in: whose a join token is, and what its task is to run.
+const TOKEN: &str = "join-token";
+
+/// What an HTTP server needs to let workers in: whose a join token is, and what a task is to run that shows it.
 #[derive(Clone)]
 pub struct Door(Arc<Inner>);
 
@@ -33,7 +38,7 @@ struct Inner {
 
 struct Guest {
     certificate: Certificate,
-    /// Whether its task has found the way here, as far as this manager knows.
+    /// Whether it has found the way here, as far as this manager knows.
     has_come: bool,
 }
 
@@ -44,6 +49,7 @@ impl fmt::Debug for Door {
 }
 
 impl Door {
+    /// Workers dial that address, and tasks get this program.
     pub(super) fn new(program: ResidentProgram, url: String) -> Self {
         Self(Arc::new(Inner { program, url, store: OnceLock::new(), guests: Mutex::default() }))
     }
@@ -55,7 +61,7 @@ impl Door {
     }
 
     /// Whether this is a join token that this store has given out and that opens nothing any more: its worker was
-    /// destroyed, and a task that still shows it runs where the swarm does not reach it.
+    /// destroyed, and whoever still shows it runs where the backend does not reach it.
     #[must_use]
     pub fn is_of_the_destroyed(&self, token: &str) -> bool {
         let ours = self.0.store.get().is_some_and(|store| token.starts_with(&prefix(*store)));
@@ -78,9 +84,12 @@ impl Door {
             guest.has_come = true;
             guest.certificate
         };
-        let manager = ManagerAddress { url: self.0.url.clone(), token: Some(token.to_owned()) };
-        let [files, own] = self.0.program.archive(certificate, Some(&manager));
-        Some([files, own])
+        Some(self.0.program.archive(certificate, Some(&self.address_for(token))))
+    }
+
+    /// What a worker is to dial.
+    pub(super) fn address_for(&self, token: &str) -> ManagerAddress {
+        ManagerAddress { url: self.0.url.clone(), token: Some(token.to_owned()) }
     }
 
     /// To be called before anybody dials: from then on it is known whose the tokens are that are shown.
@@ -88,14 +97,24 @@ impl Door {
         let _ = self.0.store.set(store);
     }
 
-    /// Lets a task in that is made now.
-    pub(super) fn expect(&self, token: String, certificate: Certificate) {
-        self.guests().insert(token, Guest { certificate, has_come: false });
+    /// Lets a worker in that is made now, whose directory this is; its join token.
+    pub(super) fn expect(&self, dir: &Path, certificate: Certificate) -> io::Result<String> {
+        let token = new_token(certificate.store);
+        let mut file = private::file().create(true).truncate(true).write(true).open(dir.join(TOKEN))?;
+        file.write_all(token.as_bytes())?;
+        self.guests().insert(token.clone(), Guest { certificate, has_come: false });
+        Ok(token)
     }
 
-    /// Lets a task in that is known to an earlier manager.
-    pub(super) fn take_on(&self, token: String, certificate: Certificate) {
-        self.guests().insert(token, Guest { certificate, has_come: true });
+    /// Lets a worker in that is known to an earlier manager.
+    pub(super) fn take_on(&self, dir: &Path, certificate: Certificate) -> io::Result<()> {
+        match fs::read_to_string(dir.join(TOKEN)) {
+            Ok(token) => drop(self.guests().insert(token, Guest { certificate, has_come: true })),
+            // Its making was broken off before anything was asked of the engine.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     pub(super) fn let_out(&self, worker: WorkerId) {
@@ -120,8 +139,8 @@ impl Door {
     }
 }
 
-/// A token for one more task: it tells whose it is, and 244 bits that nobody guesses.
-pub(super) fn new_token(store: StoreId) -> String {
+/// A token for one more worker: it tells whose it is, and 244 bits that nobody guesses.
+fn new_token(store: StoreId) -> String {
     format!("{}{}{}", prefix(store), Uuid::new_v4().simple(), Uuid::new_v4().simple())
 }
 
