@@ -1,4 +1,4 @@
-//! The promises on a real swarm of one node, whose engine `POD_TEST_SWARM` names: `tests/run` starts one.
+//! The promises on a real swarm of one node, whose engine `POD_TEST_SWARM` names, and on one of two nodes: `tests/run` starts both.
 
 #[path = "../recovery/client.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
@@ -7,5 +7,6 @@ mod client;
 mod counting;
 mod fleet;
 mod mistakes;
+mod nodes;
 mod recovery;
 mod swarm;

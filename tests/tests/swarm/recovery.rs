@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client, counting,
-    swarm::{Left, Swarmed, docker, node},
+    swarm::{Left, Swarmed, TOKEN, apply, ask, docker, node},
 };
 
 #[test]
@@ -52,19 +52,8 @@ fn a_task_that_is_ended_behind_the_manager_is_recovered() {
 
 #[test]
 fn a_task_whose_worker_was_destroyed_is_turned_away_for_good() {
-    const TOKEN: &str = "s3cret";
     let pod = Swarmed::new();
     let mut server = pod.manager(&["--slots", "1", "--token", TOKEN]);
-    let ask = |server: &Server, method: &str, path: &str, token: &str, body: &Value| {
-        let token = format!("Authorization: Bearer {token}\r\n");
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        client::ask(server.url(), method, path, &token, &body).expect("an answer")
-    };
-    let apply = |server: &Server, count: u32| {
-        let policy = json!({ "name": format!("fixed-{count}"), "rules": { "fixedWorkers": count } });
-        ask(server, "POST", "/api/v1/policies", TOKEN, &policy);
-        ask(server, "POST", &format!("/api/v1/policies/fixed-{count}/apply"), TOKEN, &json!({}));
-    };
     apply(&server, 1);
     client::until("its worker is ready, and tells its node", || {
         let worker = ask(&server, "GET", "/api/v1/workers", TOKEN, &Value::Null).json()["items"][0].clone();

@@ -3,12 +3,16 @@
 use std::{collections::BTreeSet, fs, net::TcpListener, ops::Deref, process::Command};
 
 use pod_tests::{Pod, Server};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::client::{self, Answer};
 
 /// A `pod` with tasks. Dropping it removes what a failed test has left.
 #[derive(Debug)]
 pub(crate) struct Swarmed {
     pod: Pod,
+    /// Of the swarm.
+    engine: String,
     address: String,
 }
 
@@ -22,10 +26,15 @@ impl Deref for Swarmed {
 
 impl Swarmed {
     pub(crate) fn new() -> Self {
+        Self::of(host(), "127.0.0.1")
+    }
+
+    /// The same on another swarm, whose nodes reach the manager there.
+    pub(crate) fn of(engine: String, address: &str) -> Self {
         // Free at the moment: tasks must find the next manager where the first one was.
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let listener = TcpListener::bind((address, 0)).expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        Self { pod: Pod::new(), address }
+        Self { pod: Pod::new(), engine, address }
     }
 
     /// A manager whose tasks are on the network of this machine, with these settings beside.
@@ -35,7 +44,7 @@ impl Swarmed {
         let usual = usual.into_iter().filter(|[flag, _]| !arguments.contains(flag)).flatten();
         let arguments: Vec<&str> =
             ["--backend", "swarm"].into_iter().chain(usual).chain(arguments.iter().copied()).collect();
-        self.serve_after(&format!("export DOCKER_HOST={}", host()), &self.address, &arguments)
+        self.serve_after(&format!("export DOCKER_HOST={}", self.engine), &self.address, &arguments)
     }
 
     /// The store that has, or had, workers in this data directory.
@@ -54,7 +63,8 @@ impl Swarmed {
 impl Drop for Swarmed {
     fn drop(&mut self) {
         for store in self.stores() {
-            let left = Left::of(&store);
+            let left = Left::at(&self.engine, &store);
+            let docker = |arguments: &[&str]| docker_of(&self.engine, arguments);
             left.services.iter().for_each(|name| drop(docker(&["service", "rm", name])));
             left.containers.iter().for_each(|name| drop(docker(&["rm", "-f", "-v", name])));
             left.secrets.iter().for_each(|name| drop(docker(&["secret", "rm", name])));
@@ -74,9 +84,14 @@ pub(crate) struct Left {
 
 impl Left {
     pub(crate) fn of(store: &str) -> Self {
+        Self::at(&host(), store)
+    }
+
+    /// The same of another swarm.
+    pub(crate) fn at(engine: &str, store: &str) -> Self {
         let filter = format!("label=pod.store={store}");
         let list = |what: &[&str]| {
-            let listed = docker(&[what, &["--filter", &filter]].concat()).expect("the engine answers");
+            let listed = docker_of(engine, &[what, &["--filter", &filter]].concat()).expect("the engine answers");
             listed.lines().map(str::to_owned).collect()
         };
         Self {
@@ -108,8 +123,31 @@ pub(crate) fn node() -> String {
 
 /// Asks the engine by its own client; what that printed, or its error.
 pub(crate) fn docker(arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("docker").args(["-H", &host()]).args(arguments).output();
+    docker_of(&host(), arguments)
+}
+
+/// The same of another engine.
+pub(crate) fn docker_of(engine: &str, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new("docker").args(["-H", engine]).args(arguments).output();
     let output = output.expect("the client of the engine is installed");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+/// The token of a manager that asks for one.
+pub(crate) const TOKEN: &str = "s3cret";
+
+/// Asks such a manager; a GET has no body.
+pub(crate) fn ask(server: &Server, method: &str, path: &str, token: &str, body: &Value) -> Answer {
+    let token = format!("Authorization: Bearer {token}\r\n");
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    client::ask(server.url(), method, path, &token, &body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+}
+
+/// Has such a manager keep so many workers.
+pub(crate) fn apply(server: &Server, count: u32) {
+    let policy = json!({ "name": format!("fixed-{count}"), "rules": { "fixedWorkers": count } });
+    assert_eq!(ask(server, "POST", "/api/v1/policies", TOKEN, &policy).status, 201);
+    let applied = ask(server, "POST", &format!("/api/v1/policies/fixed-{count}/apply"), TOKEN, &json!({}));
+    assert_eq!(applied.status, 200);
 }
