@@ -6,7 +6,7 @@ use clap::Args;
 use pod_backends::provisioner::local::DataDirLock;
 use pod_server::{
     client::{Address, Client},
-    config::default_data_dir,
+    config::{DockerArgs, default_data_dir},
 };
 
 use super::failure::Failure;
@@ -35,9 +35,9 @@ pub(crate) struct HostOptions {
     #[arg(long, env = "POD_BACKEND", value_name = "BACKEND", help_heading = "Manager")]
     pub(crate) backend: Option<String>,
 
-    /// The image of the containers, with --backend docker
-    #[arg(long, env = "POD_DOCKER_IMAGE", value_name = "IMAGE", help_heading = "Manager")]
-    pub(crate) docker_image: Option<String>,
+    /// How the containers are made.
+    #[command(flatten, next_help_heading = "Containers, with --backend docker")]
+    pub(crate) docker: DockerArgs,
 }
 
 impl ManagerOptions {

@@ -9,7 +9,11 @@ use pod_backends::{
         local::{DataDirError, end_worker_processes},
     },
 };
-use pod_core::{Pod, domain::ExecutionStatus, store::ExecutionQuery};
+use pod_core::{
+    Pod,
+    domain::{ExecutionStatus, Isolation},
+    store::ExecutionQuery,
+};
 use pod_server::{
     config::{BackendChoice, Config},
     serve::{self, Running, StartError, WorkerHome},
@@ -53,6 +57,15 @@ pub(crate) async fn start(config: &Config) -> Result<Hosting, Failure> {
         return Err(Failure::new(
             "tasks of a swarm need a manager that stays at its address; start one with pod serve --backend swarm, and name \
              it with --server",
+        ));
+    }
+    if config.backend == BackendChoice::Docker
+        && config.docker.manager.is_some()
+        && config.docker.isolation == Isolation::Worker
+    {
+        return Err(Failure::new(
+            "workers that dial --docker-manager need a manager that stays at its address; start one with pod serve \
+             --backend docker, and name it with --server",
         ));
     }
     open_files::raise(None);

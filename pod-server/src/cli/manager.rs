@@ -9,7 +9,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use pod_backends::provisioner::local::{DataDirError, DataDirLock};
 use pod_server::{
     client::{Address, Client},
-    config::{Config, ServeArgs},
+    config::{Config, DockerArgs, ServeArgs},
 };
 use tokio::{sync::Mutex, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -45,6 +45,12 @@ impl Reached {
     /// Finds a manager, or hosts one.
     pub(crate) async fn open(options: &ManagerOptions, host: &HostOptions) -> Result<Self, Failure> {
         if let Some(client) = options.named()? {
+            if host.docker != DockerArgs::default() {
+                return Err(Failure::new(
+                    "--docker-… is for a manager that is started for the run, and this one is named by --server or POD; \
+                     leave it out, or give it to pod serve",
+                ));
+            }
             return Ok(Self {
                 client,
                 hosted: Arc::default(),
@@ -100,7 +106,7 @@ fn config_for_a_run(options: &ManagerOptions, host: &HostOptions) -> Result<Conf
         data_dir: data_dir.to_str().map(str::to_owned),
         token: options.token(),
         backend: host.backend.clone().filter(|backend| !backend.is_empty()),
-        docker_image: host.docker_image.clone().filter(|image| !image.is_empty()),
+        docker: host.docker.clone(),
         ..ServeArgs::default()
     };
     let mut config = Config::resolve(&settings, &environment).map_err(|error| Failure::new(error.to_string()))?;

@@ -1,6 +1,9 @@
 //! The flags of `pod serve`. Values stay text here, so that all places are checked by the same code.
 
-use super::Given;
+use super::{Given, docker::DockerArgs};
+
+/// Above what says how containers are made.
+const CONTAINERS: &str = "Containers, with --backend docker or swarm";
 
 /// Runs the manager: HTTP API, scheduler, and workers by its backend.
 ///
@@ -45,50 +48,6 @@ pub struct ServeArgs {
     /// [env: POD_LOST_AFTER] [default: 30s]
     #[arg(long, value_name = "DURATION")]
     pub lost_after: Option<String>,
-    /// The image of Docker workers, also in a swarm
-    /// [env: POD_DOCKER_IMAGE] [default: debian:bookworm-slim]
-    #[arg(long, value_name = "IMAGE")]
-    pub docker_image: Option<String>,
-    /// What has a container of its own: worker, whose executions are processes in it, or execution
-    /// [env: POD_DOCKER_ISOLATION] [default: worker]
-    #[arg(long, value_name = "worker|execution")]
-    pub docker_isolation: Option<String>,
-    /// How much memory each container may use, such as 512MiB; without swap
-    /// [env: POD_DOCKER_MEMORY] [default: no limit]
-    #[arg(long, value_name = "SIZE")]
-    pub docker_memory: Option<String>,
-    /// How many CPUs each container may use, such as 1.5
-    /// [env: POD_DOCKER_CPUS] [default: no limit]
-    #[arg(long, value_name = "N")]
-    pub docker_cpus: Option<String>,
-    /// How many processes and threads each container may have
-    /// [env: POD_DOCKER_PIDS] [default: the engine's]
-    #[arg(long, value_name = "N")]
-    pub docker_pids: Option<String>,
-    /// The network of the containers; none for no network
-    /// [env: POD_DOCKER_NETWORK] [default: the engine's]
-    #[arg(long, value_name = "NETWORK")]
-    pub docker_network: Option<String>,
-    /// A path or volume of the engine's machine that containers see; may be given several times
-    /// [env: POD_DOCKER_MOUNT, one a line]
-    #[arg(long, value_name = "SOURCE:TARGET[:ro]")]
-    pub docker_mount: Vec<String>,
-    /// As whom programs run in the containers
-    /// [env: POD_DOCKER_USER] [default: whom the image says]
-    #[arg(long, value_name = "USER[:GROUP]")]
-    pub docker_user: Option<String>,
-    /// Let nothing write to the image of the containers; /tmp stays writable
-    /// [env: POD_DOCKER_READ_ONLY] [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub docker_read_only: Option<String>,
-    /// Added to the environment of programs in the containers; may be given several times
-    /// [env: POD_DOCKER_ENV, one a line]
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub docker_env: Vec<String>,
-    /// Where containers of an engine on another machine, or tasks of a swarm, reach this manager
-    /// [env: POD_DOCKER_MANAGER] [default: none; a socket in the data directory]
-    #[arg(long, value_name = "URL")]
-    pub docker_manager: Option<String>,
     /// Fetch installation scripts from file: locations too
     /// [env: POD_ALLOW_FILE_URLS] [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -117,12 +76,17 @@ pub struct ServeArgs {
     /// [env: POD_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<String>,
+    /// How the containers are made.
+    #[command(flatten, next_help_heading = CONTAINERS)]
+    pub docker: DockerArgs,
+    /// Where containers of an engine on another machine, or tasks of a swarm, reach this manager
+    /// [env: POD_DOCKER_MANAGER] [default: none; a socket in the data directory]
+    #[arg(long, value_name = "URL", help_heading = CONTAINERS)]
+    pub docker_manager: Option<String>,
 }
 
 impl ServeArgs {
     pub(super) fn given(&self) -> Given {
-        let lines = |given: &[String]| (!given.is_empty()).then(|| given.join("\n"));
-        let (docker_mount, docker_env) = (lines(&self.docker_mount), lines(&self.docker_env));
         let allow_host = (!self.allow_host.is_empty()).then(|| self.allow_host.join(","));
         [
             ("listen", &self.listen),
@@ -134,16 +98,6 @@ impl ServeArgs {
             ("worker-token", &self.worker_token),
             ("retention", &self.retention),
             ("lost-after", &self.lost_after),
-            ("docker-image", &self.docker_image),
-            ("docker-isolation", &self.docker_isolation),
-            ("docker-memory", &self.docker_memory),
-            ("docker-cpus", &self.docker_cpus),
-            ("docker-pids", &self.docker_pids),
-            ("docker-network", &self.docker_network),
-            ("docker-mount", &docker_mount),
-            ("docker-user", &self.docker_user),
-            ("docker-read-only", &self.docker_read_only),
-            ("docker-env", &docker_env),
             ("docker-manager", &self.docker_manager),
             ("allow-file-urls", &self.allow_file_urls),
             ("allow-host", &allow_host),
@@ -154,6 +108,7 @@ impl ServeArgs {
         ]
         .into_iter()
         .filter_map(|(flag, text)| Some((flag, text.clone()?)))
+        .chain(self.docker.given())
         .collect()
     }
 }

@@ -10,6 +10,71 @@ const LEAST_MEMORY: u64 = 6 << 20;
 /// The worker and its spawner alone have about a dozen processes and threads.
 const LEAST_PIDS: u32 = 32;
 
+/// The flags that say how containers are made. Values stay text here, as those of `pod serve` do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct DockerArgs {
+    /// The image; it needs bash and nothing else
+    /// [env: POD_DOCKER_IMAGE] [default: debian:bookworm-slim]
+    #[arg(long, value_name = "IMAGE")]
+    pub docker_image: Option<String>,
+    /// What has a container of its own: a worker, whose executions are processes in it, or each execution
+    /// [env: POD_DOCKER_ISOLATION] [default: worker]
+    #[arg(long, value_name = "worker|execution")]
+    pub docker_isolation: Option<String>,
+    /// How much memory each container may use, such as 512MiB; without swap
+    /// [env: POD_DOCKER_MEMORY] [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    pub docker_memory: Option<String>,
+    /// How many CPUs each container may use, such as 1.5
+    /// [env: POD_DOCKER_CPUS] [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub docker_cpus: Option<String>,
+    /// How many processes and threads each container may have, about a dozen of POD's own included
+    /// [env: POD_DOCKER_PIDS] [default: the engine's]
+    #[arg(long, value_name = "N")]
+    pub docker_pids: Option<String>,
+    /// The network of the containers, as docker network ls names it; none for no network
+    /// [env: POD_DOCKER_NETWORK] [default: the engine's]
+    #[arg(long, value_name = "NETWORK")]
+    pub docker_network: Option<String>,
+    /// A path or volume of the engine's machine that containers see; may be given several times
+    /// [env: POD_DOCKER_MOUNT, one a line]
+    #[arg(long, value_name = "SOURCE:TARGET[:ro]")]
+    pub docker_mount: Vec<String>,
+    /// As whom programs run in the containers: a name of the image, or numbers
+    /// [env: POD_DOCKER_USER] [default: whom the image says]
+    #[arg(long, value_name = "USER[:GROUP]")]
+    pub docker_user: Option<String>,
+    /// Let nothing write to the image of the containers; /tmp stays writable
+    /// [env: POD_DOCKER_READ_ONLY] [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub docker_read_only: Option<String>,
+    /// Added to the environment of programs in the containers; may be given several times
+    /// [env: POD_DOCKER_ENV, one a line]
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub docker_env: Vec<String>,
+}
+
+impl DockerArgs {
+    pub(super) fn given(&self) -> impl Iterator<Item = (&'static str, String)> + use<> {
+        let lines = |given: &[String]| (!given.is_empty()).then(|| given.join("\n"));
+        [
+            ("docker-image", self.docker_image.clone()),
+            ("docker-isolation", self.docker_isolation.clone()),
+            ("docker-memory", self.docker_memory.clone()),
+            ("docker-cpus", self.docker_cpus.clone()),
+            ("docker-pids", self.docker_pids.clone()),
+            ("docker-network", self.docker_network.clone()),
+            ("docker-mount", lines(&self.docker_mount)),
+            ("docker-user", self.docker_user.clone()),
+            ("docker-read-only", self.docker_read_only.clone()),
+            ("docker-env", lines(&self.docker_env)),
+        ]
+        .into_iter()
+        .filter_map(|(flag, text)| Some((flag, text?)))
+    }
+}
+
 /// Reads what was given.
 pub(super) fn apply(settings: &mut DockerSettings, layers: &Layers<'_>) -> Result<(), ConfigError> {
     if let Some(written) = layers.find("docker-image") {

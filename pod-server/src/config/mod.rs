@@ -16,6 +16,7 @@ mod secret;
 mod setting;
 
 pub use args::ServeArgs;
+pub use docker::DockerArgs;
 pub use secret::Secret;
 
 use duration::show_duration;

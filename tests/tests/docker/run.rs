@@ -18,6 +18,24 @@ fn a_run_is_as_on_the_machine_itself_and_leaves_nothing() {
 }
 
 #[test]
+fn a_run_says_itself_how_its_container_is_made() {
+    let pod = Contained::new();
+    let program = pod.program("look", "id -u; echo $COLOUR; cat /there\n");
+    let there = pod.path("file");
+    std::fs::write(&there, "from outside\n").expect("a file");
+    let (image, mount) = (image(), format!("{}:/there:ro", there.display()));
+    let docker = ["--docker-user", "1234", "--docker-env", "COLOUR=deep blue", "--docker-mount", &mount];
+    let arguments = [&["run", "--backend", "docker", "--docker-image", &image], &docker[..], &[&program]].concat();
+    let ran = pod.run(&arguments);
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), "1234\ndeep blue\nfrom outside\n"), "{}", ran.stderr);
+
+    let refused = pod.run(&[&arguments[..], &["--server", "127.0.0.1:9"]].concat());
+    assert!(refused.code == Some(1) && refused.stderr.contains("give it to pod serve"), "{}", refused.stderr);
+    let refused = pod.spawn(&arguments, &[("POD_DOCKER_MANAGER", "http://10.0.0.7:8080")]).finish();
+    assert!(refused.code == Some(1) && refused.stderr.contains("name it with --server"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_map_runs_in_containers_too() {
     let pod = Contained::new();
     let program = pod.program("double", "echo $(($1 * 2)) in $HOSTNAME\n");

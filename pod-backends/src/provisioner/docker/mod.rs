@@ -103,8 +103,9 @@ impl Backend for Docker {
         let engine = Engine::connect().await?;
         if !engine.is_local() && self.settings.manager.is_none() {
             let message = format!(
-                "the container engine {} is not on this machine, so its workers need an address to dial; \
-                 set one that they can reach with --docker-manager, for example http://10.0.0.7:8080",
+                "the container engine {} is not on this machine, so its workers need an address to dial; set one that \
+                 they can reach with pod serve --docker-manager, for example http://10.0.0.7:8080, or give each execution \
+                 a container of its own with --docker-isolation execution",
                 engine.host()
             );
             return Err(ProvisionError::lasting(message));
