@@ -26,6 +26,8 @@ Examples:
   pod run thumbs cat.png             Run the activity thumbs
   pod run . - < input.json           The input from stdin, exactly as it is
   pod run words < /dev/null | sort   Its stdout is ours, and its exit code
+  pod run --backend docker --docker-image python:3.12-slim . 7
+                                     In a container of that image
   pod run . --timeout 5m --retries 2 -e LEVEL=9 -e API_KEY
                                      With a time limit, two more tries, and two
                                      variables, the second with our own value
