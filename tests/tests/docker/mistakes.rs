@@ -41,6 +41,20 @@ fn a_run_whose_manager_is_its_own_ends_with_what_will_not_pass_by_itself() {
 }
 
 #[test]
+fn an_interpreter_that_the_image_does_not_have_is_named() {
+    let pod = Contained::new();
+    let program = pod.program("old", "#!/usr/bin/python1\nprint 'hello'\n");
+    let image = image();
+    for isolation in ["worker", "execution"] {
+        let ran =
+            pod.run(&["run", "--backend", "docker", "--docker-image", &image, "--isolation", isolation, &program]);
+        let expected = "main.sh could not be started: its first line names the interpreter /usr/bin/python1, ";
+        assert!(ran.code == Some(1) && ran.stderr.contains(expected), "{isolation}: {}", ran.stderr);
+        assert!(ran.stderr.contains("correct the line, or let the installation script install it"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_run_says_what_may_pass_by_itself_and_waits_for_that() {
     let pod = Contained::new();
     let program = pod.program("hello", "echo hello\n");
