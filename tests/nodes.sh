@@ -71,7 +71,7 @@ stop_nodes() {
   ip netns delete "$nodes_name" 2>/dev/null || true
   # The last processes may need a moment to let go of it.
   for _ in $(seq 50); do
-    rm -rf "$nodes_dir" 2>/dev/null && return
+    rm -rf "$nodes_dir" 2>/dev/null && return 0
     sleep 0.1
   done
 }
