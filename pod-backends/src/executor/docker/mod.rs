@@ -9,7 +9,7 @@
 //! | `boxes` | the containers: made, removed, found by their labels |
 //! | `files` | what goes into a container, and what comes out of it |
 //! | `install` | the activity contract, and the snapshot |
-//! | `output` | what a container says: its output, and what its init tells of it |
+//! | `output` | what a container says: its output, and what its init tells of it (decision 13) |
 //! | `run` | one execution: its output, its end, its limits |
 
 mod boxes;
