@@ -228,3 +228,17 @@ fn when_something_ended_is_told_by_the_manager_s_clock() {
         assert!(assigned_at <= started && started <= finished && finished <= rig.now, "{ended:?}");
     }
 }
+
+#[test]
+fn why_a_worker_was_lost_is_told_also_when_it_could_not_be_destroyed_at_first() {
+    let (mut rig, _) = running(Settings::default(), 1);
+    rig.step(Input::Gone { worker: WorkerId(1), reason: "it was killed".into() });
+    for (result, expected) in [
+        (Err("no engine".into()), "it was killed; it could not be destroyed: no engine"),
+        (Err("no leader".into()), "it was killed; it could not be destroyed: no leader"),
+        (Ok(()), "it was killed"),
+    ] {
+        rig.step(Input::Destroyed { worker: WorkerId(1), result });
+        assert_eq!(rig.state.workers[&WorkerId(1)].worker.reason.as_deref(), Some(expected));
+    }
+}

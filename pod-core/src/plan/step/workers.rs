@@ -339,9 +339,9 @@ impl State {
 
     pub(super) fn destroyed(&mut self, id: WorkerId, result: Result<(), String>, out: &mut Decision) {
         let Some(state) = self.workers.get_mut(&id) else { return };
-        if let Err(reason) = result {
+        state.in_the_way(result.as_ref().err().map(String::as_str));
+        if result.is_err() {
             state.failed_destroys += 1;
-            state.worker.reason = Some(format!("could not be destroyed: {reason}").into());
             // Its work must not wait for ever on a provisioner that fails; the fence refuses what it may still report.
             if state.failed_destroys == 3 {
                 self.release(id, out);
