@@ -31,6 +31,9 @@ pub mod worker;
 
 mod pod;
 
+/// What ends long work from outside; of `tokio-util`.
+pub use tokio_util::sync::CancellationToken;
+
 pub use pod::{
     ActivityView, Builder, Explanation, FetchScript, FetchedScript, FleetCount, FleetPreview, Limits, OutputChunk,
     OutputFollower, OutputPosition, Overview, Pod, PodError, Portion, Submitted, WorkerView,
