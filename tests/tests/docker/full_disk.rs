@@ -59,9 +59,11 @@ fn workers_wait_for_room_and_what_is_installed_runs_on() {
     register_and_see(url, "hello", HELLO, "no space left on device");
     let id = client::start(url, "hello", "");
     let failed = || {
-        let workers = client::get(url, "/api/v1/workers").json()["items"].as_array().cloned().unwrap_or_default();
-        assert!(workers.iter().all(|worker| worker["status"] == "failed"), "{workers:?}");
+        let mut workers = client::get(url, "/api/v1/workers").json()["items"].as_array().cloned().unwrap_or_default();
+        // The second one may be on its way.
+        workers.retain(|worker| worker["status"] != "launching");
         for worker in &workers {
+            assert_eq!(worker["status"], "failed", "{worker}");
             assert!(worker["reason"].as_str().is_some_and(|reason| reason.contains("no space left")), "{worker}");
         }
         workers.len()
