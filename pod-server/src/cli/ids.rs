@@ -6,6 +6,11 @@ pub(crate) fn execution_id(text: &str) -> Result<u64, String> {
         .map_err(|_| format!("{text:?} is not an execution's id: a number such as 4711 is; `pod ps -a` lists them"))
 }
 
+/// Reads the id of a worker.
+pub(crate) fn worker_id(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a worker's id: a number such as 3 is; `pod workers` lists them"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -16,6 +21,8 @@ mod tests {
         for text in ["", "abc", "-1", "1.5", "99999999999999999999"] {
             let said = execution_id(text).unwrap_err();
             assert!(said.contains(text) && said.contains("a number such as 4711"), "{said}");
+            let said = worker_id(text).unwrap_err();
+            assert!(said.contains(text) && said.contains("`pod workers` lists them"), "{said}");
         }
     }
 }

@@ -3,6 +3,7 @@
 mod classic;
 mod connection;
 mod console;
+mod drain;
 mod executions;
 mod failure;
 mod filter;
@@ -76,6 +77,7 @@ pub(crate) enum Command {
     Top(top::Top),
     Activities(fleet::Activities),
     Workers(fleet::Workers),
+    Drain(drain::Drain),
     Policy(fleet::PolicyCommand),
     /// Prints the completions for a shell
     #[command(after_help = "\
@@ -106,6 +108,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Top(top) => top.run().await,
         Command::Activities(activities) => activities.run().await,
         Command::Workers(workers) => workers.run().await,
+        Command::Drain(drain) => drain.run().await,
         Command::Policy(policy) => policy.run().await,
         Command::Completions { shell } => completions(shell),
         Command::Classic(classic) => classic.run().await,

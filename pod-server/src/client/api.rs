@@ -157,6 +157,16 @@ impl Client {
         self.page("workers", cursor).await
     }
 
+    /// A worker.
+    pub async fn worker(&self, id: u64) -> Result<Worker> {
+        self.json(self.request(Method::GET, self.api(&["workers", &id.to_string()]))).await
+    }
+
+    /// Lets a worker go when what it runs has ended; a conflict when it has ended already.
+    pub async fn drain_worker(&self, id: u64) -> Result<Worker> {
+        self.json(self.request(Method::POST, self.api(&["workers", &id.to_string(), "drain"]))).await
+    }
+
     /// A page of policies, the default one first.
     pub async fn policies(&self, cursor: Option<&str>) -> Result<Page<Policy>> {
         self.page("policies", cursor).await

@@ -151,3 +151,25 @@ fn all_that_match_are_listed_terminated_and_repeated() {
         assert_eq!(pod.run(wrong).code, Some(2), "{wrong:?}");
     }
 }
+
+#[test]
+fn a_drained_worker_ends_what_it_runs_and_goes() {
+    let pod = Pod::new();
+    let _server = pod.serve(&["--slots", "1"]);
+    let program = pod.program("waits", "echo ready; until [ -e \"$1\" ]; do sleep 0.05; done; echo done\n");
+    let go = pod.path("go");
+    let mut running = pod.spawn(&["run", &program, go.to_str().unwrap()], &[]);
+    assert_eq!(running.line(), "ready");
+    let drained = pod.run(&["drain", "1"]);
+    assert_eq!((drained.code, drained.stdout.as_str(), drained.stderr.as_str()), (Some(0), "", ""));
+    assert!(pod.run(&["workers"]).stdout.contains("draining"));
+    std::fs::write(go, "").unwrap();
+    assert_eq!(running.finish().code, Some(0), "what it runs is not disturbed");
+    assert_eq!(pod.run(&["drain", "1", "--wait"]).code, Some(0));
+    let again = pod.run(&["drain", "1"]);
+    assert_eq!((again.code, again.stderr.as_str()), (Some(0), "pod: worker 1 has already ended\n"));
+    let unknown = pod.run(&["drain", "99"]);
+    assert_eq!(unknown.code, Some(1));
+    assert!(unknown.stderr.contains("99"), "{}", unknown.stderr);
+    assert_eq!(pod.run(&["drain", "first"]).code, Some(2));
+}
