@@ -14,6 +14,7 @@ use std::{
 };
 
 use crate::{
+    memory::MemoryWatch,
     sys::{self, Child, POLLIN, PollFd, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
     wire::{End, HEARS, last_words},
 };
@@ -49,6 +50,9 @@ pub fn serve(mut command: impl Iterator<Item = OsString>, purpose: &Purpose) -> 
     unsafe { worker.pre_exec(sys::unblock_signals) };
     // Elsewhere than in a container of its own, everybody would be everybody on the machine.
     let everybody = *purpose != Purpose::Worker && std::process::id() == 1;
+    // An engine tells this of a container, too; with control groups of version 2 it may learn of it after the end.
+    let memory = MemoryWatch::of_this_process();
+    let kills_before = memory.kills();
     if *purpose != Purpose::Worker {
         say(&[HEARS]);
     }
@@ -79,7 +83,12 @@ pub fn serve(mut command: impl Iterator<Item = OsString>, purpose: &Purpose) -> 
                 end_everybody(&signals);
             }
             if let Purpose::Program(token) = purpose {
-                tell(token, end_of(status));
+                let end = match end_of(status) {
+                    End::Exited(0) => End::Exited(0),
+                    _ if memory.kills() > kills_before => End::OutOfMemory,
+                    end => end,
+                };
+                tell(token, end);
             }
             exit(exit_code(status));
         }

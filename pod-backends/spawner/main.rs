@@ -18,6 +18,8 @@
 #[cfg(target_os = "linux")]
 mod init;
 #[cfg(target_os = "linux")]
+mod memory;
+#[cfg(target_os = "linux")]
 mod nursery;
 #[cfg(target_os = "linux")]
 mod open_files;

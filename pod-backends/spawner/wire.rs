@@ -147,6 +147,8 @@ pub enum End {
     Terminated,
     /// It could not be started: the system's error number.
     NotStarted(i32),
+    /// It failed, and the system has killed something in its container because the memory was used up.
+    OutOfMemory,
 }
 
 impl Order<'_> {
@@ -227,6 +229,7 @@ impl<'a> Report<'a> {
                     End::TimedOut => (2, 0),
                     End::Terminated => (3, 0),
                     End::NotStarted(errno) => (4, errno),
+                    End::OutOfMemory => (5, 0),
                 };
                 packet.extend([ENDED, kind]);
                 packet.extend(value.to_le_bytes());
@@ -269,6 +272,7 @@ impl<'a> Report<'a> {
                     2 => End::TimedOut,
                     3 => End::Terminated,
                     4 => End::NotStarted(value),
+                    5 => End::OutOfMemory,
                     _ => return None,
                 };
                 Self::Ended { at_ms: rest.i64()?, end }
@@ -393,8 +397,9 @@ mod tests {
 
     #[test]
     fn reports_are_read_as_they_were_written() {
-        let ends = [End::Exited(-1), End::Signalled(9), End::TimedOut, End::Terminated, End::NotStarted(2)]
-            .map(|end| Report::Ended { at_ms: 1, end });
+        let ends =
+            [End::Exited(-1), End::Signalled(9), End::TimedOut, End::Terminated, End::NotStarted(2), End::OutOfMemory]
+                .map(|end| Report::Ended { at_ms: 1, end });
         let mut reports = vec![
             Report::Started { at_ms: 1_790_000_000_123 },
             Report::Output { stream: Pipe::Stdout, bytes: b"\0\xff" },

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::{
     client,
     engine::{Contained, Left, docker, image},
+    proxy::engine_port,
     twice::TWICE,
 };
 
@@ -101,6 +102,36 @@ fn who_uses_up_its_memory_takes_nobody_along() {
     let ended = client::ended(url, client::start(url, "hog", ""));
     assert!(ended["reason"].as_str().is_some_and(|reason| reason.contains("ran out of memory")), "{ended}");
     assert_eq!(client::ended(url, neighbour)["status"], "finished");
+}
+
+#[test]
+fn who_uses_up_its_memory_is_told_also_where_the_engine_knows_it_too_late() {
+    let pod = Contained::new();
+    let (host, image) = (format!("tcp://127.0.0.1:{}", engine_port(forget_who_lacked_memory)), image());
+    let limits = ["--docker-isolation", "execution", "--docker-memory", "32MiB"];
+    let hog = "awk 'BEGIN { while (1) x = x \"0123456789abcdef0123456789abcdef\" x }'";
+    for (name, main, lacks) in [
+        ("hog", format!("exec {hog}\n"), true),
+        ("child", format!("{hog} || exit 3\n"), true),
+        ("recovers", format!("{hog}; echo done\n"), false),
+        ("killed", "kill -9 $$\n".to_owned(), false),
+    ] {
+        let program = pod.program(name, &main);
+        let arguments = [&["run", "--backend", "docker", "--docker-image", &image], &limits[..], &[&program]].concat();
+        let ran = pod.spawn(&arguments, &[("DOCKER_HOST", &host)]).finish();
+        let code = if name == "recovers" { 0 } else { 137 };
+        assert_eq!((ran.code, ran.stderr.contains("ran out of memory")), (Some(code), lacks), "{name}: {}", ran.stderr);
+    }
+}
+
+/// As an engine answers whose control groups are of version 2, now and then. Of the same length as the true answer.
+fn forget_who_lacked_memory(answer: &mut [u8]) {
+    let known = b"\"OOMKilled\":true";
+    let at: Vec<usize> =
+        answer.windows(known.len()).enumerate().filter(|(_, found)| found == known).map(|at| at.0).collect();
+    for start in at {
+        answer[start + known.len() - 4..][..4].copy_from_slice(b"null");
+    }
 }
 
 #[test]

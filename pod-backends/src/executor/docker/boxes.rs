@@ -145,8 +145,10 @@ impl Container {
 
     /// How what ran in it ended, once all of its output is there. Its init tells that, unless it was ended itself.
     pub(super) async fn end(&self, told: Option<End>) -> Result<AttemptEnd, Error> {
-        if told == Some(End::Exited(0)) {
-            return Ok(AttemptEnd::Exited(0));
+        match told {
+            Some(End::Exited(0)) => return Ok(AttemptEnd::Exited(0)),
+            Some(End::OutOfMemory) => return Ok(AttemptEnd::OutOfMemory),
+            _ => {}
         }
         let docker = &self.shared.engine.docker;
         let mut waiting = docker.wait_container(&self.id, None);
@@ -154,6 +156,7 @@ impl Container {
         let _ = waiting.next().await;
         let state = docker.inspect_container(&self.id, None).await?.state.unwrap_or_default();
         Ok(match told {
+            // What its init cannot tell: it was the one that was killed, or does not see the control group.
             _ if state.oom_killed == Some(true) => AttemptEnd::OutOfMemory,
             Some(End::Exited(code)) => AttemptEnd::Exited(code),
             Some(End::Signalled(signal)) => AttemptEnd::Signalled(signal),

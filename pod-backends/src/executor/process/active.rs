@@ -200,6 +200,7 @@ fn attempt_end(end: End, explain: fn(i32, &Path) -> String, dir: &Path) -> Attem
         End::TimedOut => AttemptEnd::TimedOut,
         End::Terminated => AttemptEnd::Terminated,
         End::NotStarted(errno) => AttemptEnd::StartFailed(explain(errno, dir).into()),
+        End::OutOfMemory => AttemptEnd::OutOfMemory,
     }
 }
 

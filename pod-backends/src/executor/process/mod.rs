@@ -15,7 +15,7 @@
 //! | `environment` | what programs find in their environment |
 //! | `layout` | where everything lies in the worker's directory |
 //! | `leftovers` | ends what an earlier worker of the same directory left running |
-//! | `memory` | whether the system killed something for want of memory |
+//! | `memory` | whether the system killed something for want of memory; the spawner has the same |
 //! | `failure` | errors of the system as sentences |
 
 mod active;
@@ -27,6 +27,8 @@ mod failure;
 mod install;
 mod layout;
 mod leftovers;
+#[allow(unreachable_pub, reason = "it is compiled into the spawner too")]
+#[path = "../../../spawner/memory.rs"]
 mod memory;
 mod plan;
 mod pool;

@@ -1,4 +1,5 @@
-//! How often the system killed something because the memory of this worker's control group was used up.
+//! How often the system killed something because the memory of this process's control group was used up. Compiled into
+//! both the spawner, for the container of an execution, and the executor, for its worker.
 
 use std::{
     fs::{self, File},
@@ -10,13 +11,13 @@ const MOUNT: &str = "/sys/fs/cgroup";
 
 /// Reads the count. Where the system keeps none, it is always zero.
 #[derive(Debug, Default)]
-pub(super) struct MemoryWatch {
+pub struct MemoryWatch {
     file: Option<File>,
 }
 
 impl MemoryWatch {
     /// Finds the file of this process's control group, of either version.
-    pub(super) fn of_this_process() -> Self {
+    pub fn of_this_process() -> Self {
         let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let candidates = groups.lines().flat_map(candidates);
         let mut watches = candidates.filter_map(|path| Some(Self { file: Some(File::open(path).ok()?) }));
@@ -24,7 +25,7 @@ impl MemoryWatch {
     }
 
     /// The count until now.
-    pub(super) fn kills(&self) -> u64 {
+    pub fn kills(&self) -> u64 {
         self.read().unwrap_or(0)
     }
 
