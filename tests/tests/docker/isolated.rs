@@ -213,6 +213,20 @@ fn a_snapshot_that_is_removed_behind_the_worker_is_told() {
 }
 
 #[test]
+fn a_network_that_is_removed_behind_the_worker_is_told() {
+    let pod = Contained::new();
+    let network = format!("pod-gone-{}", std::process::id());
+    docker(&["network", "create", &network]).expect("the engine does it");
+    let server = pod.manager(&[&ISOLATED[..], &["--docker-network", &network]].concat());
+    let url = server.url();
+    client::register(url, "hello", "echo hello", json!({}));
+    client::ended(url, client::start(url, "hello", ""));
+    client::until("nobody is in it", || docker(&["network", "rm", &network]).is_ok());
+    let ended = client::ended(url, client::start(url, "hello", ""));
+    assert!(ended["reason"].as_str().is_some_and(|reason| reason.contains("set --docker-network")), "{ended}");
+}
+
+#[test]
 fn what_a_killed_worker_ran_has_ended_before_it_runs_again() {
     let pod = Contained::new();
     let shared = pod.path("shared");

@@ -11,6 +11,7 @@ mod full_disk;
 mod isolated;
 mod kinds;
 mod limits;
+mod lost_answers;
 mod mistakes;
 mod proxy;
 mod pull;

@@ -38,6 +38,9 @@ use crate::{
 /// Between two tries to reach an engine that does not answer.
 pub(super) const SILENCE_PAUSE: Duration = Duration::from_millis(500);
 
+/// When a container was started that never was.
+const NEVER: &str = "0001-";
+
 /// What is installed in a snapshot, and how its `main.sh` is run.
 const KEY_LABEL: &str = "pod.installation";
 const ENTRY_LABEL: &str = "pod.entry";
@@ -67,6 +70,21 @@ pub(super) fn snapshot_labels(shared: &Shared, (activity, revision): Key, entry:
 pub(super) enum Root {
     Writable,
     AsConfigured,
+}
+
+/// Why a container does not run.
+#[derive(Debug)]
+pub(super) enum NotStarted {
+    /// It was not started.
+    Failed(Error),
+    /// Whether it was, nobody can tell any more.
+    Unknown,
+}
+
+impl From<Error> for NotStarted {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// A container that was made. It is removed when this is dropped.
@@ -124,12 +142,33 @@ impl Container {
     }
 
     /// Starts it, with its output.
-    pub(super) async fn start(&self) -> Result<Output, Error> {
+    pub(super) async fn start(&self) -> Result<Output, NotStarted> {
         let docker = &self.shared.engine.docker;
         let options = AttachContainerOptionsBuilder::default().stream(true).stdout(true).stderr(true).build();
         let attached = docker.attach_container(&self.id, Some(options)).await?;
-        docker.start_container(&self.id, None).await?;
+        if let Err(error) = docker.start_container(&self.id, None).await {
+            if !self.has_started(&error).await? {
+                return Err(error.into());
+            }
+            tracing::warn!(%error, container = self.id, "a container was started, which the engine did not say");
+        }
         Ok(Output::new(attached, &self.token))
+    }
+
+    /// Whether it was started in spite of that error. Waits for an engine that does not answer.
+    async fn has_started(&self, error: &Error) -> Result<bool, NotStarted> {
+        loop {
+            match self.shared.engine.docker.inspect_container(&self.id, None).await {
+                Ok(found) => {
+                    let started_at = found.state.and_then(|state| state.started_at).unwrap_or_default();
+                    return Ok(!started_at.is_empty() && !started_at.starts_with(NEVER));
+                }
+                Err(other) if is_silence(&other) && !self.shared.closing.is_cancelled() => sleep(SILENCE_PAUSE).await,
+                // It is gone, or nobody says; and what the engine refused to start has not run.
+                Err(_) if is_silence(error) => return Err(NotStarted::Unknown),
+                Err(_) => return Ok(false),
+            }
+        }
     }
 
     /// Sends a signal to it; that it has ended is fine.

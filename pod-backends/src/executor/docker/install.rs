@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Shared,
-    boxes::{Container, Root, remove_snapshot, snapshot_labels, snapshot_name},
+    boxes::{Container, NotStarted, Root, remove_snapshot, snapshot_labels, snapshot_name},
     files::{Found, download, file_archive, put},
     output::Said,
 };
@@ -173,7 +173,10 @@ async fn run(
     output: OutputSink,
 ) -> Result<(), InstallError> {
     let failed = |error| provision(shared.engine.failed("the installation's container cannot be started", &error));
-    let mut printing = container.start().await.map_err(failed)?;
+    let mut printing = container.start().await.map_err(|error| match error {
+        NotStarted::Failed(error) => failed(error),
+        NotStarted::Unknown => passing("the installation's container was ended from outside"),
+    })?;
     // One for each stream: the engine does not tell which came first.
     let (mut output, mut tails, mut timed_out) = (Some(output), [Tail::default(), Tail::default()], false);
     let mut time = Instant::now() + Duration::from_millis(request.timeout.0);

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     Shared,
-    boxes::{Container, Root, SILENCE_PAUSE, snapshot_name},
+    boxes::{Container, NotStarted, Root, SILENCE_PAUSE, snapshot_name},
     files::file_archive,
     install::ACTIVITY,
     output::{Output, Said},
@@ -25,7 +25,7 @@ use crate::{
     provisioner::docker::{
         HOME,
         container::environment,
-        engine::{has_status, is_missing, is_silence},
+        engine::{has_status, is_silence, is_without_image},
     },
 };
 
@@ -113,7 +113,8 @@ impl Supervisor {
         loop {
             let error = match self.begin(entry).await {
                 Ok(begun) => return Ok(begun),
-                Err(error) => error,
+                Err(NotStarted::Failed(error)) => error,
+                Err(NotStarted::Unknown) => return Err(AttemptEnd::Lost),
             };
             let pause = if is_silence(&error) {
                 Some(&SILENCE_PAUSE)
@@ -135,7 +136,7 @@ impl Supervisor {
     }
 
     fn not_started(&self, error: &Error) -> String {
-        if is_missing(error) {
+        if is_without_image(error) {
             let snapshot = snapshot_name(&self.shared, (self.request.activity, self.request.revision));
             return format!(
                 "the snapshot {snapshot} of the installed activity was removed from the engine (docker image prune -a does \
@@ -146,7 +147,7 @@ impl Supervisor {
         self.shared.engine.failed("the execution's container could not be started", error).message
     }
 
-    async fn begin(&self, entry: Entry) -> Result<(Container, Output), Error> {
+    async fn begin(&self, entry: Entry) -> Result<(Container, Output), NotStarted> {
         let request = &self.request;
         let mut program = match entry {
             Entry::Program => vec!["./main.sh"],
@@ -173,8 +174,14 @@ impl Supervisor {
         if let Some(file) = file {
             container.upload(HOME, file).await?;
         }
-        let output = container.start().await?;
-        Ok((container, output))
+        match container.start().await {
+            Ok(output) => Ok((container, output)),
+            Err(error) => {
+                // Not beside the next try.
+                container.remove().await;
+                Err(error)
+            }
+        }
     }
 
     /// Hands on what it prints until it has ended, and sees to its limits.

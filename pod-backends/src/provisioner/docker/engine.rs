@@ -94,6 +94,11 @@ pub(crate) fn is_missing(error: &Error) -> bool {
     has_status(error, 404)
 }
 
+/// Whether the engine answered that the image of a container is not there, and not that something else is not.
+pub(crate) fn is_without_image(error: &Error) -> bool {
+    matches!(error, Error::DockerResponseServerError { status_code: 404, message } if message.contains("o such image"))
+}
+
 /// Whether the engine refused what it was asked for: it does so every time. Where it failed, the next time may be
 /// another matter, unless a setting is known to be the cause; so it is with a conflict, which is between two requests.
 fn is_refusal(error: &Error) -> bool {
