@@ -50,7 +50,7 @@ pub fn serve(mut command: impl Iterator<Item = OsString>, purpose: &Purpose) -> 
     unsafe { worker.pre_exec(sys::unblock_signals) };
     // Elsewhere than in a container of its own, everybody would be everybody on the machine.
     let everybody = *purpose != Purpose::Worker && std::process::id() == 1;
-    // An engine tells this of a container, too; with control groups of version 2 it may learn of it after the end.
+    // An engine tells this of a container, too, but not when it was, and with control groups of version 2 maybe too late.
     let memory = MemoryWatch::of_this_process();
     let kills_before = memory.kills();
     if *purpose != Purpose::Worker {
@@ -82,13 +82,15 @@ pub fn serve(mut command: impl Iterator<Item = OsString>, purpose: &Purpose) -> 
             if everybody {
                 end_everybody(&signals);
             }
-            if let Purpose::Program(token) = purpose {
-                let end = match end_of(status) {
-                    End::Exited(0) => End::Exited(0),
-                    _ if memory.kills() > kills_before => End::OutOfMemory,
-                    end => end,
-                };
-                tell(token, end);
+            let end = end_of(status);
+            let lacked_memory = memory.kills() > kills_before;
+            match purpose {
+                Purpose::Worker if lacked_memory && end == End::Signalled(SIGKILL) => {
+                    eprintln!("its memory was used up, and the worker was killed");
+                }
+                Purpose::Worker => {}
+                Purpose::Program(token) if lacked_memory && end != End::Exited(0) => tell(token, End::OutOfMemory),
+                Purpose::Program(token) => tell(token, end),
             }
             exit(exit_code(status));
         }

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::{client, engine::Contained};
+use crate::{
+    client,
+    engine::{Contained, Left, docker},
+};
 
 #[test]
 fn who_uses_up_the_memory_is_told_and_neighbour_and_worker_live_on() {
@@ -28,6 +31,39 @@ fn who_uses_up_the_memory_is_told_and_neighbour_and_worker_live_on() {
     let ended = client::ended(url, neighbour);
     assert_eq!((&ended["status"], &ended["worker"]), (&json!("finished"), &json!(1)), "{ended}");
     assert_eq!(client::stdout(url, neighbour).body, b"lived on\n");
+    // What was killed there has nothing to do with how the worker ends.
+    let container = Left::of(pod.stores().first().expect("a store")).containers.remove(0);
+    docker(&["kill", &container]).expect("the engine does it");
+    let reason = lost_because(url, 1);
+    assert!(reason.contains("was killed") && !reason.contains("memory"), "{reason}");
+    client::ended(url, client::start(url, "go", ""));
+}
+
+/// Why a worker was lost, once it is.
+fn lost_because(url: &str, worker: u32) -> String {
+    let mut reason = String::new();
+    client::until("the worker is lost", || {
+        let worker = client::get(url, &format!("/api/v1/workers/{worker}")).json();
+        reason = worker["reason"].as_str().unwrap_or_default().to_owned();
+        worker["status"] == "lost"
+    });
+    reason
+}
+
+#[test]
+fn a_worker_that_is_killed_for_want_of_memory_says_so() {
+    let pod = Contained::new();
+    let server = pod.manager(&["--docker-memory", "64MiB"]);
+    let url = server.url();
+    client::register(url, "hello", "echo hello", json!({}));
+    let container = Left::of(pod.stores().first().expect("a store")).containers.remove(0);
+    // It is to be killed before whoever takes the memory.
+    let hog = "for worker in $(awk '$4 == 1 { print $1 }' /proc/[0-9]*/stat); do echo 1000 > /proc/$worker/oom_score_adj; done\n\
+               exec awk 'BEGIN { while (1) x = x \"0123456789abcdef0123456789abcdef\" x }'";
+    let _ = docker(&["exec", &container, "sh", "-c", hog]);
+    let reason = lost_because(url, 1);
+    assert!(reason.contains("its memory was used up"), "{reason}");
+    client::ended(url, client::start(url, "hello", ""));
 }
 
 #[test]

@@ -278,9 +278,6 @@ pub(super) async fn epitaph(engine: &Engine, store: StoreId, worker: WorkerId, s
     let said = if said.is_empty() { String::new() } else { format!("; it said last: {said}") };
     let error = found.error.filter(|error| !error.is_empty()).map(|error| format!(" ({error})")).unwrap_or_default();
     match found.exit_code.unwrap_or_default() {
-        _ if found.oom_killed == Some(true) => {
-            format!("its container {name} ran out of memory, and its worker was killed{said}")
-        }
         137 => format!("its container {name} was killed{error}{said}"),
         code => format!("its container {name} ended with exit code {code}{error}{said}"),
     }

@@ -120,9 +120,6 @@ pub(super) async fn epitaph(engine: &Engine, image: &str, task: &Task) -> String
     let its_task = if node.is_empty() { "its task".to_owned() } else { format!("its task on{node}") };
     let exit_code = container.exit_code.unwrap_or_default();
     match status.state {
-        _ if ran_out_of_memory(engine, container.container_id.as_deref()).await => {
-            format!("{its_task} ran out of memory, and its worker was killed{said}")
-        }
         Some(TaskState::FAILED) if !problem.is_empty() && !problem.starts_with(NON_ZERO) => {
             format!("{its_task} failed: {problem}{said}")
         }
@@ -130,13 +127,6 @@ pub(super) async fn epitaph(engine: &Engine, image: &str, task: &Task) -> String
         Some(TaskState::FAILED | TaskState::COMPLETE) => format!("{its_task} ended with exit code {exit_code}{said}"),
         _ => format!("{its_task} was shut down by the swarm: its service was changed, or its node is drained{said}"),
     }
-}
-
-/// Known where the task was one of this engine.
-async fn ran_out_of_memory(engine: &Engine, container: Option<&str>) -> bool {
-    let Some(container) = container.filter(|id| !id.is_empty()) else { return false };
-    let found = engine.docker.inspect_container(container, None).await;
-    found.is_ok_and(|found| found.state.and_then(|state| state.oom_killed) == Some(true))
 }
 
 async fn last_words(engine: &Engine, task: &str) -> String {
