@@ -1,35 +1,36 @@
-//! An engine that does what it is asked for, and whose answer does not arrive.
+//! What becomes of executions where a request does not reach the engine, or its answer does not come back.
 
-use std::{fs, sync::atomic::Ordering};
+use std::{
+    fs,
+    sync::{Arc, atomic::AtomicBool, atomic::Ordering},
+};
 
-use pod_tests::Pod;
+use pod_tests::Server;
 use serde_json::json;
 
 use crate::{
     client,
     engine::{Contained, image},
-    proxy::losing_engine_port,
+    proxy::{Lost, losing_engine_port},
 };
 
-fn shared(pod: &Pod) -> String {
+/// A manager whose executions are containers of that engine, and what makes the next request of that kind a lost one.
+fn manager(pod: &Contained, lost: Lost, request: &'static str) -> (Server, Arc<AtomicBool>) {
     let shared = pod.path("shared");
     fs::create_dir(&shared).expect("a directory can be made");
-    format!("{}:/shared", shared.display())
+    let (port, lose) = losing_engine_port(lost, request);
+    let (host, image, mount) = (format!("tcp://127.0.0.1:{port}"), image(), format!("{}:/shared", shared.display()));
+    let arguments = [
+        ["--backend", "docker", "--docker-image", &image, "--docker-isolation", "execution"],
+        ["--slots", "1", "--docker-network", "none", "--docker-mount", &mount],
+    ];
+    (pod.serve_in(&[("DOCKER_HOST", &host)], &arguments.concat()), lose)
 }
 
 #[test]
 fn a_program_whose_start_is_not_told_does_not_start_again() {
     let pod = Contained::new();
-    let (port, lose) = losing_engine_port("/start HTTP/1.1");
-    let (host, image, mount) = (format!("tcp://127.0.0.1:{port}"), image(), shared(&pod));
-    let server = pod.serve_in(
-        &[("DOCKER_HOST", &host)],
-        &[
-            ["--backend", "docker", "--docker-image", &image, "--docker-isolation", "execution"],
-            ["--slots", "1", "--docker-network", "none", "--docker-mount", &mount],
-        ]
-        .concat(),
-    );
+    let (server, lose) = manager(&pod, Lost::Answer, "/start HTTP/1.1");
     let url = server.url();
     client::register(url, "pay", "echo $1 >>/shared/paid; sleep 1; echo paid; exit 3", json!({ "onLost": "fail" }));
     let ended = client::ended(url, client::start(url, "pay", "first"));
@@ -41,4 +42,30 @@ fn a_program_whose_start_is_not_told_does_not_start_again() {
     assert_eq!(fs::read_to_string(pod.path("shared/paid")).expect("it ran"), "first\nsecond\n");
     assert_eq!((&ended["exitCode"], &ended["attempt"]), (&json!(3), &json!(1)), "{ended}");
     assert_eq!(client::stdout(url, id).body, b"paid\n");
+}
+
+#[test]
+fn an_end_that_the_init_has_told_is_not_lost_with_what_the_engine_says_of_it() {
+    let pod = Contained::new();
+    let (server, lose) = manager(&pod, Lost::Answer, "/json HTTP/1.1");
+    let url = server.url();
+    client::register(url, "three", "echo $POD_ATTEMPT >>/shared/attempts; exit 3", json!({}));
+    lose.store(true, Ordering::SeqCst);
+    let ended = client::ended(url, client::start(url, "three", ""));
+    assert!(!lose.load(Ordering::SeqCst), "an answer was lost");
+    assert_eq!((&ended["exitCode"], &ended["attempt"]), (&json!(3), &json!(1)), "{ended}");
+    assert_eq!(fs::read_to_string(pod.path("shared/attempts")).expect("it ran"), "1\n");
+}
+
+#[test]
+fn a_container_whose_killing_does_not_arrive_is_killed_again() {
+    let pod = Contained::new();
+    let (server, lose) = manager(&pod, Lost::Request, "/kill?signal=SIGKILL HTTP/1.1");
+    let url = server.url();
+    let main = "trap '' TERM; while :; do sleep 0.1; done";
+    client::register(url, "stubborn", main, json!({ "timeoutSeconds": 1 }));
+    lose.store(true, Ordering::SeqCst);
+    let ended = client::ended(url, client::start(url, "stubborn", ""));
+    assert!(!lose.load(Ordering::SeqCst), "a request was lost");
+    assert_eq!(ended["status"], "timedOut", "{ended}");
 }

@@ -26,9 +26,16 @@ pub(crate) fn engine_port(change: fn(&mut [u8])) -> u16 {
     port
 }
 
-/// Leads to the engine's socket. The answer to the next request whose first line ends so is lost, and its connection with
-/// it, each time that what is returned beside the port is set.
-pub(crate) fn losing_engine_port(request: &'static str) -> (u16, Arc<AtomicBool>) {
+/// What is lost on its way, and the connection with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    Request,
+    Answer,
+}
+
+/// Leads to the engine's socket. Of the next request whose first line ends so something is lost, each time that what is
+/// returned beside the port is set.
+pub(crate) fn losing_engine_port(lost: Lost, request: &'static str) -> (u16, Arc<AtomicBool>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("its number").port();
     let armed = Arc::new(AtomicBool::new(false));
@@ -44,6 +51,7 @@ pub(crate) fn losing_engine_port(request: &'static str) -> (u16, Arc<AtomicBool>
                     let line = bytes.split(|&byte| byte == b'\r').next().unwrap_or_default();
                     if line.ends_with(request.as_bytes()) && lose.swap(false, Ordering::SeqCst) {
                         asked.store(true, Ordering::SeqCst);
+                        return lost == Lost::Answer;
                     }
                     true
                 });

@@ -17,7 +17,7 @@ use pod_core::{
     domain::{AttemptEnd, StoreId, WorkerId},
     provisioner::ProvisionError,
 };
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::{
@@ -40,6 +40,9 @@ pub(super) const SILENCE_PAUSE: Duration = Duration::from_millis(500);
 
 /// When a container was started that never was.
 const NEVER: &str = "0001-";
+
+/// A container whose end is not told has lost its engine.
+const END_TOLD_WITHIN: Duration = Duration::from_secs(30);
 
 /// What is installed in a snapshot, and how its `main.sh` is run.
 const KEY_LABEL: &str = "pod.installation";
@@ -171,38 +174,45 @@ impl Container {
         }
     }
 
-    /// Sends a signal to it; that it has ended is fine.
-    pub(super) async fn signal(&self, signal: &str) {
+    /// Sends a signal to it; that it has ended is fine. Whether the engine has done so.
+    pub(super) async fn signal(&self, signal: &str) -> bool {
         let options = KillContainerOptionsBuilder::default().signal(signal).build();
-        if let Err(error) = self.shared.engine.docker.kill_container(&self.id, Some(options)).await
-            && !is_missing(&error)
-            && !has_status(&error, 409)
-        {
-            tracing::warn!(%error, container = self.id, "a container could not be signalled");
+        match self.shared.engine.docker.kill_container(&self.id, Some(options)).await {
+            Err(error) if !is_missing(&error) && !has_status(&error, 409) => {
+                tracing::warn!(%error, container = self.id, "a container could not be signalled");
+                false
+            }
+            _ => true,
         }
     }
 
     /// How what ran in it ended, once all of its output is there. Its init tells that, unless it was ended itself.
-    pub(super) async fn end(&self, told: Option<End>) -> Result<AttemptEnd, Error> {
+    pub(super) async fn end(&self, told: Option<End>) -> AttemptEnd {
         match told {
-            Some(End::Exited(0)) => return Ok(AttemptEnd::Exited(0)),
-            Some(End::OutOfMemory) => return Ok(AttemptEnd::OutOfMemory),
+            Some(End::Exited(0)) => return AttemptEnd::Exited(0),
+            Some(End::OutOfMemory) => return AttemptEnd::OutOfMemory,
             _ => {}
         }
-        let docker = &self.shared.engine.docker;
-        let mut waiting = docker.wait_container(&self.id, None);
-        // A code that is not 0 is an error to the library; what matters is read below.
-        let _ = waiting.next().await;
-        let state = docker.inspect_container(&self.id, None).await?.state.unwrap_or_default();
-        Ok(match told {
+        // An engine that does not say more takes nothing from what its init has told.
+        let ran_out_of_memory = timeout(END_TOLD_WITHIN, self.was_killed_for_memory()).await.unwrap_or(false);
+        match told {
             // What its init cannot tell: it was the one that was killed, or does not see the control group.
-            _ if state.oom_killed == Some(true) => AttemptEnd::OutOfMemory,
+            _ if ran_out_of_memory => AttemptEnd::OutOfMemory,
             Some(End::Exited(code)) => AttemptEnd::Exited(code),
             Some(End::Signalled(signal)) => AttemptEnd::Signalled(signal),
             Some(End::NotStarted(errno)) => AttemptEnd::StartFailed(self.not_started(errno).await.into()),
             // Somebody else than POD ended the container.
             _ => AttemptEnd::Lost,
-        })
+        }
+    }
+
+    /// What the engine says of its end, when that has come.
+    async fn was_killed_for_memory(&self) -> bool {
+        let docker = &self.shared.engine.docker;
+        // A code that is not 0 is an error to the library; what matters is read below.
+        let _ = docker.wait_container(&self.id, None).next().await;
+        let found = docker.inspect_container(&self.id, None).await;
+        found.is_ok_and(|found| found.state.and_then(|state| state.oom_killed) == Some(true))
     }
 
     async fn not_started(&self, errno: i32) -> String {

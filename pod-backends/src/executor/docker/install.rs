@@ -202,7 +202,7 @@ async fn run(
             () = shared.closing.cancelled() => return Err(passing("the worker is shutting down")),
         }
     }
-    let what = match container.end(printing.end()).await.map_err(failed)? {
+    let what = match container.end(printing.end()).await {
         _ if timed_out => format!("did not end within its time limit of {}", request.timeout),
         AttemptEnd::Exited(0) => return Ok(()),
         AttemptEnd::Exited(code) => format!("failed with exit code {code}"),

@@ -31,8 +31,8 @@ use crate::{
 
 /// How many events wait for whoever takes them; beyond that the container waits, too.
 const EVENTS: usize = 16;
-/// A container whose end is not told has lost its engine.
-const END_TOLD_WITHIN: Duration = Duration::from_secs(30);
+/// Before a container is killed again, where the engine has not done it.
+const KILL_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Before each further try to start a container, where the engine fails by its own fault.
 const PAUSES: [Duration; 5] = [
     Duration::ZERO,
@@ -236,8 +236,8 @@ impl Supervisor {
                     }
                 }
                 StopMode::Kill => {
-                    kill_at = far;
-                    container.signal("SIGKILL").await;
+                    let done = container.signal("SIGKILL").await;
+                    kill_at = if done { far } else { Instant::now() + KILL_AGAIN_AFTER };
                 }
             }
         }
@@ -245,10 +245,7 @@ impl Supervisor {
             Some(Cause::TimeLimit) => AttemptEnd::TimedOut,
             Some(Cause::Order) => AttemptEnd::Terminated,
             Some(Cause::Dropped) => AttemptEnd::Lost,
-            None => match tokio::time::timeout(END_TOLD_WITHIN, container.end(output.end())).await {
-                Ok(Ok(end)) => end,
-                Ok(Err(_)) | Err(_) => AttemptEnd::Lost,
-            },
+            None => container.end(output.end()).await,
         }
     }
 }
