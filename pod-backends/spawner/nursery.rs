@@ -12,7 +12,7 @@ use std::{
 use crate::{
     open_files,
     program::IGNORED,
-    slot::{self, Birth},
+    slot,
     sys::{self, Child, POLLIN, Patience, PollFd, SIGKILL},
     tree,
     wire::{CONTROL_FD, READY},
@@ -28,6 +28,8 @@ const REBIRTH_PAUSE: Duration = Duration::from_millis(5);
 struct Seat {
     socket: OwnedFd,
     pid: i32,
+    /// How many processes of it have died.
+    birth: u64,
     /// Where in the shared memory the slot writes which run it took on last.
     taken: *mut u64,
 }
@@ -92,25 +94,25 @@ impl Nursery {
         {
             // Within the memory, as was just checked.
             let taken = unsafe { self.memory.add(index as usize) };
-            self.open(socket, taken, Birth::First);
+            self.open(socket, taken, 0);
         }
         len > 0
     }
 
     /// Forks a slot. When that cannot be done everything ends, and the executor tries again from the beginning.
-    fn open(&mut self, socket: OwnedFd, taken: *mut u64, birth: Birth) {
+    fn open(&mut self, socket: OwnedFd, taken: *mut u64, birth: u64) {
         // This process has one thread, so the child may do anything.
         match unsafe { sys::fork() } {
             0 => self.become_slot(socket, birth, taken),
             pid if pid < 0 => self.leave(),
-            pid => self.seats.push(Seat { socket, pid, taken }),
+            pid => self.seats.push(Seat { socket, pid, birth, taken }),
         }
     }
 
     /// Goes on as a slot, in the child. What is the nursery's must not live on there, or nobody would notice the end
     /// of the nursery or of another slot: its end of the life line, the sockets of the other slots and the control
     /// socket, whose place is taken by what the programs are to read.
-    fn become_slot(&mut self, socket: OwnedFd, birth: Birth, taken: *mut u64) -> ! {
+    fn become_slot(&mut self, socket: OwnedFd, birth: u64, taken: *mut u64) -> ! {
         self.seats.clear();
         let (Ok(nothing), Ok(life)) = (File::open("/dev/null"), self.life.0.try_clone()) else { exit(1) };
         sys::close_for_good(&self.life.1);
@@ -139,7 +141,7 @@ impl Nursery {
             living.retain(|pid| !dead.iter().any(|(other, _)| other == pid));
             tree::kill_all(&self.children, &mut living, |pid, status| dead.push((pid, status)));
             std::thread::sleep(REBIRTH_PAUSE);
-            self.open(seat.socket, seat.taken, Birth::Again);
+            self.open(seat.socket, seat.taken, seat.birth + 1);
         }
     }
 

@@ -14,13 +14,6 @@ use crate::{
 /// needs so little that it is never the one chosen.
 const OOM_SCORE: i32 = 500;
 
-/// Whether the slot is a new one, or takes the place of one that died.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Birth {
-    First,
-    Again,
-}
-
 /// What a slot works with.
 pub struct Slot {
     /// The worker's end is at the other side.
@@ -75,8 +68,9 @@ impl Ahead {
     }
 }
 
-/// Serves runs until the worker or the nursery is gone. `taken` is where the nursery sees which run was taken on last.
-pub fn serve(socket: OwnedFd, life: OwnedFd, birth: Birth, taken: *mut u64) -> ! {
+/// Serves runs until the worker or the nursery is gone. `birth` counts the processes that have served this slot and died;
+/// `taken` is where the nursery sees which run was taken on last.
+pub fn serve(socket: OwnedFd, life: OwnedFd, birth: u64, taken: *mut u64) -> ! {
     sys::set_name(c"pod-slot");
     raise_oom_score();
     let (Ok(()), Ok(children)) = (sys::become_subreaper(), sys::child_signals()) else { exit(1) };
@@ -85,13 +79,13 @@ pub fn serve(socket: OwnedFd, life: OwnedFd, birth: Birth, taken: *mut u64) -> !
     // The memory lives as long as the nursery's mapping of it, and this process is the only one to write here.
     let last = || unsafe { taken.read_volatile() };
     let mut space = vec![0; ORDER_LIMIT];
-    if birth == Birth::Again {
+    if birth > 0 {
         slot.packet.begin(last());
-        slot.packet.add(&Report::Reborn, std::time::Duration::ZERO);
+        slot.packet.add(&Report::Reborn { birth }, std::time::Duration::ZERO);
         if slot.packet.send(&slot.socket).is_err() {
             exit(0);
         }
-        while Order::decode(next_order(&mut slot, &mut space)) != Some(Order::GoOn) {}
+        while Order::decode(next_order(&mut slot, &mut space)) != Some(Order::GoOn { birth }) {}
     }
     loop {
         match Order::decode(next_order(&mut slot, &mut space)) {

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | executor → slot, [`Order::Start`] | `1`, run `u64`, time limit `u64` ms (`u64::MAX`: none), grace `u64` ms, program, directory, arguments (`u32` and texts), environment (`u32` and texts) |
 //! | executor → slot, [`Order::Stop`] | `2`, run `u64`, mode `u8` (1 terminate, 2 kill) |
-//! | executor → slot, [`Order::GoOn`] | `3` |
+//! | executor → slot, [`Order::GoOn`] | `3`, birth `u64` |
 //! | slot → executor | run `u64`, then any number of [`Report`]s |
 //! | executor → nursery | the index of a slot, `u32`, with the slot's end of its socket attached |
 //! | nursery → executor | [`READY`], once |
@@ -63,9 +63,12 @@ pub enum Order<'a> {
         /// How.
         mode: Stop,
     },
-    /// The answer to [`Report::Reborn`]: what comes after it is meant for the new process of the slot, which passes over
-    /// what was sent before.
-    GoOn,
+    /// The answer to [`Report::Reborn`]: what comes after it is meant for the process of that birth, which passes over
+    /// what was sent before, an answer to a process before it included.
+    GoOn {
+        /// Whose answer it is.
+        birth: u64,
+    },
 }
 
 /// A program to run.
@@ -120,7 +123,10 @@ pub enum Report<'a> {
     },
     /// A new process serves the slot, because the last one died, and nothing of what that one ran is left.
     /// The run of the packet is the last that it had taken on. It waits for [`Order::GoOn`].
-    Reborn,
+    Reborn {
+        /// How many processes have served the slot before.
+        birth: u64,
+    },
     /// The order that was sent ahead was not begun, and will not be: the run of the packet goes on for too long.
     Returned,
 }
@@ -172,7 +178,10 @@ impl Order<'_> {
                 packet.extend(run.to_le_bytes());
                 packet.push(*mode as u8);
             }
-            Self::GoOn => packet.push(GO_ON),
+            Self::GoOn { birth } => {
+                packet.push(GO_ON);
+                packet.extend(birth.to_le_bytes());
+            }
         }
     }
 }
@@ -204,7 +213,7 @@ impl<'a> Order<'a> {
                 };
                 Some(Self::Stop { run, mode })
             }
-            GO_ON => Some(Self::GoOn),
+            GO_ON => Some(Self::GoOn { birth: rest.u64()? }),
             _ => None,
         }
     }
@@ -235,7 +244,10 @@ impl<'a> Report<'a> {
                 packet.extend(value.to_le_bytes());
                 packet.extend(at_ms.to_le_bytes());
             }
-            Self::Reborn => packet.push(REBORN),
+            Self::Reborn { birth } => {
+                packet.push(REBORN);
+                packet.extend(birth.to_le_bytes());
+            }
             Self::Returned => packet.push(RETURNED),
         }
     }
@@ -277,7 +289,7 @@ impl<'a> Report<'a> {
                 };
                 Self::Ended { at_ms: rest.i64()?, end }
             }
-            REBORN => Self::Reborn,
+            REBORN => Self::Reborn { birth: rest.u64()? },
             RETURNED => Self::Returned,
             _ => return None,
         })
@@ -381,7 +393,7 @@ mod tests {
             }),
             Order::Stop { run: 7, mode: Stop::Terminate },
             Order::Stop { run: 7, mode: Stop::Kill },
-            Order::GoOn,
+            Order::GoOn { birth: 2 },
         ];
         for order in orders {
             let mut packet = Vec::new();
@@ -404,7 +416,7 @@ mod tests {
             Report::Started { at_ms: 1_790_000_000_123 },
             Report::Output { stream: Pipe::Stdout, bytes: b"\0\xff" },
             Report::Output { stream: Pipe::Stderr, bytes: b"no newline" },
-            Report::Reborn,
+            Report::Reborn { birth: 2 },
             Report::Returned,
         ];
         reports.extend(ends);

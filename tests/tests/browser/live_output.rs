@@ -103,7 +103,7 @@ async fn a_page_stays_responsive_while_ten_thousand_lines_a_second_come() {
     assert!(lines > 0, "it follows");
     assert!(rows <= 5_600, "a window of the output is on the page, not {rows} rows");
     assert!(
-        flooded > idle / 2.0,
+        flooded > idle / 4.0,
         "it had its turn {flooded} times ({longest} ms between two at most), and {idle} times with nothing to do ({idle_longest} ms)"
     );
     // What one does is done: the end is let go, and the page stays where it is.

@@ -80,7 +80,7 @@ fn a_fork_bomb_stops_at_the_limit_and_ends_with_its_time() {
     let pod = Contained::new();
     let server = pod.manager(&["--slots", "2", "--docker-pids", "100"]);
     let url = server.url();
-    client::register(url, "bomb", "bomb() { bomb | bomb & }; bomb; sleep 1000", json!({ "timeoutSeconds": 2 }));
+    client::register(url, "bomb", "bomb() { bomb | bomb & }; bomb; exec sleep 1000", json!({ "timeoutSeconds": 2 }));
     client::register(url, "hello", "echo hello; ps | wc -l", json!({}));
     let ended = client::ended(url, client::start(url, "bomb", ""));
     assert_eq!(ended["status"], "timedOut", "{ended}");

@@ -53,8 +53,12 @@ pub(super) struct Active {
     origin: Origin,
     /// What was asked for, and whether the slot was told.
     stop: Option<(Stop, Told)>,
-    /// The new process of the slot has not been told yet to go on, and perhaps to begin.
-    revival: Option<Revival>,
+    /// The birth of a new process of the slot that has not been told yet to go on.
+    revived: Option<u64>,
+    /// Whether the slot, or its new process, is still to be sent the order.
+    unsent: bool,
+    /// The process that ran it was killed: it ends as soon as the new one was told to go on.
+    lost: bool,
     /// How often the system had killed for want of memory when it began.
     kills_before: u64,
 }
@@ -63,13 +67,6 @@ pub(super) struct Active {
 enum Told {
     Yes,
     NotYet,
-}
-
-/// What is still to be said to the new process of a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Revival {
-    GoOn { with_order: bool },
-    Order,
 }
 
 /// How a run stands after a packet.
@@ -83,7 +80,8 @@ pub(super) enum Step {
 impl Active {
     pub(super) fn new(lent: Lent, origin: Origin) -> Self {
         let kills_before = origin.memory.kills();
-        Self { lent, origin, stop: None, revival: None, kills_before }
+        let unsent = !lent.sent;
+        Self { lent, origin, stop: None, revived: None, unsent, lost: false, kills_before }
     }
 
     /// The slot, of a run that has ended or is lost.
@@ -97,7 +95,8 @@ impl Active {
             _ => mode,
         };
         self.stop = Some((mode, Told::NotYet));
-        self.tell_to_stop();
+        // Behind the order that it is about.
+        self.tell();
     }
 
     fn tell_to_stop(&mut self) {
@@ -109,17 +108,20 @@ impl Active {
         };
     }
 
-    /// Says what found no room the last time.
-    fn tell_again(&mut self) {
-        while let Some(revival) = self.revival {
-            let (sent, next) = match revival {
-                Revival::GoOn { with_order } => (self.lent.line.send_go_on(), with_order.then_some(Revival::Order)),
-                Revival::Order => (self.lent.line.send(&self.lent.order), None),
-            };
-            match sent {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                _ => self.revival = next,
+    /// Says what has not been said yet, as far as there is room.
+    fn tell(&mut self) {
+        let no_room = |sent: io::Result<()>| sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        if let Some(birth) = self.revived {
+            if no_room(self.lent.line.send_go_on(birth)) {
+                return;
             }
+            self.revived = None;
+        }
+        if self.unsent {
+            if no_room(self.lent.line.send(&self.lent.order)) {
+                return;
+            }
+            self.unsent = false;
         }
         if matches!(self.stop, Some((_, Told::NotYet))) {
             self.tell_to_stop();
@@ -128,22 +130,22 @@ impl Active {
 
     /// Waits for the next packet and adds what it tells. Cancellation safe.
     pub(super) async fn receive(&mut self, events: &mut VecDeque<RunEvent>) -> Step {
-        let untold = self.revival.is_some() || matches!(self.stop, Some((_, Told::NotYet)));
+        let untold = self.revived.is_some() || self.unsent || matches!(self.stop, Some((_, Told::NotYet)));
         let received = tokio::select! {
             biased;
             received = self.lent.ear.receive() => received,
             () = tokio::time::sleep(TELL_AGAIN), if untold => {
-                self.tell_again();
-                return Step::GoesOn;
+                self.tell();
+                return self.lost_if_told(events);
             }
         };
         let Some((run, reports)) = received else { return Step::Gone };
         let memory_ended = || self.origin.memory.kills() > self.kills_before;
         let mut step = Step::GoesOn;
-        let (mut reborn, mut returned) = (false, false);
+        let (mut reborn, mut returned) = (None, false);
         for report in reports {
             match report {
-                Report::Reborn => reborn = true,
+                Report::Reborn { birth } => reborn = Some(birth),
                 // Of an earlier run of this slot.
                 _ if run != self.lent.run => {}
                 Report::Started { at_ms } => events.push_back(RunEvent::Started { at: Timestamp(at_ms) }),
@@ -167,29 +169,35 @@ impl Active {
                 }
             }
         }
-        if returned || reborn {
+        if returned || reborn.is_some() {
             self.lent.take_back();
         }
-        if reborn {
-            step = self.survive(run, events);
+        if let Some(birth) = reborn {
+            self.survive(run, birth);
+            step = self.lost_if_told(events);
         }
         step
     }
 
     /// The process of the slot was killed, and there is a new one. What the old one ran is lost; what it had not taken
     /// on is for the new one, which passes over everything that was sent before it was told to go on.
-    fn survive(&mut self, taken: u64, events: &mut VecDeque<RunEvent>) -> Step {
-        let is_lost = taken >= self.lent.run;
-        self.revival = Some(Revival::GoOn { with_order: !is_lost });
+    fn survive(&mut self, taken: u64, birth: u64) {
+        self.lost |= taken >= self.lent.run;
+        self.revived = Some(birth);
+        self.unsent = !self.lost;
         if let Some((_, told)) = &mut self.stop {
             *told = Told::NotYet;
         }
-        self.tell_again();
-        if is_lost {
-            events.push_back(RunEvent::Ended { end: AttemptEnd::Lost, at: now() });
-            return Step::Ended;
+        self.tell();
+    }
+
+    /// Ends a run that is lost; not before the next one of its slot can be heard there.
+    fn lost_if_told(&self, events: &mut VecDeque<RunEvent>) -> Step {
+        if !self.lost || self.revived.is_some() {
+            return Step::GoesOn;
         }
-        Step::GoesOn
+        events.push_back(RunEvent::Ended { end: AttemptEnd::Lost, at: now() });
+        Step::Ended
     }
 }
 

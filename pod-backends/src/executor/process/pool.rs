@@ -92,6 +92,8 @@ pub(super) struct Lent {
     pub(super) run: u64,
     /// What that run was begun with.
     pub(super) order: Vec<u8>,
+    /// Whether the slot was sent that: its socket may have had no room.
+    pub(super) sent: bool,
     pool: Arc<Pool>,
     seat: usize,
 }
@@ -148,14 +150,16 @@ impl Pool {
         {
             let taken = &mut state.seats[seat];
             let run = taken.next_run(&mut waiter.order);
-            match taken.line.send(&waiter.order) {
-                Err(error) if is_too_long(&error) => drop(waiter.turn.send(Turn::TooLong)),
-                // That the slot is gone is found, and told as a loss, when its answer is waited for.
-                _ => {
-                    if let Some(ear) = taken.free.take() {
-                        self.hand_over(seat, ear, taken.line.clone(), run, waiter);
-                    }
+            let sent = match taken.line.send(&waiter.order) {
+                Err(error) if is_too_long(&error) => {
+                    let _ = waiter.turn.send(Turn::TooLong);
+                    continue;
                 }
+                // That the slot is gone is found, and told as a loss, when its answer is waited for.
+                sent => !sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock),
+            };
+            if let Some(ear) = taken.free.take() {
+                self.hand_over(seat, ear, taken.line.clone(), run, waiter, sent);
             }
         }
         for (place, seat) in state.seats.iter_mut().enumerate() {
@@ -172,8 +176,8 @@ impl Pool {
         }
     }
 
-    fn hand_over(self: &Arc<Self>, seat: usize, ear: Ear, line: Line, run: u64, waiter: Waiter) {
-        let lent = Lent { ear, line, run, order: waiter.order, pool: Arc::clone(self), seat };
+    fn hand_over(self: &Arc<Self>, seat: usize, ear: Ear, line: Line, run: u64, waiter: Waiter, sent: bool) {
+        let lent = Lent { ear, line, run, order: waiter.order, sent, pool: Arc::clone(self), seat };
         // Nobody is there to take it only when the runtime ends, and the slots with it.
         let _ = waiter.turn.send(Turn::Slot(lent));
     }
@@ -228,7 +232,7 @@ impl Lent {
         match state.take_ahead(seat) {
             Some(waiter) => {
                 let run = waiter.ahead.map_or(0, |(_, run)| run);
-                pool.hand_over(seat, ear, line, run, waiter);
+                pool.hand_over(seat, ear, line, run, waiter, true);
             }
             None if state.closed => {}
             None => state.seats[seat].free = Some(ear),

@@ -35,8 +35,8 @@ impl Line {
     }
 
     /// Tells the new process of a slot that what comes now is meant for it.
-    pub(super) fn send_go_on(&self) -> io::Result<()> {
-        self.send_short(&Order::GoOn)
+    pub(super) fn send_go_on(&self, birth: u64) -> io::Result<()> {
+        self.send_short(&Order::GoOn { birth })
     }
 
     fn send_short(&self, order: &Order<'_>) -> io::Result<()> {
