@@ -62,10 +62,13 @@ fn a_container_whose_killing_does_not_arrive_is_killed_again() {
     let pod = Contained::new();
     let (server, lose) = manager(&pod, Lost::Request, "/kill?signal=SIGKILL HTTP/1.1");
     let url = server.url();
-    let main = "trap '' TERM; while :; do sleep 0.1; done";
-    client::register(url, "stubborn", main, json!({ "timeoutSeconds": 1 }));
+    let main = "trap '' TERM; echo ready; while :; do sleep 0.1; done";
+    client::register(url, "stubborn", main, json!({}));
     lose.store(true, Ordering::SeqCst);
-    let ended = client::ended(url, client::start(url, "stubborn", ""));
+    let id = client::start(url, "stubborn", "");
+    client::until("it hears nothing", || client::stdout(url, id).body == b"ready\n");
+    client::post(url, &format!("/api/v1/executions/{id}/terminate"), &json!({}));
+    let ended = client::ended(url, id);
     assert!(!lose.load(Ordering::SeqCst), "a request was lost");
-    assert_eq!(ended["status"], "timedOut", "{ended}");
+    assert_eq!(ended["status"], "terminated", "{ended}");
 }
