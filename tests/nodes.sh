@@ -54,7 +54,10 @@ start_node() {
     docker -H "unix://$nodes_dir/$name.sock" version >/dev/null 2>&1 && break
     sleep 0.5
   done
-  docker save "$POD_TEST_IMAGE" | docker -H "unix://$nodes_dir/$name.sock" load -q >/dev/null
+  docker save "$POD_TEST_IMAGE" | docker -H "unix://$nodes_dir/$name.sock" load -q >/dev/null || {
+    tail -n 5 "$dir/log" >&2
+    die "the engine of node $name did not start; the lines above are the end of its log"
+  }
 }
 
 stop_nodes() {

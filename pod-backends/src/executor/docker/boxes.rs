@@ -17,7 +17,7 @@ use pod_core::{
     domain::{AttemptEnd, StoreId, WorkerId},
     provisioner::ProvisionError,
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::{
@@ -37,6 +37,8 @@ use crate::{
 
 /// Between two tries to reach an engine that does not answer.
 pub(super) const SILENCE_PAUSE: Duration = Duration::from_millis(500);
+/// An engine that answers, and cannot remove a container within this time, does not get on with it.
+const GONE_WITHIN: Duration = Duration::from_secs(60);
 
 /// When a container was started that never was.
 const NEVER: &str = "0001-";
@@ -242,21 +244,25 @@ impl Drop for Container {
 }
 
 async fn remove(shared: &Shared, id: &str) {
+    let deadline = Instant::now() + GONE_WITHIN;
     loop {
         match try_to_remove(&shared.engine, id).await {
             Ok(()) => return,
+            // Its end did not come in time, a file of it is still in use, or somebody is removing it already.
+            Err(error) if (is_silence(&error) || Instant::now() < deadline) && !shared.closing.is_cancelled() => {
+                sleep(SILENCE_PAUSE).await;
+            }
             // What is left is removed with the worker, or by the next one of its directory.
-            Err(error) if is_silence(&error) && !shared.closing.is_cancelled() => sleep(SILENCE_PAUSE).await,
             Err(error) => return tracing::warn!(%error, container = id, "a container could not be removed"),
         }
     }
 }
 
+/// It is gone when this is no error.
 async fn try_to_remove(engine: &Engine, id: &str) -> Result<(), Error> {
     let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
     match engine.docker.remove_container(id, Some(options)).await {
-        // Somebody is removing it already.
-        Err(error) if is_missing(&error) || has_status(&error, 409) => Ok(()),
+        Err(error) if is_missing(&error) => Ok(()),
         outcome => outcome,
     }
 }
@@ -271,7 +277,10 @@ pub(super) async fn remove_containers(engine: &Engine, store: StoreId, worker: W
     let found = engine.docker.list_containers(Some(options)).await;
     let found = found.map_err(|error| engine.failed("the containers cannot be listed", &error))?;
     for id in found.into_iter().filter_map(|container| container.id) {
-        if let Err(error) = try_to_remove(engine, &id).await {
+        // Somebody may be removing it already.
+        if let Err(error) = try_to_remove(engine, &id).await
+            && !has_status(&error, 409)
+        {
             return Err(engine.failed(format_args!("the container {id} cannot be removed"), &error));
         }
     }

@@ -27,11 +27,14 @@ pub(super) async fn watch(shared: Arc<Shared>) {
             ]);
             let options = EventsOptionsBuilder::default().filters(&filters).build();
             let mut events = std::pin::pin!(shared.engine.docker.events(Some(options)));
-            let mut heard = None;
+            let (mut heard, mut looking) = (None, std::pin::pin!(look(&shared)));
             tokio::select! {
                 biased;
-                event = events.next() => heard = Some(event),
-                () = look(&shared) => {}
+                event = events.next() => {
+                    heard = Some(event);
+                    looking.await;
+                }
+                () = &mut looking => {}
             }
             loop {
                 let event = match heard.take() {
