@@ -15,6 +15,7 @@ use std::{
 
 use crate::{
     memory::MemoryWatch,
+    run::ended_by,
     sys::{self, Child, POLLIN, PollFd, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
     wire::{End, HEARS, last_words},
 };
@@ -82,7 +83,7 @@ pub fn serve(mut command: impl Iterator<Item = OsString>, purpose: &Purpose) -> 
             if everybody {
                 end_everybody(&signals);
             }
-            let end = end_of(status);
+            let end = ended_by(status);
             let lacked_memory = memory.kills() > kills_before;
             match purpose {
                 Purpose::Worker if lacked_memory && end == End::Signalled(SIGKILL) => {
@@ -124,16 +125,9 @@ fn say(bytes: &[u8]) {
     let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
 }
 
-fn end_of(status: i32) -> End {
-    match status & 0x7f {
-        0 => End::Exited((status >> 8) & 0xff),
-        signal => End::Signalled(signal),
-    }
-}
-
 /// The exit code that stands for a status, as shells count: 128 and the signal, where one ended it.
 fn exit_code(status: i32) -> i32 {
-    match end_of(status) {
+    match ended_by(status) {
         End::Signalled(signal) => 128 + signal,
         End::Exited(code) => code,
         _ => NOT_STARTED,

@@ -323,7 +323,7 @@ fn conclude(slot: &mut Slot, end: End) -> Next {
 }
 
 /// A status of `waitpid` in words.
-fn ended_by(status: i32) -> End {
+pub fn ended_by(status: i32) -> End {
     match status & 0x7f {
         0 => End::Exited((status >> 8) & 0xff),
         signal => End::Signalled(signal),

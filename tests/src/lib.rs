@@ -12,7 +12,7 @@ pub use binary::{Pod, Ran, after};
 pub use held_answer::HeldAnswer;
 pub use leftovers::{processes_of, wait_until_gone};
 pub use live::Live;
-pub use own_engine::OwnEngine;
+pub use own_engine::{OwnEngine, docker};
 pub use server::{Server, signal, wait};
 
 /// The guide's program is compiled, so that it stays true.

@@ -142,10 +142,7 @@ impl OwnEngine {
     ///
     /// What it printed on its standard error.
     pub fn ask(&self, arguments: &[&str]) -> Result<String, String> {
-        let output = Command::new("docker").args(["-H", &self.host()]).args(arguments).output();
-        let output = output.expect("the client of the engine is installed");
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+        docker(&[&["-H", &self.host()], arguments].concat())
     }
 
     /// How many of these it has: `ps -aq`, `volume ls -q`, `images -q`.
@@ -175,6 +172,21 @@ impl Drop for OwnEngine {
         }
         let _ = Command::new("ip").args(["link", "delete", &self.bridge]).status();
     }
+}
+
+/// Asks an engine by its own client, that of this machine where the arguments name no other; what that printed.
+///
+/// # Errors
+///
+/// What it printed on its standard error.
+///
+/// # Panics
+///
+/// Where there is no such client.
+pub fn docker(arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new("docker").args(arguments).output().expect("the client of the engine is installed");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
 /// What is mounted there, the deepest first.

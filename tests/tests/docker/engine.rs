@@ -1,9 +1,10 @@
 //! The engine, asked directly, and a `pod` whose workers are its containers.
 
-use std::{collections::BTreeSet, fs, ops::Deref, process::Command};
+use std::{collections::BTreeSet, fs, ops::Deref};
 
 use pod_backends::store::sqlite::SqliteStore;
 use pod_core::store::Store;
+pub(crate) use pod_tests::docker;
 use pod_tests::{Pod, Server};
 use serde_json::Value;
 
@@ -82,13 +83,6 @@ impl Left {
 
 pub(crate) fn image() -> String {
     std::env::var("POD_TEST_IMAGE").expect("POD_TEST_IMAGE names an image of the engine; tests/run makes one")
-}
-
-/// Asks the engine by its own client; what that printed, or its error.
-pub(crate) fn docker(arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("docker").args(arguments).output().expect("the client of the engine is installed");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
 fn lines(arguments: &[&str]) -> Vec<String> {

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::{
     client,
     engine::{Contained, Left, docker, image},
+    sizing::size_fleet,
 };
 
 #[test]
@@ -17,9 +18,7 @@ fn a_policy_sizes_the_fleet_and_nothing_is_left_when_it_goes() {
     client::register(url, "where", "echo $HOSTNAME; sleep 0.2", json!({}));
     let store = pod.stores().first().expect("a store").clone();
     for count in [3, 1, 2, 0] {
-        let name = format!("fixed-{count}");
-        client::post(url, "/api/v1/policies", &json!({ "name": name, "rules": { "fixedWorkers": count } }));
-        client::post(url, &format!("/api/v1/policies/{name}/apply"), &json!({}));
+        size_fleet(url, count);
         client::until(&format!("there are {count} containers"), || Left::of(&store).count() == (count, count));
         if count == 3 {
             let ids: Vec<u64> = (0..12).map(|_| client::start(url, "where", "")).collect();
@@ -54,8 +53,7 @@ fn a_new_worker_installs_what_the_manager_has_without_a_second_download() {
     let first = client::start(url, "where", "");
     client::ended(url, first);
     std::fs::remove_file(script).expect("it was read once");
-    client::post(url, "/api/v1/policies", &json!({ "name": "three", "rules": { "fixedWorkers": 3 } }));
-    client::post(url, "/api/v1/policies/three/apply", &json!({}));
+    size_fleet(url, 3);
     // More than one worker could do alone.
     let ids: Vec<u64> = (0..30).map(|_| client::start(url, "where", "")).collect();
     for id in ids {

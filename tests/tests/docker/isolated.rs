@@ -6,6 +6,7 @@ use crate::{
     client,
     engine::{Contained, Left, docker, image},
     proxy::engine_port,
+    sizing::size_fleet,
     twice::TWICE,
 };
 
@@ -151,8 +152,7 @@ fn executions_are_adopted_and_nothing_is_left_in_the_end() {
     assert_eq!(text(url, id), (1..=300).map(|number| format!("{number}\n")).collect::<String>());
     let store = pod.stores().first().expect("a store").clone();
     assert_eq!(snapshots(&store), 1, "what is installed");
-    client::post(url, "/api/v1/policies", &json!({ "name": "none", "rules": { "fixedWorkers": 0 } }));
-    client::post(url, "/api/v1/policies/none/apply", &json!({}));
+    size_fleet(url, 0);
     client::until("nothing is left", || (Left::of(&store).count(), snapshots(&store)) == ((0, 0), 0));
 }
 
@@ -234,8 +234,7 @@ fn what_a_killed_worker_ran_has_ended_before_it_runs_again() {
     let mount = format!("{}:/shared", shared.display());
     let server = pod.manager(&[&ISOLATED[..], &["--slots", "1", "--docker-mount", &mount]].concat());
     let url = server.url();
-    client::post(url, "/api/v1/policies", &json!({ "name": "two", "rules": { "fixedWorkers": 2 } }));
-    client::post(url, "/api/v1/policies/two/apply", &json!({}));
+    size_fleet(url, 2);
     // The other worker is there and has it installed: nothing but the removal holds the second attempt up.
     let main = format!("[ \"$1\" != quick ] || exit 0; {}", TWICE);
     client::register(url, "once", &main, json!({}));

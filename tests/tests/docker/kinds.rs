@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     client,
     engine::{Contained, Left, docker, image},
+    sizing::size_fleet,
 };
 
 fn text(url: &str, id: u64) -> String {
@@ -45,8 +46,7 @@ fn both_kinds(manager: &str, own: &str, usual_isolates: bool) {
     let shown = if own == "execution" { "for each execution" } else { "for a worker" };
     assert!(String::from_utf8_lossy(&page).contains(shown));
     let store = pod.stores().first().expect("a store").clone();
-    client::post(url, "/api/v1/policies", &json!({ "name": "none", "rules": { "fixedWorkers": 0 } }));
-    client::post(url, "/api/v1/policies/none/apply", &json!({}));
+    size_fleet(url, 0);
     let images = || docker(&["images", "-q", "--filter", &format!("label=pod.store={store}")]).expect("an answer");
     client::until("nothing is left", || Left::of(&store).count() == (0, 0) && images().is_empty());
 }
@@ -66,8 +66,7 @@ fn a_fleet_of_one_serves_both_kinds_in_turn_and_says_what_is_waited_for() {
     let pod = Contained::new();
     let server = pod.manager(&["--slots", "1"]);
     let url = server.url();
-    client::post(url, "/api/v1/policies", &json!({ "name": "one", "rules": { "fixedWorkers": 1 } }));
-    client::post(url, "/api/v1/policies/one/apply", &json!({}));
+    size_fleet(url, 1);
     client::register(url, "shared", "until [ -e /tmp/go ]; do sleep 0.05; done", json!({}));
     let shared = client::start(url, "shared", "");
     client::until("it runs", || {

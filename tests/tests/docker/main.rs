@@ -20,5 +20,6 @@ mod registry;
 mod remote;
 mod restarted;
 mod run;
+mod sizing;
 mod twice;
 mod wrong_engines;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     client, counting,
     engine::{Contained, Left, docker},
+    sizing::size_fleet,
 };
 
 /// How many executions a manager is killed in the middle of.
@@ -65,8 +66,7 @@ fn slow_a_manager_killed_in_the_middle_of_many_loses_none_and_repeats_none() {
     let arguments = ["--slots", "2", "--docker-mount", &mount];
     let mut server = pod.manager(&arguments);
     client::register(server.url(), "a", "echo $POD_EXECUTION_ID >> /shared/ran; echo $1", json!({}));
-    client::post(server.url(), "/api/v1/policies", &json!({ "name": "two", "rules": { "fixedWorkers": 2 } }));
-    client::post(server.url(), "/api/v1/policies/two/apply", &json!({}));
+    size_fleet(server.url(), 2);
     let store = pod.stores().first().expect("a store").clone();
     client::until("there are two containers", || Left::of(&store).count() == (2, 2));
     let before = Left::of(&store);
@@ -99,7 +99,6 @@ fn slow_a_manager_killed_in_the_middle_of_many_loses_none_and_repeats_none() {
         assert_eq!(times, 1, "execution {id} concluded {times} times");
     }
     assert_eq!(Left::of(&store), before, "the same two containers did it all");
-    client::post(server.url(), "/api/v1/policies", &json!({ "name": "none", "rules": { "fixedWorkers": 0 } }));
-    client::post(server.url(), "/api/v1/policies/none/apply", &json!({}));
+    size_fleet(server.url(), 0);
     client::until("nothing is left", || Left::of(&store).count() == (0, 0));
 }

@@ -5,7 +5,7 @@ use std::fs;
 use pod_tests::{OwnEngine, Pod, Server};
 use serde_json::json;
 
-use crate::{client, counting, engine::image, twice::TWICE};
+use crate::{client, counting, engine::image, sizing::size_fleet, twice::TWICE};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Down {
@@ -36,8 +36,7 @@ fn manager(pod: &Pod, engine: &OwnEngine, isolation: &str) -> Server {
 
 /// Ends the fleet, and sees that nothing is left.
 fn end(url: &str, engine: &OwnEngine) {
-    client::post(url, "/api/v1/policies", &json!({ "name": "none", "rules": { "fixedWorkers": 0 } }));
-    client::post(url, "/api/v1/policies/none/apply", &json!({}));
+    size_fleet(url, 0);
     let label = ["--filter", "label=pod.store"];
     let count = |list: &[&str]| engine.count(&[list, &label].concat());
     client::until("no container, volume or snapshot is left", || {

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::{
     client,
+    sizing::size_fleet,
     swarm::{Left, Swarmed},
 };
 
@@ -14,12 +15,10 @@ fn a_policy_sizes_the_fleet_and_the_busy_worker_stays() {
     let url = server.url();
     client::register(url, "wait", "while [ ! -e /tmp/stop ]; do sleep 0.1; done; echo stopped", json!({}));
     client::register(url, "stop", "touch /tmp/stop", json!({}));
-    let apply = |count: u32| {
-        let name = format!("fixed-{count}");
-        client::post(url, "/api/v1/policies", &json!({ "name": name, "rules": { "fixedWorkers": count } }));
-        client::post(url, &format!("/api/v1/policies/{name}/apply"), &json!({}));
+    let apply = |count: usize| {
+        size_fleet(url, count);
         let store = pod.store();
-        client::until(&format!("there are {count} tasks"), || Left::of(&store).count() == [count as usize; 4]);
+        client::until(&format!("there are {count} tasks"), || Left::of(&store).count() == [count; 4]);
     };
     let store = pod.store();
     apply(3);

@@ -9,4 +9,6 @@ mod fleet;
 mod mistakes;
 mod nodes;
 mod recovery;
+#[path = "../docker/sizing.rs"]
+mod sizing;
 mod swarm;

@@ -1,6 +1,6 @@
 //! The swarm, asked directly, and a `pod` whose workers are its tasks.
 
-use std::{collections::BTreeSet, fs, net::TcpListener, ops::Deref, process::Command};
+use std::{collections::BTreeSet, fs, net::TcpListener, ops::Deref};
 
 use pod_tests::{Pod, Server};
 use serde_json::{Value, json};
@@ -128,10 +128,7 @@ pub(crate) fn docker(arguments: &[&str]) -> Result<String, String> {
 
 /// The same of another engine.
 pub(crate) fn docker_of(engine: &str, arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("docker").args(["-H", engine]).args(arguments).output();
-    let output = output.expect("the client of the engine is installed");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    pod_tests::docker(&[&["-H", engine], arguments].concat())
 }
 
 /// The token of a manager that asks for one.

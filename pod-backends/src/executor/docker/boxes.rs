@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path, time::Duration};
 
 use bollard::{
     errors::Error,
-    models::{ContainerCreateBody, HostConfigLogConfig},
+    models::{ContainerCreateBody, HostConfigLogConfig, ImageSummary},
     query_parameters::{
         AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
         ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -287,16 +287,20 @@ pub(super) async fn remove_containers(engine: &Engine, store: StoreId, worker: W
     Ok(())
 }
 
+async fn images(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<Vec<ImageSummary>, ProvisionError> {
+    let options = ListImagesOptionsBuilder::default().filters(&filters(store, worker)).build();
+    let found = engine.docker.list_images(Some(options)).await;
+    found.map_err(|error| engine.failed("the snapshots cannot be listed", &error))
+}
+
 /// What is installed for a worker.
 pub(super) async fn snapshots(
     engine: &Engine,
     store: StoreId,
     worker: WorkerId,
 ) -> Result<Vec<Snapshot>, ProvisionError> {
-    let options = ListImagesOptionsBuilder::default().filters(&filters(store, worker)).build();
-    let found = engine.docker.list_images(Some(options)).await;
-    let found = found.map_err(|error| engine.failed("the snapshots cannot be listed", &error))?;
-    Ok(found
+    Ok(images(engine, store, worker)
+        .await?
         .into_iter()
         .filter_map(|image| {
             let (activity, revision) = image.labels.get(KEY_LABEL)?.split_once('-')?;
@@ -323,9 +327,7 @@ async fn remove_image(engine: &Engine, image: &str) -> Result<(), ProvisionError
 /// Removes all that the engine holds for a worker: containers first, then snapshots.
 pub(crate) async fn remove_all(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<(), ProvisionError> {
     remove_containers(engine, store, worker).await?;
-    let options = ListImagesOptionsBuilder::default().filters(&filters(store, worker)).build();
-    let found = engine.docker.list_images(Some(options)).await;
-    for image in found.map_err(|error| engine.failed("the snapshots cannot be listed", &error))? {
+    for image in images(engine, store, worker).await? {
         remove_image(engine, &image.id).await?;
     }
     Ok(())

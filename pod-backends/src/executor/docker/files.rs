@@ -14,15 +14,7 @@ use super::{
     boxes::Container,
     install::{ACTIVITY, passing, provision},
 };
-use crate::provisioner::docker::engine::is_missing;
-
-/// Appends a file to an archive.
-pub(super) fn put(archive: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, content: &[u8]) -> io::Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(mode);
-    header.set_size(content.len() as u64);
-    archive.append_data(&mut header, path, content)
-}
+use crate::provisioner::docker::{engine::is_missing, resident::put};
 
 /// An archive of one file.
 pub(super) fn file_archive(path: &str, mode: u32, content: &[u8]) -> Vec<u8> {

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Shared,
     boxes::{Container, NotStarted, Root, remove_snapshot, snapshot_labels, snapshot_name},
-    files::{Found, download, file_archive, put},
+    files::{Found, download, file_archive},
     output::Said,
 };
 use crate::{
@@ -29,6 +29,7 @@ use crate::{
         HOME,
         container::{check_bash, environment, name},
         image,
+        resident::{put, put_dir},
     },
 };
 
@@ -157,11 +158,7 @@ fn files(payload: &Payload, scratch: &Path) -> Result<(Vec<u8>, Option<&'static 
         }
     };
     // The script may run as any user.
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(tar::EntryType::Directory);
-    header.set_mode(0o777);
-    header.set_size(0);
-    archive.append_data(&mut header, &ACTIVITY[1..], io::empty()).map_err(|error| disk(&error))?;
+    put_dir(&mut archive, &ACTIVITY[1..], 0o777).map_err(|error| disk(&error))?;
     Ok((archive.into_inner().map_err(|error| disk(&error))?, script))
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bollard::errors::Error;
 use pod_core::{
-    domain::{AttemptEnd, Millis, Timestamp},
+    domain::{AttemptEnd, Millis},
     executor::{RunEvent, Running, StartRequest, StopMode},
 };
 use tokio::{
@@ -21,7 +21,7 @@ use super::{
     output::{Output, Said},
 };
 use crate::{
-    executor::process::{ARGUMENT_LIMIT, Entry},
+    executor::process::{ARGUMENT_LIMIT, Entry, now},
     provisioner::docker::{
         HOME,
         container::environment,
@@ -248,9 +248,4 @@ impl Supervisor {
             None => container.end(output.end()).await,
         }
     }
-}
-
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

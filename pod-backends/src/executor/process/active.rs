@@ -212,7 +212,7 @@ fn attempt_end(end: End, explain: fn(i32, &Path) -> String, dir: &Path) -> Attem
     }
 }
 
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -61,9 +61,9 @@ pub(crate) use self::entry::Entry;
 #[cfg(test)]
 #[cfg(feature = "docker")]
 pub(crate) use self::wire::last_words;
-pub use self::{archive::stays_within, environment::Inherit};
 #[cfg(feature = "docker")]
 pub(crate) use self::{
+    active::now,
     archive::{Refused, unpack},
     entry::{BadEntry, unix_line_ends},
     failure::explain as explain_not_started,
@@ -73,6 +73,7 @@ pub(crate) use self::{
     tail::Tail,
     wire::{ARGUMENT_LIMIT, End, HEARS, LAST_WORDS, Report, mark},
 };
+pub use self::{archive::stays_within, environment::Inherit};
 use self::{crew::CrewHandle, environment::Environment, layout::Layout, memory::MemoryWatch, run::ProcessRun};
 use crate::open_files;
 

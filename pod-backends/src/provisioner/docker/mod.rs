@@ -35,7 +35,7 @@ mod isolated;
 mod kinds;
 mod link;
 mod refusal;
-mod resident;
+pub(crate) mod resident;
 mod settings;
 mod trial;
 mod watch;

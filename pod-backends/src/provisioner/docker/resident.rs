@@ -92,14 +92,16 @@ impl ResidentProgram {
     }
 }
 
-fn put(archive: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, content: &[u8]) -> io::Result<()> {
+/// Appends a file to an archive.
+pub(crate) fn put(archive: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, content: &[u8]) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_mode(mode);
     header.set_size(content.len() as u64);
     archive.append_data(&mut header, path, content)
 }
 
-fn put_dir(archive: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32) -> io::Result<()> {
+/// Appends a directory to an archive.
+pub(crate) fn put_dir(archive: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Directory);
     header.set_mode(mode);
