@@ -7,8 +7,8 @@ use bollard::{
     models::{ContainerCreateBody, HostConfigLogConfig, ImageSummary},
     query_parameters::{
         AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
-        ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveContainerOptionsBuilder,
-        RemoveImageOptionsBuilder, UploadToContainerOptionsBuilder,
+        ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
+        UploadToContainerOptionsBuilder,
     },
 };
 use bytes::Bytes;
@@ -30,7 +30,7 @@ use crate::{
     executor::process::{End, Entry, explain_not_started},
     provisioner::docker::{
         HOME,
-        container::{STORE_LABEL, WORKER_LABEL, labels, limits, name, plain, wanted_mounts},
+        container::{STORE_LABEL, WORKER_LABEL, labels, limits, name, plain, try_to_remove, wanted_mounts},
         engine::{Engine, has_status, is_missing, is_silence},
     },
 };
@@ -255,15 +255,6 @@ async fn remove(shared: &Shared, id: &str) {
             // What is left is removed with the worker, or by the next one of its directory.
             Err(error) => return tracing::warn!(%error, container = id, "a container could not be removed"),
         }
-    }
-}
-
-/// It is gone when this is no error.
-async fn try_to_remove(engine: &Engine, id: &str) -> Result<(), Error> {
-    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-    match engine.docker.remove_container(id, Some(options)).await {
-        Err(error) if is_missing(&error) => Ok(()),
-        outcome => outcome,
     }
 }
 

@@ -98,10 +98,8 @@ pub(super) async fn remove(engine: &Engine, store: StoreId, worker: WorkerId) ->
     let deadline = Instant::now() + GONE_WITHIN;
     let in_time = |error: &Error| has_status(error, 409) && Instant::now() < deadline;
     loop {
-        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        match docker.remove_container(&name, Some(options)).await {
-            Ok(()) => {}
-            Err(error) if is_missing(&error) => break,
+        match try_to_remove(engine, &name).await {
+            Ok(()) => break,
             // It is being removed already: it is gone when it cannot be found.
             Err(error) if in_time(&error) => sleep(LOOK_EVERY).await,
             Err(error) => return Err(engine.failed(format_args!("the container {name} cannot be removed"), &error)),
@@ -114,6 +112,15 @@ pub(super) async fn remove(engine: &Engine, store: StoreId, worker: WorkerId) ->
             Err(error) if in_time(&error) => sleep(LOOK_EVERY).await,
             Err(error) => return Err(engine.failed(format_args!("the volume {name} cannot be removed"), &error)),
         }
+    }
+}
+
+/// Removes a container with all that runs in it. It is gone when this is no error.
+pub(crate) async fn try_to_remove(engine: &Engine, container: &str) -> Result<(), Error> {
+    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+    match engine.docker.remove_container(container, Some(options)).await {
+        Err(error) if is_missing(&error) => Ok(()),
+        outcome => outcome,
     }
 }
 

@@ -4,16 +4,14 @@
 use bollard::{
     errors::Error,
     models::ContainerCreateBody,
-    query_parameters::{
-        CreateContainerOptions, RemoveContainerOptionsBuilder, StartContainerOptions, WaitContainerOptions,
-    },
+    query_parameters::{CreateContainerOptions, StartContainerOptions, WaitContainerOptions},
 };
 use futures::StreamExt;
 use pod_core::provisioner::ProvisionError;
 
 use super::{
-    container::{check_bash, environment, labels, limits, plain, wanted_mounts},
-    engine::{Engine, is_missing},
+    container::{check_bash, environment, labels, limits, plain, try_to_remove, wanted_mounts},
+    engine::Engine,
     image::Image,
     settings::DockerSettings,
 };
@@ -62,10 +60,8 @@ pub(super) async fn run(
         Err(ProvisionError::lasting(format!("bash in a container of {} {what}", settings.image)))
     }
     .await;
-    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-    match engine.docker.remove_container(&id, Some(options)).await {
-        Err(error) if !is_missing(&error) => tracing::warn!(%error, container = id, "a container could not be removed"),
-        _ => {}
+    if let Err(error) = try_to_remove(engine, &id).await {
+        tracing::warn!(%error, container = id, "a container could not be removed");
     }
     outcome
 }
