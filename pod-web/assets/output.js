@@ -227,6 +227,7 @@
     }
     held = 0;
     follow.checked = !over;
+    untied = false;
     toBottom();
     showHeld();
   });
@@ -256,7 +257,12 @@
     if (follow.checked) toBottom();
   });
   follow.checked = !over && atEnd && !location.hash && !new URLSearchParams(location.search).has("q");
-  follow.addEventListener("change", () => { if (follow.checked) toEnd(); else { cancelAnimationFrame(settling); showHeld(); } });
+  // What one unticks stays so until one says otherwise: heights that settle scroll the page to its end as people do.
+  let untied = false;
+  follow.addEventListener("change", () => {
+    untied = !follow.checked;
+    if (untied) { cancelAnimationFrame(settling); held = 0; showHeld(); } else toEnd();
+  });
   jump.addEventListener("click", toEnd);
   earlier.querySelector("a").addEventListener("click", (event) => { event.preventDefault(); loadEarlier(); });
   for (const link of later.querySelectorAll("a")) {
@@ -278,7 +284,7 @@
   addEventListener("scroll", () => {
     if (scrollY < lastTop - 4 && !isAtBottom()) letGo();
     // That the page went there by itself, a moment before one let the end go, takes nothing up.
-    if (atEnd && isAtBottom()) { held = 0; if (!over && scrollY > lastTop) follow.checked = true; }
+    if (atEnd && isAtBottom()) { held = 0; if (!over && !untied && scrollY > lastTop) follow.checked = true; }
     lastTop = scrollY;
     showHeld();
   }, { passive: true });

@@ -44,7 +44,7 @@ pub fn wait_until_gone(text: &str, limit: Duration) -> Vec<u32> {
 }
 
 /// Kills every process that names the directory, until there is none: workers outlive their manager by design.
-pub(crate) fn end_all(directory: &Path) {
+pub fn end_all(directory: &Path) {
     let text = directory.to_string_lossy();
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {

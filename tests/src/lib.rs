@@ -10,7 +10,7 @@ mod small_disk;
 
 pub use binary::{Pod, Ran, after};
 pub use held_answer::HeldAnswer;
-pub use leftovers::{processes_of, wait_until_gone};
+pub use leftovers::{end_all, processes_of, wait_until_gone};
 pub use live::Live;
 pub use own_engine::{OwnEngine, docker};
 pub use server::{Server, signal, wait};

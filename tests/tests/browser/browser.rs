@@ -31,13 +31,15 @@ pub(crate) struct Browser {
 /// The driver's process, and with it the browser's.
 struct Driver {
     process: Child,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        // The browser lives on without its driver where a test fails before it has closed it.
+        pod_tests::end_all(self.profile.path());
     }
 }
 
@@ -52,7 +54,7 @@ impl Browser {
             .spawn()
             .expect("chromedriver runs; tests/run installs it (Debian package chromium-driver)");
         let port = port_of(&mut process);
-        let driver = Driver { process, _profile: profile };
+        let driver = Driver { process, profile };
         let mut arguments = vec![
             "--headless".to_owned(),
             "--disable-gpu".to_owned(),
@@ -63,7 +65,7 @@ impl Browser {
             "--disable-sync".to_owned(),
             "--disable-dev-shm-usage".to_owned(),
             "--window-size=1400,900".to_owned(),
-            format!("--user-data-dir={}", driver._profile.path().display()),
+            format!("--user-data-dir={}", driver.profile.path().display()),
         ];
         if rustix::process::getuid().is_root() {
             arguments.push("--no-sandbox".to_owned());
@@ -145,10 +147,10 @@ impl Browser {
         self.client.execute(&format!("return {expression};"), Vec::new()).await.expect("the expression has a value")
     }
 
-    /// Sends a command of the developer tools.
-    pub(crate) async fn devtools(&self, command: &str, parameters: &Value) {
+    /// Sends a command of the developer tools; its answer.
+    pub(crate) async fn devtools(&self, command: &str, parameters: &Value) -> Value {
         let command = Devtools { command: command.to_owned(), parameters: parameters.clone() };
-        self.client.issue_cmd(command).await.expect("the developer tools take it");
+        self.client.issue_cmd(command).await.expect("the developer tools take it")
     }
 
     /// Ends it.
