@@ -100,6 +100,8 @@ pub trait Backend: Debug + Send + 'static {
 pub struct BackendContext {
     /// The store's identity.
     pub store: StoreId,
+    /// The workers that hold open attempts of this store.
+    pub busy: Arc<[WorkerId]>,
     /// Where connected workers are handed in.
     pub links: Links,
     /// Cancelled when the engine shuts down: listeners end, workers stay.

@@ -152,6 +152,7 @@ impl Builder {
         let (sender, inbox) = mpsc::channel(INBOX);
         let context = BackendContext {
             store: store.id(),
+            busy: snapshot.running.iter().map(|(_, attempt)| attempt.worker).collect(),
             links: Links::new(shared.clone(), sender.clone()),
             shutdown: shared.stop_token(),
         };

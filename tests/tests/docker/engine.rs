@@ -39,7 +39,7 @@ impl Contained {
 
     /// The stores that have, or had, workers in this data directory.
     pub(crate) fn stores(&self) -> BTreeSet<String> {
-        let kinds = ["docker", "workers"].map(|kind| fs::read_dir(self.data().join(kind)).into_iter());
+        let kinds = ["docker", "isolated"].map(|kind| fs::read_dir(self.data().join(kind)).into_iter());
         let workers = kinds.into_iter().flatten().flatten().flatten();
         let certificates = workers.filter_map(|worker| fs::read(worker.path().join("worker.json")).ok());
         let stores = certificates.filter_map(|text| serde_json::from_slice::<Value>(&text).ok());

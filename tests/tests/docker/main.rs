@@ -13,6 +13,7 @@ mod kinds;
 mod limits;
 mod lost_answers;
 mod mistakes;
+mod other_backend;
 mod proxy;
 mod pull;
 mod recovery;

@@ -41,7 +41,7 @@ const LAST_LINES: &str = "3";
 
 /// How a container stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     Running,
     /// It is there, and nothing runs in it.
     Ended,
@@ -78,7 +78,7 @@ pub(super) async fn list(engine: &Engine, store: StoreId) -> Result<Vec<WorkerId
 }
 
 /// The same, with how each stands.
-pub(super) async fn list_states(engine: &Engine, store: StoreId) -> Result<Vec<(WorkerId, State)>, ProvisionError> {
+pub(crate) async fn list_states(engine: &Engine, store: StoreId) -> Result<Vec<(WorkerId, State)>, ProvisionError> {
     let filters = HashMap::from([("label", vec![format!("{STORE_LABEL}={store}")])]);
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
     let found = engine.docker.list_containers(Some(options)).await;

@@ -25,11 +25,14 @@ use super::{
 };
 use crate::{
     executor::docker::{ContainerExecutor, remove_all},
-    provisioner::local::{
-        LocalProcesses,
-        directory::{Certificate, Directories},
-        end_worker_processes, failed,
-        worker::{DirectoryWorker, run_worker_of},
+    provisioner::{
+        beside::{Family, ISOLATED},
+        local::{
+            LocalProcesses,
+            directory::{Certificate, Directories},
+            end_processes, failed,
+            worker::{DirectoryWorker, run_worker_of},
+        },
     },
 };
 
@@ -67,7 +70,7 @@ impl Backend for IsolatedDocker {
     async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
         let engine = Engine::connect().await?;
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
-        let directories = Directories::open(&self.data).map_err(unusable)?;
+        let directories = Directories::open(&self.data, ISOLATED).map_err(unusable)?;
         for (_, found) in directories.all().map_err(unusable)? {
             // What an earlier store of this data directory has left. Other containers of the engine are not ours.
             if let Some(Certificate { store, worker, .. }) = found.filter(|found| found.store != context.store) {
@@ -77,7 +80,7 @@ impl Backend for IsolatedDocker {
         let written = serde_json::to_vec(&self.settings).map_err(std::io::Error::from);
         written.and_then(|text| write_private(&self.data.join(SETTINGS), &text)).map_err(unusable)?;
         let command = self.command.clone();
-        let processes = LocalProcesses::new(&self.data, move |dir| command(dir));
+        let processes = LocalProcesses::new(&self.data, move |dir| command(dir)).of(ISOLATED, Family::Docker);
         let processes = Box::new(processes).start(context.clone()).await?;
         Ok(Arc::new(Isolated {
             directories,
@@ -174,8 +177,9 @@ async fn open(worker: DirectoryWorker) -> Result<Arc<dyn Executor>, String> {
 /// Ends every worker of a data directory with its containers and snapshots. For a manager that was there for a single
 /// run and has stopped.
 pub async fn end_isolated_workers(data: &Path) {
-    end_worker_processes(data).await;
-    let known = Directories::open(data).and_then(|directories| directories.all()).unwrap_or_default();
+    let directories = Directories::below(data, ISOLATED);
+    end_processes(&directories).await;
+    let known = directories.all().unwrap_or_default();
     let engine = match Engine::connect().await {
         Ok(engine) => engine,
         Err(error) => return tracing::warn!(%error, "what the workers left on the engine could not be removed"),

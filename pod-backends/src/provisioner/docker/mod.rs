@@ -63,6 +63,7 @@ pub use worker::{HOME, run_container_worker};
 
 use self::{container::State, engine::Engine};
 use super::{
+    beside::{CONTAINERS, Family, clear_others},
     door::Door,
     local::{
         DataDirLock,
@@ -111,8 +112,9 @@ impl Backend for Docker {
             return Err(ProvisionError::lasting(message));
         }
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
-        let directories = Directories::open_for(&self.data, "docker").map_err(unusable)?;
+        let directories = Directories::open(&self.data, CONTAINERS).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "docker.lock").await?;
+        clear_others(&self.data, &context, Family::Docker).await?;
         let known = directories.all().map_err(unusable)?;
         if let Some(door) = &self.door {
             door.open_for(context.store);
@@ -143,8 +145,7 @@ impl Backend for Docker {
 /// Removes every container and volume that a data directory knows of, and returns when they are gone. For a manager
 /// that was there for a single run and has stopped.
 pub async fn end_containers(data: &Path) {
-    let Ok(directories) = Directories::open_for(data, "docker") else { return };
-    let known = directories.all().unwrap_or_default();
+    let known = Directories::below(data, CONTAINERS).all().unwrap_or_default();
     if known.is_empty() {
         return;
     }

@@ -27,17 +27,17 @@ pub(crate) struct Directories {
 }
 
 impl Directories {
-    /// Makes what is missing.
-    pub(crate) fn open(data: &Path) -> io::Result<Self> {
-        Self::open_for(data, "workers")
-    }
-
-    /// The same, for workers of another kind, which lie in a part of their own.
-    pub(crate) fn open_for(data: &Path, part: &'static str) -> io::Result<Self> {
+    /// Those of one kind, which have a part of the data directory for themselves. Makes what is missing.
+    pub(crate) fn open(data: &Path, part: &'static str) -> io::Result<Self> {
         make_private_dir(data)?;
         let data = data.canonicalize()?;
         private::make_dir(&data.join(part))?;
         Ok(Self { data, part })
+    }
+
+    /// The same, to look at: makes nothing.
+    pub(crate) fn below(data: &Path, part: &'static str) -> Self {
+        Self { data: data.to_owned(), part }
     }
 
     pub(crate) fn data(&self) -> &Path {
@@ -52,7 +52,11 @@ impl Directories {
     /// Every worker that has a directory, with what it holds about itself.
     pub(crate) fn all(&self) -> io::Result<Vec<(WorkerId, Option<Certificate>)>> {
         let mut found = Vec::new();
-        for entry in fs::read_dir(self.data.join(self.part))? {
+        let entries = match fs::read_dir(self.data.join(self.part)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+            entries => entries?,
+        };
+        for entry in entries {
             let name = entry?.file_name();
             if let Some(worker) = name.to_str().and_then(|name| name.parse().ok()) {
                 found.push((worker, Certificate::read(&self.of(worker)).ok()));

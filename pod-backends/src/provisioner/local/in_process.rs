@@ -23,7 +23,10 @@ use super::{
     lock::DataDirLock,
     worker::config,
 };
-use crate::executor::process::{ProcessExecutor, clear};
+use crate::{
+    executor::process::{ProcessExecutor, clear},
+    provisioner::beside::{Family, LOCAL, clear_others},
+};
 
 /// Workers in this process, which run executions as processes of this machine. They end with this process, and so
 /// does what they run; what is installed stays in the directory for the next time.
@@ -51,8 +54,9 @@ impl Local {
 impl Backend for Local {
     async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
-        let directories = Directories::open(&self.data).map_err(unusable)?;
+        let directories = Directories::open(&self.data, LOCAL).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "workers.lock").await?;
+        clear_others(&self.data, &context, Family::Local).await?;
         let known = directories.all().map_err(unusable)?;
         let provisioner = Arc::new(InProcess {
             directories,

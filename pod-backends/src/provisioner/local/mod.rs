@@ -23,13 +23,15 @@
 pub(crate) mod directory;
 mod in_process;
 mod lock;
-mod process;
+pub(crate) mod process;
 mod processes;
 pub(crate) mod socket;
 pub(crate) mod worker;
 
 pub use in_process::Local;
 pub use lock::{DataDirError, DataDirLock, Holder};
+#[cfg(feature = "docker")]
+pub(crate) use processes::end_processes;
 pub use processes::{LocalProcesses, end_worker_processes};
 pub use worker::run_local_worker;
 

@@ -37,7 +37,7 @@ const LOG_BYTES: u64 = 4 << 20;
 
 /// The process of a worker, held by a descriptor: it cannot be confused with a later one of the same number.
 #[derive(Clone, Debug)]
-pub(super) struct WorkerProcess {
+pub(crate) struct WorkerProcess {
     pub(super) pid: u32,
     descriptor: Arc<AsyncFd<OwnedFd>>,
     /// One that this process started is waited for.
@@ -70,7 +70,7 @@ impl WorkerProcess {
     }
 
     /// Finds the process that is the worker of a directory, if one lives.
-    pub(super) fn find(dir: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn find(dir: &Path) -> io::Result<Option<Self>> {
         loop {
             let Some(pid) = holder(dir)? else { return Ok(None) };
             match Self::hold(pid) {

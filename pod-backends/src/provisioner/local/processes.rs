@@ -26,7 +26,10 @@ use super::{
 };
 use crate::{
     executor::process::{clear, settle},
-    provisioner::turns::Turns,
+    provisioner::{
+        beside::{Family, LOCAL, clear_others},
+        turns::Turns,
+    },
 };
 
 type WorkerCommand = dyn Fn(&Path) -> Command + Send + Sync;
@@ -34,6 +37,8 @@ type WorkerCommand = dyn Fn(&Path) -> Command + Send + Sync;
 /// Workers as processes of their own, which run on when the manager ends and are taken on again by the next one.
 pub struct LocalProcesses {
     data: PathBuf,
+    part: &'static str,
+    family: Family,
     command: Arc<WorkerCommand>,
 }
 
@@ -41,7 +46,13 @@ impl LocalProcesses {
     /// Keeps its workers in that data directory. `command` gives the program that is to be the worker of a directory:
     /// it must call [`super::run_local_worker`] with it. Its environment and standard streams are replaced.
     pub fn new(data: impl Into<PathBuf>, command: impl Fn(&Path) -> Command + Send + Sync + 'static) -> Self {
-        Self { data: data.into(), command: Arc::new(command) }
+        Self { data: data.into(), part: LOCAL, family: Family::Local, command: Arc::new(command) }
+    }
+
+    /// The same for workers that belong to another backend, and lie in a part of their own.
+    #[cfg(feature = "docker")]
+    pub(crate) fn of(self, part: &'static str, family: Family) -> Self {
+        Self { part, family, ..self }
     }
 }
 
@@ -55,8 +66,9 @@ impl fmt::Debug for LocalProcesses {
 impl Backend for LocalProcesses {
     async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
-        let directories = Directories::open(&self.data).map_err(unusable)?;
+        let directories = Directories::open(&self.data, self.part).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "workers.lock").await?;
+        clear_others(&self.data, &context, self.family).await?;
         let listener = socket::bind(directories.data()).map_err(unusable)?;
         let known = directories.all().map_err(unusable)?;
         tokio::spawn(accept(listener, context.clone()));
@@ -112,7 +124,10 @@ async fn accept(listener: UnixListener, context: BackendContext) {
 /// Ends every worker process of a data directory with what it runs, and returns when they are gone. What they have
 /// installed stays. For a manager that was there for a single run and has stopped.
 pub async fn end_worker_processes(data: &Path) {
-    let Ok(directories) = Directories::open(data) else { return };
+    end_processes(&Directories::below(data, LOCAL)).await;
+}
+
+pub(crate) async fn end_processes(directories: &Directories) {
     for (worker, _) in directories.all().unwrap_or_default() {
         let dir = directories.of(worker);
         if let Ok(Some(process)) = WorkerProcess::find(&dir) {

@@ -29,7 +29,7 @@ mod watch;
 use std::{
     collections::HashSet,
     fmt, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -37,13 +37,14 @@ use std::{
 use async_trait::async_trait;
 use bollard::models::LocalNodeState;
 use pod_core::{
-    domain::{Isolation, WorkerId},
+    domain::{Isolation, StoreId, WorkerId},
     provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
 };
 use tokio::time::sleep;
 
 use self::{address::Address, nodes::FailedNodes, task::Standing};
 use super::{
+    beside::{Family, TASKS, clear_others},
     docker::{DockerSettings, ResidentProgram, engine::Engine},
     door::Door,
     local::{
@@ -131,8 +132,9 @@ impl Backend for Swarm {
         };
         check_swarm(&engine).await?;
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
-        let directories = Directories::open_for(&self.data, "swarm").map_err(unusable)?;
+        let directories = Directories::open(&self.data, TASKS).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "swarm.lock").await?;
+        clear_others(&self.data, &context, Family::Swarm).await?;
         let known = directories.all().map_err(unusable)?;
         self.door.open_for(context.store);
         let shared = Arc::new(Shared {
@@ -175,6 +177,25 @@ async fn check_swarm(engine: &Engine) -> Result<(), ProvisionError> {
         _ => "is in no swarm; make one (docker swarm init), or use --backend docker",
     };
     Err(ProvisionError::new(format!("the container engine at {} {what}", engine.host())))
+}
+
+/// The workers of a store that have a service.
+pub(super) async fn services(engine: &Engine, store: StoreId) -> Result<Vec<WorkerId>, ProvisionError> {
+    service::list(engine, store).await
+}
+
+/// Removes every service that a data directory knows of.
+pub(super) async fn end_tasks(data: &Path) {
+    let engine = match Engine::connect().await {
+        Ok(engine) => engine,
+        Err(error) => return tracing::warn!(%error, "the services of the workers could not be removed"),
+    };
+    let known = Directories::below(data, TASKS).all().unwrap_or_default();
+    for Certificate { store, worker, .. } in known.into_iter().filter_map(|(_, certificate)| certificate) {
+        if let Err(error) = service::remove(&engine, store, worker).await {
+            tracing::warn!(%error, %worker, "a service could not be removed");
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -62,8 +62,12 @@ impl Rig {
         let (observer, arrivals) = mpsc::channel(64);
         self.arrivals = arrivals;
         self.shutdown = CancellationToken::new();
-        let context =
-            BackendContext { store: self.store, links: Links::observed(observer), shutdown: self.shutdown.clone() };
+        let context = BackendContext {
+            store: self.store,
+            busy: Arc::default(),
+            links: Links::observed(observer),
+            shutdown: self.shutdown.clone(),
+        };
         let started = timeout(PATIENCE, (self.backend)(&self.path()).start(context)).await.expect("in time");
         self.provisioner = Some(started.expect("the backend starts"));
     }
