@@ -3,21 +3,23 @@
 //!
 //! Where an execution has the container for itself, this process also says two things on its standard output which the
 //! container itself does not: first that signals are heard now, as the system keeps them from a first process that does
-//! not listen, and they are lost; and last how the program ended.
+//! not listen, and they are lost; and last how the program ended. It starts the program when it is told to on its standard
+//! input: an engine that is killed while it starts a container may know nothing of it afterwards, and the container that
+//! takes its place must not run a second time what runs in that one.
 
 use std::{
     ffi::OsString,
-    io::Write,
+    io::{Read, Write},
     os::{fd::OwnedFd, unix::ffi::OsStrExt, unix::process::CommandExt},
-    process::{Command, exit},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    process::{Command, Stdio, exit},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
     memory::MemoryWatch,
     run::ended_by,
     sys::{self, Child, POLLIN, PollFd, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
-    wire::{End, HEARS, last_words},
+    wire::{BEGIN, End, HEARS, last_words},
 };
 
 /// What the worker gets to hear.
@@ -39,6 +41,9 @@ pub enum Purpose {
 const EVERYBODY: i32 = -1;
 /// Whoever was born while everybody was killed is killed after so long.
 const KILL_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// So long an engine may take to say that it has started the container. Where it was killed meanwhile, nobody closes the
+/// standard input, and nothing comes.
+const BEGINS_WITHIN: Duration = Duration::from_secs(180);
 
 /// Runs a program with its arguments until it ends.
 pub fn serve(mut command: impl Iterator<Item = OsString>, purpose: &Purpose) -> ! {
@@ -56,6 +61,10 @@ pub fn serve(mut command: impl Iterator<Item = OsString>, purpose: &Purpose) -> 
     let kills_before = memory.kills();
     if *purpose != Purpose::Worker {
         say(&[HEARS]);
+        if !is_told_to_begin() {
+            exit(NOT_STARTED);
+        }
+        worker.stdin(Stdio::null());
     }
     let worker = match worker.spawn() {
         Ok(worker) => i32::try_from(worker.id()).unwrap_or(0),
@@ -94,6 +103,24 @@ pub fn serve(mut command: impl Iterator<Item = OsString>, purpose: &Purpose) -> 
                 Purpose::Program(token) => tell(token, end),
             }
             exit(exit_code(status));
+        }
+    }
+}
+
+/// Waits until it may begin; false where nobody wants it any more.
+fn is_told_to_begin() -> bool {
+    let mut stdin = std::io::stdin();
+    let deadline = Instant::now() + BEGINS_WITHIN;
+    loop {
+        let mut told = [PollFd::new(&stdin, POLLIN)];
+        let left = deadline.saturating_duration_since(Instant::now());
+        sys::poll(&mut told, Some(left));
+        if told[0].happened() {
+            let mut word = [0];
+            return matches!(stdin.read(&mut word), Ok(1)) && word == [BEGIN];
+        }
+        if left.is_zero() {
+            return false;
         }
     }
 }

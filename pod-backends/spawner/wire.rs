@@ -13,6 +13,7 @@
 //! | executor → nursery | the index of a slot, `u32`, with the slot's end of its socket attached |
 //! | nursery → executor | [`READY`], once |
 //! | init of an execution's container → executor, around its standard output | [`HEARS`] before; [`last_words`] behind |
+//! | executor → init of an execution's container, on its standard input | [`BEGIN`], once |
 //!
 //! A *run* is a number that the executor counts up per slot; it tells an order that came too late from a current one,
 //! and whether a run had begun when its slot process died ([`Report::Reborn`]).
@@ -27,6 +28,8 @@ use std::ffi::CStr;
 pub const READY: &[u8] = b"ready";
 /// What the init of a container says when signals reach it.
 pub const HEARS: u8 = 0x06;
+/// What lets it start the program.
+pub const BEGIN: u8 = 0x07;
 /// So long are the [`last_words`] of an init behind their mark.
 pub const LAST_WORDS: usize = 8 + 14;
 /// The socket of the nursery: its standard input.

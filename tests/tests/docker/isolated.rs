@@ -248,7 +248,7 @@ fn what_a_killed_worker_ran_has_ended_before_it_runs_again() {
     let id = client::start(url, "once", "");
     client::until("it runs", || shared.join("count").exists());
     let worker = client::get(url, &format!("/api/v1/executions/{id}")).json()["worker"].clone();
-    let directory = pod.data().join("workers").join(worker.to_string());
+    let directory = pod.data().join("isolated").join(worker.to_string());
     let process = pod_tests::processes_of(&directory.to_string_lossy());
     process.into_iter().for_each(|pid| pod_tests::signal(pid, rustix::process::Signal::KILL));
     let ended = client::ended(url, id);
@@ -267,6 +267,12 @@ fn its_container_can_be_shut_in_altogether() {
     let id = client::start(url, "look", "");
     client::ended(url, id);
     assert_eq!(text(url, id), "1234\ntmp\nfixed\n1\n");
+    // As it is whatever the input is.
+    let long = "wc -c < $POD_INPUT_FILE; touch /x $POD_INPUT_FILE.2 2>/dev/null || echo fixed";
+    client::register(url, "long", long, json!({}));
+    let id = client::start(url, "long", &"x".repeat(300_000));
+    client::ended(url, id);
+    assert_eq!(text(url, id), "300000\nfixed\n");
     client::register(url, "bomb", "bomb() { bomb | bomb & }; bomb; exec sleep 1000", json!({ "timeoutSeconds": 1 }));
     let bomb = client::start(url, "bomb", "");
     let neighbour = client::start(url, "look", "");

@@ -4,7 +4,9 @@ use std::{collections::HashMap, path::Path, time::Duration};
 
 use bollard::{
     errors::Error,
-    models::{ContainerCreateBody, HostConfigLogConfig, ImageSummary},
+    models::{
+        ContainerCreateBody, HostConfigLogConfig, ImageSummary, Mount as EngineMount, MountType, MountVolumeOptions,
+    },
     query_parameters::{
         AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
         ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
@@ -17,7 +19,10 @@ use pod_core::{
     domain::{AttemptEnd, StoreId, WorkerId},
     provisioner::ProvisionError,
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{Instant, sleep, timeout},
+};
 use uuid::Uuid;
 
 use super::{
@@ -27,7 +32,7 @@ use super::{
     output::Output,
 };
 use crate::{
-    executor::process::{End, Entry, explain_not_started},
+    executor::process::{BEGIN, End, Entry, explain_not_started},
     provisioner::docker::{
         HOME,
         container::{STORE_LABEL, WORKER_LABEL, labels, limits, name, plain, try_to_remove, wanted_mounts},
@@ -39,9 +44,6 @@ use crate::{
 pub(super) const SILENCE_PAUSE: Duration = Duration::from_millis(500);
 /// An engine that answers, and cannot remove a container within this time, does not get on with it.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
-
-/// When a container was started that never was.
-const NEVER: &str = "0001-";
 
 /// A container whose end is not told has lost its engine.
 const END_TOLD_WITHIN: Duration = Duration::from_secs(30);
@@ -70,26 +72,14 @@ pub(super) fn snapshot_labels(shared: &Shared, (activity, revision): Key, entry:
     all
 }
 
-/// Whether a container may write to what is kept of it.
+/// What a container may write to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Root {
-    Writable,
+pub(super) enum Files {
+    /// All that is kept of it.
+    Kept,
     AsConfigured,
-}
-
-/// Why a container does not run.
-#[derive(Debug)]
-pub(super) enum NotStarted {
-    /// It was not started.
-    Failed(Error),
-    /// Whether it was, nobody can tell any more.
-    Unknown,
-}
-
-impl From<Error> for NotStarted {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
+    /// Besides, files can be put into this directory before it starts. They go with the container.
+    AsConfiguredAnd(&'static str),
 }
 
 /// A container that was made. It is removed when this is dropped.
@@ -110,16 +100,28 @@ impl Container {
         program: &[&str],
         env: Vec<String>,
         working_dir: &str,
-        root: Root,
+        files: Files,
     ) -> Result<Self, Error> {
         let settings = &shared.settings;
         let token = Uuid::new_v4().simple().to_string();
         let init = [&format!("{HOME}/pod-spawner"), "init-program", &token];
         let command = init.iter().chain(program).map(|&word| word.to_owned()).collect();
-        let mut host = limits(settings, wanted_mounts(settings).collect());
+        let mut mounts: Vec<_> = wanted_mounts(settings).collect();
+        if let Files::AsConfiguredAnd(dir) = files {
+            mounts.push(EngineMount {
+                typ: Some(MountType::VOLUME),
+                target: Some(dir.to_owned()),
+                volume_options: Some(MountVolumeOptions {
+                    labels: Some(labels(shared.store, shared.worker)),
+                    ..MountVolumeOptions::default()
+                }),
+                ..EngineMount::default()
+            });
+        }
+        let mut host = limits(settings, mounts);
         // What it prints is kept by POD, and not a second time by the engine.
         host.log_config = Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None });
-        if root == Root::Writable {
+        if files == Files::Kept {
             host.readonly_rootfs = Some(false);
         }
         let body = ContainerCreateBody {
@@ -129,6 +131,9 @@ impl Container {
             env: Some(env),
             working_dir: Some(working_dir.to_owned()),
             labels: Some(labels(shared.store, shared.worker)),
+            attach_stdin: Some(true),
+            open_stdin: Some(true),
+            stdin_once: Some(true),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             host_config: Some(host),
@@ -146,34 +151,17 @@ impl Container {
         self.shared.engine.docker.upload_to_container(&self.id, Some(options), body).await
     }
 
-    /// Starts it, with its output.
-    pub(super) async fn start(&self) -> Result<Output, NotStarted> {
+    /// Starts it, with its output. Where this fails the program does not run, and never will: it is let go only when the
+    /// engine has said that it knows of the started container.
+    pub(super) async fn start(&self) -> Result<Output, Error> {
         let docker = &self.shared.engine.docker;
-        let options = AttachContainerOptionsBuilder::default().stream(true).stdout(true).stderr(true).build();
-        let attached = docker.attach_container(&self.id, Some(options)).await?;
-        if let Err(error) = docker.start_container(&self.id, None).await {
-            if !self.has_started(&error).await? {
-                return Err(error.into());
-            }
-            tracing::warn!(%error, container = self.id, "a container was started, which the engine did not say");
-        }
+        let options =
+            AttachContainerOptionsBuilder::default().stream(true).stdin(true).stdout(true).stderr(true).build();
+        let mut attached = docker.attach_container(&self.id, Some(options)).await?;
+        docker.start_container(&self.id, None).await?;
+        attached.input.write_all(&[BEGIN]).await?;
+        attached.input.flush().await?;
         Ok(Output::new(attached, &self.token))
-    }
-
-    /// Whether it was started in spite of that error. Waits for an engine that does not answer.
-    async fn has_started(&self, error: &Error) -> Result<bool, NotStarted> {
-        loop {
-            match self.shared.engine.docker.inspect_container(&self.id, None).await {
-                Ok(found) => {
-                    let started_at = found.state.and_then(|state| state.started_at).unwrap_or_default();
-                    return Ok(!started_at.is_empty() && !started_at.starts_with(NEVER));
-                }
-                Err(other) if is_silence(&other) && !self.shared.closing.is_cancelled() => sleep(SILENCE_PAUSE).await,
-                // It is gone, or nobody says; and what the engine refused to start has not run.
-                Err(_) if is_silence(error) => return Err(NotStarted::Unknown),
-                Err(_) => return Ok(false),
-            }
-        }
     }
 
     /// Sends a signal to it; that it has ended is fine. Whether the engine has done so.

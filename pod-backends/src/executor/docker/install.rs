@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Shared,
-    boxes::{Container, NotStarted, Root, remove_snapshot, snapshot_labels, snapshot_name},
+    boxes::{Container, Files, remove_snapshot, snapshot_labels, snapshot_name},
     files::{Found, download, file_archive},
     output::Said,
 };
@@ -76,9 +76,8 @@ pub(super) async fn install(
     let mut env = environment(&shared.settings);
     env.extend(request.env.iter().map(|(name, value)| format!("{name}={value}")));
     let program = ["bash", script.unwrap_or("-c"), "true"];
-    let container = Container::make(shared, &shared.settings.image, &program, env, ACTIVITY, Root::Writable)
-        .await
-        .map_err(failed)?;
+    let container =
+        Container::make(shared, &shared.settings.image, &program, env, ACTIVITY, Files::Kept).await.map_err(failed)?;
     check_bash(engine, &container.id, &base, &shared.settings).await.map_err(provision)?;
     container.upload("/", files).await.map_err(failed)?;
     if script.is_some() {
@@ -170,10 +169,7 @@ async fn run(
     output: OutputSink,
 ) -> Result<(), InstallError> {
     let failed = |error| provision(shared.engine.failed("the installation's container cannot be started", &error));
-    let mut printing = container.start().await.map_err(|error| match error {
-        NotStarted::Failed(error) => failed(error),
-        NotStarted::Unknown => passing("the installation's container was ended from outside"),
-    })?;
+    let mut printing = container.start().await.map_err(failed)?;
     // One for each stream: the engine does not tell which came first.
     let (mut output, mut tails, mut timed_out) = (Some(output), [Tail::default(), Tail::default()], false);
     let mut time = Instant::now() + Duration::from_millis(request.timeout.0);

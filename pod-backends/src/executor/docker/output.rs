@@ -111,8 +111,15 @@ impl LastWords {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs,
+        io::Write,
+        os::unix::fs::OpenOptionsExt,
+        process::{Command, Stdio},
+    };
+
     use super::*;
-    use crate::executor::process::last_words;
+    use crate::executor::process::{BEGIN, PROGRAM, last_words};
 
     const TOKEN: &str = "0123456789abcdef";
 
@@ -139,6 +146,29 @@ mod tests {
                 assert_eq!(listen(&whole[..whole.len() - 1], size), (whole[..whole.len() - 1].to_vec(), None));
             }
         }
+    }
+
+    /// What an init says that is told this, and whether its program has run.
+    fn init(told: &[u8]) -> (Option<End>, bool) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (program, ran) = (dir.path().join("init"), dir.path().join("ran"));
+        let mut file = fs::File::options().create_new(true).write(true).mode(0o700).open(&program).expect("a file");
+        file.write_all(PROGRAM).expect("a program");
+        drop(file);
+        let mut command = Command::new(program);
+        command.args(["init-program", TOKEN, "touch"]).arg(&ran).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        child.stdin.take().expect("a pipe").write_all(told).expect("it reads");
+        let said = child.wait_with_output().expect("it ends").stdout;
+        assert_eq!(said[0], HEARS);
+        (listen(&said[1..], 64).1, ran.exists())
+    }
+
+    #[test]
+    fn a_program_runs_only_when_its_init_is_told_to_begin() {
+        assert_eq!(init(&[BEGIN]), (Some(End::Exited(0)), true));
+        assert_eq!(init(&[]), (None, false), "whoever started the container is gone");
+        assert_eq!(init(&[BEGIN + 1]), (None, false));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     Shared,
-    boxes::{Container, NotStarted, Root, SILENCE_PAUSE, snapshot_name},
+    boxes::{Container, Files, SILENCE_PAUSE, snapshot_name},
     files::file_archive,
     install::ACTIVITY,
     output::{Output, Said},
@@ -23,7 +23,6 @@ use super::{
 use crate::{
     executor::process::{ARGUMENT_LIMIT, Entry, now},
     provisioner::docker::{
-        HOME,
         container::environment,
         engine::{has_status, is_silence, is_without_image},
     },
@@ -33,6 +32,8 @@ use crate::{
 const EVENTS: usize = 16;
 /// Before a container is killed again, where the engine has not done it.
 const KILL_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Where an input lies that is too long for an argument.
+const INPUT_DIR: &str = "/.pod/input";
 /// Before each further try to start a container, where the engine fails by its own fault.
 const PAUSES: [Duration; 5] = [
     Duration::ZERO,
@@ -113,8 +114,7 @@ impl Supervisor {
         loop {
             let error = match self.begin(entry).await {
                 Ok(begun) => return Ok(begun),
-                Err(NotStarted::Failed(error)) => error,
-                Err(NotStarted::Unknown) => return Err(AttemptEnd::Lost),
+                Err(error) => error,
             };
             let pause = if is_silence(&error) {
                 Some(&SILENCE_PAUSE)
@@ -147,7 +147,7 @@ impl Supervisor {
         self.shared.engine.failed("the execution's container could not be started", error).message
     }
 
-    async fn begin(&self, entry: Entry) -> Result<(Container, Output), NotStarted> {
+    async fn begin(&self, entry: Entry) -> Result<(Container, Output), Error> {
         let request = &self.request;
         let mut program = match entry {
             Entry::Program => vec!["./main.sh"],
@@ -162,17 +162,17 @@ impl Supervisor {
         match &request.input {
             Some(input) if input.len() < ARGUMENT_LIMIT => program.push(input),
             Some(input) => {
-                env.push(format!("POD_INPUT_FILE={HOME}/input"));
+                env.push(format!("POD_INPUT_FILE={INPUT_DIR}/input"));
                 file = Some(file_archive("input", 0o644, input.as_bytes()));
             }
             None => {}
         }
         let image = snapshot_name(&self.shared, (request.activity, request.revision));
-        // What is uploaded after the making needs a root that can be written to.
-        let root = if file.is_some() { Root::Writable } else { Root::AsConfigured };
-        let container = Container::make(&self.shared, &image, &program, env, ACTIVITY, root).await?;
+        // Nothing can be put into a root that is read-only.
+        let files = if file.is_some() { Files::AsConfiguredAnd(INPUT_DIR) } else { Files::AsConfigured };
+        let container = Container::make(&self.shared, &image, &program, env, ACTIVITY, files).await?;
         if let Some(file) = file {
-            container.upload(HOME, file).await?;
+            container.upload(INPUT_DIR, file).await?;
         }
         match container.start().await {
             Ok(output) => Ok((container, output)),

@@ -71,7 +71,7 @@ pub(crate) use self::{
     layout::remove_tree,
     program::PROGRAM,
     tail::Tail,
-    wire::{ARGUMENT_LIMIT, End, HEARS, LAST_WORDS, Report, mark},
+    wire::{ARGUMENT_LIMIT, BEGIN, End, HEARS, LAST_WORDS, Report, mark},
 };
 pub use self::{archive::stays_within, environment::Inherit};
 use self::{crew::CrewHandle, environment::Environment, layout::Layout, memory::MemoryWatch, run::ProcessRun};
