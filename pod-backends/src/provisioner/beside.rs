@@ -1,60 +1,92 @@
-//! Workers of the same data directory that belong to another backend. The one that starts does not reach them: they
-//! would run on while they are held for lost, and what they run would run a second time beside them.
+//! Workers of the same data directory that the backend which starts does not reach: of another backend, or on another
+//! engine. They would run on while they are held for lost, and what they run would run a second time beside them.
 
-use std::path::Path;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
+use futures::future::join_all;
 use pod_core::{
     domain::{StoreId, WorkerId},
     provisioner::{BackendContext, ProvisionError},
 };
+use serde::{Deserialize, Serialize};
 
-use super::local::{directory::Directories, end_worker_processes, failed, process::WorkerProcess};
-#[cfg(feature = "docker")]
 use super::{
     docker::{
         container::{self, State},
-        end_containers, end_isolated_workers,
         engine::Engine,
     },
-    swarm,
+    local::{
+        directory::{Directories, LOCAL},
+        failed,
+        process::WorkerProcess,
+    },
+    swarm::service,
 };
-use crate::executor::process::clear;
+use crate::executor::{docker::remove_all, process};
 
-/// The part of a data directory with the workers that are processes of this machine, or of the manager.
-pub(crate) const LOCAL: &str = "workers";
-/// The same, where each execution has a container of its own.
-#[cfg(feature = "docker")]
-pub(crate) const ISOLATED: &str = "isolated";
-#[cfg(feature = "docker")]
+/// The part of a data directory with the workers that are containers.
 pub(crate) const CONTAINERS: &str = "docker";
-#[cfg(feature = "docker")]
+/// With those each of whose executions is a container.
+pub(crate) const ISOLATED: &str = "isolated";
+/// With those that are tasks of a swarm.
 pub(crate) const TASKS: &str = "swarm";
+
+/// The backend that starts, with its engine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Own<'a> {
+    Local,
+    Docker(&'a Engine),
+    Swarm(&'a Engine),
+}
+
+impl Own<'_> {
+    fn family(self) -> Family {
+        match self {
+            Self::Local => Family::Local,
+            Self::Docker(_) => Family::Docker,
+            Self::Swarm(_) => Family::Swarm,
+        }
+    }
+
+    /// Where its workers will be.
+    async fn place(self) -> Result<Option<Place>, ProvisionError> {
+        match self {
+            Self::Local => Ok(None),
+            Self::Docker(engine) | Self::Swarm(engine) => self.family().place(engine).await.map(Some),
+        }
+    }
+}
 
 /// As the command line calls them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
+enum Family {
     Local,
-    #[cfg(feature = "docker")]
     Docker,
-    #[cfg(feature = "docker")]
     Swarm,
 }
 
+/// The engine, or the swarm, of workers.
+#[derive(Debug, Serialize, Deserialize)]
+struct Place {
+    /// How it was reached.
+    host: String,
+    /// What tells it from any other, however it is reached.
+    id: String,
+}
+
+/// A worker that is written down, and in which part.
+type Known = (&'static str, WorkerId);
+
 impl Family {
-    const ALL: &[Self] = &[
-        Self::Local,
-        #[cfg(feature = "docker")]
-        Self::Docker,
-        #[cfg(feature = "docker")]
-        Self::Swarm,
-    ];
+    const ALL: [Self; 3] = [Self::Local, Self::Docker, Self::Swarm];
 
     fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
-            #[cfg(feature = "docker")]
             Self::Docker => "docker",
-            #[cfg(feature = "docker")]
             Self::Swarm => "swarm",
         }
     }
@@ -63,123 +95,187 @@ impl Family {
     fn parts(self) -> &'static [&'static str] {
         match self {
             Self::Local => &[LOCAL],
-            #[cfg(feature = "docker")]
             Self::Docker => &[CONTAINERS, ISOLATED],
-            #[cfg(feature = "docker")]
             Self::Swarm => &[TASKS],
         }
     }
 
-    /// Those of its workers that run.
-    async fn running(self, data: &Path, store: StoreId) -> Result<Vec<WorkerId>, ProvisionError> {
-        match self {
-            Self::Local => processes(data, LOCAL, store),
-            #[cfg(feature = "docker")]
-            Self::Docker => {
-                let mut running = processes(data, ISOLATED, store)?;
-                let states = container::list_states(&Engine::connect().await?, store).await?;
-                running.extend(states.iter().filter(|(_, state)| *state == State::Running).map(|(worker, _)| worker));
-                Ok(running)
-            }
-            #[cfg(feature = "docker")]
-            Self::Swarm => swarm::services(&Engine::connect().await?, store).await,
+    /// Its workers that are written down.
+    fn known(self, data: &Path, store: StoreId) -> Result<Vec<Known>, ProvisionError> {
+        let mut known = Vec::new();
+        for part in self.parts() {
+            let all = Directories::below(data, part).all();
+            let all =
+                all.map_err(|error| failed(format_args!("{} cannot be read", data.join(part).display()), error))?;
+            let ours = all.into_iter().filter(|(_, found)| found.is_some_and(|certificate| certificate.store == store));
+            known.extend(ours.map(|(worker, _)| (*part, worker)));
         }
+        Ok(known)
     }
 
-    /// Ends whatever it has running.
-    async fn end(self, data: &Path) {
-        match self {
-            Self::Local => end_worker_processes(data).await,
-            #[cfg(feature = "docker")]
-            Self::Docker => {
-                end_isolated_workers(data).await;
-                end_containers(data).await;
-            }
-            #[cfg(feature = "docker")]
-            Self::Swarm => swarm::end_tasks(data).await,
+    async fn place(self, engine: &Engine) -> Result<Place, ProvisionError> {
+        let info = engine.docker.info().await.map_err(|error| engine.failed("it cannot be asked who it is", &error))?;
+        let id = match self {
+            Self::Swarm => info.swarm.and_then(|swarm| swarm.cluster).and_then(|cluster| cluster.id),
+            // Engines of one machine may have the same identity, and not the same directory.
+            _ => info.id.map(|id| format!("{id} {}", info.docker_root_dir.unwrap_or_default())),
+        };
+        Ok(Place { host: engine.host().to_owned(), id: id.unwrap_or_default() })
+    }
+
+    /// The engine of its workers; none where it needs none.
+    async fn reach(self, place: Option<&Place>) -> Result<Option<Engine>, ProvisionError> {
+        if self == Self::Local {
+            return Ok(None);
         }
+        let Some(place) = place else { return Engine::connect().await.map(Some) };
+        let engine = Engine::connect_to(place.host.clone()).await?;
+        if self.place(&engine).await?.id != place.id {
+            let host = &place.host;
+            return Err(ProvisionError::new(format!("the container engine at {host} is another one than it was")));
+        }
+        Ok(Some(engine))
+    }
+
+    /// Those of its workers that run.
+    async fn running(
+        self,
+        data: &Path,
+        store: StoreId,
+        known: &[Known],
+        engine: Option<&Engine>,
+    ) -> Result<Vec<WorkerId>, ProvisionError> {
+        let mut running = Vec::new();
+        for (part, worker) in known.iter().filter(|(part, _)| [LOCAL, ISOLATED].contains(part)) {
+            let dir = Directories::below(data, part).of(*worker);
+            let process = WorkerProcess::find(&dir);
+            let cannot = |error| failed(format_args!("the worker in {} cannot be found", dir.display()), error);
+            running.extend(process.map_err(cannot)?.map(|_| *worker));
+        }
+        match (self, engine) {
+            (Self::Docker, Some(engine)) => {
+                let states = container::list_states(engine, store).await?;
+                running.extend(states.iter().filter(|(_, state)| *state == State::Running).map(|(worker, _)| worker));
+            }
+            (Self::Swarm, Some(engine)) => running.extend(service::list(engine, store).await?),
+            _ => {}
+        }
+        Ok(running)
     }
 }
 
-/// Sees to it that no worker of another backend runs beside those of the one that starts. Such as hold attempts are a
-/// reason to refuse; the others are ended, and held for gone at once.
-pub(crate) async fn clear_others(data: &Path, context: &BackendContext, own: Family) -> Result<(), ProvisionError> {
-    for other in Family::ALL.iter().filter(|other| **other != own) {
-        let (name, own) = (other.name(), own.name());
-        let mut workers = Vec::new();
-        for part in other.parts() {
-            workers.extend(known(data, part, context.store)?);
-        }
-        if workers.is_empty() {
+/// Sees to it that no worker runs beside those of the backend that starts. Such as hold attempts are a reason to refuse;
+/// the others are ended, and held for gone at once.
+pub(crate) async fn clear_others(data: &Path, context: &BackendContext, own: Own<'_>) -> Result<(), ProvisionError> {
+    let place = own.place().await?;
+    for family in Family::ALL {
+        let known = family.known(data, context.store)?;
+        let there = read_place(data, family);
+        let is_own = family == own.family() && {
+            let ids = (place.as_ref().map(|place| &place.id), there.as_ref().map(|there| &there.id));
+            ids.1.is_none() || ids.0 == ids.1
+        };
+        if known.is_empty() || is_own {
             continue;
         }
-        let mut busy: Vec<_> = workers.iter().filter(|worker| context.busy.contains(worker)).collect();
-        match other.running(data, context.store).await {
-            Ok(running) => busy.retain(|worker| running.contains(worker)),
-            // An engine that was only tried once need not be there for ever.
-            Err(error) if busy.is_empty() => {
-                tracing::warn!(%error, backend = name, "whether workers of another backend run still cannot be told");
-            }
-            Err(error) => {
-                let parts = other.parts().iter().map(|part| data.join(part).display().to_string()).collect::<Vec<_>>();
-                return Err(ProvisionError::new(format!(
-                    "workers that --backend {name} has launched may be at work still, out of the reach of --backend {own}, \
-                     and nobody can tell: {}; where they are gone for good, delete {}",
-                    error.message,
-                    parts.join(" and ")
-                )));
-            }
-        }
-        if !busy.is_empty() {
-            let numbers = busy.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-            return Err(ProvisionError::lasting(format!(
-                "workers that --backend {name} has launched are at work still, out of the reach of --backend {own}; start \
-                 the manager with --backend {name}, let them end (pod drain {numbers} --wait), and then change to \
-                 --backend {own}"
-            )));
-        }
-        other.end(data).await;
-        // What is written down of them is forgotten when it has led to all that there was.
-        if other.running(data, context.store).await.is_ok_and(|running| running.is_empty()) {
-            for part in other.parts() {
-                let directories = Directories::below(data, part);
-                for worker in known(data, part, context.store)? {
-                    clear(&directories.of(worker)).await.map_err(|error| ProvisionError::new(error.message))?;
-                }
-            }
-        }
-        let links = context.links.clone();
-        // The engine that hears this runs when its backend does.
-        tokio::spawn(async move {
-            for worker in workers {
-                links.gone(worker, format!("it was a worker of --backend {name}")).await;
-            }
-        });
+        clear(data, context, family, known, there.as_ref(), own).await?;
+    }
+    if let Some(place) = place {
+        let path = place_path(data, own.family());
+        let written = serde_json::to_vec(&place).map_err(io::Error::from).and_then(|text| fs::write(&path, text));
+        written.map_err(|error| failed(format_args!("{} cannot be written", path.display()), error))?;
     }
     Ok(())
 }
 
-fn processes(data: &Path, part: &'static str, store: StoreId) -> Result<Vec<WorkerId>, ProvisionError> {
-    let mut running = Vec::new();
-    for worker in known(data, part, store)? {
-        let dir = Directories::below(data, part).of(worker);
-        let process = WorkerProcess::find(&dir);
-        if process
-            .map_err(|error| failed(format_args!("the worker in {} cannot be found", dir.display()), error))?
-            .is_some()
-        {
-            running.push(worker);
+async fn clear(
+    data: &Path,
+    context: &BackendContext,
+    family: Family,
+    known: Vec<Known>,
+    there: Option<&Place>,
+    own: Own<'_>,
+) -> Result<(), ProvisionError> {
+    let (name, own) = (family.name(), own.family().name());
+    let at = there.map(|there| format!(" (DOCKER_HOST={})", there.host)).unwrap_or_default();
+    tracing::info!(backend = name, workers = known.len(), "looking for workers that this backend does not reach");
+    let mut busy = known.clone();
+    busy.retain(|(_, worker)| context.busy.contains(worker));
+    let (engine, unknown) = match family.reach(there).await {
+        Ok(engine) => (engine, None),
+        Err(error) => (None, Some(error)),
+    };
+    let running = match unknown {
+        None => family.running(data, context.store, &known, engine.as_ref()).await,
+        Some(error) => Err(error),
+    };
+    match running {
+        Ok(running) => busy.retain(|(_, worker)| running.contains(worker)),
+        // An engine that was only tried once need not be there for ever.
+        Err(error) if busy.is_empty() => {
+            tracing::warn!(%error, backend = name, "whether workers of another backend run still cannot be told");
+        }
+        Err(error) => {
+            let parts = family.parts().iter().map(|part| data.join(part).display().to_string()).collect::<Vec<_>>();
+            return Err(ProvisionError::new(format!(
+                "workers that --backend {name}{at} has launched may be at work still, out of the reach of this --backend \
+                 {own}, and nobody can tell: {}; where they are gone for good, delete {}",
+                error.message,
+                parts.join(" and ")
+            )));
         }
     }
-    Ok(running)
+    if !busy.is_empty() {
+        let numbers = busy.iter().map(|(_, worker)| worker.to_string()).collect::<Vec<_>>().join(" ");
+        return Err(ProvisionError::lasting(format!(
+            "workers that --backend {name}{at} has launched are at work still, or have results to deliver, out of the reach \
+             of this --backend {own}; start the manager as before (pod serve --backend {name}), let them end (pod drain \
+             {numbers} --wait), and then change; or give this one another --data-dir"
+        )));
+    }
+    let engine = engine.as_ref();
+    let ended = join_all(known.iter().map(|known| end(data, context.store, family, *known, engine))).await;
+    for ((_, worker), error) in known.iter().zip(ended).filter_map(|(known, ended)| Some((known, ended.err()?))) {
+        tracing::warn!(%worker, %error, backend = name, "what is left of a worker of another backend could not be removed");
+    }
+    let links = context.links.clone();
+    // The engine that hears this runs when its backend does.
+    tokio::spawn(async move {
+        for (_, worker) in known {
+            links.gone(worker, format!("it was a worker of --backend {name}{at}")).await;
+        }
+    });
+    Ok(())
 }
 
-/// The workers of a store that are written down in a part of a data directory.
-fn known(data: &Path, part: &'static str, store: StoreId) -> Result<Vec<WorkerId>, ProvisionError> {
-    let directories = Directories::below(data, part);
-    let all = directories
-        .all()
-        .map_err(|error| failed(format_args!("{} cannot be read", data.join(part).display()), error))?;
-    let ours = all.into_iter().filter(|(_, found)| found.is_some_and(|certificate| certificate.store == store));
-    Ok(ours.map(|(worker, _)| worker).collect())
+/// Ends a worker with all that it has, and forgets it. Without its engine, what is there stays written down.
+async fn end(
+    data: &Path,
+    store: StoreId,
+    family: Family,
+    (part, worker): Known,
+    engine: Option<&Engine>,
+) -> Result<(), ProvisionError> {
+    let dir = Directories::below(data, part).of(worker);
+    let cannot = |error| failed(format_args!("the worker in {} cannot be ended", dir.display()), error);
+    while let Some(process) = WorkerProcess::find(&dir).map_err(cannot)? {
+        process.kill();
+        process.ended().await;
+    }
+    match (family, engine) {
+        (Family::Local, _) => {}
+        (_, None) => return Ok(()),
+        (Family::Docker, Some(engine)) if part == CONTAINERS => container::remove(engine, store, worker).await?,
+        (Family::Docker, Some(engine)) => remove_all(engine, store, worker).await?,
+        (Family::Swarm, Some(engine)) => service::remove(engine, store, worker).await?,
+    }
+    process::clear(&dir).await.map_err(|error| ProvisionError::new(error.message))
+}
+
+fn place_path(data: &Path, family: Family) -> PathBuf {
+    data.join(format!("{}.engine", family.name()))
+}
+
+fn read_place(data: &Path, family: Family) -> Option<Place> {
+    serde_json::from_slice(&fs::read(place_path(data, family)).ok()?).ok()
 }

@@ -1,6 +1,6 @@
 //! Provisioners: what creates and destroys workers.
 
-#[cfg(all(feature = "local", target_os = "linux"))]
+#[cfg(all(feature = "docker", target_os = "linux"))]
 mod beside;
 #[cfg(all(feature = "docker", target_os = "linux"))]
 pub mod docker;

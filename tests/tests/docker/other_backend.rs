@@ -2,12 +2,19 @@
 
 use std::fs;
 
+use pod_tests::{OwnEngine, Pod};
 use serde_json::json;
 
 use crate::{
     client,
     engine::{Contained, Left, image},
 };
+
+fn is_refused(pod: &Pod, environment: &[(&str, &str)], settings: &[&str], why: &str) {
+    let refused = pod.spawn(&[&["serve", "--listen", "127.0.0.1:0"], settings].concat(), environment).finish();
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains(why) && refused.stderr.lines().count() == 1, "{}", refused.stderr);
+}
 
 /// A manager of the first backend is busy and ends; then one of the second backend is started on its data directory.
 fn change(first: &[&str], second: &[&str], name: &str) {
@@ -28,18 +35,10 @@ fn change(first: &[&str], second: &[&str], name: &str) {
     let worker = client::get(server.url(), &format!("/api/v1/executions/{id}")).json()["worker"].clone();
     assert!(server.stop().success());
 
-    let serve = [&["serve", "--listen", "127.0.0.1:0"], &second[..]].concat();
-    let nowhere = [("DOCKER_HOST", "unix:///nowhere.sock")];
-    if name == "docker" {
-        let refused = pod.spawn(&serve, &nowhere).finish();
-        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-        assert!(refused.stderr.contains("where they are gone for good, delete "), "{}", refused.stderr);
-    }
-    let refused = pod.run(&serve);
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-    let what_to_do =
-        format!("start the manager with --backend {name}, let them end (pod drain {worker} --wait), and then");
-    assert!(refused.stderr.contains(&what_to_do), "{}", refused.stderr);
+    let what_to_do = format!(
+        "start the manager as before (pod serve --backend {name}), let them end (pod drain {worker} --wait), and then"
+    );
+    is_refused(&pod, &[], &second, &what_to_do);
 
     // Nothing happened to what runs.
     let server = pod.serve(&first);
@@ -50,10 +49,6 @@ fn change(first: &[&str], second: &[&str], name: &str) {
     assert!(server.stop().success());
 
     // The worker is there still, with nothing to do.
-    if name == "docker" {
-        // With nothing at work, an engine that is away is no reason not to start.
-        assert!(pod.serve_in(&nowhere, &second).stop().success());
-    }
     let store = pod.store();
     let server = pod.serve(&second);
     let processes = ["workers", "isolated"].map(|kind| pod.data().join(kind).join(worker.to_string()));
@@ -72,4 +67,41 @@ fn containers_do_not_take_over_from_processes_that_are_at_work() {
 fn processes_do_not_take_over_from_containers_that_are_at_work() {
     change(&["--backend", "docker"], &["--backend", "local"], "docker");
     change(&["--backend", "docker", "--docker-isolation", "execution"], &["--backend", "local"], "docker");
+}
+
+#[test]
+fn containers_of_another_engine_are_looked_for_there() {
+    let Some(mut engine) = OwnEngine::start(false, None) else { return };
+    engine.load(&image());
+    let pod = Contained::new();
+    let (image, host) = (image(), engine.host());
+    let (there, local) = ([("DOCKER_HOST", &*host)], ["--backend", "local"]);
+    let docker = ["--backend", "docker", "--docker-image", &image, "--docker-network", "none"];
+    let server = pod.serve_in(&there, &docker);
+    client::register(server.url(), "second", "echo $POD_ATTEMPT; [ $POD_ATTEMPT = 2 ] || sleep 1000", json!({}));
+    let id = client::start(server.url(), "second", "");
+    client::until("it runs", || client::stdout(server.url(), id).body == b"1\n");
+    assert!(server.stop().success());
+
+    let why = format!("workers that --backend docker (DOCKER_HOST={host}) has launched are at work still");
+    is_refused(&pod, &[], &local, &why);
+    is_refused(&pod, &[], &docker, &why);
+    engine.stop();
+    is_refused(&pod, &[], &local, "where they are gone for good, delete ");
+    // Containers end with this engine: nothing holds up what they ran.
+    engine.go_on();
+    let server = pod.serve(&local);
+    let ended = client::ended(server.url(), id);
+    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("finished"), &json!(2)), "{ended}");
+    assert!(server.stop().success());
+    assert_eq!(engine.count(&["ps", "-aq"]) + engine.count(&["volume", "ls", "-q"]), 0);
+
+    let server = pod.serve_in(&there, &docker);
+    client::register(server.url(), "hello", "echo hello", json!({}));
+    client::ended(server.url(), client::start(server.url(), "hello", ""));
+    assert!(server.stop().success());
+    engine.stop();
+    // With nothing at work, an engine that is away is no reason not to start.
+    let server = pod.serve(&local);
+    assert_eq!(client::ended(server.url(), client::start(server.url(), "hello", ""))["status"], "finished");
 }

@@ -9,8 +9,8 @@ use bollard::{
     },
     query_parameters::{
         AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
-        ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
-        UploadToContainerOptionsBuilder,
+        ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListVolumesOptionsBuilder, RemoveImageOptionsBuilder,
+        RemoveVolumeOptions, UploadToContainerOptionsBuilder,
     },
 };
 use bytes::Bytes;
@@ -51,6 +51,9 @@ const END_TOLD_WITHIN: Duration = Duration::from_secs(30);
 /// What is installed in a snapshot, and how its `main.sh` is run.
 const KEY_LABEL: &str = "pod.installation";
 const ENTRY_LABEL: &str = "pod.entry";
+/// What the init in a snapshot and its worker say to each other: a snapshot with another one is not used.
+const INIT_LABEL: &str = "pod.init";
+const INIT: &str = "2";
 
 /// A snapshot that is there.
 #[derive(Debug)]
@@ -68,6 +71,7 @@ pub(super) fn snapshot_name(shared: &Shared, (activity, revision): Key) -> Strin
 pub(super) fn snapshot_labels(shared: &Shared, (activity, revision): Key, entry: Entry) -> HashMap<String, String> {
     let mut all = labels(shared.store, shared.worker);
     all.insert(KEY_LABEL.to_owned(), format!("{activity}-{revision}"));
+    all.insert(INIT_LABEL.to_owned(), INIT.to_owned());
     all.insert(ENTRY_LABEL.to_owned(), entry.word().to_owned());
     all
 }
@@ -159,8 +163,11 @@ impl Container {
             AttachContainerOptionsBuilder::default().stream(true).stdin(true).stdout(true).stderr(true).build();
         let mut attached = docker.attach_container(&self.id, Some(options)).await?;
         docker.start_container(&self.id, None).await?;
-        attached.input.write_all(&[BEGIN]).await?;
-        attached.input.flush().await?;
+        let told = async { attached.input.write_all(&[BEGIN]).await.and(attached.input.flush().await) };
+        if let Err(error) = told.await {
+            // Its output has ended too, and so does this attempt.
+            tracing::warn!(%error, container = self.id, "a container could not be told to begin");
+        }
         Ok(Output::new(attached, &self.token))
     }
 
@@ -281,6 +288,7 @@ pub(super) async fn snapshots(
     Ok(images(engine, store, worker)
         .await?
         .into_iter()
+        .filter(|image| image.labels.get(INIT_LABEL).is_some_and(|init| init == INIT))
         .filter_map(|image| {
             let (activity, revision) = image.labels.get(KEY_LABEL)?.split_once('-')?;
             let key = (activity.parse().ok()?, revision.parse().ok()?);
@@ -303,9 +311,21 @@ async fn remove_image(engine: &Engine, image: &str) -> Result<(), ProvisionError
     }
 }
 
-/// Removes all that the engine holds for a worker: containers first, then snapshots.
+/// Removes all that the engine holds for a worker: containers with their volumes first, then snapshots.
 pub(crate) async fn remove_all(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<(), ProvisionError> {
     remove_containers(engine, store, worker).await?;
+    // An engine that was killed may have made the volume of a container, and not the container.
+    let options = ListVolumesOptionsBuilder::default().filters(&filters(store, worker)).build();
+    let found = engine.docker.list_volumes(Some(options)).await;
+    let found = found.map_err(|error| engine.failed("the volumes cannot be listed", &error))?;
+    for volume in found.volumes.unwrap_or_default() {
+        match engine.docker.remove_volume(&volume.name, None::<RemoveVolumeOptions>).await {
+            Err(error) if !is_missing(&error) => {
+                return Err(engine.failed(format_args!("the volume {} cannot be removed", volume.name), &error));
+            }
+            _ => {}
+        }
+    }
     for image in images(engine, store, worker).await? {
         remove_image(engine, &image.id).await?;
     }

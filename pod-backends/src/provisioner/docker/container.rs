@@ -85,14 +85,15 @@ pub(crate) async fn list_states(engine: &Engine, store: StoreId) -> Result<Vec<(
     let found = found.map_err(|error| engine.failed("the containers cannot be listed", &error))?;
     let states = found.into_iter().filter_map(|container| {
         let worker = container.labels?.get(WORKER_LABEL)?.parse().ok()?;
-        let runs = container.state == Some(ContainerSummaryStateEnum::RUNNING);
+        use ContainerSummaryStateEnum::{PAUSED, RESTARTING, RUNNING};
+        let runs = matches!(container.state, Some(RUNNING | PAUSED | RESTARTING));
         Some((worker, if runs { State::Running } else { State::Ended }))
     });
     Ok(states.collect())
 }
 
 /// Removes a worker's container with all that runs in it, and its volume; returns when they are gone.
-pub(super) async fn remove(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<(), ProvisionError> {
+pub(crate) async fn remove(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<(), ProvisionError> {
     let name = name(store, worker);
     let docker = &engine.docker;
     let deadline = Instant::now() + GONE_WITHIN;

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     executor::docker::{ContainerExecutor, remove_all},
     provisioner::{
-        beside::{Family, ISOLATED},
+        beside::{ISOLATED, Own, clear_others},
         local::{
             LocalProcesses,
             directory::{Certificate, Directories},
@@ -71,6 +71,7 @@ impl Backend for IsolatedDocker {
         let engine = Engine::connect().await?;
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, ISOLATED).map_err(unusable)?;
+        clear_others(&self.data, &context, Own::Docker(&engine)).await?;
         for (_, found) in directories.all().map_err(unusable)? {
             // What an earlier store of this data directory has left. Other containers of the engine are not ours.
             if let Some(Certificate { store, worker, .. }) = found.filter(|found| found.store != context.store) {
@@ -80,7 +81,7 @@ impl Backend for IsolatedDocker {
         let written = serde_json::to_vec(&self.settings).map_err(std::io::Error::from);
         written.and_then(|text| write_private(&self.data.join(SETTINGS), &text)).map_err(unusable)?;
         let command = self.command.clone();
-        let processes = LocalProcesses::new(&self.data, move |dir| command(dir)).of(ISOLATED, Family::Docker);
+        let processes = LocalProcesses::new(&self.data, move |dir| command(dir)).within(ISOLATED);
         let processes = Box::new(processes).start(context.clone()).await?;
         Ok(Arc::new(Isolated {
             directories,

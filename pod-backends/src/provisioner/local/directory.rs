@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::lock::make_private_dir;
 use crate::private;
 
+/// The part of a data directory with workers that are processes of this machine, or of the manager.
+pub(crate) const LOCAL: &str = "workers";
+
 /// Whose a worker is: the content of its `worker.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Certificate {

@@ -18,15 +18,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    directory::{Certificate, Directories},
+    directory::{Certificate, Directories, LOCAL},
     failed,
     lock::DataDirLock,
     worker::config,
 };
-use crate::{
-    executor::process::{ProcessExecutor, clear},
-    provisioner::beside::{Family, LOCAL, clear_others},
-};
+use crate::executor::process::{ProcessExecutor, clear};
+#[cfg(feature = "docker")]
+use crate::provisioner::beside::{Own, clear_others};
 
 /// Workers in this process, which run executions as processes of this machine. They end with this process, and so
 /// does what they run; what is installed stays in the directory for the next time.
@@ -56,7 +55,8 @@ impl Backend for Local {
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, LOCAL).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "workers.lock").await?;
-        clear_others(&self.data, &context, Family::Local).await?;
+        #[cfg(feature = "docker")]
+        clear_others(&self.data, &context, Own::Local).await?;
         let known = directories.all().map_err(unusable)?;
         let provisioner = Arc::new(InProcess {
             directories,

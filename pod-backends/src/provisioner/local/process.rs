@@ -92,12 +92,12 @@ impl WorkerProcess {
     }
 
     /// Ends it at once.
-    pub(super) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         let _ = pidfd_send_signal(self.descriptor.get_ref(), Signal::KILL);
     }
 
     /// Waits until it has ended, and says how, where that can be known.
-    pub(super) async fn ended(&self) -> String {
+    pub(crate) async fn ended(&self) -> String {
         // An error here means that it cannot be watched, which only a missing runtime does.
         let _ = self.descriptor.readable().await;
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -17,19 +17,18 @@ use pod_core::{
 use tokio::net::UnixListener;
 
 use super::{
-    directory::{Certificate, Directories},
+    directory::{Certificate, Directories, LOCAL},
     failed,
     in_process::list,
     lock::DataDirLock,
     process::WorkerProcess,
     socket,
 };
+#[cfg(feature = "docker")]
+use crate::provisioner::beside::{Own, clear_others};
 use crate::{
     executor::process::{clear, settle},
-    provisioner::{
-        beside::{Family, LOCAL, clear_others},
-        turns::Turns,
-    },
+    provisioner::turns::Turns,
 };
 
 type WorkerCommand = dyn Fn(&Path) -> Command + Send + Sync;
@@ -38,7 +37,6 @@ type WorkerCommand = dyn Fn(&Path) -> Command + Send + Sync;
 pub struct LocalProcesses {
     data: PathBuf,
     part: &'static str,
-    family: Family,
     command: Arc<WorkerCommand>,
 }
 
@@ -46,13 +44,13 @@ impl LocalProcesses {
     /// Keeps its workers in that data directory. `command` gives the program that is to be the worker of a directory:
     /// it must call [`super::run_local_worker`] with it. Its environment and standard streams are replaced.
     pub fn new(data: impl Into<PathBuf>, command: impl Fn(&Path) -> Command + Send + Sync + 'static) -> Self {
-        Self { data: data.into(), part: LOCAL, family: Family::Local, command: Arc::new(command) }
+        Self { data: data.into(), part: LOCAL, command: Arc::new(command) }
     }
 
     /// The same for workers that belong to another backend, and lie in a part of their own.
     #[cfg(feature = "docker")]
-    pub(crate) fn of(self, part: &'static str, family: Family) -> Self {
-        Self { part, family, ..self }
+    pub(crate) fn within(self, part: &'static str) -> Self {
+        Self { part, ..self }
     }
 }
 
@@ -68,7 +66,10 @@ impl Backend for LocalProcesses {
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, self.part).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "workers.lock").await?;
-        clear_others(&self.data, &context, self.family).await?;
+        #[cfg(feature = "docker")]
+        if self.part == LOCAL {
+            clear_others(&self.data, &context, Own::Local).await?;
+        }
         let listener = socket::bind(directories.data()).map_err(unusable)?;
         let known = directories.all().map_err(unusable)?;
         tokio::spawn(accept(listener, context.clone()));

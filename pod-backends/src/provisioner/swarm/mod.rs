@@ -22,14 +22,14 @@
 
 mod address;
 mod nodes;
-mod service;
+pub(super) mod service;
 mod task;
 mod watch;
 
 use std::{
     collections::HashSet,
     fmt, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -37,14 +37,14 @@ use std::{
 use async_trait::async_trait;
 use bollard::models::LocalNodeState;
 use pod_core::{
-    domain::{Isolation, StoreId, WorkerId},
+    domain::{Isolation, WorkerId},
     provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
 };
 use tokio::time::sleep;
 
 use self::{address::Address, nodes::FailedNodes, task::Standing};
 use super::{
-    beside::{Family, TASKS, clear_others},
+    beside::{Own, TASKS, clear_others},
     docker::{DockerSettings, ResidentProgram, engine::Engine},
     door::Door,
     local::{
@@ -134,7 +134,7 @@ impl Backend for Swarm {
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, TASKS).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "swarm.lock").await?;
-        clear_others(&self.data, &context, Family::Swarm).await?;
+        clear_others(&self.data, &context, Own::Swarm(&engine)).await?;
         let known = directories.all().map_err(unusable)?;
         self.door.open_for(context.store);
         let shared = Arc::new(Shared {
@@ -177,25 +177,6 @@ async fn check_swarm(engine: &Engine) -> Result<(), ProvisionError> {
         _ => "is in no swarm; make one (docker swarm init), or use --backend docker",
     };
     Err(ProvisionError::new(format!("the container engine at {} {what}", engine.host())))
-}
-
-/// The workers of a store that have a service.
-pub(super) async fn services(engine: &Engine, store: StoreId) -> Result<Vec<WorkerId>, ProvisionError> {
-    service::list(engine, store).await
-}
-
-/// Removes every service that a data directory knows of.
-pub(super) async fn end_tasks(data: &Path) {
-    let engine = match Engine::connect().await {
-        Ok(engine) => engine,
-        Err(error) => return tracing::warn!(%error, "the services of the workers could not be removed"),
-    };
-    let known = Directories::below(data, TASKS).all().unwrap_or_default();
-    for Certificate { store, worker, .. } in known.into_iter().filter_map(|(_, certificate)| certificate) {
-        if let Err(error) = service::remove(&engine, store, worker).await {
-            tracing::warn!(%error, %worker, "a service could not be removed");
-        }
-    }
 }
 
 #[derive(Debug)]

@@ -158,7 +158,7 @@ pub(super) async fn exists(engine: &Engine, store: StoreId, worker: WorkerId) ->
 }
 
 /// The workers of a store that have a service or, where their making was broken off, a secret.
-pub(super) async fn list(engine: &Engine, store: StoreId) -> Result<Vec<WorkerId>, ProvisionError> {
+pub(crate) async fn list(engine: &Engine, store: StoreId) -> Result<Vec<WorkerId>, ProvisionError> {
     let filters = HashMap::from([("label", vec![format!("{STORE_LABEL}={store}")])]);
     let services = engine.docker.list_services(Some(ListServicesOptionsBuilder::default().filters(&filters).build()));
     let services = services.await.map_err(|error| engine.failed("the services cannot be listed", &error))?;
@@ -175,7 +175,7 @@ pub(super) async fn list(engine: &Engine, store: StoreId) -> Result<Vec<WorkerId
 
 /// Removes a worker's service with all that runs in its task, and its secret; returns when they are gone. A task of a
 /// node that is down counts as gone: the swarm ends it when that node is back.
-pub(super) async fn remove(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<(), ProvisionError> {
+pub(crate) async fn remove(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<(), ProvisionError> {
     let name = name(store, worker);
     match engine.docker.delete_service(&name).await {
         Err(error) if !is_missing(&error) => {
