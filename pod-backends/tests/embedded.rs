@@ -2,7 +2,7 @@
 
 #![cfg(all(feature = "local", feature = "sqlite", target_os = "linux"))]
 
-use std::{path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use pod_backends::{provisioner::local::Local, store::sqlite::SqliteStore};
 use pod_core::{
@@ -54,8 +54,8 @@ async fn many_executions_end_once_each_with_their_own_output() {
     pod.shutdown().await;
 }
 
-/// All that is printed, as `o` and `e` with a line each, and when.
-async fn in_order(pod: &Pod, id: pod_core::domain::ExecutionId) -> Vec<(String, i64)> {
+/// All that is printed, a line each after its stream, and when; tells how many were seen.
+async fn in_order(pod: &Pod, id: pod_core::domain::ExecutionId, seen: impl Fn(usize)) -> Vec<(String, i64)> {
     let mut follower = pod.follow(id).await.expect("a follower");
     let mut pieces: Vec<(String, i64)> = Vec::new();
     while let Some(chunk) = timeout(PATIENCE, follower.next()).await.expect("in time").expect("output") {
@@ -67,6 +67,7 @@ async fn in_order(pod: &Pod, id: pod_core::domain::ExecutionId) -> Vec<(String, 
             Some((last, _)) if !last.ends_with('\n') => last.push_str(&text),
             _ => pieces.push((format!("{} {text}", stream.as_str()), at)),
         }
+        seen(pieces.len());
     }
     pieces
 }
@@ -75,23 +76,30 @@ async fn in_order(pod: &Pod, id: pod_core::domain::ExecutionId) -> Vec<(String, 
 async fn both_streams_stay_in_the_order_they_came_with_their_times() {
     let dir = tempfile::tempdir().expect("a directory");
     let pod = start(dir.path(), Limits::default()).await;
+    // Each line is printed when the one before has been seen, however slow the machine is.
     let script = r#"cat > main.sh <<'END'
 #!/bin/sh
-for n in 1 2 3 4 5 6; do echo out $n; sleep 0.1; echo err $n >&2; sleep 0.1; done
+line=0
+seen() { line=$((line + 1)); until [ -e "$1/$line" ]; do sleep 0.02; done; }
+for n in 1 2 3 4 5 6; do echo out $n; seen "$1"; echo err $n >&2; seen "$1"; done
 END"#;
     pod.create_activity(NewActivity::script("turns", script)).await.expect("an activity");
-    let id = pod.start(NewExecution::of("turns")).await.expect("it is taken");
-    let live = in_order(&pod, id).await;
+    let lines = tempfile::tempdir().expect("a directory");
+    let id = pod.start(NewExecution::of("turns").input(lines.path().display().to_string())).await.expect("it is taken");
+    let live = in_order(&pod, id, |line| fs::write(lines.path().join(line.to_string()), "").expect("a file")).await;
     let expected: Vec<String> =
         (1..=6).flat_map(|n| [format!("stdout out {n}\n"), format!("stderr err {n}\n")]).collect();
     assert_eq!(live.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>(), expected);
     let done = wait(&pod, id).await;
     pod.shutdown().await;
     let pod = start(dir.path(), Limits::default()).await;
-    let after = in_order(&pod, id).await;
+    let after = in_order(&pod, id, |_| {}).await;
     assert_eq!(after.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>(), expected);
     let (started, finished) = (done.started_at.expect("it started").0, done.finished_at.expect("it ended").0);
-    assert!(after.windows(2).all(|pair| pair[0].1 < pair[1].1), "each came later: {after:?}");
+    assert!(
+        after.windows(2).all(|pair| pair[0].1 <= pair[1].1) && after[0].1 < after[11].1,
+        "each came later: {after:?}"
+    );
     assert!(after.iter().all(|(_, at)| (started..=finished).contains(at)), "{started}, {after:?}, {finished}");
     pod.shutdown().await;
 }
