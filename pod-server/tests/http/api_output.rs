@@ -124,13 +124,24 @@ async fn output_is_followed_while_it_is_printed_and_until_the_end() {
 #[tokio::test]
 async fn events_of_both_streams_are_in_the_order_they_came_with_their_times() {
     let server = Server::start().await;
-    let main = "for i in 1 2 3; do echo o$i; sleep 0.05; echo e$i >&2; sleep 0.05; done";
+    // Each line is printed when the one before has been seen, however slow the machine is.
+    let seen = "n=$((n + 1)); until [ -e $1/$n ]; do sleep 0.02; done";
+    let main = format!("n=0; for i in 1 2 3; do echo o$i; {seen}; echo e$i >&2; {seen}; done");
     server.approved("turns", &format!("printf '#!/bin/sh\\n{main}\\n' > main.sh")).await;
-    let id = server.submitted("turns", None).await;
+    let lines = tempfile::tempdir().unwrap();
+    let id = server.submitted("turns", lines.path().to_str()).await;
     let events = |query: &str| {
         server.request("GET", &format!("/api/v1/executions/{id}/output{query}")).header("accept", "text/event-stream")
     };
-    let live = sse_events(events(""), |event| event.name == "end").await;
+    let mut line = 0;
+    let live = sse_events(events(""), |event| {
+        if event.name == "output" {
+            line += 1;
+            std::fs::write(lines.path().join(line.to_string()), "").unwrap();
+        }
+        event.name == "end"
+    });
+    let live = live.await;
     server.ended(id).await;
     let after = sse_events(events(""), |event| event.name == "end").await;
     let printed = |events: &[SseEvent]| -> String {

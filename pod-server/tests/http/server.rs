@@ -176,7 +176,7 @@ pub(crate) struct SseEvent {
 }
 
 /// Reads events until one that is the last to be read.
-pub(crate) async fn sse_events(request: RequestBuilder, is_last: impl Fn(&SseEvent) -> bool) -> Vec<SseEvent> {
+pub(crate) async fn sse_events(request: RequestBuilder, mut is_last: impl FnMut(&SseEvent) -> bool) -> Vec<SseEvent> {
     let mut answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], "text/event-stream");

@@ -19,7 +19,7 @@ const TIMES: &str = "[...document.querySelectorAll('#lines .l > .t')].filter((ti
 async fn both_streams_stay_as_they_came_with_the_time_of_each_line() {
     let pod = Pod::new();
     let server = pod.serve(&[]);
-    let main = "for i in 1 2 3 4; do echo out $i; sleep 0.15; echo err $i >&2; sleep 0.15; done; printf last";
+    let main = "for i in 1 2 3 4; do echo out $i; sleep 0.4; echo err $i >&2; sleep 0.4; done; printf last";
     manager::register(&server, "turns", main).await;
     let id = manager::start(&server, "turns", "").await;
     let browser = Browser::start(server.url(), Scripts::On).await;

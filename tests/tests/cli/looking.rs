@@ -46,7 +46,7 @@ fn both_streams_come_in_the_order_they_were_printed() {
     let _server = pod.serve(&[]);
     let program = pod.program(
         "turns",
-        "for i in 1 2 3; do echo \"out $i\"; sleep 0.1; echo \"err $i\" >&2; sleep 0.1; done; sleep 6; echo end\n",
+        "for i in 1 2 3; do echo \"out $i\"; sleep 0.3; echo \"err $i\" >&2; sleep 0.3; done; sleep 6; echo end\n",
     );
     let expected = "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\nend\n";
     assert_eq!(together(&pod, &["run", &program]), expected, "while it runs");
