@@ -123,18 +123,13 @@ impl Family {
         Ok(Place { host: engine.host().to_owned(), id: id.unwrap_or_default() })
     }
 
-    /// The engine of its workers; none where it needs none.
+    /// The engine of its workers, or the one that has taken its place, with which they are gone; none where they need none.
     async fn reach(self, place: Option<&Place>) -> Result<Option<Engine>, ProvisionError> {
-        if self == Self::Local {
-            return Ok(None);
+        match (self, place) {
+            (Self::Local, _) => Ok(None),
+            (_, None) => Engine::connect().await.map(Some),
+            (_, Some(place)) => Engine::connect_to(place.host.clone()).await.map(Some),
         }
-        let Some(place) = place else { return Engine::connect().await.map(Some) };
-        let engine = Engine::connect_to(place.host.clone()).await?;
-        if self.place(&engine).await?.id != place.id {
-            let host = &place.host;
-            return Err(ProvisionError::new(format!("the container engine at {host} is another one than it was")));
-        }
-        Ok(Some(engine))
     }
 
     /// Those of its workers that run.
@@ -172,8 +167,8 @@ pub(crate) async fn clear_others(data: &Path, context: &BackendContext, own: Own
         let known = family.known(data, context.store)?;
         let there = read_place(data, family);
         let is_own = family == own.family() && {
-            let ids = (place.as_ref().map(|place| &place.id), there.as_ref().map(|there| &there.id));
-            ids.1.is_none() || ids.0 == ids.1
+            let id = |place: &Option<Place>| place.as_ref().map(|place| place.id.clone());
+            there.is_none() || id(&place) == id(&there)
         };
         if known.is_empty() || is_own {
             continue;
