@@ -257,6 +257,8 @@ impl Shared {
                     self.tracked().insert(worker);
                     return Ok(());
                 }
+                // Ended with its worker, and not by its node.
+                Some((_, Standing::Ended)) if !self.door.expects(worker) => continue,
                 Some((task, Standing::Ended)) => {
                     self.failed_nodes.add(task.node_id.as_deref());
                     let message = task::epitaph(&self.engine, &self.settings.image, task).await;
