@@ -34,35 +34,9 @@ pub(crate) const ISOLATED: &str = "isolated";
 /// With those that are tasks of a swarm.
 pub(crate) const TASKS: &str = "swarm";
 
-/// The backend that starts, with its engine.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Own<'a> {
-    Local,
-    Docker(&'a Engine),
-    Swarm(&'a Engine),
-}
-
-impl Own<'_> {
-    fn family(self) -> Family {
-        match self {
-            Self::Local => Family::Local,
-            Self::Docker(_) => Family::Docker,
-            Self::Swarm(_) => Family::Swarm,
-        }
-    }
-
-    /// Where its workers will be.
-    async fn place(self) -> Result<Option<Place>, ProvisionError> {
-        match self {
-            Self::Local => Ok(None),
-            Self::Docker(engine) | Self::Swarm(engine) => self.family().place(engine).await.map(Some),
-        }
-    }
-}
-
-/// As the command line calls them.
+/// The backends, as the command line calls them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
+pub(crate) enum Family {
     Local,
     Docker,
     Swarm,
@@ -159,24 +133,29 @@ impl Family {
     }
 }
 
-/// Sees to it that no worker runs beside those of the backend that starts. Such as hold attempts are a reason to refuse;
-/// the others are ended, and held for gone at once.
-pub(crate) async fn clear_others(data: &Path, context: &BackendContext, own: Own<'_>) -> Result<(), ProvisionError> {
-    let place = own.place().await?;
+/// Sees to it that no worker runs beside those of the backend that starts, with its engine where it needs one. Such as
+/// hold attempts are a reason to refuse; the others are ended, and held for gone at once.
+pub(crate) async fn clear_others(
+    data: &Path,
+    context: &BackendContext,
+    own: Family,
+    engine: Option<&Engine>,
+) -> Result<(), ProvisionError> {
+    let place = match engine {
+        Some(engine) => Some(own.place(engine).await?),
+        None => None,
+    };
     for family in Family::ALL {
         let known = family.known(data, context.store)?;
         let there = read_place(data, family);
-        let is_own = family == own.family() && {
-            let id = |place: &Option<Place>| place.as_ref().map(|place| place.id.clone());
-            there.is_none() || id(&place) == id(&there)
-        };
-        if known.is_empty() || is_own {
-            continue;
+        let is_reached = family == own
+            && there.as_ref().is_none_or(|there| place.as_ref().is_some_and(|place| place.id == there.id));
+        if !known.is_empty() && !is_reached {
+            clear(data, context, family, known, there.as_ref(), own).await?;
         }
-        clear(data, context, family, known, there.as_ref(), own).await?;
     }
     if let Some(place) = place {
-        let path = place_path(data, own.family());
+        let path = place_path(data, own);
         let written = serde_json::to_vec(&place).map_err(io::Error::from).and_then(|text| fs::write(&path, text));
         written.map_err(|error| failed(format_args!("{} cannot be written", path.display()), error))?;
     }
@@ -189,22 +168,19 @@ async fn clear(
     family: Family,
     known: Vec<Known>,
     there: Option<&Place>,
-    own: Own<'_>,
+    own: Family,
 ) -> Result<(), ProvisionError> {
-    let (name, own) = (family.name(), own.family().name());
+    let (name, own) = (family.name(), own.name());
     let at = there.map(|there| format!(" (DOCKER_HOST={})", there.host)).unwrap_or_default();
     tracing::info!(backend = name, workers = known.len(), "looking for workers that this backend does not reach");
     let mut busy = known.clone();
     busy.retain(|(_, worker)| context.busy.contains(worker));
-    let (engine, unknown) = match family.reach(there).await {
-        Ok(engine) => (engine, None),
-        Err(error) => (None, Some(error)),
+    let mut engine = None;
+    let running = async {
+        engine = family.reach(there).await?;
+        family.running(data, context.store, &known, engine.as_ref()).await
     };
-    let running = match unknown {
-        None => family.running(data, context.store, &known, engine.as_ref()).await,
-        Some(error) => Err(error),
-    };
-    match running {
+    match running.await {
         Ok(running) => busy.retain(|(_, worker)| running.contains(worker)),
         // An engine that was only tried once need not be there for ever.
         Err(error) if busy.is_empty() => {
@@ -253,10 +229,7 @@ async fn end(
 ) -> Result<(), ProvisionError> {
     let dir = Directories::below(data, part).of(worker);
     let cannot = |error| failed(format_args!("the worker in {} cannot be ended", dir.display()), error);
-    while let Some(process) = WorkerProcess::find(&dir).map_err(cannot)? {
-        process.kill();
-        process.ended().await;
-    }
+    WorkerProcess::end_in(&dir).await.map_err(cannot)?;
     match (family, engine) {
         (Family::Local, _) => {}
         (_, None) => return Ok(()),

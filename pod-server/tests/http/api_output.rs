@@ -140,8 +140,8 @@ async fn events_of_both_streams_are_in_the_order_they_came_with_their_times() {
             std::fs::write(lines.path().join(line.to_string()), "").unwrap();
         }
         event.name == "end"
-    });
-    let live = live.await;
+    })
+    .await;
     server.ended(id).await;
     let after = sse_events(events(""), |event| event.name == "end").await;
     let printed = |events: &[SseEvent]| -> String {

@@ -17,7 +17,8 @@ fn is_refused(pod: &Pod, environment: &[(&str, &str)], settings: &[&str], why: &
 }
 
 /// A manager of the first backend is busy and ends; then one of the second backend is started on its data directory.
-fn change(first: &[&str], second: &[&str], name: &str) {
+fn change(first: &[&str], second: &[&str]) {
+    let name = first[1];
     let pod = Contained::new();
     let shared = pod.path("shared");
     fs::create_dir(&shared).expect("a directory");
@@ -60,13 +61,13 @@ fn change(first: &[&str], second: &[&str], name: &str) {
 
 #[test]
 fn containers_do_not_take_over_from_processes_that_are_at_work() {
-    change(&["--backend", "local"], &["--backend", "docker"], "local");
+    change(&["--backend", "local"], &["--backend", "docker"]);
 }
 
 #[test]
 fn processes_do_not_take_over_from_containers_that_are_at_work() {
-    change(&["--backend", "docker"], &["--backend", "local"], "docker");
-    change(&["--backend", "docker", "--docker-isolation", "execution"], &["--backend", "local"], "docker");
+    change(&["--backend", "docker"], &["--backend", "local"]);
+    change(&["--backend", "docker", "--docker-isolation", "execution"], &["--backend", "local"]);
 }
 
 #[test]

@@ -4,13 +4,10 @@ use std::{collections::HashMap, path::Path, time::Duration};
 
 use bollard::{
     errors::Error,
-    models::{
-        ContainerCreateBody, HostConfigLogConfig, ImageSummary, Mount as EngineMount, MountType, MountVolumeOptions,
-    },
+    models::{ContainerCreateBody, HostConfigLogConfig},
     query_parameters::{
         AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
-        ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListVolumesOptionsBuilder, RemoveImageOptionsBuilder,
-        RemoveVolumeOptions, UploadToContainerOptionsBuilder,
+        RemoveImageOptionsBuilder, RemoveVolumeOptions, UploadToContainerOptionsBuilder,
     },
 };
 use bytes::Bytes;
@@ -35,7 +32,9 @@ use crate::{
     executor::process::{BEGIN, End, Entry, explain_not_started},
     provisioner::docker::{
         HOME,
-        container::{STORE_LABEL, WORKER_LABEL, labels, limits, name, plain, try_to_remove, wanted_mounts},
+        container::{
+            containers_of, images_of, labels, limits, name, own_volume, plain, try_to_remove, volumes_of, wanted_mounts,
+        },
         engine::{Engine, has_status, is_missing, is_silence},
     },
 };
@@ -112,15 +111,7 @@ impl Container {
         let command = init.iter().chain(program).map(|&word| word.to_owned()).collect();
         let mut mounts: Vec<_> = wanted_mounts(settings).collect();
         if let Files::AsConfiguredAnd(dir) = files {
-            mounts.push(EngineMount {
-                typ: Some(MountType::VOLUME),
-                target: Some(dir.to_owned()),
-                volume_options: Some(MountVolumeOptions {
-                    labels: Some(labels(shared.store, shared.worker)),
-                    ..MountVolumeOptions::default()
-                }),
-                ..EngineMount::default()
-            });
+            mounts.push(own_volume(labels(shared.store, shared.worker), dir));
         }
         let mut host = limits(settings, mounts);
         // What it prints is kept by POD, and not a second time by the engine.
@@ -253,16 +244,9 @@ async fn remove(shared: &Shared, id: &str) {
     }
 }
 
-fn filters(store: StoreId, worker: WorkerId) -> HashMap<&'static str, Vec<String>> {
-    HashMap::from([("label", vec![format!("{STORE_LABEL}={store}"), format!("{WORKER_LABEL}={worker}")])])
-}
-
 /// Removes whatever runs for a worker.
 pub(super) async fn remove_containers(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<(), ProvisionError> {
-    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters(store, worker)).build();
-    let found = engine.docker.list_containers(Some(options)).await;
-    let found = found.map_err(|error| engine.failed("the containers cannot be listed", &error))?;
-    for id in found.into_iter().filter_map(|container| container.id) {
+    for id in containers_of(engine, store, worker).await? {
         // Somebody may be removing it already.
         if let Err(error) = try_to_remove(engine, &id).await
             && !has_status(&error, 409)
@@ -273,19 +257,13 @@ pub(super) async fn remove_containers(engine: &Engine, store: StoreId, worker: W
     Ok(())
 }
 
-async fn images(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<Vec<ImageSummary>, ProvisionError> {
-    let options = ListImagesOptionsBuilder::default().filters(&filters(store, worker)).build();
-    let found = engine.docker.list_images(Some(options)).await;
-    found.map_err(|error| engine.failed("the snapshots cannot be listed", &error))
-}
-
 /// What is installed for a worker.
 pub(super) async fn snapshots(
     engine: &Engine,
     store: StoreId,
     worker: WorkerId,
 ) -> Result<Vec<Snapshot>, ProvisionError> {
-    Ok(images(engine, store, worker)
+    Ok(images_of(engine, store, worker)
         .await?
         .into_iter()
         .filter(|image| image.labels.get(INIT_LABEL).is_some_and(|init| init == INIT))
@@ -315,18 +293,15 @@ async fn remove_image(engine: &Engine, image: &str) -> Result<(), ProvisionError
 pub(crate) async fn remove_all(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<(), ProvisionError> {
     remove_containers(engine, store, worker).await?;
     // An engine that was killed may have made the volume of a container, and not the container.
-    let options = ListVolumesOptionsBuilder::default().filters(&filters(store, worker)).build();
-    let found = engine.docker.list_volumes(Some(options)).await;
-    let found = found.map_err(|error| engine.failed("the volumes cannot be listed", &error))?;
-    for volume in found.volumes.unwrap_or_default() {
-        match engine.docker.remove_volume(&volume.name, None::<RemoveVolumeOptions>).await {
+    for volume in volumes_of(engine, store, worker).await? {
+        match engine.docker.remove_volume(&volume, None::<RemoveVolumeOptions>).await {
             Err(error) if !is_missing(&error) => {
-                return Err(engine.failed(format_args!("the volume {} cannot be removed", volume.name), &error));
+                return Err(engine.failed(format_args!("the volume {volume} cannot be removed"), &error));
             }
             _ => {}
         }
     }
-    for image in images(engine, store, worker).await? {
+    for image in images_of(engine, store, worker).await? {
         remove_image(engine, &image.id).await?;
     }
     Ok(())

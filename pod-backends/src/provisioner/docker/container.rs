@@ -5,12 +5,13 @@ use std::{collections::HashMap, time::Duration};
 use bollard::{
     errors::Error,
     models::{
-        ContainerCreateBody, ContainerSummaryStateEnum, HealthConfig, HostConfig, Mount as EngineMount, MountType,
-        VolumeCreateRequest,
+        ContainerCreateBody, ContainerSummaryStateEnum, HealthConfig, HostConfig, ImageSummary, Mount as EngineMount,
+        MountType, MountVolumeOptions, VolumeCreateRequest,
     },
     query_parameters::{
         ContainerArchiveInfoOptionsBuilder, CreateContainerOptionsBuilder, ListContainersOptionsBuilder,
-        LogsOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions, UploadToContainerOptionsBuilder,
+        ListImagesOptionsBuilder, ListVolumesOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+        RemoveVolumeOptions, UploadToContainerOptionsBuilder,
     },
 };
 use futures::StreamExt;
@@ -60,6 +61,55 @@ pub(crate) fn labels(store: StoreId, worker: WorkerId) -> HashMap<String, String
         .into_iter()
         .map(|(label, value)| (label.to_owned(), value))
         .collect()
+}
+
+/// A volume with these labels at a path of a container, which goes with it.
+pub(crate) fn own_volume(labels: HashMap<String, String>, target: &str) -> EngineMount {
+    EngineMount {
+        typ: Some(MountType::VOLUME),
+        target: Some(target.to_owned()),
+        volume_options: Some(MountVolumeOptions { labels: Some(labels), ..MountVolumeOptions::default() }),
+        ..EngineMount::default()
+    }
+}
+
+fn filters_of(store: StoreId, worker: WorkerId) -> HashMap<&'static str, Vec<String>> {
+    HashMap::from([("label", vec![format!("{STORE_LABEL}={store}"), format!("{WORKER_LABEL}={worker}")])])
+}
+
+/// The containers of a worker, by their ids.
+pub(crate) async fn containers_of(
+    engine: &Engine,
+    store: StoreId,
+    worker: WorkerId,
+) -> Result<Vec<String>, ProvisionError> {
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters_of(store, worker)).build();
+    let found = engine.docker.list_containers(Some(options)).await;
+    let found = found.map_err(|error| engine.failed("the containers cannot be listed", &error))?;
+    Ok(found.into_iter().filter_map(|container| container.id).collect())
+}
+
+/// The volumes of a worker, by their names.
+pub(crate) async fn volumes_of(
+    engine: &Engine,
+    store: StoreId,
+    worker: WorkerId,
+) -> Result<Vec<String>, ProvisionError> {
+    let options = ListVolumesOptionsBuilder::default().filters(&filters_of(store, worker)).build();
+    let found = engine.docker.list_volumes(Some(options)).await;
+    let found = found.map_err(|error| engine.failed("the volumes cannot be listed", &error))?;
+    Ok(found.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect())
+}
+
+/// The snapshots of a worker.
+pub(crate) async fn images_of(
+    engine: &Engine,
+    store: StoreId,
+    worker: WorkerId,
+) -> Result<Vec<ImageSummary>, ProvisionError> {
+    let options = ListImagesOptionsBuilder::default().filters(&filters_of(store, worker)).build();
+    let found = engine.docker.list_images(Some(options)).await;
+    found.map_err(|error| engine.failed("the snapshots cannot be listed", &error))
 }
 
 /// How a worker's container stands.

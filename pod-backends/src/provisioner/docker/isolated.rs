@@ -26,7 +26,7 @@ use super::{
 use crate::{
     executor::docker::{ContainerExecutor, remove_all},
     provisioner::{
-        beside::{ISOLATED, Own, clear_others},
+        beside::{Family, ISOLATED, clear_others},
         local::{
             LocalProcesses,
             directory::{Certificate, Directories},
@@ -71,7 +71,7 @@ impl Backend for IsolatedDocker {
         let engine = Engine::connect().await?;
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, ISOLATED).map_err(unusable)?;
-        clear_others(&self.data, &context, Own::Docker(&engine)).await?;
+        clear_others(&self.data, &context, Family::Docker, Some(&engine)).await?;
         for (_, found) in directories.all().map_err(unusable)? {
             // What an earlier store of this data directory has left. Other containers of the engine are not ours.
             if let Some(Certificate { store, worker, .. }) = found.filter(|found| found.store != context.store) {

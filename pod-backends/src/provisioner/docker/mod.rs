@@ -63,7 +63,7 @@ pub use worker::{HOME, run_container_worker};
 
 use self::{container::State, engine::Engine};
 use super::{
-    beside::{CONTAINERS, Own, clear_others},
+    beside::{CONTAINERS, Family, clear_others},
     door::Door,
     local::{
         DataDirLock,
@@ -114,7 +114,7 @@ impl Backend for Docker {
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, CONTAINERS).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "docker.lock").await?;
-        clear_others(&self.data, &context, Own::Docker(&engine)).await?;
+        clear_others(&self.data, &context, Family::Docker, Some(&engine)).await?;
         let known = directories.all().map_err(unusable)?;
         if let Some(door) = &self.door {
             door.open_for(context.store);

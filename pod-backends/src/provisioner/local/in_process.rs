@@ -25,7 +25,7 @@ use super::{
 };
 use crate::executor::process::{ProcessExecutor, clear};
 #[cfg(feature = "docker")]
-use crate::provisioner::beside::{Own, clear_others};
+use crate::provisioner::beside::{Family, clear_others};
 
 /// Workers in this process, which run executions as processes of this machine. They end with this process, and so
 /// does what they run; what is installed stays in the directory for the next time.
@@ -56,7 +56,7 @@ impl Backend for Local {
         let directories = Directories::open(&self.data, LOCAL).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "workers.lock").await?;
         #[cfg(feature = "docker")]
-        clear_others(&self.data, &context, Own::Local).await?;
+        clear_others(&self.data, &context, Family::Local, None).await?;
         let known = directories.all().map_err(unusable)?;
         let provisioner = Arc::new(InProcess {
             directories,

@@ -91,13 +91,22 @@ impl WorkerProcess {
         Ok(Self { pid, descriptor, child: Arc::default() })
     }
 
+    /// Ends whatever process is the worker of a directory, and returns when none is.
+    pub(crate) async fn end_in(dir: &Path) -> io::Result<()> {
+        while let Some(process) = Self::find(dir)? {
+            process.kill();
+            process.ended().await;
+        }
+        Ok(())
+    }
+
     /// Ends it at once.
-    pub(crate) fn kill(&self) {
+    pub(super) fn kill(&self) {
         let _ = pidfd_send_signal(self.descriptor.get_ref(), Signal::KILL);
     }
 
     /// Waits until it has ended, and says how, where that can be known.
-    pub(crate) async fn ended(&self) -> String {
+    pub(super) async fn ended(&self) -> String {
         // An error here means that it cannot be watched, which only a missing runtime does.
         let _ = self.descriptor.readable().await;
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner).take();

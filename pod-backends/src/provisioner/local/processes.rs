@@ -25,7 +25,7 @@ use super::{
     socket,
 };
 #[cfg(feature = "docker")]
-use crate::provisioner::beside::{Own, clear_others};
+use crate::provisioner::beside::{Family, clear_others};
 use crate::{
     executor::process::{clear, settle},
     provisioner::turns::Turns,
@@ -68,7 +68,7 @@ impl Backend for LocalProcesses {
         let lock = DataDirLock::take_for_workers(directories.data(), "workers.lock").await?;
         #[cfg(feature = "docker")]
         if self.part == LOCAL {
-            clear_others(&self.data, &context, Own::Local).await?;
+            clear_others(&self.data, &context, Family::Local, None).await?;
         }
         let listener = socket::bind(directories.data()).map_err(unusable)?;
         let known = directories.all().map_err(unusable)?;
@@ -131,9 +131,8 @@ pub async fn end_worker_processes(data: &Path) {
 pub(crate) async fn end_processes(directories: &Directories) {
     for (worker, _) in directories.all().unwrap_or_default() {
         let dir = directories.of(worker);
-        if let Ok(Some(process)) = WorkerProcess::find(&dir) {
-            process.kill();
-            process.ended().await;
+        if let Err(error) = WorkerProcess::end_in(&dir).await {
+            tracing::warn!(%worker, %error, "a worker could not be ended");
         }
         if let Err(error) = settle(&dir).await {
             tracing::warn!(%worker, %error, "what a worker ran could not be ended");
@@ -250,10 +249,7 @@ impl Shared {
             process.kill();
             process.ended().await;
         }
-        while let Some(process) = WorkerProcess::find(&dir).map_err(cannot)? {
-            process.kill();
-            process.ended().await;
-        }
+        WorkerProcess::end_in(&dir).await.map_err(cannot)?;
         clear(&dir).await.map_err(|error| ProvisionError::new(error.message))
     }
 }

@@ -44,7 +44,7 @@ use tokio::time::sleep;
 
 use self::{address::Address, nodes::FailedNodes, task::Standing};
 use super::{
-    beside::{Own, TASKS, clear_others},
+    beside::{Family, TASKS, clear_others},
     docker::{DockerSettings, ResidentProgram, engine::Engine},
     door::Door,
     local::{
@@ -134,7 +134,7 @@ impl Backend for Swarm {
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, TASKS).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "swarm.lock").await?;
-        clear_others(&self.data, &context, Own::Swarm(&engine)).await?;
+        clear_others(&self.data, &context, Family::Swarm, Some(&engine)).await?;
         let known = directories.all().map_err(unusable)?;
         self.door.open_for(context.store);
         let shared = Arc::new(Shared {

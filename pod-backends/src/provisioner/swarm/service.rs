@@ -5,14 +5,13 @@ use std::{collections::HashMap, time::Duration};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bollard::{
     models::{
-        HealthConfig, Limit, Mount as EngineMount, MountType, MountVolumeOptions, NetworkAttachmentConfig, Platform,
-        SecretSpec, ServiceSpec, ServiceSpecMode, ServiceSpecModeReplicated, TaskSpec, TaskSpecContainerSpec,
-        TaskSpecContainerSpecFile, TaskSpecContainerSpecSecrets, TaskSpecPlacement, TaskSpecResources,
-        TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum,
+        HealthConfig, Limit, NetworkAttachmentConfig, Platform, SecretSpec, ServiceSpec, ServiceSpecMode,
+        ServiceSpecModeReplicated, TaskSpec, TaskSpecContainerSpec, TaskSpecContainerSpecFile,
+        TaskSpecContainerSpecSecrets, TaskSpecPlacement, TaskSpecResources, TaskSpecRestartPolicy,
+        TaskSpecRestartPolicyConditionEnum,
     },
     query_parameters::{
-        InspectServiceOptions, ListContainersOptionsBuilder, ListSecretsOptionsBuilder, ListServicesOptionsBuilder,
-        ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions,
+        InspectServiceOptions, ListSecretsOptionsBuilder, ListServicesOptionsBuilder, RemoveVolumeOptions,
     },
 };
 use pod_core::{
@@ -23,7 +22,10 @@ use tokio::time::{Instant, sleep};
 
 use super::{HOME, PLACE, Shared, task};
 use crate::provisioner::docker::{
-    container::{STORE_LABEL, WORKER_LABEL, environment, labels, name, wanted_mounts},
+    container::{
+        STORE_LABEL, WORKER_LABEL, containers_of, environment, labels, name, own_volume, try_to_remove, volumes_of,
+        wanted_mounts,
+    },
     engine::{Engine, architecture, is_missing},
 };
 
@@ -65,12 +67,7 @@ fn spec(shared: &Shared, worker: WorkerId, name: &str, secret: String, constrain
     let settings = &shared.settings;
     let labels = labels(shared.context.store, worker);
     // A directory that all users may write to in nearly every image: so is the volume that takes its place.
-    let place = EngineMount {
-        typ: Some(MountType::VOLUME),
-        target: Some(PLACE.to_owned()),
-        volume_options: Some(MountVolumeOptions { labels: Some(labels.clone()), ..MountVolumeOptions::default() }),
-        ..EngineMount::default()
-    };
+    let place = own_volume(labels.clone(), PLACE);
     let container = TaskSpecContainerSpec {
         image: Some(settings.image.clone()),
         labels: Some(labels.clone()),
@@ -211,22 +208,14 @@ pub(crate) async fn remove(engine: &Engine, store: StoreId, worker: WorkerId) ->
 /// Removes the container and the volume of a worker's task where they are of this engine, which is faster about it than
 /// the swarm, and forgets none whose container somebody else has removed. How many there were.
 async fn remove_what_is_here(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<usize, ProvisionError> {
-    let filters =
-        HashMap::from([("label", vec![format!("{STORE_LABEL}={store}"), format!("{WORKER_LABEL}={worker}")])]);
-    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-    let found = engine.docker.list_containers(Some(options)).await;
-    let found = found.map_err(|error| engine.failed("the containers cannot be listed", &error))?;
-    for container in &found {
-        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+    let containers = containers_of(engine, store, worker).await?;
+    for container in &containers {
         // Somebody else may be about it: it is looked at again.
-        let _ = engine.docker.remove_container(container.id.as_deref().unwrap_or_default(), Some(options)).await;
+        let _ = try_to_remove(engine, container).await;
     }
-    let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
-    let volumes = engine.docker.list_volumes(Some(options)).await;
-    let volumes = volumes.map_err(|error| engine.failed("the volumes cannot be listed", &error))?;
-    let volumes = volumes.volumes.unwrap_or_default();
+    let volumes = volumes_of(engine, store, worker).await?;
     for volume in &volumes {
-        let _ = engine.docker.remove_volume(&volume.name, None::<RemoveVolumeOptions>).await;
+        let _ = engine.docker.remove_volume(volume, None::<RemoveVolumeOptions>).await;
     }
-    Ok(found.len() + volumes.len())
+    Ok(containers.len() + volumes.len())
 }
