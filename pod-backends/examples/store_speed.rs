@@ -15,7 +15,7 @@ use pod_core::{
         ActivityId, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Event, EventKind, Execution,
         ExecutionId, ExecutionStatus, OutputSummary, RevisionNo, Stream, Timestamp, WorkerId,
     },
-    store::{ActivityTally, Batch, Change, ExecutionUpdate, HighWater, QueueKey, Store},
+    store::{ActivityTally, Batch, Change, ExecutionUpdate, HighWater, QueueKey, RevisionTally, Store},
 };
 
 const ACTIVITY: ActivityId = ActivityId(1);
@@ -29,7 +29,13 @@ struct Bench {
 }
 
 fn waiting(id: u64) -> Execution {
-    Execution::waiting(ExecutionId(id), ACTIVITY, Some(format!("input {id}").into()), Timestamp(1_800_000_000_000))
+    Execution::waiting(
+        ExecutionId(id),
+        ACTIVITY,
+        RevisionNo(1),
+        Some(format!("input {id}").into()),
+        Timestamp(1_800_000_000_000),
+    )
 }
 
 fn running(id: u64) -> Execution {
@@ -78,6 +84,7 @@ impl Bench {
                 at: Timestamp(1_800_000_000_000),
                 kind,
                 activity: Some(ACTIVITY),
+                revision: Some(RevisionNo(1)),
                 execution: Some(ExecutionId(id)),
                 attempt: None,
                 worker: None,
@@ -92,6 +99,7 @@ impl Bench {
             events: events.collect(),
             high_water: HighWater { execution: ids.end, ..HighWater::default() },
             tallies: vec![ActivityTally { activity: ACTIVITY, executions: [1; 6], recent_durations: vec![5; 50] }],
+            revision_tallies: vec![RevisionTally { activity: ACTIVITY, revision: RevisionNo(1), waiting: 1, kept: 1 }],
         };
         self.store.commit(Arc::new(batch)).await.expect("the batch is committed");
     }
@@ -174,7 +182,8 @@ async fn main() {
             );
         }
         let begun = Instant::now();
-        let claimed = bench.store.claim(ACTIVITY, QueueKey::START, Timestamp::MAX, 1000).await.expect("a claim");
+        let claimed =
+            bench.store.claim(ACTIVITY, RevisionNo(1), QueueKey::START, Timestamp::MAX, 1000).await.expect("a claim");
         println!("  a claim of {} takes {:.1} ms", claimed.executions.len(), begun.elapsed().as_secs_f64() * 1000.0);
     }
     drop(bench);

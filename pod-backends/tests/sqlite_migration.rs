@@ -7,7 +7,7 @@ use bytes::Bytes;
 use pod_backends::{provisioner::local::Local, store::sqlite::SqliteStore};
 use pod_core::{
     OutputChunk, Pod,
-    domain::{AttemptKey, AttemptNo, ExecutionId, Stream},
+    domain::{AttemptKey, AttemptNo, ExecutionId, RevisionPurpose, Stream},
     store::Store,
 };
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
@@ -65,6 +65,49 @@ async fn output_of_before_is_there_and_what_runs_goes_on() {
     drop(store);
     // And once more: the migration is not done twice.
     SqliteStore::open(dir.path()).await.unwrap();
+}
+
+/// Executions of before were bound to nothing: what ran keeps what it ran, what waits gets what it would have run.
+#[tokio::test]
+async fn executions_of_before_are_bound_to_a_revision() {
+    let dir = TempDir::new().unwrap();
+    of_version_two(dir.path()).await;
+    let revision = |no: u32, status: &str, source: &str| {
+        format!(
+            r#"INSERT INTO revisions VALUES (1, {no}, '{{"activity":1,"no":{no},"created_at":5,"source":"{source}",
+               "settings":{{}},"status":"{status}","error":null,"sha256":"ab"}}');"#
+        )
+    };
+    // Waiting: one that never ran, one whose attempt ran a revision that is there, and one whose revision is gone.
+    let rows = [
+        revision(2, "approved", "directory"),
+        revision(3, "approved", "inline"),
+        revision(4, "verifying", "inline"),
+        "INSERT INTO executions VALUES
+            (4, 1, 0, 0, 5, 5, NULL, NULL, 0, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, 0, NULL),
+            (5, 1, 0, 0, 5, 5, NULL, NULL, 1, 1, 1, 0, 0, NULL, NULL, NULL, NULL, 0, NULL),
+            (6, 1, 0, 0, 5, 5, NULL, NULL, 1, 1, 1, 0, 0, NULL, NULL, NULL, NULL, 0, NULL);
+        INSERT INTO attempts (key, revision, worker, assigned_at, started_at, ended_at, ending, ending_code) VALUES
+            ((5 << 20) + 1, 2, 1, 5, 6, 9, 0, 1), ((6 << 20) + 1, 1, 1, 5, 6, 9, 0, 1);
+        UPDATE lease SET last_execution = 6;"
+            .to_owned(),
+    ];
+    let mut connection = SqliteConnectOptions::new().filename(dir.path().join("pod.db")).connect().await.unwrap();
+    for sql in rows {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    let store = SqliteStore::open(dir.path()).await.unwrap();
+    for (id, revision) in [(1, 1), (2, 1), (3, 1), (4, 3), (5, 2), (6, 3)] {
+        let execution = store.execution(ExecutionId(id)).await.unwrap().unwrap();
+        assert_eq!(execution.revision.0, revision, "execution {id}");
+    }
+    let record = store.load().await.unwrap().activities.remove(0);
+    let tallies: Vec<_> =
+        record.revision_tallies.iter().map(|tally| (tally.revision.0, tally.waiting, tally.kept)).collect();
+    assert_eq!(tallies, [(2, 1, 1), (3, 2, 2), (4, 0, 0)]);
+    let purposes: Vec<_> = record.revisions.iter().map(|revision| revision.purpose).collect();
+    assert_eq!(purposes, [RevisionPurpose::Run, RevisionPurpose::Put, RevisionPurpose::Put]);
 }
 
 #[tokio::test]

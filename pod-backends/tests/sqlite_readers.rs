@@ -8,7 +8,7 @@ use std::sync::{
 
 use pod_backends::store::sqlite::SqliteStore;
 use pod_core::{
-    domain::{ActivityId, Execution, ExecutionId, Timestamp},
+    domain::{ActivityId, Execution, ExecutionId, RevisionNo, Timestamp},
     store::{Batch, Change, ExecutionQuery, QueueKey, Store},
 };
 use tempfile::TempDir;
@@ -21,8 +21,9 @@ async fn the_planner_reads_beside_any_number_of_slow_searches() {
     let dir = TempDir::new().unwrap();
     let store = SqliteStore::open(dir.path()).await.unwrap();
     let epoch = store.acquire(Timestamp(0)).await.unwrap().epoch;
-    let waiting =
-        |id: u64| Execution::waiting(ExecutionId(id), ActivityId(1), Some("x".repeat(500).into()), Timestamp(1));
+    let waiting = |id: u64| {
+        Execution::waiting(ExecutionId(id), ActivityId(1), RevisionNo(1), Some("x".repeat(500).into()), Timestamp(1))
+    };
     let changes = (1..=20_000).map(|id| Change::InsertExecution(Arc::new(waiting(id)))).collect();
     store.commit(Arc::new(Batch { seq: 1, epoch, changes, ..Batch::default() })).await.unwrap();
 
@@ -43,7 +44,7 @@ async fn the_planner_reads_beside_any_number_of_slow_searches() {
         tokio::task::yield_now().await;
     }
     for _ in 0..3 {
-        let claimed = engine.claim(ActivityId(1), QueueKey::START, Timestamp::MAX, 10).await.unwrap();
+        let claimed = engine.claim(ActivityId(1), RevisionNo(1), QueueKey::START, Timestamp::MAX, 10).await.unwrap();
         assert_eq!(claimed.executions.len(), 10);
         assert!(engine.execution(ExecutionId(7)).await.unwrap().is_some());
     }

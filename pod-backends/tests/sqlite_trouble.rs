@@ -127,7 +127,13 @@ fn running(id: u64, input: usize) -> Execution {
         status: ExecutionStatus::Running,
         attempt: AttemptNo(1),
         worker: Some(WorkerId(1)),
-        ..Execution::waiting(ExecutionId(id), ActivityId(1), Some("x".repeat(input).into()), Timestamp(1))
+        ..Execution::waiting(
+            ExecutionId(id),
+            ActivityId(1),
+            RevisionNo(1),
+            Some("x".repeat(input).into()),
+            Timestamp(1),
+        )
     }
 }
 

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use crate::{
     domain::{
         Activity, ActivityId, Attempt, AttemptNo, Event, Execution, ExecutionId, NewActivity, NewExecution,
-        OutputSummary, Policy, ScalingDecision, Stream, Timestamp, WorkerId,
+        OutputSummary, Policy, RetryRevision, RevisionChoice, RevisionNo, ScalingDecision, Stream, Timestamp, WorkerId,
     },
-    engine::{Engine, Hurry, Reply, Request},
+    engine::{Engine, Hurry, Registration, Reply, Request},
     store::{InstallLog, OutputSlice},
 };
 
@@ -56,13 +56,24 @@ impl Pod {
 
     /// Registers an activity. It is verified on one worker; executions are accepted meanwhile.
     pub async fn create_activity(&self, new: NewActivity) -> Result<Activity> {
-        expect!(self, Request::CreateActivity { new, replace: false }, Reply::Activity(view) => view.activity)
+        expect!(self, Request::CreateActivity { new, registration: Registration::Create }, Reply::Registered(view, _) => view.activity)
     }
 
     /// Registers an activity, or a new revision of one whose content or settings differ from the newest revision;
     /// the old revision serves until the new one is approved. The same content and settings again change nothing.
     pub async fn put_activity(&self, new: NewActivity) -> Result<Activity> {
-        expect!(self, Request::CreateActivity { new, replace: true }, Reply::Activity(view) => view.activity)
+        expect!(self, Request::CreateActivity { new, registration: Registration::Put }, Reply::Registered(view, _) => view.activity)
+    }
+
+    /// Registers what its own executions are to run: the activity, where the name is free, and else a revision of it.
+    /// The same content and settings again are the same revision. Name it in [`NewExecution::revision`]: an activity that
+    /// was made in another way goes on being what it is, and where this one becomes current, it may not stay so.
+    ///
+    /// What is registered so and never run is forgotten after an hour; and when all its executions are terminated while
+    /// it is still being installed, the installation is withdrawn.
+    pub async fn register_for_runs(&self, new: NewActivity) -> Result<(ActivityView, RevisionNo)> {
+        let request = Request::CreateActivity { new, registration: Registration::Run };
+        expect!(self, request, Reply::Registered(view, revision) => (*view, revision))
     }
 
     /// Begins to remove an activity: its queue ends as failed, what runs ends first.
@@ -123,7 +134,18 @@ impl Pod {
         inputs: Vec<Option<String>>,
         idempotency_key: Option<String>,
     ) -> Result<Vec<ExecutionId>> {
-        let request = Request::SubmitMany { activity: activity.to_owned(), inputs, idempotency_key };
+        self.start_many_of(activity, RevisionChoice::Current, inputs, idempotency_key).await
+    }
+
+    /// As [`Pod::start_many`], of a revision that is named.
+    pub async fn start_many_of(
+        &self,
+        activity: &str,
+        revision: RevisionChoice,
+        inputs: Vec<Option<String>>,
+        idempotency_key: Option<String>,
+    ) -> Result<Vec<ExecutionId>> {
+        let request = Request::SubmitMany { activity: activity.to_owned(), revision, inputs, idempotency_key };
         expect!(self, request, Reply::SubmittedMany(range) => range.map(ExecutionId).collect())
     }
 
@@ -175,14 +197,15 @@ impl Pod {
         self.wait(id).await
     }
 
-    /// Runs an ended execution again, as a new one.
+    /// Runs an ended execution again, as a new one, with the revision that it ran. `RevisionGone` when that is not kept.
     pub async fn retry(&self, id: ExecutionId) -> Result<Submitted> {
-        self.retry_once(id, None).await
+        self.retry_once(id, RetryRevision::Same, None).await
     }
 
-    /// As [`Pod::retry`]; with the same idempotency key again it is the same new execution.
-    pub async fn retry_once(&self, id: ExecutionId, key: Option<String>) -> Result<Submitted> {
-        expect!(self, Request::Retry(id, key), Reply::Submitted(submitted) => *submitted)
+    /// As [`Pod::retry`], with a choice of the revision; with the same idempotency key again it is the same new
+    /// execution.
+    pub async fn retry_once(&self, id: ExecutionId, revision: RetryRevision, key: Option<String>) -> Result<Submitted> {
+        expect!(self, Request::Retry(id, revision, key), Reply::Submitted(submitted) => *submitted)
     }
 
     /// Hands out the result of an ended execution once: of two simultaneous calls, one gets it and the other

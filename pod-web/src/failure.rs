@@ -36,6 +36,7 @@ impl From<PodError> for Failure {
     fn from(error: PodError) -> Self {
         let status = match &error {
             PodError::NoSuchActivity(_)
+            | PodError::NoSuchRevision { .. }
             | PodError::NoSuchExecution(_)
             | PodError::NoSuchPolicy(_)
             | PodError::NoSuchWorker(_) => StatusCode::NOT_FOUND,

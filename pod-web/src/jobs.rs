@@ -8,7 +8,7 @@ use std::{
 
 use pod_core::{
     Pod, PodError, Portion,
-    domain::{ExecutionId, Timestamp},
+    domain::{ExecutionId, RetryRevision, Timestamp},
     store::{ExecutionQuery, StoreError},
 };
 use tokio::sync::watch;
@@ -135,7 +135,9 @@ impl Job {
         let query = ExecutionQuery { before, limit: PORTION, ..self.order.query.clone() };
         match self.order.act {
             Act::Terminate => pod.terminate_matching(query).await,
-            Act::Retry => pod.retry_matching(query, Some(&format!("page {}", self.order.id))).await,
+            Act::Retry => {
+                pod.retry_matching(query, RetryRevision::Same, Some(&format!("page {}", self.order.id))).await
+            }
         }
     }
 }

@@ -76,9 +76,11 @@ pub struct Activity {
     pub created_at: Timestamp,
     /// Where it stands.
     pub status: ActivityStatus,
-    /// The revision that executions run: the newest approved one, or the newest when none is.
+    /// The current revision, which executions run that name no other: the newest approved one, or the newest when none
+    /// is. Those that were registered for runs of their own alone are never it.
     pub revision: RevisionNo,
-    /// The newest revision; differs from `revision` while it is verified, or when it was rejected.
+    /// The newest revision that may become current; differs from `revision` while it is verified, or when it was
+    /// rejected.
     pub latest: RevisionNo,
     /// Where the script of `revision` came from.
     pub source: ScriptSource,
@@ -123,6 +125,46 @@ pub struct Revision {
     pub error: Option<Arc<str>>,
     /// The sha256 of the pinned payload in hexadecimal; absent until a URL was fetched.
     pub sha256: Option<Arc<str>>,
+    /// What it was registered for.
+    #[serde(default)]
+    pub purpose: RevisionPurpose,
+}
+
+/// What a revision was registered for, and so whether it may become the current one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub enum RevisionPurpose {
+    /// To be current: what everyone runs from now on.
+    #[default]
+    Put,
+    /// For the executions of whoever registered it, and to be current where the activity was made so from the start.
+    Run,
+    /// For the executions of whoever registered it alone: the activity was made otherwise, and stays as it is.
+    Detached,
+}
+
+impl RevisionPurpose {
+    /// Whether such a revision may become the current one.
+    #[must_use]
+    pub const fn may_be_current(self) -> bool {
+        !matches!(self, Self::Detached)
+    }
+
+    /// Whether it is there for certain executions, so that nothing is lost when the last of them goes.
+    #[must_use]
+    pub const fn is_for_runs(self) -> bool {
+        matches!(self, Self::Run | Self::Detached)
+    }
+}
+
+/// Which revision an execution is to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+pub enum RevisionChoice {
+    /// The one that is current when it is submitted.
+    #[default]
+    Current,
+    /// This one.
+    No(RevisionNo),
 }
 
 /// Where a revision stands.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActivityId, AttemptNo, ExecutionId, Timestamp, WorkerId};
+use super::{ActivityId, AttemptNo, ExecutionId, RevisionNo, Timestamp, WorkerId};
 
 /// Something that happened and was committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Event {
     /// The activity that it is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub activity: Option<ActivityId>,
+    /// The revision of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub revision: Option<RevisionNo>,
     /// The execution that it is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub execution: Option<ExecutionId>,
@@ -31,6 +34,15 @@ pub struct Event {
     /// A sentence, where there is more to say than `kind` does.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub message: Option<Arc<str>>,
+}
+
+impl Event {
+    /// Says that it is about that execution.
+    pub(crate) fn of(&mut self, execution: &super::Execution) {
+        self.activity = Some(execution.activity);
+        self.execution = Some(execution.id);
+        self.revision = (execution.revision != RevisionNo(0)).then_some(execution.revision);
+    }
 }
 
 /// What kind of thing happened.

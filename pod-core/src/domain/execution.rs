@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActivityId, AttemptKey, AttemptNo, ExecutionId, OutputSummary, RevisionNo, Timestamp, WorkerId};
+use super::{
+    ActivityId, AttemptKey, AttemptNo, ExecutionId, OutputSummary, RevisionChoice, RevisionNo, Timestamp, WorkerId,
+};
 
 /// One run of an activity that was asked for. Durable before it is acknowledged; concludes once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +15,9 @@ pub struct Execution {
     pub id: ExecutionId,
     /// What it runs.
     pub activity: ActivityId,
+    /// Which revision of it, through every attempt. 0 where that is not known: it ended before executions were bound to
+    /// their revision.
+    pub revision: RevisionNo,
     /// The argument of `main.sh`; run without one when absent.
     pub input: Option<Arc<str>>,
     /// Where it stands.
@@ -49,12 +54,14 @@ impl Execution {
     pub const fn waiting(
         id: ExecutionId,
         activity: ActivityId,
+        revision: RevisionNo,
         input: Option<Arc<str>>,
         submitted_at: Timestamp,
     ) -> Self {
         Self {
             id,
             activity,
+            revision,
             input,
             status: ExecutionStatus::Waiting,
             ending: None,
@@ -232,6 +239,8 @@ pub enum AttemptEnd {
 pub struct NewExecution {
     /// The name of the activity.
     pub activity: String,
+    /// Which revision of it.
+    pub revision: RevisionChoice,
     /// The argument of `main.sh`.
     pub input: Option<String>,
     /// The same key and request again give the same execution; the same key with another request is a conflict.
@@ -241,7 +250,14 @@ pub struct NewExecution {
 impl NewExecution {
     /// An execution of that activity, without input.
     pub fn of(activity: impl Into<String>) -> Self {
-        Self { activity: activity.into(), input: None, idempotency_key: None }
+        Self { activity: activity.into(), revision: RevisionChoice::Current, input: None, idempotency_key: None }
+    }
+
+    /// Runs that revision instead of the current one.
+    #[must_use]
+    pub fn revision(mut self, revision: RevisionNo) -> Self {
+        self.revision = RevisionChoice::No(revision);
+        self
     }
 
     /// Sets the argument of `main.sh`.
@@ -257,6 +273,16 @@ impl NewExecution {
         self.idempotency_key = Some(key.into());
         self
     }
+}
+
+/// Which revision an execution that repeats another one runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RetryRevision {
+    /// That of the execution that it repeats.
+    #[default]
+    Same,
+    /// The one that is current now.
+    Latest,
 }
 
 /// Why an input was refused, as a sentence.

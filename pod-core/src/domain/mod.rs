@@ -16,11 +16,12 @@ mod worker;
 
 pub use activity::{
     Activity, ActivityName, ActivityStatus, Content, Installation, InstallationStatus, InvalidName, Isolation,
-    NewActivity, OnLost, Payload, Revision, RevisionStatus, ScriptSource, Settings,
+    NewActivity, OnLost, Payload, Revision, RevisionChoice, RevisionPurpose, RevisionStatus, ScriptSource, Settings,
 };
 pub use event::{Event, EventKind, ScalingDecision};
 pub use execution::{
-    Attempt, AttemptEnd, AttemptStatus, Ending, Execution, ExecutionStatus, InvalidInput, NewExecution, validate_input,
+    Attempt, AttemptEnd, AttemptStatus, Ending, Execution, ExecutionStatus, InvalidInput, NewExecution, RetryRevision,
+    validate_input,
 };
 pub use ids::{
     ActivityId, AttemptKey, AttemptNo, Epoch, ExecutionId, PolicyId, RevisionNo, SessionId, StoreId, WorkerId,

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     domain::{ExecutionId, Timestamp},
-    plan::{Config, Decision, Found, Input, ReplyId, State},
+    plan::{Config, Decision, Found, Input, Refill, ReplyId, State},
     pod::PodError,
     provisioner::Provisioner,
     store::StoreError,
@@ -290,10 +290,10 @@ impl Driver {
 
     /// Reads on in the queues that run low. Nothing is uncommitted here, and what is read is stepped at once.
     async fn read_on(&mut self) {
-        for (activity, after, limit) in self.state.refills() {
-            match self.shared.store.claim(activity, after, Timestamp::MAX, limit).await {
+        for Refill { activity, revision, after, limit } in self.state.refills() {
+            match self.shared.store.claim(activity, revision, after, Timestamp::MAX, limit).await {
                 Ok(claimed) => {
-                    self.step(Input::Claimed(activity, claimed));
+                    self.step(Input::Claimed(activity, revision, claimed));
                     self.again = true;
                 }
                 Err(error) => tracing::warn!(%activity, "a queue could not be read and is tried again: {error}"),

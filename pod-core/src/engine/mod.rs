@@ -38,7 +38,7 @@ pub(crate) use self::links::Arrival;
 pub(crate) use self::{driver::Driver, message::INBOX, shared::Shared, topics::Subscription};
 pub use self::{
     links::{Admission, Links},
-    request::{Hurry, Reply, Request},
+    request::{Hurry, Registration, Reply, Request},
 };
 use self::{message::Message, prepare::prepare};
 use crate::{

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Request, Shared, directory};
 use crate::{
-    domain::{Content, ExecutionId},
+    domain::{Content, ExecutionId, RetryRevision, RevisionChoice},
     plan::Found,
     pod::PodError,
 };
@@ -27,12 +27,18 @@ pub(super) async fn prepare(request: &Request, shared: &Shared) -> Result<Found,
             }
         },
         Request::Submit(new) if new.idempotency_key.is_some() => {
-            found.request_hash = hash("one", &new.activity, std::slice::from_ref(&new.input));
+            found.request_hash = hash(&kind("one", new.revision), &new.activity, std::slice::from_ref(&new.input));
         }
-        Request::SubmitMany { activity, inputs, idempotency_key: Some(_) } => {
-            found.request_hash = hash("many", activity, inputs);
+        Request::SubmitMany { activity, revision, inputs, idempotency_key: Some(_) } => {
+            found.request_hash = hash(&kind("many", *revision), activity, inputs);
         }
-        Request::Retry(id, Some(_)) => found.request_hash = hash("again", &id.to_string(), &[]),
+        Request::Retry(id, revision, Some(_)) => {
+            let kind = match revision {
+                RetryRevision::Same => "again",
+                RetryRevision::Latest => "again with the current revision",
+            };
+            found.request_hash = hash(kind, &id.to_string(), &[]);
+        }
         _ => {}
     }
     Ok(found)
@@ -45,6 +51,14 @@ pub(super) const NO_FETCHER: &str =
 /// In hexadecimal.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
+}
+
+/// A request that names no revision is the same as before there was a choice.
+fn kind(what: &str, revision: RevisionChoice) -> String {
+    match revision {
+        RevisionChoice::Current => what.to_owned(),
+        RevisionChoice::No(no) => format!("{what} of revision {no}"),
+    }
 }
 
 /// Equal for equal requests only: every part goes in with its length.
@@ -65,7 +79,7 @@ fn hash(kind: &str, activity: &str, inputs: &[Option<String>]) -> [u8; 32] {
 /// The execution whose row the planner needs for a request.
 pub(super) fn execution_of(request: &Request) -> Option<ExecutionId> {
     match request {
-        Request::Terminate(id, _) | Request::Retry(id, _) | Request::Retrieve(id) | Request::Explain(id) => Some(*id),
+        Request::Terminate(id, _) | Request::Retry(id, ..) | Request::Retrieve(id) | Request::Explain(id) => Some(*id),
         _ => None,
     }
 }
@@ -75,7 +89,7 @@ pub(super) fn key_of(request: &Request) -> Option<&str> {
     match request {
         Request::Submit(new) => new.idempotency_key.as_deref(),
         Request::SubmitMany { idempotency_key, .. } => idempotency_key.as_deref(),
-        Request::Retry(_, key) => key.as_deref(),
+        Request::Retry(_, _, key) => key.as_deref(),
         _ => None,
     }
 }

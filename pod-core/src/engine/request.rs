@@ -3,19 +3,22 @@
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use crate::{
-    domain::{ActivityId, Execution, ExecutionId, NewActivity, NewExecution, Policy, PolicyId, WorkerId},
+    domain::{
+        ActivityId, Execution, ExecutionId, NewActivity, NewExecution, Policy, PolicyId, RetryRevision, RevisionChoice,
+        RevisionNo, WorkerId,
+    },
     pod::{ActivityView, Explanation, FleetPreview, Overview, Submitted, WorkerView},
 };
 
 /// A request of a user.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    /// Register an activity; with `replace`, or a new revision of it.
+    /// Register an activity, or a new revision of it.
     CreateActivity {
         /// What to register.
         new: NewActivity,
-        /// Whether the name may exist.
-        replace: bool,
+        /// What for.
+        registration: Registration,
     },
     /// Begin to remove an activity.
     DeleteActivity {
@@ -37,6 +40,8 @@ pub enum Request {
     SubmitMany {
         /// The name of the activity.
         activity: String,
+        /// Which revision of it.
+        revision: RevisionChoice,
         /// An input each.
         inputs: Vec<Option<String>>,
         /// Makes the request repeatable.
@@ -45,7 +50,7 @@ pub enum Request {
     /// End an execution.
     Terminate(ExecutionId, Hurry),
     /// Repeat an ended execution as a new one; the idempotency key, where there is one, makes the request repeatable.
-    Retry(ExecutionId, Option<String>),
+    Retry(ExecutionId, RetryRevision, Option<String>),
     /// Hand out a result once.
     Retrieve(ExecutionId),
     /// Say why an execution is where it is.
@@ -94,6 +99,8 @@ pub enum Request {
 pub enum Reply {
     /// One activity.
     Activity(Box<ActivityView>),
+    /// One activity, and the revision of it that was registered or was there already.
+    Registered(Box<ActivityView>, RevisionNo),
     /// All activities.
     Activities(Vec<ActivityView>),
     /// Their names.
@@ -118,6 +125,17 @@ pub enum Reply {
     Preview(Box<FleetPreview>),
     /// All policies, and the active one.
     Policies(Vec<Policy>, PolicyId),
+}
+
+/// What an activity, or a revision of it, is registered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// A new activity: the name must be free.
+    Create,
+    /// What everyone runs from now on.
+    Put,
+    /// The executions of the one who registers it. An activity that was made otherwise stays as it is.
+    Run,
 }
 
 /// How an execution is to be ended.

@@ -1,6 +1,9 @@
 //! What the planner decided: rows to write, events to publish, requests to answer, effects to perform.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     domain::{
@@ -76,7 +79,9 @@ pub struct Decision {
     /// Executions whose state changed.
     pub touched: Vec<ExecutionId>,
     /// Activities whose tally changed.
-    pub(super) tallied: std::collections::BTreeSet<ActivityId>,
+    pub(super) tallied: BTreeSet<ActivityId>,
+    /// Revisions whose tally changed.
+    pub(super) tallied_revisions: BTreeSet<(ActivityId, RevisionNo)>,
     /// How many workers were launched.
     pub launched: u32,
     /// Submits that are to be told whether the fleet grew.
@@ -133,6 +138,7 @@ impl Decision {
             at,
             kind,
             activity: None,
+            revision: None,
             execution: None,
             attempt: None,
             worker: None,
@@ -152,6 +158,7 @@ impl Decision {
             });
         }
         changes.append(&mut self.changes);
-        Batch { seq, epoch, at, changes, events: std::mem::take(&mut self.events), high_water, tallies: Vec::new() }
+        let events = std::mem::take(&mut self.events);
+        Batch { seq, epoch, at, changes, events, high_water, tallies: Vec::new(), revision_tallies: Vec::new() }
     }
 }

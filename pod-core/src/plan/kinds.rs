@@ -106,6 +106,7 @@ impl State {
 
     fn oldest_verification(&self, isolation: Isolation) -> Option<Timestamp> {
         let revisions = self.activities.values().flat_map(|activity| activity.revisions.values());
+        let revisions = revisions.map(|state| &state.revision);
         let verifying = revisions.filter(|revision| revision.status == RevisionStatus::Verifying);
         verifying
             .filter(|revision| self.isolation(&revision.settings) == isolation)

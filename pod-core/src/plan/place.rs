@@ -7,7 +7,7 @@ use crate::{
         ActivityId, ActivityStatus, Attempt, AttemptKey, AttemptNo, ExecutionStatus, InstallationStatus, Millis,
         OutputSummary, RevisionNo, RevisionStatus, WorkerId,
     },
-    plan::{ActivityState, Decision, Effect, Held, State, WorkerState},
+    plan::{ActivityState, Decision, Effect, Held, RevisionState, State, WorkerState},
     scheduler::{Assignment, Lane, PlacementView, Room},
     store::Change,
 };
@@ -48,11 +48,12 @@ impl State {
     /// Gives waiting executions to workers.
     pub(super) fn place(&mut self, out: &mut Decision) {
         let short = |activity: &ActivityState| activity.expected().filter(|run| *run < SHORT_RUN);
-        let due = |activity: &ActivityState| {
-            activity.activity.status == ActivityStatus::Approved && activity.queue.first_due(self.now).is_some()
-        };
+        let serving =
+            || self.activities.values().filter(|activity| activity.activity.status != ActivityStatus::Uninstalling);
+        let due = |state: &&RevisionState| state.is_approved() && state.queue.first_due(self.now).is_some();
+        let has_due = |activity: &&ActivityState| activity.revisions.values().any(|state| due(&state));
         // A run of 2 ms is prefetched 25 deep, one of 0 ms as deep as allowed.
-        let depth = self.activities.values().filter(|activity| due(activity)).filter_map(short);
+        let depth = serving().filter(has_due).filter_map(short);
         let depth = depth.map(|run| (PREFETCH_TIME / run.0.max(1)).min(MAX_PREFETCH)).min().unwrap_or(0);
         let rooms: Vec<Room> = self
             .workers
@@ -73,30 +74,28 @@ impl State {
             return;
         }
         let capacity: usize = rooms.iter().map(|room| (room.slots + room.prefetch) as usize).sum();
-        let installed: Vec<(ActivityId, BTreeSet<WorkerId>)> = self
-            .activities
-            .iter()
-            .filter(|(_, activity)| due(activity))
-            .map(|(id, activity)| {
-                let revision = activity.activity.revision;
-                let wanted = self.isolation(&activity.activity.settings);
+        let installed: Vec<(&ActivityState, &RevisionState, BTreeSet<WorkerId>)> = serving()
+            .flat_map(|activity| activity.revisions.values().filter(due).map(move |state| (activity, state)))
+            .map(|(activity, state)| {
+                let (id, no) = (state.revision.activity, state.revision.no);
+                let wanted = self.isolation(&state.revision.settings);
                 let has = |room: &&Room| {
                     let worker = &self.workers[&room.worker];
-                    worker.worker.isolation == wanted && worker.has(*id, revision, InstallationStatus::Installed)
+                    worker.worker.isolation == wanted && worker.has(id, no, InstallationStatus::Installed)
                 };
-                (*id, rooms.iter().filter(has).map(|room| room.worker).collect())
+                (activity, state, rooms.iter().filter(has).map(|room| room.worker).collect())
             })
             .collect();
         let lanes: Vec<Lane<'_>> = installed
             .iter()
-            .map(|(id, installed_on)| {
-                let activity = &self.activities[id];
-                let limit = activity.activity.settings.max_concurrency.unwrap_or(u32::MAX);
+            .map(|(activity, state, installed_on)| {
+                let limit = state.revision.settings.max_concurrency.unwrap_or(u32::MAX);
                 Lane {
-                    activity: *id,
-                    ready: u32::try_from(activity.queue.due(self.now, capacity)).unwrap_or(u32::MAX),
+                    activity: state.revision.activity,
+                    revision: state.revision.no,
+                    ready: u32::try_from(state.queue.due(self.now, capacity)).unwrap_or(u32::MAX),
                     allowance: limit.saturating_sub(activity.running),
-                    oldest: activity.queue.next_due().unwrap_or(self.now),
+                    oldest: state.queue.next_due().unwrap_or(self.now),
                     served: activity.served.max(self.level),
                     prefetch: short(activity).is_some(),
                     installed_on,
@@ -107,19 +106,22 @@ impl State {
             return;
         }
         let served = lanes.iter().filter(|lane| lane.allowance > 0 && !lane.installed_on.is_empty());
-        self.level = served.map(|lane| lane.served).min().unwrap_or(self.level);
+        let level = served.map(|lane| lane.served).min().unwrap_or(self.level);
         let view = PlacementView { lanes: &lanes, rooms: &rooms };
-        for Assignment { activity, worker } in self.config.scheduler.place(&view, self.now) {
-            self.assign(activity, worker, out);
+        let assignments = self.config.scheduler.place(&view, self.now);
+        self.level = level;
+        for assignment in assignments {
+            self.assign(assignment, out);
         }
     }
 
-    /// Gives the first waiting execution of an activity to a worker.
-    fn assign(&mut self, id: ActivityId, worker: WorkerId, out: &mut Decision) {
+    /// Gives the first waiting execution of a revision to a worker.
+    fn assign(&mut self, Assignment { activity: id, revision, worker }: Assignment, out: &mut Decision) {
         let now = self.now;
         let Some(activity) = self.activities.get_mut(&id) else { return };
-        let Some(mut execution) = activity.queue.pop() else { return };
-        let revision = activity.activity.revision;
+        let Some(state) = activity.revisions.get_mut(&revision) else { return };
+        let Some(mut execution) = state.queue.pop() else { return };
+        state.running += 1;
         activity.running += 1;
         activity.served = activity.served.max(self.level) + 1;
         execution.status = ExecutionStatus::Running;
@@ -139,7 +141,7 @@ impl State {
         out.update(&execution);
         out.change(Change::OpenAttempt(attempt.clone()));
         out.opened.push((key, worker));
-        self.recount(id, Some(ExecutionStatus::Waiting), Some(ExecutionStatus::Running), out);
+        self.recount(&execution, Some(ExecutionStatus::Waiting), Some(ExecutionStatus::Running), out);
         if let Some(state) = self.workers.get_mut(&worker) {
             state.attempts.insert(key);
             state.worker.last_worked = Some(now);
@@ -154,7 +156,7 @@ impl State {
     pub(super) fn install(&mut self, out: &mut Decision) {
         for (id, no) in self.to_install() {
             let now = self.now;
-            let revision = &self.activities[&id].revisions[&no];
+            let revision = &self.activities[&id].revisions[&no].revision;
             let verifying = revision.status == RevisionStatus::Verifying;
             let isolation = self.isolation(&revision.settings);
             let has = |worker: &WorkerState| {
@@ -179,7 +181,7 @@ impl State {
                     })
             };
             // As many as the queue can use; the one with the most room first.
-            let queue = &self.activities[&id].queue;
+            let queue = &self.activities[&id].revisions[&no].queue;
             let wanted = if verifying { 1 } else { queue.due(now, 1024) };
             let mut workers: Vec<&WorkerState> = self.workers.values().filter(may).collect();
             workers.sort_by_key(|worker| (std::cmp::Reverse(worker.idle_slots()), worker.worker.id));
@@ -199,19 +201,16 @@ impl State {
         self.give_up_uninstallable(out);
     }
 
-    /// Revisions to verify, and serving ones with work that waits.
+    /// Revisions to verify, and those with work that waits.
     fn to_install(&self) -> Vec<(ActivityId, RevisionNo)> {
         let mut wanted = Vec::new();
         for (id, activity) in &self.activities {
             if activity.activity.status == ActivityStatus::Uninstalling {
                 continue;
             }
-            for (no, revision) in &activity.revisions {
-                let verify = revision.status == RevisionStatus::Verifying && revision.sha256.is_some();
-                let serve = *no == activity.activity.revision
-                    && revision.status == RevisionStatus::Approved
-                    && activity.queue.first_due(self.now).is_some();
-                if (verify && *no == activity.activity.latest) || serve {
+            for (no, state) in &activity.revisions {
+                let verify = state.revision.status == RevisionStatus::Verifying && state.revision.sha256.is_some();
+                if verify || (state.is_approved() && state.queue.first_due(self.now).is_some()) {
                     wanted.push((*id, *no));
                 }
             }
@@ -219,16 +218,16 @@ impl State {
         wanted
     }
 
-    /// An approved activity that failed on every worker there is, again and again, ends its queue with the reason.
+    /// An approved revision that failed on every worker there is, again and again, ends its queue with the reason.
     fn give_up_uninstallable(&mut self, out: &mut Decision) {
         const TRIES: u32 = 5;
         let mut hopeless = Vec::new();
-        for (id, activity) in &self.activities {
-            if activity.activity.status != ActivityStatus::Approved || activity.queue.waiting() == 0 {
+        for state in self.activities.values().flat_map(|activity| activity.revisions.values()) {
+            if !state.is_approved() || state.queue.waiting() == 0 {
                 continue;
             }
-            let key = (*id, activity.activity.revision);
-            let isolation = self.isolation(&activity.activity.settings);
+            let key = (state.revision.activity, state.revision.no);
+            let isolation = self.isolation(&state.revision.settings);
             let fitting = self.workers.values().filter(|worker| worker.worker.isolation == isolation);
             let mut workers = fitting.filter(|worker| worker.takes_work()).peekable();
             let failed = |worker: &WorkerState| {
@@ -238,11 +237,11 @@ impl State {
             };
             if workers.peek().is_some() && workers.all(failed) {
                 let error = self.workers.values().find_map(|worker| worker.installations.get(&key)?.error.clone());
-                hopeless.push((*id, error.unwrap_or_default()));
+                hopeless.push((key, error.unwrap_or_default()));
             }
         }
-        for (id, error) in hopeless {
-            self.end_queue(id, &format!("the activity could not be installed on any worker: {error}"), out);
+        for (revision, error) in hopeless {
+            self.end_queue(revision, &format!("the activity could not be installed on any worker: {error}"), out);
         }
     }
 
@@ -256,12 +255,13 @@ impl State {
         if let Some(started) = execution.started_at {
             return Some(Millis(expected.0.saturating_sub(self.now.since(started).0)));
         }
-        let isolation = self.isolation(&activity.activity.settings);
+        let revision = activity.revision(execution.revision)?;
+        let isolation = self.isolation(&revision.revision.settings);
         let fitting = self.workers.values().filter(|worker| worker.worker.isolation == isolation);
         let slots: u64 = fitting.filter(|worker| worker.takes_work()).map(|w| u64::from(w.worker.slots)).sum();
         let ahead = match execution.status {
             ExecutionStatus::Waiting => {
-                activity.queue.position(execution.id).map_or(activity.queue.waiting(), |(ahead, _)| ahead + 1)
+                revision.queue.position(execution.id).map_or(revision.queue.waiting(), |(ahead, _)| ahead + 1)
             }
             _ => 0,
         };

@@ -2,17 +2,15 @@
 
 use crate::{
     domain::{
-        ActivityId, ActivityStatus, AttemptKey, Ending, EventKind, ExecutionStatus, Installation, InstallationStatus,
-        Millis, RevisionNo, RevisionStatus, ScriptSource, Timestamp, WorkerId, WorkerStatus,
+        ActivityId, AttemptKey, ExecutionStatus, Installation, InstallationStatus, Millis, RevisionNo, RevisionStatus,
+        ScriptSource, Timestamp, WorkerId, WorkerStatus,
     },
     engine::Reply,
     plan::{Decision, Effect, State},
     provisioner::ProvisionError,
-    store::{Change, KEPT_REVISIONS},
+    store::Change,
 };
 
-/// How many executions of a removed activity end in one round.
-const DRAINED_PER_ROUND: usize = 512;
 /// Prefetched work that has not started after so long is taken back, in case another worker is free.
 const RECALL_AFTER: Millis = Millis(1000);
 /// How long a gone worker is still shown.
@@ -39,7 +37,8 @@ impl State {
     /// When time alone gives the planner something to do, at the latest.
     #[must_use]
     pub fn next_wakeup(&self) -> Timestamp {
-        let queues = self.activities.values().filter_map(|activity| activity.queue.next_due());
+        let queues = self.activities.values().flat_map(|activity| activity.revisions.values());
+        let queues = queues.filter_map(|state| state.queue.next_due());
         queues.filter(|due| *due > self.now).min().unwrap_or(Timestamp::MAX).min(self.now + Millis(500))
     }
 
@@ -126,7 +125,8 @@ impl State {
     /// Scripts that are to be fetched.
     fn fetch(&mut self, out: &mut Decision) {
         for (id, activity) in &mut self.activities {
-            for (no, revision) in &activity.revisions {
+            for (no, state) in &activity.revisions {
+                let revision = &state.revision;
                 let ScriptSource::Url(url) = &revision.source else { continue };
                 let wanted = revision.status == RevisionStatus::Verifying && revision.sha256.is_none();
                 if wanted && activity.fetching.insert(*no) {
@@ -134,95 +134,6 @@ impl State {
                 }
             }
         }
-    }
-
-    /// Removes what is not wanted any more: superseded revisions, and activities that are uninstalled or rejected.
-    fn retire(&mut self, out: &mut Decision) {
-        for id in self.activities.keys().copied().collect::<Vec<_>>() {
-            let status = self.activities[&id].activity.status;
-            let reason = match status {
-                ActivityStatus::Uninstalling => "the activity was deleted".to_owned(),
-                ActivityStatus::Rejected => {
-                    let error = self.activities[&id].activity.error.clone().unwrap_or_default();
-                    format!("the activity was rejected: {error}")
-                }
-                ActivityStatus::Verifying | ActivityStatus::Approved => String::new(),
-            };
-            if !reason.is_empty() {
-                self.end_queue(id, &reason, out);
-            }
-            self.retire_revisions(id, out);
-        }
-    }
-
-    pub(super) fn end_queue(&mut self, id: ActivityId, reason: &str, out: &mut Decision) {
-        for _ in 0..DRAINED_PER_ROUND {
-            let Some(execution) = self.activities.get_mut(&id).and_then(|activity| activity.queue.pop()) else {
-                return;
-            };
-            self.conclude(execution, ExecutionStatus::Waiting, Ending::GaveUp(reason.into()), out);
-        }
-    }
-
-    fn retire_revisions(&mut self, id: ActivityId, out: &mut Decision) {
-        let activity = &self.activities[&id];
-        let leaving = activity.activity.status == ActivityStatus::Uninstalling;
-        let (serving, newest) = (activity.activity.revision, activity.activity.latest);
-        let kept = |no: RevisionNo| !leaving && (no == serving || no == newest);
-        let old: Vec<RevisionNo> = activity.revisions.keys().copied().filter(|no| !kept(*no)).collect();
-        for no in &old {
-            let busy = self.held.values().any(|held| held.execution.activity == id && held.attempt.revision == *no);
-            if !busy && self.uninstall(id, *no, out) && !leaving {
-                self.supersede(id, *no, out);
-            }
-        }
-        let activity = &self.activities[&id];
-        let empty = activity.queue.waiting() == 0 && activity.running == 0;
-        let installed = || self.workers.values().any(|worker| worker.installations.keys().any(|key| key.0 == id));
-        if leaving && empty && !installed() {
-            self.by_name.remove(&activity.activity.name);
-            self.activities.remove(&id);
-            out.change(Change::DeleteActivity(id));
-            out.event(self.now, EventKind::ActivityDeleted).activity = Some(id);
-        }
-    }
-
-    /// A revision that is nowhere any more is kept for people to look at, as long as it is among the last ones.
-    fn supersede(&mut self, id: ActivityId, no: RevisionNo, out: &mut Decision) {
-        let Some(activity) = self.activities.get_mut(&id) else { return };
-        let Some(revision) = activity.revisions.remove(&no) else { return };
-        let mut gone = Vec::new();
-        match revision.status {
-            RevisionStatus::Approved | RevisionStatus::Rejected => _ = activity.superseded.insert(no, revision),
-            // It was never tried: another one came before.
-            RevisionStatus::Verifying | RevisionStatus::Uninstalling => gone.push(no),
-        }
-        while activity.superseded.len() > KEPT_REVISIONS {
-            gone.extend(activity.superseded.pop_first().map(|(no, _)| no));
-        }
-        gone.into_iter().for_each(|revision| out.change(Change::DeleteRevision { activity: id, revision }));
-    }
-
-    /// Asks for the removal of a revision everywhere; true once it is nowhere.
-    fn uninstall(&mut self, id: ActivityId, no: RevisionNo, out: &mut Decision) -> bool {
-        let mut gone = true;
-        for (worker, state) in &mut self.workers {
-            let Some(installation) = state.installations.get_mut(&(id, no)) else { continue };
-            let never_there = matches!(installation.status, InstallationStatus::Failed | InstallationStatus::Pending);
-            if never_there || state.worker.status.is_terminal() {
-                state.installations.remove(&(id, no));
-                out.change(Change::DeleteInstallation { worker: *worker, activity: id, revision: no });
-                continue;
-            }
-            gone = false;
-            if installation.status != InstallationStatus::Removing {
-                installation.status = InstallationStatus::Removing;
-                installation.changed_at = self.now;
-                out.change(Change::PutInstallation(installation.clone()));
-                out.effects.push(Effect::Remove(*worker, id, no));
-            }
-        }
-        gone
     }
 
     /// Begins to install a revision on a worker.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     domain::{
-        ActivityStatus, EventKind, InstallationStatus, Isolation, Millis, RevisionStatus, Rules, ScalingDecision,
-        Worker, WorkerId, WorkerStatus,
+        ActivityStatus, EventKind, InstallationStatus, Isolation, Millis, Revision, RevisionStatus, Rules,
+        ScalingDecision, Worker, WorkerId, WorkerStatus,
     },
-    plan::{Decision, State, WorkerState},
+    plan::{Decision, RevisionState, State, WorkerState},
     pod::FleetPreview,
     scheduler::{Demand, FleetMember, MemberState, Scale},
     store::Change,
@@ -160,21 +160,22 @@ impl State {
             if activity.activity.status == ActivityStatus::Uninstalling {
                 continue;
             }
-            let verifying = activity.revisions.values().filter(|revision| {
-                revision.status == RevisionStatus::Verifying
-                    && revision.sha256.is_some()
-                    && self.isolation(&revision.settings) == isolation
-            });
-            let mut waiting = verifying.count() as u64;
-            let due = activity.queue.first_due(self.now);
-            let here = self.isolation(&activity.activity.settings) == isolation;
-            if let (Some(first), ActivityStatus::Approved, true) = (due, activity.activity.status, here) {
-                let limit = activity.activity.settings.max_concurrency.unwrap_or(u32::MAX);
-                let may_run = activity.queue.waiting().min(u64::from(limit.saturating_sub(activity.running)));
-                waiting += may_run;
-                if may_run > 0 {
-                    let since = first.not_before.max(first.submitted_at);
-                    demand.oldest = Some(demand.oldest.map_or(since, |oldest| oldest.min(since)));
+            let mut waiting = 0;
+            let here = |state: &&RevisionState| self.isolation(&state.revision.settings) == isolation;
+            for state in activity.revisions.values().filter(here) {
+                let Revision { status, settings, sha256, .. } = &state.revision;
+                match (status, state.queue.first_due(self.now)) {
+                    (RevisionStatus::Verifying, _) => waiting += u64::from(sha256.is_some()),
+                    (RevisionStatus::Approved, Some(first)) => {
+                        let limit = settings.max_concurrency.unwrap_or(u32::MAX);
+                        let may_run = state.queue.waiting().min(u64::from(limit.saturating_sub(activity.running)));
+                        waiting += may_run;
+                        if may_run > 0 {
+                            let since = first.not_before.max(first.submitted_at);
+                            demand.oldest = Some(demand.oldest.map_or(since, |oldest| oldest.min(since)));
+                        }
+                    }
+                    _ => {}
                 }
             }
             let run = activity.expected().map_or(UNKNOWN_RUN, |expected| expected.0.max(1));

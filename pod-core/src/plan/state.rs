@@ -10,7 +10,7 @@ use crate::{
         Activity, ActivityId, ActivityName, Attempt, AttemptKey, Epoch, Execution, ExecutionId, ExecutionStatus,
         Installation, Millis, Policy, PolicyId, Revision, RevisionNo, SessionId, StoreId, Timestamp, Worker, WorkerId,
     },
-    plan::{Decision, Effect, Queue, statistics::Statistics},
+    plan::{Decision, Effect, RevisionState, statistics::Statistics},
     pod::Limits,
     provisioner::Capabilities,
     scheduler::Scheduler,
@@ -51,6 +51,11 @@ impl Default for Window {
     }
 }
 
+/// So many queues have the whole window each; more of them share what these would have.
+const SHARED_BY: usize = 16;
+/// However many share it, each has so much.
+const LEAST_WINDOW: usize = 32;
+
 /// Why submits are refused while the store is full.
 pub(in crate::plan) const NO_SPACE: &str =
     "no space is left for new executions; free some on the manager's disk and submit again";
@@ -79,15 +84,15 @@ pub struct LaunchRefusal {
     pub retry_at: Timestamp,
 }
 
-/// An activity with its revisions and its queue.
+/// An activity with its revisions and their queues.
 #[derive(Clone, Debug)]
 pub struct ActivityState {
     /// The activity, its derived members kept up to date.
     pub activity: Activity,
-    pub(crate) revisions: BTreeMap<RevisionNo, Revision>,
-    /// Those that served or were rejected once and are nowhere any more: for people to look at.
-    pub(crate) superseded: BTreeMap<RevisionNo, Revision>,
-    pub(crate) queue: Queue,
+    /// Those that serve, have work, or are on a worker.
+    pub(crate) revisions: BTreeMap<RevisionNo, RevisionState>,
+    /// The others that are kept: nothing of them waits or runs, and they are on no worker.
+    pub(crate) dormant: BTreeMap<RevisionNo, RevisionState>,
     pub(crate) tally: ActivityTally,
     /// Its executions that run.
     pub(crate) running: u32,
@@ -96,6 +101,19 @@ pub struct ActivityState {
     pub(crate) served: u64,
     /// Revisions that are being fetched.
     pub(crate) fetching: BTreeSet<RevisionNo>,
+}
+
+/// A queue that is to be read further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refill {
+    /// The activity.
+    pub activity: ActivityId,
+    /// The revision whose queue it is.
+    pub revision: RevisionNo,
+    /// Behind this place.
+    pub after: QueueKey,
+    /// At most so many.
+    pub limit: usize,
 }
 
 /// A worker with what it holds.
@@ -153,6 +171,8 @@ pub struct State {
     pub(crate) statistics: Statistics,
     /// The store is full: submits are refused.
     pub(crate) full: bool,
+    /// How many revisions have executions that wait, as of the last round.
+    pub(crate) queues: usize,
     /// How much any activity with work that can be given out was served at least: the virtual time of start-time fair
     /// queueing (Goyal, Vin and Cheng, SIGCOMM 1996). It never goes back.
     pub(crate) level: u64,
@@ -182,17 +202,21 @@ impl State {
             dirty: BTreeSet::new(),
             statistics: Statistics::load(snapshot.minutes),
             full: false,
+            queues: 0,
             level: 0,
         };
         for record in snapshot.activities {
-            let waiting = record.tally.executions[ExecutionStatus::Waiting as usize];
             let id = record.activity.id;
+            let tallies: HashMap<_, _> =
+                record.revision_tallies.into_iter().map(|tally| (tally.revision, tally)).collect();
+            let stored = |revision: Revision| {
+                (revision.no, RevisionState::stored(revision.clone(), tallies.get(&revision.no), now))
+            };
             state.by_name.insert(record.activity.name.clone(), id);
             let mut activity = ActivityState {
                 activity: record.activity,
-                revisions: record.revisions.into_iter().map(|revision| (revision.no, revision)).collect(),
-                superseded: BTreeMap::new(),
-                queue: Queue::stored(waiting),
+                revisions: record.revisions.into_iter().map(stored).collect(),
+                dormant: BTreeMap::new(),
                 tally: ActivityTally { activity: id, ..record.tally },
                 running: 0,
                 served: 0,
@@ -220,9 +244,13 @@ impl State {
             }
             if let Some(activity) = state.activities.get_mut(&execution.activity) {
                 activity.running += 1;
+                if let Some(revision) = activity.revisions.get_mut(&execution.revision) {
+                    revision.running += 1;
+                }
             }
             state.held.insert(execution.id, Held { execution, attempt, recalled: false });
         }
+        state.rest_at_load();
         for worker in state.workers.values_mut() {
             use crate::domain::WorkerStatus::{Ready, Working};
             if matches!(worker.worker.status, Ready | Working) {
@@ -246,7 +274,7 @@ impl State {
     /// A revision of an activity that exists.
     #[must_use]
     pub fn revision(&self, activity: ActivityId, no: RevisionNo) -> Option<&Revision> {
-        self.activities.get(&activity)?.revisions.get(&no)
+        self.activities.get(&activity)?.revision(no).map(|state| &state.revision)
     }
 
     /// The number of the newest event.
@@ -257,12 +285,14 @@ impl State {
 
     /// Which queues are to be read further: after the commit, with nothing uncommitted.
     #[must_use]
-    pub fn refills(&self) -> Vec<(ActivityId, QueueKey, usize)> {
+    pub fn refills(&self) -> Vec<Refill> {
         let room = self.window();
-        let wanting = |(id, activity): (&ActivityId, &ActivityState)| {
-            activity.queue.wants(room).map(|(after, limit)| (*id, after, limit))
+        let revisions = self.activities.values().flat_map(|activity| activity.revisions.values());
+        let wanting = |state: &RevisionState| {
+            let (after, limit) = state.queue.wants(room)?;
+            Some(Refill { activity: state.revision.activity, revision: state.revision.no, after, limit })
         };
-        self.activities.iter().filter_map(wanting).collect()
+        revisions.filter_map(wanting).collect()
     }
 
     /// The store is full, or has room again: submits are refused, or taken.
@@ -289,13 +319,19 @@ impl State {
         let mut batch = out.take_batch(self.seq, self.config.epoch, self.now, self.ids);
         let tallied = std::mem::take(&mut out.tallied);
         batch.tallies = tallied.iter().filter_map(|id| Some(self.activities.get(id)?.tally.clone())).collect();
+        let revisions = std::mem::take(&mut out.tallied_revisions);
+        let tally = |(id, no): &(ActivityId, RevisionNo)| Some(self.activities.get(id)?.revision(*no)?.tally());
+        batch.revision_tallies = revisions.iter().filter_map(tally).collect();
         Some(batch)
     }
 
-    /// How many waiting executions of an activity are held in memory.
+    /// How many waiting executions of a revision are held in memory: fewer of each where many have some, as the fleet
+    /// is no larger for it.
     pub(crate) fn window(&self) -> usize {
         let slots: usize = self.workers.values().map(|worker| worker.worker.slots as usize).sum();
-        (slots * self.config.window.per_slot).max(self.config.window.least)
+        let all = (slots * self.config.window.per_slot).max(self.config.window.least);
+        let least = LEAST_WINDOW.min(self.config.window.least);
+        (all * SHARED_BY / self.queues.max(SHARED_BY)).max(least)
     }
 
     /// Moves the clock on; it never goes back. After a stall of the manager itself, silence is not the workers' fault.
@@ -315,16 +351,31 @@ impl State {
         self.by_name.get(&name).copied()
     }
 
-    /// Moves one execution of an activity from one count to another.
+    /// Moves an execution from one count to another.
     pub(crate) fn recount(
         &mut self,
-        activity: ActivityId,
+        execution: &Execution,
+        from: Option<ExecutionStatus>,
+        to: Option<ExecutionStatus>,
+        out: &mut Decision,
+    ) {
+        self.recount_as((execution.activity, execution.revision), from, to, out);
+    }
+
+    /// Moves one execution of a revision from one count to another. How many wait is counted by its queue.
+    pub(crate) fn recount_as(
+        &mut self,
+        (activity, revision): (ActivityId, RevisionNo),
         from: Option<ExecutionStatus>,
         to: Option<ExecutionStatus>,
         out: &mut Decision,
     ) {
         self.count_step(from, to);
         let Some(state) = self.activities.get_mut(&activity) else { return };
+        if let Some(revision) = state.revision_mut(revision) {
+            revision.kept = (revision.kept + u64::from(from.is_none())).saturating_sub(u64::from(to.is_none()));
+        }
+        out.tallied_revisions.insert((activity, revision));
         if let Some(from) = from {
             let count = &mut state.tally.executions[from as usize];
             *count = count.saturating_sub(1);

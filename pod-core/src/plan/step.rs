@@ -95,7 +95,7 @@ pub enum Input {
         result: Result<(Payload, String), String>,
     },
     /// The store read more of a queue.
-    Claimed(ActivityId, Claimed),
+    Claimed(ActivityId, RevisionNo, Claimed),
     /// The store found executions whose retention time is over.
     Expired(Vec<ExpiredExecution>),
     /// Time passed.
@@ -131,7 +131,7 @@ impl State {
             Input::Destroyed { worker, result } => self.destroyed(worker, result, out),
             Input::Listed(workers) => self.listed(&workers, out),
             Input::Fetched { activity, revision, result } => self.fetched(activity, revision, result, out),
-            Input::Claimed(activity, claimed) => self.claimed(activity, claimed),
+            Input::Claimed(activity, revision, claimed) => self.claimed(activity, revision, claimed),
             Input::Expired(expired) => self.expired(&expired, out),
             Input::Tick => {}
         }
@@ -161,7 +161,7 @@ impl State {
 
     fn request(&mut self, request: Request, reply: ReplyId, found: Found, out: &mut Decision) {
         let answer = match request {
-            Request::CreateActivity { new, replace } => self.create_activity(new, replace, found.sha256, out),
+            Request::CreateActivity { new, registration } => self.create_activity(new, registration, found.sha256, out),
             Request::DeleteActivity { name } => self.delete_activity(&name, out),
             Request::Submit(new) => {
                 // Answered after planning, which tells whether the fleet grew because of it.
@@ -170,14 +170,14 @@ impl State {
                     Err(error) => Err(error),
                 }
             }
-            Request::SubmitMany { activity, inputs, .. } if inputs.is_empty() => {
-                self.open_activity(&activity).map(|_| crate::engine::Reply::SubmittedMany(0..0))
+            Request::SubmitMany { activity, revision, inputs, .. } if inputs.is_empty() => {
+                self.open_revision(&activity, revision).map(|_| crate::engine::Reply::SubmittedMany(0..0))
             }
-            Request::SubmitMany { activity, inputs, idempotency_key } => {
-                self.submit_many(&activity, inputs, idempotency_key, found, out)
+            Request::SubmitMany { activity, revision, inputs, idempotency_key } => {
+                self.submit_many((&activity, revision), inputs, idempotency_key, found, out)
             }
             Request::Terminate(id, hurry) => self.terminate(id, hurry, found.execution, out),
-            Request::Retry(id, key) => match self.retry(id, key, found, out) {
+            Request::Retry(id, revision, key) => match self.retry(id, revision, key, found, out) {
                 Ok(submitted) => return out.submits.push((reply, submitted)),
                 Err(error) => Err(error),
             },

@@ -1,6 +1,7 @@
 //! Decisions that time and chance bring about seldom, each in the situation that it is about.
 
 mod kinds;
+mod revisions;
 pub(in crate::plan) mod rig;
 
 use rig::{ACTIVITY, REVISION, Rig, first_attempt, running};
@@ -9,9 +10,9 @@ use super::{Effect, Input, MAX_AHEAD};
 use crate::{
     domain::{
         ActivityId, AttemptEnd, ExecutionId, ExecutionStatus, MAX_SLOTS, Millis, NewActivity, NewExecution,
-        RevisionStatus, SessionId, Settings, Timestamp, WorkerId,
+        RevisionChoice, RevisionStatus, SessionId, Settings, Timestamp, WorkerId,
     },
-    engine::{Reply, Request},
+    engine::{Registration, Reply, Request},
     link::{AttemptReport, EndReport, FromWorker, InstallOutcome},
     pod::Limits,
     provisioner::ProvisionError,
@@ -39,8 +40,9 @@ impl Rig {
 
     /// The second activity and those after it, with no worker that has it yet.
     fn add_activity(&mut self, name: &str) -> ActivityId {
-        let request = Request::CreateActivity { new: NewActivity::script(name, "cp x main.sh"), replace: false };
-        let Reply::Activity(view) = self.ask(request) else { panic!() };
+        let new = NewActivity::script(name, "cp x main.sh");
+        let request = Request::CreateActivity { new, registration: Registration::Create };
+        let Reply::Registered(view, _) = self.ask(request) else { panic!() };
         view.activity.id
     }
 
@@ -186,7 +188,7 @@ fn a_large_worker_is_given_no_more_than_its_link_can_take_at_once() {
     }
     let inputs = vec![None; 10_000];
     let (activity, idempotency_key) = ("echo".to_owned(), None);
-    rig.ask(Request::SubmitMany { activity, inputs, idempotency_key });
+    rig.ask(Request::SubmitMany { activity, revision: RevisionChoice::Current, inputs, idempotency_key });
     let held = rig.stored.values().filter(|execution| execution.status == ExecutionStatus::Running).count();
     assert_eq!(held, (MAX_SLOTS + MAX_AHEAD) as usize);
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     domain::{
-        ActivityId, ActivityName, InstallationStatus, Millis, MinuteTally, RevisionNo, Rules, Waits, WorkerStatus,
+        ActivityId, ActivityName, InstallationStatus, Millis, MinuteTally, Revision, RevisionNo, Rules, Waits,
+        WorkerStatus,
     },
     engine::{Reply, Request},
     plan::{ActivityState, Held, State, WorkerState, step::Found},
@@ -68,7 +69,7 @@ impl State {
             counts: as_told(activity.tally.executions, self.ahead(|held| held.execution.activity == id)),
             expected_duration: activity.expected(),
             waits_for: self.why_verifying(activity),
-            revisions: activity.superseded.values().chain(activity.revisions.values()).cloned().collect(),
+            revisions: shown_revisions(activity),
             recent_durations: activity.tally.recent_durations.iter().map(|ms| Millis(u64::from(*ms))).collect(),
         }
     }
@@ -116,7 +117,8 @@ impl State {
             }
         }
         let counts = as_told(counts, self.ahead(|_| true));
-        let oldest = self.activities.values().filter_map(|activity| activity.queue.first_due(self.now));
+        let revisions = self.activities.values().flat_map(|activity| activity.revisions.values());
+        let oldest = revisions.filter_map(|state| state.queue.first_due(self.now));
         let rules = self.rules();
         let minute = MinuteTally::minute_of(self.now);
         let mut ended_in_a_day = [0; 4];
@@ -153,6 +155,16 @@ impl State {
         let failed = failed.map(|installation| installation.activity);
         rejected.map(|activity| activity.activity.id).chain(failed).collect()
     }
+}
+
+/// How many revisions of an activity are listed; the newest, and those that serve.
+const SHOWN_REVISIONS: usize = 200;
+
+fn shown_revisions(activity: &ActivityState) -> Vec<Revision> {
+    let all = activity.all_revisions();
+    let hidden = all.len().saturating_sub(SHOWN_REVISIONS);
+    let shown = |(at, revision): &(usize, &Revision)| *at >= hidden || activity.serves(revision.no);
+    all.into_iter().enumerate().filter(shown).map(|(_, revision)| revision.clone()).collect()
 }
 
 /// The counts with those among the running that users are told to wait, see [`crate::domain::Execution::public_status`].

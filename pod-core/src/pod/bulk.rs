@@ -4,7 +4,10 @@
 use futures::{StreamExt, stream};
 
 use super::{Pod, PodError, Result};
-use crate::{domain::ExecutionId, store::ExecutionQuery};
+use crate::{
+    domain::{ExecutionId, RetryRevision},
+    store::ExecutionQuery,
+};
 
 /// How many are asked for side by side. They share commits; other requests wait for no more than so many.
 const SIDE_BY_SIDE: usize = 128;
@@ -31,8 +34,13 @@ impl Pod {
 
     /// Runs the first `query.limit` executions that a query finds and that have ended again, as new ones, in the order
     /// of their age. With the same idempotency key again, none is run twice.
-    pub async fn retry_matching(&self, query: ExecutionQuery, key: Option<&str>) -> Result<Portion> {
-        let act = Act::Retry(key.map(str::to_owned));
+    pub async fn retry_matching(
+        &self,
+        query: ExecutionQuery,
+        revision: RetryRevision,
+        key: Option<&str>,
+    ) -> Result<Portion> {
+        let act = Act::Retry(revision, key.map(str::to_owned));
         self.matching(ExecutionQuery { ended: Some(true), ..query }, &act).await
     }
 
@@ -43,7 +51,7 @@ impl Pod {
 
     /// Runs these executions again, as new ones, in that order.
     pub async fn retry_each(&self, ids: &[ExecutionId]) -> Result<Portion> {
-        self.each(ids.to_vec(), &Act::Retry(None)).await
+        self.each(ids.to_vec(), &Act::Retry(RetryRevision::Same, None)).await
     }
 
     async fn matching(&self, query: ExecutionQuery, act: &Act) -> Result<Portion> {
@@ -81,16 +89,16 @@ impl Pod {
 #[derive(Clone, Debug)]
 enum Act {
     Terminate,
-    Retry(Option<String>),
+    Retry(RetryRevision, Option<String>),
 }
 
 impl Act {
     async fn done_to(self, pod: &Pod, id: ExecutionId) -> Result<ExecutionId> {
         match self {
             Self::Terminate => pod.request_termination(id).await.map(|execution| execution.id),
-            Self::Retry(key) => {
+            Self::Retry(revision, key) => {
                 let key = key.map(|key| format!("{key} {id}"));
-                pod.retry_once(id, key).await.map(|submitted| submitted.id)
+                pod.retry_once(id, revision, key).await.map(|submitted| submitted.id)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What can be wrong with a request: one sentence each, that says what to do.
 
 use crate::{
-    domain::{ExecutionId, InvalidInput, InvalidName, InvalidRule, WorkerId},
+    domain::{ExecutionId, InvalidInput, InvalidName, InvalidRule, RevisionNo, WorkerId},
     provisioner::ProvisionError,
     store::StoreError,
 };
@@ -36,6 +36,29 @@ pub enum PodError {
         /// Its status, as a word.
         status: &'static str,
     },
+    /// No revision of that number, or it is not kept any more.
+    #[error("Activity {name} has no revision {revision}; leave it out to run the current one")]
+    NoSuchRevision {
+        /// The activity.
+        name: String,
+        /// The revision.
+        revision: RevisionNo,
+    },
+    /// That revision could not be installed.
+    #[error(
+        "Revision {revision} of activity {name} was rejected: it could not be installed; name another one, or leave it out to run the current one"
+    )]
+    RevisionRejected {
+        /// The activity.
+        name: String,
+        /// The revision.
+        revision: RevisionNo,
+    },
+    /// The revision that an execution ran is not kept any more, so that it cannot be repeated as it was.
+    #[error(
+        "Execution {0} ran a revision that is not kept any more; retry it with --latest (\"revision\": \"latest\") to run the current one"
+    )]
+    RevisionGone(ExecutionId),
     /// The activity is still verifying, or already going.
     #[error("The requested activity isn't available for uninstalling yet")]
     NotDeletable(String),

@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         Activity, ActivityId, AttemptKey, Execution, ExecutionId, Installation, Millis, MinuteTally, PolicyId,
-        Revision, Rules, Timestamp, Waits, Worker, WorkerId,
+        Revision, RevisionNo, Rules, Timestamp, Waits, Worker, WorkerId,
     },
     plan::LaunchRefusal,
 };
@@ -24,8 +24,16 @@ pub struct ActivityView {
     pub waits_for: Vec<String>,
     /// How long its last runs took, oldest first; at most 50.
     pub recent_durations: Vec<Millis>,
-    /// Its revisions that are kept, oldest first: the last ones, the one that serves, and the newest.
+    /// Its revisions that are kept, oldest first: at most the last 200, and the one that serves.
     pub revisions: Vec<Revision>,
+}
+
+impl ActivityView {
+    /// The number of the newest revision, whatever it was registered for.
+    #[must_use]
+    pub fn newest_revision(&self) -> RevisionNo {
+        self.revisions.last().map_or(RevisionNo(0), |revision| revision.no)
+    }
 }
 
 /// A worker with what it does.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Debug};
 
-use crate::domain::{ActivityId, Millis, Rules, Timestamp, WorkerId};
+use crate::domain::{ActivityId, Millis, RevisionNo, Rules, Timestamp, WorkerId};
 
 mod place;
 mod scale;
@@ -33,24 +33,27 @@ impl Scheduler for DefaultScheduler {
 /// What there is to place, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct PlacementView<'a> {
-    /// The activities with executions that are due.
+    /// The revisions with executions that are due; those of one activity stand together.
     pub lanes: &'a [Lane<'a>],
     /// The workers with room.
     pub rooms: &'a [Room],
 }
 
-/// The queue of one activity.
+/// The queue of one revision.
 #[derive(Clone, Copy, Debug)]
 pub struct Lane<'a> {
     /// The activity.
     pub activity: ActivityId,
+    /// The revision.
+    pub revision: RevisionNo,
     /// How many of its executions are due.
     pub ready: u32,
-    /// How many more of them may run at a time.
+    /// How many more executions of the activity may run at a time, as far as this revision says.
     pub allowance: u32,
     /// Since when the oldest is due.
     pub oldest: Timestamp,
-    /// How much it was given so far; who was given least comes first. Grows by one per assignment.
+    /// How much the activity was given so far, with all its revisions; who was given least comes first. Grows by one per
+    /// assignment.
     pub served: u64,
     /// Its runs are short: it may fill prefetch room.
     pub prefetch: bool,
@@ -69,11 +72,13 @@ pub struct Room {
     pub prefetch: u32,
 }
 
-/// The next execution of that activity goes to that worker.
+/// The next execution of that revision goes to that worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Assignment {
     /// The activity.
     pub activity: ActivityId,
+    /// The revision.
+    pub revision: RevisionNo,
     /// The worker.
     pub worker: WorkerId,
 }

@@ -1,13 +1,14 @@
-//! Placement: idle slots first, the activity that was given least first, the worker with the most room first.
+//! Placement: idle slots first, the activity that was given least first, its revisions in turn, the worker with the
+//! most room first.
 //!
-//! Workers stand in heaps by room. Activities that are installed on the same workers share a heap, which is nearly
+//! Workers stand in heaps by room. Revisions that are installed on the same workers share a heap, which is nearly
 //! always all of them: then the worker is the one with the most room. Where the sets differ, a heap does not know what
 //! was taken through another one; it is put right a few entries at a time, so that one assignment costs O(log workers)
-//! however many activities there are, and the worker is one with much room.
+//! however many revisions there are, and the worker is one with much room.
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap, HashMap},
+    collections::{BTreeSet, BinaryHeap, HashMap, VecDeque},
 };
 
 use super::{Assignment, Lane, PlacementView};
@@ -47,6 +48,10 @@ struct Placing<'a> {
     set_of: Vec<usize>,
     /// By lane, what it was given.
     given: Vec<u32>,
+    /// By lane, its activity, as a place in `shares`.
+    activity_of: Vec<usize>,
+    /// By activity, what all of its lanes were given.
+    shares: Vec<u32>,
     placed: Vec<Assignment>,
 }
 
@@ -63,12 +68,22 @@ impl<'a> Placing<'a> {
             })
         });
         let set_of = set_of.collect();
+        let mut activity_of: Vec<usize> = Vec::with_capacity(view.lanes.len());
+        for (index, lane) in view.lanes.iter().enumerate() {
+            activity_of.push(match index.checked_sub(1) {
+                None => 0,
+                Some(before) if view.lanes[before].activity == lane.activity => activity_of[before],
+                Some(before) => activity_of[before] + 1,
+            });
+        }
         Self {
             lanes: view.lanes,
             workers: view.rooms.iter().map(|room| room.worker).collect(),
             sets,
             set_of,
             given: vec![0; view.lanes.len()],
+            shares: vec![0; activity_of.last().map_or(0, |last| last + 1)],
+            activity_of,
             placed: Vec::new(),
         }
     }
@@ -77,7 +92,7 @@ impl<'a> Placing<'a> {
     /// nothing is prefetched on workers that such a lane waits for.
     fn close_where_others_wait(&self, prefetch: &mut [u32]) {
         for (index, lane) in self.lanes.iter().enumerate() {
-            if !lane.prefetch && self.given[index] < lane.ready.min(lane.allowance) {
+            if !lane.prefetch && self.wants(index) {
                 for room in &self.sets[self.set_of[index]] {
                     prefetch[*room] = 0;
                 }
@@ -85,7 +100,25 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// Fills what is left of each room, one execution of each lane in turn.
+    /// Whether a lane has more to give out.
+    fn wants(&self, index: usize) -> bool {
+        let lane = &self.lanes[index];
+        self.given[index] < lane.ready && self.shares[self.activity_of[index]] < lane.allowance
+    }
+
+    /// The lanes of each activity that take part, the one whose oldest execution waits the longest first.
+    fn by_activity(&self, takes_part: impl Fn(&Lane<'_>) -> bool) -> Vec<VecDeque<usize>> {
+        let mut lanes: Vec<VecDeque<usize>> = vec![VecDeque::new(); self.shares.len()];
+        for (index, lane) in self.lanes.iter().enumerate() {
+            if takes_part(lane) && self.wants(index) {
+                lanes[self.activity_of[index]].push_back(index);
+            }
+        }
+        lanes.iter_mut().for_each(|own| own.make_contiguous().sort_by_key(|index| self.lanes[*index].oldest));
+        lanes
+    }
+
+    /// Fills what is left of each room, one execution of each activity in turn, and of each of its lanes in turn.
     fn fill(&mut self, mut left: Vec<u32>, takes_part: impl Fn(&Lane<'_>) -> bool) {
         let mut heaps: Vec<Heap> = self
             .sets
@@ -93,22 +126,28 @@ impl<'a> Placing<'a> {
             .enumerate()
             .map(|(number, set)| Heap::new(set, number * left.len() / self.sets.len(), &left))
             .collect();
-        let lanes = self.lanes;
-        let wants = |lane: &Lane<'_>, given: u32| given < lane.ready.min(lane.allowance);
-        let mut turns: BinaryHeap<_> = lanes
-            .iter()
-            .enumerate()
-            .filter(|(index, lane)| takes_part(lane) && wants(lane, self.given[*index]))
-            .map(|(index, lane)| Reverse((lane.served + u64::from(self.given[index]), lane.oldest, index)))
-            .collect();
-        while let Some(Reverse((served, oldest, index))) = turns.pop() {
-            let Some(room) = heaps[self.set_of[index]].take(&mut left) else { continue };
-            let lane = &lanes[index];
-            self.placed.push(Assignment { activity: lane.activity, worker: self.workers[room] });
-            self.given[index] += 1;
-            if wants(lane, self.given[index]) {
-                turns.push(Reverse((served + 1, oldest, index)));
+        let mut waiting = self.by_activity(takes_part);
+        let turn = |own: &VecDeque<usize>, share: u32, activity: usize| {
+            let lane = &self.lanes[*own.front()?];
+            Some(Reverse((lane.served + u64::from(share), lane.oldest, activity)))
+        };
+        let shares = self.shares.clone();
+        let turns = waiting.iter().enumerate().filter_map(|(activity, own)| turn(own, shares[activity], activity));
+        let mut turns: BinaryHeap<_> = turns.collect();
+        while let Some(Reverse((_, _, activity))) = turns.pop() {
+            let own = &mut waiting[activity];
+            // A lane without a room is out; the next one of its activity has the turn.
+            while let Some(index) = own.pop_front() {
+                let room = if self.wants(index) { heaps[self.set_of[index]].take(&mut left) } else { None };
+                let Some(room) = room else { continue };
+                let Lane { activity: id, revision, .. } = self.lanes[index];
+                self.placed.push(Assignment { activity: id, revision, worker: self.workers[room] });
+                self.given[index] += 1;
+                self.shares[activity] += 1;
+                own.push_back(index);
+                break;
             }
+            turns.extend(turn(own, self.shares[activity], activity));
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct Batch {
     pub high_water: HighWater,
     /// The tallies of the activities that changed, replacing earlier ones.
     pub tallies: Vec<ActivityTally>,
+    /// The tallies of the revisions that changed, replacing earlier ones.
+    pub revision_tallies: Vec<RevisionTally>,
 }
 
 /// The highest id of each kind that was ever handed out.
@@ -65,6 +67,19 @@ pub struct ActivityTally {
     pub executions: [u64; 6],
     /// How long the last runs took, oldest first, in milliseconds; at most 50.
     pub recent_durations: Vec<u32>,
+}
+
+/// How many executions name a revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RevisionTally {
+    /// The activity.
+    pub activity: ActivityId,
+    /// The revision.
+    pub revision: RevisionNo,
+    /// Those that wait.
+    pub waiting: u64,
+    /// All of them, as long as they are kept.
+    pub kept: u64,
 }
 
 /// One row to be written.
@@ -225,6 +240,8 @@ pub struct ActivityRecord {
     pub activity: Activity,
     /// Its revisions, oldest first.
     pub revisions: Vec<Revision>,
+    /// What was counted of each of them, in the same order.
+    pub revision_tallies: Vec<RevisionTally>,
     /// What was counted.
     pub tally: ActivityTally,
 }

@@ -15,7 +15,7 @@ use crate::domain::{
 mod batch;
 mod memory;
 
-pub use batch::{ActivityRecord, ActivityTally, Batch, Change, ExecutionUpdate, HighWater, Snapshot};
+pub use batch::{ActivityRecord, ActivityTally, Batch, Change, ExecutionUpdate, HighWater, RevisionTally, Snapshot};
 pub use memory::MemoryStore;
 
 /// Output up to this many bytes per stream waits for the end of its attempt and is committed with it.
@@ -26,7 +26,7 @@ pub const INSTALL_LOG_LIMIT: usize = 1 << 20;
 pub const KEPT_EVENTS: u64 = 100_000;
 /// How many scaling decisions are kept at least.
 pub const KEPT_DECISIONS: u64 = 1000;
-/// How many revisions of an activity are kept after others took their place.
+/// How many revisions of an activity that no execution names are kept after others took their place.
 pub const KEPT_REVISIONS: usize = 10;
 /// How many minutes of statistics are kept: a day.
 pub const KEPT_MINUTES: usize = 24 * 60;
@@ -66,10 +66,11 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// tidy up to make some.
     async fn has_room(&self) -> bool;
 
-    /// The next waiting executions of an activity in the order `(not_before, id)`, after `after`, not later than `due`.
+    /// The next waiting executions of a revision in the order `(not_before, id)`, after `after`, not later than `due`.
     async fn claim(
         &self,
         activity: ActivityId,
+        revision: RevisionNo,
         after: QueueKey,
         due: Timestamp,
         limit: usize,
@@ -148,7 +149,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn install_log(&self, log: InstallLog) -> Result<Bytes, StoreError>;
 }
 
-/// A place in an activity's queue. Everything at or before the engine's cursor is in its memory.
+/// A place in the queue of a revision. Everything at or before the engine's cursor is in its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueKey {
     /// Not before this moment.
@@ -241,6 +242,8 @@ pub struct ExpiredExecution {
     pub id: ExecutionId,
     /// Its activity.
     pub activity: ActivityId,
+    /// The revision that it ran.
+    pub revision: RevisionNo,
     /// Its status.
     pub status: ExecutionStatus,
     /// How many attempts it had.

@@ -83,7 +83,7 @@ impl FromIterator<WorkerStatus> for WorkerCount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pod_core::domain::{ActivityId, ExecutionId, Timestamp};
+    use pod_core::domain::{ActivityId, ExecutionId, RevisionNo, Timestamp};
 
     #[test]
     fn executions_are_called_what_they_always_were() {
@@ -101,7 +101,7 @@ mod tests {
                 status,
                 ending,
                 started_at: (status != ExecutionStatus::Waiting).then_some(Timestamp(0)),
-                ..Execution::waiting(ExecutionId(1), ActivityId(1), None, Timestamp(0))
+                ..Execution::waiting(ExecutionId(1), ActivityId(1), RevisionNo(1), None, Timestamp(0))
             };
             assert_eq!(execution(&given), word, "{given:?}");
         }

@@ -154,26 +154,36 @@ pub(super) async fn put(
     Asked(query): Asked<ArchiveQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let is_archive = matches!(
-        kind.split(';').next().unwrap_or_default().trim(),
-        "application/gzip" | "application/x-gzip" | "application/x-tar+gzip"
-    );
-    let new = if is_archive {
-        let env = archive_env(request.headers())?;
-        let archive = read_body(request, app.limits.max_payload).await?;
-        let settings = Settings { env, ..query.settings()? };
-        let archive = archive::whole(archive).await?;
-        NewActivity::archive(name.0, archive).settings(settings)
-    } else {
-        read_json::<ActivityBody>(request, app.max_script_body()).await?.understood(Some(&name.0))?
-    };
+    let new = new_activity(&app, &name.0, query, request).await?;
     let activity = app.pod.put_activity(new).await?;
     let object = ActivityObject::from(&activity);
     if activity.latest == RevisionNo(1) {
         return Ok(created(&activity.name, &object));
     }
     Ok(json(StatusCode::OK, &object))
+}
+
+/// What is to be registered under a name: JSON, or an archive with the rest in the query and a header.
+pub(super) async fn new_activity(
+    app: &App,
+    name: &str,
+    query: ArchiveQuery,
+    request: Request,
+) -> Result<NewActivity, Problem> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let is_archive = matches!(
+        kind.split(';').next().unwrap_or_default().trim(),
+        "application/gzip" | "application/x-gzip" | "application/x-tar+gzip"
+    );
+    if is_archive {
+        let env = archive_env(request.headers())?;
+        let archive = read_body(request, app.limits.max_payload).await?;
+        let settings = Settings { env, ..query.settings()? };
+        let archive = archive::whole(archive).await?;
+        Ok(NewActivity::archive(name, archive).settings(settings))
+    } else {
+        read_json::<ActivityBody>(request, app.max_script_body()).await?.understood(Some(name))
+    }
 }
 
 /// What `env` is in the JSON body. Not in the query: addresses end up in logs.

@@ -21,6 +21,7 @@ use super::{
     page::Page,
     problem::{Problem, ProblemKind},
     request::{Asked, Segment, idempotency_key, unknown_activity},
+    revisions::{RetryBody, RevisionMember},
 };
 use crate::serve::App;
 
@@ -33,6 +34,10 @@ pub(crate) struct ExecutionBody {
     activity: String,
     /// The argument of main.sh; run without one when absent.
     input: Option<String>,
+    /// Which revision of the activity: its number, or `latest`. The current one when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    revision: RevisionMember,
 }
 
 /// Many executions to be started.
@@ -44,6 +49,10 @@ pub(crate) struct BatchBody {
     activity: String,
     /// An execution each; `null` for one without input. 1 to 100,000.
     inputs: Vec<Option<String>>,
+    /// Which revision of the activity: its number, or `latest`. The current one when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    revision: RevisionMember,
 }
 
 /// The executions that a batch made, in the order of its inputs.
@@ -75,7 +84,8 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Res
     // A control character takes six bytes in JSON.
     let body: ExecutionBody = read_json(request, app.limits.max_input * 6 + (64 << 10)).await?;
     let name = body.activity.clone();
-    let new = NewExecution { activity: body.activity, input: body.input, idempotency_key };
+    let RevisionMember(revision) = body.revision;
+    let new = NewExecution { activity: body.activity, revision, input: body.input, idempotency_key };
     let submitted = app.pod.submit(new).await.map_err(unknown_activity)?;
     Ok(started(StatusCode::CREATED, &submitted, &name))
 }
@@ -109,7 +119,8 @@ pub(super) async fn create_batch(State(app): State<Arc<App>>, request: Request) 
         }
         _ => {}
     }
-    let ids = app.pod.start_many(&body.activity, body.inputs, key).await.map_err(unknown_activity)?;
+    let ids =
+        app.pod.start_many_of(&body.activity, body.revision.0, body.inputs, key).await.map_err(unknown_activity)?;
     Ok(json(StatusCode::CREATED, &BatchAnswer { ids }))
 }
 
@@ -184,14 +195,18 @@ pub(super) async fn terminate(State(app): State<Arc<App>>, id: Segment) -> Resul
     answered(&app, StatusCode::ACCEPTED, &execution).await
 }
 
-/// Runs an ended execution again, as a new one.
-#[utoipa::path(post, path = "/executions/{id}/retry", tag = "executions",
-    params(("id" = u64, Path, description = "The id of the execution")), responses(
+/// Runs an ended execution again, as a new one, with the revision that it ran. Under the same `Idempotency-Key`, it is
+/// the same new one.
+#[utoipa::path(post, path = "/executions/{id}/retry", tag = "executions", request_body = Option<RetryBody>,
+    params(("id" = u64, Path, description = "The id of the execution"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable")), responses(
     (status = 202, body = ExecutionObject, description = "The new execution"),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn retry(State(app): State<Arc<App>>, id: Segment) -> Result<Response, Problem> {
-    let submitted = app.pod.retry(id_of(&id)?).await?;
+pub(super) async fn retry(State(app): State<Arc<App>>, id: Segment, request: Request) -> Result<Response, Problem> {
+    let key = idempotency_key(request.headers())?;
+    let revision = RetryBody::read(request).await?;
+    let submitted = app.pod.retry_once(id_of(&id)?, revision, key).await?;
     let names = app.pod.activity_names().await?;
     let name = names.get(&submitted.execution.activity).map_or("", |name| name);
     Ok(started(StatusCode::ACCEPTED, &submitted, name))

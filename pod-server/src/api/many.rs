@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
+    extract::{Request, State},
+    http::StatusCode,
     response::Response,
 };
 use pod_core::{Portion, domain::ExecutionId};
@@ -17,6 +17,7 @@ use super::{
     filter::FilterQuery,
     problem::Problem,
     request::{Asked, idempotency_key},
+    revisions::RetryBody,
 };
 use crate::serve::App;
 
@@ -75,8 +76,9 @@ pub(super) async fn terminate(
 }
 
 /// Runs executions that match and have ended again, as new ones, newest portion first. Go on with `next` as the
-/// `cursor`. Under the same `Idempotency-Key`, none is run again twice.
-#[utoipa::path(post, path = "/executions/retry", tag = "executions",
+/// `cursor`. Each runs the revision that it ran, unless `latest` is asked for. Under the same `Idempotency-Key`, none is
+/// run again twice.
+#[utoipa::path(post, path = "/executions/retry", tag = "executions", request_body = Option<RetryBody>,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable"), FilterQuery),
     responses(
     (status = 202, body = PortionObject),
@@ -84,12 +86,13 @@ pub(super) async fn terminate(
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn retry(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
     Asked(query): Asked<FilterQuery>,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let key = idempotency_key(&headers)?;
+    let key = idempotency_key(request.headers())?;
+    let revision = RetryBody::read(request).await?;
     refuse_everything(&query)?;
     let query = query.understood(&app.pod, query.limit()?).await?;
-    let portion = app.pod.retry_matching(query, key.as_deref()).await?;
+    let portion = app.pod.retry_matching(query, revision, key.as_deref()).await?;
     Ok(json(StatusCode::ACCEPTED, &PortionObject::from(portion)))
 }

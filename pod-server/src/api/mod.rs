@@ -28,6 +28,7 @@ mod plain;
 mod policies;
 pub mod problem;
 pub(crate) mod request;
+mod revisions;
 mod seconds;
 mod workers;
 
@@ -36,6 +37,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/activities", get(activities::list).post(activities::create))
         .route("/activities/{name}", get(activities::show).put(activities::put).delete(activities::delete))
+        .route("/activities/{name}/revisions", get(revisions::list).post(revisions::register))
+        .route("/activities/{name}/revisions/{revision}", get(revisions::show))
         .route("/activities/{name}/installations/{worker}/log", get(activities::install_log))
         .route("/executions", post(executions::create).get(executions::list))
         .route("/executions/batch", post(executions::create_batch))

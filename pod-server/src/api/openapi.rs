@@ -8,7 +8,7 @@ use axum::{
 };
 use utoipa::OpenApi;
 
-use super::{activities, events, executions, many, output, overview, policies, problem, workers};
+use super::{activities, events, executions, many, output, overview, policies, problem, revisions, workers};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,6 +25,7 @@ use super::{activities, events, executions, many, output, overview, policies, pr
     paths(
         activities::create, activities::list, activities::show, activities::put, activities::delete,
         activities::install_log,
+        revisions::list, revisions::show, revisions::register,
         executions::create, executions::create_batch, executions::list, executions::show, executions::terminate,
         executions::retry, executions::explain,
         many::terminate, many::retry,

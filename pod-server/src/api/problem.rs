@@ -58,6 +58,9 @@ kinds! {
     NoSuchActivity "no-such-activity" NOT_FOUND "There is no such activity"
     ActivityNotOpen "activity-not-open" CONFLICT "The activity takes no executions"
     ActivityNotDeletable "activity-not-deletable" CONFLICT "The activity cannot be deleted now"
+    NoSuchRevision "no-such-revision" NOT_FOUND "There is no such revision"
+    RevisionRejected "revision-rejected" CONFLICT "The revision could not be installed"
+    RevisionGone "revision-gone" CONFLICT "The revision is not kept any more"
     NoSuchInstallation "no-such-installation" NOT_FOUND "There is no such installation"
     NoSuchExecution "no-such-execution" NOT_FOUND "There is no such execution"
     NoSuchAttempt "no-such-attempt" NOT_FOUND "There is no such attempt"
@@ -143,6 +146,9 @@ impl From<PodError> for Problem {
             PodError::ActivityExists(_) => ProblemKind::ActivityExists,
             PodError::NoSuchActivity(_) => ProblemKind::NoSuchActivity,
             PodError::NotOpen { .. } => ProblemKind::ActivityNotOpen,
+            PodError::NoSuchRevision { .. } => ProblemKind::NoSuchRevision,
+            PodError::RevisionRejected { .. } => ProblemKind::RevisionRejected,
+            PodError::RevisionGone(_) => ProblemKind::RevisionGone,
             PodError::NotDeletable(_) => ProblemKind::ActivityNotDeletable,
             PodError::NoSuchExecution(_) => ProblemKind::NoSuchExecution,
             PodError::AlreadyEnded(_) => ProblemKind::AlreadyEnded,

@@ -23,13 +23,13 @@ pub(crate) fn ending(execution: &Execution) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pod_core::domain::{ActivityId, ExecutionId, Timestamp};
+    use pod_core::domain::{ActivityId, ExecutionId, RevisionNo, Timestamp};
 
     use super::*;
 
     #[test]
     fn a_signal_is_told_with_its_meaning() {
-        let waiting = Execution::waiting(ExecutionId(1), ActivityId(1), None, Timestamp(0));
+        let waiting = Execution::waiting(ExecutionId(1), ActivityId(1), RevisionNo(1), None, Timestamp(0));
         let told = |end| ending(&Execution { ending: Some(end), ..waiting.clone() });
         assert_eq!(told(Ending::Signalled(11)), "signal 11, SIGSEGV: a bad memory access");
         assert_eq!(told(Ending::Signalled(63)), "signal 63");

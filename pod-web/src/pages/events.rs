@@ -62,14 +62,21 @@ impl EventsPage<'_> {
     fn sentence(&self, event: &Event) -> String {
         let message = event.message.as_deref().unwrap_or_default();
         let said = |text: &str| if message.is_empty() { text.to_owned() } else { format!("{text}: {message}") };
+        let revision = |what: &str| match event.revision {
+            Some(revision) => format!("revision {revision} {what}"),
+            None => what.to_owned(),
+        };
         match event.kind {
-            EventKind::ActivityRegistered => "was registered".to_owned(),
-            EventKind::ActivityApproved => "was approved".to_owned(),
-            EventKind::ActivityRejected => said("was rejected"),
+            EventKind::ActivityRegistered => revision("was registered"),
+            EventKind::ActivityApproved => revision("was approved"),
+            EventKind::ActivityRejected => said(&revision("was rejected")),
             EventKind::ActivityUninstalling => "is being removed".to_owned(),
             EventKind::ActivityDeleted => "is gone".to_owned(),
             EventKind::InstallationChanged => said("installation"),
-            EventKind::ExecutionSubmitted => "was submitted".to_owned(),
+            EventKind::ExecutionSubmitted => match event.revision {
+                Some(revision) => format!("was submitted, with revision {revision}"),
+                None => "was submitted".to_owned(),
+            },
             EventKind::ExecutionStarted => match event.attempt {
                 Some(attempt) if attempt.0 > 1 => format!("began to run, attempt {attempt}"),
                 _ => "began to run".to_owned(),

@@ -5,5 +5,6 @@ mod looking;
 mod map;
 mod mistakes;
 pub(crate) mod private;
+mod revisions;
 mod run;
 mod shared;

@@ -4,6 +4,7 @@ use pod_core::{
     domain::Payload,
     store::{Change, KEPT_DECISIONS, KEPT_MINUTES, StoreError},
 };
+use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
 
 use super::{
@@ -35,10 +36,12 @@ pub(super) async fn write(connection: &mut SqliteConnection, change: &Change) ->
             ] {
                 sqlx::query(delete).bind(int(id.0)).execute(&mut *connection).await.map_err(from_sql)?;
             }
-            return Ok(());
+            return forget_contents(connection).await;
         }
         Change::PutRevision(revision) => {
-            sqlx::query("INSERT OR REPLACE INTO revisions (activity, no, body) VALUES (?, ?, ?)")
+            let put = "INSERT INTO revisions (activity, no, body) VALUES (?, ?, ?) \
+                       ON CONFLICT (activity, no) DO UPDATE SET body = excluded.body";
+            sqlx::query(put)
                 .bind(int(revision.activity.0))
                 .bind(revision.no.0)
                 .bind(json(revision)?)
@@ -46,17 +49,15 @@ pub(super) async fn write(connection: &mut SqliteConnection, change: &Change) ->
                 .await
         }
         Change::PutPayload { activity, revision, payload } => {
-            let kind = match payload {
-                Payload::Script(_) => "script",
-                Payload::Archive(_) => "archive",
-            };
-            sqlx::query("INSERT OR REPLACE INTO payloads (activity, revision, kind, bytes) VALUES (?, ?, ?, ?)")
+            let content = put_content(connection, payload).await?;
+            sqlx::query("INSERT OR REPLACE INTO payloads (activity, revision, content) VALUES (?, ?, ?)")
                 .bind(int(activity.0))
                 .bind(revision.0)
-                .bind(kind)
-                .bind(payload.bytes().to_vec())
+                .bind(content)
                 .execute(&mut *connection)
                 .await
+                .map_err(from_sql)?;
+            return forget_contents(connection).await;
         }
         Change::DeleteRevision { activity, revision } => {
             for delete in [
@@ -66,7 +67,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, change: &Change) ->
                 let delete = sqlx::query(delete).bind(int(activity.0)).bind(revision.0);
                 delete.execute(&mut *connection).await.map_err(from_sql)?;
             }
-            return Ok(());
+            return forget_contents(connection).await;
         }
         Change::PutInstallation(row) => {
             sqlx::query("INSERT OR REPLACE INTO installations (worker, activity, revision, body) VALUES (?, ?, ?, ?)")
@@ -154,4 +155,30 @@ pub(super) async fn write(connection: &mut SqliteConnection, change: &Change) ->
     }
     .map(drop)
     .map_err(from_sql)
+}
+
+/// The row that holds the bytes: the one that is there, or a new one.
+async fn put_content(connection: &mut SqliteConnection, payload: &Payload) -> Result<i64, StoreError> {
+    let kind = match payload {
+        Payload::Script(_) => "script",
+        Payload::Archive(_) => "archive",
+    };
+    let sha256 = Sha256::new().chain_update(kind).chain_update(payload.bytes()).finalize().to_vec();
+    let known: Option<i64> = sqlx::query_scalar("SELECT id FROM contents WHERE sha256 = ?")
+        .bind(&sha256)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(from_sql)?;
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let insert = "INSERT INTO contents (sha256, kind, bytes) VALUES (?, ?, ?) RETURNING id";
+    let insert = sqlx::query_scalar(insert).bind(&sha256).bind(kind).bind(payload.bytes().to_vec());
+    insert.fetch_one(&mut *connection).await.map_err(from_sql)
+}
+
+/// Deletes what no revision pins any more.
+async fn forget_contents(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let delete = "DELETE FROM contents WHERE NOT EXISTS (SELECT 1 FROM payloads WHERE content = contents.id)";
+    sqlx::query(delete).execute(&mut *connection).await.map(drop).map_err(from_sql)
 }

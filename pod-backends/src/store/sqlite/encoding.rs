@@ -131,8 +131,8 @@ fn read_attempt_end((kind, code, reason): EndingColumns) -> Result<Option<Attemp
 pub(super) const EXECUTION_COLUMNS: &str = "e.id, e.activity, e.status, e.retrieved, e.not_before, e.submitted_at, \
      e.started_at, e.finished_at, e.attempt, e.worker, e.failures, e.losses, e.cancel_requested, e.retry_of, \
      e.ending, e.ending_code, e.ending_reason, \
-     CASE e.input_apart WHEN 0 THEN e.input ELSE (SELECT input FROM inputs WHERE execution = e.id) END";
-const EXECUTION_WIDTH: usize = 18;
+     CASE e.input_apart WHEN 0 THEN e.input ELSE (SELECT input FROM inputs WHERE execution = e.id) END, e.revision";
+const EXECUTION_WIDTH: usize = 19;
 
 /// The columns that [`read_attempt`] reads, of the table `a`.
 pub(super) const ATTEMPT_COLUMNS: &str = "a.key, a.revision, a.worker, a.assigned_at, a.started_at, a.ended_at, \
@@ -146,6 +146,7 @@ pub(super) fn read_execution(row: &SqliteRow) -> Result<Execution, StoreError> {
     Ok(Execution {
         id: ExecutionId(number(int(0)?)),
         activity: ActivityId(number(int(1)?)),
+        revision: RevisionNo(small(int(18)?)),
         input: text(17)?,
         status: read_status(int(2)?)?,
         ending: read_ending((maybe(14)?, maybe(15)?, text(16)?))?,

@@ -205,11 +205,12 @@ impl Store for SqliteStore {
     async fn claim(
         &self,
         activity: ActivityId,
+        revision: RevisionNo,
         after: QueueKey,
         due: Timestamp,
         limit: usize,
     ) -> Result<Claimed, StoreError> {
-        read::claim(&self.readers, activity, after, due, limit).await
+        read::claim(&self.readers, (activity, revision), after, due, limit).await
     }
 
     async fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreError> {

@@ -13,8 +13,12 @@ use super::error::{code, from_sql, is_not_a_database, unreadable};
 use crate::private;
 
 /// The migrations, oldest first. The version of a database is how many of them it has seen.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql"), include_str!("migrations/3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/1.sql"),
+    include_str!("migrations/2.sql"),
+    include_str!("migrations/3.sql"),
+    include_str!("migrations/4.sql"),
+];
 /// Tells a database of POD from any other SQLite database: `POD1`.
 const APPLICATION_ID: i64 = 0x504f_4431;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -9,8 +9,8 @@ use pod_core::{
         Payload, PolicyId, Revision, RevisionNo, ScalingDecision, ScriptSource, Settings, Timestamp,
     },
     store::{
-        ActivityRecord, ActivityTally, Claimed, ExpiredExecution, HighWater, IdempotencyRecord, QueueKey, Snapshot,
-        StoreError,
+        ActivityRecord, ActivityTally, Claimed, ExpiredExecution, HighWater, IdempotencyRecord, QueueKey,
+        RevisionTally, Snapshot, StoreError,
     },
 };
 use serde::de::DeserializeOwned;
@@ -57,10 +57,14 @@ pub(super) async fn snapshot(readers: &SqlitePool) -> Result<Snapshot, StoreErro
             snapshot.activities.push(record);
         }
     }
-    let revisions: Vec<Revision> = bodies(&mut view, "SELECT body FROM revisions ORDER BY activity, no").await?;
-    for revision in revisions {
-        if let Ok(at) = snapshot.activities.binary_search_by_key(&revision.activity, |record| record.activity.id) {
+    let revisions = "SELECT body, waiting, kept FROM revisions ORDER BY activity, no";
+    for row in sqlx::query(revisions).fetch_all(&mut *view).await.map_err(from_sql)? {
+        let revision: Revision = from_json(row.try_get(0).map_err(from_sql)?)?;
+        let (activity, no) = (revision.activity, revision.no);
+        let tally = RevisionTally { activity, revision: no, waiting: unsigned(&row, 1)?, kept: unsigned(&row, 2)? };
+        if let Ok(at) = snapshot.activities.binary_search_by_key(&activity, |record| record.activity.id) {
             snapshot.activities[at].revisions.push(revision);
+            snapshot.activities[at].revision_tallies.push(tally);
         }
     }
     let running = format!(
@@ -103,6 +107,7 @@ fn activity(row: &SqliteRow) -> Result<ActivityRecord, StoreError> {
             sha256: None,
         },
         revisions: Vec::new(),
+        revision_tallies: Vec::new(),
         tally: ActivityTally { activity: id, executions: from_json(text(5)?)?, recent_durations: from_json(text(6)?)? },
     })
 }
@@ -116,7 +121,7 @@ pub(super) async fn open_attempts(connection: &mut SqliteConnection) -> Result<V
 
 pub(super) async fn claim(
     readers: &SqlitePool,
-    activity: ActivityId,
+    (activity, revision): (ActivityId, RevisionNo),
     after: QueueKey,
     due: Timestamp,
     limit: usize,
@@ -124,10 +129,11 @@ pub(super) async fn claim(
     // One more than asked for tells what is next.
     let query = format!(
         "SELECT {EXECUTION_COLUMNS} FROM executions AS e INDEXED BY waiting_executions \
-         WHERE e.status = 0 AND e.activity = ? AND (e.not_before, e.id) > (?, ?) ORDER BY e.not_before, e.id LIMIT ?"
+         WHERE e.status = 0 AND e.activity = ? AND e.revision = ? AND (e.not_before, e.id) > (?, ?) ORDER BY e.not_before, e.id LIMIT ?"
     );
     let query = sqlx::query(AssertSqlSafe(query))
         .bind(int(activity.0))
+        .bind(i64::from(revision.0))
         .bind(after.not_before.0)
         .bind(int(after.id.0))
         .bind(int(limit as u64).saturating_add(1));
@@ -194,7 +200,9 @@ pub(super) async fn payload(
     activity: ActivityId,
     revision: RevisionNo,
 ) -> Result<Option<Payload>, StoreError> {
-    let query = sqlx::query("SELECT kind, bytes FROM payloads WHERE activity = ? AND revision = ?");
+    let query = sqlx::query(
+        "SELECT c.kind, c.bytes FROM payloads AS p JOIN contents AS c ON c.id = p.content WHERE p.activity = ? AND p.revision = ?",
+    );
     let row = query.bind(int(activity.0)).bind(revision.0).fetch_optional(readers).await.map_err(from_sql)?;
     let Some(row) = row else { return Ok(None) };
     let bytes: Vec<u8> = row.try_get(1).map_err(from_sql)?;
@@ -244,7 +252,7 @@ pub(super) async fn expired(
     before: Timestamp,
     limit: usize,
 ) -> Result<Vec<ExpiredExecution>, StoreError> {
-    let query = "SELECT id, activity, status, attempt FROM executions INDEXED BY ended_executions \
+    let query = "SELECT id, activity, status, attempt, revision FROM executions INDEXED BY ended_executions \
                  WHERE status >= 2 AND finished_at < ? ORDER BY finished_at, id LIMIT ?";
     let rows = sqlx::query(query).bind(before.0).bind(int(limit as u64)).fetch_all(readers).await.map_err(from_sql)?;
     let read = |row: &SqliteRow| -> Result<ExpiredExecution, StoreError> {
@@ -252,6 +260,7 @@ pub(super) async fn expired(
             id: ExecutionId(unsigned(row, 0)?),
             activity: ActivityId(unsigned(row, 1)?),
             status: read_status(row.try_get(2).map_err(from_sql)?)?,
+            revision: RevisionNo(row.try_get(4).map_err(from_sql)?),
             attempts: pod_core::domain::AttemptNo(row.try_get(3).map_err(from_sql)?),
         })
     };

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use pod_core::{
     domain::{Attempt, AttemptEnd, AttemptKey, Execution, ExecutionId, OutputSummary, Timestamp},
-    store::{ActivityTally, Batch, ExecutionUpdate, IdempotencyRecord, KEPT_EVENTS, StoreError},
+    store::{ActivityTally, Batch, ExecutionUpdate, IdempotencyRecord, KEPT_EVENTS, RevisionTally, StoreError},
 };
 use sqlx::{Arguments, Row, SqliteConnection, error::BoxDynError, sqlite::SqliteArguments};
 
@@ -18,10 +18,10 @@ use super::{
 };
 
 static INSERT_EXECUTIONS: RowsStatement = RowsStatement::new(
-    "INSERT INTO executions (id, activity, status, retrieved, not_before, submitted_at, started_at, finished_at, \
+    "INSERT INTO executions (id, activity, revision, status, retrieved, not_before, submitted_at, started_at, finished_at, \
      attempt, worker, failures, losses, cancel_requested, retry_of, ending, ending_code, ending_reason, input_apart, \
      input) SELECT * FROM (VALUES ",
-    19,
+    20,
     ") WHERE column1 IS NOT NULL",
 );
 static INSERT_INPUTS: RowsStatement = RowsStatement::new(
@@ -82,6 +82,13 @@ static PUT_TALLIES: RowsStatement = RowsStatement::new(
      FROM v WHERE activities.id = v.id AND activities.deleted = 0",
 );
 
+static PUT_REVISION_TALLIES: RowsStatement = RowsStatement::new(
+    "WITH v (activity, no, waiting, kept) AS (VALUES ",
+    4,
+    ") UPDATE revisions SET waiting = v.waiting, kept = v.kept \
+     FROM v WHERE revisions.activity = v.activity AND revisions.no = v.no",
+);
+
 /// How many events pass before old ones are looked for.
 const TRIM_EVERY: u64 = 4096;
 
@@ -118,6 +125,13 @@ pub(super) async fn write(
         arguments.add(serde_json::to_string(&tally.recent_durations)?)
     };
     step.rows(&PUT_TALLIES, &batch.tallies, None, tally).await?;
+    let tally = |arguments: &mut SqliteArguments, tally: &RevisionTally| {
+        arguments.add(int(tally.activity.0))?;
+        arguments.add(i64::from(tally.revision.0))?;
+        arguments.add(int(tally.waiting))?;
+        arguments.add(int(tally.kept))
+    };
+    step.rows(&PUT_REVISION_TALLIES, &batch.revision_tallies, None, tally).await?;
     add_events(&mut step, batch)?;
     step.run().await?;
     find_expected(connection, &plan.expected).await?;
@@ -245,6 +259,7 @@ fn bind_execution(arguments: &mut SqliteArguments, row: &Execution) -> Result<()
     let inline = row.input.as_deref().filter(|input| input.len() <= INLINE_INPUT);
     arguments.add(int(row.id.0))?;
     arguments.add(int(row.activity.0))?;
+    arguments.add(i64::from(row.revision.0))?;
     arguments.add(status(row.status))?;
     arguments.add(row.retrieved)?;
     arguments.add(row.not_before.0)?;

@@ -91,8 +91,15 @@ impl Store for FaultyStore {
     async fn load(&self) -> Result<Snapshot, StoreError> {
         self.inner.load().await
     }
-    async fn claim(&self, id: ActivityId, after: QueueKey, due: Timestamp, n: usize) -> Result<Claimed, StoreError> {
-        self.inner.claim(id, after, due, n).await
+    async fn claim(
+        &self,
+        id: ActivityId,
+        no: RevisionNo,
+        after: QueueKey,
+        due: Timestamp,
+        n: usize,
+    ) -> Result<Claimed, StoreError> {
+        self.inner.claim(id, no, after, due, n).await
     }
     async fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreError> {
         self.inner.execution(id).await

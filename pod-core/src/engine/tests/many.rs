@@ -1,6 +1,7 @@
 //! What is done to many executions at once, and which ones a span of time names.
 
 use super::Stage;
+use crate::domain::RetryRevision::Same;
 use crate::{
     domain::{Execution, ExecutionId, ExecutionStatus, NewActivity, Timestamp},
     store::ExecutionQuery,
@@ -73,16 +74,16 @@ async fn all_that_match_run_again_once_for_a_key() {
     let stage = waiting(9).await;
     stage.pod.terminate_matching(ExecutionQuery { limit: 6, ..ExecutionQuery::default() }).await.unwrap();
     let query = ExecutionQuery { limit: 4, ..ExecutionQuery::default() };
-    let first = stage.pod.retry_matching(query.clone(), Some("k")).await.unwrap();
+    let first = stage.pod.retry_matching(query.clone(), Same, Some("k")).await.unwrap();
     assert_eq!(first.done, [10, 11, 12, 13].map(ExecutionId));
     let repeats: Vec<_> =
         all(&stage, ExecutionQuery { after: Some(ExecutionId(9)), ..ExecutionQuery::default() }).await;
     let repeats: Vec<_> = repeats.iter().rev().filter_map(|row| row.retry_of).collect();
     assert_eq!(repeats, [6, 7, 8, 9].map(ExecutionId), "in the order of their age");
-    assert_eq!(stage.pod.retry_matching(query.clone(), Some("k")).await.unwrap().done, first.done, "sent again");
-    let last = stage.pod.retry_matching(ExecutionQuery { before: first.next, ..query }, Some("k")).await.unwrap();
+    assert_eq!(stage.pod.retry_matching(query.clone(), Same, Some("k")).await.unwrap().done, first.done, "sent again");
+    let last = stage.pod.retry_matching(ExecutionQuery { before: first.next, ..query }, Same, Some("k")).await.unwrap();
     assert_eq!((last.done.len(), last.next), (2, None));
     let other =
-        stage.pod.retry_matching(ExecutionQuery { limit: 100, ..ExecutionQuery::default() }, None).await.unwrap();
+        stage.pod.retry_matching(ExecutionQuery { limit: 100, ..ExecutionQuery::default() }, Same, None).await.unwrap();
     assert_eq!((other.done.len(), other.refused), (6, 0), "without a key they run again and again");
 }

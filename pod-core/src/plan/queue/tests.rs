@@ -5,12 +5,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::ActivityId;
+use crate::domain::{ActivityId, RevisionNo};
 
 fn waiting(key: QueueKey) -> Execution {
     Execution {
         not_before: key.not_before,
-        ..Execution::waiting(key.id, ActivityId(1), Some(Arc::from("")), Timestamp(0))
+        ..Execution::waiting(key.id, ActivityId(1), RevisionNo(1), Some(Arc::from("")), Timestamp(0))
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::{
     domain::{
         Activity, ActivityId, ActivityName, ActivityStatus, Content, EventKind, Isolation, NewActivity, Payload,
-        Revision, RevisionNo, RevisionStatus, ScriptSource, Settings,
+        Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource, Settings,
     },
-    engine::Reply,
-    plan::{ActivityState, Decision, Queue, State},
+    engine::{Registration, Reply},
+    plan::{ActivityState, Decision, RevisionState, State},
     pod::PodError,
     store::{ActivityTally, Change},
 };
@@ -18,8 +18,10 @@ type Answer = Result<Reply, PodError>;
 impl ActivityState {
     /// Brings the members that follow from the revisions up to date.
     pub(in crate::plan) fn derive(&mut self) {
-        let Some(newest) = self.revisions.values().next_back() else { return };
-        let approved = self.revisions.values().rev().find(|revision| revision.status == RevisionStatus::Approved);
+        let mut candidates =
+            self.revisions.values().rev().map(|state| &state.revision).filter(|one| one.purpose.may_be_current());
+        let Some(newest) = candidates.clone().next() else { return };
+        let approved = candidates.find(|revision| revision.status == RevisionStatus::Approved);
         let serving = approved.unwrap_or(newest);
         let activity = &mut self.activity;
         if activity.status != ActivityStatus::Uninstalling {
@@ -42,7 +44,7 @@ impl State {
     pub(super) fn create_activity(
         &mut self,
         new: NewActivity,
-        replace: bool,
+        registration: Registration,
         sha256: Option<String>,
         out: &mut Decision,
     ) -> Answer {
@@ -52,17 +54,25 @@ impl State {
         let (source, payload) = self.content(new.content)?;
         let sha256: Option<Arc<str>> = sha256.map(Arc::from);
         let id = match self.by_name.get(&name) {
-            Some(_) if !replace => return Err(PodError::ActivityExists(new.name)),
+            Some(_) if registration == Registration::Create => return Err(PodError::ActivityExists(new.name)),
             Some(id) => {
                 let existing = &self.activities[id];
                 if existing.activity.status == ActivityStatus::Uninstalling {
                     return Err(PodError::NotOpen { name: new.name, status: "uninstalling" });
                 }
-                let newest = &existing.revisions[&existing.activity.latest];
                 // A URL is fetched anew: what it leads to may have changed.
-                let same = payload.is_some() && newest.sha256 == sha256 && newest.settings == new.settings;
-                if same && newest.status != RevisionStatus::Rejected {
-                    return Ok(Reply::Activity(Box::new(self.activity_view(existing))));
+                let same = |one: &&Revision| {
+                    sha256.is_some()
+                        && one.sha256 == sha256
+                        && one.settings == new.settings
+                        && matches!(one.status, RevisionStatus::Verifying | RevisionStatus::Approved)
+                };
+                let known = match registration {
+                    Registration::Run => existing.all_revisions().into_iter().rev().find(same),
+                    _ => existing.revision(existing.activity.latest).map(|newest| &newest.revision).filter(same),
+                };
+                if let Some(known) = known.map(|known| known.no) {
+                    return Ok(self.registered(*id, known, registration));
                 }
                 *id
             }
@@ -70,7 +80,13 @@ impl State {
         };
         let now = self.now;
         let activity = self.activities.get_mut(&id).unwrap_or_else(|| unreachable!("found or inserted above"));
-        let no = RevisionNo(activity.revisions.keys().next_back().map_or(1, |last| last.0 + 1));
+        let made_for_runs = |no| activity.revision(no).is_none_or(|one| one.revision.purpose == RevisionPurpose::Run);
+        let purpose = match registration {
+            Registration::Create | Registration::Put => RevisionPurpose::Put,
+            Registration::Run if made_for_runs(activity.activity.revision) => RevisionPurpose::Run,
+            Registration::Run => RevisionPurpose::Detached,
+        };
+        let no = activity.next_revision();
         let revision = Revision {
             activity: id,
             no,
@@ -80,17 +96,30 @@ impl State {
             status: RevisionStatus::Verifying,
             error: None,
             sha256,
+            purpose,
         };
-        activity.revisions.insert(no, revision.clone());
+        activity.revisions.insert(no, RevisionState::new(revision.clone(), now));
         activity.derive();
         out.change(Change::PutActivity(activity.activity.clone()));
         out.change(Change::PutRevision(revision));
         if let Some(payload) = payload {
             out.change(Change::PutPayload { activity: id, revision: no, payload });
         }
-        out.event(now, EventKind::ActivityRegistered).activity = Some(id);
+        let event = out.event(now, EventKind::ActivityRegistered);
+        (event.activity, event.revision) = (Some(id), Some(no));
         out.tallied.insert(id);
-        Ok(Reply::Activity(Box::new(self.activity_view(&self.activities[&id]))))
+        Ok(self.registered(id, no, registration))
+    }
+
+    /// The answer to who registered a revision, or one that was there: it is kept for them.
+    fn registered(&mut self, id: ActivityId, no: RevisionNo, registration: Registration) -> Reply {
+        let now = self.now;
+        if registration == Registration::Run
+            && let Some(state) = self.activities.get_mut(&id).and_then(|activity| activity.wake(no))
+        {
+            state.expect_use(now);
+        }
+        Reply::Registered(Box::new(self.activity_view(&self.activities[&id])), no)
     }
 
     fn check_isolation(&self, settings: &Settings) -> Result<(), PodError> {
@@ -130,8 +159,7 @@ impl State {
         let state = ActivityState {
             activity,
             revisions: Default::default(),
-            superseded: Default::default(),
-            queue: Queue::stored(0),
+            dormant: Default::default(),
             tally: ActivityTally { activity: id, ..ActivityTally::default() },
             running: 0,
             served: 0,
@@ -182,7 +210,7 @@ impl State {
     ) {
         let Some(activity) = self.activities.get_mut(&id) else { return };
         activity.fetching.remove(&no);
-        let Some(revision) = activity.revisions.get_mut(&no) else { return };
+        let Some(revision) = activity.revisions.get_mut(&no).map(|state| &mut state.revision) else { return };
         if revision.status != RevisionStatus::Verifying || revision.sha256.is_some() {
             return;
         }
@@ -216,13 +244,16 @@ impl State {
         out: &mut Decision,
     ) {
         let Some(activity) = self.activities.get_mut(&id) else { return };
-        let Some(revision) = activity.revisions.get_mut(&no) else { return };
-        if revision.status != RevisionStatus::Verifying {
+        let Some(state) = activity.revisions.get_mut(&no) else { return };
+        if state.revision.status != RevisionStatus::Verifying {
             return;
         }
-        revision.status = verdict;
-        revision.error.clone_from(&error);
-        out.change(Change::PutRevision(revision.clone()));
+        state.revision.status = verdict;
+        state.revision.error.clone_from(&error);
+        if verdict == RevisionStatus::Rejected {
+            state.hold_until = self.now;
+        }
+        out.change(Change::PutRevision(state.revision.clone()));
         activity.derive();
         out.change(Change::PutActivity(activity.activity.clone()));
         let kind = match verdict {
@@ -230,7 +261,7 @@ impl State {
             _ => EventKind::ActivityRejected,
         };
         let event = out.event(self.now, kind);
-        (event.activity, event.message) = (Some(id), error);
+        (event.activity, event.revision, event.message) = (Some(id), Some(no), error);
     }
 }
 

@@ -45,7 +45,7 @@ impl State {
         out.update(&held.execution);
         out.change(Change::StartAttempt { key, started_at: at });
         let event = out.event(self.now, EventKind::ExecutionStarted);
-        (event.activity, event.execution) = (Some(held.execution.activity), Some(key.execution));
+        event.of(&held.execution);
         (event.attempt, event.worker) = (Some(key.attempt), Some(worker));
         if let Some(wait) = wait {
             self.count_wait(wait);
@@ -116,6 +116,9 @@ impl State {
         out.closed.push(key);
         if let Some(activity) = self.activities.get_mut(&held.execution.activity) {
             activity.running = activity.running.saturating_sub(1);
+            if let Some(revision) = activity.revisions.get_mut(&held.execution.revision) {
+                revision.running = revision.running.saturating_sub(1);
+            }
         }
         self.dirty.insert(held.attempt.worker);
         if let Some(worker) = self.workers.get_mut(&held.attempt.worker) {
@@ -184,17 +187,17 @@ impl State {
         execution.not_before = not_before;
         execution.started_at = None;
         out.update(&execution);
-        self.recount(execution.activity, Some(ExecutionStatus::Running), Some(ExecutionStatus::Waiting), out);
+        self.recount(&execution, Some(ExecutionStatus::Running), Some(ExecutionStatus::Waiting), out);
         let event = out.event(self.now, EventKind::ExecutionRequeued);
-        (event.activity, event.execution) = (Some(execution.activity), Some(execution.id));
+        event.of(&execution);
         event.message = why;
         self.queue(execution);
     }
 
     fn settings_of(&self, execution: &Execution, attempt: &Attempt) -> Settings {
         let activity = self.activities.get(&execution.activity);
-        let revision = activity.and_then(|activity| activity.revisions.get(&attempt.revision));
-        revision.map(|revision| revision.settings.clone()).unwrap_or_default()
+        let revision = activity.and_then(|activity| activity.revision(attempt.revision));
+        revision.map(|state| state.revision.settings.clone()).unwrap_or_default()
     }
 
     fn backoff(&self, failures: u32) -> Millis {

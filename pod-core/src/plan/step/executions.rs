@@ -1,11 +1,11 @@
 //! Requests about executions: submit, terminate, repeat, hand out; and the end of their retention.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     domain::{
         ActivityId, ActivityName, ActivityStatus, Ending, EventKind, Execution, ExecutionId, ExecutionStatus, Millis,
-        NewExecution, validate_input,
+        NewExecution, RetryRevision, RevisionChoice, RevisionNo, RevisionStatus, validate_input,
     },
     engine::{Hurry, Reply},
     plan::{Decision, Effect, State, step::Found},
@@ -16,16 +16,29 @@ use crate::{
 type Answer = Result<Reply, PodError>;
 
 impl State {
-    /// The activity of that name, if it takes executions.
-    pub(super) fn open_activity(&self, name: &str) -> Result<ActivityId, PodError> {
+    /// The revision that executions of that name are to run, if it takes them.
+    pub(super) fn open_revision(
+        &self,
+        name: &str,
+        choice: RevisionChoice,
+    ) -> Result<(ActivityId, RevisionNo), PodError> {
         ActivityName::new(name)?;
         let id = self.activity_named(name).ok_or_else(|| PodError::NoSuchActivity(name.to_owned()))?;
-        let closed = match self.activities[&id].activity.status {
-            ActivityStatus::Verifying | ActivityStatus::Approved => return Ok(id),
-            ActivityStatus::Rejected => "rejected",
-            ActivityStatus::Uninstalling => "uninstalling",
+        let activity = &self.activities[&id];
+        let closed = |status| Err(PodError::NotOpen { name: name.to_owned(), status });
+        let revision = match (activity.activity.status, choice) {
+            (ActivityStatus::Uninstalling, _) => return closed("uninstalling"),
+            (ActivityStatus::Rejected, RevisionChoice::Current) => return closed("rejected"),
+            (_, RevisionChoice::Current) => activity.activity.revision,
+            (_, RevisionChoice::No(revision)) => revision,
         };
-        Err(PodError::NotOpen { name: name.to_owned(), status: closed })
+        match activity.revision(revision).map(|state| state.revision.status) {
+            Some(RevisionStatus::Verifying | RevisionStatus::Approved) => Ok((id, revision)),
+            Some(RevisionStatus::Rejected | RevisionStatus::Uninstalling) => {
+                Err(PodError::RevisionRejected { name: name.to_owned(), revision })
+            }
+            None => Err(PodError::NoSuchRevision { name: name.to_owned(), revision }),
+        }
     }
 
     fn refuse_when_full(&self) -> Result<(), PodError> {
@@ -44,12 +57,12 @@ impl State {
         if let Some(repeated) = self.repeated(new.idempotency_key.as_deref(), &found) {
             return repeated;
         }
-        let activity = self.open_activity(&new.activity)?;
+        let revision = self.open_revision(&new.activity, new.revision)?;
         self.refuse_when_full()?;
         if let Some(input) = &new.input {
             validate_input(input, self.config.limits.max_input)?;
         }
-        let execution = self.enqueue(activity, new.input.map(Arc::from), None, out);
+        let execution = self.enqueue(revision, new.input.map(Arc::from), None, out);
         self.remember(new.idempotency_key, &found, execution.id, out);
         Ok(Box::new(self.submitted(&execution)))
     }
@@ -74,7 +87,7 @@ impl State {
 
     pub(super) fn submit_many(
         &mut self,
-        activity: &str,
+        (activity, choice): (&str, RevisionChoice),
         inputs: Vec<Option<String>>,
         key: Option<String>,
         found: Found,
@@ -86,7 +99,7 @@ impl State {
             }
             return Err(PodError::IdempotencyConflict(key.clone()));
         }
-        let activity = self.open_activity(activity)?;
+        let revision = self.open_revision(activity, choice)?;
         self.refuse_when_full()?;
         for (number, input) in inputs.iter().enumerate() {
             if let Some(Err(error)) = input.as_deref().map(|input| validate_input(input, self.config.limits.max_input))
@@ -96,7 +109,7 @@ impl State {
         }
         let first = self.ids.execution + 1;
         for input in inputs {
-            self.enqueue(activity, input.map(Arc::from), None, out);
+            self.enqueue(revision, input.map(Arc::from), None, out);
         }
         let executions = first..self.ids.execution + 1;
         if let Some(key) = key {
@@ -108,18 +121,17 @@ impl State {
 
     fn enqueue(
         &mut self,
-        activity: ActivityId,
+        (activity, revision): (ActivityId, RevisionNo),
         input: Option<Arc<str>>,
         retry_of: Option<ExecutionId>,
         out: &mut Decision,
     ) -> Execution {
         self.ids.execution += 1;
-        let execution =
-            Execution { retry_of, ..Execution::waiting(ExecutionId(self.ids.execution), activity, input, self.now) };
+        let id = ExecutionId(self.ids.execution);
+        let execution = Execution { retry_of, ..Execution::waiting(id, activity, revision, input, self.now) };
         out.insert(&execution);
-        let event = out.event(self.now, EventKind::ExecutionSubmitted);
-        (event.activity, event.execution) = (Some(activity), Some(execution.id));
-        self.recount(activity, None, Some(ExecutionStatus::Waiting), out);
+        out.event(self.now, EventKind::ExecutionSubmitted).of(&execution);
+        self.recount(&execution, None, Some(ExecutionStatus::Waiting), out);
         self.queue(execution.clone());
         execution
     }
@@ -128,7 +140,10 @@ impl State {
     pub(super) fn queue(&mut self, execution: Execution) {
         let room = self.window();
         if let Some(activity) = self.activities.get_mut(&execution.activity) {
-            activity.queue.insert(execution, room);
+            let revision = execution.revision;
+            if let Some(state) = activity.wake(revision) {
+                state.queue.insert(execution, room);
+            }
         }
     }
 
@@ -160,8 +175,9 @@ impl State {
         if stored.status.is_terminal() {
             return Err(PodError::AlreadyEnded(id));
         }
-        let execution = match self.activities.get_mut(&stored.activity) {
-            Some(activity) => activity.queue.remove(stored),
+        let revision = self.activities.get_mut(&stored.activity);
+        let execution = match revision.and_then(|activity| activity.revisions.get_mut(&stored.revision)) {
+            Some(state) => state.queue.remove(stored),
             None => stored,
         };
         let ended = self.conclude(execution, ExecutionStatus::Waiting, Ending::Terminated, out);
@@ -178,21 +194,40 @@ impl State {
     ) -> Execution {
         execution.status = ending.status();
         execution.finished_at.get_or_insert(self.now);
-        self.recount(execution.activity, Some(from), Some(execution.status), out);
+        self.recount(&execution, Some(from), Some(execution.status), out);
         let event = out.event(self.now, EventKind::ExecutionEnded);
-        (event.activity, event.execution) = (Some(execution.activity), Some(execution.id));
+        event.of(&execution);
         event.message = Some(match &ending {
             Ending::GaveUp(reason) => reason.clone(),
             _ => execution.status.as_str().into(),
         });
         execution.ending = Some(ending);
         out.update(&execution);
+        self.done_with(execution.activity, execution.revision, out);
         execution
+    }
+
+    /// What becomes of a revision when an execution of it has concluded.
+    fn done_with(&mut self, id: ActivityId, no: RevisionNo, out: &mut Decision) {
+        let now = self.now;
+        let Some(activity) = self.activities.get_mut(&id) else { return };
+        let Some(state) = activity.revisions.get(&no).filter(|state| !state.has_work()) else { return };
+        match state.revision.status {
+            // It was registered for those who ran it, and they all left: nobody waits for its installation.
+            RevisionStatus::Verifying if state.revision.purpose.is_for_runs() => {
+                let reason =
+                    "its installation was withdrawn, as nobody waited for it any more; run it again to install it";
+                self.reject(id, no, reason.into(), out);
+            }
+            RevisionStatus::Approved => activity.linger(no, now),
+            _ => {}
+        }
     }
 
     pub(super) fn retry(
         &mut self,
         id: ExecutionId,
+        revision: RetryRevision,
         key: Option<String>,
         mut found: Found,
         out: &mut Decision,
@@ -209,12 +244,17 @@ impl State {
         }
         let name = self.names.get(&old.activity).cloned().unwrap_or_else(|| "?".into());
         // Its name may meanwhile belong to another activity, which is not what was asked for.
-        if !self.activities.contains_key(&old.activity) {
+        let Some(activity) = self.activities.get(&old.activity) else {
             return Err(PodError::NoSuchActivity(name.to_string()));
-        }
-        let activity = self.open_activity(&name)?;
+        };
+        let choice = match revision {
+            RetryRevision::Same if activity.revision(old.revision).is_none() => return Err(PodError::RevisionGone(id)),
+            RetryRevision::Same => RevisionChoice::No(old.revision),
+            RetryRevision::Latest => RevisionChoice::Current,
+        };
+        let revision = self.open_revision(&name, choice)?;
         self.refuse_when_full()?;
-        let execution = self.enqueue(activity, old.input, Some(id), out);
+        let execution = self.enqueue(revision, old.input, Some(id), out);
         self.remember(key, &found, execution.id, out);
         Ok(Box::new(self.submitted(&execution)))
     }
@@ -235,16 +275,19 @@ impl State {
         Ok(Reply::Execution(Box::new(execution)))
     }
 
-    pub(super) fn claimed(&mut self, activity: ActivityId, claimed: Claimed) {
-        if let Some(activity) = self.activities.get_mut(&activity) {
-            activity.queue.refill(claimed);
+    pub(super) fn claimed(&mut self, activity: ActivityId, revision: RevisionNo, claimed: Claimed) {
+        let activity = self.activities.get_mut(&activity);
+        if let Some(state) = activity.and_then(|activity| activity.revisions.get_mut(&revision)) {
+            state.queue.refill(claimed);
         }
     }
 
     pub(super) fn expired(&mut self, expired: &[ExpiredExecution], out: &mut Decision) {
-        for execution in expired {
-            self.recount(execution.activity, Some(execution.status), None, out);
+        for ExpiredExecution { activity, revision, status, .. } in expired {
+            self.recount_as((*activity, *revision), Some(*status), None, out);
         }
+        let activities: BTreeSet<ActivityId> = expired.iter().map(|execution| execution.activity).collect();
+        activities.into_iter().for_each(|id| self.forget_revisions(id, out));
         if !expired.is_empty() {
             out.change(Change::DeleteExecutions(expired.iter().map(|execution| execution.id).collect()));
             // There may be more behind a full page.

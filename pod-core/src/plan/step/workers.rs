@@ -233,8 +233,8 @@ impl State {
     /// What the worker needs to know to run an attempt.
     pub(in crate::plan) fn order(&self, held: &Held) -> StartOrder {
         let activity = self.activities.get(&held.execution.activity);
-        let revision = activity.and_then(|activity| activity.revisions.get(&held.attempt.revision));
-        let settings = revision.map(|revision| revision.settings.clone()).unwrap_or_default();
+        let revision = activity.and_then(|activity| activity.revision(held.attempt.revision));
+        let settings = revision.map(|state| state.revision.settings.clone()).unwrap_or_default();
         StartOrder {
             key: held.attempt.key,
             activity: held.execution.activity,

@@ -6,7 +6,7 @@ use crate::{
         AttemptEnd, Content, ExecutionId, ExecutionStatus, Isolation, NewActivity, NewExecution, Settings, WorkerId,
         WorkerStatus,
     },
-    engine::{Reply, Request},
+    engine::{Registration, Reply, Request},
     link::{FromWorker, InstallOutcome},
     plan::Effect,
     pod::PodError,
@@ -16,7 +16,7 @@ use crate::{
 fn isolated(name: &str) -> Request {
     let settings = Settings { isolation: Some(Isolation::Execution), ..Settings::default() };
     let new = NewActivity { name: name.to_owned(), content: Content::Script("cp x main.sh".into()), settings };
-    Request::CreateActivity { new, replace: false }
+    Request::CreateActivity { new, registration: Registration::Create }
 }
 
 /// A planner whose workers may be of both kinds, with `echo` and with `apart`, whose executions are isolated.

@@ -8,8 +8,8 @@ use std::{
 use crate::{
     domain::{
         Activity, ActivityId, ActivityName, ActivityStatus, AttemptEnd, AttemptKey, AttemptNo, Epoch, Execution,
-        ExecutionId, Millis, MinuteTally, NewExecution, Policy, PolicyId, Revision, RevisionNo, RevisionStatus,
-        ScriptSource, SessionId, Settings, StoreId, Timestamp, WorkerId,
+        ExecutionId, Millis, MinuteTally, NewExecution, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose,
+        RevisionStatus, ScriptSource, SessionId, Settings, StoreId, Timestamp, WorkerId,
     },
     engine::{Reply, Request},
     link::{AttemptReport, EndReport, FromWorker, Hello, InstallOutcome, PROTOCOL_VERSION},
@@ -71,10 +71,16 @@ impl Rig {
             status,
             error: None,
             sha256,
+            purpose: RevisionPurpose::Put,
         };
         let rules = BTreeMap::from([("fixedWorkers".to_owned(), workers.to_string())]);
         let snapshot = Snapshot {
-            activities: vec![ActivityRecord { activity, revisions: vec![revision], tally: ActivityTally::default() }],
+            activities: vec![ActivityRecord {
+                activity,
+                revisions: vec![revision],
+                revision_tallies: Vec::new(),
+                tally: ActivityTally::default(),
+            }],
             activity_names: vec![(ACTIVITY, "echo".into())],
             policies: vec![Policy { id: PolicyId(1), name, rules }],
             active_policy: PolicyId(1),

@@ -5,7 +5,7 @@ use crate::{
         ActivityId, ActivityStatus, Ending, Execution, ExecutionStatus, Installation, InstallationStatus, Isolation,
         RevisionNo, RevisionStatus, WorkerId, WorkerStatus,
     },
-    plan::{ActivityState, State, WorkerState},
+    plan::{ActivityState, RevisionState, State, WorkerState},
     pod::Explanation,
 };
 
@@ -14,7 +14,9 @@ impl State {
     pub(super) fn explain(&self, execution: Execution) -> Explanation {
         let activity = self.activities.get(&execution.activity);
         let ahead = match execution.status {
-            ExecutionStatus::Waiting => activity.and_then(|activity| activity.queue.position(execution.id)),
+            ExecutionStatus::Waiting => activity
+                .and_then(|activity| activity.revision(execution.revision))
+                .and_then(|state| state.queue.position(execution.id)),
             _ => None,
         };
         let ahead = ahead.map(|(ahead, _)| ahead);
@@ -25,6 +27,13 @@ impl State {
         };
         if execution.cancel_requested && execution.ending.is_none() {
             said.push("Its termination was asked for; it ends as soon as its processes are gone.".to_owned());
+        }
+        if let Some(activity) = activity
+            && execution.revision != RevisionNo(0)
+            && execution.revision != activity.activity.revision
+        {
+            let (runs, current) = (execution.revision, activity.activity.revision);
+            said.push(format!("It is bound to revision {runs} of its activity; revision {current} is current."));
         }
         if execution.failures > 0 {
             said.push(format!("It has failed {}.", times(execution.failures)));
@@ -62,12 +71,17 @@ impl State {
 
     fn why_waiting(&self, execution: &Execution, activity: Option<&ActivityState>, ahead: Option<u64>) -> Vec<String> {
         let mut said = Vec::new();
-        let Some(activity) = activity else { return vec!["Its activity is gone; it is about to be ended.".to_owned()] };
-        match activity.activity.status {
+        let gone = || vec!["Its activity is gone; it is about to be ended.".to_owned()];
+        let Some(activity) = activity else { return gone() };
+        let Some(state) = activity.revision(execution.revision) else { return gone() };
+        match state.revision.status {
+            _ if activity.activity.status == ActivityStatus::Uninstalling => {
+                said.push("Its activity is being removed; it is about to be ended for that.".to_owned());
+            }
             // Nothing else keeps it before that moment.
-            ActivityStatus::Approved if execution.not_before > self.now => said.push(self.tried_again(execution)),
-            ActivityStatus::Approved => {
-                self.what_is_missing(activity, &mut said);
+            RevisionStatus::Approved if execution.not_before > self.now => said.push(self.tried_again(execution)),
+            RevisionStatus::Approved => {
+                self.what_is_missing(activity, state, &mut said);
                 match ahead {
                     None | Some(0) => {}
                     Some(1) => said.push("1 execution of its activity is before it.".to_owned()),
@@ -77,12 +91,9 @@ impl State {
                     said.push("It is about to be given to a worker.".to_owned());
                 }
             }
-            ActivityStatus::Verifying => self.what_verifies(activity, &mut said),
-            ActivityStatus::Rejected => {
+            RevisionStatus::Verifying => self.what_verifies(state, &mut said),
+            RevisionStatus::Rejected | RevisionStatus::Uninstalling => {
                 said.push("Its activity was rejected; it is about to be ended for that.".to_owned());
-            }
-            ActivityStatus::Uninstalling => {
-                said.push("Its activity is being removed; it is about to be ended for that.".to_owned());
             }
         }
         said
@@ -97,15 +108,15 @@ impl State {
     }
 
     /// What an execution of an approved activity lacks.
-    fn what_is_missing(&self, activity: &ActivityState, said: &mut Vec<String>) {
-        let limit = activity.activity.settings.max_concurrency;
+    fn what_is_missing(&self, activity: &ActivityState, state: &RevisionState, said: &mut Vec<String>) {
+        let limit = state.revision.settings.max_concurrency;
         if let Some(limit) = limit.filter(|limit| activity.running >= *limit) {
             said.push(match limit {
                 1 => "Its activity allows 1 execution at a time, and one is running.".to_owned(),
                 limit => format!("Its activity allows {limit} executions at a time, and as many are running."),
             });
         }
-        let isolation = self.isolation(&activity.activity.settings);
+        let isolation = self.isolation(&state.revision.settings);
         let fitting = || self.workers.values().filter(|state| state.worker.isolation == isolation);
         let takes_work = || fitting().filter(|state| state.takes_work());
         if takes_work().next().is_none() {
@@ -119,7 +130,7 @@ impl State {
                 slots => format!("All {slots} slots of the workers are busy."),
             });
         }
-        let key = (activity.activity.id, activity.activity.revision);
+        let key = (state.revision.activity, state.revision.no);
         let installed = |state: &WorkerState| {
             state.installations.get(&key).is_some_and(|found| found.status == InstallationStatus::Installed)
         };
@@ -136,27 +147,42 @@ impl State {
     /// Why the newest revision of an activity is still being verified.
     pub(super) fn why_verifying(&self, activity: &ActivityState) -> Vec<String> {
         let mut said = Vec::new();
-        let newest = activity.revisions.get(&activity.activity.latest);
-        if newest.is_some_and(|revision| revision.status == RevisionStatus::Verifying) {
-            self.what_verifies(activity, &mut said);
+        let newest = activity.revision(activity.activity.latest);
+        if let Some(newest) = newest.filter(|state| state.revision.status == RevisionStatus::Verifying) {
+            self.what_verifies(newest, &mut said);
         }
         said
     }
 
-    fn what_verifies(&self, activity: &ActivityState, said: &mut Vec<String>) {
-        let (id, newest) = (activity.activity.id, activity.activity.latest);
-        let isolation = self
-            .isolation(activity.revisions.get(&newest).map_or(&activity.activity.settings, |newest| &newest.settings));
-        if activity.revisions.get(&newest).is_some_and(|revision| revision.sha256.is_none()) {
+    fn what_verifies(&self, RevisionState { revision, .. }: &RevisionState, said: &mut Vec<String>) {
+        let isolation = self.isolation(&revision.settings);
+        if revision.sha256.is_none() {
             return said.push("Its activity is still being verified: its script is being fetched.".to_owned());
         }
         said.push("Its activity is still being verified: it is installed on one worker first.".to_owned());
         let mut fitting = self.workers.values().filter(|state| state.worker.isolation == isolation);
         if fitting.any(WorkerState::takes_work) {
-            self.installations_of((id, newest), said);
+            let before = said.len();
+            self.installations_of((revision.activity, revision.no), said);
+            if said.len() == before {
+                said.extend(self.installed_before(isolation));
+            }
         } else {
             said.push(self.no_worker(isolation));
         }
+    }
+
+    /// What the workers install first: they make one installation at a time.
+    fn installed_before(&self, isolation: Isolation) -> Vec<String> {
+        let fitting = self.workers.values().filter(|state| state.worker.isolation == isolation && state.takes_work());
+        let installing = fitting.flat_map(|state| state.installations.values());
+        let installing = installing.filter(|installation| installation.status == InstallationStatus::Installing);
+        let named = |installation: &Installation| {
+            let name = self.names.get(&installation.activity)?;
+            let (worker, since) = (installation.worker, self.now.since(installation.changed_at));
+            Some(format!("Worker {worker} installs {name} before it, for {since} so far."))
+        };
+        installing.filter_map(named).collect()
     }
 
     fn installations_of(&self, key: (ActivityId, RevisionNo), said: &mut Vec<String>) {

@@ -342,13 +342,12 @@ mod in_passing {
     #[test]
     fn activities_that_end_their_queues() {
         let (mut rig, execution) = one_waits(1);
-        let mut with = |status| {
-            rig.state.activities.get_mut(&ACTIVITY).unwrap().activity.status = status;
-            said(&rig, &execution)
-        };
         let ends = |why| [format!("Its activity {why}; it is about to be ended for that.")];
-        assert_eq!(with(ActivityStatus::Rejected), ends("was rejected"));
-        assert_eq!(with(ActivityStatus::Uninstalling), ends("is being removed"));
+        let activity = rig.state.activities.get_mut(&ACTIVITY).unwrap();
+        activity.revisions.get_mut(&REVISION).unwrap().revision.status = RevisionStatus::Rejected;
+        assert_eq!(said(&rig, &execution), ends("was rejected"));
+        rig.state.activities.get_mut(&ACTIVITY).unwrap().activity.status = ActivityStatus::Uninstalling;
+        assert_eq!(said(&rig, &execution), ends("is being removed"));
         rig.state.activities.clear();
         assert_eq!(said(&rig, &execution), ["Its activity is gone; it is about to be ended."]);
     }

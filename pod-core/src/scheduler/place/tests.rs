@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::place;
 use crate::{
-    domain::{ActivityId, Timestamp, WorkerId},
+    domain::{ActivityId, RevisionNo, Timestamp, WorkerId},
     scheduler::{Assignment, Lane, PlacementView, Room},
 };
 
@@ -19,6 +19,7 @@ fn workers(ids: impl IntoIterator<Item = u64>) -> BTreeSet<WorkerId> {
 fn lane(activity: u64, ready: u32, installed_on: &BTreeSet<WorkerId>) -> Lane<'_> {
     Lane {
         activity: ActivityId(activity),
+        revision: RevisionNo(1),
         ready,
         allowance: PLENTY,
         oldest: Timestamp(0),
@@ -34,6 +35,10 @@ fn room(worker: u64, slots: u32, prefetch: u32) -> Room {
 
 fn given(placed: &[Assignment], activity: u64) -> usize {
     placed.iter().filter(|assignment| assignment.activity == ActivityId(activity)).count()
+}
+
+fn of_lane(placed: &[Assignment], lane: &Lane<'_>) -> usize {
+    placed.iter().filter(|one| (one.activity, one.revision) == (lane.activity, lane.revision)).count()
 }
 
 fn load(placed: &[Assignment], worker: u64) -> usize {
@@ -136,6 +141,27 @@ fn activities_on_different_workers_do_not_rush_to_the_same_ones() {
     assert!((1..=500).all(|worker| load(&placed, worker) <= 1), "{placed:?}");
 }
 
+#[test]
+fn revisions_of_an_activity_take_turns_within_its_share() {
+    let all = workers([1]);
+    let of = |revision: u32, oldest: i64| {
+        let oldest = Timestamp(oldest);
+        Lane { revision: RevisionNo(revision), oldest, ..lane(1, 100, &all) }
+    };
+    let lanes = [of(1, 2), of(2, 1), of(3, 3), Lane { oldest: Timestamp(9), ..lane(2, 100, &all) }];
+    let placed = place(&PlacementView { lanes: &lanes, rooms: &[room(1, 8, 0)] });
+    let order: Vec<_> = placed.iter().map(|one| (one.activity.0, one.revision.0)).collect();
+    assert_eq!(order, [(1, 2), (2, 1), (1, 1), (2, 1), (1, 3), (2, 1), (1, 2), (2, 1)]);
+}
+
+#[test]
+fn a_revision_that_is_installed_nowhere_gives_its_turn_to_another_one() {
+    let (all, none) = (workers([1]), workers([]));
+    let missing = Lane { revision: RevisionNo(2), ..lane(1, 100, &none) };
+    let placed = place(&PlacementView { lanes: &[missing, lane(1, 2, &all)], rooms: &[room(1, 4, 0)] });
+    assert_eq!(placed.iter().map(|one| one.revision.0).collect::<Vec<_>>(), [1, 1]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -146,29 +172,37 @@ proptest! {
         rooms in proptest::collection::vec((0u32..5, 0u32..5), 0..6),
         lanes in proptest::collection::vec(
             (0u32..12, 0u32..12, 0u64..4, any::<bool>(), proptest::collection::btree_set(1u64..8, 0..6)), 0..6),
+        revisions_each in 1usize..4,
     ) {
         let rooms: Vec<Room> =
             (1..).zip(&rooms).map(|(worker, (slots, prefetch))| room(worker, *slots, *prefetch)).collect();
         let sets: Vec<BTreeSet<WorkerId>> = lanes.iter().map(|lane| workers(lane.4.iter().copied())).collect();
-        let lanes: Vec<Lane<'_>> = (1..)
-            .zip(lanes.iter().zip(&sets))
-            .map(|(activity, ((ready, allowance, served, prefetch, _), set))| {
-                Lane { allowance: *allowance, served: *served, prefetch: *prefetch, ..lane(activity, *ready, set) }
+        let shares: Vec<_> = lanes.chunks(revisions_each).map(|own| (own[0].1, own[0].2)).collect();
+        let lanes: Vec<Lane<'_>> = lanes
+            .iter()
+            .zip(&sets)
+            .enumerate()
+            .map(|(index, ((ready, _, _, prefetch, _), set))| {
+                let ((allowance, served), activity) = (shares[index / revisions_each], 1 + index / revisions_each);
+                let revision = RevisionNo((index % revisions_each) as u32);
+                Lane { revision, allowance, served, prefetch: *prefetch, ..lane(activity as u64, *ready, set) }
             })
             .collect();
         let view = PlacementView { lanes: &lanes, rooms: &rooms };
         let placed = place(&view);
         prop_assert_eq!(&placed, &place(&view), "the same view gives the same placement");
         for lane in &lanes {
-            prop_assert!(given(&placed, lane.activity.0) <= lane.ready.min(lane.allowance) as usize);
-            let mut own = placed.iter().filter(|assignment| assignment.activity == lane.activity);
+            prop_assert!(given(&placed, lane.activity.0) <= lane.allowance as usize);
+            prop_assert!(of_lane(&placed, lane) <= lane.ready as usize);
+            let mut own = placed.iter().filter(|one| (one.activity, one.revision) == (lane.activity, lane.revision));
             prop_assert!(own.all(|assignment| lane.installed_on.contains(&assignment.worker)));
         }
         for room in &rooms {
             let load = load(&placed, room.worker.0);
             prop_assert!(load <= (room.slots + room.prefetch) as usize);
             for lane in lanes.iter().filter(|lane| lane.installed_on.contains(&room.worker)) {
-                let satisfied = given(&placed, lane.activity.0) == lane.ready.min(lane.allowance) as usize;
+                let satisfied = of_lane(&placed, lane) == lane.ready as usize
+                    || given(&placed, lane.activity.0) == lane.allowance as usize;
                 prop_assert!(satisfied || load >= room.slots as usize, "an idle slot next to work that may run");
             }
         }

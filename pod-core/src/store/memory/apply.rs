@@ -55,6 +55,12 @@ impl State {
                 self.tallies.put(tally.activity, tally.clone());
             }
         }
+        for tally in &batch.revision_tallies {
+            let key = (tally.activity, tally.revision);
+            if self.revisions.contains(&key) {
+                self.revision_tallies.put(key, *tally);
+            }
+        }
         for event in &batch.events {
             let last = self.events.iter().next_back().map_or(0, |(seq, _)| *seq);
             if event.seq <= last {
@@ -76,6 +82,7 @@ impl State {
                 self.activities.remove(id);
                 self.tallies.remove(id);
                 self.revisions.remove_where(|(activity, _)| activity == id);
+                self.revision_tallies.remove_where(|(activity, _)| activity == id);
                 self.payloads.remove_where(|(activity, _)| activity == id);
                 self.installations.remove_where(|(_, activity, _)| activity == id);
                 discarded.install_logs.push(DiscardedLogs::Activity(*id));
@@ -86,6 +93,7 @@ impl State {
             }
             Change::DeleteRevision { activity, revision } => {
                 self.revisions.remove(&(*activity, *revision));
+                self.revision_tallies.remove(&(*activity, *revision));
                 self.payloads.remove(&(*activity, *revision));
                 discarded.install_logs.push(DiscardedLogs::Revision(*activity, *revision));
             }
@@ -184,7 +192,7 @@ impl State {
             return Err(conflict(format!("execution {id} does not exist or has ended")));
         };
         if row.status == ExecutionStatus::Waiting {
-            self.waiting.remove(&(row.activity, QueueKey { not_before: row.not_before, id }));
+            self.waiting.remove(&(row.activity, row.revision, QueueKey { not_before: row.not_before, id }));
         }
         let mut row = Arc::unwrap_or_clone(row);
         update.clone().apply(&mut row);
@@ -195,7 +203,8 @@ impl State {
 
     fn index(&mut self, row: &Execution) {
         if row.status == ExecutionStatus::Waiting {
-            self.waiting.put((row.activity, QueueKey { not_before: row.not_before, id: row.id }), ());
+            let key = QueueKey { not_before: row.not_before, id: row.id };
+            self.waiting.put((row.activity, row.revision, key), ());
         }
         if let Some(finished_at) = row.finished_at.filter(|_| row.status.is_terminal()) {
             self.ended.put((finished_at, row.id), ());

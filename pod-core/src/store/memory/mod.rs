@@ -121,11 +121,12 @@ impl Store for MemoryStore {
     async fn claim(
         &self,
         activity: ActivityId,
+        revision: RevisionNo,
         after: QueueKey,
         due: Timestamp,
         limit: usize,
     ) -> Result<Claimed, StoreError> {
-        Ok(self.state().claim(activity, after, due, limit))
+        Ok(self.state().claim((activity, revision), after, due, limit))
     }
 
     async fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreError> {

@@ -14,7 +14,7 @@ use crate::{
     },
     store::{
         ActivityRecord, ActivityTally, Claimed, ExecutionQuery, ExpiredExecution, HighWater, IdempotencyRecord,
-        InstallLog, Order, QueueKey, Snapshot,
+        InstallLog, Order, QueueKey, RevisionTally, Snapshot,
     },
 };
 
@@ -37,9 +37,10 @@ pub(super) struct State {
     pub(super) payloads: Table<(ActivityId, RevisionNo), Payload>,
     pub(super) installations: Table<(WorkerId, ActivityId, RevisionNo), Installation>,
     pub(super) tallies: Table<ActivityId, ActivityTally>,
+    pub(super) revision_tallies: Table<(ActivityId, RevisionNo), RevisionTally>,
     pub(super) executions: Table<ExecutionId, Arc<Execution>>,
     /// The queue: an index of the waiting executions.
-    pub(super) waiting: Table<(ActivityId, QueueKey), ()>,
+    pub(super) waiting: Table<(ActivityId, RevisionNo, QueueKey), ()>,
     /// An index of the ended executions, by when they ended.
     pub(super) ended: Table<(Timestamp, ExecutionId), ()>,
     pub(super) attempts: Table<AttemptKey, Attempt>,
@@ -77,6 +78,7 @@ macro_rules! each_table {
         $state.payloads.$action();
         $state.installations.$action();
         $state.tallies.$action();
+        $state.revision_tallies.$action();
         $state.executions.$action();
         $state.waiting.$action();
         $state.ended.$action();
@@ -110,6 +112,14 @@ impl State {
                 .range((*id, RevisionNo(0))..=(*id, RevisionNo(u32::MAX)))
                 .map(|(_, revision)| revision.clone())
                 .collect(),
+            revision_tallies: self
+                .revisions
+                .range((*id, RevisionNo(0))..=(*id, RevisionNo(u32::MAX)))
+                .map(|((activity, revision), _)| {
+                    let none = RevisionTally { activity: *activity, revision: *revision, waiting: 0, kept: 0 };
+                    self.revision_tallies.get(&(*activity, *revision)).copied().unwrap_or(none)
+                })
+                .collect(),
             tally: self
                 .tallies
                 .get(id)
@@ -133,11 +143,18 @@ impl State {
         }
     }
 
-    pub(super) fn claim(&self, activity: ActivityId, after: QueueKey, due: Timestamp, limit: usize) -> Claimed {
+    pub(super) fn claim(
+        &self,
+        (activity, revision): (ActivityId, RevisionNo),
+        after: QueueKey,
+        due: Timestamp,
+        limit: usize,
+    ) -> Claimed {
         let last = QueueKey { not_before: Timestamp::MAX, id: ExecutionId(u64::MAX) };
-        let mut queue = self.waiting.range((Bound::Excluded((activity, after)), Bound::Included((activity, last))));
+        let key = |at| (activity, revision, at);
+        let mut queue = self.waiting.range((Bound::Excluded(key(after)), Bound::Included(key(last))));
         let mut claimed = Claimed::default();
-        for ((_, key), ()) in queue.by_ref() {
+        for ((_, _, key), ()) in queue.by_ref() {
             if key.not_before > due || claimed.executions.len() == limit {
                 claimed.next = Some(key.not_before);
                 break;
@@ -200,6 +217,7 @@ impl State {
             .map(|execution| ExpiredExecution {
                 id: execution.id,
                 activity: execution.activity,
+                revision: execution.revision,
                 status: execution.status,
                 attempts: execution.attempt,
             })

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
-    domain::{AttemptKey, ExecutionId, ExecutionStatus, OnLost, WorkerStatus},
+    domain::{AttemptKey, ExecutionId, ExecutionStatus, OnLost, RevisionNo, WorkerStatus},
     plan::State,
     store::{Batch, Change},
 };
@@ -26,6 +26,8 @@ pub(super) struct Checker {
     acknowledged: BTreeSet<ExecutionId>,
     concluded: BTreeSet<ExecutionId>,
     open: HashMap<ExecutionId, AttemptKey>,
+    /// What each execution was bound to when it was submitted.
+    bound: HashMap<ExecutionId, RevisionNo>,
     committed: BTreeSet<AttemptKey>,
     pub(super) started: BTreeMap<ExecutionId, u32>,
 }
@@ -39,12 +41,19 @@ impl Checker {
                     if !self.acknowledged.insert(execution.id) {
                         return Err(format!("the id {} was used twice", execution.id));
                     }
+                    self.bound.insert(execution.id, execution.revision);
                     self.status(execution.id, execution.status)?;
                 }
                 Change::UpdateExecution(update) => self.status(update.id, update.status)?,
                 Change::OpenAttempt(attempt) => {
                     if let Some(other) = self.open.insert(attempt.key.execution, attempt.key) {
                         return Err(format!("{} was opened while {other} is open", attempt.key));
+                    }
+                    if self.bound.get(&attempt.key.execution) != Some(&attempt.revision) {
+                        return Err(format!(
+                            "{} runs revision {}, to which it is not bound",
+                            attempt.key, attempt.revision
+                        ));
                     }
                     self.committed.insert(attempt.key);
                 }
@@ -110,8 +119,18 @@ impl Checker {
             if tally[ExecutionStatus::Running as usize] != running || u64::from(activity.running) != running {
                 return Err(format!("activity {id} counts {tally:?} and {running} of it run"));
             }
-            if tally[ExecutionStatus::Waiting as usize] != activity.queue.waiting() {
-                return Err(format!("activity {id} counts {tally:?} and its queue {}", activity.queue.waiting()));
+            if tally[ExecutionStatus::Waiting as usize] != activity.waiting() {
+                return Err(format!("activity {id} counts {tally:?} and its queues {}", activity.waiting()));
+            }
+            let running_of_revisions: u32 = activity.revisions.values().map(|state| state.running).sum();
+            if running_of_revisions != activity.running {
+                return Err(format!(
+                    "activity {id} runs {} and its revisions {running_of_revisions}",
+                    activity.running
+                ));
+            }
+            if let Some(no) = activity.dormant.iter().find_map(|(no, state)| state.has_work().then_some(no)) {
+                return Err(format!("revision {no} of activity {id} rests and has work"));
             }
         }
         Ok(())

@@ -16,7 +16,7 @@ use crate::{
         ActivityId, ActivityStatus, AttemptEnd, AttemptNo, Ending, ExecutionId, ExecutionStatus, Payload, PolicyId,
         RevisionNo, Stream, Timestamp, WorkerId,
     },
-    store::{ActivityTally, Change, ExecutionQuery, HighWater, StoreError},
+    store::{ActivityTally, Change, ExecutionQuery, HighWater, RevisionTally, StoreError},
 };
 
 /// A contradiction at its end leaves nothing of a batch.
@@ -116,6 +116,42 @@ pub async fn a_recalled_attempt_is_gone_and_its_number_free(rig: &mut Rig) {
     assert_eq!(rig.store().attempts(ExecutionId(1)).await.unwrap(), [attempt(1, 1)]);
     rig.commit(conclude(1)).await;
     assert_eq!(rig.store().attempts(ExecutionId(1)).await.unwrap().len(), 1);
+}
+
+/// Revisions that pin the same bytes do not take each other's along when they go.
+pub async fn revisions_share_a_payload(rig: &mut Rig) {
+    let payload = |text: &'static str| Payload::Script(Bytes::from_static(text.as_bytes()));
+    let put = |no: u32, payload: Payload| {
+        let row = revision(1, no);
+        let (activity, revision) = (row.activity, row.no);
+        [Change::PutRevision(row), Change::PutPayload { activity, revision, payload }]
+    };
+    let changes = [put(1, payload("same")), put(2, payload("same")), put(3, payload("other"))].into_iter().flatten();
+    rig.commit([Change::PutActivity(activity(1, "a"))].into_iter().chain(changes).collect()).await;
+    rig.commit(vec![Change::DeleteRevision { activity: ActivityId(1), revision: RevisionNo(1) }]).await;
+    rig.commit(put(3, payload("same")).to_vec()).await;
+    for (no, expected) in [(1, None), (2, Some(payload("same"))), (3, Some(payload("same")))] {
+        assert_eq!(rig.store().payload(ActivityId(1), RevisionNo(no)).await.unwrap(), expected, "revision {no}");
+    }
+    rig.commit(vec![Change::DeleteActivity(ActivityId(1))]).await;
+    assert_eq!(rig.store().payload(ActivityId(1), RevisionNo(2)).await.unwrap(), None);
+}
+
+/// How many executions name a revision is kept with it, whatever else is written of it.
+pub async fn revisions_keep_their_tallies(rig: &mut Rig) {
+    let tally = |no, waiting, kept| RevisionTally { activity: ActivityId(1), revision: RevisionNo(no), waiting, kept };
+    let rows = [Change::PutActivity(activity(1, "a")), Change::PutRevision(revision(1, 1))];
+    let mut batch = rig.batch(rows.into_iter().chain([Change::PutRevision(revision(1, 2))]).collect());
+    // Of the third there is no row.
+    batch.revision_tallies = vec![tally(2, 3, 4), tally(3, 1, 1)];
+    rig.store().commit(Arc::new(batch)).await.unwrap();
+    let tallies = async |rig: &Rig| rig.store().load().await.unwrap().activities[0].revision_tallies.clone();
+    assert_eq!(tallies(rig).await, [tally(1, 0, 0), tally(2, 3, 4)]);
+    rig.commit(vec![Change::PutRevision(revision(1, 2))]).await;
+    assert_eq!(tallies(rig).await, [tally(1, 0, 0), tally(2, 3, 4)]);
+    rig.commit(vec![Change::DeleteRevision { activity: ActivityId(1), revision: RevisionNo(2) }]).await;
+    rig.commit(vec![Change::PutRevision(revision(1, 2))]).await;
+    assert_eq!(tallies(rig).await, [tally(1, 0, 0), tally(2, 0, 0)], "it goes with its revision");
 }
 
 /// The engine finds what it wrote.

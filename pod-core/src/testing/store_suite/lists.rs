@@ -9,7 +9,7 @@ use super::{
 use crate::{
     domain::{
         ActivityId, AttemptEnd, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, Millis, MinuteTally,
-        ScalingDecision, Timestamp, WorkerId,
+        RevisionNo, ScalingDecision, Timestamp, WorkerId,
     },
     store::{Change, ExecutionQuery, ExpiredExecution, IdempotencyRecord, KEPT_MINUTES, Order},
 };
@@ -270,6 +270,7 @@ pub async fn expired_are_oldest_first(rig: &mut Rig) {
     let expired = |id: u64| ExpiredExecution {
         id: ExecutionId(id),
         activity: ActivityId(1),
+        revision: RevisionNo(1),
         status: ExecutionStatus::Failed,
         attempts: AttemptNo(2),
     };

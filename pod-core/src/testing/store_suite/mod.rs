@@ -26,6 +26,7 @@ macro_rules! store_suite {
         $crate::store_suite! { @cases $open;
             commits: a_batch_is_all_or_nothing, a_repeated_batch_is_not_applied_again, an_older_epoch_is_fenced,
                 a_lifecycle_in_one_batch, a_recalled_attempt_is_gone_and_its_number_free, the_snapshot_holds_what_was_committed,
+                revisions_keep_their_tallies, revisions_share_a_payload,
                 a_deleted_activity_leaves_its_name_and_executions, deleting_executions_takes_all_of_them_along,
                 ids_are_never_used_again, texts_come_back_as_they_were, large_inputs_and_payloads_come_back,
                 readers_see_whole_batches, a_dropped_commit_is_finished;
@@ -35,7 +36,7 @@ macro_rules! store_suite {
                 activating_an_unknown_policy, inserting_twice, opening_for_nobody, an_idempotency_key_used_twice,
                 an_epoch_that_nobody_acquired, an_event_that_was_told_before;
             queue: claims_are_in_order_and_say_what_is_next, a_claim_goes_on_after_a_key, a_claim_takes_only_what_is_due,
-                activities_have_queues_of_their_own, the_queue_follows_the_status;
+                activities_have_queues_of_their_own, revisions_have_queues_of_their_own, the_queue_follows_the_status;
             lists: executions_by_every_filter, executions_are_counted, executions_between_bounds, attempts_are_oldest_first,
                 idempotency_tells_the_request, events_before_a_number, minutes_are_kept_for_a_day,
                 events_after_a_number, decisions_are_newest_first, expired_are_oldest_first;

@@ -13,8 +13,8 @@ use crate::{
         Settings, Stream, Timestamp, WorkerId,
     },
     store::{
-        ActivityTally, Change, ExecutionQuery, ExecutionUpdate, HighWater, MemoryStore, QueueKey, Snapshot, Store,
-        StoreError,
+        ActivityTally, Change, ExecutionQuery, ExecutionUpdate, HighWater, MemoryStore, QueueKey, RevisionTally,
+        Snapshot, Store, StoreError,
     },
 };
 
@@ -46,6 +46,7 @@ impl World {
                 self.next += 1;
                 let mut row = waiting(self.next, 1 + dice.below(3));
                 row.not_before = Timestamp(dice.below(5) as i64);
+                row.revision = RevisionNo(1 + dice.below(2) as u32);
                 if dice.below(5) == 0 {
                     row.input = Some("long ".repeat(dice.below(900) as usize).into());
                 }
@@ -141,6 +142,12 @@ fn comparable(mut snapshot: Snapshot) -> Snapshot {
     snapshot
 }
 
+/// Of one of two revisions of one of three activities.
+fn revision_tally(no: u64, round: u64) -> RevisionTally {
+    let (activity, revision) = (ActivityId(1 + no % 3), RevisionNo(1 + (no / 4) as u32));
+    RevisionTally { activity, revision, waiting: round, kept: round + no }
+}
+
 /// The same batches, the same answers.
 pub async fn agrees_with_the_specification(rig: &mut Rig) {
     let seed = std::env::var("POD_STORE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
@@ -161,6 +168,7 @@ pub async fn agrees_with_the_specification(rig: &mut Rig) {
         let tally =
             |id| ActivityTally { activity: ActivityId(id), executions: [round; 6], recent_durations: vec![5; 3] };
         batch.tallies = (1..=3).filter(|_| dice.below(3) == 0).map(tally).collect();
+        batch.revision_tallies = (1..=6).filter(|_| dice.below(3) == 0).map(|no| revision_tally(no, round)).collect();
         let mut modelled = batch.clone();
         modelled.epoch = crate::domain::Epoch(1);
         let expected = model.commit(Arc::new(modelled)).await;
@@ -220,8 +228,9 @@ async fn compare(dice: &mut Dice, world: &World, model: &dyn Store, store: &dyn 
     let after =
         QueueKey { not_before: Timestamp(dice.below(5) as i64 - 1), id: ExecutionId(dice.below(world.next + 2)) };
     let due = Timestamp(dice.below(6) as i64);
-    let claimed = model.claim(of, after, due, limit).await.unwrap();
-    assert_eq!(store.claim(of, after, due, limit).await.unwrap(), claimed, "{when}: {of} after {after:?}");
+    let no = RevisionNo(1 + dice.below(2) as u32);
+    let claimed = model.claim(of, no, after, due, limit).await.unwrap();
+    assert_eq!(store.claim(of, no, after, due, limit).await.unwrap(), claimed, "{when}: {of}.{no} after {after:?}");
     let (before, limit) = (Timestamp(dice.below(60) as i64), dice.below(20) as usize);
     assert_eq!(store.expired(before, limit).await.unwrap(), model.expired(before, limit).await.unwrap(), "{when}");
     let after = dice.below(400);

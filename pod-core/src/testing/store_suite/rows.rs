@@ -6,8 +6,8 @@ use crate::{
     domain::{
         Activity, ActivityId, ActivityName, ActivityStatus, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Event,
         EventKind, Execution, ExecutionId, ExecutionStatus, Installation, InstallationStatus, Isolation, Millis,
-        OnLost, OutputSummary, Policy, PolicyId, Revision, RevisionNo, RevisionStatus, ScriptSource, Settings,
-        Timestamp, Worker, WorkerId, WorkerStatus,
+        OnLost, OutputSummary, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource,
+        Settings, Timestamp, Worker, WorkerId, WorkerStatus,
     },
     store::{Change, ExecutionUpdate},
 };
@@ -22,6 +22,7 @@ pub(super) fn waiting(id: u64, activity: u64) -> Execution {
         ..Execution::waiting(
             ExecutionId(id),
             ActivityId(activity),
+            RevisionNo(1),
             Some(format!("input of {id}").into()),
             Timestamp(10),
         )
@@ -94,6 +95,7 @@ pub(super) fn event(seq: u64) -> Event {
         at: Timestamp(5),
         kind: EventKind::ExecutionSubmitted,
         activity: Some(ActivityId(1)),
+        revision: Some(RevisionNo(2)),
         execution: Some(ExecutionId(seq)),
         attempt: None,
         worker: None,
@@ -133,6 +135,7 @@ pub(super) fn revision(activity: u64, no: u32) -> Revision {
         status: RevisionStatus::Rejected,
         error: Some("it would not".into()),
         sha256: Some("abc".into()),
+        purpose: RevisionPurpose::Detached,
     }
 }
 

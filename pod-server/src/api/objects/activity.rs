@@ -21,7 +21,7 @@ pub(crate) struct ActivityObject {
     /// `verifying`, `approved`, `rejected` or `uninstalling`.
     #[schema(value_type = String)]
     status: ActivityStatus,
-    /// The revision that executions run.
+    /// The current revision, which executions run that name no other.
     revision: u32,
     /// The newest revision; another one while it is verified, or when it was rejected.
     latest_revision: u32,
@@ -65,13 +65,18 @@ pub(crate) struct ActivityObject {
     expected_millis: Option<u64>,
 }
 
+/// The word for where a script comes from, and its address where it has one.
+pub(super) fn source_of(source: &ScriptSource) -> (&'static str, Option<String>) {
+    match source {
+        ScriptSource::Url(url) => ("url", Some(url.to_string())),
+        ScriptSource::Inline => ("inline", None),
+        ScriptSource::Directory => ("directory", None),
+    }
+}
+
 impl From<&Activity> for ActivityObject {
     fn from(activity: &Activity) -> Self {
-        let (source, script_url) = match &activity.source {
-            ScriptSource::Url(url) => ("url", Some(url.to_string())),
-            ScriptSource::Inline => ("inline", None),
-            ScriptSource::Directory => ("directory", None),
-        };
+        let (source, script_url) = source_of(&activity.source);
         Self {
             id: activity.id.0,
             name: activity.name.to_string(),

@@ -16,6 +16,9 @@ pub(crate) struct EventObject {
     kind: EventKind,
     #[serde(skip_serializing_if = "Option::is_none")]
     activity: Option<u64>,
+    /// The revision of the activity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     execution: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,6 +36,7 @@ impl From<&Event> for EventObject {
             at: event.at.to_rfc3339(),
             kind: event.kind,
             activity: event.activity.map(|id| id.0),
+            revision: event.revision.map(|no| no.0),
             execution: event.execution.map(|id| id.0),
             attempt: event.attempt.map(|no| no.0),
             worker: event.worker.map(|id| id.0),

@@ -2,7 +2,7 @@
 
 use pod_core::{
     Explanation,
-    domain::{Ending, Execution, ExecutionStatus},
+    domain::{Ending, Execution, ExecutionStatus, RevisionNo},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,6 +16,9 @@ pub(crate) struct ExecutionObject {
     /// The name of its activity.
     activity: String,
     activity_id: u64,
+    /// The revision of the activity that it is bound to, through every attempt. Absent where that was never known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u32>,
     /// `waiting`, `running`, `finished`, `failed`, `terminated` or `timedOut`.
     status: &'static str,
     /// Present when main.sh ran to its end.
@@ -86,6 +89,7 @@ impl ExecutionObject {
             id: execution.id.0,
             activity: activity_name.to_owned(),
             activity_id: execution.activity.0,
+            revision: (execution.revision != RevisionNo(0)).then_some(execution.revision.0),
             status: execution.public_status().as_str(),
             exit_code,
             signal,

@@ -5,6 +5,7 @@ mod event;
 mod execution;
 mod overview;
 mod policy;
+mod revision;
 mod worker;
 
 pub(crate) use activity::ActivityObject;
@@ -12,4 +13,5 @@ pub(crate) use event::EventObject;
 pub(crate) use execution::{ExecutionObject, ExplanationObject};
 pub(crate) use overview::OverviewObject;
 pub(crate) use policy::{DecisionObject, PolicyObject};
+pub(crate) use revision::RevisionObject;
 pub(crate) use worker::WorkerObject;

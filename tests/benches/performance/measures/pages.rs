@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 use anyhow::{Context, Result};
 use pod_backends::store::sqlite::SqliteStore;
 use pod_core::{
-    domain::{ActivityId, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, Timestamp, WorkerId},
+    domain::{ActivityId, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, RevisionNo, Timestamp, WorkerId},
     store::{ActivityTally, Batch, Change, HighWater, Store},
 };
 use serde_json::json;
@@ -99,6 +99,12 @@ fn ended(id: u64, activity: ActivityId, at: Timestamp) -> Execution {
         finished_at: Some(Timestamp(at.0 + 405)),
         attempt: AttemptNo(1),
         worker: Some(WorkerId(1)),
-        ..Execution::waiting(ExecutionId(id), activity, Some(format!("https://example.org/items/{id}.png").into()), at)
+        ..Execution::waiting(
+            ExecutionId(id),
+            activity,
+            RevisionNo(1),
+            Some(format!("https://example.org/items/{id}.png").into()),
+            at,
+        )
     }
 }

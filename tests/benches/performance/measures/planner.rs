@@ -12,13 +12,13 @@ use pod_core::{
     Limits,
     domain::{
         Activity, ActivityId, ActivityName, ActivityStatus, AttemptEnd, AttemptKey, Epoch, Execution, ExecutionId,
-        Installation, InstallationStatus, Millis, Policy, PolicyId, Revision, RevisionNo, RevisionStatus, ScriptSource,
-        SessionId, Settings, StoreId, Timestamp, Worker, WorkerId, WorkerStatus,
+        Installation, InstallationStatus, Millis, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose,
+        RevisionStatus, ScriptSource, SessionId, Settings, StoreId, Timestamp, Worker, WorkerId, WorkerStatus,
     },
     link::{EndReport, FromWorker, Hello, PROTOCOL_VERSION},
-    plan::{Config, Decision, Effect, Input, State},
+    plan::{Config, Decision, Effect, Input, Refill, State},
     scheduler::DefaultScheduler,
-    store::{ActivityRecord, ActivityTally, Claimed, HighWater, QueueKey, Snapshot},
+    store::{ActivityRecord, ActivityTally, Claimed, HighWater, QueueKey, RevisionTally, Snapshot},
 };
 
 use super::Bench;
@@ -157,9 +157,9 @@ impl Cluster {
                 return;
             }
             out = Decision::default();
-            for (activity, after, limit) in refills {
+            for Refill { activity, revision, after, limit } in refills {
                 let claimed = claim(after, limit as u64, self.count);
-                self.state.step(Input::Claimed(activity, claimed), self.now, &mut out);
+                self.state.step(Input::Claimed(activity, revision, claimed), self.now, &mut out);
             }
         }
     }
@@ -174,7 +174,7 @@ fn claim(after: QueueKey, limit: u64, count: u64) -> Claimed {
 }
 
 fn execution(id: u64) -> Execution {
-    Execution::waiting(ExecutionId(id), ACTIVITY, Some("input".into()), Timestamp(0))
+    Execution::waiting(ExecutionId(id), ACTIVITY, RevisionNo(1), Some("input".into()), Timestamp(0))
 }
 
 fn snapshot(count: u64, now: Timestamp) -> Snapshot {
@@ -200,7 +200,9 @@ fn snapshot(count: u64, now: Timestamp) -> Snapshot {
         status: RevisionStatus::Approved,
         error: None,
         sha256: Some("0".into()),
+        purpose: RevisionPurpose::Put,
     };
+    let revision_tally = RevisionTally { activity: ACTIVITY, revision: REVISION, waiting: count, kept: count };
     let tally = ActivityTally { activity: ACTIVITY, executions: [count, 0, 0, 0, 0, 0], recent_durations: Vec::new() };
     let worker = |id| Worker {
         id: WorkerId(id),
@@ -230,7 +232,12 @@ fn snapshot(count: u64, now: Timestamp) -> Snapshot {
     };
     Snapshot {
         high_water: HighWater { activity: 1, execution: count, worker: WORKERS, policy: 1, event: 0, session: 0 },
-        activities: vec![ActivityRecord { activity, revisions: vec![revision], tally }],
+        activities: vec![ActivityRecord {
+            activity,
+            revisions: vec![revision],
+            revision_tallies: vec![revision_tally],
+            tally,
+        }],
         activity_names: vec![(ACTIVITY, "planned".into())],
         installations: (1..=WORKERS).map(installation).collect(),
         workers: (1..=WORKERS).map(worker).collect(),

@@ -20,12 +20,12 @@ use super::{
 };
 use crate::{
     domain::{
-        AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, OnLost, SessionId, Settings, StoreId,
-        Timestamp, WorkerId,
+        AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, OnLost, RevisionNo, SessionId,
+        Settings, StoreId, Timestamp, WorkerId,
     },
-    engine::{Hurry, Request},
+    engine::{Hurry, Registration, Request},
     link::{FromWorker, ToWorker},
-    plan::{Config, Decision, Found, Input, ReplyId, State, Window},
+    plan::{Config, Decision, Found, Input, Refill, ReplyId, State, Window},
     pod::Limits,
     scheduler::DefaultScheduler,
     store::{MemoryStore, Store},
@@ -266,11 +266,18 @@ impl World {
         Ok(())
     }
 
+    fn newest_revision(&self, name: &str) -> Option<RevisionNo> {
+        let state = self.state.as_ref()?;
+        let activity = &state.activities[&state.activity_named(name)?];
+        activity.all_revisions().last().map(|revision| revision.no)
+    }
+
     fn client(&mut self, number: u32) -> Step {
         if self.state.is_none() {
             self.at(1000, Happening::Client(number));
             return Ok(());
         }
+        let mut sha256 = 0;
         let request = if number < 3 {
             let name = format!("activity-{number}");
             let settings = Settings {
@@ -280,14 +287,29 @@ impl World {
                 ..Settings::default()
             };
             let new = NewActivity::script(name, "echo > main.sh").settings(settings);
-            Request::CreateActivity { new, replace: true }
+            let put = if number == 0 { Registration::Run } else { Registration::Put };
+            Request::CreateActivity { new, registration: put }
+        } else if self.faults.per_mille(60) {
+            // Somebody edits a program and runs it, or puts another one into its place, while executions wait.
+            sha256 = self.faults.between(1, 6);
+            let name = format!("activity-{}", self.faults.between(0, 3));
+            let settings = Settings { on_lost: on_lost(&name), ..Settings::default() };
+            let new = NewActivity::script(name, format!("echo {sha256} > main.sh")).settings(settings);
+            let registration = if self.faults.per_mille(500) { Registration::Run } else { Registration::Put };
+            Request::CreateActivity { new, registration }
         } else if self.faults.per_mille(100) {
             Request::Terminate(ExecutionId(self.faults.between(1, u64::from(number))), Hurry::Grace)
         } else {
-            let which = self.faults.between(0, 3);
-            Request::Submit(NewExecution::of(format!("activity-{which}")).input(number.to_string()))
+            let name = format!("activity-{}", self.faults.between(0, 3));
+            let newest = self.newest_revision(&name);
+            let mut new = NewExecution::of(&name).input(number.to_string());
+            if let Some(newest) = newest.filter(|_| self.faults.per_mille(300)) {
+                new = new
+                    .revision(RevisionNo(u32::try_from(self.faults.between(1, u64::from(newest.0) + 1)).unwrap_or(1)));
+            }
+            Request::Submit(new)
         };
-        let mut found = Found { sha256: Some("0".repeat(64)), ..Found::default() };
+        let mut found = Found { sha256: Some(format!("{sha256:064}")), ..Found::default() };
         if let Request::Terminate(id, _) = request {
             found.execution = now_or_never(self.store.execution(id)).map_err(|error| error.to_string())?;
         }
@@ -423,9 +445,9 @@ impl World {
             self.perform(effects)?;
             let Some(state) = &self.state else { return Ok(()) };
             self.checker.state(state, MAX_WORKERS)?;
-            for (activity, after, limit) in state.refills() {
-                let claimed = now_or_never(self.store.claim(activity, after, Timestamp::MAX, limit));
-                inputs.push(Input::Claimed(activity, claimed.map_err(|error| error.to_string())?));
+            for Refill { activity, revision, after, limit } in state.refills() {
+                let claimed = now_or_never(self.store.claim(activity, revision, after, Timestamp::MAX, limit));
+                inputs.push(Input::Claimed(activity, revision, claimed.map_err(|error| error.to_string())?));
             }
             if inputs.is_empty() {
                 return Ok(());
@@ -445,6 +467,16 @@ impl World {
             }
             if counts != activity.tally.executions {
                 return Err(format!("activity {id}: rows {counts:?}, counters {:?}", activity.tally.executions));
+            }
+            for no in activity.all_revisions().iter().map(|revision| revision.no) {
+                let kept = rows.iter().filter(|row| row.revision == no).count() as u64;
+                let counted = activity.revision(no).map(|state| state.kept);
+                if counted != Some(kept) {
+                    return Err(format!("revision {no} of activity {id}: {kept} rows, counted {counted:?}"));
+                }
+            }
+            if let Some(row) = rows.iter().find(|row| activity.revision(row.revision).is_none()) {
+                return Err(format!("execution {} names revision {}, which is gone", row.id, row.revision));
             }
         }
         Ok(())

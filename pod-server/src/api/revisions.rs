@@ -1,0 +1,156 @@
+//! The revisions of an activity: listed, looked at, and registered for one's own executions.
+
+use std::{fmt, sync::Arc};
+
+use axum::{
+    extract::{Path, Request, State},
+    http::StatusCode,
+    response::Response,
+};
+use pod_core::{
+    ActivityView,
+    domain::{RetryRevision, Revision, RevisionChoice, RevisionNo},
+};
+use serde::{Deserialize, Deserializer, de};
+use utoipa::ToSchema;
+
+use super::{
+    activities::{ArchiveQuery, new_activity},
+    body::{json, read_body, read_json},
+    objects::RevisionObject,
+    page::Page,
+    problem::{Problem, ProblemKind},
+    request::{Asked, Segment, unknown_activity},
+};
+use crate::serve::App;
+
+/// The member `revision` of a request: a number, or `"latest"` for the one that is current then.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RevisionMember(pub(super) RevisionChoice);
+
+impl<'de> Deserialize<'de> for RevisionMember {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = RevisionMember;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the number of a revision or \"latest\"")
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<RevisionMember, E> {
+                match u32::try_from(number) {
+                    Ok(no @ 1..) => Ok(RevisionMember(RevisionChoice::No(RevisionNo(no)))),
+                    _ => Err(E::invalid_value(de::Unexpected::Unsigned(number), &self)),
+                }
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<RevisionMember, E> {
+                match word {
+                    "latest" => Ok(RevisionMember(RevisionChoice::Current)),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// How an execution is run again.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Retry)]
+pub(crate) struct RetryBody {
+    /// `latest` runs the current revision instead of the one that the execution ran.
+    #[schema(value_type = Option<String>)]
+    revision: Option<LatestWord>,
+}
+
+/// The only word for another revision than that of the execution.
+#[derive(Clone, Copy, Debug, Deserialize)]
+enum LatestWord {
+    #[serde(rename = "latest")]
+    Latest,
+}
+
+impl RetryBody {
+    /// Reads the body, which may be left out.
+    pub(super) async fn read(request: Request) -> Result<RetryRevision, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = read_body(Request::from_parts(parts.clone(), body), 64 << 10).await?;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(RetryRevision::Same);
+        }
+        let body: Self = read_json(Request::from_parts(parts, bytes.into()), 64 << 10).await?;
+        Ok(body.revision.map_or(RetryRevision::Same, |LatestWord::Latest| RetryRevision::Latest))
+    }
+}
+
+fn object(view: &ActivityView, revision: &Revision) -> RevisionObject {
+    let mut object = RevisionObject::of(&view.activity, revision);
+    if revision.no == view.activity.latest {
+        object.waits_for.clone_from(&view.waits_for);
+    }
+    object
+}
+
+/// Registers a revision for executions of one's own: the activity itself where the name is free. It becomes current
+/// only where the activity was registered in this way from the start; one that was made otherwise stays as it is. The
+/// same content and settings again are the same revision. Name it when an execution is started.
+#[utoipa::path(post, path = "/activities/{name}/revisions", tag = "activities",
+    params(("name" = String, Path, description = "The name of the activity"), ArchiveQuery,
+        ("Pod-Env" = Option<String>, Header, description = "With an archive only: what env is in the JSON body, \
+            form-urlencoded (`NAME=value&OTHER=value`)")),
+    request_body(content((super::activities::ActivityBody = "application/json"), (Vec<u8> = "application/gzip"))),
+    responses(
+    (status = 200, body = RevisionObject, description = "A revision that was there"),
+    (status = 201, body = RevisionObject, description = "A new one"),
+    (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn register(
+    State(app): State<Arc<App>>,
+    name: Segment,
+    Asked(query): Asked<ArchiveQuery>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let new = new_activity(&app, &name.0, query, request).await?;
+    let newest_before = app.pod.activity(&name.0).await.ok().map(|view| view.newest_revision());
+    let (view, no) = app.pod.register_for_runs(new).await?;
+    let revision = found(&view, no)?;
+    let status = if newest_before.is_some_and(|newest| no <= newest) { StatusCode::OK } else { StatusCode::CREATED };
+    Ok(json(status, &object(&view, revision)))
+}
+
+fn found(view: &ActivityView, no: RevisionNo) -> Result<&Revision, Problem> {
+    view.revisions.iter().find(|revision| revision.no == no).ok_or_else(|| {
+        let name = &view.activity.name;
+        Problem::new(
+            ProblemKind::NoSuchRevision,
+            format!("Activity {name} has no revision {no}, or it is not kept any more"),
+        )
+    })
+}
+
+/// The revisions of an activity, the newest first: the last 200, and those that serve.
+#[utoipa::path(get, path = "/activities/{name}/revisions", tag = "activities",
+    params(("name" = String, Path, description = "The name of the activity")), responses(
+    (status = 200, body = Page<RevisionObject>),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn list(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
+    let view = app.pod.activity(&name.0).await.map_err(unknown_activity)?;
+    let revisions: Vec<&Revision> = view.revisions.iter().rev().collect();
+    let limit = revisions.len();
+    Ok(json(StatusCode::OK, &Page::of(revisions, limit, |revision| revision.no).map(|one| object(&view, one))))
+}
+
+/// One revision of an activity.
+#[utoipa::path(get, path = "/activities/{name}/revisions/{revision}", tag = "activities",
+    params(("name" = String, Path, description = "The name of the activity"),
+        ("revision" = u32, Path, description = "The number of the revision")), responses(
+    (status = 200, body = RevisionObject),
+    (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Path((name, no)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let no: RevisionNo = Segment(no).id(ProblemKind::NoSuchRevision, "Revision")?;
+    let view = app.pod.activity(&name).await.map_err(unknown_activity)?;
+    Ok(json(StatusCode::OK, &object(&view, found(&view, no)?)))
+}
