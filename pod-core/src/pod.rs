@@ -333,11 +333,23 @@ impl Pod {
         self.engine.stopped().await
     }
 
-    /// Stops: no new work is given out, what was accepted is committed, links are closed. Workers in this process end
-    /// with what they run (it is tried again at the next start); workers in processes of their own go on.
-    /// Returns when nothing of the engine runs any more.
+    /// Stops promptly: [`Pod::shutdown_within`] no time at all. What runs in this process is asked to end right away.
     pub async fn shutdown(&self) {
-        self.engine.shutdown().await;
+        self.shutdown_within(Duration::ZERO).await;
+    }
+
+    /// Stops in an orderly way: no new work is given out, and what runs in workers that end with this process may end
+    /// within `time`. What has not ended then gets TERM, and KILL after its grace time ([`Limits::grace`]). It is run
+    /// again at the next start, which counts as no loss; what has begun and must not run again (`onLost=fail`) fails
+    /// as [`Ending::WorkerLeft`](crate::domain::Ending::WorkerLeft). Then what was accepted is committed, and links are
+    /// closed. Workers in processes of their own go on, and are not waited for.
+    ///
+    /// Requests are taken until then, and what is submitted waits for the next start. Called again, also from another
+    /// clone, the shorter time counts. Returns when nothing of the engine runs any more. Dropping the future does not
+    /// stop the shutdown; dropping the last clone without one is as [`Pod::shutdown`], as far as the process still goes
+    /// on.
+    pub async fn shutdown_within(&self, time: Duration) {
+        self.engine.shutdown(time).await;
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -12,6 +12,7 @@ use tokio::{
 
 use super::{
     Admission, Request, Shared,
+    closing::Phase,
     effects::Performer,
     message::{Answer, Message},
     outboxes::Outboxes,
@@ -46,7 +47,8 @@ pub(crate) struct Driver {
     replies: HashMap<ReplyId, Answer>,
     next_reply: u64,
     pub(super) outboxes: Outboxes,
-    performer: Performer,
+    pub(super) performer: Performer,
+    pub(super) phase: Phase,
     /// How much the round under way holds.
     inputs: usize,
     /// The round under way holds something that a caller waits for.
@@ -79,6 +81,7 @@ impl Driver {
             next_reply: 0,
             outboxes: Outboxes::default(),
             performer,
+            phase: Phase::Running,
             inputs: 0,
             urgent: false,
             again: true,
@@ -103,21 +106,20 @@ impl Driver {
     }
 
     async fn rounds(&mut self) -> Result<(), PodError> {
-        let closing = self.shared.closing.clone();
         self.step(Input::Started);
         loop {
-            let closed = tokio::select! {
+            let closing = self.next_of_closing();
+            tokio::select! {
                 biased;
-                () = closing.cancelled() => true,
+                () = closing.cancelled() => self.go_on_closing(),
                 first = self.first() => {
                     match first {
                         Some(message) => self.take(message).await?,
                         None => self.step(Input::Tick),
                     }
-                    false
                 }
-            };
-            if closed {
+            }
+            if self.is_closed() {
                 return self.finish_accepted().await;
             }
             self.collect().await?;

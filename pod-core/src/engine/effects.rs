@@ -60,6 +60,10 @@ impl Performer {
         }
     }
 
+    pub(super) fn provisioner(&self) -> Arc<dyn Provisioner> {
+        self.provisioner.clone()
+    }
+
     /// Performs effects in order. Gives back up to when the retention is to delete, if it is to: the caller reads that
     /// in a moment of its own.
     pub(super) async fn perform(

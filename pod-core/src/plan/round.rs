@@ -25,9 +25,11 @@ impl State {
         self.watch_workers(out);
         self.fetch(out);
         self.retire(out);
-        self.install(out);
-        self.place(out);
-        self.size(out);
+        if !self.closing {
+            self.install(out);
+            self.place(out);
+            self.size(out);
+        }
         self.periodic(out);
         for id in std::mem::take(&mut self.dirty) {
             self.settle(id, out);

@@ -153,6 +153,8 @@ pub struct State {
     pub(crate) statistics: Statistics,
     /// The store is full: submits are refused.
     pub(crate) full: bool,
+    /// The engine ends: nothing is given out, launched or let go any more.
+    pub(crate) closing: bool,
     /// How much any activity with work that can be given out was served at least: the virtual time of start-time fair
     /// queueing (Goyal, Vin and Cheng, SIGCOMM 1996). It never goes back.
     pub(crate) level: u64,
@@ -182,6 +184,7 @@ impl State {
             dirty: BTreeSet::new(),
             statistics: Statistics::load(snapshot.minutes),
             full: false,
+            closing: false,
             level: 0,
         };
         for record in snapshot.activities {
@@ -268,6 +271,17 @@ impl State {
     /// The store is full, or has room again: submits are refused, or taken.
     pub fn set_full(&mut self, full: bool) {
         self.full = full;
+    }
+
+    /// The engine ends: nothing is given out, launched or let go from now on.
+    pub fn give_nothing_out(&mut self) {
+        self.closing = true;
+    }
+
+    /// Whether a worker that this store created is connected.
+    #[must_use]
+    pub fn hears_created_workers(&self) -> bool {
+        self.workers.values().any(|state| state.session.is_some() && !state.worker.external)
     }
 
     /// Whether submits are refused because the store is full.

@@ -1,6 +1,7 @@
 //! Decisions that time and chance bring about seldom, each in the situation that it is about.
 
 mod kinds;
+mod leaving;
 pub(in crate::plan) mod rig;
 
 use rig::{ACTIVITY, REVISION, Rig, first_attempt, running};
@@ -8,7 +9,7 @@ use rig::{ACTIVITY, REVISION, Rig, first_attempt, running};
 use super::{Effect, Input, MAX_AHEAD};
 use crate::{
     domain::{
-        ActivityId, AttemptEnd, ExecutionId, ExecutionStatus, MAX_SLOTS, Millis, NewActivity, NewExecution,
+        ActivityId, AttemptEnd, AttemptKey, ExecutionId, ExecutionStatus, MAX_SLOTS, Millis, NewActivity, NewExecution,
         RevisionStatus, SessionId, Settings, Timestamp, WorkerId,
     },
     engine::{Reply, Request},

@@ -178,8 +178,12 @@ impl Rig {
     }
 
     pub(in crate::plan) fn ends(&mut self, worker: u64, execution: ExecutionId, end: AttemptEnd) {
+        self.ends_attempt(worker, first_attempt(execution), end);
+    }
+
+    pub(in crate::plan) fn ends_attempt(&mut self, worker: u64, key: AttemptKey, end: AttemptEnd) {
         let report = EndReport {
-            key: first_attempt(execution),
+            key,
             started_at: Some(self.now),
             ended_at: self.now,
             end,
