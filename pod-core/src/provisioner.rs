@@ -27,6 +27,12 @@ pub trait Provisioner: Debug + Send + Sync + 'static {
         crate::domain::Millis::from_secs(600)
     }
 
+    /// How many executions each of its workers runs at a time, where it decides that itself and not
+    /// [`crate::Limits::slots`]. Asked once, when the engine starts.
+    fn slots(&self) -> Option<u32> {
+        None
+    }
+
     /// Whether its workers go on when this process ends, with what they run. Those that do not are let [`leave`] before
     /// the engine ends.
     ///

@@ -9,6 +9,7 @@ use crate::{
     },
     engine::Reply,
     link::{Refusal, StartOrder, Welcome},
+    plan::Slips,
     pod::PodError,
     store::{Batch, Change, ExecutionUpdate, HighWater},
 };
@@ -77,6 +78,8 @@ pub struct Decision {
     pub touched: Vec<ExecutionId>,
     /// Activities whose tally changed.
     pub(super) tallied: std::collections::BTreeSet<ActivityId>,
+    /// What the scheduler said that cannot be done, and was left out.
+    pub slips: Slips,
     /// How many workers were launched.
     pub launched: u32,
     /// Submits that are to be told whether the fleet grew.

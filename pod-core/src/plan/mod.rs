@@ -4,6 +4,7 @@
 //! values: they are performed after the batch that they stand in was committed. Nothing here does IO, reads a clock,
 //! draws a random number or starts a task; `now` is a parameter. So the engine, the simulator and "what if" share it.
 
+mod advice;
 mod decision;
 mod kinds;
 mod place;
@@ -17,6 +18,7 @@ mod step;
 mod tests;
 mod view;
 
+pub use advice::{SlipKind, Slips};
 pub use decision::{Decision, Effect, ReplyId};
 pub(crate) use place::MAX_AHEAD;
 pub use queue::Queue;

@@ -7,7 +7,7 @@ use crate::{
         ActivityId, ActivityStatus, Attempt, AttemptKey, AttemptNo, ExecutionStatus, InstallationStatus, Millis,
         OutputSummary, RevisionNo, RevisionStatus, WorkerId,
     },
-    plan::{ActivityState, Decision, Effect, Held, State, WorkerState},
+    plan::{ActivityState, Decision, Effect, Held, State, WorkerState, advice},
     scheduler::{Assignment, Lane, PlacementView, Room},
     store::Change,
 };
@@ -109,7 +109,8 @@ impl State {
         let served = lanes.iter().filter(|lane| lane.allowance > 0 && !lane.installed_on.is_empty());
         self.level = served.map(|lane| lane.served).min().unwrap_or(self.level);
         let view = PlacementView { lanes: &lanes, rooms: &rooms };
-        for Assignment { activity, worker } in self.config.scheduler.place(&view, self.now) {
+        let said = self.config.scheduler.place(&view, self.now);
+        for Assignment { activity, worker } in advice::assignments(&view, said, &mut out.slips) {
             self.assign(activity, worker, out);
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::{
     domain::{
-        ActivityId, ActivityStatus, AttemptKey, Ending, EventKind, ExecutionStatus, Installation, InstallationStatus,
-        Millis, RevisionNo, RevisionStatus, ScriptSource, Timestamp, WorkerId, WorkerStatus,
+        ActivityId, ActivityStatus, AttemptEnd, AttemptKey, Ending, EventKind, ExecutionStatus, Installation,
+        InstallationStatus, Millis, RevisionNo, RevisionStatus, ScriptSource, Timestamp, WorkerId, WorkerStatus,
     },
     engine::Reply,
     plan::{Decision, Effect, State},
@@ -22,6 +22,9 @@ impl State {
     /// Decides what follows.
     pub fn plan(&mut self, now: Timestamp, out: &mut Decision) {
         self.advance(now);
+        for key in std::mem::take(&mut self.orphans) {
+            self.give_up_attempt(key, AttemptEnd::Lost, out);
+        }
         self.watch_workers(out);
         self.fetch(out);
         self.retire(out);

@@ -148,6 +148,8 @@ pub struct State {
     pub(crate) launch_refusal: Option<LaunchRefusal>,
     /// Workers that exist without being known, as of the last list.
     pub(crate) strays: BTreeSet<WorkerId>,
+    /// Attempts that the store has open in workers that it does not know.
+    pub(crate) orphans: Vec<AttemptKey>,
     /// Workers whose load changed in this round.
     pub(crate) dirty: BTreeSet<WorkerId>,
     pub(crate) statistics: Statistics,
@@ -181,6 +183,7 @@ impl State {
             due: Deadlines { last_step: now, list_at: now + Millis::from_secs(60), ..Deadlines::default() },
             launch_refusal: None,
             strays: BTreeSet::new(),
+            orphans: Vec::new(),
             dirty: BTreeSet::new(),
             statistics: Statistics::load(snapshot.minutes),
             full: false,
@@ -218,8 +221,9 @@ impl State {
             }
         }
         for (execution, attempt) in snapshot.running {
-            if let Some(worker) = state.workers.get_mut(&attempt.worker) {
-                worker.attempts.insert(attempt.key);
+            match state.workers.get_mut(&attempt.worker) {
+                Some(worker) => _ = worker.attempts.insert(attempt.key),
+                None => state.orphans.push(attempt.key),
             }
             if let Some(activity) = state.activities.get_mut(&execution.activity) {
                 activity.running += 1;

@@ -1,5 +1,6 @@
 //! Decisions that time and chance bring about seldom, each in the situation that it is about.
 
+mod advice;
 mod kinds;
 mod leaving;
 pub(in crate::plan) mod rig;

@@ -43,7 +43,7 @@ impl Local {
         Self { data: data.into(), slots: None }
     }
 
-    /// How many executions each worker runs at a time; by default what [`pod_core::Limits::slots`] says.
+    /// How many executions each worker runs at a time, instead of what [`pod_core::Limits::slots`] says.
     #[must_use]
     pub fn slots(mut self, slots: u32) -> Self {
         self.slots = Some(slots);
@@ -179,6 +179,10 @@ impl Provisioner for InProcess {
             let _ = running.task.await;
         }
         clear(&self.directories.of(worker)).await.map_err(|error| ProvisionError::new(error.message))
+    }
+
+    fn slots(&self) -> Option<u32> {
+        self.slots
     }
 
     fn workers_stay(&self) -> bool {

@@ -101,6 +101,12 @@ impl Rig {
 
     /// Takes an input and plans; gives the answer if there is one.
     pub(in crate::plan) fn step(&mut self, input: Input) -> Option<Result<Reply, PodError>> {
+        let mut out = self.round(input);
+        out.replies.pop().map(|(_, reply)| reply)
+    }
+
+    /// The same, for what else was decided.
+    pub(in crate::plan) fn round(&mut self, input: Input) -> Decision {
         let mut out = Decision::default();
         self.state.step(input, self.now, &mut out);
         self.state.plan(self.now, &mut out);
@@ -121,7 +127,7 @@ impl Rig {
             }
         }
         self.effects.append(&mut out.effects);
-        out.replies.pop().map(|(_, reply)| reply)
+        out
     }
 
     pub(in crate::plan) fn try_ask(&mut self, request: Request) -> Result<Reply, PodError> {
