@@ -66,7 +66,7 @@ const fn key_of(assignment: &Assignment) -> Key {
 }
 
 /// Leaves out the assignments that cannot be carried out; the others stay in their order.
-pub(super) fn assignments(view: &PlacementView<'_>, said: Vec<Assignment>, slips: &mut Slips) -> Vec<Assignment> {
+pub(crate) fn assignments(view: &PlacementView<'_>, said: Vec<Assignment>, slips: &mut Slips) -> Vec<Assignment> {
     let mut ledger = Ledger::of(view);
     let check = |assignment: &Assignment| match ledger.take(assignment) {
         Ok(()) => true,
@@ -118,7 +118,7 @@ impl<'a> Ledger<'a> {
 }
 
 /// Leaves out of a change of the fleet what cannot be done, and what the rules forbid.
-pub(super) fn scale(said: Scale, rules: &Rules, demand: &Demand, fleet: &[FleetMember], slips: &mut Slips) -> Scale {
+pub(crate) fn scale(said: Scale, rules: &Rules, demand: &Demand, fleet: &[FleetMember], slips: &mut Slips) -> Scale {
     let members: HashMap<WorkerId, &FleetMember> = fleet.iter().map(|member| (member.worker, member)).collect();
     let mut named = HashMap::new();
     let mut may = |id: &WorkerId, slip: SlipKind, allowed: &dyn Fn(&FleetMember) -> bool| {

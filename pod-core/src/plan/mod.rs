@@ -19,6 +19,8 @@ mod tests;
 mod view;
 
 pub use advice::{SlipKind, Slips};
+#[cfg(feature = "testing")]
+pub(crate) use advice::{assignments as advise_assignments, scale as advise_scale};
 pub use decision::{Decision, Effect, ReplyId};
 pub(crate) use place::MAX_AHEAD;
 pub use queue::Queue;
