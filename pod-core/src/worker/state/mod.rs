@@ -219,6 +219,8 @@ impl WorkerState {
                 self.output_acknowledged(key, [stdout, stderr, order]);
             }
             ToWorker::EndAck { key } => self.forget(key, effects),
+            // It leaves, and its manager has nothing more for it.
+            ToWorker::Shutdown { .. } if self.leaving.is_some() => effects.push(Effect::Exit(WorkerExit::Cancelled)),
             ToWorker::Shutdown { reason } => effects.push(Effect::Exit(WorkerExit::Shutdown(reason))),
         }
     }
