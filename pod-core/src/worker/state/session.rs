@@ -231,6 +231,8 @@ impl WorkerState {
 
     pub(super) fn refused(&mut self, refusal: Refusal, now: Now, effects: &mut Vec<Effect>) {
         match refusal {
+            // It leaves, and was let go meanwhile: the word of that may have been lost with a link.
+            Refusal::Stop(_) if self.leaving.is_some() => effects.push(Effect::Exit(WorkerExit::Cancelled)),
             Refusal::Stop(reason) => effects.push(Effect::Exit(WorkerExit::Refused(reason))),
             Refusal::Later(reason) => {
                 self.disconnected(now);

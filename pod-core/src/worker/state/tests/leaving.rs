@@ -107,6 +107,18 @@ fn asked_again_the_shorter_time_counts_and_at_once_means_a_kill() {
 }
 
 #[test]
+fn a_manager_that_let_a_leaving_worker_go_ends_it_as_it_should() {
+    for said in [ToWorker::Shutdown { reason: "drained".into() }, ToWorker::Refused(Refusal::Stop("given up".into()))] {
+        let mut scene = Scene::welcomed(1);
+        scene.hear([order(1)]);
+        scene.step(leave(60));
+        scene.did();
+        scene.hear([said.clone()]);
+        assert_eq!(scene.did(), [Effect::Exit(WorkerExit::Cancelled)], "{said:?}");
+    }
+}
+
+#[test]
 fn a_worker_without_a_manager_leaves_all_the_same() {
     let mut scene = Scene::welcomed(1);
     scene.hear([order(1)]);
