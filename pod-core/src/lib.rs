@@ -35,6 +35,7 @@ mod pod;
 pub use tokio_util::sync::CancellationToken;
 
 pub use pod::{
-    ActivityView, Builder, Explanation, FetchScript, FetchedScript, FleetCount, FleetPreview, Limits, OutputChunk,
-    OutputFollower, OutputPosition, Overview, Pod, PodError, Portion, Submitted, WorkerView,
+    ActivityView, Amount, Bound, Builder, Explanation, FetchScript, FetchedScript, FleetCount, FleetPreview,
+    InvalidLimit, Limits, OutputChunk, OutputFollower, OutputPosition, Overview, Pod, PodError, Portion, Submitted,
+    WorkerView,
 };

@@ -15,14 +15,16 @@ mod builder;
 mod bulk;
 mod error;
 mod follow;
+mod limits;
 mod lists;
 mod views;
 
-pub use builder::{Builder, FetchScript, FetchedScript, Limits};
+pub use builder::{Builder, FetchScript, FetchedScript};
 pub use bulk::Portion;
 pub use error::PodError;
 use follow::Until;
 pub use follow::{OutputChunk, OutputFollower, OutputPosition};
+pub use limits::{Amount, Bound, InvalidLimit, Limits};
 pub use views::{ActivityView, Explanation, FleetCount, FleetPreview, Overview, Submitted, WorkerView};
 
 /// Sends a request to the engine and takes the one kind of reply that it gives.
@@ -103,9 +105,17 @@ impl Pod {
         Ok(names.iter().rev().find_map(|(id, other)| (**other == *name).then_some(*id)))
     }
 
-    /// The output of an installation.
+    /// The output of an installation; empty where there is none, or none any more.
+    ///
+    /// # Errors
+    ///
+    /// [`PodError::NoSuchActivity`] for an activity that there is not.
     pub async fn install_log(&self, log: InstallLog) -> Result<bytes::Bytes> {
-        Ok(self.engine.store().install_log(log).await?)
+        let printed = self.engine.store().install_log(log).await?;
+        if printed.is_empty() && !self.activity_names().await?.contains_key(&log.activity) {
+            return Err(PodError::NoSuchActivity(log.activity.to_string()));
+        }
+        Ok(printed)
     }
 
     /// The pinned bytes of an activity's revision, once they are there.
@@ -154,12 +164,24 @@ impl Pod {
         self.engine.store().execution(id).await?.ok_or(PodError::NoSuchExecution(id))
     }
 
-    /// The attempts of an execution, oldest first.
+    /// The attempts of an execution, oldest first; none before it was given to a worker.
+    ///
+    /// # Errors
+    ///
+    /// [`PodError::NoSuchExecution`] when there is none of that id, or none any more.
     pub async fn attempts(&self, id: ExecutionId) -> Result<Vec<Attempt>> {
-        Ok(self.engine.store().attempts(id).await?)
+        let attempts = self.engine.store().attempts(id).await?;
+        if attempts.is_empty() {
+            self.execution(id).await?;
+        }
+        Ok(attempts)
     }
 
-    /// Waits until an execution has ended.
+    /// Waits until an execution has ended. Cancellation safe: the execution goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`PodError::NoSuchExecution`] when there is none of that id, and why the POD ended when it does before.
     pub async fn wait(&self, id: ExecutionId) -> Result<Execution> {
         loop {
             // Subscribe before reading, so that an end between the two is not missed.
@@ -243,7 +265,12 @@ impl Pod {
         Ok(OutputFollower::new(self.clone(), id, position, Until::Now))
     }
 
-    /// Reads a piece of output of an attempt; what is not there yet is not waited for.
+    /// Reads a piece of output of an attempt; what is not there yet is not waited for, and empty. So is the output of an
+    /// attempt that has not begun.
+    ///
+    /// # Errors
+    ///
+    /// [`PodError::NoSuchExecution`] when there is no execution of that id, or none any more.
     pub async fn read_output(
         &self,
         id: ExecutionId,
@@ -253,13 +280,25 @@ impl Pod {
         limit: usize,
     ) -> Result<OutputSlice> {
         let key = crate::domain::AttemptKey { execution: id, attempt };
-        Ok(self.engine.store().read_output(key, stream, offset, limit).await?)
+        let slice = self.engine.store().read_output(key, stream, offset, limit).await?;
+        if slice.bytes.is_empty() {
+            self.execution(id).await?;
+        }
+        Ok(slice)
     }
 
-    /// How much output an attempt has by now, and what the cap cut out.
+    /// How much output an attempt has by now, and what the cap cut out. Nothing for one that has not begun.
+    ///
+    /// # Errors
+    ///
+    /// [`PodError::NoSuchExecution`] when there is no execution of that id, or none any more.
     pub async fn output_summary(&self, id: ExecutionId, attempt: AttemptNo) -> Result<OutputSummary> {
         let key = crate::domain::AttemptKey { execution: id, attempt };
-        Ok(self.engine.store().output_summary(key).await?)
+        let summary = self.engine.store().output_summary(key).await?;
+        if summary == OutputSummary::default() {
+            self.execution(id).await?;
+        }
+        Ok(summary)
     }
 
     /// All workers, the gone ones included for a while, newest first.
@@ -351,16 +390,29 @@ impl Pod {
         self.engine.now()
     }
 
-    /// Ends when the engine has ended: by `shutdown`, or because another manager took the store over (`Fenced`).
+    /// Ends when the engine has ended, and says why: `Stopped` after a shutdown, `Crashed` after a panic in it or in a part
+    /// of yours, `Store` when the store failed for good or another manager took it over (`Fenced`). Cancellation safe.
     pub async fn stopped(&self) -> PodError {
         self.engine.stopped().await
     }
 
-    /// Stops: no new work is given out, what was accepted is committed, links are closed. Workers in this process end
-    /// with what they run (it is tried again at the next start); workers in processes of their own go on.
-    /// Returns when nothing of the engine runs any more.
+    /// Stops promptly: [`Pod::shutdown_within`] no time at all. What runs in this process is asked to end right away.
     pub async fn shutdown(&self) {
-        self.engine.shutdown().await;
+        self.shutdown_within(Duration::ZERO).await;
+    }
+
+    /// Stops in an orderly way: no new work is given out, and what runs in workers that end with this process may end
+    /// within `time`. What has not ended then gets TERM, and KILL after its grace time ([`Limits::grace`]). It is run
+    /// again at the next start, which counts as no loss; what has begun and must not run again (`onLost=fail`) fails
+    /// as [`Ending::WorkerLeft`](crate::domain::Ending::WorkerLeft). Then what was accepted is committed, and links are
+    /// closed. Workers in processes of their own go on, and are not waited for.
+    ///
+    /// Requests are taken until then, and what is submitted waits for the next start. Called again, also from another
+    /// clone, the shorter time counts. Returns when nothing of the engine runs any more. Dropping the future does not
+    /// stop the shutdown; dropping the last clone without one is as [`Pod::shutdown`], as far as the process still goes
+    /// on.
+    pub async fn shutdown_within(&self, time: Duration) {
+        self.engine.shutdown(time).await;
     }
 
     pub(crate) fn engine(&self) -> &Engine {

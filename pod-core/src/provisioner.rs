@@ -27,6 +27,25 @@ pub trait Provisioner: Debug + Send + Sync + 'static {
         crate::domain::Millis::from_secs(600)
     }
 
+    /// How many executions each of its workers runs at a time, where it decides that itself and not
+    /// [`crate::Limits::slots`]. Asked once, when the engine starts.
+    fn slots(&self) -> Option<u32> {
+        None
+    }
+
+    /// Whether its workers go on when this process ends, with what they run. Those that do not are let [`leave`] before
+    /// the engine ends.
+    ///
+    /// [`leave`]: Provisioner::leave
+    fn workers_stay(&self) -> bool {
+        true
+    }
+
+    /// The engine ends: asks all workers to leave as [`crate::worker::Leave`] says, what runs may end within that time,
+    /// and returns when they have left. Dropping the future takes nothing back; asked again, the shorter time counts.
+    /// Only called where workers do not stay.
+    async fn leave(&self, _within: std::time::Duration) {}
+
     /// Which kinds of workers it makes.
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
@@ -104,6 +123,7 @@ pub struct BackendContext {
     pub busy: Arc<[WorkerId]>,
     /// Where connected workers are handed in.
     pub links: Links,
-    /// Cancelled when the engine shuts down: listeners end, workers stay.
+    /// Cancelled when the engine has ended: listeners end, workers stay. Those that end with this process have left
+    /// before, where the engine came to its end as it should; what is still there is to end at once.
     pub shutdown: tokio_util::sync::CancellationToken,
 }

@@ -44,7 +44,7 @@ impl From<PodError> for Failure {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             PodError::Store(StoreError::Full(_)) => StatusCode::INSUFFICIENT_STORAGE,
-            PodError::Store(_) | PodError::Provision(_) => {
+            PodError::Store(_) | PodError::Provision(_) | PodError::Crashed(_) => {
                 tracing::error!(%error, "a page failed");
                 StatusCode::INTERNAL_SERVER_ERROR
             }

@@ -153,6 +153,9 @@ pub enum Ending {
     GaveUp(Arc<str>),
     /// The system killed it because its worker's memory was used up.
     OutOfMemory,
+    /// Its worker left in an orderly way while it ran, and the activity says that it must not run again: why, as a
+    /// sentence.
+    WorkerLeft(Arc<str>),
 }
 
 impl Ending {
@@ -161,7 +164,9 @@ impl Ending {
     pub const fn status(&self) -> ExecutionStatus {
         match self {
             Self::Exited(0) => ExecutionStatus::Finished,
-            Self::Exited(_) | Self::Signalled(_) | Self::OutOfMemory | Self::GaveUp(_) => ExecutionStatus::Failed,
+            Self::Exited(_) | Self::Signalled(_) | Self::OutOfMemory | Self::GaveUp(_) | Self::WorkerLeft(_) => {
+                ExecutionStatus::Failed
+            }
             Self::Terminated => ExecutionStatus::Terminated,
             Self::TimedOut => ExecutionStatus::TimedOut,
         }
@@ -232,6 +237,8 @@ pub enum AttemptEnd {
     Recalled,
     /// The system killed it, or what it waited for, because the worker's memory was used up.
     OutOfMemory,
+    /// Its worker left in an orderly way and ended it: no loss.
+    WorkerLeft,
 }
 
 /// A request to run an activity once.

@@ -55,10 +55,10 @@ impl ops::Sub<Millis> for Timestamp {
 }
 
 impl Millis {
-    /// So many whole seconds.
+    /// So many whole seconds, or as many as there can be.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
-        Self(seconds * 1000)
+        Self(seconds.saturating_mul(1000))
     }
 
     /// As the standard library's duration.

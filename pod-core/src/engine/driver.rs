@@ -3,8 +3,15 @@
 //! It works in rounds: collect inputs and step them, plan, commit one batch, and then, with nothing uncommitted left,
 //! publish, answer, perform, and read on in the queues.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    collections::{BTreeSet, HashMap},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
 
+use futures::FutureExt;
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout, timeout_at},
@@ -12,6 +19,7 @@ use tokio::{
 
 use super::{
     Admission, Request, Shared,
+    closing::Phase,
     effects::Performer,
     message::{Answer, Message},
     outboxes::Outboxes,
@@ -19,7 +27,7 @@ use super::{
 };
 use crate::{
     domain::{ExecutionId, Timestamp},
-    plan::{Config, Decision, Found, Input, Refill, ReplyId, State},
+    plan::{Config, Decision, Found, Input, Refill, ReplyId, SlipKind, State},
     pod::PodError,
     provisioner::Provisioner,
     store::StoreError,
@@ -46,7 +54,10 @@ pub(crate) struct Driver {
     replies: HashMap<ReplyId, Answer>,
     next_reply: u64,
     pub(super) outboxes: Outboxes,
-    performer: Performer,
+    pub(super) performer: Performer,
+    pub(super) phase: Phase,
+    /// The kinds of slips of the scheduler that were told.
+    told_slips: BTreeSet<SlipKind>,
     /// How much the round under way holds.
     inputs: usize,
     /// The round under way holds something that a caller waits for.
@@ -79,6 +90,8 @@ impl Driver {
             next_reply: 0,
             outboxes: Outboxes::default(),
             performer,
+            phase: Phase::Running,
+            told_slips: BTreeSet::new(),
             inputs: 0,
             urgent: false,
             again: true,
@@ -89,9 +102,11 @@ impl Driver {
 
     /// Runs until it is asked to end, or cannot go on.
     pub(crate) async fn run(mut self) {
-        // Also when this task panics or is thrown away, callers and `Pod::stopped` get to know.
+        // Also when this task is thrown away, callers and `Pod::stopped` get to know.
         let _end = EndGuard(self.shared.clone());
-        let reason = match self.rounds().await {
+        // After a panic nothing of the state is used any more: it may be anything.
+        let ended = AssertUnwindSafe(self.rounds()).catch_unwind().await;
+        let reason = match ended.unwrap_or_else(|panic| Err(PodError::Crashed(said_in(&*panic)))) {
             Ok(()) => PodError::Stopped,
             Err(reason) => {
                 tracing::error!("the manager ends: {reason}");
@@ -103,21 +118,20 @@ impl Driver {
     }
 
     async fn rounds(&mut self) -> Result<(), PodError> {
-        let closing = self.shared.closing.clone();
         self.step(Input::Started);
         loop {
-            let closed = tokio::select! {
+            let closing = self.next_of_closing();
+            tokio::select! {
                 biased;
-                () = closing.cancelled() => true,
+                () = closing.cancelled() => self.go_on_closing(),
                 first = self.first() => {
                     match first {
                         Some(message) => self.take(message).await?,
                         None => self.step(Input::Tick),
                     }
-                    false
                 }
-            };
-            if closed {
+            }
+            if self.is_closed() {
                 return self.finish_accepted().await;
             }
             self.collect().await?;
@@ -238,6 +252,7 @@ impl Driver {
     /// Plans and commits what the round has collected, and lets it show.
     async fn finish_round(&mut self) -> Result<(), PodError> {
         self.state.plan(self.shared.now(), &mut self.decision);
+        self.tell_slips();
         let batch = self.state.batch(&mut self.decision);
         let round = std::mem::take(&mut self.decision);
         (self.inputs, self.urgent) = (0, false);
@@ -253,6 +268,15 @@ impl Driver {
         self.read_on().await;
         self.last_round = Instant::now();
         Ok(())
+    }
+
+    /// Tells what the scheduler got wrong, each kind once: a slip may come in every round.
+    fn tell_slips(&mut self) {
+        for (kind, what) in std::mem::take(&mut self.decision.slips) {
+            if self.told_slips.insert(kind) {
+                tracing::error!("the scheduler is at fault, {kind} ({what}); that is left out, and told this once");
+            }
+        }
     }
 
     /// Lets a committed round show: nobody sees anything of it before.
@@ -313,6 +337,12 @@ impl Driver {
             Err(error) => tracing::warn!("the retention could not be carried out and is tried again: {error}"),
         }
     }
+}
+
+/// What a panic said.
+pub(super) fn said_in(panic: &(dyn Any + Send)) -> Arc<str> {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it did not say why").into()
 }
 
 /// Tells of the end of the task, whatever its cause.

@@ -1,12 +1,14 @@
 //! Performs what was committed. Orders go into outboxes at once; what takes time runs in tasks of its own, whose
 //! results come back as inputs.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc};
 
+use futures::FutureExt;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
     Message, Shared,
+    driver::said_in,
     outboxes::Outboxes,
     prepare::{NO_FETCHER, sha256},
 };
@@ -15,7 +17,7 @@ use crate::{
     link::ToWorker,
     plan::{Config, Effect, Input, State},
     pod::FetchScript,
-    provisioner::{Provisioner, WorkerSpec},
+    provisioner::{ProvisionError, Provisioner, WorkerSpec},
     store::StoreError,
 };
 
@@ -58,6 +60,10 @@ impl Performer {
             fetches: Arc::new(Semaphore::new(AT_A_TIME)),
             payloads: VecDeque::new(),
         }
+    }
+
+    pub(super) fn provisioner(&self) -> Arc<dyn Provisioner> {
+        self.provisioner.clone()
     }
 
     /// Performs effects in order. Gives back up to when the retention is to delete, if it is to: the caller reads that
@@ -135,7 +141,8 @@ impl Performer {
     fn create(&self, worker: WorkerId, isolation: Isolation) {
         let provisioner = self.provisioner.clone();
         let spec = WorkerSpec { store: self.store, slots: self.slots, isolation };
-        self.later(&self.machines, async move {
+        let crashed = move |why| Input::Created { worker, result: Err(ProvisionError::new(why)) };
+        self.later(&self.machines, crashed, async move {
             let result = provisioner.create(worker, &spec).await;
             Some(Input::Created { worker, result })
         });
@@ -143,7 +150,8 @@ impl Performer {
 
     fn destroy(&self, worker: WorkerId) {
         let provisioner = self.provisioner.clone();
-        self.later(&self.machines, async move {
+        let crashed = move |why| Input::Destroyed { worker, result: Err(why) };
+        self.later(&self.machines, crashed, async move {
             let result = provisioner.destroy(worker).await.map_err(|error| error.message);
             Some(Input::Destroyed { worker, result })
         });
@@ -151,7 +159,7 @@ impl Performer {
 
     fn list(&self) {
         let provisioner = self.provisioner.clone();
-        self.later(&self.machines, async move {
+        self.later(&self.machines, |_| Input::Tick, async move {
             match provisioner.list().await {
                 Ok(workers) => Some(Input::Listed(workers)),
                 Err(error) => {
@@ -164,7 +172,8 @@ impl Performer {
 
     fn fetch(&self, activity: ActivityId, revision: RevisionNo, url: Arc<str>) {
         let (fetch, max) = (self.shared.fetch.clone(), self.max_payload);
-        self.later(&self.fetches, async move {
+        let crashed = move |why| Input::Fetched { activity, revision, result: Err(why) };
+        self.later(&self.fetches, crashed, async move {
             let result = match fetch {
                 Some(fetch) => fetch_script(&*fetch, &url, max).await,
                 None => Err(NO_FETCHER.to_owned()),
@@ -173,14 +182,24 @@ impl Performer {
         });
     }
 
-    /// Does something in a task and sends what came of it to the engine. Ends with the engine.
-    fn later(&self, room: &Arc<Semaphore>, work: impl Future<Output = Option<Input>> + Send + 'static) {
+    /// Does something in a task and sends what came of it to the engine, also of a panic. Ends with the engine.
+    fn later(
+        &self,
+        room: &Arc<Semaphore>,
+        crashed: impl FnOnce(String) -> Input + Send + 'static,
+        work: impl Future<Output = Option<Input>> + Send + 'static,
+    ) {
         let (room, inbox, stop) = (room.clone(), self.inbox.clone(), self.shared.stop_token());
         self.shared.spawn(async move {
             let all = async {
                 // Never closed.
                 let _permit = room.acquire().await;
-                if let Some(input) = work.await {
+                let done = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+                    let why = format!("the backend crashed: {}", said_in(&*panic));
+                    tracing::error!("{why}");
+                    Some(crashed(why))
+                });
+                if let Some(input) = done {
                     let _ = inbox.send(Message::Happened(input)).await;
                 }
             };

@@ -7,6 +7,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `driver` | the task: collects a round of inputs, plans, commits, publishes |
+//! | `closing` | the end: workers that end with this process leave before it |
 //! | `settle` | what a failed commit leads to |
 //! | `effects` | performs what was committed: orders to workers, the provisioner, fetched scripts |
 //! | `outboxes` | the connected workers, and what is to be sent to them |
@@ -15,6 +16,7 @@
 //! | `directory` | what tells one directory from another |
 //! | `topics` | who waits for news of which execution |
 
+mod closing;
 mod directory;
 mod driver;
 mod effects;
@@ -109,9 +111,10 @@ impl Engine {
         reason.unwrap_or(PodError::Stopped)
     }
 
-    /// Ends the engine after what was accepted is committed, and returns when nothing of it runs any more.
-    pub(crate) async fn shutdown(&self) {
-        self.shared.closing.cancel();
+    /// Ends the engine after workers that end with it have left and what was accepted is committed, and returns when
+    /// nothing of it runs any more. Asked again, the shorter time counts.
+    pub(crate) async fn shutdown(&self, within: Duration) {
+        self.shared.close(within);
         self.stopped().await;
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
@@ -121,6 +124,6 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.shared.closing.cancel();
+        self.shared.close(Duration::ZERO);
     }
 }

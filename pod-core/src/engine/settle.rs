@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::Driver;
+use super::{Driver, closing::Phase};
 use crate::{
     domain::Timestamp,
     plan::State,
@@ -86,6 +86,9 @@ impl Driver {
         self.state = self.load().await?;
         if matches!(error, StoreError::Full(_)) {
             self.state.set_full(true);
+        }
+        if !matches!(self.phase, Phase::Running) {
+            self.state.give_nothing_out();
         }
         self.shared.attempts_loaded(self.state.open_attempts());
         self.shared.topics.all_changed();

@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(super) ended: watch::Sender<Option<PodError>>,
     /// Asks the task to end.
     pub(super) closing: CancellationToken,
+    /// How long what runs in workers that end with the engine may go on then.
+    pub(super) leave_within: watch::Sender<Duration>,
     /// Cancelled when the task has ended: links and everything else end with it.
     pub(super) stop: CancellationToken,
     /// Everything that runs for the engine.
@@ -80,10 +82,21 @@ impl Shared {
             trouble: Mutex::default(),
             ended: watch::Sender::new(None),
             closing: CancellationToken::new(),
+            leave_within: watch::Sender::new(Duration::MAX),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             told: Mutex::new(Told { time: Timestamp(0), at: Instant::now() }),
         }
+    }
+
+    /// Asks the task to end; what runs in workers that end with it may go on for so long. The shortest time counts.
+    pub(super) fn close(&self, within: Duration) {
+        self.leave_within.send_if_modified(|time| {
+            let shorter = within < *time;
+            *time = within.min(*time);
+            shorter
+        });
+        self.closing.cancel();
     }
 
     /// A token that is cancelled when the engine has ended.

@@ -98,6 +98,12 @@ pub enum FromWorker {
         /// Why.
         reason: String,
     },
+    /// The worker was asked to end on its machine and is going to: it begins nothing more, gives back what has not begun,
+    /// and says `Goodbye` when what it runs has ended. Said again after every `Hello`.
+    Leaving {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Who a worker is and what it holds.

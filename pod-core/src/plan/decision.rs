@@ -12,6 +12,7 @@ use crate::{
     },
     engine::Reply,
     link::{Refusal, StartOrder, Welcome},
+    plan::Slips,
     pod::PodError,
     store::{Batch, Change, ExecutionUpdate, HighWater},
 };
@@ -82,6 +83,8 @@ pub struct Decision {
     pub(super) tallied: BTreeSet<ActivityId>,
     /// Revisions whose tally changed.
     pub(super) tallied_revisions: BTreeSet<(ActivityId, RevisionNo)>,
+    /// What the scheduler said that cannot be done, and was left out.
+    pub slips: Slips,
     /// How many workers were launched.
     pub launched: u32,
     /// Submits that are to be told whether the fleet grew.

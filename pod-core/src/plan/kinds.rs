@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     domain::{Isolation, RevisionStatus, Rules, Settings, Timestamp, WorkerId},
-    plan::State,
+    plan::{Slips, State, advice},
     scheduler::{Demand, FleetMember, MemberState, Scale},
 };
 
@@ -46,7 +46,7 @@ impl State {
     }
 
     /// What becomes of each kind, in the order in which it is to be done.
-    pub(in crate::plan) fn wanted(&self, rules: &Rules, may_launch: u32) -> Vec<(Isolation, Scale)> {
+    pub(in crate::plan) fn wanted(&self, rules: &Rules, may_launch: u32, slips: &mut Slips) -> Vec<(Isolation, Scale)> {
         let mut kinds = self.kinds(may_launch);
         let usual = self.config.capabilities.usual;
         let mut wanted = Vec::new();
@@ -54,10 +54,11 @@ impl State {
             let isolation = kinds[index].isolation;
             let others: u32 = kinds.iter().filter(|kind| kind.isolation != isolation).map(Kind::count).sum();
             let min = if isolation == usual { rules.min_workers.saturating_sub(others) } else { 0 };
-            let within = |max_workers| {
+            let mut within = |max_workers| {
                 let rules = Rules { min_workers: min.min(max_workers), max_workers, ..*rules };
                 let Kind { fleet, demand, .. } = &kinds[index];
-                self.config.scheduler.scale(&rules, demand, fleet, self.now)
+                let said = self.config.scheduler.scale(&rules, demand, fleet, self.now);
+                advice::scale(said, &rules, demand, fleet, slips)
             };
             let mut max = rules.max_workers.saturating_sub(others);
             let mut scale = within(max);

@@ -4,6 +4,7 @@
 //! values: they are performed after the batch that they stand in was committed. Nothing here does IO, reads a clock,
 //! draws a random number or starts a task; `now` is a parameter. So the engine, the simulator and "what if" share it.
 
+mod advice;
 mod decision;
 mod kinds;
 mod place;
@@ -19,6 +20,9 @@ mod step;
 mod tests;
 mod view;
 
+pub use advice::{SlipKind, Slips};
+#[cfg(feature = "testing")]
+pub(crate) use advice::{assignments as advise_assignments, scale as advise_scale};
 pub use decision::{Decision, Effect, ReplyId};
 pub(crate) use place::MAX_AHEAD;
 pub use queue::Queue;

@@ -7,7 +7,7 @@ use crate::{
         ActivityId, ActivityStatus, Attempt, AttemptKey, AttemptNo, ExecutionStatus, InstallationStatus, Millis,
         OutputSummary, RevisionNo, RevisionStatus, WorkerId,
     },
-    plan::{ActivityState, Decision, Effect, Held, RevisionState, State, WorkerState},
+    plan::{ActivityState, Decision, Effect, Held, RevisionState, State, WorkerState, advice},
     scheduler::{Assignment, Lane, PlacementView, Room},
     store::Change,
 };
@@ -108,7 +108,8 @@ impl State {
         let served = lanes.iter().filter(|lane| lane.allowance > 0 && !lane.installed_on.is_empty());
         let level = served.map(|lane| lane.served).min().unwrap_or(self.level);
         let view = PlacementView { lanes: &lanes, rooms: &rooms };
-        let assignments = self.config.scheduler.place(&view, self.now);
+        let said = self.config.scheduler.place(&view, self.now);
+        let assignments = advice::assignments(&view, said, &mut out.slips);
         self.level = level;
         for assignment in assignments {
             self.assign(assignment, out);

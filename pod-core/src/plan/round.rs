@@ -2,8 +2,8 @@
 
 use crate::{
     domain::{
-        ActivityId, AttemptKey, ExecutionStatus, Installation, InstallationStatus, Millis, RevisionNo, RevisionStatus,
-        ScriptSource, Timestamp, WorkerId, WorkerStatus,
+        ActivityId, AttemptEnd, AttemptKey, ExecutionStatus, Installation, InstallationStatus, Millis, RevisionNo,
+        RevisionStatus, ScriptSource, Timestamp, WorkerId, WorkerStatus,
     },
     engine::Reply,
     plan::{Decision, Effect, State},
@@ -20,12 +20,17 @@ impl State {
     /// Decides what follows.
     pub fn plan(&mut self, now: Timestamp, out: &mut Decision) {
         self.advance(now);
+        for key in std::mem::take(&mut self.orphans) {
+            self.give_up_attempt(key, AttemptEnd::Lost, out);
+        }
         self.watch_workers(out);
         self.fetch(out);
         self.retire(out);
-        self.install(out);
-        self.place(out);
-        self.size(out);
+        if !self.closing {
+            self.install(out);
+            self.place(out);
+            self.size(out);
+        }
         self.periodic(out);
         for id in std::mem::take(&mut self.dirty) {
             self.settle(id, out);

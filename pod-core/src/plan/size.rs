@@ -7,7 +7,7 @@ use crate::{
         ActivityStatus, EventKind, InstallationStatus, Isolation, Millis, Revision, RevisionStatus, Rules,
         ScalingDecision, Worker, WorkerId, WorkerStatus,
     },
-    plan::{Decision, RevisionState, State, WorkerState},
+    plan::{Decision, RevisionState, Slips, State, WorkerState},
     pod::FleetPreview,
     scheduler::{Demand, FleetMember, MemberState, Scale},
     store::Change,
@@ -25,7 +25,7 @@ impl State {
             return;
         }
         self.due.scale_at = self.now + INTERVAL;
-        for (isolation, scale) in self.wanted(&self.rules(), self.may_launch()) {
+        for (isolation, scale) in self.wanted(&self.rules(), self.may_launch(), &mut out.slips) {
             self.carry_out(isolation, scale, out);
         }
     }
@@ -35,7 +35,7 @@ impl State {
         let fleet: Vec<FleetMember> = self.workers.values().filter_map(|worker| self.member(worker)).collect();
         // Applying a policy forgets earlier refusals to launch.
         let mut scale = Scale::default();
-        for (_, part) in self.wanted(&rules, u32::MAX) {
+        for (_, part) in self.wanted(&rules, u32::MAX, &mut Slips::new()) {
             scale.launch += part.launch;
             scale.drain.extend(part.drain);
             scale.undrain.extend(part.undrain);

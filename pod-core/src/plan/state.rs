@@ -166,6 +166,8 @@ pub struct State {
     pub(crate) launch_refusal: Option<LaunchRefusal>,
     /// Workers that exist without being known, as of the last list.
     pub(crate) strays: BTreeSet<WorkerId>,
+    /// Attempts that the store has open in workers that it does not know.
+    pub(crate) orphans: Vec<AttemptKey>,
     /// Workers whose load changed in this round.
     pub(crate) dirty: BTreeSet<WorkerId>,
     pub(crate) statistics: Statistics,
@@ -173,6 +175,8 @@ pub struct State {
     pub(crate) full: bool,
     /// How many revisions have executions that wait, as of the last round.
     pub(crate) queues: usize,
+    /// The engine ends: nothing is given out, launched or let go any more.
+    pub(crate) closing: bool,
     /// How much any activity with work that can be given out was served at least: the virtual time of start-time fair
     /// queueing (Goyal, Vin and Cheng, SIGCOMM 1996). It never goes back.
     pub(crate) level: u64,
@@ -199,10 +203,12 @@ impl State {
             due: Deadlines { last_step: now, list_at: now + Millis::from_secs(60), ..Deadlines::default() },
             launch_refusal: None,
             strays: BTreeSet::new(),
+            orphans: Vec::new(),
             dirty: BTreeSet::new(),
             statistics: Statistics::load(snapshot.minutes),
             full: false,
             queues: 0,
+            closing: false,
             level: 0,
         };
         for record in snapshot.activities {
@@ -239,8 +245,9 @@ impl State {
             }
         }
         for (execution, attempt) in snapshot.running {
-            if let Some(worker) = state.workers.get_mut(&attempt.worker) {
-                worker.attempts.insert(attempt.key);
+            match state.workers.get_mut(&attempt.worker) {
+                Some(worker) => _ = worker.attempts.insert(attempt.key),
+                None => state.orphans.push(attempt.key),
             }
             if let Some(activity) = state.activities.get_mut(&execution.activity) {
                 activity.running += 1;
@@ -298,6 +305,17 @@ impl State {
     /// The store is full, or has room again: submits are refused, or taken.
     pub fn set_full(&mut self, full: bool) {
         self.full = full;
+    }
+
+    /// The engine ends: nothing is given out, launched or let go from now on.
+    pub fn give_nothing_out(&mut self) {
+        self.closing = true;
+    }
+
+    /// Whether a worker that this store created is connected.
+    #[must_use]
+    pub fn hears_created_workers(&self) -> bool {
+        self.workers.values().any(|state| state.session.is_some() && !state.worker.external)
     }
 
     /// Whether submits are refused because the store is full.

@@ -149,7 +149,8 @@ impl State {
                 self.install_ended(worker, activity, revision, outcome, out);
             }
             FromWorker::Removed { activity, revision } => self.removed(worker, activity, revision, out),
-            FromWorker::Goodbye { reason } => self.gone(worker, &reason, out),
+            FromWorker::Leaving { reason } => self.leaves(worker, reason, out),
+            FromWorker::Goodbye { reason } => self.has_left(worker, &reason, out),
             FromWorker::Hello(_)
             | FromWorker::Heartbeat
             | FromWorker::Order { .. }

@@ -1,6 +1,8 @@
 //! Decisions that time and chance bring about seldom, each in the situation that it is about.
 
+mod advice;
 mod kinds;
+mod leaving;
 mod revisions;
 pub(in crate::plan) mod rig;
 
@@ -9,7 +11,7 @@ use rig::{ACTIVITY, REVISION, Rig, first_attempt, running};
 use super::{Effect, Input, MAX_AHEAD};
 use crate::{
     domain::{
-        ActivityId, AttemptEnd, ExecutionId, ExecutionStatus, MAX_SLOTS, Millis, NewActivity, NewExecution,
+        ActivityId, AttemptEnd, AttemptKey, ExecutionId, ExecutionStatus, MAX_SLOTS, Millis, NewActivity, NewExecution,
         RevisionChoice, RevisionStatus, SessionId, Settings, Timestamp, WorkerId,
     },
     engine::{Registration, Reply, Request},

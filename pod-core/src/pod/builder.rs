@@ -7,9 +7,8 @@ use bytes::Bytes;
 
 use tokio::sync::mpsc;
 
-use super::{Pod, PodError};
+use super::{Limits, Pod, PodError};
 use crate::{
-    domain::Millis,
     engine::{Driver, Engine, INBOX, Links, Shared},
     plan::{Config, State},
     provisioner::{Backend, BackendContext},
@@ -42,57 +41,6 @@ pub struct Builder {
     fetch: Option<Arc<dyn FetchScript>>,
     scheduler: Option<Arc<dyn Scheduler>>,
     limits: Limits,
-}
-
-/// Times, counts and sizes; the defaults are those of the documentation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// How many executions one worker runs at a time.
-    pub slots: u32,
-    /// The longest input in bytes.
-    pub max_input: usize,
-    /// The longest script or archive in bytes.
-    pub max_payload: usize,
-    /// How long an installation script may run.
-    pub install_timeout: Millis,
-    /// Between TERM and KILL.
-    pub grace: Millis,
-    /// How many bytes of output of one attempt keep their place; then only a tail is kept.
-    pub output_cap: u64,
-    /// How often a worker says something.
-    pub heartbeat: Millis,
-    /// Silent for so long: no new work.
-    pub unreachable_after: Millis,
-    /// Silent for so long: its work is given up.
-    pub lost_after: Millis,
-    /// After so many lost attempts an execution fails.
-    pub max_losses: u32,
-    /// How long ended executions are kept.
-    pub retention: Millis,
-    /// Before the first retry; doubled for each further one, up to five minutes.
-    pub retry_backoff: Millis,
-    /// How long a worker goes on without a manager while it runs nothing.
-    pub give_up_after: Millis,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            slots: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
-            max_input: 1 << 20,
-            max_payload: 32 << 20,
-            install_timeout: Millis::from_secs(1800),
-            grace: Millis::from_secs(10),
-            output_cap: 64 << 20,
-            heartbeat: Millis::from_secs(5),
-            unreachable_after: Millis::from_secs(15),
-            lost_after: Millis::from_secs(30),
-            max_losses: 3,
-            retention: Millis::from_secs(7 * 24 * 3600),
-            retry_backoff: Millis::from_secs(1),
-            give_up_after: Millis::from_secs(600),
-        }
-    }
 }
 
 impl Builder {
@@ -138,10 +86,15 @@ impl Builder {
         self
     }
 
-    /// Takes the store's lease, loads what it holds, starts the backend and the engine.
+    /// Takes the store's lease, loads what it holds, starts the backend and the engine. Dropping the future leaves
+    /// nothing that runs.
     ///
-    /// Fails when the store or the backend is missing or does not work; nothing runs then.
-    pub async fn start(self) -> Result<Pod, PodError> {
+    /// # Errors
+    ///
+    /// [`PodError::Invalid`] when the store or the backend is missing, [`PodError::InvalidLimit`] when a limit is out of
+    /// its bounds, [`PodError::Store`] and [`PodError::Provision`] when one of them does not work. Nothing runs then.
+    pub async fn start(mut self) -> Result<Pod, PodError> {
+        self.limits.check()?;
         let missing = |what: &str| PodError::Invalid(format!("a POD needs a {what}; give one to Pod::builder()"));
         let store = self.store.ok_or_else(|| missing("store"))?;
         let backend = self.backend.ok_or_else(|| missing("backend"))?;
@@ -165,6 +118,13 @@ impl Builder {
                 return Err(error.into());
             }
         };
+        if let Some(slots) = provisioner.slots() {
+            self.limits.slots = slots;
+            if let Err(error) = self.limits.check() {
+                shared.end(PodError::Stopped);
+                return Err(error.into());
+            }
+        }
         let config = Config {
             store: store.id(),
             epoch: lease.epoch,

@@ -28,6 +28,13 @@ pub struct Portion {
 impl Pod {
     /// Asks for the end of the first `query.limit` executions that a query finds and that have not ended. Once more, it
     /// changes nothing for those that have. When it fails, what was asked for before is done all the same.
+    ///
+    /// A query that names nothing means all, a hundred at a time; go on with [`Portion::next`] as `before`. (The HTTP
+    /// API refuses that, since a forgotten filter is easily sent.)
+    ///
+    /// # Errors
+    ///
+    /// [`PodError::Invalid`] for a limit of 0, with which nothing would be done.
     pub async fn terminate_matching(&self, query: ExecutionQuery) -> Result<Portion> {
         self.matching(ExecutionQuery { ended: Some(false), ..query }, &Act::Terminate).await
     }
@@ -74,7 +81,9 @@ impl Pod {
         while let Some(end) = ends.next().await {
             match end {
                 Ok(id) => portion.done.push(id),
-                Err(error @ (PodError::Overloaded | PodError::Stopped | PodError::Store(_))) => return Err(error),
+                Err(error @ (PodError::Overloaded | PodError::Stopped | PodError::Crashed(_) | PodError::Store(_))) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     portion.refused += 1;
                     portion.why.get_or_insert(error);

@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{ExecutionId, InvalidInput, InvalidName, InvalidRule, RevisionNo, WorkerId},
+    pod::InvalidLimit,
     provisioner::ProvisionError,
     store::StoreError,
 };
@@ -19,6 +20,9 @@ pub enum PodError {
     /// Rules that are not allowed.
     #[error(transparent)]
     InvalidRule(#[from] InvalidRule),
+    /// A limit that is not allowed.
+    #[error(transparent)]
+    InvalidLimit(#[from] InvalidLimit),
     /// Something else in the request that is not allowed, as a sentence.
     #[error("{0}")]
     Invalid(String),
@@ -101,6 +105,10 @@ pub enum PodError {
     /// The backend could not be started.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
+    /// The engine panicked, by a fault in it or in a part that it was given: with what was said then. Workers that have
+    /// processes of their own go on.
+    #[error("The manager crashed ({0}); what was acknowledged is kept, so start it again and report this")]
+    Crashed(std::sync::Arc<str>),
     /// The engine has stopped.
     #[error("The manager is shutting down")]
     Stopped,

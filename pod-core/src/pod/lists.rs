@@ -1,14 +1,23 @@
 //! Lists of executions: pages, counts, and where a moment lies among the ids.
 
-use super::{Pod, Result};
+use super::{Pod, PodError, Result};
 use crate::{
     domain::{Execution, ExecutionId, Timestamp},
     store::{ExecutionQuery, Order},
 };
 
 impl Pod {
-    /// A page of executions, newest first unless asked otherwise.
+    /// A page of executions, newest first unless asked otherwise. The default query asks for the newest hundred
+    /// ([`ExecutionQuery::PAGE`]) of all.
+    ///
+    /// # Errors
+    ///
+    /// [`PodError::Invalid`] for a limit of 0: such a page would look like the end of the list.
     pub async fn executions(&self, query: ExecutionQuery) -> Result<Vec<Execution>> {
+        if query.limit == 0 {
+            let why = "a page of executions has at least one; make the limit of the query 1 or more";
+            return Err(PodError::Invalid(why.to_owned()));
+        }
         Ok(self.engine.store().executions(query).await?)
     }
 

@@ -8,11 +8,17 @@ mod place;
 mod scale;
 
 /// Decides where waiting executions run and how many workers there are. Pure: no clock, no randomness, no IO.
+///
+/// What it says that cannot be done is left out and told in the log, once per kind; it is asked again soon. A panic in it
+/// ends the engine as [`PodError::Crashed`](crate::PodError::Crashed). `scheduler_suite!` (feature `testing`) looks for both.
 pub trait Scheduler: Debug + Send + Sync + 'static {
-    /// Which executions go where, one assignment each, in order. Never more than a room or an allowance takes.
+    /// Which executions go where, one assignment each, in order: executions that are due ([`Lane::ready`]) and may run
+    /// ([`Lane::allowance`], which lanes of one activity share), to workers that have them installed, never more than a
+    /// room takes. Not asked while there is no room or nothing due.
     fn place(&self, view: &PlacementView<'_>, now: Timestamp) -> Vec<Assignment>;
 
-    /// How the fleet changes.
+    /// How the fleet changes: launches within [`Rules::max_workers`] and [`Demand::may_launch`], and only members of the
+    /// fleet are let go that are not external, and taken back that are draining.
     fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Timestamp) -> Scale;
 }
 

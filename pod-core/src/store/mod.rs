@@ -179,8 +179,8 @@ pub struct Lease {
     pub epoch: Epoch,
 }
 
-/// Which executions to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Which executions to list. By default the newest [`ExecutionQuery::PAGE`] of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionQuery {
     /// Of this activity only.
     pub activity: Option<ActivityId>,
@@ -200,11 +200,31 @@ pub struct ExecutionQuery {
     pub order: Order,
     /// Leave out those whose result the action API has handed out.
     pub not_retrieved: bool,
-    /// At most so many.
+    /// At most so many; [`ExecutionQuery::PAGE`] unless set.
     pub limit: usize,
 }
 
+impl Default for ExecutionQuery {
+    fn default() -> Self {
+        Self {
+            activity: None,
+            status: None,
+            ended: None,
+            before: None,
+            after: None,
+            worker: None,
+            containing: None,
+            order: Order::default(),
+            not_retrieved: false,
+            limit: Self::PAGE,
+        }
+    }
+}
+
 impl ExecutionQuery {
+    /// How many executions a query gives that does not say it.
+    pub const PAGE: usize = 100;
+
     /// The statuses that are asked for.
     #[must_use]
     pub fn statuses(&self) -> Vec<ExecutionStatus> {

@@ -2,5 +2,6 @@
 
 pub mod executor_suite;
 pub mod provisioner_suite;
+pub mod scheduler_suite;
 pub mod simulator;
 pub mod store_suite;

@@ -56,7 +56,7 @@ impl fmt::Debug for Identity {
 /// What a worker says when it is asked to end on its own machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Departure {
-    /// That it is gone for good: what it ran is given out again at once.
+    /// That it leaves, and then that it is gone for good: what it ran is given out again at once.
     #[default]
     ForGood,
     /// Nothing: the same worker, with what is installed in it, is started again.

@@ -10,10 +10,12 @@
 //! runs when it meets another one, or an older epoch of its own.
 
 mod identity;
+mod leave;
 mod run;
 mod spool;
 pub mod state;
 
 pub use identity::{Departure, Identity, WorkerExit};
+pub use leave::Leave;
 pub use run::{Dial, DialError, WorkerConfig, run};
 pub use spool::{SpoolDirectory, SpoolDisk, SpoolFile, SpoolMemory};

@@ -77,6 +77,7 @@ impl From<PodError> for ActionError {
         match &error {
             PodError::Overloaded
             | PodError::Stopped
+            | PodError::Crashed(_)
             | PodError::Store(StoreError::Unavailable(_) | StoreError::Fenced) => Self::Refused(error.into()),
             // This API knows 503 for it, not the 507 of the other one.
             PodError::Store(StoreError::Full(_)) => {

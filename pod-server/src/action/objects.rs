@@ -140,7 +140,7 @@ impl<'a> ExecutionObject<'a> {
             Some(Ending::Signalled(signal)) => (None, Some(*signal), None),
             Some(Ending::OutOfMemory) => (None, Some(9), Some("It ran out of memory")),
             Some(Ending::TimedOut) => (None, None, Some("The time limit of the activity passed")),
-            Some(Ending::GaveUp(reason)) => (None, None, Some(&**reason)),
+            Some(Ending::GaveUp(reason) | Ending::WorkerLeft(reason)) => (None, None, Some(&**reason)),
             Some(Ending::Terminated) | None => (None, None, None),
         };
         Self {

@@ -163,7 +163,8 @@ impl From<PodError> for Problem {
             PodError::Overloaded => ProblemKind::Overloaded,
             PodError::Store(StoreError::Full(_)) => ProblemKind::StoreFull,
             PodError::Store(StoreError::Unavailable(_)) => ProblemKind::StoreUnavailable,
-            PodError::Store(StoreError::Fenced) | PodError::Stopped => ProblemKind::Stopping,
+            // It ends, and whoever starts it again is worth waiting for.
+            PodError::Store(StoreError::Fenced) | PodError::Stopped | PodError::Crashed(_) => ProblemKind::Stopping,
             _ => ProblemKind::Internal,
         };
         if kind == ProblemKind::Internal {

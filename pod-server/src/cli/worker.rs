@@ -4,6 +4,7 @@ use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use clap::Args;
@@ -17,17 +18,17 @@ use pod_backends::{
 };
 use pod_core::{
     Limits,
-    worker::{Dial, Identity, WorkerConfig, WorkerExit, run},
+    worker::{Dial, Identity, Leave, WorkerConfig, WorkerExit, run},
 };
 use pod_server::{
     config::{Secret, default_data_dir},
     worker_link::WebSocketDial,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
     console::{self, Interrupts},
     failure::{Exit, Failure},
+    times::parse_duration,
     told::Told,
 };
 
@@ -37,8 +38,9 @@ Examples:
   pod worker --manager http://10.0.0.7:8080 --slots 8 --dir /var/lib/pod-worker
 
 It dials the manager, and dials again when the connection breaks; what runs goes on meanwhile. When no manager was \
-there for 10 minutes and nothing is left to do, it ends with exit code 1. Ctrl-C ends it, with what it runs. What it \
-has installed does not outlast it.";
+there for 10 minutes and nothing is left to do, it ends with exit code 1. Ctrl-C or TERM lets it leave: it takes nothing \
+new, what runs may end within --leave-within, and what has not ended then runs again elsewhere. A second one ends all of \
+it at once. What it has installed does not outlast it.";
 
 /// Runs executions for a manager: a worker that dials it
 #[derive(Args, Debug)]
@@ -59,6 +61,10 @@ pub(crate) struct Worker {
     /// A directory of its own [default: $XDG_DATA_HOME/pod-worker, else ~/.local/share/pod-worker]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+
+    /// How long what runs may go on when the worker is asked to end
+    #[arg(long, env = "POD_LEAVE_WITHIN", value_name = "DURATION", default_value = "75s", value_parser = parse_duration)]
+    leave_within: Duration,
 
     /// Be the worker of this directory, which a manager on this machine made
     #[arg(long, hide = true, value_name = "DIR", conflicts_with_all = ["dir"])]
@@ -82,16 +88,25 @@ impl Worker {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         open_files::raise(self.programs_open_files);
         let mut interrupts = Interrupts::listen()?;
-        let shutdown = CancellationToken::new();
-        let working = self.work(shutdown.clone());
+        let leave = Leave::new();
+        // What stops a container does not wait for so long.
+        let within = if self.resident.is_some() { Duration::ZERO } else { self.leave_within };
+        let working = self.work(leave.clone());
         tokio::pin!(working);
         let exit = tokio::select! {
             exit = &mut working => exit?,
             _ = interrupts.next() => {
-                shutdown.cancel();
+                leave.within(within);
                 tokio::select! {
-                    exit = working => exit?,
-                    again = interrupts.next() => return Err(Failure::quiet(again)),
+                    exit = &mut working => exit?,
+                    again = interrupts.next() => {
+                        leave.at_once();
+                        tokio::select! {
+                            _ = working => {}
+                            _ = interrupts.next() => {}
+                        }
+                        return Err(Failure::quiet(again));
+                    }
                 }
             }
         };
@@ -103,21 +118,21 @@ impl Worker {
         Err(Failure::new(exit.to_string()))
     }
 
-    async fn work(self, shutdown: CancellationToken) -> Result<WorkerExit, Failure> {
+    async fn work(self, leave: Leave) -> Result<WorkerExit, Failure> {
         if let Some(dir) = &self.local
             && self.isolated
         {
-            return Ok(run_isolated_worker(dir, shutdown).await);
+            return Ok(run_isolated_worker(dir, leave).await);
         }
         if let Some(dir) = self.local {
-            return Ok(run_local_worker(&dir, shutdown).await);
+            return Ok(run_local_worker(&dir, leave).await);
         }
         if let Some(home) = &self.resident {
             let over_network = |manager: ManagerAddress| {
                 let dial = WebSocketDial::new(&manager.url, manager.token.map(Secret::new));
                 dial.map(|dial| Box::new(dial) as Box<dyn Dial>).map_err(|error| error.to_string())
             };
-            return Ok(run_container_worker(home, over_network, shutdown).await);
+            return Ok(run_container_worker(home, over_network, leave).await);
         }
         let manager = self.manager.unwrap_or_default();
         let token = self.token.filter(|token| !token.is_empty());
@@ -142,7 +157,7 @@ impl Worker {
         let host = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
         let identity = Identity { host, token, ..Identity::new(high ^ low) };
         let config = WorkerConfig { identity, spool: work.join("spool") };
-        Ok(run(config, Arc::new(executor), Told::new(dial, manager), shutdown).await)
+        Ok(run(config, Arc::new(executor), Told::new(dial, manager), leave).await)
     }
 }
 

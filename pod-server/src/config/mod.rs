@@ -5,7 +5,10 @@
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 use pod_backends::provisioner::docker::DockerSettings;
-use pod_core::{Limits, domain::Millis};
+use pod_core::{
+    Amount, Bound, Limits,
+    domain::{MAX_SLOTS, Millis},
+};
 
 mod args;
 mod docker;
@@ -21,6 +24,9 @@ pub use secret::Secret;
 
 use duration::show_duration;
 use setting::{Layers, Written};
+
+/// A fetch may not be given up before.
+const LEAST_FETCH: Millis = Millis(100);
 
 /// The names of all settings, which are their flags, their keys in the file and, in capitals, their variables.
 const SETTINGS: &[&str] = &[
@@ -166,22 +172,23 @@ impl Config {
             self.backend = backend_choice(&written)?;
         }
         if let Some(written) = layers.find("slots") {
-            self.slots = written.number(1, 1024)?;
+            self.slots = written.number(1, MAX_SLOTS)?;
         }
         self.token = layers.find("token").map(|written| secret(&written)).transpose()?;
         self.worker_token = layers.find("worker-token").map(|written| secret(&written)).transpose()?;
-        for (flag, duration, least) in [
-            ("retention", &mut self.retention, Millis(0)),
-            ("lost-after", &mut self.lost_after, Millis::from_secs(1)),
-            ("install-timeout", &mut self.install_timeout, Millis::from_secs(1)),
-            ("fetch-timeout", &mut self.fetch_timeout, Millis(100)),
-            ("grace", &mut self.grace, Millis(0)),
+        for (flag, duration) in [
+            ("retention", &mut self.retention),
+            ("lost-after", &mut self.lost_after),
+            ("install-timeout", &mut self.install_timeout),
+            ("fetch-timeout", &mut self.fetch_timeout),
+            ("grace", &mut self.grace),
         ] {
-            let Some(written) = layers.find(flag) else { continue };
-            *duration = written.duration()?;
-            if *duration < least {
-                return Err(written.wrong(format!("must be at least {}", show_duration(least))));
+            if let Some(written) = layers.find(flag) {
+                *duration = written.duration()?;
             }
+        }
+        if let Some(written) = layers.find("fetch-timeout").filter(|_| self.fetch_timeout < LEAST_FETCH) {
+            return Err(written.wrong(format!("must be at least {}", show_duration(LEAST_FETCH))));
         }
         docker::apply(&mut self.docker, layers)?;
         if let Some(written) = layers.find("allow-file-urls") {
@@ -192,11 +199,16 @@ impl Config {
         }
         if let Some(written) = layers.find("output-cap") {
             self.output_cap = written.size()?;
-            if self.output_cap < 64 << 10 {
-                return Err(written.wrong("must be at least 64KiB"));
-            }
         }
-        Ok(())
+        self.limits().check().map_err(|wrong| {
+            let flag = ["lost-after", "install-timeout", "output-cap", "retention", "grace", "slots"]
+                .into_iter()
+                .find(|flag| flag.replace('-', "_") == wrong.member);
+            match flag.and_then(|flag| layers.find(flag)) {
+                Some(written) => written.wrong(format!("must be {}", as_written(&wrong.bound))),
+                None => ConfigError(wrong.to_string()),
+            }
+        })
     }
 
     /// Refuses to be reachable by others without a token.
@@ -286,6 +298,16 @@ pub fn default_data_dir(environment: &dyn Fn(&str) -> Option<String>) -> Result<
         None => Err(ConfigError(
             "there is no home directory to keep data in; name a directory with --data-dir or POD_DATA_DIR".to_owned(),
         )),
+    }
+}
+
+/// A bound in the notation of settings.
+fn as_written(bound: &Bound) -> String {
+    match bound {
+        Bound::Least(Amount::Time(least)) => format!("at least {}", show_duration(*least)),
+        Bound::Most(Amount::Time(most)) => format!("at most {}", show_duration(*most)),
+        Bound::Least(Amount::Bytes(least)) => format!("at least {}KiB", least >> 10),
+        other => other.to_string(),
     }
 }
 

@@ -85,6 +85,7 @@ pub struct Manager {
     logs: ManagerLogs,
     /// Where the manager holds its data directory itself.
     lock: Option<DataDirLock>,
+    grace: Duration,
 }
 
 /// A manager that listens.
@@ -98,6 +99,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     /// Let go last.
     lock: Option<DataDirLock>,
+    grace: Duration,
 }
 
 impl Manager {
@@ -118,12 +120,12 @@ impl Manager {
             config.store,
             config.backend
         ));
-        Ok(Self { pod, links, door: None, logs, lock: None })
+        Ok(Self { pod, links, door: None, logs, lock: None, grace: config.grace.as_duration() })
     }
 
-    /// Stops: commits what was accepted. Workers in this process end with what they run.
+    /// Stops: commits what was accepted. Workers in this process leave, and what they ran runs again at the next start.
     pub async fn stop(self) {
-        close(&self.pod).await;
+        close(&self.pod, self.grace).await;
         drop(self.lock);
     }
 
@@ -157,7 +159,7 @@ impl Manager {
             shutdown: shutdown.clone(),
         });
         let serving = tokio::spawn(listen::serve(listener, app));
-        Ok(Running { address, pod: self.pod, shutdown, serving, lock: self.lock })
+        Ok(Running { address, pod: self.pod, shutdown, serving, lock: self.lock, grace: self.grace })
     }
 }
 
@@ -175,7 +177,7 @@ impl Running {
             // Requests that wait for something long: their senders see the connection close and ask again.
             serving.abort();
         }
-        Unheard { pod: self.pod, lock: self.lock }
+        Unheard { pod: self.pod, lock: self.lock, grace: self.grace }
     }
 }
 
@@ -185,19 +187,21 @@ pub struct Unheard {
     /// What everything is asked of.
     pub pod: Pod,
     lock: Option<DataDirLock>,
+    grace: Duration,
 }
 
 impl Unheard {
     /// Stops: commits what was accepted. The data directory is held until what is returned is dropped.
     pub async fn stop(self) -> Option<DataDirLock> {
-        close(&self.pod).await;
+        close(&self.pod, self.grace).await;
         self.lock
     }
 }
 
-/// Ends the engine, or gives up on it: what was acknowledged is durable in any case.
-async fn close(pod: &Pod) {
-    if tokio::time::timeout(CLOSE, pod.shutdown()).await.is_err() {
+/// Ends the engine, or gives up on it: what was acknowledged is durable in any case. Only workers of this process take
+/// the grace time of what they run.
+async fn close(pod: &Pod, grace: Duration) {
+    if tokio::time::timeout(CLOSE.saturating_add(grace), pod.shutdown()).await.is_err() {
         tracing::warn!("the engine did not close in time");
     }
 }

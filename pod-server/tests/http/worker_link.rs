@@ -63,6 +63,49 @@ async fn a_worker_that_shows_the_token_runs_what_there_is() {
 }
 
 #[tokio::test]
+async fn what_a_leaving_worker_ran_runs_elsewhere_without_a_loss_unless_it_must_not_run_twice() {
+    let server = without_workers().await;
+    let stop = CancellationToken::new();
+    let worker = dialling(&server, "w0rker", stop.clone()).await;
+    let go = server.directory().join("go");
+    let main = format!("until [ -e {} ]; do sleep 0.02; done", go.display());
+    for (name, on_lost) in [("again", "requeue"), ("once", "fail")] {
+        let script = format!("cat > main.sh <<'END'\n{main}\nEND\n");
+        let body = json!({"name": name, "script": script, "onLost": on_lost});
+        let (status, answer) = server.api("POST", "/activities", Some(body)).await;
+        assert_eq!(status, 201, "{answer}");
+        server.status_becomes(name, "approved").await;
+    }
+    let [again, once] = [server.submitted("again", None).await, server.submitted("once", None).await];
+    let shown = async |id: u64| server.api("GET", &format!("/executions/{id}"), None).await.1;
+    for id in [again, once] {
+        server.eventually(async || (shown(id).await["status"] == "running").then_some(())).await;
+    }
+    let first = shown(again).await["worker"].clone();
+
+    stop.cancel();
+    assert_eq!(worker.await.unwrap(), WorkerExit::Cancelled);
+    let failed = server.ended(once).await;
+    assert_eq!((&failed["status"], &failed["reasonCode"]), (&json!("failed"), &json!("workerLeft")), "{failed}");
+    assert!(failed["reason"].as_str().unwrap().starts_with("workerLeft: "), "{failed}");
+    let waits = shown(again).await;
+    assert_eq!((&waits["status"], &waits["losses"]), (&json!("waiting"), &json!(0)), "{waits}");
+    let (_, left) = server.api("GET", &format!("/workers/{first}"), None).await;
+    assert_eq!(left["status"], "terminated", "{left}");
+
+    let other = dialling(&server, "w0rker", CancellationToken::new()).await;
+    server.eventually(async || (shown(again).await["status"] == "running").then_some(())).await;
+    std::fs::write(go, "").unwrap();
+    let done = server.ended(again).await;
+    assert_eq!(
+        [&done["status"], &done["attempt"], &done["losses"]],
+        [&json!("finished"), &json!(2), &json!(0)],
+        "{done}"
+    );
+    other.abort();
+}
+
+#[tokio::test]
 async fn a_worker_with_a_wrong_token_is_told_at_once() {
     let server = without_workers().await;
     let worker = dialling(&server, "wrong", CancellationToken::new()).await;

@@ -1,6 +1,7 @@
 //! The command line, as people use it: the real binary, real processes, pipes and signals.
 
 mod classic;
+mod leaving;
 mod looking;
 mod map;
 mod mistakes;

@@ -206,7 +206,7 @@ impl Installation {
             AttemptEnd::StartFailed(reason) => {
                 passing(format!("bash could not be started to run the installation script: {reason}"))
             }
-            AttemptEnd::Lost | AttemptEnd::Terminated | AttemptEnd::Recalled => {
+            AttemptEnd::Lost | AttemptEnd::Terminated | AttemptEnd::Recalled | AttemptEnd::WorkerLeft => {
                 passing("the installation was cut off because the process that watched over it was killed")
             }
         })

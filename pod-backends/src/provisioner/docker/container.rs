@@ -279,6 +279,9 @@ pub(crate) fn environment(settings: &DockerSettings) -> Vec<String> {
     settings.env.iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
+/// How many seconds `docker stop` leaves a worker to leave: what it runs has its grace time, and is told of.
+const STOP_WITHIN: i64 = 30;
+
 /// What all containers have in common.
 pub(crate) fn plain(settings: &DockerSettings) -> ContainerCreateBody {
     ContainerCreateBody {
@@ -286,6 +289,7 @@ pub(crate) fn plain(settings: &DockerSettings) -> ContainerCreateBody {
         working_dir: Some("/".to_owned()),
         healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }),
         stop_signal: Some("SIGTERM".to_owned()),
+        stop_timeout: Some(STOP_WITHIN),
         ..ContainerCreateBody::default()
     }
 }

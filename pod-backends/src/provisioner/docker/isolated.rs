@@ -13,9 +13,8 @@ use pod_core::{
     domain::{Isolation, StoreId, WorkerId},
     executor::Executor,
     provisioner::{Backend, BackendContext, Capabilities, ProvisionError, Provisioner, WorkerSpec},
-    worker::WorkerExit,
+    worker::{Leave, WorkerExit},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
     engine::Engine,
@@ -159,8 +158,8 @@ impl Provisioner for Isolated {
 }
 
 /// Runs the worker of a directory that [`IsolatedDocker`] made, as [`crate::provisioner::local::run_local_worker`] does.
-pub async fn run_isolated_worker(dir: &Path, shutdown: CancellationToken) -> WorkerExit {
-    run_worker_of(dir, shutdown, open).await
+pub async fn run_isolated_worker(dir: &Path, leave: impl Into<Leave>) -> WorkerExit {
+    run_worker_of(dir, leave.into(), open).await
 }
 
 async fn open(worker: DirectoryWorker) -> Result<Arc<dyn Executor>, String> {

@@ -5,9 +5,8 @@ use std::{fs, io, path::Path, sync::Arc};
 use async_trait::async_trait;
 use pod_core::{
     link::Transport,
-    worker::{Departure, Dial, DialError, WorkerExit, run},
+    worker::{Departure, Dial, DialError, Leave, WorkerExit, run},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::settings::ManagerAddress;
 use crate::{
@@ -27,18 +26,18 @@ pub(super) const MANAGER: &str = "manager.json";
 /// Runs the worker of the container that this process is in, until it ends. Everything of POD is in `home`. To be called by a process that does nothing
 /// else; a runtime of one thread is the cheapest. `over_network` dials a manager that is not on this machine.
 ///
-/// `shutdown` ends the worker with what it runs.
+/// `leave` asks it to leave; a token that is cancelled does, and then what runs is asked to end right away.
 pub async fn run_container_worker(
     home: &Path,
     over_network: impl FnOnce(ManagerAddress) -> Result<Box<dyn Dial>, String>,
-    shutdown: CancellationToken,
+    leave: impl Into<Leave>,
 ) -> WorkerExit {
     // A thread for file work that is there already is there also when programs have used up the container's processes.
     let _ = tokio::task::spawn_blocking(|| {}).await;
     let dir = home.join(WORK);
     match open(&dir, over_network).await {
         Ok((certificate, executor, dial)) => {
-            run(config(certificate, &dir, Departure::ForGood), executor, dial, shutdown).await
+            run(config(certificate, &dir, Departure::ForGood), executor, dial, leave).await
         }
         Err(reason) => WorkerExit::Broken(reason),
     }

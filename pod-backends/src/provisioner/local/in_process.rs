@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use pod_core::{
     engine::{Admission, Links},
     link::{Transport, in_process},
     provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
-    worker::{Departure, Dial, DialError, WorkerExit, run},
+    worker::{Departure, Dial, DialError, Leave, WorkerExit, run},
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,8 @@ use crate::executor::process::{ProcessExecutor, clear};
 use crate::provisioner::beside::{Family, clear_others};
 
 /// Workers in this process, which run executions as processes of this machine. They end with this process, and so
-/// does what they run; what is installed stays in the directory for the next time.
+/// does what they run: by TERM and after its grace time KILL where the POD is shut down, at once where the process
+/// is killed. What is installed stays in the directory for the next time.
 #[derive(Debug)]
 pub struct Local {
     data: PathBuf,
@@ -41,7 +43,7 @@ impl Local {
         Self { data: data.into(), slots: None }
     }
 
-    /// How many executions each worker runs at a time; by default what [`pod_core::Limits::slots`] says.
+    /// How many executions each worker runs at a time, instead of what [`pod_core::Limits::slots`] says.
     #[must_use]
     pub fn slots(mut self, slots: u32) -> Self {
         self.slots = Some(slots);
@@ -92,8 +94,9 @@ struct InProcess {
 
 #[derive(Debug)]
 struct Running {
-    end: CancellationToken,
+    leave: Leave,
     task: JoinHandle<()>,
+    ended: CancellationToken,
 }
 
 impl InProcess {
@@ -113,14 +116,17 @@ impl InProcess {
         let dir = self.directories.make(certificate).map_err(|error| failed("a worker cannot be made", error))?;
         let opened = ProcessExecutor::open(&dir, certificate.slots).await;
         let executor = Arc::new(opened.map_err(|error| ProvisionError::new(error.message))?);
-        let end = self.context.shutdown.child_token();
-        let serving = serve(certificate, dir, executor, self.context.links.clone(), end.clone());
+        let leave = Leave::ending_with(&self.context.shutdown);
+        let serving = serve(certificate, dir, executor, self.context.links.clone(), leave.clone());
         let lock = self.lock.clone();
+        let ended = CancellationToken::new();
+        let end = ended.clone().drop_guard();
         let task = tokio::spawn(async move {
+            // Dropped in reverse: who waits for the end finds the directory free.
+            let (_end, _lock) = (end, lock);
             serving.await;
-            drop(lock);
         });
-        self.workers().insert(worker, Running { end, task });
+        self.workers().insert(worker, Running { leave, task, ended });
         Ok(())
     }
 
@@ -133,16 +139,10 @@ impl InProcess {
     }
 }
 
-/// Runs one worker until it ends, it is destroyed, or the engine shuts down.
-async fn serve(
-    certificate: Certificate,
-    dir: PathBuf,
-    executor: Arc<ProcessExecutor>,
-    links: Links,
-    end: CancellationToken,
-) {
+/// Runs one worker until it ends, leaves, is destroyed, or the engine has ended.
+async fn serve(certificate: Certificate, dir: PathBuf, executor: Arc<ProcessExecutor>, links: Links, leave: Leave) {
     let dial = DialEngine { links: links.clone() };
-    let exit = run(config(certificate, &dir, Departure::ToReturn), executor, dial, end).await;
+    let exit = run(config(certificate, &dir, Departure::ToReturn), executor, dial, leave).await;
     if exit != WorkerExit::Cancelled {
         links.gone(certificate.worker, exit.to_string()).await;
     }
@@ -175,10 +175,29 @@ impl Provisioner for InProcess {
         let _changing = self.changing.lock().await;
         let running = self.workers().remove(&worker);
         if let Some(running) = running {
-            running.end.cancel();
+            running.leave.at_once();
             let _ = running.task.await;
         }
         clear(&self.directories.of(worker)).await.map_err(|error| ProvisionError::new(error.message))
+    }
+
+    fn slots(&self) -> Option<u32> {
+        self.slots
+    }
+
+    fn workers_stay(&self) -> bool {
+        false
+    }
+
+    async fn leave(&self, within: Duration) {
+        let leaving = |running: &Running| {
+            running.leave.within(within);
+            running.ended.clone()
+        };
+        let ended: Vec<CancellationToken> = self.workers().values().map(leaving).collect();
+        for ended in ended {
+            ended.cancelled().await;
+        }
     }
 
     async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {

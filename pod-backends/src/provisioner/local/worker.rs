@@ -12,9 +12,8 @@ use async_trait::async_trait;
 use pod_core::{
     executor::Executor,
     link::Transport,
-    worker::{Departure, Dial, DialError, Identity, WorkerConfig, WorkerExit, run},
+    worker::{Departure, Dial, DialError, Identity, Leave, WorkerConfig, WorkerExit, run},
 };
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{directory::Certificate, lock::write_holder, socket};
@@ -29,9 +28,9 @@ const LOCK_WITHIN: Duration = Duration::from_secs(1);
 /// Runs the worker of a directory that [`super::LocalProcesses`] made, until it ends. To be called by a process that
 /// does nothing else; a runtime of one thread is the cheapest. Leaves the session of whoever started it.
 ///
-/// `shutdown` ends the worker with what it runs.
-pub async fn run_local_worker(dir: &Path, shutdown: CancellationToken) -> WorkerExit {
-    run_worker_of(dir, shutdown, |DirectoryWorker { dir, certificate }| async move {
+/// `leave` asks it to leave; a token that is cancelled does, and then what runs is asked to end right away.
+pub async fn run_local_worker(dir: &Path, leave: impl Into<Leave>) -> WorkerExit {
+    run_worker_of(dir, leave.into(), |DirectoryWorker { dir, certificate }| async move {
         let executor = ProcessExecutor::open(&dir, certificate.slots).await.map_err(|error| error.message)?;
         Ok(Arc::new(executor) as Arc<dyn Executor>)
     })
@@ -48,7 +47,7 @@ pub(crate) struct DirectoryWorker {
 /// The same, with the executor that `executor` opens.
 pub(crate) async fn run_worker_of<F>(
     dir: &Path,
-    shutdown: CancellationToken,
+    leave: Leave,
     executor: impl FnOnce(DirectoryWorker) -> F,
 ) -> WorkerExit
 where
@@ -57,7 +56,7 @@ where
     // Fails when this process leads a session already, which is as good.
     let _ = rustix::process::setsid();
     match open(dir, executor).await {
-        Ok((config, executor, dial, _lock)) => run(config, executor, dial, shutdown).await,
+        Ok((config, executor, dial, _lock)) => run(config, executor, dial, leave).await,
         Err(reason) => WorkerExit::Broken(reason),
     }
 }

@@ -36,8 +36,8 @@ const PATIENCE: &str = "30";
 /// What is being removed may take so long to go.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Between TERM and KILL, where the swarm ends a task by itself.
-const GRACE: Duration = Duration::from_secs(10);
+/// Between TERM and KILL, where the swarm ends a task by itself: a worker leaves meanwhile, with what it runs.
+const GRACE: Duration = Duration::from_secs(30);
 /// The swarm puts the name of the node in.
 const NODE_NAME: &str = "{{.Node.Hostname}}";
 /// Anybody in the task may read it: in an image the worker may be any user.

@@ -81,6 +81,7 @@ pub(super) fn ending(ending: Option<&Ending>) -> EndingColumns {
         Some(Ending::TimedOut) => (Some(3), None, None),
         Some(Ending::GaveUp(reason)) => (Some(4), None, Some(reason.clone())),
         Some(Ending::OutOfMemory) => (Some(5), None, None),
+        Some(Ending::WorkerLeft(reason)) => (Some(6), None, Some(reason.clone())),
     }
 }
 
@@ -94,6 +95,7 @@ fn read_ending((kind, code, reason): EndingColumns) -> Result<Option<Ending>, St
         Some(3) => Ending::TimedOut,
         Some(4) => Ending::GaveUp(reason.unwrap_or_default()),
         Some(5) => Ending::OutOfMemory,
+        Some(6) => Ending::WorkerLeft(reason.unwrap_or_default()),
         Some(other) => return Err(unreadable(format_args!("the ending {other}"))),
     }))
 }
@@ -108,6 +110,7 @@ pub(super) fn attempt_end(end: &AttemptEnd) -> EndingColumns {
         AttemptEnd::Lost => (Some(5), None, None),
         AttemptEnd::Recalled => (Some(6), None, None),
         AttemptEnd::OutOfMemory => (Some(7), None, None),
+        AttemptEnd::WorkerLeft => (Some(8), None, None),
     }
 }
 
@@ -123,6 +126,7 @@ fn read_attempt_end((kind, code, reason): EndingColumns) -> Result<Option<Attemp
         Some(5) => AttemptEnd::Lost,
         Some(6) => AttemptEnd::Recalled,
         Some(7) => AttemptEnd::OutOfMemory,
+        Some(8) => AttemptEnd::WorkerLeft,
         Some(other) => return Err(unreadable(format_args!("the end of an attempt {other}"))),
     }))
 }

@@ -1,5 +1,6 @@
 //! The engine as a whole: over the in-memory store, with workers that speak the link.
 
+mod crashes;
 mod faults;
 mod many;
 mod output;

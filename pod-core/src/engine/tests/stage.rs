@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::within;
 use crate::{
-    Pod, PodError,
+    Builder, Pod, PodError,
     domain::{
         AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, Run, Stream, Timestamp, WorkerId,
     },
@@ -58,11 +58,19 @@ impl Stage {
     }
 
     pub(super) async fn over(store: impl Store) -> Self {
+        Self::with(Pod::builder().store(store)).await
+    }
+
+    pub(super) async fn with(builder: Builder) -> Self {
+        Self::try_with(builder).await.unwrap()
+    }
+
+    pub(super) async fn try_with(builder: Builder) -> Result<Self, PodError> {
         let door = NoMachines::default();
         let links = door.0.clone();
-        let pod = Pod::builder().store(store).backend(door).start().await.unwrap();
+        let pod = builder.backend(door).start().await?;
         let links = links.lock().unwrap().take().unwrap();
-        Self { pod, links }
+        Ok(Self { pod, links })
     }
 
     /// With an approved activity `a`, and the worker that installed it.

@@ -100,11 +100,11 @@ impl State {
         self.follow_up(held.execution, held.attempt, report.end, ended_at, out);
     }
 
-    /// Gives up an attempt whose worker is gone.
-    pub(super) fn attempt_lost(&mut self, key: AttemptKey, out: &mut Decision) {
-        if let Some(held) = self.close(key, AttemptEnd::Lost, self.now, out) {
+    /// Gives up an attempt whose worker is gone: lost, or left.
+    pub(in crate::plan) fn give_up_attempt(&mut self, key: AttemptKey, end: AttemptEnd, out: &mut Decision) {
+        if let Some(held) = self.close(key, end.clone(), self.now, out) {
             let at = self.now;
-            self.follow_up(held.execution, held.attempt, AttemptEnd::Lost, at, out);
+            self.follow_up(held.execution, held.attempt, end, at, out);
         }
     }
 
@@ -159,6 +159,17 @@ impl State {
                     AttemptEnd::OutOfMemory => Ending::OutOfMemory,
                     AttemptEnd::StartFailed(reason) => Ending::GaveUp(reason),
                     _ => unreachable!("matched above"),
+                }
+            }
+            AttemptEnd::WorkerLeft => {
+                let left = format!("worker {} left while it ran attempt {}", attempt.worker, attempt.key.attempt);
+                if cancelled {
+                    Ending::Terminated
+                } else if settings.on_lost == OnLost::Fail && attempt.started_at.is_some() {
+                    Ending::WorkerLeft(format!("{left}, and the activity says that it must not run again").into())
+                } else {
+                    let not_before = execution.not_before;
+                    return self.requeue(execution, not_before, Some(left.into()), out);
                 }
             }
             // Ended by a worker that nobody asked to: it is as good as lost.

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     domain::{
-        ActivityId, AttemptKey, EventKind, InstallationStatus, Isolation, MAX_SLOTS, RevisionNo, SessionId, Timestamp,
-        Transitions, Worker, WorkerId, WorkerStatus,
+        ActivityId, AttemptEnd, AttemptKey, EventKind, InstallationStatus, Isolation, MAX_SLOTS, RevisionNo, SessionId,
+        Timestamp, Transitions, Worker, WorkerId, WorkerStatus,
     },
     engine::Reply,
     link::{Hello, PROTOCOL_VERSION, Refusal, StartOrder, Welcome},
@@ -176,7 +176,7 @@ impl State {
                     out.effects.push(Effect::Stop(id, *key, grace));
                 }
             } else {
-                self.attempt_lost(*key, out);
+                self.give_up_attempt(*key, AttemptEnd::Lost, out);
             }
         }
         for (key, mut installation) in known {
@@ -253,6 +253,24 @@ impl State {
         }
     }
 
+    /// A worker that was asked to end where it runs: it is given nothing more, and goes when what it runs has ended.
+    pub(super) fn leaves(&mut self, id: WorkerId, reason: String, out: &mut Decision) {
+        self.drain(id, reason, out);
+        if let Some(state) = self.workers.get_mut(&id) {
+            state.asked_to_go = true;
+        }
+    }
+
+    /// A worker that ends in an orderly way and runs nothing any more: what it still has open is no loss.
+    pub(super) fn has_left(&mut self, id: WorkerId, reason: &str, out: &mut Decision) {
+        self.leaves(id, reason.to_owned(), out);
+        let open = self.workers.get(&id).map(|state| state.attempts.clone()).unwrap_or_default();
+        for key in open {
+            self.give_up_attempt(key, AttemptEnd::WorkerLeft, out);
+        }
+        self.gone(id, reason, out);
+    }
+
     /// A worker that is known to be dead: nothing of it runs, so its work is given out at once.
     pub(super) fn gone(&mut self, id: WorkerId, reason: &str, out: &mut Decision) {
         let Some(state) = self.workers.get_mut(&id).filter(|state| !state.worker.status.is_terminal()) else { return };
@@ -290,7 +308,7 @@ impl State {
             out.change(Change::DeleteInstallation { worker: id, activity, revision });
         }
         for key in attempts {
-            self.attempt_lost(key, out);
+            self.give_up_attempt(key, AttemptEnd::Lost, out);
         }
     }
 

@@ -107,6 +107,12 @@ impl Rig {
 
     /// Takes an input and plans; gives the answer if there is one.
     pub(in crate::plan) fn step(&mut self, input: Input) -> Option<Result<Reply, PodError>> {
+        let mut out = self.round(input);
+        out.replies.pop().map(|(_, reply)| reply)
+    }
+
+    /// The same, for what else was decided.
+    pub(in crate::plan) fn round(&mut self, input: Input) -> Decision {
         let mut out = Decision::default();
         self.state.step(input, self.now, &mut out);
         self.state.plan(self.now, &mut out);
@@ -127,7 +133,7 @@ impl Rig {
             }
         }
         self.effects.append(&mut out.effects);
-        out.replies.pop().map(|(_, reply)| reply)
+        out
     }
 
     pub(in crate::plan) fn try_ask(&mut self, request: Request) -> Result<Reply, PodError> {
@@ -184,8 +190,12 @@ impl Rig {
     }
 
     pub(in crate::plan) fn ends(&mut self, worker: u64, execution: ExecutionId, end: AttemptEnd) {
+        self.ends_attempt(worker, first_attempt(execution), end);
+    }
+
+    pub(in crate::plan) fn ends_attempt(&mut self, worker: u64, key: AttemptKey, end: AttemptEnd) {
         let report = EndReport {
-            key: first_attempt(execution),
+            key,
             started_at: Some(self.now),
             ended_at: self.now,
             end,

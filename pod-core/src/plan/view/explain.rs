@@ -287,7 +287,9 @@ fn ended(ending: &Ending) -> String {
         }
         Ending::Terminated => "It was terminated because someone asked for it.".to_owned(),
         Ending::TimedOut => "It was ended because its time limit passed.".to_owned(),
-        Ending::GaveUp(reason) => format!("It was given up: {}.", reason.trim_end_matches('.')),
+        Ending::GaveUp(reason) | Ending::WorkerLeft(reason) => {
+            format!("It was given up: {}.", reason.trim_end_matches('.'))
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) struct State {
 /// Whether the input or the reason of an execution holds a text of small letters.
 fn holds(execution: &Execution, text: &str) -> bool {
     let reason = match &execution.ending {
-        Some(Ending::GaveUp(reason)) => Some(reason),
+        Some(Ending::GaveUp(reason) | Ending::WorkerLeft(reason)) => Some(reason),
         _ => None,
     };
     text.is_empty()

@@ -7,7 +7,7 @@
 //! ```
 
 mod invariants;
-mod random;
+pub(in crate::testing) mod random;
 mod worker;
 mod world;
 

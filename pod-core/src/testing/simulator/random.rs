@@ -2,17 +2,17 @@
 
 /// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
 #[derive(Clone, Debug)]
-pub(super) struct Random(u64);
+pub(in crate::testing) struct Random(u64);
 
 impl Random {
     /// The generator of one concern of a run.
-    pub(super) fn of(seed: u64, concern: u64) -> Self {
+    pub(in crate::testing) fn of(seed: u64, concern: u64) -> Self {
         let mut random = Self(seed ^ concern.wrapping_mul(0xD6E8_FEB8_6659_FD93));
         random.next();
         random
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(in crate::testing) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -21,12 +21,12 @@ impl Random {
     }
 
     /// At least `low`, below `high`.
-    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub(in crate::testing) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low).max(1)
     }
 
     /// True so many times in a thousand.
-    pub(super) fn per_mille(&mut self, chance: u64) -> bool {
+    pub(in crate::testing) fn per_mille(&mut self, chance: u64) -> bool {
         self.next() % 1000 < chance
     }
 }

@@ -72,7 +72,8 @@ pub async fn executions_by_every_filter(rig: &mut Rig) {
             }
         }
     }
-    assert_eq!(store.executions(ExecutionQuery::default()).await.unwrap(), [], "at most none");
+    let none = ExecutionQuery { limit: 0, ..ExecutionQuery::default() };
+    assert_eq!(store.executions(none).await.unwrap(), [], "at most none");
 }
 
 /// How many there are by every filter, whatever the limit, and those that have ended or not.

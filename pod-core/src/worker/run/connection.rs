@@ -104,13 +104,15 @@ impl Connection {
         self.redial();
     }
 
-    /// Sends a last frame, if the link still takes one.
-    pub(super) async fn farewell(&mut self, message: FromWorker) {
+    /// Sees what is being sent off, and sends a last frame if there is one and the link still takes it.
+    pub(super) async fn farewell(&mut self, message: Option<FromWorker>) {
         let Phase::Linked(linked) = &mut self.phase else { return };
         if let Some(writing) = linked.writing.take() {
             linked.writer = Some(writing.await.0);
         }
-        if let (Some(writer), Ok(frame)) = (&mut linked.writer, encode(&[message])) {
+        if let (Some(writer), Some(message)) = (&mut linked.writer, message)
+            && let Ok(frame) = encode(&[message])
+        {
             let _ = writer.write(frame).await;
         }
     }

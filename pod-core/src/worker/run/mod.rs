@@ -11,14 +11,14 @@ use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use self::{
     connection::{Connection, LinkEvent},
     executions::Executions,
 };
 use super::{
-    Departure, Identity, SpoolDirectory, WorkerExit,
+    Departure, Identity, Leave, SpoolDirectory, WorkerExit,
+    leave::Asked,
     state::{Effect, Input, Now, WorkerState},
 };
 use crate::{
@@ -60,14 +60,14 @@ pub enum DialError {
     Never(String),
 }
 
-/// Runs a worker until it ends; nothing that it ran is left then.
+/// Runs a worker until it ends or is asked to [`Leave`]; nothing that it ran is left then.
 ///
 /// Dropping the future kills what runs, as dropping each [`crate::executor::Running`] does.
 pub async fn run(
     config: WorkerConfig,
     executor: Arc<dyn Executor>,
     dial: impl Dial,
-    shutdown: CancellationToken,
+    leave: impl Into<Leave>,
 ) -> WorkerExit {
     let installed = match executor.installed().await {
         Ok(installed) => installed,
@@ -86,7 +86,7 @@ pub async fn run(
         executions: Executions::new(Arc::clone(&executor)),
         effects: Vec::new(),
     };
-    let exit = shell.serve(shutdown).await;
+    let exit = shell.serve(leave.into()).await;
     tracing::info!(%exit, "the worker ends");
     exit
 }
@@ -121,19 +121,19 @@ struct Shell {
 }
 
 impl Shell {
-    async fn serve(mut self, shutdown: CancellationToken) -> WorkerExit {
-        let exit = self.rounds(shutdown).await;
+    async fn serve(mut self, leave: Leave) -> WorkerExit {
+        let exit = self.rounds(leave).await;
         self.executions.shutdown().await;
-        let says_goodbye = exit == WorkerExit::Cancelled && self.departure == Departure::ForGood;
-        if says_goodbye && self.state.is_welcome() {
-            let goodbye = FromWorker::Goodbye { reason: exit.to_string() };
+        if exit == WorkerExit::Cancelled && self.state.is_welcome() {
+            let goodbye = || FromWorker::Goodbye { reason: exit.to_string() };
+            let goodbye = (self.departure == Departure::ForGood).then(goodbye);
             let _ = tokio::time::timeout(FAREWELL_WITHIN, self.connection.farewell(goodbye)).await;
         }
         exit
     }
 
-    async fn rounds(&mut self, shutdown: CancellationToken) -> WorkerExit {
-        let mut cancelled = pin!(shutdown.cancelled());
+    async fn rounds(&mut self, leave: Leave) -> WorkerExit {
+        let mut asked = None;
         let mut timer = pin!(sleep_until(self.clock.began));
         let mut inputs = Vec::with_capacity(EVENTS);
         loop {
@@ -145,7 +145,13 @@ impl Shell {
             }
             tokio::select! {
                 biased;
-                () = &mut cancelled => return WorkerExit::Cancelled,
+                more = leave.asked(asked) => {
+                    asked = Some(more);
+                    inputs.push(match more {
+                        Asked::Until(until) => Input::Leave { within: until - Instant::now(), at_once: false },
+                        Asked::AtOnce => Input::Leave { within: Duration::ZERO, at_once: true },
+                    });
+                }
                 event = self.connection.next() => match event {
                     LinkEvent::Input(input) => inputs.push(input),
                     LinkEvent::Written => {}
@@ -170,6 +176,9 @@ impl Shell {
             if self.connection.can_write() {
                 let messages = self.state.collect(now);
                 self.connection.write(&messages);
+            }
+            if self.state.has_left(now) {
+                return WorkerExit::Cancelled;
             }
         }
     }

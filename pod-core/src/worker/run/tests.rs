@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::*;

@@ -161,7 +161,7 @@ impl Attempts {
 impl WorkerState {
     pub(super) fn start(&mut self, order: StartOrder, now: Now, effects: &mut Vec<Effect>) {
         let key = order.key;
-        if self.attempts.held.contains_key(&key) {
+        if self.attempts.held.contains_key(&key) || self.refuses(key) {
             return;
         }
         let cap = self.session.output_cap;
@@ -178,6 +178,17 @@ impl WorkerState {
             let held = self.attempts.held.entry(key).or_insert(held);
             self.outgoing.ready(key, held);
         }
+    }
+
+    /// Gives back what has not begun: what waits here at once, and what waits in the executor if it has not begun there.
+    pub(super) fn give_back_waiting(&mut self, effects: &mut Vec<Effect>) {
+        for key in std::mem::take(&mut self.attempts.waiting) {
+            self.attempts.held.remove(&key);
+            self.outgoing.say(FromWorker::Recalled { key });
+        }
+        let unbegun = |held: &Held| matches!(held.phase, Phase::Live) && held.started_at.is_none();
+        let ahead = self.attempts.held.iter().filter(|(_, held)| unbegun(held)).map(|(key, _)| Effect::Recall(*key));
+        effects.extend(ahead);
     }
 
     fn fill_slots(&mut self, effects: &mut Vec<Effect>) {
@@ -226,7 +237,7 @@ impl WorkerState {
     }
 
     pub(super) fn start_failed(&mut self, key: AttemptKey, error: StartError, now: Now, effects: &mut Vec<Effect>) {
-        let stopped = self.attempts.held.get(&key).is_some_and(|held| held.stopped);
+        let stopped = self.attempts.held.get(&key).is_some_and(|held| held.stopped) || self.leaving.is_some();
         let end = if stopped { AttemptEnd::Terminated } else { AttemptEnd::StartFailed(error.message.into()) };
         self.finish(key, end, now.wall, now, effects);
     }
@@ -243,6 +254,8 @@ impl WorkerState {
         // One of them takes the slot now; who waits for none behind it soon needs more from the manager.
         let ahead = self.attempts.live.saturating_sub(self.slots) as usize;
         let has_more = self.attempts.waiting.len() + ahead > 1;
+        let Some(held) = self.attempts.held.get(&key) else { return };
+        let end = self.ended_by_leaving(end, held.stopped, held.started_at.is_some()).unwrap_or(AttemptEnd::Recalled);
         let Some(held) = self.attempts.held.get_mut(&key) else { return };
         let used = (held.activity, held.revision);
         match held.phase {

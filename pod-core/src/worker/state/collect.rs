@@ -59,6 +59,11 @@ impl Outgoing {
         self.short.push_back(message);
     }
 
+    /// Whether nothing short waits for a frame.
+    pub(super) fn has_said_all(&self) -> bool {
+        self.short.is_empty()
+    }
+
     /// The link ended. Gives what it can no longer carry.
     pub(super) fn link_ended(&mut self) -> VecDeque<FromWorker> {
         self.hello = None;

@@ -10,13 +10,14 @@ mod attempts;
 mod collect;
 mod install_log;
 mod installs;
+mod leaving;
 mod session;
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use self::{attempts::Attempts, collect::Outgoing, installs::Installs, session::Session};
+use self::{attempts::Attempts, collect::Outgoing, installs::Installs, leaving::Leaving, session::Session};
 use super::{Identity, SpoolDisk, WorkerExit};
 use crate::{
     domain::{ActivityId, AttemptEnd, AttemptKey, RevisionNo, Timestamp},
@@ -56,6 +57,13 @@ pub enum Input {
     InstallAborted,
     /// A removal is done; a failed one counts, since what is left of it is not taken for an installation.
     Removed(ActivityId, RevisionNo),
+    /// It is to leave; what runs may end for so long, and is killed right now if that is asked for.
+    Leave {
+        /// For how long what runs may go on.
+        within: Duration,
+        /// KILL, and no waiting.
+        at_once: bool,
+    },
     /// The moment of [`WorkerState::next_deadline`] has come.
     Tick,
 }
@@ -92,6 +100,7 @@ pub struct WorkerState {
     installs: Installs,
     outgoing: Outgoing,
     disk: Arc<dyn SpoolDisk>,
+    leaving: Option<Leaving>,
     exited: bool,
 }
 
@@ -114,6 +123,7 @@ impl WorkerState {
             installs: Installs::new(installed),
             outgoing: Outgoing::default(),
             disk,
+            leaving: None,
             exited: false,
         }
     }
@@ -141,8 +151,10 @@ impl WorkerState {
             Input::Removed(activity, revision) => {
                 self.installs.removed((activity, revision), &mut self.outgoing, effects);
             }
+            Input::Leave { within, at_once } => self.leave(within, at_once, now, effects),
             Input::Tick => self.tick(now, effects),
         }
+        self.go_on_leaving(now, effects);
         if effects.iter().any(|effect| matches!(effect, Effect::Exit(_))) {
             self.exited = true;
         }
@@ -154,10 +166,8 @@ impl WorkerState {
         if self.exited {
             return None;
         }
-        [self.session.next_deadline(self.is_idle()), self.outgoing.next_due(), self.attempts.next_kill()]
-            .into_iter()
-            .flatten()
-            .min()
+        let (link, leaving) = (self.session.next_deadline(self.is_idle()), self.next_of_leaving());
+        [link, self.outgoing.next_due(), self.attempts.next_kill(), leaving].into_iter().flatten().min()
     }
 
     /// How many executions run, or are being started.
@@ -209,6 +219,8 @@ impl WorkerState {
                 self.output_acknowledged(key, [stdout, stderr, order]);
             }
             ToWorker::EndAck { key } => self.forget(key, effects),
+            // It leaves, and its manager has nothing more for it.
+            ToWorker::Shutdown { .. } if self.leaving.is_some() => effects.push(Effect::Exit(WorkerExit::Cancelled)),
             ToWorker::Shutdown { reason } => effects.push(Effect::Exit(WorkerExit::Shutdown(reason))),
         }
     }

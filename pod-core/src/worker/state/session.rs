@@ -6,7 +6,7 @@ use super::{Effect, Now, WorkerState};
 use crate::{
     domain::{Epoch, Millis},
     link::{FromWorker, Hello, PROTOCOL_VERSION, Refusal, Welcome},
-    worker::{Identity, WorkerExit},
+    worker::{Departure, Identity, WorkerExit},
 };
 
 /// How long a manager may take to answer a hello.
@@ -65,6 +65,10 @@ impl Session {
 
     pub(super) const fn is_up(&self) -> bool {
         matches!(self.link, Link::Up(_))
+    }
+
+    pub(super) const fn departure(&self) -> Departure {
+        self.identity.departure
     }
 
     pub(super) fn heard(&mut self, now: Now) {
@@ -218,6 +222,7 @@ impl WorkerState {
         for key in welcome.discard {
             self.forget(key, effects);
         }
+        self.announce_departure();
         self.attempts.resend_all(&mut self.outgoing);
         for (activity, revision) in welcome.remove {
             self.remove(activity, revision, effects);
@@ -226,6 +231,8 @@ impl WorkerState {
 
     pub(super) fn refused(&mut self, refusal: Refusal, now: Now, effects: &mut Vec<Effect>) {
         match refusal {
+            // It leaves, and was let go meanwhile: the word of that may have been lost with a link.
+            Refusal::Stop(_) if self.leaving.is_some() => effects.push(Effect::Exit(WorkerExit::Cancelled)),
             Refusal::Stop(reason) => effects.push(Effect::Exit(WorkerExit::Refused(reason))),
             Refusal::Later(reason) => {
                 self.disconnected(now);

@@ -475,3 +475,4 @@ fn an_execution_that_the_executor_lost_is_reported_lost() {
 }
 
 mod floods;
+mod leaving;

@@ -30,6 +30,10 @@ pub(crate) struct ExecutionObject {
     /// Why POD could not run it, gave it up or ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// The kind of the reason, for programs: `outOfMemory`, `timedOut`, `terminated`, `gaveUp`, or `workerLeft` where its
+    /// worker left in an orderly way while it ran, and the activity says that it must not run again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason_code: Option<&'static str>,
     /// The argument of main.sh. Lists leave out inputs of more than 4 KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<String>,
@@ -82,8 +86,17 @@ impl ExecutionObject {
             Some(Ending::TimedOut) => (None, None, Some("the time limit passed".to_owned())),
             Some(Ending::Terminated) => (None, None, Some("someone asked to terminate it".to_owned())),
             Some(Ending::GaveUp(reason)) => (None, None, Some(reason.to_string())),
+            Some(Ending::WorkerLeft(reason)) => (None, None, Some(format!("workerLeft: {reason}"))),
             None => (None, None, None),
         };
+        let reason_code = execution.ending.as_ref().and_then(|ending| match ending {
+            Ending::Exited(_) | Ending::Signalled(_) => None,
+            Ending::OutOfMemory => Some("outOfMemory"),
+            Ending::TimedOut => Some("timedOut"),
+            Ending::Terminated => Some("terminated"),
+            Ending::GaveUp(_) => Some("gaveUp"),
+            Ending::WorkerLeft(_) => Some("workerLeft"),
+        });
         let delayed = execution.status == ExecutionStatus::Waiting && execution.not_before > execution.submitted_at;
         Self {
             id: execution.id.0,
@@ -94,6 +107,7 @@ impl ExecutionObject {
             exit_code,
             signal,
             reason,
+            reason_code,
             input: execution.input.as_deref().map(str::to_owned),
             submitted_at: execution.submitted_at.to_rfc3339(),
             started_at: execution.started_at.map(|at| at.to_rfc3339()),

@@ -44,9 +44,13 @@ pub(crate) async fn retry(State(web): State<Arc<Web>>, Path(id): Path<String>, _
             Ok(Flash::done(format!("This is #{}, which runs #{id} again.", new.id))
                 .at(&format!("/executions/{}", new.id)))
         }
-        Err(error @ (PodError::Overloaded | PodError::Stopped | PodError::Store(_) | PodError::NoSuchExecution(_))) => {
-            Err(error.into())
-        }
+        Err(
+            error @ (PodError::Overloaded
+            | PodError::Stopped
+            | PodError::Crashed(_)
+            | PodError::Store(_)
+            | PodError::NoSuchExecution(_)),
+        ) => Err(error.into()),
         Err(error) => Ok(Flash::refused(sentence(&error)).at(&format!("/executions/{id}"))),
     }
 }

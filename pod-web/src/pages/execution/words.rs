@@ -15,7 +15,7 @@ pub(super) fn ending(ending: &Ending) -> String {
             "Killed by the system because the memory of its worker was used up. Give workers more, or run fewer at once."
                 .to_owned()
         }
-        Ending::GaveUp(reason) => format!("Not run to its end: {reason}."),
+        Ending::GaveUp(reason) | Ending::WorkerLeft(reason) => format!("Not run to its end: {reason}."),
     }
 }
 
@@ -35,6 +35,7 @@ pub(super) fn attempt(attempt: &Attempt) -> String {
         Some(AttemptEnd::StartFailed(reason)) => format!("could not be started: {reason}"),
         Some(AttemptEnd::Recalled) => "taken back before it began".to_owned(),
         Some(AttemptEnd::OutOfMemory) => "out of memory".to_owned(),
+        Some(AttemptEnd::WorkerLeft) => "ended because its worker left".to_owned(),
     }
 }
 
