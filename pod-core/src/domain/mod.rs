@@ -16,7 +16,7 @@ mod worker;
 
 pub use activity::{
     Activity, ActivityName, ActivityStatus, Content, Installation, InstallationStatus, InvalidName, Isolation,
-    NewActivity, OnLost, Payload, Revision, RevisionStatus, ScriptSource, Settings,
+    NewActivity, OnLost, Payload, Revision, RevisionStatus, ScriptSource, Settings, UnknownWorkdir, Workdir,
 };
 pub use event::{Event, EventKind, ScalingDecision};
 pub use execution::{

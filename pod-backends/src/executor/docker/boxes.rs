@@ -29,7 +29,7 @@ use super::{
     output::Output,
 };
 use crate::{
-    executor::process::{BEGIN, End, Entry, explain_not_started},
+    executor::process::{BEGIN, End, Entry, explain_not_started, no_place},
     provisioner::docker::{
         HOME,
         container::{
@@ -189,6 +189,7 @@ impl Container {
             Some(End::Exited(code)) => AttemptEnd::Exited(code),
             Some(End::Signalled(signal)) => AttemptEnd::Signalled(signal),
             Some(End::NotStarted(errno)) => AttemptEnd::StartFailed(self.not_started(errno).await.into()),
+            Some(End::NoPlace(errno)) => AttemptEnd::StartFailed(no_place(errno, Path::new(ACTIVITY)).into()),
             // Somebody else than POD ended the container.
             _ => AttemptEnd::Lost,
         }
