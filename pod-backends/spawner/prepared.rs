@@ -14,9 +14,9 @@
 
 use std::{
     ffi::{CStr, CString, OsStr, OsString},
-    fs::{self, DirBuilder, Metadata},
+    fs::{self, DirBuilder, File, Metadata},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, symlink},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -36,24 +36,34 @@ const FEW: usize = 32;
 /// What is larger takes a while to delete.
 const SMALL: u64 = 1 << 20;
 const BLOCK: u64 = 512;
+/// To hold on to a file without opening it.
+const O_PATH: i32 = 0o10_000_000;
 
 /// A directory that was changed in a way that is not put right piece by piece.
 struct Spoiled;
 
-/// Which files an installation consists of, as far as its directory itself tells.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
-    file: (u64, u64),
-    changed: [(i64, i64); 2],
+/// A directory that is held on to, and how it was. What becomes of its name is seen by it as well: whatever moves a
+/// directory changes it and the one that it was in. So nothing is looked up but once.
+struct Held {
+    dir: File,
+    found: Metadata,
 }
 
-impl Identity {
-    pub fn of(found: &Metadata) -> Self {
-        Self {
-            file: (found.dev(), found.ino()),
-            changed: [(found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec())],
-        }
+impl Held {
+    fn new(path: &Path) -> io::Result<Self> {
+        let dir = File::options().read(true).custom_flags(O_PATH).open(path)?;
+        let found = dir.metadata()?;
+        Ok(Self { dir, found })
     }
+
+    /// Whether nothing was done to it since.
+    fn is_as_it_was(&self) -> bool {
+        self.dir.metadata().is_ok_and(|found| times(&found) == times(&self.found))
+    }
+}
+
+fn times(found: &Metadata) -> [(i64, i64); 2] {
+    [(found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec())]
 }
 
 /// A directory of POD's making, as it was left.
@@ -64,7 +74,7 @@ struct Kept {
     content: Vec<OsString>,
     /// Where those of them that are links lead: to the entry of that name there.
     links: Option<PathBuf>,
-    found: Metadata,
+    held: Held,
     attributes: isize,
     /// It was made so shortly before a program began that its times tell nothing.
     fresh: bool,
@@ -75,21 +85,20 @@ impl Kept {
         content.sort_unstable();
         let name = c_path(&path)?;
         set_changed(&name, LONG_AGO)?;
-        let (found, attributes) = (fs::symlink_metadata(&path)?, attributes(&name));
-        Ok(Self { path, name, content, links, found, attributes, fresh: true })
+        let (held, attributes) = (Held::new(&path)?, attributes(&name));
+        Ok(Self { path, name, content, links, held, attributes, fresh: true })
     }
 
     /// Whether the times say that nothing was done to it.
     fn is_untouched(&self) -> bool {
-        !self.fresh
-            && fs::symlink_metadata(&self.path).is_ok_and(|found| Identity::of(&found) == Identity::of(&self.found))
+        !self.fresh && self.held.is_as_it_was()
     }
 
     /// Takes out what was added, and puts back what is missing.
     fn restore(&mut self, trash: &mut Trash) -> Result<(), Spoiled> {
         let found = fs::symlink_metadata(&self.path).map_err(|_| Spoiled)?;
         let is = |found: &Metadata| (found.dev(), found.ino(), found.mode(), found.uid(), found.gid());
-        if is(&found) != is(&self.found) {
+        if is(&found) != is(&self.held.found) {
             return Err(Spoiled);
         }
         let mut added = 0;
@@ -112,10 +121,10 @@ impl Kept {
         set_changed(&self.name, LONG_AGO).map_err(|_| Spoiled)?;
         let found = fs::symlink_metadata(&self.path).map_err(|_| Spoiled)?;
         // One that was large once stays slow, and one with other attributes is not as it was.
-        if found.len() != self.found.len() || attributes(&self.name) != self.attributes {
+        if found.len() != self.held.found.len() || attributes(&self.name) != self.attributes {
             return Err(Spoiled);
         }
-        (self.found, self.fresh) = (found, true);
+        (self.held.found, self.fresh) = (found, true);
         Ok(())
     }
 
@@ -141,7 +150,7 @@ pub struct Prepared {
     results: CString,
     place: Place,
     pub source: CString,
-    identity: Identity,
+    installed: Held,
     kept: Vec<Kept>,
 }
 
@@ -157,7 +166,7 @@ impl Prepared {
     }
 
     fn fill(outer: PathBuf, place: Place, source: &Path) -> io::Result<Self> {
-        let identity = Identity::of(&fs::metadata(source)?);
+        let installed = Held::new(source)?;
         let work = outer.join("d");
         let own = work.join(OWN);
         let (tmp, results) = (own.join("tmp"), own.join("results"));
@@ -193,12 +202,12 @@ impl Prepared {
             Kept::new(outer.clone(), vec!["d".into()], None)?,
         ];
         let source = c_path(source)?;
-        Ok(Self { outer, dir, tmpdir, results: results_variable, place, source, identity, kept })
+        Ok(Self { outer, dir, tmpdir, results: results_variable, place, source, installed, kept })
     }
 
     /// Whether it was made of that installation as it is now, and for such executions.
-    pub fn is_for(&self, place: Place, source: &CStr, identity: Identity) -> bool {
-        self.place == place && *self.source == *source && self.identity == identity
+    pub fn is_for(&self, place: Place, source: &CStr) -> bool {
+        self.place == place && *self.source == *source && self.installed.is_as_it_was()
     }
 
     /// What a program finds in its environment, unless it was given another directory for what is temporary.
@@ -211,7 +220,7 @@ impl Prepared {
     pub fn begin(&mut self) -> bool {
         let now = file_time();
         for kept in &mut self.kept {
-            kept.fresh &= now <= (kept.found.ctime(), kept.found.ctime_nsec());
+            kept.fresh &= now <= times(&kept.held.found)[1];
         }
         self.kept.iter().all(|kept| kept.fresh || kept.is_untouched())
     }

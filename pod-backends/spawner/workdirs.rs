@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    fs, io,
+    io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
 };
@@ -10,7 +10,7 @@ use std::{
 use crate::{
     file_calls::{bind_read_only, unmount},
     namespace::Mounts,
-    prepared::{Identity, Prepared},
+    prepared::Prepared,
     trash::{Trash, make_base},
     wire::{Place, Start},
 };
@@ -72,19 +72,19 @@ impl Workdirs {
             self.mounts.enter()?;
             self.inside = true;
         }
-        let source = Path::new(OsStr::from_bytes(start.dir.to_bytes()));
-        let identity = Identity::of(&fs::metadata(source)?);
-        let found = self.prepared.iter().position(|prepared| prepared.is_for(start.place, start.dir, identity));
+        let found = self.prepared.iter().position(|prepared| prepared.is_for(start.place, start.dir));
+        let mut ready = false;
         if let Some(found) = found {
             let mut prepared = self.prepared.remove(found);
-            if prepared.begin() || prepared.restore(&mut self.trash) {
+            ready = prepared.begin() || prepared.restore(&mut self.trash);
+            if ready {
                 self.prepared.push(prepared);
             } else {
                 self.forget(prepared);
             }
         }
-        if !self.prepared.last().is_some_and(|last| last.is_for(start.place, start.dir, identity)) {
-            let made = self.make(start, source)?;
+        if !ready {
+            let made = self.make(start)?;
             self.prepared.push(made);
         }
         self.in_use = true;
@@ -102,7 +102,7 @@ impl Workdirs {
         }
     }
 
-    fn make(&mut self, start: &Start<'_>, source: &Path) -> io::Result<Prepared> {
+    fn make(&mut self, start: &Start<'_>) -> io::Result<Prepared> {
         // Of an installation that was made again since, or is run in another way now.
         while let Some(at) = self.prepared.iter().position(|prepared| *prepared.source == *start.dir) {
             let old = self.prepared.remove(at);
@@ -115,7 +115,7 @@ impl Workdirs {
         if self.inside {
             bind_read_only(start.dir)?;
         }
-        let made = self.make_of(start.place, source);
+        let made = self.make_of(start.place, Path::new(OsStr::from_bytes(start.dir.to_bytes())));
         if made.is_err() && self.inside {
             unmount(start.dir);
         }
