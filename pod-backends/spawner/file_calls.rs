@@ -2,8 +2,9 @@
 
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_ulong, c_void},
+    fs::File,
     io,
-    os::unix::ffi::OsStrExt,
+    os::{fd::AsRawFd, unix::ffi::OsStrExt},
     path::Path,
     ptr,
 };
@@ -39,6 +40,9 @@ const FLAGS: usize = 9;
 unsafe extern "C" {
     #[link_name = "unshare"]
     fn sys_unshare(flags: c_int) -> c_int;
+    fn setns(fd: c_int, kind: c_int) -> c_int;
+    fn fchdir(fd: c_int) -> c_int;
+    fn chroot(path: *const c_char) -> c_int;
     #[link_name = "mount"]
     fn sys_mount(
         source: *const c_char,
@@ -89,6 +93,13 @@ pub fn attributes(path: &CStr) -> isize {
 /// Mounts of this process's own from here on, in a user namespace too if so wanted.
 pub fn unshare_mounts(with_user: bool) -> io::Result<()> {
     check(unsafe { sys_unshare(CLONE_NEWNS | if with_user { CLONE_NEWUSER } else { 0 }) })
+}
+
+/// Goes to the mounts that a file of `/proc/PID/ns/mnt` stands for, and to what was the root among them.
+pub fn enter_mounts(of: &File, root: &File) -> io::Result<()> {
+    check(unsafe { setns(of.as_raw_fd(), CLONE_NEWNS) })?;
+    check(unsafe { fchdir(root.as_raw_fd()) })?;
+    check(unsafe { chroot(c".".as_ptr()) })
 }
 
 /// What is mounted here is seen nowhere else; what is mounted elsewhere is seen here.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    file_calls::{bind_read_only, c_path, keep_mounts, own_ids, unmount, unshare_mounts},
+    file_calls::{bind_read_only, c_path, enter_mounts, keep_mounts, own_ids, unmount, unshare_mounts},
     sys::{self, Child},
 };
 
@@ -34,13 +34,8 @@ impl Mounts {
         ways.into_iter().find(|way| in_child(|| way.enter().and_then(|()| try_out(dir)).is_ok())).unwrap_or(Self::None)
     }
 
-    /// Whether there are any to be had.
-    pub fn are_possible(self) -> bool {
-        self != Self::None
-    }
-
     /// Gives this process mounts of its own. It must have one thread.
-    pub fn enter(self) -> io::Result<()> {
+    fn enter(self) -> io::Result<()> {
         let (user, group) = own_ids();
         match self {
             Self::None => return Err(io::ErrorKind::Unsupported.into()),
@@ -54,6 +49,68 @@ impl Mounts {
             }
         }
         keep_mounts()
+    }
+}
+
+/// Mounts, and what is the root among them.
+struct Side {
+    mounts: File,
+    root: File,
+}
+
+impl Side {
+    fn of_this_process() -> io::Result<Self> {
+        Ok(Self { mounts: File::open("/proc/self/ns/mnt")?, root: File::open("/")? })
+    }
+
+    fn enter(&self) -> io::Result<()> {
+        enter_mounts(&self.mounts, &self.root)
+    }
+}
+
+/// The mounts that a slot works with: those that everybody sees, and its own.
+pub struct Sides {
+    mounts: Mounts,
+    /// Both, where one can go back and forth.
+    files: Option<[Side; 2]>,
+    own: bool,
+}
+
+impl Sides {
+    pub fn new(mounts: Mounts) -> Self {
+        Self { mounts, files: None, own: false }
+    }
+
+    /// Whether this process is at its own.
+    pub fn is_at_own(&self) -> bool {
+        self.own
+    }
+
+    /// Goes to its own, where there can be some.
+    pub fn go_to_own(&mut self) -> io::Result<()> {
+        if self.own || self.mounts == Mounts::None {
+            return Ok(());
+        }
+        match &self.files {
+            Some([_, own]) => own.enter()?,
+            None => {
+                let everybodys = Side::of_this_process()?;
+                self.mounts.enter()?;
+                if self.mounts == Mounts::Own {
+                    self.files = Some([everybodys, Side::of_this_process()?]);
+                }
+            }
+        }
+        self.own = true;
+        Ok(())
+    }
+
+    /// Goes to those that everybody sees. Whether it could.
+    pub fn go_to_everybodys(&mut self) -> bool {
+        if self.own && self.files.as_ref().is_some_and(|[everybodys, _]| everybodys.enter().is_ok()) {
+            self.own = false;
+        }
+        !self.own
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     file_calls::{bind_read_only, unmount},
-    namespace::Mounts,
+    namespace::{Mounts, Sides},
     prepared::Prepared,
     trash::{Trash, make_base},
     wire::{Place, Start},
@@ -34,9 +34,7 @@ pub struct Site {
 pub struct Workdirs {
     base: PathBuf,
     slot: u32,
-    mounts: Mounts,
-    /// This process has mounts of its own.
-    inside: bool,
+    mounts: Sides,
     trash: Trash,
     /// Those used last come last.
     prepared: Vec<Prepared>,
@@ -50,17 +48,17 @@ impl Workdirs {
         let Site { base, slot, mounts, bell } = site;
         let trash = Trash::new(&base, Some(bell));
         let mut workdirs =
-            Self { base, slot, mounts, inside: false, trash, prepared: Vec::with_capacity(MOST), in_use: false };
+            Self { base, slot, mounts: Sides::new(mounts), trash, prepared: Vec::with_capacity(MOST), in_use: false };
         for letter in LETTERS {
             let _ = workdirs.trash.take(&workdirs.path(letter));
         }
         workdirs
     }
 
-    /// Whether this process is one that such a program may be started by. Who has mounts of its own stays with them, and
-    /// a program that is to share its directory is to see what everybody sees.
-    pub fn suit(&self, place: Place) -> bool {
-        !self.inside || place != Place::Shared
+    /// Whether this process is one that such a program may be started by. A program that is to share its directory is to see
+    /// what everybody sees, and not every process comes back to that.
+    pub fn suit(&mut self, place: Place) -> bool {
+        place != Place::Shared || self.mounts.go_to_everybodys()
     }
 
     /// Makes a directory ready for a program that is to have one; it is in use until it is [closed](Self::close).
@@ -68,10 +66,7 @@ impl Workdirs {
         if start.place == Place::Shared {
             return Ok(None);
         }
-        if self.mounts.are_possible() && !self.inside {
-            self.mounts.enter()?;
-            self.inside = true;
-        }
+        self.mounts.go_to_own()?;
         let found = self.prepared.iter().position(|prepared| prepared.is_for(start.place, start.dir));
         let mut ready = false;
         if let Some(found) = found {
@@ -112,11 +107,11 @@ impl Workdirs {
             let old = self.prepared.remove(0);
             self.forget(old);
         }
-        if self.inside {
+        if self.mounts.is_at_own() {
             bind_read_only(start.dir)?;
         }
         let made = self.make_of(start.place, Path::new(OsStr::from_bytes(start.dir.to_bytes())));
-        if made.is_err() && self.inside {
+        if made.is_err() && self.mounts.is_at_own() {
             unmount(start.dir);
         }
         made
@@ -156,7 +151,7 @@ impl Workdirs {
     }
 
     fn forget(&mut self, old: Prepared) {
-        if self.inside {
+        if self.mounts.is_at_own() {
             unmount(&old.source);
         }
         // What cannot be moved keeps its name.

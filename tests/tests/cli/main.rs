@@ -7,3 +7,4 @@ mod mistakes;
 pub(crate) mod private;
 mod run;
 mod shared;
+mod workdir;
