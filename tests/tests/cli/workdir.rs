@@ -8,19 +8,25 @@ const ADDS: &str = "echo \"$1\" >> list\ncat list\n[ -z \"$POD_RESULTS\" ] || ec
 #[test]
 fn each_execution_of_a_directory_has_one_of_its_own() {
     let pod = Pod::new();
-    let program = pod.program("adds", ADDS);
-    for (option, expected) in [
+    for (number, (option, expected)) in [
         (&[][..], ["a\n/.pod/results\n", "b\n/.pod/results\n"]),
         (&["--workdir", "private"], ["a\n/.pod/results\n", "b\n/.pod/results\n"]),
         (&["--workdir", "copy"], ["a\n/.pod/results\n", "b\n/.pod/results\n"]),
         (&["--workdir=shared"], ["a\n", "a\nb\n"]),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let program = pod.program(&format!("adds-{number}"), ADDS);
         for (input, expected) in ["a", "b"].into_iter().zip(expected) {
             let ran = pod.run(&[&["run"], option, &[&*program, input]].concat());
             assert_eq!((ran.code, &*ran.stdout), (Some(0), expected), "{option:?}: {}", ran.stderr);
         }
+        assert!(
+            !std::fs::exists(format!("{program}/list")).unwrap_or(true),
+            "the directory that was given is not touched"
+        );
     }
-    assert!(!std::fs::exists(format!("{program}/list")).unwrap_or(true), "the directory that was given stays as it is");
 }
 
 #[test]
