@@ -30,6 +30,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     ratios.sort_by(f64::total_cmp);
     println!("median ratio {:.3}", ratios[ratios.len() / 2]);
+    let written = "printf '#!/bin/sh\\necho \"hello $1\"\\necho x > out.txt\\n' > main.sh";
+    measure::install(&*executor, 3, written).await?;
+    for (activity, what) in [(1, "writes nothing"), (3, "writes a file")] {
+        let ratio = measure::workdirs(count, &executor, activity).await?;
+        println!("a working directory of its own, to a shared one: {ratio:.3} for what {what}");
+    }
     println!("alone: start to first output {:.2} ms (median)", measure::latency(&*executor).await?);
     println!("one flood: {:.0} MB/s", measure::flood(&*executor).await?);
     executor.shutdown().await;
@@ -51,7 +57,7 @@ mod measure {
 
     use pod_backends::executor::process::ProcessExecutor;
     use pod_core::{
-        domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo},
+        domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Workdir},
         executor::{Executor, InstallRequest, RunEvent, StartRequest},
     };
 
@@ -79,10 +85,32 @@ mod measure {
             env: BTreeMap::new(),
             timeout: None,
             grace: Millis::from_secs(10),
+            workdir: Workdir::Private,
         }
     }
 
+    /// How a working directory of its own compares with the one for all: the median of ten ratios.
+    pub(crate) async fn workdirs(count: u64, executor: &Arc<ProcessExecutor>, activity: u64) -> Outcome<f64> {
+        let mut ratios = Vec::new();
+        for turn in 0..10 {
+            let mut order = [Workdir::Private, Workdir::Shared];
+            order[..].rotate_left(turn % 2);
+            let mut rates = [0.0; 2];
+            for workdir in order {
+                let place = usize::from(workdir == Workdir::Shared);
+                rates[place] = rate(count, executor, ActivityId(activity), workdir).await?;
+            }
+            ratios.push(rates[0] / rates[1]);
+        }
+        ratios.sort_by(f64::total_cmp);
+        Ok(f64::midpoint(ratios[4], ratios[5]))
+    }
+
     pub(crate) async fn executor(count: u64, executor: &Arc<ProcessExecutor>) -> Outcome<f64> {
+        rate(count, executor, ActivityId(1), Workdir::Private).await
+    }
+
+    async fn rate(count: u64, executor: &Arc<ProcessExecutor>, activity: ActivityId, workdir: Workdir) -> Outcome<f64> {
         let next = Arc::new(AtomicU64::new(0));
         let began = Instant::now();
         let runners = [(); 2].map(|()| {
@@ -93,7 +121,8 @@ mod measure {
                     if number >= count {
                         return;
                     }
-                    let mut run = executor.start(request(number)).await.expect("it is installed");
+                    let request = StartRequest { activity, workdir, ..request(number) };
+                    let mut run = executor.start(request).await.expect("it is installed");
                     let mut stdout = Vec::new();
                     while let Some(event) = run.next().await {
                         match event {

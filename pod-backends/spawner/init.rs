@@ -5,11 +5,12 @@
 //! container itself does not: first that signals are heard now, as the system keeps them from a first process that does
 //! not listen, and they are lost; and last how the program ended. It starts the program when it is told to on its standard
 //! input: an engine that is killed while it starts a container may know nothing of it afterwards, and the container that
-//! takes its place must not run a second time what runs in that one.
+//! takes its place must not run a second time what runs in that one. Before that it sees to the working directory.
 
 use std::{
-    ffi::OsString,
-    io::{Read, Write},
+    ffi::{OsStr, OsString},
+    fs,
+    io::{self, Read, Write},
     os::{fd::OwnedFd, unix::ffi::OsStrExt, unix::process::CommandExt},
     process::{Command, Stdio, exit},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -17,9 +18,11 @@ use std::{
 
 use crate::{
     memory::MemoryWatch,
+    prepared::Prepared,
     run::ended_by,
     sys::{self, Child, POLLIN, PollFd, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
-    wire::{BEGIN, End, HEARS, last_words},
+    trash::Trash,
+    wire::{BEGIN, End, HEARS, Place, last_words},
 };
 
 /// What the worker gets to hear.
@@ -37,6 +40,37 @@ pub enum Purpose {
     Program(OsString),
 }
 
+/// Where a program runs that has a container for itself: the words of the executor for it.
+mod ground {
+    /// In the directory that the container begins in.
+    pub const HERE: &str = "here";
+    /// There, with the directories for what is temporary and for results.
+    pub const OWN: &str = "own";
+    /// In a directory that is made of that, as nothing can be written there.
+    pub const LINKS: &str = "links";
+    pub const COPY: &str = "copy";
+}
+
+/// Where that is made.
+const OUTER: &str = "/tmp/pod";
+
+/// Makes it, and goes there.
+fn take_ground(word: &str) -> io::Result<()> {
+    let here = std::env::current_dir()?;
+    let place = match word {
+        ground::HERE => return Ok(()),
+        ground::OWN => {
+            ["tmp", "results"].into_iter().try_for_each(|name| fs::create_dir_all(here.join(".pod").join(name)))?;
+            return Ok(());
+        }
+        ground::COPY => Place::Copy,
+        ground::LINKS => Place::Private,
+        _ => return Err(io::ErrorKind::InvalidInput.into()),
+    };
+    let made = Prepared::make(OUTER.into(), place, &here, &mut Trash::new(OUTER.as_ref(), None))?;
+    std::env::set_current_dir(OsStr::from_bytes(made.dir.to_bytes()))
+}
+
 /// Everybody whom this process may signal, but itself.
 const EVERYBODY: i32 = -1;
 /// Whoever was born while everybody was killed is killed after so long.
@@ -45,9 +79,10 @@ const KILL_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// standard input, and nothing comes.
 const BEGINS_WITHIN: Duration = Duration::from_secs(180);
 
-/// Runs a program with its arguments until it ends.
+/// Runs a program with its arguments until it ends; where it has a container for itself, a word of where comes first.
 pub fn serve(mut command: impl Iterator<Item = OsString>, purpose: &Purpose) -> ! {
     sys::set_name(c"pod-init");
+    let ground = if *purpose == Purpose::Worker { None } else { command.next() };
     let (Some(program), Ok(signals)) = (command.next(), sys::signals(&HANDED_ON)) else { exit(NOT_STARTED) };
     let mut worker = Command::new(&program);
     // A session of its own, so that nothing at a terminal of the container reaches it by another way.
@@ -65,6 +100,12 @@ pub fn serve(mut command: impl Iterator<Item = OsString>, purpose: &Purpose) -> 
             exit(NOT_STARTED);
         }
         worker.stdin(Stdio::null());
+    }
+    if let (Purpose::Program(token), Some(ground)) = (purpose, ground)
+        && let Err(error) = take_ground(ground.to_str().unwrap_or_default())
+    {
+        tell(token, End::NoPlace(error.raw_os_error().unwrap_or_default()));
+        exit(NOT_STARTED);
     }
     let worker = match worker.spawn() {
         Ok(worker) => i32::try_from(worker.id()).unwrap_or(0),

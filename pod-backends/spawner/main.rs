@@ -9,16 +9,23 @@
 //!
 //! It depends on nothing but the system's C library, is linked statically where that can be, and embedded into
 //! `pod-backends`, so that it is at hand wherever the library is: beside any application and inside any container.
-//! It must not know anything about the machine that it runs on but `/proc` and `/dev/null`.
+//! It must not know anything about the machine that it runs on but `/proc` and `/dev/null`, and where it is told to make
+//! working directories.
 #![cfg_attr(
     target_os = "linux",
     allow(unsafe_code, unreachable_pub, reason = "it is made of calls of the C library, and is a whole program")
 )]
 
 #[cfg(target_os = "linux")]
+mod copy;
+#[cfg(target_os = "linux")]
+mod file_calls;
+#[cfg(target_os = "linux")]
 mod init;
 #[cfg(target_os = "linux")]
 mod memory;
+#[cfg(target_os = "linux")]
+mod namespace;
 #[cfg(target_os = "linux")]
 mod nursery;
 #[cfg(target_os = "linux")]
@@ -28,13 +35,19 @@ mod packet;
 #[cfg(target_os = "linux")]
 mod posix_spawn;
 #[cfg(target_os = "linux")]
+mod prepared;
+#[cfg(target_os = "linux")]
 mod program;
 #[cfg(target_os = "linux")]
 mod run;
 #[cfg(target_os = "linux")]
 mod slot;
 #[cfg(target_os = "linux")]
+mod sweeper;
+#[cfg(target_os = "linux")]
 mod sys;
+#[cfg(target_os = "linux")]
+mod trash;
 #[cfg(target_os = "linux")]
 mod tree;
 #[cfg(target_os = "linux")]
@@ -42,6 +55,8 @@ mod unpack;
 #[cfg(target_os = "linux")]
 #[allow(dead_code, reason = "the other half of each pair is used by the executor")]
 mod wire;
+#[cfg(target_os = "linux")]
+mod workdirs;
 
 /// How many files a program may have open, where that is not what this process may.
 #[cfg(target_os = "linux")]
@@ -54,7 +69,11 @@ fn main() {
     {
         let mut arguments = std::env::args_os().skip(1);
         match arguments.next().as_deref().and_then(std::ffi::OsStr::to_str) {
-            Some("nursery") => nursery::serve(open_files(arguments.next())),
+            Some("nursery") => {
+                let base = arguments.next().unwrap_or_default();
+                nursery::serve(base.into(), open_files(arguments.next()))
+            }
+            Some("sweep") => return sweeper::clear(arguments.next().unwrap_or_default().as_ref()),
             Some("init") => init::serve(arguments, &init::Purpose::Worker),
             Some("unpack") => {
                 let dir = arguments.next().unwrap_or_default();

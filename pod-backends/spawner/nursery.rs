@@ -5,27 +5,34 @@ use std::{
     fs::File,
     io,
     os::fd::{AsFd, FromRawFd, OwnedFd},
+    path::PathBuf,
     process::exit,
     time::{Duration, Instant},
 };
 
 use crate::{
+    namespace::Mounts,
     open_files,
     program::IGNORED,
-    slot,
+    run::ended_by,
+    slot, sweeper,
     sys::{self, Child, POLLIN, Patience, PollFd, SIGKILL},
-    tree,
-    wire::{CONTROL_FD, READY},
+    trash, tree,
+    wire::{CONTROL_FD, End, READY},
+    workdirs::Site,
 };
 
 /// So many slots at most; what limits them in practice is how many files a process may have open.
 const MOST_SLOTS: usize = 4096;
 /// When the worker has gone, slots have so long to end their trees by themselves.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+/// When they have, what they left behind is deleted within so long, or by the next worker of the directory.
+const SWEEP_WITHIN: Duration = Duration::from_secs(5);
 /// Before a slot is started again: one that cannot live must not take the machine with it.
 const REBIRTH_PAUSE: Duration = Duration::from_millis(5);
 
 struct Seat {
+    index: u32,
     socket: OwnedFd,
     pid: i32,
     /// How many processes of it have died.
@@ -35,12 +42,12 @@ struct Seat {
 }
 
 /// Serves until the worker has gone.
-pub fn serve(open_files: Option<u64>) -> ! {
+pub fn serve(base: PathBuf, open_files: Option<u64>) -> ! {
     sys::reset_signals();
     IGNORED.iter().for_each(|&number| sys::ignore(number));
     sys::new_session();
     sys::set_name(c"pod-nursery");
-    match Nursery::new(open_files) {
+    match Nursery::new(base, open_files) {
         Ok(nursery) => nursery.serve(),
         Err(_) => exit(1),
     }
@@ -55,17 +62,44 @@ struct Nursery {
     seats: Vec<Seat>,
     /// What programs may have open, and so the slots.
     open_files: Option<u64>,
+    /// Where working directories are.
+    base: PathBuf,
+    mounts: Mounts,
+    /// What the sweeper hears, and what rings.
+    bell: (OwnedFd, OwnedFd),
+    sweeper: i32,
 }
 
 impl Nursery {
-    fn new(open_files: Option<u64>) -> io::Result<Self> {
+    fn new(base: PathBuf, open_files: Option<u64>) -> io::Result<Self> {
         sys::become_subreaper()?;
+        trash::take_all(&base)?;
+        let mounts = Mounts::find(&base);
         // The executor has put the socket there; nothing else in this process uses that number.
         let control = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
         let children = sys::child_signals()?;
         let memory = sys::shared_memory(MOST_SLOTS * size_of::<u64>())?;
+        let (life, bell) = (sys::pipe()?, sys::pipe()?);
+        sys::never_block(&bell.1);
         sys::send_packet(&control, READY, Patience::Wait)?;
-        Ok(Self { control, children, life: sys::pipe()?, memory, seats: Vec::new(), open_files })
+        let seats = Vec::new();
+        let mut nursery = Self { control, children, life, memory, seats, open_files, base, mounts, bell, sweeper: 0 };
+        nursery.start_sweeper();
+        Ok(nursery)
+    }
+
+    /// Starts what deletes. Without it the slots do that themselves.
+    fn start_sweeper(&mut self) {
+        let nursery = i32::try_from(std::process::id()).unwrap_or(0);
+        self.sweeper = match unsafe { sys::fork() } {
+            0 => {
+                self.seats.clear();
+                let fds = [&self.life.0, &self.life.1, &self.children, &self.bell.1, &self.control];
+                fds.into_iter().for_each(sys::close_for_good);
+                sweeper::serve(&self.base, &self.bell.0, nursery)
+            }
+            pid => pid,
+        }
     }
 
     fn serve(mut self) -> ! {
@@ -94,33 +128,35 @@ impl Nursery {
         {
             // Within the memory, as was just checked.
             let taken = unsafe { self.memory.add(index as usize) };
-            self.open(socket, taken, 0);
+            self.open(index, socket, taken, 0);
         }
         len > 0
     }
 
     /// Forks a slot. When that cannot be done everything ends, and the executor tries again from the beginning.
-    fn open(&mut self, socket: OwnedFd, taken: *mut u64, birth: u64) {
+    fn open(&mut self, index: u32, socket: OwnedFd, taken: *mut u64, birth: u64) {
         // This process has one thread, so the child may do anything.
         match unsafe { sys::fork() } {
-            0 => self.become_slot(socket, birth, taken),
+            0 => self.become_slot(index, socket, birth, taken),
             pid if pid < 0 => self.leave(),
-            pid => self.seats.push(Seat { socket, pid, birth, taken }),
+            pid => self.seats.push(Seat { index, socket, pid, birth, taken }),
         }
     }
 
     /// Goes on as a slot, in the child. What is the nursery's must not live on there, or nobody would notice the end
     /// of the nursery or of another slot: its end of the life line, the sockets of the other slots and the control
     /// socket, whose place is taken by what the programs are to read.
-    fn become_slot(&mut self, socket: OwnedFd, birth: u64, taken: *mut u64) -> ! {
+    fn become_slot(&mut self, index: u32, socket: OwnedFd, birth: u64, taken: *mut u64) -> ! {
         self.seats.clear();
         let (Ok(nothing), Ok(life)) = (File::open("/dev/null"), self.life.0.try_clone()) else { exit(1) };
+        let Ok(bell) = self.bell.1.try_clone() else { exit(1) };
         sys::close_for_good(&self.life.1);
-        sys::close_for_good(&self.children);
+        [&self.children, &self.bell.0, &self.bell.1].into_iter().for_each(sys::close_for_good);
         sys::put_in_place(&nothing, CONTROL_FD);
         drop(nothing);
         self.open_files.into_iter().for_each(open_files::limit);
-        slot::serve(socket, life, birth, taken)
+        let site = Site { base: std::mem::take(&mut self.base), slot: index, mounts: self.mounts, bell };
+        slot::serve(socket, life, site, birth, taken)
     }
 
     fn reap(&mut self) {
@@ -131,39 +167,59 @@ impl Nursery {
         let mut next = 0;
         while let Some(&(pid, status)) = dead.get(next) {
             next += 1;
+            if pid == self.sweeper {
+                std::thread::sleep(REBIRTH_PAUSE);
+                self.start_sweeper();
+                continue;
+            }
             let Some(place) = self.seats.iter().position(|seat| seat.pid == pid) else { continue };
             let seat = self.seats.swap_remove(place);
             // It left by itself because its socket had ended, and nothing of it remains.
             if status == 0 {
                 continue;
             }
-            let mut living: Vec<i32> = self.seats.iter().map(|seat| seat.pid).collect();
+            let mut living: Vec<i32> = self.seats.iter().map(|seat| seat.pid).chain([self.sweeper]).collect();
             living.retain(|pid| !dead.iter().any(|(other, _)| other == pid));
             tree::kill_all(&self.children, &mut living, |pid, status| dead.push((pid, status)));
-            std::thread::sleep(REBIRTH_PAUSE);
-            self.open(seat.socket, seat.taken, seat.birth + 1);
+            if ended_by(status) != End::Exited(slot::ANEW) {
+                std::thread::sleep(REBIRTH_PAUSE);
+            }
+            self.open(seat.index, seat.socket, seat.taken, seat.birth + 1);
         }
     }
 
-    /// The worker is gone: the slots end their trees, and what they could not end is ended here.
+    /// The worker is gone: the slots end their trees, and what they could not end is ended here. At last what they wrote
+    /// is deleted.
     fn leave(&mut self) -> ! {
         sys::close_for_good(&self.life.1);
-        let children = &self.children;
-        let deadline = Instant::now() + LEAVE_WITHIN;
-        let mut pids: Vec<i32> = self.seats.drain(..).map(|seat| seat.pid).collect();
+        let mut slots: Vec<i32> = self.seats.drain(..).map(|seat| seat.pid).collect();
+        self.wait_for(&mut slots, LEAVE_WITHIN);
+        slots.iter().for_each(|&pid| sys::kill(pid, SIGKILL));
+        tree::kill_all(&self.children, &mut vec![self.sweeper], |_, _| {});
+        // Nobody is left who could ring.
+        sys::close_for_good(&self.bell.1);
+        self.wait_for(&mut vec![self.sweeper], SWEEP_WITHIN);
+        tree::kill_all(&self.children, &mut Vec::new(), |_, _| {});
+        exit(0)
+    }
+
+    /// Waits until these children have ended, but no longer than that.
+    fn wait_for(&self, pids: &mut Vec<i32>, time: Duration) {
+        let deadline = Instant::now() + time;
         loop {
-            while let Child::Ended(pid, _) = sys::reap_any() {
-                pids.retain(|&other| other != pid);
+            loop {
+                match sys::reap_any() {
+                    Child::Ended(pid, _) => pids.retain(|&other| other != pid),
+                    Child::Busy => break,
+                    Child::None => return pids.clear(),
+                }
             }
             let now = Instant::now();
             if pids.is_empty() || now >= deadline {
-                break;
+                return;
             }
-            sys::poll(&mut [PollFd::new(children, POLLIN)], Some(deadline - now));
-            sys::discard(children);
+            sys::poll(&mut [PollFd::new(&self.children, POLLIN)], Some(deadline - now));
+            sys::discard(&self.children);
         }
-        pids.iter().for_each(|&pid| sys::kill(pid, SIGKILL));
-        tree::kill_all(children, &mut Vec::new(), |_, _| {});
-        exit(0)
     }
 }

@@ -43,17 +43,24 @@ impl Launcher {
         Self { attributes }
     }
 
-    /// Starts a program with these ends of pipes as its output; its standard input is that of this process.
-    /// The process id, or the system's error number.
-    pub fn start(&self, program: &Start<'_>, stdout: &OwnedFd, stderr: &OwnedFd) -> Result<i32, i32> {
-        let args = pointers(&program.args);
-        let env = pointers(&program.env);
+    /// Starts a program in a directory, with more variables than it has already and with these ends of pipes as its
+    /// output; its standard input is that of this process. The process id, or the system's error number.
+    pub fn start(
+        &self,
+        program: &Start<'_>,
+        dir: &CStr,
+        more: &[&CStr],
+        stdout: &OwnedFd,
+        stderr: &OwnedFd,
+    ) -> Result<i32, i32> {
+        let args = pointers(&program.args, &[]);
+        let env = pointers(&program.env, more);
         let mut actions = Opaque::new();
         unsafe {
             posix_spawn_file_actions_init(&mut actions);
             posix_spawn_file_actions_adddup2(&mut actions, stdout.as_raw_fd(), 1);
             posix_spawn_file_actions_adddup2(&mut actions, stderr.as_raw_fd(), 2);
-            posix_spawn_file_actions_addchdir_np(&mut actions, program.dir.as_ptr());
+            posix_spawn_file_actions_addchdir_np(&mut actions, dir.as_ptr());
         }
         let mut pid = 0;
         let mut tries = 0;
@@ -72,8 +79,8 @@ impl Launcher {
     }
 }
 
-fn pointers(texts: &[&CStr]) -> Vec<*const c_char> {
-    texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
+fn pointers(texts: &[&CStr], more: &[&CStr]) -> Vec<*const c_char> {
+    texts.iter().chain(more).map(|text| text.as_ptr()).chain([ptr::null()]).collect()
 }
 
 /// The signals that the processes of the spawner ignore: what ends them is the end of their socket, and nothing that

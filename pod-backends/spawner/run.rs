@@ -36,7 +36,7 @@ pub fn run(slot: &mut Slot, start: &Start<'_>) -> Next {
     slot.packet.begin(start.run);
     let (program, pipes) = match launch(slot, start) {
         Ok(launched) => launched,
-        Err(errno) => return conclude(slot, End::NotStarted(errno)),
+        Err(end) => return conclude(slot, end),
     };
     slot.packet.add(&Report::Started { at_ms: sys::unix_millis() }, GATHER_START);
     let now = Instant::now();
@@ -60,11 +60,14 @@ pub fn run(slot: &mut Slot, start: &Start<'_>) -> Next {
 
 type Pipes = [Option<OwnedFd>; 2];
 
-fn launch(slot: &Slot, start: &Start<'_>) -> Result<(i32, Pipes), i32> {
+fn launch(slot: &mut Slot, start: &Start<'_>) -> Result<(i32, Pipes), End> {
     let errno = |error: std::io::Error| error.raw_os_error().unwrap_or(0);
-    let (stdout, stdout_end) = sys::pipe().map_err(errno)?;
-    let (stderr, stderr_end) = sys::pipe().map_err(errno)?;
-    let program = slot.launcher.start(start, &stdout_end, &stderr_end)?;
+    let not_started = |error| End::NotStarted(errno(error));
+    let (stdout, stdout_end) = sys::pipe().map_err(not_started)?;
+    let (stderr, stderr_end) = sys::pipe().map_err(not_started)?;
+    let place = slot.workdirs.open(start).map_err(|error| End::NoPlace(errno(error)))?;
+    let (dir, more) = place.map_or((start.dir, Vec::new()), |place| (&*place.dir, place.variables(start)));
+    let program = slot.launcher.start(start, dir, &more, &stdout_end, &stderr_end).map_err(End::NotStarted)?;
     Ok((program, [Some(stdout), Some(stderr)]))
 }
 
@@ -315,7 +318,10 @@ impl Run<'_> {
 }
 
 fn conclude(slot: &mut Slot, end: End) -> Next {
-    slot.packet.add(&Report::Ended { at_ms: sys::unix_millis(), end }, Duration::ZERO);
+    let at_ms = sys::unix_millis();
+    // Before anybody hears of the end: what it wrote is not there any more then.
+    slot.workdirs.close();
+    slot.packet.add(&Report::Ended { at_ms, end }, Duration::ZERO);
     match slot.packet.send(&slot.socket) {
         Ok(()) => Next::Serve,
         Err(_) => Next::Leave,

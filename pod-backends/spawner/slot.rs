@@ -8,11 +8,15 @@ use crate::{
     run::{self, Next},
     sys::{self, Patience},
     wire::{ORDER_LIMIT, Order, Report},
+    workdirs::{Site, Workdirs},
 };
 
 /// The programs are to be what the system kills first when memory ends. They inherit this from their slot, which
 /// needs so little that it is never the one chosen.
 const OOM_SCORE: i32 = 500;
+
+/// A slot exits so when it cannot run what comes next, and another process in its place can.
+pub const ANEW: i32 = 3;
 
 /// What a slot works with.
 pub struct Slot {
@@ -25,6 +29,7 @@ pub struct Slot {
     pub ahead: Ahead,
     pub packet: Packet,
     pub launcher: Launcher,
+    pub workdirs: Workdirs,
 }
 
 /// The order that came while a run was going on, if one did.
@@ -70,12 +75,12 @@ impl Ahead {
 
 /// Serves runs until the worker or the nursery is gone. `birth` counts the processes that have served this slot and died;
 /// `taken` is where the nursery sees which run was taken on last.
-pub fn serve(socket: OwnedFd, life: OwnedFd, birth: u64, taken: *mut u64) -> ! {
+pub fn serve(socket: OwnedFd, life: OwnedFd, site: Site, birth: u64, taken: *mut u64) -> ! {
     sys::set_name(c"pod-slot");
     raise_oom_score();
     let (Ok(()), Ok(children)) = (sys::become_subreaper(), sys::child_signals()) else { exit(1) };
     let (ahead, packet, launcher) = (Ahead::new(), Packet::new(), Launcher::new(IGNORED));
-    let mut slot = Slot { socket, life, children, ahead, packet, launcher };
+    let mut slot = Slot { socket, life, children, ahead, packet, launcher, workdirs: Workdirs::new(site) };
     // The memory lives as long as the nursery's mapping of it, and this process is the only one to write here.
     let last = || unsafe { taken.read_volatile() };
     let mut space = vec![0; ORDER_LIMIT];
@@ -90,6 +95,8 @@ pub fn serve(socket: OwnedFd, life: OwnedFd, birth: u64, taken: *mut u64) -> ! {
     loop {
         match Order::decode(next_order(&mut slot, &mut space)) {
             // An order that this slot has taken on is not taken on again.
+            // It is sent again to the process that comes.
+            Some(Order::Start(start)) if start.run > last() && !slot.workdirs.suit(start.place) => exit(ANEW),
             Some(Order::Start(start)) if start.run > last() => {
                 unsafe { taken.write_volatile(start.run) };
                 if let Next::Leave = run::run(&mut slot, &start) {

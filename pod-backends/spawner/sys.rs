@@ -45,6 +45,7 @@ const MSG_CMSG_CLOEXEC: c_int = 0x4000_0000;
 const SOL_SOCKET: c_int = 1;
 const SCM_RIGHTS: c_int = 1;
 const FIONREAD: c_ulong = 0x541b;
+const F_SETFL: c_int = 4;
 const F_SETPIPE_SZ: c_int = 1031;
 const PROT_READ_WRITE: c_int = 3;
 const MAP_SHARED_ANONYMOUS: c_int = 0x21;
@@ -124,6 +125,8 @@ unsafe extern "C" {
     fn sys_ppoll(fds: *mut PollFd, count: c_ulong, timeout: *const TimeSpec, mask: *const SignalSet) -> c_int;
     #[link_name = "read"]
     fn sys_read(fd: c_int, buffer: *mut c_void, len: usize) -> isize;
+    #[link_name = "write"]
+    fn sys_write(fd: c_int, buffer: *const c_void, len: usize) -> isize;
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
     fn send(fd: c_int, buffer: *const c_void, len: usize, flags: c_int) -> isize;
@@ -238,9 +241,18 @@ pub fn reap_any() -> Child {
 
 /// Reaps that child if it has ended.
 pub fn reap(pid: i32) -> Child {
+    wait(pid, WNOHANG)
+}
+
+/// Waits until that child has ended.
+pub fn wait_for(pid: i32) -> Child {
+    wait(pid, 0)
+}
+
+fn wait(pid: i32, options: c_int) -> Child {
     let mut status = 0;
     loop {
-        match unsafe { waitpid(pid, &mut status, WNOHANG) } {
+        match unsafe { waitpid(pid, &mut status, options) } {
             0 => return Child::Busy,
             pid if pid > 0 => return Child::Ended(pid, status),
             _ if errno() == EINTR => {}
@@ -256,6 +268,16 @@ pub fn peek_ended() -> Child {
         return Child::None;
     }
     if info.pid == 0 { Child::Busy } else { Child::Ended(info.pid, 0) }
+}
+
+/// Writes a byte to a pipe that does not block; that it is full is fine.
+pub fn ring(pipe: &OwnedFd) {
+    unsafe { sys_write(pipe.as_raw_fd(), [1_u8].as_ptr().cast(), 1) };
+}
+
+/// Lets no call that uses this descriptor wait.
+pub fn never_block(fd: &OwnedFd) {
+    unsafe { fcntl(fd.as_raw_fd(), F_SETFL, NONBLOCK) };
 }
 
 /// A pipe: the end to read and the end to write, neither of which a program inherits.
@@ -293,6 +315,18 @@ pub fn read(fd: &OwnedFd, space: &mut [std::mem::MaybeUninit<u8>]) -> io::Result
 pub fn discard(fd: &OwnedFd) {
     let mut space = [std::mem::MaybeUninit::uninit(); 512];
     let _ = read(fd, &mut space);
+}
+
+/// Takes what is waiting at a pipe that does not block. Whether nobody is left who could write to it.
+pub fn has_ended(pipe: &OwnedFd) -> bool {
+    let mut space = [std::mem::MaybeUninit::uninit(); 512];
+    loop {
+        match read(pipe, &mut space) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
 }
 
 /// The next signal that waits at a descriptor of [`signals`].

@@ -6,7 +6,7 @@
 //!
 //! | packet | content |
 //! |---|---|
-//! | executor → slot, [`Order::Start`] | `1`, run `u64`, time limit `u64` ms (`u64::MAX`: none), grace `u64` ms, program, directory, arguments (`u32` and texts), environment (`u32` and texts) |
+//! | executor → slot, [`Order::Start`] | `1`, run `u64`, time limit `u64` ms (`u64::MAX`: none), grace `u64` ms, [`Place`], program, directory, arguments (`u32` and texts), environment (`u32` and texts) |
 //! | executor → slot, [`Order::Stop`] | `2`, run `u64`, mode `u8` (1 terminate, 2 kill) |
 //! | executor → slot, [`Order::GoOn`] | `3`, birth `u64` |
 //! | slot → executor | run `u64`, then any number of [`Report`]s |
@@ -83,14 +83,33 @@ pub struct Start<'a> {
     pub timeout_ms: Option<u64>,
     /// Between TERM and KILL, in milliseconds.
     pub grace_ms: u64,
-    /// Its path; a relative one starts from `dir`.
-    pub program: &'a CStr,
     /// Where it runs.
+    pub place: Place,
+    /// Its path; a relative one starts from where it runs.
+    pub program: &'a CStr,
+    /// Where it runs, or what a directory of its own is made of.
     pub dir: &'a CStr,
     /// Its arguments, with the name that it is called by first.
     pub args: Vec<&'a CStr>,
     /// Its whole environment, as `NAME=value`.
     pub env: Vec<&'a CStr>,
+}
+
+/// Where a program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the directory that is named.
+    Shared = 0,
+    /// In one of its own, with links to what is in that.
+    Private = 1,
+    /// In one of its own, with a copy of what is in that.
+    Copy = 2,
+}
+
+impl Place {
+    fn of(byte: u8) -> Option<Self> {
+        [Self::Shared, Self::Private, Self::Copy].into_iter().find(|place| *place as u8 == byte)
+    }
 }
 
 /// How to stop.
@@ -156,6 +175,8 @@ pub enum End {
     Terminated,
     /// It could not be started: the system's error number.
     NotStarted(i32),
+    /// It could not be given a working directory of its own: the system's error number.
+    NoPlace(i32),
     /// It failed, and the system has killed something in its container because the memory was used up.
     OutOfMemory,
 }
@@ -169,6 +190,7 @@ impl Order<'_> {
                 packet.extend(start.run.to_le_bytes());
                 packet.extend(start.timeout_ms.unwrap_or(NO_LIMIT).to_le_bytes());
                 packet.extend(start.grace_ms.to_le_bytes());
+                packet.push(start.place as u8);
                 put_text(packet, start.program);
                 put_text(packet, start.dir);
                 for texts in [&start.args, &start.env] {
@@ -203,9 +225,10 @@ impl<'a> Order<'a> {
                 let run = rest.u64()?;
                 let timeout_ms = Some(rest.u64()?).filter(|&limit| limit != NO_LIMIT);
                 let grace_ms = rest.u64()?;
+                let place = Place::of(rest.u8()?)?;
                 let (program, dir) = (rest.text()?, rest.text()?);
                 let (args, env) = (rest.texts()?, rest.texts()?);
-                Some(Self::Start(Start { run, timeout_ms, grace_ms, program, dir, args, env }))
+                Some(Self::Start(Start { run, timeout_ms, grace_ms, place, program, dir, args, env }))
             }
             STOP => {
                 let run = rest.u64()?;
@@ -242,6 +265,7 @@ impl<'a> Report<'a> {
                     End::Terminated => (3, 0),
                     End::NotStarted(errno) => (4, errno),
                     End::OutOfMemory => (5, 0),
+                    End::NoPlace(errno) => (6, errno),
                 };
                 packet.extend([ENDED, kind]);
                 packet.extend(value.to_le_bytes());
@@ -288,6 +312,7 @@ impl<'a> Report<'a> {
                     3 => End::Terminated,
                     4 => End::NotStarted(value),
                     5 => End::OutOfMemory,
+                    6 => End::NoPlace(value),
                     _ => return None,
                 };
                 Self::Ended { at_ms: rest.i64()?, end }
@@ -380,6 +405,7 @@ mod tests {
                 run: 7,
                 timeout_ms: Some(1500),
                 grace_ms: 10_000,
+                place: Place::Copy,
                 program: c"./main.sh",
                 dir: c"/tmp/a b",
                 args: vec![c"./main.sh", c""],
@@ -389,6 +415,7 @@ mod tests {
                 run: 8,
                 timeout_ms: None,
                 grace_ms: 0,
+                place: Place::Shared,
                 program: c"/bin/sh",
                 dir: c"/",
                 args: vec![],
@@ -412,9 +439,16 @@ mod tests {
 
     #[test]
     fn reports_are_read_as_they_were_written() {
-        let ends =
-            [End::Exited(-1), End::Signalled(9), End::TimedOut, End::Terminated, End::NotStarted(2), End::OutOfMemory]
-                .map(|end| Report::Ended { at_ms: 1, end });
+        let ends = [
+            End::Exited(-1),
+            End::Signalled(9),
+            End::TimedOut,
+            End::Terminated,
+            End::NotStarted(2),
+            End::OutOfMemory,
+            End::NoPlace(28),
+        ]
+        .map(|end| Report::Ended { at_ms: 1, end });
         let mut reports = vec![
             Report::Started { at_ms: 1_790_000_000_123 },
             Report::Output { stream: Pipe::Stdout, bytes: b"\0\xff" },

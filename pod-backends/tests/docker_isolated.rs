@@ -13,18 +13,30 @@ use pod_backends::{
 use pod_core::{
     domain::{StoreId, WorkerId},
     executor::Executor,
-    testing::executor_suite::{Rig, ends, installing, output, stopping, trees},
+    testing::executor_suite::{Rig, ends, installing, output, stopping, trees, workdirs},
 };
 use uuid::Uuid;
+
+/// Whether the root of a container can be written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ReadOnly {
+    Yes,
+    No,
+}
 
 /// The store of these executors; what it leaves on the engine is removed when it is dropped.
 struct Store(StoreId);
 
 impl Store {
     async fn open(store: StoreId, dir: PathBuf, slots: u32) -> Arc<dyn Executor> {
+        Self::open_with(store, dir, slots, ReadOnly::No).await
+    }
+
+    async fn open_with(store: StoreId, dir: PathBuf, slots: u32, read_only: ReadOnly) -> Arc<dyn Executor> {
         std::fs::create_dir_all(&dir).expect("a directory");
         let outer = dir.parent().expect("it lies in the test's").to_owned();
         let mut settings = DockerSettings::of_image(image());
+        settings.read_only = read_only == ReadOnly::Yes;
         // Where programs leave word for the test.
         settings.mounts.push(Mount { source: MountSource::Path(outer.clone()), target: outer, read_only: false });
         let executor = ContainerExecutor::open(&dir, settings, store, WorkerId(1), slots).await;
@@ -80,4 +92,16 @@ cases! {
         standard_input_is_empty;
     stopping: a_stop_may_come_at_once;
     trees: a_fork_storm_ends;
+    workdirs: each_execution_sees_what_is_its_own, what_was_installed_is_there_under_its_name,
+        its_places_are_inside_and_short, a_copy_may_be_written;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_working_directory_can_be_written_where_nothing_else_can() {
+    let store = Store(StoreId(Uuid::new_v4()));
+    let id = store.0;
+    let rig = Rig::open(move |dir, slots| Box::pin(Store::open_with(id, dir, slots, ReadOnly::Yes))).await;
+    workdirs::what_was_installed_is_there_under_its_name(&rig).await;
+    workdirs::its_places_are_inside_and_short(&rig).await;
+    workdirs::a_copy_may_be_written(&rig).await;
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, io::Write, path::Path};
 use flate2::{Compression, write::GzEncoder};
 use pod_backends::executor::process::ProcessExecutor;
 use pod_core::{
-    domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo},
+    domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Workdir},
     executor::{Executor, InstallError, InstallRequest, RunEvent, StartRequest},
 };
 use tar::{Builder, EntryType, Header};
@@ -64,6 +64,7 @@ async fn run(executor: &dyn Executor) -> (String, AttemptEnd) {
         env: BTreeMap::new(),
         timeout: None,
         grace: Millis::from_secs(10),
+        workdir: Workdir::Private,
     };
     let mut run = executor.start(request).await.unwrap();
     let mut text = Vec::new();

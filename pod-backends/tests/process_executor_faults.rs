@@ -12,7 +12,9 @@ use std::{
 
 use pod_backends::executor::process::ProcessExecutor;
 use pod_core::{
-    domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Stream},
+    domain::{
+        ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Stream, Workdir,
+    },
     executor::{Executor, InstallRequest, RunEvent, Running, StartRequest},
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -51,6 +53,7 @@ fn request(activity: u64, execution: u64) -> StartRequest {
         env: BTreeMap::new(),
         timeout: None,
         grace: Millis::from_secs(60),
+        workdir: Workdir::Private,
     }
 }
 
@@ -154,7 +157,9 @@ async fn a_slot_killed_while_idle_loses_nothing() {
 
 /// Kills now and then all slots, or the nursery above them, while as many run as there are slots, and as many wait.
 async fn kills_at_any_moment(dir: &Path, executor: &dyn Executor, seed: u64, count: u64) {
-    install(executor, 1, "#!/bin/sh\necho $1 >> ../../ran\necho $PPID $1 $$\nexec sleep 0.00$(($1 % 9))").await;
+    let ran = dir.join("ran");
+    let main = format!("#!/bin/sh\necho $1 >> '{}'\necho $PPID $1 $$\nexec sleep 0.00$(($1 % 9))", ran.display());
+    install(executor, 1, &main).await;
     let mut seed = seed;
     let mut lost = 0;
     let mut running = std::collections::VecDeque::new();
@@ -186,7 +191,7 @@ async fn kills_at_any_moment(dir: &Path, executor: &dyn Executor, seed: u64, cou
         }
     }
     assert!(lost < count, "most are not hit");
-    let ran = fs::read_to_string(dir.join("ran")).unwrap();
+    let ran = fs::read_to_string(ran).unwrap();
     let mut numbers: Vec<&str> = ran.lines().collect();
     numbers.sort_unstable();
     let all = numbers.len();

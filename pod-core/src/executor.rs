@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::domain::{ActivityId, AttemptEnd, AttemptKey, Millis, Payload, RevisionNo, Stream, Timestamp};
+use crate::domain::{ActivityId, AttemptEnd, AttemptKey, Millis, Payload, RevisionNo, Stream, Timestamp, Workdir};
 
 /// Installs activities and runs executions on one worker: processes, containers, or something else.
 ///
@@ -80,6 +80,8 @@ pub struct StartRequest {
     pub timeout: Option<Millis>,
     /// Between TERM and KILL.
     pub grace: Millis,
+    /// Where it runs.
+    pub workdir: Workdir,
 }
 
 /// An execution that runs. Dropping it kills its process tree.

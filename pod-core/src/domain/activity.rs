@@ -228,6 +228,9 @@ pub struct Settings {
     pub max_concurrency: Option<u32>,
     /// What has a container of its own; what the manager's backend says when absent.
     pub isolation: Option<Isolation>,
+    /// Where its executions run. What was stored before there was a choice is [`Workdir::Shared`].
+    #[serde(default = "Workdir::before_there_was_a_choice")]
+    pub workdir: Workdir,
 }
 
 /// What has a container of its own, where workers are containers. Workers are of one kind or the other.
@@ -251,6 +254,51 @@ impl Isolation {
         }
     }
 }
+
+/// Where an execution runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub enum Workdir {
+    /// In a directory of its own, with links to what the activity installed.
+    #[default]
+    Private,
+    /// In a directory of its own, with a copy of what the activity installed.
+    Copy,
+    /// In the directory of the installation, which all executions of it share.
+    Shared,
+}
+
+impl Workdir {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Private, Self::Copy, Self::Shared];
+
+    const fn before_there_was_a_choice() -> Self {
+        Self::Shared
+    }
+
+    /// The word of `/api/v1`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Copy => "copy",
+            Self::Shared => "shared",
+        }
+    }
+}
+
+impl FromStr for Workdir {
+    type Err = UnknownWorkdir;
+    fn from_str(word: &str) -> Result<Self, UnknownWorkdir> {
+        let found = Self::ALL.into_iter().find(|workdir| workdir.as_str() == word);
+        found.ok_or_else(|| UnknownWorkdir(word.chars().take(120).collect()))
+    }
+}
+
+/// A word that is no [`Workdir`], as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no working directory: give private, copy or shared")]
+pub struct UnknownWorkdir(pub String);
 
 /// What becomes of an execution whose worker was lost while it ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -348,4 +396,18 @@ pub enum InstallationStatus {
     Failed,
     /// The worker deletes it.
     Removing,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_working_directory_has_a_word() {
+        for workdir in Workdir::ALL {
+            assert_eq!(workdir.as_str().parse(), Ok(workdir));
+        }
+        let error = "Private".parse::<Workdir>().expect_err("not a word for one");
+        assert_eq!(error.to_string(), "\"Private\" is no working directory: give private, copy or shared");
+    }
 }

@@ -17,6 +17,7 @@ mod worker;
 pub use activity::{
     Activity, ActivityName, ActivityStatus, Content, Installation, InstallationStatus, InvalidName, Isolation,
     NewActivity, OnLost, Payload, Revision, RevisionChoice, RevisionPurpose, RevisionStatus, ScriptSource, Settings,
+    UnknownWorkdir, Workdir,
 };
 pub use event::{Event, EventKind, ScalingDecision};
 pub use execution::{

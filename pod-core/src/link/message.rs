@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     ActivityId, AttemptEnd, AttemptKey, Epoch, Millis, Payload, RevisionNo, SessionId, StoreId, Stream, Timestamp,
-    WorkerId,
+    Workdir, WorkerId,
 };
 
 /// The version of this protocol. A worker of another version is refused.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// From a worker to its manager.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -303,4 +303,6 @@ pub struct StartOrder {
     pub timeout: Option<Millis>,
     /// Between TERM and KILL when the time is up.
     pub grace: Millis,
+    /// Where it runs.
+    pub workdir: Workdir,
 }

@@ -1,6 +1,6 @@
 //! `newActivity`, `getActivityStatus`, `deleteActivity`.
 
-use pod_core::domain::{ActivityStatus, NewActivity, WorkerId};
+use pod_core::domain::{ActivityStatus, NewActivity, Settings, Workdir, WorkerId};
 use serde_json::json;
 
 use super::{
@@ -12,7 +12,9 @@ use crate::{api::request::unknown_activity, serve::App};
 
 pub(super) async fn create(app: &App, params: &Params<'_>) -> Answer {
     let (name, location) = (params.need("name")?, params.need("installationScriptLocation")?);
-    let activity = app.pod.create_activity(NewActivity::url(name, location)).await?;
+    // As it has always been here: its executions may leave each other something beside main.sh.
+    let settings = Settings { workdir: Workdir::Shared, ..Settings::default() };
+    let activity = app.pod.create_activity(NewActivity::url(name, location).settings(settings)).await?;
     Ok(answer(&json!({ "activity": ActivityObject::plain(&activity), "status": "installing" })))
 }
 

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use pod_core::{
-    domain::{Isolation, Millis, NewActivity, OnLost, RevisionNo, Settings, WorkerId},
+    domain::{Isolation, Millis, NewActivity, OnLost, RevisionNo, Settings, Workdir, WorkerId},
     store::InstallLog,
 };
 use serde::Deserialize;
@@ -55,6 +55,11 @@ pub(crate) struct ActivityBody {
     /// What has a container of its own: a `worker` or each `execution`; what the manager's setting says when absent.
     #[schema(value_type = Option<String>)]
     isolation: Option<Isolation>,
+    /// Where its executions run: in a directory of their own with links to what was installed (`private`) or a copy of it
+    /// (`copy`), or in the directory of the installation (`shared`); `private` when absent.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    workdir: Workdir,
 }
 
 impl ActivityBody {
@@ -82,6 +87,7 @@ impl ActivityBody {
             env: self.env,
             max_concurrency: self.max_concurrency,
             isolation: self.isolation,
+            workdir: self.workdir,
         }))
     }
 }
@@ -135,6 +141,9 @@ pub(super) struct ArchiveQuery {
     /// As in the JSON body; with an archive only.
     #[param(value_type = Option<String>)]
     isolation: Option<Isolation>,
+    /// As in the JSON body; with an archive only.
+    #[param(value_type = Option<String>)]
+    workdir: Option<Workdir>,
 }
 
 /// Registers an activity, or a new revision of one: JSON as for POST, or a tar.gz of a directory
@@ -211,6 +220,7 @@ impl ArchiveQuery {
             env: BTreeMap::new(),
             max_concurrency: self.max_concurrency,
             isolation: self.isolation,
+            workdir: self.workdir.unwrap_or_default(),
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use clap::Args;
-use pod_core::domain::{Isolation, Millis, Settings};
+use pod_core::domain::{Isolation, Millis, Settings, Workdir};
 
 use super::{failure::Failure, times::parse_duration};
 
@@ -26,6 +26,11 @@ pub(crate) struct SubjectOptions {
     /// What has a container of its own, where a manager with containers runs it: worker or execution
     #[arg(long, value_name = "WHAT", value_parser = isolation)]
     isolation: Option<Isolation>,
+
+    /// Where it runs: private, in a directory of its own with links to what is in DIR; copy, with a copy of that; or
+    /// shared, in one directory for all; private unless given
+    #[arg(long, value_name = "WHERE")]
+    workdir: Option<Workdir>,
 }
 
 fn isolation(given: &str) -> Result<Isolation, String> {
@@ -55,6 +60,7 @@ impl SubjectOptions {
             retries: self.retries.unwrap_or_default(),
             env,
             isolation: self.isolation,
+            workdir: self.workdir.unwrap_or_default(),
             ..Settings::default()
         })
     }
@@ -66,6 +72,7 @@ impl SubjectOptions {
             ("--retries", self.retries.is_some()),
             ("--env", !self.env.is_empty()),
             ("--isolation", self.isolation.is_some()),
+            ("--workdir", self.workdir.is_some()),
         ];
         match given.into_iter().find(|(_, is_given)| *is_given) {
             None => Ok(()),
@@ -99,9 +106,11 @@ mod tests {
             retries: Some(2),
             env: vec!["A=1=2".to_owned(), "B=".to_owned(), "A=3".to_owned(), "PATH".to_owned()],
             isolation: None,
+            workdir: Some(Workdir::Copy),
         };
         let settings = options.settings().expect("settings");
         assert_eq!((settings.timeout, settings.retries), (Some(Millis(1500)), 2));
+        assert_eq!(settings.workdir, Workdir::Copy);
         let path = std::env::var("PATH").expect("there is one");
         let expected = [("A", "3"), ("B", ""), ("PATH", path.as_str())];
         assert!(settings.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).eq(expected));

@@ -29,6 +29,9 @@ async fn an_activity_is_verified_used_and_removed() {
     let worker = shown["activity"]["installations"][0]["workerId"].as_u64().unwrap();
     assert_eq!(shown["activity"]["installations"], json!([{ "workerId": worker, "status": "installed" }]));
 
+    let known = server.api("GET", "/activities/a", None).await.1;
+    assert_eq!(known["workdir"], "shared", "its executions may leave each other something");
+
     let run = server.submitted("a", None).await;
     server.ended(run).await;
     let deleted = server.action("action=deleteActivity&name=a").await;

@@ -21,7 +21,8 @@ async fn an_activity_from_an_inline_script() {
     let server = Server::start().await;
     let body = json!({
         "name": "a", "script": "echo installing; printf 'echo $GREETING\\n' > main.sh",
-        "timeoutSeconds": 2.5, "retries": 2, "onLost": "fail", "env": { "GREETING": "hi" }, "maxConcurrency": 3
+        "timeoutSeconds": 2.5, "retries": 2, "onLost": "fail", "env": { "GREETING": "hi" }, "maxConcurrency": 3,
+        "workdir": "copy"
     });
     let answer = server.request("POST", "/api/v1/activities").json(&body).send().await.unwrap();
     assert_eq!(answer.status(), 201);
@@ -37,6 +38,7 @@ async fn an_activity_from_an_inline_script() {
         ("onLost", json!("fail")),
         ("env", json!({ "GREETING": "hi" })),
         ("maxConcurrency", json!(3)),
+        ("workdir", json!("copy")),
     ] {
         assert_eq!(made[member], value, "{made}");
     }
@@ -89,6 +91,7 @@ async fn a_directory_is_put_and_replaced_by_a_new_revision() {
 
     let (status, made) = put(&[("main.sh", "echo one")]).await;
     assert_eq!((status, &made["latestRevision"]), (201, &json!(1)), "the same content changes nothing: {made}");
+    assert_eq!(made["workdir"], "private", "unless something else is asked for");
 
     let (status, made) = put(&[("install.sh", "cp other.sh main.sh"), ("other.sh", "echo two")]).await;
     assert_eq!((status, &made["latestRevision"], &made["status"]), (200, &json!(2), &json!("approved")), "{made}");
@@ -121,4 +124,32 @@ async fn activities_are_listed_by_name_in_pages() {
     let (status, gone) = server.api("DELETE", "/activities/a", None).await;
     assert_eq!((status, gone["status"].as_str()), (202, Some("uninstalling")));
     server.eventually(async || (server.api("GET", "/activities/a", None).await.0 == 404).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_working_directory_is_a_setting_of_a_revision() {
+    let server = Server::start().await;
+    let count = "echo x >> list; wc -l < list\n";
+    let run = async || {
+        let id = server.submitted("d", None).await;
+        server.ended(id).await;
+        let text = server.get(&format!("/api/v1/executions/{id}/output")).await.text().await.unwrap();
+        text.trim().to_owned()
+    };
+    for (revision, query, expected) in
+        [(1, "", ["1", "1"]), (2, "?workdir=shared", ["1", "2"]), (3, "?workdir=copy", ["1", "1"])]
+    {
+        let request = server.request("PUT", &format!("/api/v1/activities/d{query}"));
+        let request = request.header("content-type", "application/gzip").body(archive(&[("main.sh", count)]));
+        let made: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!(made["latestRevision"], revision, "another setting is another revision: {made}");
+        let is_current = async || {
+            let shown = server.api("GET", "/activities/d", None).await.1;
+            (shown["status"] == "approved" && shown["revision"] == revision).then_some(())
+        };
+        server.eventually(is_current).await;
+        assert_eq!([run().await, run().await], expected, "{query}");
+    }
+    let request = server.request("PUT", "/api/v1/activities/d?workdir=mine").header("content-type", "application/gzip");
+    assert_eq!(request.body(archive(&[("main.sh", count)])).send().await.unwrap().status().as_u16(), 422);
 }

@@ -33,6 +33,7 @@ async fn malformed_requests_are_named() {
             "retries is 9999",
         ),
         ("POST", "/activities", r#"{"name":"a","script":"x","onLost":"cry"}"#, 422, "invalid-request", "cry"),
+        ("POST", "/activities", r#"{"name":"a","script":"x","workdir":"mine"}"#, 422, "invalid-request", "mine"),
         ("POST", "/activities", r#"{"name":"a","script":"x","env":{"A=B":"x"}}"#, 422, "invalid-request", "A=B"),
         ("POST", "/activities", r#"{"name":"a","script":"x","env":{"POD_A":"x"}}"#, 422, "invalid-request", "reserved"),
         ("POST", "/activities", r#"{"name":"a","script":"x","maxConcurrency":0}"#, 422, "invalid-request", "above 0"),

@@ -12,7 +12,7 @@ use pod_core::{
     ActivityView, PodError,
     domain::{
         ActivityStatus, ExecutionStatus, InstallationStatus, Isolation, Millis, NewActivity, OnLost, Payload,
-        ScriptSource, Settings,
+        ScriptSource, Settings, UnknownWorkdir, Workdir,
     },
 };
 use serde::Deserialize;
@@ -108,6 +108,7 @@ struct Typed {
     max_concurrency: String,
     /// `worker`, `execution`, or nothing for what the manager says.
     isolation: String,
+    workdir: String,
     env: String,
 }
 
@@ -147,8 +148,13 @@ impl Typed {
             on_lost_fail: filled.get("onlost") == "fail",
             max_concurrency: field("concurrency"),
             isolation: field("isolation"),
+            workdir: field("workdir"),
             env: filled.get("env").to_owned(),
         }
+    }
+
+    fn runs_privately(&self) -> bool {
+        matches!(self.workdir.as_str(), "" | "private")
     }
 
     fn understood(&self) -> Result<NewActivity, (&'static str, String)> {
@@ -208,7 +214,11 @@ impl Typed {
             "execution" => Some(Isolation::Execution),
             other => return Err(("isolation", format!("{other:?} is neither worker nor execution."))),
         };
-        Ok(Settings { timeout, retries, on_lost, env, max_concurrency, isolation })
+        let workdir = match self.workdir.as_str() {
+            "" => Workdir::default(),
+            word => word.parse().map_err(|error: UnknownWorkdir| ("workdir", format!("{error}.")))?,
+        };
+        Ok(Settings { timeout, retries, on_lost, env, max_concurrency, isolation, workdir })
     }
 
     fn of_view(view: &ActivityView, script: Option<Payload>) -> Self {
@@ -234,6 +244,7 @@ impl Typed {
             on_lost_fail: settings.on_lost == OnLost::Fail,
             max_concurrency: settings.max_concurrency.map(|most| most.to_string()).unwrap_or_default(),
             isolation: settings.isolation.map(|isolation| isolation.as_str().to_owned()).unwrap_or_default(),
+            workdir: settings.workdir.as_str().to_owned(),
             env: settings.env.iter().map(|(name, value)| format!("{name}={value}\n")).collect(),
         }
     }

@@ -12,7 +12,7 @@ use pod_core::{
     ActivityView, PodError,
     domain::{
         ActivityStatus, Execution, ExecutionStatus, Installation, InstallationStatus, Isolation, NewExecution, OnLost,
-        Payload, Revision, RevisionNo, ScriptSource, Timestamp, WorkerId,
+        Payload, Revision, RevisionNo, ScriptSource, Timestamp, Workdir, WorkerId,
     },
     store::{ExecutionQuery, InstallLog},
 };

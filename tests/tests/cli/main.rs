@@ -9,3 +9,4 @@ pub(crate) mod private;
 mod revisions;
 mod run;
 mod shared;
+mod workdir;

@@ -11,3 +11,4 @@ mod open_files;
 mod seed;
 mod slow_readers;
 mod sudden_ends;
+mod upgrades;

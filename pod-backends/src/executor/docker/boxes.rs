@@ -13,7 +13,7 @@ use bollard::{
 use bytes::Bytes;
 use futures::StreamExt;
 use pod_core::{
-    domain::{AttemptEnd, StoreId, WorkerId},
+    domain::{AttemptEnd, StoreId, Workdir, WorkerId},
     provisioner::ProvisionError,
 };
 use tokio::{
@@ -29,9 +29,9 @@ use super::{
     output::Output,
 };
 use crate::{
-    executor::process::{BEGIN, End, Entry, explain_not_started},
+    executor::process::{BEGIN, End, Entry, explain_not_started, no_place},
     provisioner::docker::{
-        HOME,
+        DockerSettings, HOME,
         container::{
             containers_of, images_of, labels, limits, name, own_volume, plain, try_to_remove, volumes_of, wanted_mounts,
         },
@@ -52,7 +52,7 @@ const KEY_LABEL: &str = "pod.installation";
 const ENTRY_LABEL: &str = "pod.entry";
 /// What the init in a snapshot and its worker say to each other: a snapshot with another one is not used.
 const INIT_LABEL: &str = "pod.init";
-const INIT: &str = "2";
+const INIT: &str = "3";
 
 /// A snapshot that is there.
 #[derive(Debug)]
@@ -85,6 +85,46 @@ pub(super) enum Files {
     AsConfiguredAnd(&'static str),
 }
 
+/// Where a program of a container runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ground {
+    /// In the activity's directory, as it is.
+    Activity,
+    /// There, with directories for what is temporary and for results: nobody else sees the container's files.
+    Own,
+    /// In a directory with links to that, or with a copy of it, where the container's own files cannot be written.
+    Beside(Workdir),
+}
+
+impl Ground {
+    pub(super) fn of(workdir: Workdir, settings: &DockerSettings) -> Self {
+        match workdir {
+            Workdir::Shared => Self::Activity,
+            Workdir::Private | Workdir::Copy if settings.read_only => Self::Beside(workdir),
+            Workdir::Private | Workdir::Copy => Self::Own,
+        }
+    }
+
+    /// The word that the init understands.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Activity => "here",
+            Self::Own => "own",
+            Self::Beside(Workdir::Copy) => "copy",
+            Self::Beside(_) => "links",
+        }
+    }
+
+    /// The directory itself, where the program is not to share it.
+    pub(super) const fn dir(self) -> Option<&'static str> {
+        match self {
+            Self::Activity => None,
+            Self::Own => Some(ACTIVITY),
+            Self::Beside(_) => Some("/tmp/pod/d"),
+        }
+    }
+}
+
 /// A container that was made. It is removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Container {
@@ -96,18 +136,18 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Makes one of an image that runs this program.
+    /// Makes one of an image that runs this program there.
     pub(super) async fn make(
         shared: &std::sync::Arc<Shared>,
         image: &str,
         program: &[&str],
         env: Vec<String>,
-        working_dir: &str,
+        ground: Ground,
         files: Files,
     ) -> Result<Self, Error> {
         let settings = &shared.settings;
         let token = Uuid::new_v4().simple().to_string();
-        let init = [&format!("{HOME}/pod-spawner"), "init-program", &token];
+        let init = [&format!("{HOME}/pod-spawner"), "init-program", &token, ground.word()];
         let command = init.iter().chain(program).map(|&word| word.to_owned()).collect();
         let mut mounts: Vec<_> = wanted_mounts(settings).collect();
         if let Files::AsConfiguredAnd(dir) = files {
@@ -124,7 +164,7 @@ impl Container {
             entrypoint: Some(command),
             cmd: Some(Vec::new()),
             env: Some(env),
-            working_dir: Some(working_dir.to_owned()),
+            working_dir: Some(ACTIVITY.to_owned()),
             labels: Some(labels(shared.store, shared.worker)),
             attach_stdin: Some(true),
             open_stdin: Some(true),
@@ -189,6 +229,7 @@ impl Container {
             Some(End::Exited(code)) => AttemptEnd::Exited(code),
             Some(End::Signalled(signal)) => AttemptEnd::Signalled(signal),
             Some(End::NotStarted(errno)) => AttemptEnd::StartFailed(self.not_started(errno).await.into()),
+            Some(End::NoPlace(errno)) => AttemptEnd::StartFailed(no_place(errno, Path::new(ACTIVITY)).into()),
             // Somebody else than POD ended the container.
             _ => AttemptEnd::Lost,
         }

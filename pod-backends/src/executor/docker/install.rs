@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Shared,
-    boxes::{Container, Files, remove_snapshot, snapshot_labels, snapshot_name},
+    boxes::{Container, Files, Ground, remove_snapshot, snapshot_labels, snapshot_name},
     files::{Found, download, file_archive},
     output::Said,
 };
@@ -76,8 +76,9 @@ pub(super) async fn install(
     let mut env = environment(&shared.settings);
     env.extend(request.env.iter().map(|(name, value)| format!("{name}={value}")));
     let program = ["bash", script.unwrap_or("-c"), "true"];
-    let container =
-        Container::make(shared, &shared.settings.image, &program, env, ACTIVITY, Files::Kept).await.map_err(failed)?;
+    let container = Container::make(shared, &shared.settings.image, &program, env, Ground::Activity, Files::Kept)
+        .await
+        .map_err(failed)?;
     check_bash(engine, &container.id, &base, &shared.settings).await.map_err(provision)?;
     container.upload("/", files).await.map_err(failed)?;
     if script.is_some() {

@@ -15,9 +15,8 @@ use tokio::{
 
 use super::{
     Shared,
-    boxes::{Container, Files, SILENCE_PAUSE, snapshot_name},
+    boxes::{Container, Files, Ground, SILENCE_PAUSE, snapshot_name},
     files::file_archive,
-    install::ACTIVITY,
     output::{Output, Said},
 };
 use crate::{
@@ -158,6 +157,13 @@ impl Supervisor {
         env.push(format!("POD_EXECUTION_ID={}", request.key.execution));
         env.push(format!("POD_ATTEMPT={}", request.key.attempt));
         env.push(format!("POD_ACTIVITY={}", request.activity_name));
+        let ground = Ground::of(request.workdir, &self.shared.settings);
+        if let Some(dir) = ground.dir() {
+            if !request.env.contains_key("TMPDIR") {
+                env.push(format!("TMPDIR={dir}/.pod/tmp"));
+            }
+            env.push(format!("POD_RESULTS={dir}/.pod/results"));
+        }
         let mut file = None;
         match &request.input {
             Some(input) if input.len() < ARGUMENT_LIMIT => program.push(input),
@@ -170,7 +176,7 @@ impl Supervisor {
         let image = snapshot_name(&self.shared, (request.activity, request.revision));
         // Nothing can be put into a root that is read-only.
         let files = if file.is_some() { Files::AsConfiguredAnd(INPUT_DIR) } else { Files::AsConfigured };
-        let container = Container::make(&self.shared, &image, &program, env, ACTIVITY, files).await?;
+        let container = Container::make(&self.shared, &image, &program, env, ground, files).await?;
         if let Some(file) = file {
             container.upload(INPUT_DIR, file).await?;
         }

@@ -15,6 +15,7 @@ use pod_core::{
 };
 
 use super::{
+    failure,
     memory::MemoryWatch,
     plan::{InputFile, Plan},
     pool::Lent,
@@ -208,6 +209,7 @@ fn attempt_end(end: End, explain: fn(i32, &Path) -> String, dir: &Path) -> Attem
         End::TimedOut => AttemptEnd::TimedOut,
         End::Terminated => AttemptEnd::Terminated,
         End::NotStarted(errno) => AttemptEnd::StartFailed(explain(errno, dir).into()),
+        End::NoPlace(errno) => AttemptEnd::StartFailed(failure::no_place(errno, dir).into()),
         End::OutOfMemory => AttemptEnd::OutOfMemory,
     }
 }

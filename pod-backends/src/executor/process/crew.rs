@@ -174,7 +174,7 @@ struct RunningCrew {
 impl Recipe {
     async fn start(&self) -> io::Result<RunningCrew> {
         let (control, theirs) = socket_pair()?;
-        let nursery = program::start(&self.layout, &self.mark, theirs)?;
+        let nursery = program::start(&self.layout, &self.layout.workdirs(&self.mark, self.slots), &self.mark, theirs)?;
         if let Err(error) = leftovers::note(&self.layout, nursery.id()) {
             // Its mark still tells whose it is.
             tracing::warn!(%error, "the spawner's process id could not be noted down");

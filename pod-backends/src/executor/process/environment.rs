@@ -10,6 +10,10 @@ use std::{
 /// Every program of a worker's directory has this variable, by which a later worker of the directory finds them.
 pub(super) const MARK: &str = "POD_WORKER_MARK";
 
+/// Where a program may leave what is temporary, and what is its result.
+const TMPDIR: &str = "TMPDIR";
+const RESULTS: &str = "POD_RESULTS";
+
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What all programs have in common.
@@ -69,6 +73,22 @@ impl Environment {
                 })
             })
             .collect()
+    }
+
+    /// As [`Environment::with`], for a program whose place in the file system is yet to be found: the slot adds where it is,
+    /// but keeps the directory for temporary files that the activity chose.
+    pub(super) fn with_own_place(
+        &self,
+        activity: &BTreeMap<String, String>,
+        own: &[(&str, OsString)],
+    ) -> Result<Vec<CString>, String> {
+        let mut env = self.with(activity, own)?;
+        let is = |variable: &CString, name: &str| {
+            variable.to_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
+        };
+        let keeps_tmpdir = activity.contains_key(TMPDIR);
+        env.retain(|variable| !is(variable, RESULTS) && (keeps_tmpdir || !is(variable, TMPDIR)));
+        Ok(env)
     }
 
     /// Where a program is, by the `PATH` that programs have.

@@ -49,6 +49,20 @@ pub(crate) fn explain(errno: i32, beginning: &[u8], dir: &Path) -> String {
     }
 }
 
+/// Why an execution of what is installed in that directory could not be given a working directory of its own.
+pub(crate) fn no_place(errno: i32, dir: &Path) -> String {
+    if errno == Errno::NOENT.raw_os_error() && !dir.is_dir() {
+        return format!("the installation {} is gone; install the activity again", dir.display());
+    }
+    let error = io::Error::from_raw_os_error(errno);
+    let remedy = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the worker's disk",
+        io::ErrorKind::PermissionDenied => "see to it that the worker may read all that the activity installed",
+        _ => "look at the worker's disk, or set the activity's workdir to shared",
+    };
+    format!("main.sh could not be started in a working directory of its own: {error}; {remedy}")
+}
+
 /// Why the interpreter of an installation script could not be started.
 pub(super) fn bash_not_started(errno: i32, _dir: &Path) -> String {
     io::Error::from_raw_os_error(errno).to_string()

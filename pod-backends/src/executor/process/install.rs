@@ -28,6 +28,7 @@ use super::{
     plan::Plan,
     run::ProcessRun,
     tail::Tail,
+    wire::Place,
 };
 
 /// Between TERM and KILL for a script whose time is up.
@@ -167,6 +168,7 @@ impl Installation {
             args,
             env,
             dir: dir.to_owned(),
+            place: Place::Shared,
             timeout: Some(self.request.timeout),
             grace: GRACE,
             input: None,

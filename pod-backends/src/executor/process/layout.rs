@@ -7,6 +7,7 @@
 //! activities/7-2/          revision 2 of activity 7, at the path where it was installed
 //! activities/7-2.ok        it is complete; written last, and says how its main.sh is run
 //! scripts/7-2.sh           its installation script, while that runs
+//! w/3a/d/                  a working directory of slot 3; elsewhere where that would be too long a path
 //! inputs/19.1              the input of attempt 1 of execution 19, while that runs, if it is too long for an argument
 //! ```
 
@@ -26,6 +27,9 @@ use pod_core::{
 use uuid::Uuid;
 
 use super::{Key, entry::Entry};
+
+/// The path of a socket has at most 107 bytes, and its name in a working directory needs some of them.
+const LONGEST_WORKDIR: usize = 60;
 
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
@@ -85,6 +89,19 @@ impl Layout {
     /// Where the spawner that runs is noted down.
     pub(super) fn nursery(&self) -> PathBuf {
         self.root.join("nursery")
+    }
+
+    /// Where the working directories of so many slots are: here, or below `/tmp` where the paths would become so long that
+    /// a socket in them has no room for a name of its own.
+    pub(super) fn workdirs(&self, mark: &str, slots: u32) -> PathBuf {
+        let [here, elsewhere] = self.all_workdirs(mark);
+        let longest = here.join(format!("{slots}a/d/.pod/results"));
+        if longest.as_os_str().len() <= LONGEST_WORKDIR { here } else { elsewhere }
+    }
+
+    /// Where the working directories of any number of slots can be.
+    pub(super) fn all_workdirs(&self, mark: &str) -> [PathBuf; 2] {
+        [self.root.join("w"), PathBuf::from(format!("/tmp/pod-{}", mark.get(..12).unwrap_or(mark)))]
     }
 
     /// Where the spawner is put when it cannot run from memory.

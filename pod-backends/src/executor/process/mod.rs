@@ -66,7 +66,7 @@ pub(crate) use self::{
     active::now,
     archive::{Refused, unpack},
     entry::{BadEntry, unix_line_ends},
-    failure::explain as explain_not_started,
+    failure::{explain as explain_not_started, no_place},
     install::bad_entry,
     layout::remove_tree,
     program::PROGRAM,
@@ -169,7 +169,13 @@ fn end_all(dir: &Path) -> Result<Option<std::fs::File>, ExecutorError> {
         return Ok(None);
     }
     let (layout, lock) = Layout::open(dir)?;
-    leftovers::end_earlier(&layout, &layout.mark()?);
+    let mark = layout.mark()?;
+    leftovers::end_earlier(&layout, &mark);
+    for workdirs in layout.all_workdirs(&mark).into_iter().filter(|dir| dir.exists()) {
+        if let Err(error) = program::sweep(&layout, &workdirs) {
+            tracing::warn!(%error, dir = %workdirs.display(), "what executions left could not be deleted");
+        }
+    }
     Ok(Some(lock))
 }
 

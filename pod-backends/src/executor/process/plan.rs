@@ -6,14 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pod_core::{domain::Millis, executor::StartRequest};
+use pod_core::{
+    domain::{Millis, Workdir},
+    executor::StartRequest,
+};
 
 use super::{
     Shared,
     entry::Entry,
     environment::c_path,
     failure,
-    wire::{ARGUMENT_LIMIT, ORDER_LIMIT, Order, Start},
+    wire::{ARGUMENT_LIMIT, ORDER_LIMIT, Order, Place, Start},
 };
 
 /// What to run.
@@ -22,7 +25,9 @@ pub(super) struct Plan {
     pub(super) program: CString,
     pub(super) args: Vec<CString>,
     pub(super) env: Vec<CString>,
+    /// Where it runs, or what the directory is made of that it runs in.
     pub(super) dir: PathBuf,
+    pub(super) place: Place,
     pub(super) timeout: Option<Millis>,
     pub(super) grace: Millis,
     pub(super) input: Option<InputFile>,
@@ -42,6 +47,11 @@ impl Plan {
             Entry::Program => (c"./main.sh", vec![c"./main.sh".to_owned()]),
             Entry::Shell => (c"/bin/sh", vec![c"sh".to_owned(), c"./main.sh".to_owned()]),
         };
+        let place = match request.workdir {
+            Workdir::Private => Place::Private,
+            Workdir::Copy => Place::Copy,
+            Workdir::Shared => Place::Shared,
+        };
         let mut file = None;
         if let Some(input) = &request.input {
             if input.len() < ARGUMENT_LIMIT {
@@ -57,8 +67,12 @@ impl Plan {
         Ok(Self {
             program: program.to_owned(),
             args,
-            env: shared.environment.with(&request.env, &own)?,
+            env: match place {
+                Place::Shared => shared.environment.with(&request.env, &own)?,
+                Place::Private | Place::Copy => shared.environment.with_own_place(&request.env, &own)?,
+            },
             dir: shared.layout.activity((request.activity, request.revision)),
+            place,
             timeout: request.timeout,
             grace: request.grace,
             input: file,
@@ -74,6 +88,7 @@ impl Plan {
             run: 0,
             timeout_ms: self.timeout.map(|timeout| timeout.0),
             grace_ms: self.grace.0,
+            place: self.place,
             program: &self.program,
             dir: &dir,
             args: self.args.iter().map(CString::as_c_str).collect::<Vec<&CStr>>(),

@@ -19,34 +19,49 @@ use crate::open_files;
 
 pub(crate) static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pod-spawner"));
 
-/// Starts the nursery with that socket. Where running from memory is forbidden, from a file in the worker's directory.
-pub(super) fn start(layout: &Layout, mark: &str, control: OwnedFd) -> io::Result<Child> {
+/// Starts the nursery with that socket, which makes working directories there. Where running from memory is forbidden, from
+/// a file in the worker's directory.
+pub(super) fn start(layout: &Layout, workdirs: &Path, mark: &str, control: OwnedFd) -> io::Result<Child> {
     let spare = control.try_clone()?;
-    match start_from_memory(mark, control) {
-        Err(_) => start_from_file(&layout.spawner(), mark, spare),
+    let limit = open_files::of_programs().map(|limit| limit.to_string());
+    let nursery = |control: OwnedFd| {
+        let limit = &limit;
+        move |command: &mut Command| {
+            command.arg("nursery").arg(workdirs).args(limit).env(MARK, mark).stdin(Stdio::from(control));
+        }
+    };
+    match start_from_memory(nursery(control)) {
+        Err(_) => start_from_file(&layout.spawner(), nursery(spare)),
         started => started,
     }
 }
 
-fn start_from_memory(mark: &str, control: OwnedFd) -> io::Result<Child> {
+/// Deletes working directories that nobody uses any more, and nothing that is mounted in them.
+pub(super) fn sweep(layout: &Layout, workdirs: &Path) -> io::Result<()> {
+    let sweeper = |command: &mut Command| {
+        command.arg("sweep").arg(workdirs).stdin(Stdio::null());
+    };
+    start_from_memory(sweeper).or_else(|_| start_from_file(&layout.spawner(), sweeper))?.wait().map(drop)
+}
+
+fn start_from_memory(ask: impl FnOnce(&mut Command)) -> io::Result<Child> {
     let mut memory = File::from(rustix::fs::memfd_create("pod-spawner", MemfdFlags::CLOEXEC)?);
     memory.write_all(PROGRAM)?;
     // What is open for writing cannot be run.
     let program = File::open(format!("/proc/self/fd/{}", memory.as_raw_fd()))?;
     drop(memory);
-    command(Path::new(&format!("/proc/self/fd/{}", program.as_raw_fd())), mark, control).spawn()
+    spawn(Path::new(&format!("/proc/self/fd/{}", program.as_raw_fd())), ask)
 }
 
-fn start_from_file(path: &Path, mark: &str, control: OwnedFd) -> io::Result<Child> {
+fn start_from_file(path: &Path, ask: impl FnOnce(&mut Command)) -> io::Result<Child> {
     let _ = fs::remove_file(path);
     File::options().create_new(true).write(true).mode(0o700).open(path)?.write_all(PROGRAM)?;
-    command(path, mark, control).spawn()
+    spawn(path, ask)
 }
 
-fn command(program: &Path, mark: &str, control: OwnedFd) -> Command {
+fn spawn(program: &Path, ask: impl FnOnce(&mut Command)) -> io::Result<Child> {
     let mut command = Command::new(program);
-    command.arg0("pod-spawner").arg("nursery").args(open_files::of_programs().map(|limit| limit.to_string()));
-    command.current_dir("/").env_clear().env(MARK, mark);
-    command.stdin(Stdio::from(control)).stdout(Stdio::null()).stderr(Stdio::null());
-    command
+    command.arg0("pod-spawner").current_dir("/").env_clear().stdout(Stdio::null()).stderr(Stdio::null());
+    ask(&mut command);
+    command.spawn()
 }

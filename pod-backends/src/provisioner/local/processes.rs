@@ -23,6 +23,7 @@ use super::{
     lock::DataDirLock,
     process::WorkerProcess,
     socket,
+    worker::speaks_this_version,
 };
 #[cfg(feature = "docker")]
 use crate::provisioner::beside::{Family, clear_others};
@@ -83,7 +84,10 @@ impl Backend for LocalProcesses {
         });
         for (worker, certificate) in known {
             match certificate.filter(|found| found.store == shared.context.store) {
-                Some(certificate) => shared.take_on(certificate),
+                Some(certificate) => {
+                    shared.end_outdated(worker).await;
+                    shared.take_on(certificate);
+                }
                 None => {
                     // It may take a while until the trees of a foreign worker are gone; its number is not held up
                     // longer than that.
@@ -173,6 +177,19 @@ impl fmt::Debug for Shared {
 impl Shared {
     fn workers(&self) -> std::sync::MutexGuard<'_, HashMap<WorkerId, WorkerProcess>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the process of a worker that a manager of another release started, as the two would not understand each other. A
+    /// new one takes its place and finds what is installed; what it ran is lost.
+    async fn end_outdated(&self, worker: WorkerId) {
+        let dir = self.directories.of(worker);
+        if !matches!(WorkerProcess::find(&dir), Ok(Some(_))) || speaks_this_version(&dir) {
+            return;
+        }
+        tracing::info!(%worker, "the worker is of another release, and is started again");
+        if let Err(error) = WorkerProcess::end_in(&dir).await {
+            tracing::warn!(%worker, %error, "a worker of another release could not be ended");
+        }
     }
 
     /// Takes a worker of an earlier manager on: its process where it lives, a new one where it does not.

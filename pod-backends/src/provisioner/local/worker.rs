@@ -1,7 +1,7 @@
 //! What a worker process of this machine does.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use pod_core::{
     executor::Executor,
-    link::Transport,
+    link::{PROTOCOL_VERSION, Transport},
     worker::{Departure, Dial, DialError, Identity, Leave, WorkerConfig, WorkerExit, run},
 };
 use uuid::Uuid;
@@ -21,6 +21,8 @@ use crate::executor::process::ProcessExecutor;
 
 /// The file that a worker process holds locked.
 pub(super) const LOCK: &str = "worker.lock";
+/// The file in which it says what version of the link it speaks.
+const LINK: &str = "worker.link";
 
 /// A manager that looks whether a worker is alive holds its lock for a moment.
 const LOCK_WITHIN: Duration = Duration::from_secs(1);
@@ -72,9 +74,15 @@ where
     let dir = dir.canonicalize().map_err(unusable)?;
     let certificate = Certificate::read(&dir).map_err(unusable)?;
     let lock = hold(&dir).await?;
+    fs::write(dir.join(LINK), PROTOCOL_VERSION.to_string()).map_err(unusable)?;
     let executor = executor(DirectoryWorker { dir: dir.clone(), certificate }).await?;
     let config = config(certificate, &dir, Departure::ForGood);
     Ok((config, executor, DialDataDir { dir, certificate }, lock))
+}
+
+/// Whether the worker process of a directory speaks this version of the link. What it is was not written down before.
+pub(super) fn speaks_this_version(dir: &Path) -> bool {
+    fs::read_to_string(dir.join(LINK)).is_ok_and(|version| version.trim().parse() == Ok(PROTOCOL_VERSION))
 }
 
 /// What a worker of this machine is run with.

@@ -244,6 +244,7 @@ impl State {
             env: Arc::new(settings.env),
             timeout: settings.timeout,
             grace: self.config.limits.grace,
+            workdir: settings.workdir,
         }
     }
 

@@ -70,7 +70,9 @@ pub async fn the_environment_is_small(rig: &Rig) {
         "POD_ACTIVITY",
         "POD_ATTEMPT",
         "POD_EXECUTION_ID",
+        "POD_RESULTS",
         "POD_WORKER_MARK",
+        "TMPDIR",
         // Made by the shell.
         "OLDPWD",
         "PWD",

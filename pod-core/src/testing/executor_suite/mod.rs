@@ -17,6 +17,7 @@ mod rig;
 pub mod stopping;
 pub mod trees;
 pub mod waiting;
+pub mod workdirs;
 
 pub use rig::{Outcome, Rig};
 
@@ -45,6 +46,10 @@ macro_rules! executor_suite {
                 a_fork_storm_ends, the_neighbour_notices_nothing;
             waiting: who_waits_begins_when_a_slot_is_free, nobody_waits_for_a_long_run_while_another_slot_is_free,
                 many_that_wait_run_once_each, what_waits_can_be_recalled, what_waits_can_be_stopped;
+            workdirs: each_execution_sees_what_is_its_own, what_was_installed_is_there_under_its_name,
+                its_places_are_inside_and_short, a_program_may_do_anything_to_its_directory, nothing_is_left_behind,
+                a_copy_may_be_written, what_is_shared_stays, a_write_through_a_link,
+                an_installation_that_was_made_again_is_found, many_activities_take_turns;
         }
     };
     (@cases $open:ident; $($module:ident: $($case:ident),+;)+) => {

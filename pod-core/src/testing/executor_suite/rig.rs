@@ -18,7 +18,9 @@ use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Stream},
+    domain::{
+        ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Stream, Workdir,
+    },
     executor::{Executor, InstallError, InstallRequest, RunEvent, Running, StartRequest},
 };
 
@@ -140,6 +142,7 @@ impl Rig {
             env: BTreeMap::new(),
             timeout: None,
             grace: Millis(PATIENCE.as_millis() as u64),
+            workdir: Workdir::Private,
         }
     }
 

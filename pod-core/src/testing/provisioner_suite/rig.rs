@@ -240,6 +240,7 @@ impl Guest {
             env: Default::default(),
             timeout: None,
             grace: Millis::from_secs(10),
+            workdir: crate::domain::Workdir::Private,
         };
         self.say(ToWorker::Start(order)).await;
         loop {

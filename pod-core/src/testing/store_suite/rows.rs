@@ -131,6 +131,7 @@ pub(super) fn revision(activity: u64, no: u32) -> Revision {
             env: BTreeMap::from([("LANG".to_owned(), "de".to_owned())]),
             max_concurrency: Some(3),
             isolation: Some(Isolation::Execution),
+            workdir: crate::domain::Workdir::Copy,
         },
         status: RevisionStatus::Rejected,
         error: Some("it would not".into()),

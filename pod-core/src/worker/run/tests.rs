@@ -150,6 +150,7 @@ fn order(execution: u64, input: &str) -> ToWorker {
         env: Arc::new(BTreeMap::new()),
         timeout: None,
         grace: Millis::from_secs(10),
+        workdir: crate::domain::Workdir::Private,
     })
 }
 

@@ -207,6 +207,7 @@ impl WorkerState {
                 env: Arc::unwrap_or_clone(order.env),
                 timeout: order.timeout,
                 grace: order.grace,
+                workdir: order.workdir,
             }));
         }
     }

@@ -35,6 +35,7 @@ fn order(execution: u64) -> ToWorker {
         env: Arc::new(BTreeMap::new()),
         timeout: None,
         grace: Millis::from_secs(10),
+        workdir: crate::domain::Workdir::Private,
     })
 }
 

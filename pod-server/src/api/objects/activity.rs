@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pod_core::{
     ActivityView,
-    domain::{Activity, ActivityStatus, Installation, InstallationStatus, Isolation, OnLost, ScriptSource},
+    domain::{Activity, ActivityStatus, Installation, InstallationStatus, Isolation, OnLost, ScriptSource, Workdir},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -52,6 +52,9 @@ pub(crate) struct ActivityObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     isolation: Option<Isolation>,
+    /// Where its executions run: `private`, `copy` or `shared`.
+    #[schema(value_type = String)]
+    workdir: Workdir,
     #[serde(skip_serializing_if = "Option::is_none")]
     installations: Option<Vec<InstallationObject>>,
     /// Why its newest revision is not verified yet, in sentences.
@@ -94,6 +97,7 @@ impl From<&Activity> for ActivityObject {
             env: activity.settings.env.clone(),
             max_concurrency: activity.settings.max_concurrency,
             isolation: activity.settings.isolation,
+            workdir: activity.settings.workdir,
             installations: None,
             waits_for: Vec::new(),
             executions: None,

@@ -10,6 +10,7 @@ mod pages;
 mod planner;
 mod throughput;
 mod waiting;
+mod workdir;
 
 use std::path::Path;
 
@@ -18,7 +19,7 @@ use anyhow::{Result, ensure};
 use crate::{floor::Floor, options::Options, server, table::Table};
 
 /// What can be asked for by name.
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 13] = [
     "planner",
     "bulk",
     "single",
@@ -31,6 +32,7 @@ pub(crate) const NAMES: [&str; 12] = [
     "pages",
     "dashboards",
     "docker",
+    "workdir",
 ];
 
 /// Runs what was asked for; what could not be measured is an error at the end.
@@ -57,6 +59,7 @@ pub(crate) async fn run(options: &Options, pod: &Path, table: &mut Table) -> Res
             "pages" => pages::measure(&bench, table).await,
             "dashboards" => dashboards::measure(&bench, table).await,
             "docker" => docker::measure(&bench, table).await,
+            "workdir" => workdir::measure(&bench, table).await,
             _ => followers::measure(&bench, table).await,
         };
         // One that fails must not hide what the others say.
