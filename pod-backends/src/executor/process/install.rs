@@ -22,12 +22,13 @@ use super::{
     archive::{self, Refused},
     blocking,
     crew::Purpose,
-    entry::{BadEntry, Entry, give_unix_line_ends},
+    entry::{BadEntry, Entry},
     environment::c_path,
     failure,
     plan::Plan,
     run::ProcessRun,
     tail::Tail,
+    text::{self, Unready, WIDE_TEXT},
 };
 
 /// Between TERM and KILL for a script whose time is up.
@@ -238,8 +239,15 @@ fn prepare(payload: &Payload, dir: &Path, script: PathBuf) -> Result<Option<Path
             }
         }
     };
-    give_unix_line_ends(&script).map_err(|error| disk(&error))?;
+    text::make_ready(&script, false).map_err(|unready| match unready {
+        Unready::Wide => wide_script(),
+        Unready::Io(error) => disk(&error),
+    })?;
     Ok(Some(script))
+}
+
+pub(crate) fn wide_script() -> InstallError {
+    lasting(format!("the installation script is {WIDE_TEXT}"))
 }
 
 fn ignore_missing(error: io::Error) -> io::Result<()> {
@@ -254,6 +262,7 @@ pub(crate) fn bad_entry(bad: BadEntry) -> InstallError {
         BadEntry::NotAFile(what) => lasting(format!(
             "the main.sh that the installation left is not a regular file but {what}; it must be the program to run"
         )),
+        BadEntry::Unusable(what) => lasting(format!("the main.sh that the installation left is {what}")),
         BadEntry::Io(error) => disk(&error),
     }
 }

@@ -16,6 +16,7 @@
 //! | `layout` | where everything lies in the worker's directory |
 //! | `leftovers` | ends what an earlier worker of the same directory left running |
 //! | `memory` | whether the system killed something for want of memory; the spawner has the same |
+//! | `text` | makes scripts ready that editors saved with a mark in front, or with the line ends of Windows |
 //! | `failure` | errors of the system as sentences |
 
 mod active;
@@ -36,6 +37,7 @@ mod program;
 mod run;
 mod slot;
 mod tail;
+mod text;
 #[allow(
     dead_code,
     unreachable_pub,
@@ -65,12 +67,13 @@ pub(crate) use self::wire::last_words;
 pub(crate) use self::{
     active::now,
     archive::{Refused, unpack},
-    entry::{BadEntry, unix_line_ends},
+    entry::BadEntry,
     failure::explain as explain_not_started,
-    install::bad_entry,
+    install::{bad_entry, wide_script},
     layout::remove_tree,
     program::PROGRAM,
     tail::Tail,
+    text::{Script, Unready, make_ready},
     wire::{ARGUMENT_LIMIT, BEGIN, End, HEARS, LAST_WORDS, Report, mark},
 };
 pub use self::{archive::stays_within, environment::Inherit};
