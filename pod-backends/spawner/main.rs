@@ -42,6 +42,8 @@ mod unpack;
 #[cfg(target_os = "linux")]
 #[allow(dead_code, reason = "the other half of each pair is used by the executor")]
 mod wire;
+#[cfg(target_os = "linux")]
+mod witness;
 
 /// How many files a program may have open, where that is not what this process may.
 #[cfg(target_os = "linux")]

@@ -25,7 +25,8 @@ use super::{
 };
 use crate::{
     executor::process::{
-        BadEntry, Entry, PROGRAM, Refused, Script, Tail, Unready, bad_entry, make_ready, remove_tree, unpack, wide_script,
+        BadEntry, Entry, PROGRAM, Refused, Script, Tail, Unready, bad_entry, make_ready, remove_tree, unpack,
+        wide_script,
     },
     provisioner::docker::{
         HOME,

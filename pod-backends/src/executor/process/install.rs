@@ -25,6 +25,7 @@ use super::{
     entry::{BadEntry, Entry},
     environment::c_path,
     failure,
+    layout::Installed,
     plan::Plan,
     run::ProcessRun,
     tail::Tail,
@@ -83,12 +84,17 @@ impl Installation {
     async fn carry_out(self, output: OutputSink) -> Result<(), InstallError> {
         let key = (self.request.activity, self.request.revision);
         let _claim = self.shared.claim(key).await;
-        self.shared.installed().remove(&key);
+        if let Some(damaged) = self.shared.installed.begin(key).filter(|damaged| !damaged.is_aside()) {
+            let layout = self.shared.layout.clone();
+            match blocking(move || layout.set_aside(key)).await {
+                Ok(files) => damaged.set_aside(files, &self.shared.runtime),
+                // What is left of it is deleted where it is.
+                Err(error) => tracing::warn!(%error, "a damaged installation cannot be set aside"),
+            }
+        }
         let outcome = self.try_to(key, output).await;
         match &outcome {
-            Ok(entry) => {
-                self.shared.installed().insert(key, *entry);
-            }
+            Ok(installed) => self.shared.installed.complete(key, *installed),
             Err(_) => {
                 let layout = self.shared.layout.clone();
                 if let Err(error) = blocking(move || layout.remove(key)).await {
@@ -99,7 +105,7 @@ impl Installation {
         outcome.map(drop)
     }
 
-    async fn try_to(&self, key: Key, output: OutputSink) -> Result<Entry, InstallError> {
+    async fn try_to(&self, key: Key, output: OutputSink) -> Result<Installed, InstallError> {
         let layout = self.shared.layout.clone();
         let payload = self.request.payload.clone();
         let script = blocking(move || {
@@ -116,9 +122,9 @@ impl Installation {
         let layout = self.shared.layout.clone();
         blocking(move || {
             let entry = Entry::prepare(&layout.activity(key)).map_err(bad_entry)?;
-            layout.complete(key, entry).map_err(|error| disk(&error))?;
+            let installed = layout.complete(key, entry).map_err(|error| disk(&error))?;
             fs::remove_file(layout.script(key)).or_else(ignore_missing).map_err(|error| disk(&error))?;
-            Ok(entry)
+            Ok(installed)
         })
         .await
     }
@@ -144,7 +150,7 @@ impl Installation {
                 }
             };
             match event {
-                Some(RunEvent::Started { .. }) => {}
+                Some(RunEvent::Started { .. } | RunEvent::InstallationLost) => {}
                 Some(RunEvent::Output { stream, bytes }) => {
                     tail.push(&bytes);
                     self.hand_on(&mut output, stream, bytes).await;
@@ -171,6 +177,7 @@ impl Installation {
             timeout: Some(self.request.timeout),
             grace: GRACE,
             input: None,
+            runs: None,
             explain: failure::bash_not_started,
         })
     }

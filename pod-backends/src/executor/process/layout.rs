@@ -5,7 +5,8 @@
 //! mark                     what the environment of every program of this directory holds
 //! nursery                  process id and start time of the spawner that runs, or ran last
 //! activities/7-2/          revision 2 of activity 7, at the path where it was installed
-//! activities/7-2.ok        it is complete; written last, and says how its main.sh is run
+//! activities/7-2.ok        it is complete; written last, and says how its main.sh is run, and what that looks like
+//! activities/7-2.damaged-1 one that was damaged, while something still runs in it
 //! scripts/7-2.sh           its installation script, while that runs
 //! inputs/19.1              the input of attempt 1 of execution 19, while that runs, if it is too long for an argument
 //! ```
@@ -25,7 +26,15 @@ use pod_core::{
 };
 use uuid::Uuid;
 
-use super::{Key, entry::Entry};
+use super::{Key, entry::Entry, witness::Witness};
+
+/// What is to be known of an installation in order to run it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Installed {
+    pub(super) entry: Entry,
+    /// What its `main.sh` looked like when it was complete.
+    pub(super) main: Witness,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
@@ -66,6 +75,11 @@ impl Layout {
     /// The directory of an installation.
     pub(super) fn activity(&self, (activity, revision): Key) -> PathBuf {
         self.root.join("activities").join(format!("{activity}-{revision}"))
+    }
+
+    /// The program of an installation.
+    pub(super) fn main(&self, key: Key) -> PathBuf {
+        self.activity(key).join("main.sh")
     }
 
     fn marker(&self, (activity, revision): Key) -> PathBuf {
@@ -116,15 +130,12 @@ impl Layout {
     }
 
     /// Deletes installations that were not completed, and gives the complete ones.
-    pub(super) fn clear_unfinished(&self) -> Result<HashMap<Key, Entry>, ExecutorError> {
+    pub(super) fn clear_unfinished(&self) -> Result<HashMap<Key, Installed>, ExecutorError> {
         let mut complete = HashMap::new();
         for path in self.entries("activities")? {
             let key = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".ok").and_then(parse_key));
-            let entry = key.and_then(|key| Some((key, Entry::from_word(fs::read_to_string(&path).ok()?.trim())?)));
-            if let Some((key, entry)) = entry
-                && self.activity(key).is_dir()
-            {
-                complete.insert(key, entry);
+            if let Some((key, installed)) = key.and_then(|key| Some((key, self.installed(key, &path)?))) {
+                complete.insert(key, installed);
             }
         }
         let keep: Vec<PathBuf> = complete.keys().flat_map(|&key| [self.activity(key), self.marker(key)]).collect();
@@ -136,6 +147,19 @@ impl Layout {
         Ok(complete)
     }
 
+    /// What the mark of completion says.
+    fn installed(&self, key: Key, marker: &Path) -> Option<Installed> {
+        let text = fs::read_to_string(marker).ok()?;
+        let mut lines = text.lines();
+        let entry = Entry::from_word(lines.next()?.trim())?;
+        let main = match lines.next() {
+            Some(main) => main.parse().ok()?,
+            // Of a version that did not note it down: taken for what it was.
+            None => Witness::of(&self.main(key)).ok()?,
+        };
+        self.activity(key).is_dir().then_some(Installed { entry, main })
+    }
+
     fn entries(&self, part: &str) -> Result<Vec<PathBuf>, ExecutorError> {
         let dir = self.root.join(part);
         let list = || fs::read_dir(&dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
@@ -145,12 +169,34 @@ impl Layout {
     }
 
     /// Marks an installation as complete, once everything in it is on the disk.
-    pub(super) fn complete(&self, key: Key, entry: Entry) -> io::Result<()> {
+    pub(super) fn complete(&self, key: Key, entry: Entry) -> io::Result<Installed> {
         rustix::fs::syncfs(File::open(self.activity(key))?)?;
+        let main = Witness::of(&self.main(key))?;
         let mut marker = File::create(self.marker(key))?;
-        writeln!(marker, "{}", entry.word())?;
+        writeln!(marker, "{}\n{main}", entry.word())?;
         marker.sync_all()?;
-        File::open(self.root.join("activities"))?.sync_all()
+        File::open(self.root.join("activities"))?.sync_all()?;
+        Ok(Installed { entry, main })
+    }
+
+    /// Gives the files of an installation another place, where something may go on running in them. Nothing where there
+    /// are none.
+    pub(super) fn set_aside(&self, key: Key) -> io::Result<Option<PathBuf>> {
+        remove_tree(&self.marker(key))?;
+        let (from, mut number) = (self.activity(key), 1);
+        loop {
+            let to = from.with_file_name(format!("{}-{}.damaged-{number}", key.0, key.1));
+            match fs::symlink_metadata(&to) {
+                Ok(_) => number += 1,
+                Err(_) => {
+                    return match fs::rename(&from, &to) {
+                        Ok(()) => Ok(Some(to)),
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                        Err(error) => Err(error),
+                    };
+                }
+            }
+        }
     }
 
     /// Deletes an installation: the mark of its completion first, so that nobody takes the rest for whole.

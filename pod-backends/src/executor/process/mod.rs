@@ -12,11 +12,13 @@
 //! | `plan` | what is run for an execution |
 //! | `run` | one run of a program from its waiting on; `active` is what it is while it has a slot |
 //! | `install` | the activity contract; `archive` unpacks, `entry` looks at `main.sh`, `tail` keeps what explains a failure |
+//! | `installed` | what is installed, and what was found damaged |
 //! | `environment` | what programs find in their environment |
 //! | `layout` | where everything lies in the worker's directory |
 //! | `leftovers` | ends what an earlier worker of the same directory left running |
 //! | `memory` | whether the system killed something for want of memory; the spawner has the same |
 //! | `text` | makes scripts ready that editors saved with a mark in front, or with the line ends of Windows |
+//! | `witness` | what tells that `main.sh` is the one that was installed; the spawner has the same |
 //! | `failure` | errors of the system as sentences |
 
 mod active;
@@ -26,6 +28,7 @@ mod entry;
 mod environment;
 mod failure;
 mod install;
+mod installed;
 mod layout;
 mod leftovers;
 #[allow(unreachable_pub, reason = "it is compiled into the spawner too")]
@@ -45,6 +48,9 @@ mod text;
 )]
 #[path = "../../../spawner/wire.rs"]
 mod wire;
+#[allow(unreachable_pub, reason = "it is compiled into the spawner too")]
+#[path = "../../../spawner/witness.rs"]
+mod witness;
 
 use std::{
     collections::HashMap,
@@ -70,6 +76,7 @@ pub(crate) use self::{
     entry::BadEntry,
     failure::explain as explain_not_started,
     install::{bad_entry, wide_script},
+    installed::{Absent, Damage, Installation, Installations as AllInstalled},
     layout::remove_tree,
     program::PROGRAM,
     tail::Tail,
@@ -77,7 +84,14 @@ pub(crate) use self::{
     wire::{ARGUMENT_LIMIT, BEGIN, End, HEARS, LAST_WORDS, Report, mark},
 };
 pub use self::{archive::stays_within, environment::Inherit};
-use self::{crew::CrewHandle, environment::Environment, layout::Layout, memory::MemoryWatch, run::ProcessRun};
+use self::{
+    crew::CrewHandle,
+    environment::Environment,
+    installed::Installations,
+    layout::{Installed, Layout},
+    memory::MemoryWatch,
+    run::ProcessRun,
+};
 use crate::open_files;
 
 /// Runs executions as processes of this machine, in a directory of its own.
@@ -94,8 +108,8 @@ struct Shared {
     crew: CrewHandle,
     slots: u32,
     memory: Arc<MemoryWatch>,
-    /// What is completely installed, and how its `main.sh` is run.
-    installed: Mutex<HashMap<Key, Entry>>,
+    /// What is completely installed.
+    installed: Arc<Installations<Installed>>,
     /// Held while an installation is made or deleted.
     busy: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>,
     runtime: Handle,
@@ -139,7 +153,7 @@ impl ProcessExecutor {
                 crew,
                 slots,
                 memory: Arc::new(MemoryWatch::of_this_process()),
-                installed: Mutex::new(installed),
+                installed: Arc::new(Installations::new(installed)),
                 busy: Mutex::default(),
                 runtime: Handle::current(),
             }),
@@ -177,10 +191,6 @@ fn end_all(dir: &Path) -> Result<Option<std::fs::File>, ExecutorError> {
 }
 
 impl Shared {
-    fn installed(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Entry>> {
-        self.installed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits until nobody else changes this installation.
     async fn claim(&self, key: Key) -> tokio::sync::OwnedMutexGuard<()> {
         let lock = {
@@ -201,7 +211,7 @@ impl Executor for ProcessExecutor {
     async fn remove(&self, activity: ActivityId, revision: RevisionNo) -> Result<(), ExecutorError> {
         let key = (activity, revision);
         let claim = self.shared.claim(key).await;
-        self.shared.installed().remove(&key);
+        self.shared.installed.forget(key);
         let layout = self.shared.layout.clone();
         blocking(move || {
             let _claim = claim;
@@ -216,9 +226,7 @@ impl Executor for ProcessExecutor {
     }
 
     async fn installed(&self) -> Result<Vec<Key>, ExecutorError> {
-        let mut keys: Vec<Key> = self.shared.installed().keys().copied().collect();
-        keys.sort_unstable();
-        Ok(keys)
+        Ok(self.shared.installed.keys())
     }
 
     async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError> {

@@ -171,7 +171,9 @@ mod tests {
         assert_eq!(Script::of(b"\xef\xbb\xbfa\r\nb\n"), clean(b"a\r\nb\n"), "which line ends are meant is not known");
         assert_eq!(Script::of(b"\xef\xbb\xbf#!/bin/sh\n\0"), Script::AsItIs);
         assert_eq!(Script::of(b"#!/bin/sh\n\xef\xbb\xbf"), Script::AsItIs, "elsewhere it means itself");
-        for wide in [&b"\xff\xfe#\0"[..], b"\xfe\xff\0#", b"\xff\xfe\0\0#\0\0\0", b"\0\0\xfe\xff", b"#\0!\0/\0", b"\0#\0!"] {
+        for wide in
+            [&b"\xff\xfe#\0"[..], b"\xfe\xff\0#", b"\xff\xfe\0\0#\0\0\0", b"\0\0\xfe\xff", b"#\0!\0/\0", b"\0#\0!"]
+        {
             assert_eq!(Script::of(wide), Script::Wide, "{wide:?}");
         }
     }
