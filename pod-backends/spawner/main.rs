@@ -40,6 +40,9 @@ mod tree;
 #[cfg(target_os = "linux")]
 mod unpack;
 #[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "the executor writes it")]
+mod user;
+#[cfg(target_os = "linux")]
 #[allow(dead_code, reason = "the other half of each pair is used by the executor")]
 mod wire;
 #[cfg(target_os = "linux")]
@@ -56,7 +59,15 @@ fn main() {
     {
         let mut arguments = std::env::args_os().skip(1);
         match arguments.next().as_deref().and_then(std::ffi::OsStr::to_str) {
-            Some("nursery") => nursery::serve(open_files(arguments.next())),
+            Some("nursery") => {
+                let open_files = open_files(arguments.next());
+                // One that cannot be read must not be passed over.
+                match arguments.next().map(|user| user.to_str().unwrap_or_default().parse()) {
+                    None => nursery::serve(open_files, None),
+                    Some(Ok(user)) => nursery::serve(open_files, Some(user)),
+                    Some(Err(())) => {}
+                }
+            }
             Some("init") => init::serve(arguments, &init::Purpose::Worker),
             Some("unpack") => {
                 let dir = arguments.next().unwrap_or_default();

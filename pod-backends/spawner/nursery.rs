@@ -15,6 +15,7 @@ use crate::{
     slot,
     sys::{self, Child, POLLIN, Patience, PollFd, SIGKILL},
     tree,
+    user::User,
     wire::{CONTROL_FD, READY},
 };
 
@@ -34,13 +35,16 @@ struct Seat {
     taken: *mut u64,
 }
 
-/// Serves until the worker has gone.
-pub fn serve(open_files: Option<u64>) -> ! {
+/// Serves until the worker has gone. Whatever else came with this process is closed: locks and pipes of whoever
+/// started the worker are nothing for programs.
+pub fn serve(open_files: Option<u64>, user: Option<User>) -> ! {
+    sys::close_from(CONTROL_FD + 3);
+    sys::clear_ambient_capabilities();
     sys::reset_signals();
     IGNORED.iter().for_each(|&number| sys::ignore(number));
     sys::new_session();
     sys::set_name(c"pod-nursery");
-    match Nursery::new(open_files) {
+    match Nursery::new(open_files, user) {
         Ok(nursery) => nursery.serve(),
         Err(_) => exit(1),
     }
@@ -55,17 +59,19 @@ struct Nursery {
     seats: Vec<Seat>,
     /// What programs may have open, and so the slots.
     open_files: Option<u64>,
+    /// Who runs programs, and so the slots.
+    user: Option<User>,
 }
 
 impl Nursery {
-    fn new(open_files: Option<u64>) -> io::Result<Self> {
+    fn new(open_files: Option<u64>, user: Option<User>) -> io::Result<Self> {
         sys::become_subreaper()?;
         // The executor has put the socket there; nothing else in this process uses that number.
         let control = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
         let children = sys::child_signals()?;
         let memory = sys::shared_memory(MOST_SLOTS * size_of::<u64>())?;
         sys::send_packet(&control, READY, Patience::Wait)?;
-        Ok(Self { control, children, life: sys::pipe()?, memory, seats: Vec::new(), open_files })
+        Ok(Self { control, children, life: sys::pipe()?, memory, seats: Vec::new(), open_files, user })
     }
 
     fn serve(mut self) -> ! {
@@ -120,7 +126,7 @@ impl Nursery {
         sys::put_in_place(&nothing, CONTROL_FD);
         drop(nothing);
         self.open_files.into_iter().for_each(open_files::limit);
-        slot::serve(socket, life, birth, taken)
+        slot::serve(socket, life, birth, taken, self.user.as_ref())
     }
 
     fn reap(&mut self) {

@@ -7,6 +7,7 @@ use crate::{
     program::{IGNORED, Launcher},
     run::{self, Next},
     sys::{self, Patience},
+    user::User,
     wire::{ORDER_LIMIT, Order, Report},
 };
 
@@ -70,9 +71,14 @@ impl Ahead {
 
 /// Serves runs until the worker or the nursery is gone. `birth` counts the processes that have served this slot and died;
 /// `taken` is where the nursery sees which run was taken on last.
-pub fn serve(socket: OwnedFd, life: OwnedFd, birth: u64, taken: *mut u64) -> ! {
+pub fn serve(socket: OwnedFd, life: OwnedFd, birth: u64, taken: *mut u64, user: Option<&User>) -> ! {
     sys::set_name(c"pod-slot");
     raise_oom_score();
+    if let Some(User { uid, gid, groups }) = user
+        && sys::become_user(*uid, *gid, groups).is_err()
+    {
+        exit(1)
+    }
     let (Ok(()), Ok(children)) = (sys::become_subreaper(), sys::child_signals()) else { exit(1) };
     let (ahead, packet, launcher) = (Ahead::new(), Packet::new(), Launcher::new(IGNORED));
     let mut slot = Slot { socket, life, children, ahead, packet, launcher };

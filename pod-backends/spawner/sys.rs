@@ -39,6 +39,10 @@ const WNOWAIT: c_int = 0x0100_0000;
 const P_ALL: c_int = 0;
 const PR_SET_NAME: c_int = 15;
 const PR_SET_CHILD_SUBREAPER: c_int = 36;
+const PR_SET_NO_NEW_PRIVS: c_int = 38;
+const PR_CAP_AMBIENT: c_int = 47;
+const PR_CAP_AMBIENT_CLEAR_ALL: c_ulong = 4;
+const SYS_CLOSE_RANGE: c_long = 436;
 const MSG_DONTWAIT: c_int = 0x40;
 const MSG_NOSIGNAL: c_int = 0x4000;
 const MSG_CMSG_CLOEXEC: c_int = 0x4000_0000;
@@ -130,6 +134,10 @@ unsafe extern "C" {
     fn recv(fd: c_int, buffer: *mut c_void, len: usize, flags: c_int) -> isize;
     fn recvmsg(fd: c_int, message: *mut MessageHeader, flags: c_int) -> isize;
     fn prctl(option: c_int, ...) -> c_int;
+    fn syscall(number: c_long, ...) -> c_long;
+    fn setgroups(count: usize, groups: *const u32) -> c_int;
+    fn setresgid(real: u32, effective: u32, saved: u32) -> c_int;
+    fn setresuid(real: u32, effective: u32, saved: u32) -> c_int;
     fn signal(number: c_int, action: usize) -> usize;
     fn signalfd(fd: c_int, mask: *const SignalSet, flags: c_int) -> c_int;
     fn sigprocmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int;
@@ -184,6 +192,30 @@ pub fn new_session() {
 /// Orphans below this process come to it instead of to the machine's first process.
 pub fn become_subreaper() -> io::Result<()> {
     check(unsafe { prctl(PR_SET_CHILD_SUBREAPER, 1 as c_ulong, 0 as c_ulong, 0 as c_ulong, 0 as c_ulong) }).map(drop)
+}
+
+/// What is started from here on has no capabilities beside those of its user.
+pub fn clear_ambient_capabilities() {
+    unsafe { prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0 as c_ulong, 0 as c_ulong, 0 as c_ulong) };
+}
+
+/// Makes this process, and all that it starts, another user for good: nothing that it runs can become more than that.
+pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
+    check(unsafe { prctl(PR_SET_NO_NEW_PRIVS, 1 as c_ulong, 0 as c_ulong, 0 as c_ulong, 0 as c_ulong) })?;
+    check(unsafe { setgroups(groups.len(), groups.as_ptr()) })?;
+    check(unsafe { setresgid(gid, gid, gid) })?;
+    check(unsafe { setresuid(uid, uid, uid) }).map(drop)
+}
+
+/// Closes every descriptor from that number on.
+pub fn close_from(first: c_int) {
+    if unsafe { syscall(SYS_CLOSE_RANGE, first as c_ulong, c_ulong::from(u32::MAX), 0 as c_ulong) } == 0 {
+        return;
+    }
+    // Before Linux 5.9.
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers: Vec<c_int> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    numbers.into_iter().filter(|&number| number >= first).for_each(|number| drop(unsafe { close(number) }));
 }
 
 /// The name that `ps` and `top` show.

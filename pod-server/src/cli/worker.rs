@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 use pod_backends::{
-    executor::process::{ProcessExecutor, clear},
+    executor::process::{ProcessExecutor, adopt_orphans, clear},
     open_files, private,
     provisioner::{
         docker::{HOME, ManagerAddress, run_container_worker, run_isolated_worker},
@@ -81,6 +81,9 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         open_files::raise(self.programs_open_files);
+        if !self.isolated {
+            adopt_orphans().map_err(|error| Failure::new(format!("orphans cannot be taken care of: {error}")))?;
+        }
         let mut interrupts = Interrupts::listen()?;
         let shutdown = CancellationToken::new();
         let working = self.work(shutdown.clone());

@@ -25,7 +25,7 @@ use super::{
     entry::{BadEntry, Entry},
     environment::c_path,
     failure,
-    layout::Installed,
+    layout::{Installed, Layout},
     plan::Plan,
     run::ProcessRun,
     tail::Tail,
@@ -110,7 +110,7 @@ impl Installation {
         let payload = self.request.payload.clone();
         let script = blocking(move || {
             layout.remove(key).map_err(|error| disk(&error))?;
-            prepare(&payload, &layout.activity(key), layout.script(key))
+            prepare(&payload, &layout, key)
         })
         .await?;
         if let Some(script) = script {
@@ -121,7 +121,8 @@ impl Installation {
         }
         let layout = self.shared.layout.clone();
         blocking(move || {
-            let entry = Entry::prepare(&layout.activity(key)).map_err(bad_entry)?;
+            let dir = layout.activity(key);
+            let entry = layout.act(|| Entry::prepare(&dir)).map_err(|error| disk(&error))?.map_err(bad_entry)?;
             let installed = layout.complete(key, entry).map_err(|error| disk(&error))?;
             fs::remove_file(layout.script(key)).or_else(ignore_missing).map_err(|error| disk(&error))?;
             Ok(installed)
@@ -226,31 +227,40 @@ async fn until_end(run: &mut ProcessRun) {
 }
 
 /// Makes the directory and puts the payload in place. The script to run, if there is one.
-fn prepare(payload: &Payload, dir: &Path, script: PathBuf) -> Result<Option<PathBuf>, InstallError> {
-    DirBuilder::new().mode(0o755).create(dir).map_err(|error| disk(&error))?;
-    let script = match payload {
+fn prepare(payload: &Payload, layout: &Layout, key: Key) -> Result<Option<PathBuf>, InstallError> {
+    let dir = &layout.activity(key);
+    DirBuilder::new().mode(0o755).create(dir).and_then(|()| layout.give(dir)).map_err(|error| disk(&error))?;
+    match payload {
         Payload::Script(text) => {
+            let script = layout.script(key);
             fs::write(&script, text).map_err(|error| disk(&error))?;
-            script
+            make_ready(&script)?;
+            layout.give(&script).map_err(|error| disk(&error))?;
+            Ok(Some(script))
         }
-        Payload::Archive(archive) => {
-            archive::unpack(archive, dir).map_err(|refused| match refused {
-                Refused::Content(message) => lasting(message),
-                Refused::Io(error) => disk(&error),
-            })?;
-            let script = dir.join("install.sh");
-            match fs::symlink_metadata(&script) {
-                Ok(found) if found.is_file() => script,
-                Ok(_) => return Err(lasting("install.sh in the archive is not a regular file")),
-                Err(_) => return Ok(None),
-            }
-        }
-    };
-    text::make_ready(&script, false).map_err(|unready| match unready {
+        Payload::Archive(archive) => layout.act(|| unpack(archive, dir)).map_err(|error| disk(&error))?,
+    }
+}
+
+/// Unpacks a directory. Its script, if it has one.
+fn unpack(archive: &[u8], dir: &Path) -> Result<Option<PathBuf>, InstallError> {
+    archive::unpack(archive, dir).map_err(|refused| match refused {
+        Refused::Content(message) => lasting(message),
+        Refused::Io(error) => disk(&error),
+    })?;
+    let script = dir.join("install.sh");
+    match fs::symlink_metadata(&script) {
+        Ok(found) if found.is_file() => make_ready(&script).map(|()| Some(script)),
+        Ok(_) => Err(lasting("install.sh in the archive is not a regular file")),
+        Err(_) => Ok(None),
+    }
+}
+
+fn make_ready(script: &Path) -> Result<(), InstallError> {
+    text::make_ready(script, false).map_err(|unready| match unready {
         Unready::Wide => wide_script(),
         Unready::Io(error) => disk(&error),
-    })?;
-    Ok(Some(script))
+    })
 }
 
 pub(crate) fn wide_script() -> InstallError {

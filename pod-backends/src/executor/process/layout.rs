@@ -1,8 +1,12 @@
 //! Where everything lies in a worker's directory. Installations are named by ids, never by what a user wrote.
 //!
+//! Where programs have another user than the worker, `activities`, `scripts` and `inputs` are in a directory beside the
+//! data directory, as that user may not pass through this one.
+//!
 //! ```text
 //! executor.lock            locked while an executor uses the directory; holds its process id
 //! mark                     what the environment of every program of this directory holds
+//! run-as.json              who runs programs, if not the worker's own user
 //! nursery                  process id and start time of the spawner that runs, or ran last
 //! activities/7-2/          revision 2 of activity 7, at the path where it was installed
 //! activities/7-2.ok        it is complete; written last, and says how its main.sh is run, and what that looks like
@@ -17,6 +21,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -26,7 +31,12 @@ use pod_core::{
 };
 use uuid::Uuid;
 
-use super::{Key, entry::Entry, witness::Witness};
+use super::{
+    Key,
+    entry::Entry,
+    run_as::{RunAs, make_passage},
+    witness::Witness,
+};
 
 /// What is to be known of an installation in order to run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +49,9 @@ pub(super) struct Installed {
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     root: PathBuf,
+    /// Where that lies which programs reach.
+    files: PathBuf,
+    run_as: Option<Arc<RunAs>>,
 }
 
 impl Layout {
@@ -47,10 +60,19 @@ impl Layout {
         let failed = |error: io::Error| ExecutorError {
             message: format!("the worker's directory {} cannot be used: {error}", dir.display()),
         };
-        for part in ["activities", "scripts", "inputs"] {
-            fs::create_dir_all(dir.join(part)).map_err(failed)?;
-        }
+        fs::create_dir_all(dir).map_err(failed)?;
         let root = dir.canonicalize().map_err(failed)?;
+        let run_as = RunAs::of(&root).map_err(failed)?.map(Arc::new);
+        let files = match &run_as {
+            Some(run_as) => run_as.make_files_of(&root).map_err(failed)?,
+            None => root.clone(),
+        };
+        for part in ["activities", "scripts", "inputs"].map(|part| files.join(part)) {
+            match run_as {
+                Some(_) => make_passage(&part).map_err(failed)?,
+                None => fs::create_dir_all(part).map_err(failed)?,
+            }
+        }
         let lock_path = root.join("executor.lock");
         let mut lock =
             File::options().create(true).truncate(false).read(true).write(true).open(&lock_path).map_err(failed)?;
@@ -69,12 +91,30 @@ impl Layout {
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(failed)?;
-        Ok((Self { root }, lock))
+        Ok((Self { root, files, run_as }, lock))
+    }
+
+    /// Who runs programs, if not the worker's own user.
+    pub(super) fn run_as(&self) -> Option<&RunAs> {
+        self.run_as.as_deref()
+    }
+
+    /// Gives a file or directory to who runs programs.
+    pub(super) fn give(&self, path: &Path) -> io::Result<()> {
+        self.run_as().map_or(Ok(()), |run_as| run_as.own(path))
+    }
+
+    /// Does file work where who runs programs may change anything meanwhile: with no more rights than that user has.
+    pub(super) fn act<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+        match self.run_as() {
+            Some(run_as) => run_as.act(work),
+            None => Ok(work()),
+        }
     }
 
     /// The directory of an installation.
     pub(super) fn activity(&self, (activity, revision): Key) -> PathBuf {
-        self.root.join("activities").join(format!("{activity}-{revision}"))
+        self.files.join("activities").join(format!("{activity}-{revision}"))
     }
 
     /// The program of an installation.
@@ -83,17 +123,17 @@ impl Layout {
     }
 
     fn marker(&self, (activity, revision): Key) -> PathBuf {
-        self.root.join("activities").join(format!("{activity}-{revision}.ok"))
+        self.files.join("activities").join(format!("{activity}-{revision}.ok"))
     }
 
     /// Where an installation script lies while it runs.
     pub(super) fn script(&self, (activity, revision): Key) -> PathBuf {
-        self.root.join("scripts").join(format!("{activity}-{revision}.sh"))
+        self.files.join("scripts").join(format!("{activity}-{revision}.sh"))
     }
 
     /// Where a long input lies while its execution runs.
     pub(super) fn input(&self, key: AttemptKey) -> PathBuf {
-        self.root.join("inputs").join(key.to_string())
+        self.files.join("inputs").join(key.to_string())
     }
 
     /// Where the spawner that runs is noted down.
@@ -161,7 +201,7 @@ impl Layout {
     }
 
     fn entries(&self, part: &str) -> Result<Vec<PathBuf>, ExecutorError> {
-        let dir = self.root.join(part);
+        let dir = self.files.join(part);
         let list = || fs::read_dir(&dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
         list().map_err(|error| ExecutorError {
             message: format!("the worker's directory {} cannot be read: {error}", dir.display()),
@@ -175,7 +215,7 @@ impl Layout {
         let mut marker = File::create(self.marker(key))?;
         writeln!(marker, "{}\n{main}", entry.word())?;
         marker.sync_all()?;
-        File::open(self.root.join("activities"))?.sync_all()?;
+        File::open(self.files.join("activities"))?.sync_all()?;
         Ok(Installed { entry, main })
     }
 
@@ -202,7 +242,7 @@ impl Layout {
     /// Deletes an installation: the mark of its completion first, so that nobody takes the rest for whole.
     pub(super) fn remove(&self, key: Key) -> io::Result<()> {
         remove_tree(&self.marker(key))?;
-        File::open(self.root.join("activities"))?.sync_all()?;
+        File::open(self.files.join("activities"))?.sync_all()?;
         remove_tree(&self.activity(key))?;
         remove_tree(&self.script(key))
     }
@@ -237,7 +277,8 @@ pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
         Err(error) => Err(error),
     };
     let first = match remove() {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+        // Nobody else's directories: what is root's business is not refused for such a reason.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !rustix::process::geteuid().is_root() => {
             open_up(path);
             remove()
         }

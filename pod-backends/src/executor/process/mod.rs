@@ -11,11 +11,13 @@
 //! | `pool` | who has which slot, who waits for one, and what is sent ahead |
 //! | `plan` | what is run for an execution |
 //! | `run` | one run of a program from its waiting on; `active` is what it is while it has a slot |
+//! | `run_as` | programs of another user than the worker's |
 //! | `install` | the activity contract; `archive` unpacks, `entry` looks at `main.sh`, `tail` keeps what explains a failure |
 //! | `installed` | what is installed, and what was found damaged |
 //! | `environment` | what programs find in their environment |
 //! | `layout` | where everything lies in the worker's directory |
 //! | `leftovers` | ends what an earlier worker of the same directory left running |
+//! | `orphans` | ends what comes to the worker when somebody kills the spawner |
 //! | `memory` | whether the system killed something for want of memory; the spawner has the same |
 //! | `text` | makes scripts ready that editors saved with a mark in front, or with the line ends of Windows |
 //! | `witness` | what tells that `main.sh` is the one that was installed; the spawner has the same |
@@ -34,13 +36,18 @@ mod leftovers;
 #[allow(unreachable_pub, reason = "it is compiled into the spawner too")]
 #[path = "../../../spawner/memory.rs"]
 mod memory;
+mod orphans;
 mod plan;
 mod pool;
 mod program;
 mod run;
+mod run_as;
 mod slot;
 mod tail;
 mod text;
+#[allow(unreachable_pub, reason = "it is compiled into the spawner too")]
+#[path = "../../../spawner/user.rs"]
+mod user;
 #[allow(
     dead_code,
     unreachable_pub,
@@ -83,7 +90,7 @@ pub(crate) use self::{
     text::{Script, Unready, make_ready},
     wire::{ARGUMENT_LIMIT, BEGIN, End, HEARS, LAST_WORDS, Report, mark},
 };
-pub use self::{archive::stays_within, environment::Inherit};
+pub use self::{archive::stays_within, environment::Inherit, orphans::adopt_orphans, run_as::RunAs};
 use self::{
     crew::CrewHandle,
     environment::Environment,
@@ -144,7 +151,7 @@ impl ProcessExecutor {
             Ok::<_, ExecutorError>((layout, lock, mark, installed))
         })
         .await?;
-        let environment = Environment::of_this_process(&mark, inherit);
+        let environment = Environment::of_this_process(&mark, inherit, layout.run_as());
         let crew = CrewHandle::start(layout.clone(), lock, mark, slots).await?;
         Ok(Self {
             shared: Arc::new(Shared {
@@ -173,9 +180,12 @@ pub async fn clear(dir: &Path) -> Result<(), ExecutorError> {
     let dir = dir.to_owned();
     blocking(move || {
         let _lock = end_all(&dir)?;
-        layout::remove_tree(&dir).map_err(|error| ExecutorError {
-            message: format!("the worker's directory {} cannot be deleted: {error}", dir.display()),
-        })
+        let files = RunAs::of(&dir).ok().flatten().map(|run_as| run_as.files_of(&dir));
+        files.map_or(Ok(()), |files| layout::remove_tree(&files)).and_then(|()| layout::remove_tree(&dir)).map_err(
+            |error| ExecutorError {
+                message: format!("the worker's directory {} cannot be deleted: {error}", dir.display()),
+            },
+        )
     })
     .await
 }

@@ -7,7 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use pod_core::{domain::Millis, executor::StartRequest};
+use pod_core::{
+    domain::{AttemptKey, Millis},
+    executor::StartRequest,
+};
 
 use super::{
     Key, Shared,
@@ -15,7 +18,7 @@ use super::{
     environment::c_path,
     failure,
     installed::{Damage, Installation, Installations},
-    layout::Installed,
+    layout::{Installed, Layout},
     wire::{ARGUMENT_LIMIT, End, ORDER_LIMIT, Order, Start},
 };
 
@@ -58,7 +61,7 @@ impl Plan {
                 let nul = |_| "the input holds a NUL character, which a program's argument cannot".to_owned();
                 args.push(CString::new(input.as_bytes()).map_err(nul)?);
             } else {
-                let written = InputFile::write(&shared.layout.input(request.key), input)
+                let written = InputFile::write(&shared.layout, request.key, input)
                     .map_err(|error| format!("the input could not be written to the worker's disk: {error}"))?;
                 own.push(("POD_INPUT_FILE", written.path.clone().into()));
                 file = Some(written);
@@ -148,9 +151,10 @@ pub(super) struct InputFile {
 }
 
 impl InputFile {
-    fn write(path: &Path, input: &str) -> io::Result<Self> {
-        let file = Self { path: path.to_owned() };
-        fs::write(path, input)?;
+    fn write(layout: &Layout, key: AttemptKey, input: &str) -> io::Result<Self> {
+        let file = Self { path: layout.input(key) };
+        fs::write(&file.path, input)?;
+        layout.give(&file.path)?;
         Ok(file)
     }
 }
