@@ -43,6 +43,9 @@ const PR_SET_NO_NEW_PRIVS: c_int = 38;
 const PR_CAP_AMBIENT: c_int = 47;
 const PR_CAP_AMBIENT_CLEAR_ALL: c_ulong = 4;
 const SYS_CLOSE_RANGE: c_long = 436;
+const SYS_RT_SIGACTION: c_long = if cfg!(target_arch = "x86_64") { 13 } else { 134 };
+/// How many bytes a set of signals has to the kernel.
+const KERNEL_SET: usize = 8;
 const MSG_DONTWAIT: c_int = 0x40;
 const MSG_NOSIGNAL: c_int = 0x4000;
 const MSG_CMSG_CLOEXEC: c_int = 0x4000_0000;
@@ -141,7 +144,6 @@ unsafe extern "C" {
     fn signal(number: c_int, action: usize) -> usize;
     fn signalfd(fd: c_int, mask: *const SignalSet, flags: c_int) -> c_int;
     fn sigprocmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int;
-    fn sigaddset(set: *mut SignalSet, number: c_int) -> c_int;
     fn mmap(at: *mut c_void, len: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
 }
 
@@ -162,7 +164,10 @@ impl SignalSet {
     pub fn of(signals: &[c_int]) -> Self {
         let mut set = Self::EMPTY;
         for &number in signals {
-            unsafe { sigaddset(&mut set, number) };
+            // Not by the C library, which leaves out those that it keeps for itself.
+            if let Some(bit) = usize::try_from(number - 1).ok().filter(|bit| *bit < 64) {
+                set.0[0] |= 1 << bit;
+            }
         }
         set
     }
@@ -225,8 +230,11 @@ pub fn set_name(name: &std::ffi::CStr) {
 
 /// Gives every signal its default action, whatever was inherited.
 pub fn reset_signals() {
-    for number in 1..=64 {
-        unsafe { signal(number, SIG_DFL) };
+    // The kernel's own structure, of no more words on any machine: what is all zero asks for the default.
+    let action = [SIG_DFL; 8];
+    for number in 1..=64 as c_int {
+        // Past the C library, which keeps some for itself and does not let them be touched.
+        unsafe { syscall(SYS_RT_SIGACTION, number, action.as_ptr(), std::ptr::null::<c_void>(), KERNEL_SET) };
     }
 }
 

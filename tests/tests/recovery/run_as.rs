@@ -50,8 +50,8 @@ fn programs_of_another_user_reach_nothing_of_pods_own() {
     let script = "id -un > who; echo a part > part; python3 -c 1 2>/dev/null; cat > main.sh <<'END'\n#!/bin/sh\n\
                   echo \"$(id -un), installed by $(cat who), $(stat -c %U main.sh), $(pwd -P | grep -c programs)\"\n\
                   [ -n \"$POD_INPUT_FILE\" ] && wc -c < \"$POD_INPUT_FILE\"\n\
-                  for it in \"$1\" \"$1/pod.db\" \"$1/manager.lock\" \"$1/workers\" /proc/$2/environ /proc/$PPID/environ; do\n\
-                  cat \"$it\" >/dev/null 2>&1 || ls \"$it\" >/dev/null 2>&1 && echo \"it can read $it\"; done\n\
+                  for it in \"$1/pod.db\" \"$1/manager.lock\" /proc/$2/environ /proc/$PPID/environ; do\n\
+                  cat \"$it\" >/dev/null 2>&1 && echo \"it can read $it\"; done; ls \"$1\" \"$1/workers\" 2>/dev/null\n\
                   kill -0 $2 2>/dev/null && echo 'it can signal the manager'\n\
                   grep -E '^(NoNewPrivs|CapEff)' /proc/self/status | tr '\\t' ' '; echo mine > mine && cat mine\nEND\n";
     let script = script.replace("$1", data).replace("$2", &manager.to_string());
@@ -96,8 +96,11 @@ fn what_cannot_be_is_refused_in_a_sentence() {
     let pod = Pod::new();
     let data = place.data();
     let data = data.to_str().expect("text");
-    let closed = pod.data();
-    fs::create_dir_all(closed.parent().expect("a parent")).expect("it can be made");
+    let closed = place.0.path().join("closed");
+    fs::create_dir(&closed)
+        .and_then(|()| fs::set_permissions(&closed, Permissions::from_mode(0o700)))
+        .expect("it can be made");
+    let closed = closed.join("data");
     let closed = closed.to_str().expect("text");
     for (arguments, said) in [
         (vec!["--data-dir", data, "--run-as", "nobody-knows"], "there is no user \"nobody-knows\""),
