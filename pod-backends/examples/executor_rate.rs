@@ -126,7 +126,7 @@ mod measure {
                     let mut stdout = Vec::new();
                     while let Some(event) = run.next().await {
                         match event {
-                            RunEvent::Started { .. } => {}
+                            RunEvent::Started { .. } | RunEvent::InstallationLost => {}
                             RunEvent::Output { bytes, .. } => stdout.extend_from_slice(&bytes),
                             RunEvent::Ended { end, .. } => assert_eq!(end, AttemptEnd::Exited(0)),
                         }

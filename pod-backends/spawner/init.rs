@@ -10,8 +10,9 @@
 use std::{
     ffi::{OsStr, OsString},
     fs,
-    io::{self, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     os::{fd::OwnedFd, unix::ffi::OsStrExt, unix::process::CommandExt},
+    path::PathBuf,
     process::{Command, Stdio, exit},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -22,7 +23,7 @@ use crate::{
     run::ended_by,
     sys::{self, Child, POLLIN, PollFd, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
     trash::Trash,
-    wire::{BEGIN, End, HEARS, Place, last_words},
+    wire::{BEGIN, End, HEARS, LINGER, Place, last_words},
 };
 
 /// What the worker gets to hear.
@@ -75,6 +76,8 @@ fn take_ground(word: &str) -> io::Result<()> {
 const EVERYBODY: i32 = -1;
 /// Whoever was born while everybody was killed is killed after so long.
 const KILL_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// Between two looks at who has the output.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// So long an engine may take to say that it has started the container. Where it was killed meanwhile, nobody closes the
 /// standard input, and nothing comes.
 const BEGINS_WITHIN: Duration = Duration::from_secs(180);
@@ -131,6 +134,7 @@ pub fn serve(mut command: impl Iterator<Item = OsString>, purpose: &Purpose) -> 
                 continue;
             }
             if everybody {
+                let_them_print(&signals);
                 end_everybody(&signals);
             }
             let end = ended_by(status);
@@ -164,6 +168,49 @@ fn is_told_to_begin() -> bool {
             return false;
         }
     }
+}
+
+/// Gives those that have the program's output the time to print the rest.
+fn let_them_print(signals: &OwnedFd) {
+    let deadline = Instant::now() + LINGER;
+    let output: Vec<PathBuf> = [1, 2].into_iter().filter_map(|number| output_of("self", number)).collect();
+    loop {
+        loop {
+            match sys::reap_any() {
+                Child::Ended(..) => {}
+                Child::Busy => break,
+                Child::None => return,
+            }
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || !is_heard(&output) {
+            return;
+        }
+        sys::poll(&mut [PollFd::new(signals, POLLIN)], Some(left.min(LOOK_AGAIN_AFTER)));
+        while let Some(number) = sys::next_signal(signals) {
+            if HANDED_ON.contains(&number) {
+                return;
+            }
+        }
+    }
+}
+
+fn output_of(process: &str, number: u32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{process}/fd/{number}")).ok()
+}
+
+/// Whether another process has this output; one that lets nobody look may have it.
+fn is_heard(output: &[PathBuf]) -> bool {
+    let own = std::process::id();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let others =
+        processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).filter(|&pid| pid != own);
+    others.into_iter().any(|pid| match fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(mut open) => {
+            open.any(|file| file.and_then(|file| fs::read_link(file.path())).is_ok_and(|file| output.contains(&file)))
+        }
+        Err(error) => error.kind() == ErrorKind::PermissionDenied,
+    })
 }
 
 /// Ends whatever else there is; nothing is printed after that.

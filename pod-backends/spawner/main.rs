@@ -17,6 +17,8 @@
 )]
 
 #[cfg(target_os = "linux")]
+mod as_user;
+#[cfg(target_os = "linux")]
 mod copy;
 #[cfg(target_os = "linux")]
 mod file_calls;
@@ -53,9 +55,13 @@ mod tree;
 #[cfg(target_os = "linux")]
 mod unpack;
 #[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "the executor writes it")]
+mod user;
+#[cfg(target_os = "linux")]
 #[allow(dead_code, reason = "the other half of each pair is used by the executor")]
 mod wire;
 #[cfg(target_os = "linux")]
+mod witness;
 mod workdirs;
 
 /// How many files a program may have open, where that is not what this process may.
@@ -71,9 +77,22 @@ fn main() {
         match arguments.next().as_deref().and_then(std::ffi::OsStr::to_str) {
             Some("nursery") => {
                 let base = arguments.next().unwrap_or_default();
-                nursery::serve(base.into(), open_files(arguments.next()))
+                let open_files = open_files(arguments.next());
+                // One that cannot be read must not be passed over.
+                match arguments.next().map(|user| user.to_str().unwrap_or_default().parse()) {
+                    None => nursery::serve(base.into(), open_files, None),
+                    Some(Ok(user)) => nursery::serve(base.into(), open_files, Some(user)),
+                    Some(Err(())) => {}
+                }
             }
-            Some("sweep") => return sweeper::clear(arguments.next().unwrap_or_default().as_ref()),
+            Some("sweep") => {
+                let base = arguments.next().unwrap_or_default();
+                match arguments.next().map(|user| user.to_str().unwrap_or_default().parse()) {
+                    None => return sweeper::clear(base.as_ref(), None),
+                    Some(Ok(user)) => return sweeper::clear(base.as_ref(), Some(&user)),
+                    Some(Err(())) => {}
+                }
+            }
             Some("init") => init::serve(arguments, &init::Purpose::Worker),
             Some("unpack") => {
                 let dir = arguments.next().unwrap_or_default();

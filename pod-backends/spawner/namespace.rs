@@ -10,8 +10,10 @@ use std::{
 };
 
 use crate::{
+    as_user::become_user,
     file_calls::{bind_read_only, c_path, enter_mounts, keep_mounts, own_ids, unmount, unshare_mounts},
     sys::{self, Child},
+    user::User,
 };
 
 const READ_ONLY_FILE_SYSTEM: i32 = 30;
@@ -28,10 +30,13 @@ pub enum Mounts {
 }
 
 impl Mounts {
-    /// Tries it out in a child: what is half possible would leave this process with half of it.
-    pub fn find(dir: &Path) -> Self {
+    /// Tries it out in a child, as the user who is to run programs: what is half possible would leave this process with
+    /// half of it.
+    pub fn find(dir: &Path, user: Option<&User>) -> Self {
         let ways = [Self::Own, Self::InUserNamespace];
-        ways.into_iter().find(|way| in_child(|| way.enter().and_then(|()| try_out(dir)).is_ok())).unwrap_or(Self::None)
+        ways.into_iter()
+            .find(|way| in_child(|| become_user(user).and_then(|()| way.enter()).and_then(|()| try_out(dir)).is_ok()))
+            .unwrap_or(Self::None)
     }
 
     /// Gives this process mounts of its own. It must have one thread.
@@ -127,7 +132,7 @@ fn try_out(dir: &Path) -> io::Result<()> {
 }
 
 /// Whether something went well in a child. This process must have one thread, and no other children.
-fn in_child(work: impl FnOnce() -> bool) -> bool {
+pub fn in_child(work: impl FnOnce() -> bool) -> bool {
     match unsafe { sys::fork() } {
         0 => exit(i32::from(!work())),
         pid if pid < 0 => false,

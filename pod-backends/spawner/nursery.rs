@@ -11,13 +11,15 @@ use std::{
 };
 
 use crate::{
-    namespace::Mounts,
+    as_user::{become_user, make_dir_of},
+    namespace::{Mounts, in_child},
     open_files,
     program::IGNORED,
     run::ended_by,
     slot, sweeper,
     sys::{self, Child, POLLIN, Patience, PollFd, SIGKILL},
     trash, tree,
+    user::User,
     wire::{CONTROL_FD, End, READY},
     workdirs::Site,
 };
@@ -41,13 +43,16 @@ struct Seat {
     taken: *mut u64,
 }
 
-/// Serves until the worker has gone.
-pub fn serve(base: PathBuf, open_files: Option<u64>) -> ! {
+/// Serves until the worker has gone. Whatever else came with this process is closed: locks and pipes of whoever
+/// started the worker are nothing for programs.
+pub fn serve(base: PathBuf, open_files: Option<u64>, user: Option<User>) -> ! {
+    sys::close_from(CONTROL_FD + 3);
+    sys::clear_ambient_capabilities();
     sys::reset_signals();
     IGNORED.iter().for_each(|&number| sys::ignore(number));
     sys::new_session();
     sys::set_name(c"pod-nursery");
-    match Nursery::new(base, open_files) {
+    match Nursery::new(base, open_files, user) {
         Ok(nursery) => nursery.serve(),
         Err(_) => exit(1),
     }
@@ -62,6 +67,8 @@ struct Nursery {
     seats: Vec<Seat>,
     /// What programs may have open, and so the slots.
     open_files: Option<u64>,
+    /// Who runs programs, and so the slots.
+    user: Option<User>,
     /// Where working directories are.
     base: PathBuf,
     mounts: Mounts,
@@ -71,10 +78,16 @@ struct Nursery {
 }
 
 impl Nursery {
-    fn new(base: PathBuf, open_files: Option<u64>) -> io::Result<Self> {
+    fn new(base: PathBuf, open_files: Option<u64>, user: Option<User>) -> io::Result<Self> {
         sys::become_subreaper()?;
-        trash::take_all(&base)?;
-        let mounts = Mounts::find(&base);
+        if let Some(user) = &user {
+            make_dir_of(user, &base)?;
+        }
+        // What programs had may be anything by now.
+        if !in_child(|| become_user(user.as_ref()).and_then(|()| trash::take_all(&base)).is_ok()) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let mounts = Mounts::find(&base, user.as_ref());
         // The executor has put the socket there; nothing else in this process uses that number.
         let control = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
         let children = sys::child_signals()?;
@@ -83,7 +96,8 @@ impl Nursery {
         sys::never_block(&bell.1);
         sys::send_packet(&control, READY, Patience::Wait)?;
         let seats = Vec::new();
-        let mut nursery = Self { control, children, life, memory, seats, open_files, base, mounts, bell, sweeper: 0 };
+        let mut nursery =
+            Self { control, children, life, memory, seats, open_files, user, base, mounts, bell, sweeper: 0 };
         nursery.start_sweeper();
         Ok(nursery)
     }
@@ -96,6 +110,9 @@ impl Nursery {
                 self.seats.clear();
                 let fds = [&self.life.0, &self.life.1, &self.children, &self.bell.1, &self.control];
                 fds.into_iter().for_each(sys::close_for_good);
+                if become_user(self.user.as_ref()).is_err() {
+                    exit(1)
+                }
                 sweeper::serve(&self.base, &self.bell.0, nursery)
             }
             pid => pid,
@@ -156,7 +173,7 @@ impl Nursery {
         drop(nothing);
         self.open_files.into_iter().for_each(open_files::limit);
         let site = Site { base: std::mem::take(&mut self.base), slot: index, mounts: self.mounts, bell };
-        slot::serve(socket, life, site, birth, taken)
+        slot::serve(socket, life, site, birth, taken, self.user.as_ref())
     }
 
     fn reap(&mut self) {

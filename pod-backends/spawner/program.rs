@@ -37,7 +37,7 @@ impl Launcher {
             posix_spawnattr_init(&mut attributes);
             posix_spawnattr_setflags(&mut attributes, SETPGROUP | SETSIGDEF | SETSIGMASK);
             posix_spawnattr_setpgroup(&mut attributes, 0);
-            posix_spawnattr_setsigdefault(&mut attributes, &SignalSet::of(ignored));
+            posix_spawnattr_setsigdefault(&mut attributes, &SignalSet::of(&[ignored, OF_THE_C_LIBRARY].concat()));
             posix_spawnattr_setsigmask(&mut attributes, &SignalSet::EMPTY);
         }
         Self { attributes }
@@ -82,6 +82,9 @@ impl Launcher {
 fn pointers(texts: &[&CStr], more: &[&CStr]) -> Vec<*const c_char> {
     texts.iter().chain(more).map(|text| text.as_ptr()).chain([ptr::null()]).collect()
 }
+
+/// Signals that a C library keeps for itself, and would have programs ignore.
+const OF_THE_C_LIBRARY: &[i32] = &[32, 33, 34];
 
 /// The signals that the processes of the spawner ignore: what ends them is the end of their socket, and nothing that
 /// a terminal or a shutting down machine sends in passing may leave a tree without its keeper.

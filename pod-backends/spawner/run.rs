@@ -1,7 +1,9 @@
 //! One run: a program from its start until no process of it is left and all of its output was told.
 
 use std::{
-    os::fd::OwnedFd,
+    ffi::{CStr, OsStr},
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -9,7 +11,8 @@ use crate::{
     slot::Slot,
     sys::{self, Child, POLLIN, POLLOUT, Patience, PollFd, SIGKILL, SIGTERM},
     tree,
-    wire::{End, Order, Pipe, READ_SIZE, Report, Start, Stop},
+    wire::{End, LINGER, Order, Pipe, READ_SIZE, Report, Start, Stop},
+    witness::Witness,
 };
 
 /// Most programs end within this time: until then their pipes are left alone, which saves them a wake-up or two.
@@ -34,6 +37,9 @@ pub enum Next {
 /// Runs a program to its end.
 pub fn run(slot: &mut Slot, start: &Start<'_>) -> Next {
     slot.packet.begin(start.run);
+    if start.witness.is_some_and(|(path, was)| !is_still(path, was)) {
+        return conclude(slot, End::Damaged);
+    }
     let (program, pipes) = match launch(slot, start) {
         Ok(launched) => launched,
         Err(end) => return conclude(slot, end),
@@ -51,11 +57,17 @@ pub fn run(slot: &mut Slot, start: &Start<'_>) -> Next {
         deadline: start.timeout_ms.and_then(|limit| now.checked_add(Duration::from_millis(limit))),
         grace: Duration::from_millis(start.grace_ms),
         status: None,
+        linger_until: None,
         stopping: None,
         alone: false,
         left: false,
     };
     run.complete()
+}
+
+/// Whether a file is what it was.
+fn is_still(path: &CStr, was: Witness) -> bool {
+    Witness::of(Path::new(OsStr::from_bytes(path.to_bytes()))).is_ok_and(|is| is == was)
 }
 
 type Pipes = [Option<OwnedFd>; 2];
@@ -87,6 +99,8 @@ struct Run<'s> {
     grace: Duration,
     /// How the program ended.
     status: Option<i32>,
+    /// Until then those may print that had its output when it ended.
+    linger_until: Option<Instant>,
     stopping: Option<Stopping>,
     /// No process of the run is left.
     alone: bool,
@@ -125,14 +139,29 @@ impl Run<'_> {
         self.clear_away()
     }
 
-    /// Whether it is time to kill what is left. A program that ended by itself takes its tree along at once; one that
-    /// was told to end leaves the others the rest of the grace time.
+    /// Whether it is time to kill what is left. A program that ended by itself takes its tree along as soon as nobody
+    /// can print any more; one that was told to end leaves the others the rest of the grace time.
     fn is_over(&self, now: Instant) -> bool {
         match &self.stopping {
             _ if self.left || self.alone => true,
-            None => self.status.is_some(),
+            None => self.status.is_some() && self.linger_until.is_none_or(|moment| now >= moment || self.is_silent()),
             Some(stopping) => stopping.kill_at.is_some_and(|moment| now >= moment),
         }
+    }
+
+    /// Whether both pipes have been read to their end.
+    fn is_silent(&self) -> bool {
+        self.pipes.iter().all(Option::is_none)
+    }
+
+    /// Whether somebody could still print: the program is gone, and has given one of its pipes to others.
+    fn is_heard(&self) -> bool {
+        let mut ends = [PollFd::NONE, PollFd::NONE];
+        for (end, pipe) in ends.iter_mut().zip(&self.pipes) {
+            *end = pipe.as_ref().map_or(PollFd::NONE, |pipe| PollFd::new(pipe, 0));
+        }
+        sys::poll(&mut ends, Some(Duration::ZERO));
+        ends.iter().zip(&self.pipes).any(|(end, pipe)| pipe.is_some() && !end.happened())
     }
 
     fn keep_time(&mut self, now: Instant) {
@@ -176,7 +205,8 @@ impl Run<'_> {
             quiet.then_some(self.loud_from),
             self.slot.ahead.is_there().then_some(self.long_from),
             self.slot.packet.due(),
-            self.deadline.filter(|_| self.stopping.is_none()),
+            self.deadline.filter(|_| self.stopping.is_none() && self.status.is_none()),
+            self.linger_until.filter(|_| self.stopping.is_none()),
             self.stopping.as_ref().and_then(|stopping| stopping.kill_at),
         ];
         let first = moments.into_iter().flatten().min();
@@ -217,14 +247,19 @@ impl Run<'_> {
         }
     }
 
-    /// Reaps who has ended. The group is killed while the number of its leader is still taken: then no other group
-    /// can be meant.
+    /// Reaps who has ended. With the program its group is killed, while the number of its leader is still taken: then
+    /// no other group can be meant. But where a filter of its own has its output, that gets the time to print the rest.
     fn reap(&mut self) {
         loop {
             match sys::peek_ended() {
                 Child::Ended(pid, _) => {
                     if pid == self.program && self.stopping.is_none() {
-                        sys::kill(-pid, SIGKILL);
+                        if self.is_heard() {
+                            let moment = Instant::now() + LINGER;
+                            self.linger_until = Some(self.deadline.map_or(moment, |deadline| deadline.min(moment)));
+                        } else {
+                            sys::kill(-pid, SIGKILL);
+                        }
                     }
                     if let Child::Ended(_, status) = sys::reap(pid)
                         && pid == self.program
@@ -254,8 +289,7 @@ impl Run<'_> {
         let len = packet.len();
         match Order::decode(packet) {
             Some(Order::Start(Start { run, .. })) if run > self.number => self.slot.ahead.keep(len),
-            Some(Order::Stop { run, mode }) if run == self.number && self.status.is_none() => self.obey_stop(mode),
-            Some(Order::Stop { run, mode: Stop::Kill }) if run == self.number => self.obey_stop(Stop::Kill),
+            Some(Order::Stop { run, mode }) if run == self.number => self.obey_stop(mode),
             _ => {}
         }
     }
@@ -263,6 +297,8 @@ impl Run<'_> {
     fn obey_stop(&mut self, mode: Stop) {
         let now = Instant::now();
         match (mode, &mut self.stopping) {
+            // It has ended by itself.
+            (_, None) if self.status.is_some() => self.linger_until = Some(now),
             (Stop::Terminate, None) => self.stop(End::Terminated, now),
             (Stop::Terminate, Some(_)) => {}
             (Stop::Kill, None) => self.stopping = Some(Stopping { end: End::Terminated, kill_at: Some(now) }),

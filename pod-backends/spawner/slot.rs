@@ -3,10 +3,12 @@
 use std::{fs, os::fd::OwnedFd, process::exit};
 
 use crate::{
+    as_user::become_user,
     packet::Packet,
     program::{IGNORED, Launcher},
     run::{self, Next},
     sys::{self, Patience},
+    user::User,
     wire::{ORDER_LIMIT, Order, Report},
     workdirs::{Site, Workdirs},
 };
@@ -75,9 +77,12 @@ impl Ahead {
 
 /// Serves runs until the worker or the nursery is gone. `birth` counts the processes that have served this slot and died;
 /// `taken` is where the nursery sees which run was taken on last.
-pub fn serve(socket: OwnedFd, life: OwnedFd, site: Site, birth: u64, taken: *mut u64) -> ! {
+pub fn serve(socket: OwnedFd, life: OwnedFd, site: Site, birth: u64, taken: *mut u64, user: Option<&User>) -> ! {
     sys::set_name(c"pod-slot");
     raise_oom_score();
+    if become_user(user).is_err() {
+        exit(1)
+    }
     let (Ok(()), Ok(children)) = (sys::become_subreaper(), sys::child_signals()) else { exit(1) };
     let (ahead, packet, launcher) = (Ahead::new(), Packet::new(), Launcher::new(IGNORED));
     let mut slot = Slot { socket, life, children, ahead, packet, launcher, workdirs: Workdirs::new(site) };

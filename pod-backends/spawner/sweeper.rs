@@ -4,9 +4,11 @@
 use std::{collections::HashSet, fs, os::fd::OwnedFd, path::Path, process::exit};
 
 use crate::{
+    as_user::become_user,
     file_calls,
     sys::{self, POLLIN, PollFd},
     trash::{sweep, take_all, trash_of},
+    user::User,
 };
 
 /// Deletes trash whenever the bell rings. When nobody is left who could ring, and the nursery waits for that, everything
@@ -24,13 +26,17 @@ pub fn serve(base: &Path, heard: &OwnedFd, nursery: i32) -> ! {
         }
     }
     if file_calls::parent() == nursery {
-        clear(base);
+        clear(base, None);
     }
     exit(0)
 }
 
-/// Deletes a directory of working directories that nobody uses any more. What cannot be deleted stays.
-pub fn clear(base: &Path) {
+/// Deletes a directory of working directories that nobody uses any more, as who ran programs in it. What cannot be
+/// deleted stays.
+pub fn clear(base: &Path, user: Option<&User>) {
+    if become_user(user).is_err() {
+        return;
+    }
     let trash = trash_of(base);
     let _ = take_all(base);
     sweep(&trash, &mut HashSet::new());

@@ -6,7 +6,7 @@
 //!
 //! | packet | content |
 //! |---|---|
-//! | executor → slot, [`Order::Start`] | `1`, run `u64`, time limit `u64` ms (`u64::MAX`: none), grace `u64` ms, [`Place`], program, directory, arguments (`u32` and texts), environment (`u32` and texts) |
+//! | executor → slot, [`Order::Start`] | `1`, run `u64`, time limit `u64` ms (`u64::MAX`: none), grace `u64` ms, [`Place`], `1` with the path and the five numbers of a [`Witness`] or `0`, program, directory, arguments (`u32` and texts), environment (`u32` and texts) |
 //! | executor → slot, [`Order::Stop`] | `2`, run `u64`, mode `u8` (1 terminate, 2 kill) |
 //! | executor → slot, [`Order::GoOn`] | `3`, birth `u64` |
 //! | slot → executor | run `u64`, then any number of [`Report`]s |
@@ -22,7 +22,9 @@
 //! has ended, without waiting for the executor. When that takes longer it gives the order back
 //! ([`Report::Returned`]), so that nothing waits for a long run while another slot is free.
 
-use std::ffi::CStr;
+use std::{ffi::CStr, time::Duration};
+
+use super::witness::Witness;
 
 /// What the nursery says when it is ready for slots.
 pub const READY: &[u8] = b"ready";
@@ -43,6 +45,10 @@ pub const PACKET_LIMIT: usize = 2 * READ_SIZE + 4096;
 pub const ORDER_LIMIT: usize = 400 * 1024;
 /// One argument or variable of a program, with its NUL, is at most so long: Linux's `MAX_ARG_STRLEN`.
 pub const ARGUMENT_LIMIT: usize = 128 * 1024;
+
+/// When a program has ended, those that have its output get so long to print the rest: filters of its own, mostly.
+/// Whatever is left then is ended, as it is at once where nobody has it.
+pub const LINGER: Duration = Duration::from_secs(2);
 
 const START: u8 = 1;
 const STOP: u8 = 2;
@@ -83,6 +89,8 @@ pub struct Start<'a> {
     pub timeout_ms: Option<u64>,
     /// Between TERM and KILL, in milliseconds.
     pub grace_ms: u64,
+    /// A file that must be as it was, or nothing is started.
+    pub witness: Option<(&'a CStr, Witness)>,
     /// Where it runs.
     pub place: Place,
     /// Its path; a relative one starts from where it runs.
@@ -179,6 +187,8 @@ pub enum End {
     NoPlace(i32),
     /// It failed, and the system has killed something in its container because the memory was used up.
     OutOfMemory,
+    /// It was not started, because its witness is gone, or another one.
+    Damaged,
 }
 
 impl Order<'_> {
@@ -191,6 +201,15 @@ impl Order<'_> {
                 packet.extend(start.timeout_ms.unwrap_or(NO_LIMIT).to_le_bytes());
                 packet.extend(start.grace_ms.to_le_bytes());
                 packet.push(start.place as u8);
+                packet.push(u8::from(start.witness.is_some()));
+                if let Some((path, witness)) = &start.witness {
+                    put_text(packet, path);
+                    packet.extend(witness.inode.to_le_bytes());
+                    packet.extend(witness.size.to_le_bytes());
+                    packet.extend(witness.seconds.to_le_bytes());
+                    packet.extend(witness.nanos.to_le_bytes());
+                    packet.extend(witness.runs.to_le_bytes());
+                }
                 put_text(packet, start.program);
                 put_text(packet, start.dir);
                 for texts in [&start.args, &start.env] {
@@ -226,9 +245,13 @@ impl<'a> Order<'a> {
                 let timeout_ms = Some(rest.u64()?).filter(|&limit| limit != NO_LIMIT);
                 let grace_ms = rest.u64()?;
                 let place = Place::of(rest.u8()?)?;
+                let witness = match rest.u8()? {
+                    0 => None,
+                    _ => Some((rest.text()?, rest.witness()?)),
+                };
                 let (program, dir) = (rest.text()?, rest.text()?);
                 let (args, env) = (rest.texts()?, rest.texts()?);
-                Some(Self::Start(Start { run, timeout_ms, grace_ms, place, program, dir, args, env }))
+                Some(Self::Start(Start { run, timeout_ms, grace_ms, place, witness, program, dir, args, env }))
             }
             STOP => {
                 let run = rest.u64()?;
@@ -266,6 +289,7 @@ impl<'a> Report<'a> {
                     End::NotStarted(errno) => (4, errno),
                     End::OutOfMemory => (5, 0),
                     End::NoPlace(errno) => (6, errno),
+                    End::Damaged => (7, 0),
                 };
                 packet.extend([ENDED, kind]);
                 packet.extend(value.to_le_bytes());
@@ -313,6 +337,7 @@ impl<'a> Report<'a> {
                     4 => End::NotStarted(value),
                     5 => End::OutOfMemory,
                     6 => End::NoPlace(value),
+                    7 => End::Damaged,
                     _ => return None,
                 };
                 Self::Ended { at_ms: rest.i64()?, end }
@@ -383,6 +408,12 @@ impl<'a> Reader<'a> {
         self.array().map(i64::from_le_bytes)
     }
 
+    fn witness(&mut self) -> Option<Witness> {
+        let (inode, size) = (self.u64()?, self.u64()?);
+        let (seconds, nanos) = (self.i64()?, self.i64()?);
+        Some(Witness { inode, size, seconds, nanos, runs: self.u32()? })
+    }
+
     fn text(&mut self) -> Option<&'a CStr> {
         let len = self.u32()? as usize;
         CStr::from_bytes_with_nul(self.take(len.checked_add(1)?)?).ok()
@@ -406,6 +437,7 @@ mod tests {
                 timeout_ms: Some(1500),
                 grace_ms: 10_000,
                 place: Place::Copy,
+                witness: Some((c"/tmp/a b/main.sh", Witness { inode: 1, size: 2, seconds: -3, nanos: 4, runs: 0o111 })),
                 program: c"./main.sh",
                 dir: c"/tmp/a b",
                 args: vec![c"./main.sh", c""],
@@ -416,6 +448,7 @@ mod tests {
                 timeout_ms: None,
                 grace_ms: 0,
                 place: Place::Shared,
+                witness: None,
                 program: c"/bin/sh",
                 dir: c"/",
                 args: vec![],
@@ -447,6 +480,7 @@ mod tests {
             End::NotStarted(2),
             End::OutOfMemory,
             End::NoPlace(28),
+            End::Damaged,
         ]
         .map(|end| Report::Ended { at_ms: 1, end });
         let mut reports = vec![

@@ -40,6 +40,8 @@ pub mod executor;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 #[cfg(feature = "local")]
+pub mod inherited;
+#[cfg(feature = "local")]
 pub mod open_files;
 pub mod private;
 pub mod provisioner;

@@ -61,7 +61,7 @@ async fn finish(run: &mut dyn Running) -> (String, AttemptEnd) {
     let mut text = Vec::new();
     loop {
         match timeout(PATIENCE, run.next()).await.expect("it does not hang").expect("an end comes") {
-            RunEvent::Started { .. } => {}
+            RunEvent::Started { .. } | RunEvent::InstallationLost => {}
             RunEvent::Output { bytes, .. } => text.extend_from_slice(&bytes),
             RunEvent::Ended { end, .. } => return (String::from_utf8(text).expect("text"), end),
         }
@@ -267,6 +267,104 @@ async fn a_directory_is_used_by_one_executor_at_a_time() {
     assert!(pids.iter().all(|&pid| !lives(pid)));
     let (_run, _) = endless(&next, 2).await;
     next.shutdown().await;
+}
+
+/// The worker's part of an installation that was damaged: it says so, and does not run it.
+async fn is_found_damaged(executor: &dyn Executor, execution: u64) -> AttemptEnd {
+    let mut run = executor.start(request(1, execution)).await.unwrap();
+    assert_eq!(timeout(PATIENCE, run.next()).await.unwrap(), Some(RunEvent::InstallationLost));
+    assert_eq!(executor.installed().await.unwrap(), []);
+    finish(&mut *run).await.1
+}
+
+#[tokio::test]
+async fn a_damaged_installation_is_noticed_at_each_start_and_made_again_once() {
+    let dir = TempDir::new().unwrap();
+    let executor = open(dir.path()).await;
+    let good = "#!/bin/sh\necho it runs";
+    let files = dir.path().join("activities/1-1");
+    let main = files.join("main.sh");
+    let damages: [(&str, &dyn Fn()); 6] = [
+        ("its directory is gone", &|| fs::remove_dir_all(&files).unwrap()),
+        ("main.sh is gone", &|| fs::remove_file(&main).unwrap()),
+        ("main.sh is another file", &|| {
+            fs::copy(&main, files.join("other")).unwrap();
+            fs::rename(files.join("other"), &main).unwrap();
+        }),
+        ("main.sh was written to", &|| fs::write(&main, "#!/bin/sh\necho other").unwrap()),
+        ("main.sh may not be run", &|| {
+            fs::set_permissions(&main, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        }),
+        ("a file has its directory's place", &|| {
+            fs::remove_dir_all(&files).unwrap();
+            fs::write(&files, "").unwrap();
+        }),
+    ];
+    for (number, (name, damage)) in (10..).step_by(10).zip(damages) {
+        install(&executor, 1, good).await;
+        let mut run = executor.start(request(1, number)).await.unwrap();
+        assert_eq!(finish(&mut *run).await, ("it runs\n".to_owned(), AttemptEnd::Exited(0)));
+        damage();
+        assert_eq!(is_found_damaged(&executor, number + 1).await, AttemptEnd::Recalled, "{name}");
+        // One that was on its way meanwhile.
+        assert_eq!(is_found_damaged(&executor, number + 2).await, AttemptEnd::Recalled, "{name}");
+        install(&executor, 1, good).await;
+        damage();
+        let AttemptEnd::StartFailed(reason) = is_found_damaged(&executor, number + 3).await else { panic!("{name}") };
+        assert!(reason.contains("again"), "{reason}");
+    }
+    executor.shutdown().await;
+}
+
+#[tokio::test]
+async fn damage_done_while_no_worker_was_there_is_noticed_too() {
+    let dir = TempDir::new().unwrap();
+    let executor = open(dir.path()).await;
+    install(&executor, 1, "#!/bin/sh\necho it runs").await;
+    executor.shutdown().await;
+    let executor = open(dir.path()).await;
+    let mut run = executor.start(request(1, 1)).await.unwrap();
+    assert_eq!(finish(&mut *run).await.0, "it runs\n", "nothing was touched");
+    executor.shutdown().await;
+    fs::write(dir.path().join("activities/1-1/main.sh"), "#!/bin/sh\necho other").unwrap();
+    let executor = open(dir.path()).await;
+    assert_eq!(is_found_damaged(&executor, 2).await, AttemptEnd::Recalled);
+    executor.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_runs_in_a_damaged_installation_goes_on_while_it_is_made_again() {
+    let dir = TempDir::new().unwrap();
+    let executor = open(dir.path()).await;
+    let waits = "#!/bin/sh\necho $PPID $$ 0\nwhile [ ! -e ../../go ]; do sleep 0.01; done; cat part";
+    let script = format!("echo a part of it > part\ncat > main.sh <<'END'\n{waits}\nEND\n");
+    let install = async || {
+        let (sink, _output) = tokio::sync::mpsc::channel(64);
+        let (activity, revision, payload) = (ActivityId(1), RevisionNo(1), Payload::Script(script.clone().into()));
+        let request =
+            InstallRequest { activity, revision, payload, env: BTreeMap::new(), timeout: Millis::from_secs(60) };
+        executor.install(request, sink).await.expect("it is a good one");
+    };
+    install().await;
+    let (mut first, _) = endless(&executor, 1).await;
+    fs::write(dir.path().join("activities/1-1/main.sh"), "").unwrap();
+    assert_eq!(is_found_damaged(&executor, 2).await, AttemptEnd::Recalled);
+    install().await;
+    let (mut second, _) = endless(&executor, 3).await;
+    fs::write(dir.path().join("go"), "").unwrap();
+    for run in [&mut first, &mut second] {
+        assert_eq!(finish(&mut **run).await, ("a part of it\n".to_owned(), AttemptEnd::Exited(0)));
+    }
+    let entries = || fs::read_dir(dir.path().join("activities")).unwrap().count();
+    drop((first, second));
+    timeout(PATIENCE, async {
+        while entries() > 2 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("what is left of the damaged one goes with the last that ran in it");
+    executor.shutdown().await;
 }
 
 /// A file system of one megabyte, where the tests may mount one.

@@ -114,9 +114,13 @@ pub enum RunEvent {
         /// What; never empty.
         bytes: Bytes,
     },
+    /// It was not started because its installation is damaged or gone: that does not count as installed any more, and
+    /// [`Executor::install`] makes it again. Comes before `Ended`, where `Recalled` says that the execution can be run
+    /// then, and another end that it cannot.
+    InstallationLost,
     /// Its whole process tree is gone and all of its output was delivered.
     Ended {
-        /// How. `Recalled` only after [`Running::recall`]; `Lost` only where what watched over the execution was itself killed or shut down.
+        /// How. `Recalled` only after [`Running::recall`] and [`RunEvent::InstallationLost`]; `Lost` only where what watched over the execution was itself killed or shut down.
         end: AttemptEnd,
         /// When, by this machine's clock.
         at: Timestamp,

@@ -8,6 +8,7 @@ use tokio::runtime::Builder;
 use cli::{Cli, Exit, Failure};
 
 fn main() -> ! {
+    pod_backends::inherited::keep();
     let cli = Cli::parse();
     let exit = match start(cli) {
         Ok(exit) => exit,

@@ -86,7 +86,7 @@ pub enum FromWorker {
         /// How.
         outcome: InstallOutcome,
     },
-    /// An installation is gone.
+    /// An installation is gone: removed as was asked for, or found damaged.
     Removed {
         /// The activity.
         activity: ActivityId,

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use pod_backends::{
-    executor::process::{ProcessExecutor, clear},
+    executor::process::{ProcessExecutor, adopt_orphans, clear},
     open_files, private,
     provisioner::{
         docker::{HOME, ManagerAddress, run_container_worker, run_isolated_worker},
@@ -87,6 +87,9 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         open_files::raise(self.programs_open_files);
+        if !self.isolated {
+            adopt_orphans().map_err(|error| Failure::new(format!("orphans cannot be taken care of: {error}")))?;
+        }
         let mut interrupts = Interrupts::listen()?;
         let leave = Leave::new();
         // What stops a container does not wait for so long.

@@ -28,6 +28,10 @@ pub struct ServeArgs {
     /// [env: POD_BACKEND] [default: local]
     #[arg(long, value_name = "BACKEND")]
     pub backend: Option<String>,
+    /// As which user of this machine programs run; for a manager that root starts. They reach nothing of POD's own then
+    /// [env: POD_RUN_AS] [default: the user of the manager]
+    #[arg(long, value_name = "USER")]
+    pub run_as: Option<String>,
     /// How many executions one worker runs at a time
     /// [env: POD_SLOTS] [default: the machine's cores]
     #[arg(long, value_name = "N")]
@@ -93,6 +97,7 @@ impl ServeArgs {
             ("data-dir", &self.data_dir),
             ("store", &self.store),
             ("backend", &self.backend),
+            ("run-as", &self.run_as),
             ("slots", &self.slots),
             ("token", &self.token),
             ("worker-token", &self.worker_token),

@@ -49,6 +49,11 @@ pub struct DockerArgs {
     /// [env: POD_DOCKER_READ_ONLY] [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub docker_read_only: Option<String>,
+    /// A capability that containers have besides the few that installing needs, such as NET_RAW; may be given several
+    /// times or split by commas
+    /// [env: POD_DOCKER_CAP_ADD] [default: none]
+    #[arg(long, value_name = "CAPABILITY")]
+    pub docker_cap_add: Vec<String>,
     /// Added to the environment of programs in the containers; may be given several times
     /// [env: POD_DOCKER_ENV, one a line]
     #[arg(long, value_name = "NAME=VALUE")]
@@ -68,6 +73,7 @@ impl DockerArgs {
             ("docker-mount", lines(&self.docker_mount)),
             ("docker-user", self.docker_user.clone()),
             ("docker-read-only", self.docker_read_only.clone()),
+            ("docker-cap-add", lines(&self.docker_cap_add)),
             ("docker-env", lines(&self.docker_env)),
         ]
         .into_iter()
@@ -112,6 +118,16 @@ pub(super) fn apply(settings: &mut DockerSettings, layers: &Layers<'_>) -> Resul
     if let Some(written) = layers.find("docker-read-only") {
         settings.read_only = written.switch()?;
     }
+    if let Some(written) = layers.find("docker-cap-add") {
+        let names = written.text.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty());
+        for name in names.map(str::to_ascii_uppercase) {
+            let name = name.strip_prefix("CAP_").unwrap_or(&name);
+            if !name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') {
+                return Err(written.wrong(format!("must be the name of a capability such as NET_RAW, not {name:?}")));
+            }
+            settings.capabilities.push(name.to_owned());
+        }
+    }
     if let Some(written) = layers.find("docker-mount") {
         let mounts = written.lines().map(|line| line.parse().map_err(|problem: String| written.wrong(problem)));
         settings.mounts = mounts.collect::<Result<_, _>>()?;
@@ -134,12 +150,25 @@ pub(super) fn apply(settings: &mut DockerSettings, layers: &Layers<'_>) -> Resul
 }
 
 /// The settings as lines; the values of the environment may be secrets.
-pub(super) fn lines(settings: &DockerSettings) -> [(&'static str, String); 11] {
-    let DockerSettings { isolation, image, memory, cpus, pids, network, mounts, user, read_only, env, manager } =
-        settings;
+pub(super) fn lines(settings: &DockerSettings) -> [(&'static str, String); 12] {
+    let DockerSettings {
+        isolation,
+        image,
+        memory,
+        cpus,
+        pids,
+        network,
+        mounts,
+        user,
+        read_only,
+        capabilities,
+        env,
+        manager,
+    } = settings;
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "(none)".to_owned());
     let names: Vec<&str> = env.keys().map(String::as_str).collect();
     [
+        ("docker-cap-add", capabilities.join(",")),
         ("docker-cpus", or_none(cpus.map(|cpus| cpus.to_string()))),
         ("docker-env", names.join(",")),
         ("docker-image", image.clone()),

@@ -34,6 +34,7 @@ const SETTINGS: &[&str] = &[
     "allow-host",
     "backend",
     "data-dir",
+    "docker-cap-add",
     "docker-cpus",
     "docker-env",
     "docker-image",
@@ -52,6 +53,7 @@ const SETTINGS: &[&str] = &[
     "lost-after",
     "output-cap",
     "retention",
+    "run-as",
     "slots",
     "store",
     "token",
@@ -74,6 +76,8 @@ pub struct Config {
     pub store: StoreChoice,
     /// Where executions run.
     pub backend: BackendChoice,
+    /// As which user of this machine programs run; as the manager's own when absent.
+    pub run_as: Option<String>,
     /// How many executions one worker runs at a time.
     pub slots: u32,
     /// What every request has to show.
@@ -128,6 +132,7 @@ impl Config {
             data_dir: data_dir.into(),
             store: StoreChoice::Sqlite,
             backend: BackendChoice::Local,
+            run_as: None,
             slots: limits.slots,
             token: None,
             worker_token: None,
@@ -170,6 +175,16 @@ impl Config {
         }
         if let Some(written) = layers.find("backend") {
             self.backend = backend_choice(&written)?;
+        }
+        if let Some(written) = layers.find("run-as") {
+            if self.backend != BackendChoice::Local {
+                return Err(written.wrong(format!(
+                    "is for programs that run on this machine itself, and --backend {} runs them in containers; leave it \
+                     out, and name a user there by --docker-user",
+                    self.backend
+                )));
+            }
+            self.run_as = Some(written.text);
         }
         if let Some(written) = layers.find("slots") {
             self.slots = written.number(1, MAX_SLOTS)?;
@@ -260,6 +275,7 @@ impl Config {
             ("lost-after", show_duration(self.lost_after)),
             ("output-cap", self.output_cap.to_string()),
             ("retention", show_duration(self.retention)),
+            ("run-as", self.run_as.clone().unwrap_or_else(|| "(the user of the manager)".to_owned())),
             ("slots", self.slots.to_string()),
             ("store", self.store.to_string()),
             ("token", masked(&self.token).to_owned()),

@@ -3,6 +3,7 @@
 use std::{path::Path, process::Command, sync::Arc};
 
 use pod_backends::{
+    executor::process::RunAs,
     open_files,
     provisioner::{
         docker::{AllDocker, Docker, IsolatedDocker, ResidentProgram},
@@ -57,14 +58,20 @@ pub(super) fn worker_processes(config: &Config) -> Result<LocalProcesses, StartE
     open_files::check(config.slots).map_err(StartError::Other)?;
     let program = std::env::current_exe()
         .map_err(|error| StartError::Other(format!("this program's own file cannot be found: {error}")))?;
-    Ok(LocalProcesses::new(&config.data_dir, move |directory: &Path| {
+    let run_as = config.run_as.as_deref().map(|user| RunAs::find(user, &config.data_dir));
+    let run_as = run_as.transpose().map_err(|problem| StartError::Other(format!("--run-as: {problem}")))?;
+    let processes = LocalProcesses::new(&config.data_dir, move |directory: &Path| {
         let mut command = Command::new(&program);
         command.args(["worker", "--local"]).arg(directory);
         if let Some(limit) = open_files::of_programs() {
             command.args(["--programs-open-files", &limit.to_string()]);
         }
         command
-    }))
+    });
+    Ok(match run_as {
+        Some(run_as) => processes.run_as(run_as),
+        None => processes,
+    })
 }
 
 /// Workers as processes of this program, whose executions are containers.

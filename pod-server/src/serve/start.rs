@@ -57,6 +57,9 @@ async fn embed_with(config: &Config, home: WorkerHome, lock: DataDirLock) -> Res
         (BackendChoice::Local, WorkerHome::Processes) => {
             Manager::start(config, Parts { store, backend: parts::worker_processes(config)? }).await?
         }
+        (BackendChoice::Local, WorkerHome::ThisProcess) if config.run_as.is_some() => {
+            return Err(StartError::Other("--run-as needs workers in processes of their own".to_owned()));
+        }
         (BackendChoice::Local, WorkerHome::ThisProcess) => {
             Manager::start(config, Parts { store, backend: Local::new(&config.data_dir) }).await?
         }

@@ -8,6 +8,7 @@ mod engine;
 mod examples;
 mod fleet;
 mod full_disk;
+mod hardened;
 mod isolated;
 mod kinds;
 mod limits;

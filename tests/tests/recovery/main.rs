@@ -2,12 +2,16 @@
 //! they can to survive their end.
 
 mod client;
+mod damaged;
 mod descendants;
+mod escaped;
 mod flood;
 mod full_disk;
+mod inherited;
 mod manager_down;
 mod neighbours;
 mod open_files;
+mod run_as;
 mod seed;
 mod slow_readers;
 mod sudden_ends;

@@ -31,9 +31,10 @@ use super::{
 use crate::{
     executor::process::{BEGIN, End, Entry, explain_not_started, no_place},
     provisioner::docker::{
-        DockerSettings, HOME,
+        DockerSettings, HOME, PIDS_OF_AN_EXECUTION,
         container::{
-            containers_of, images_of, labels, limits, name, own_volume, plain, try_to_remove, volumes_of, wanted_mounts,
+            capabilities, containers_of, images_of, labels, limits, name, own_volume, plain, try_to_remove, volumes_of,
+            wanted_mounts,
         },
         engine::{Engine, has_status, is_missing, is_silence},
     },
@@ -158,6 +159,9 @@ impl Container {
         host.log_config = Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None });
         if files == Files::Kept {
             host.readonly_rootfs = Some(false);
+        } else {
+            host.cap_add = Some(capabilities(settings, &[]));
+            host.pids_limit = Some(settings.pids.unwrap_or(PIDS_OF_AN_EXECUTION).into());
         }
         let body = ContainerCreateBody {
             image: Some(image.to_owned()),

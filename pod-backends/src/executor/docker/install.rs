@@ -24,7 +24,10 @@ use super::{
     output::Said,
 };
 use crate::{
-    executor::process::{BadEntry, Entry, PROGRAM, Refused, Tail, bad_entry, remove_tree, unix_line_ends, unpack},
+    executor::process::{
+        BadEntry, Entry, PROGRAM, Refused, Script, Tail, Unready, bad_entry, make_ready, remove_tree, unpack,
+        wide_script,
+    },
     provisioner::docker::{
         HOME,
         container::{check_bash, environment, name},
@@ -126,14 +129,18 @@ fn files(payload: &Payload, scratch: &Path) -> Result<(Vec<u8>, Option<&'static 
     let mut build = |script: Option<&[u8]>| {
         put(&mut archive, &format!("{}/pod-spawner", &HOME[1..]), 0o755, PROGRAM)?;
         if let Some(script) = script {
-            let clean = unix_line_ends(script);
-            put(&mut archive, &SCRIPT[1..], 0o644, clean.as_deref().unwrap_or(script))?;
+            put(&mut archive, &SCRIPT[1..], 0o644, script)?;
         }
         archive.append_dir_all(&ACTIVITY[1..], scratch)
     };
     let script = match payload {
         Payload::Script(text) => {
-            build(Some(text)).map_err(|error| disk(&error))?;
+            let text = match Script::of(text) {
+                Script::AsItIs => text.to_vec(),
+                Script::Clean(text) => text,
+                Script::Wide => return Err(wide_script()),
+            };
+            build(Some(&text)).map_err(|error| disk(&error))?;
             Some(SCRIPT)
         }
         Payload::Archive(bytes) => {
@@ -144,10 +151,10 @@ fn files(payload: &Payload, scratch: &Path) -> Result<(Vec<u8>, Option<&'static 
             let script = scratch.join("install.sh");
             let script = match fs::symlink_metadata(&script) {
                 Ok(found) if found.is_file() => {
-                    let text = fs::read(&script).map_err(|error| disk(&error))?;
-                    if let Some(clean) = unix_line_ends(&text) {
-                        fs::write(&script, clean).map_err(|error| disk(&error))?;
-                    }
+                    make_ready(&script, false).map_err(|unready| match unready {
+                        Unready::Wide => wide_script(),
+                        Unready::Io(error) => disk(&error),
+                    })?;
                     Some("/activity/install.sh")
                 }
                 Ok(_) => return Err(lasting("install.sh in the archive is not a regular file")),
@@ -231,6 +238,10 @@ async fn settle_main(shared: &Arc<Shared>, container: &Container, scratch: &Path
                 fs::set_permissions(&local, fs::Permissions::from_mode(mode)).map_err(|error| disk(&error))?;
                 let entry = Entry::prepare(scratch).map_err(bad_entry)?;
                 let ready = fs::read(&local).map_err(|error| disk(&error))?;
+                if ready == content && mode & 0o755 == 0o755 {
+                    return Ok(entry);
+                }
+                // The engine puts a new file in its place.
                 let archive = file_archive(&path.to_string_lossy(), mode | 0o755, &ready);
                 container
                     .upload(ACTIVITY, archive)

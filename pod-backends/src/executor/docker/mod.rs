@@ -19,9 +19,8 @@ mod output;
 mod run;
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
@@ -34,7 +33,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{boxes::Snapshot, run::ContainerRun};
 pub(crate) use self::{boxes::remove_all, install::ACTIVITY};
-use super::process::Entry;
+use super::process::{Absent, AllInstalled, Entry};
 use crate::provisioner::docker::{DockerSettings, engine::Engine};
 
 /// An installation.
@@ -55,7 +54,7 @@ struct Shared {
     slots: u32,
     /// Where archives are unpacked.
     dir: PathBuf,
-    installed: Mutex<HashMap<Key, Entry>>,
+    installed: AllInstalled<Entry>,
     /// Ends whatever runs.
     closing: CancellationToken,
     /// What is to be waited for before the executor is gone.
@@ -75,7 +74,7 @@ impl ContainerExecutor {
         let engine = Engine::connect().await.map_err(failed)?;
         boxes::remove_containers(&engine, store, worker).await.map_err(failed)?;
         let installed = boxes::snapshots(&engine, store, worker).await.map_err(failed)?;
-        let installed = installed.into_iter().map(|Snapshot { key, entry }| (key, entry)).collect();
+        let installed = installed.into_iter().map(|Snapshot { key, entry }| (key, entry));
         let shared = Shared {
             engine,
             settings,
@@ -83,7 +82,7 @@ impl ContainerExecutor {
             worker,
             slots,
             dir: dir.to_owned(),
-            installed: Mutex::new(installed),
+            installed: AllInstalled::new(installed),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -91,44 +90,40 @@ impl ContainerExecutor {
     }
 }
 
-impl Shared {
-    fn installed(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Entry>> {
-        self.installed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[async_trait]
 impl Executor for ContainerExecutor {
     async fn install(&self, request: InstallRequest, output: OutputSink) -> Result<(), InstallError> {
         let key = (request.activity, request.revision);
-        self.shared.installed().remove(&key);
+        self.shared.installed.begin(key);
         let entry = install::install(&self.shared, request, output).await?;
-        self.shared.installed().insert(key, entry);
+        self.shared.installed.complete(key, entry);
         Ok(())
     }
 
     async fn remove(&self, activity: ActivityId, revision: RevisionNo) -> Result<(), ExecutorError> {
         let key = (activity, revision);
-        self.shared.installed().remove(&key);
+        self.shared.installed.forget(key);
         boxes::remove_snapshot(&self.shared, key).await.map_err(|error| ExecutorError { message: error.message })
     }
 
     async fn installed(&self) -> Result<Vec<Key>, ExecutorError> {
-        let mut keys: Vec<Key> = self.shared.installed().keys().copied().collect();
-        keys.sort_unstable();
-        Ok(keys)
+        Ok(self.shared.installed.keys())
     }
 
     async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError> {
-        let installed = (request.activity, request.revision);
-        let entry = self.shared.installed().get(&installed).copied();
-        let entry = entry.ok_or_else(|| StartError {
-            message: format!(
-                "revision {} of the activity {} is not installed on this worker",
-                request.revision, request.activity_name
-            ),
-        })?;
-        Ok(Box::new(ContainerRun::start(self.shared.clone(), request, entry)))
+        let installation = match self.shared.installed.get((request.activity, request.revision)) {
+            Ok(installation) => installation,
+            Err(Absent::Damaged) => return Ok(Box::new(ContainerRun::never_begun())),
+            Err(Absent::Unknown) => {
+                return Err(StartError {
+                    message: format!(
+                        "revision {} of the activity {} is not installed on this worker",
+                        request.revision, request.activity_name
+                    ),
+                });
+            }
+        };
+        Ok(Box::new(ContainerRun::start(self.shared.clone(), request, installation)))
     }
 
     fn slots(&self) -> u32 {

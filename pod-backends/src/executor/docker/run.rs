@@ -20,7 +20,7 @@ use super::{
     output::{Output, Said},
 };
 use crate::{
-    executor::process::{ARGUMENT_LIMIT, Entry, now},
+    executor::process::{ARGUMENT_LIMIT, Damage, Entry, Installation, now},
     provisioner::docker::{
         container::environment,
         engine::{has_status, is_silence, is_without_image},
@@ -51,12 +51,23 @@ pub(super) struct ContainerRun {
 }
 
 impl ContainerRun {
-    pub(super) fn start(shared: Arc<Shared>, request: StartRequest, entry: Entry) -> Self {
+    pub(super) fn start(shared: Arc<Shared>, request: StartRequest, installation: Arc<Installation<Entry>>) -> Self {
         let (sender, events) = mpsc::channel(EVENTS);
         let (stop, stopped) = watch::channel(None);
         let tasks = shared.tasks.clone();
-        tasks.spawn(async move { Supervisor { shared, request, sender, stopped }.supervise(entry).await });
+        tasks.spawn(async move { Supervisor { shared, request, sender, stopped }.supervise(&installation).await });
         Self { events, stop }
+    }
+
+    /// One whose snapshot was found to be gone, and is to be made again.
+    pub(super) fn never_begun() -> Self {
+        let (sender, events) = mpsc::channel(EVENTS);
+        let end = RunEvent::Ended { end: AttemptEnd::Recalled, at: now() };
+        for event in [RunEvent::InstallationLost, end] {
+            // There is room, and somebody to take it.
+            let _ = sender.try_send(event);
+        }
+        Self { events, stop: watch::channel(None).0 }
     }
 }
 
@@ -94,9 +105,10 @@ enum Cause {
 }
 
 impl Supervisor {
-    async fn supervise(mut self, entry: Entry) {
-        let end = match self.begin_patiently(entry).await {
+    async fn supervise(mut self, installation: &Arc<Installation<Entry>>) {
+        let end = match self.begin_patiently(installation).await {
             Ok((container, output)) => {
+                self.shared.installed.serves((self.request.activity, self.request.revision), installation);
                 let end = self.carry_on(&container, output).await;
                 container.remove().await;
                 end
@@ -108,10 +120,13 @@ impl Supervisor {
 
     /// Begins as soon as the engine can: one that does not answer is waited for, and one that fails by its own fault, as
     /// it does now and then where it starts many at a time, is tried again a few times.
-    async fn begin_patiently(&mut self, entry: Entry) -> Result<(Container, Output), AttemptEnd> {
+    async fn begin_patiently(
+        &mut self,
+        installation: &Arc<Installation<Entry>>,
+    ) -> Result<(Container, Output), AttemptEnd> {
         let mut pauses = PAUSES.iter();
         loop {
-            let error = match self.begin(entry).await {
+            let error = match self.begin(installation.what).await {
                 Ok(begun) => return Ok(begun),
                 Err(error) => error,
             };
@@ -121,7 +136,16 @@ impl Supervisor {
                 pauses.next().filter(|_| has_status(&error, 500))
             };
             let Some(pause) = pause else {
-                return Err(AttemptEnd::StartFailed(self.not_started(&error).into()));
+                if !is_without_image(&error) {
+                    return Err(AttemptEnd::StartFailed(self.not_started(&error).into()));
+                }
+                let damage =
+                    self.shared.installed.damaged((self.request.activity, self.request.revision), installation);
+                let _ = self.sender.send(RunEvent::InstallationLost).await;
+                return Err(match damage {
+                    Damage::Passing => AttemptEnd::Recalled,
+                    Damage::Lasting => AttemptEnd::StartFailed(self.without_snapshot().into()),
+                });
             };
             tracing::warn!(%error, "a container could not be started, and is tried again");
             tokio::select! {
@@ -134,15 +158,15 @@ impl Supervisor {
         }
     }
 
+    fn without_snapshot(&self) -> String {
+        let snapshot = snapshot_name(&self.shared, (self.request.activity, self.request.revision));
+        format!(
+            "the snapshot {snapshot} was removed from the engine again after the activity had been installed anew \
+             (docker image prune -a does that); see to it that images labelled pod.store are kept"
+        )
+    }
+
     fn not_started(&self, error: &Error) -> String {
-        if is_without_image(error) {
-            let snapshot = snapshot_name(&self.shared, (self.request.activity, self.request.revision));
-            return format!(
-                "the snapshot {snapshot} of the installed activity was removed from the engine (docker image prune -a does \
-                 that); drain worker {}, and the next one installs it again",
-                self.shared.worker
-            );
-        }
         self.shared.engine.failed("the execution's container could not be started", error).message
     }
 

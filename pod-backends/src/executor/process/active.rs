@@ -16,8 +16,9 @@ use pod_core::{
 
 use super::{
     failure,
+    installed::Damage,
     memory::MemoryWatch,
-    plan::{InputFile, Plan},
+    plan::{InputFile, Plan, Runs},
     pool::Lent,
     wire::{End, Pipe, Report, Stop},
 };
@@ -36,14 +37,15 @@ pub(super) struct Origin {
     dir: PathBuf,
     explain: fn(i32, &Path) -> String,
     memory: Arc<MemoryWatch>,
+    runs: Option<Runs>,
     /// Deleted with the run.
     _input: Option<InputFile>,
 }
 
 impl Origin {
     pub(super) fn new(plan: Plan, memory: &Arc<MemoryWatch>) -> Self {
-        let Plan { dir, explain, input, .. } = plan;
-        Self { dir, explain, memory: Arc::clone(memory), _input: input }
+        let Plan { dir, explain, input, runs, .. } = plan;
+        Self { dir, explain, memory: Arc::clone(memory), runs, _input: input }
     }
 }
 
@@ -149,7 +151,10 @@ impl Active {
                 Report::Reborn { birth } => reborn = Some(birth),
                 // Of an earlier run of this slot.
                 _ if run != self.lent.run => {}
-                Report::Started { at_ms } => events.push_back(RunEvent::Started { at: Timestamp(at_ms) }),
+                Report::Started { at_ms } => {
+                    self.origin.runs.iter().for_each(Runs::begun);
+                    events.push_back(RunEvent::Started { at: Timestamp(at_ms) });
+                }
                 Report::Returned => returned = true,
                 Report::Output { stream, bytes } => {
                     let stream = match stream {
@@ -159,11 +164,20 @@ impl Active {
                     events.push_back(RunEvent::Output { stream, bytes: Bytes::copy_from_slice(bytes) });
                 }
                 Report::Ended { at_ms, end } => {
-                    let end = match attempt_end(end, self.origin.explain, &self.origin.dir) {
-                        AttemptEnd::Signalled(KILLED) | AttemptEnd::Exited(CHILD_KILLED) if memory_ended() => {
-                            AttemptEnd::OutOfMemory
-                        }
-                        end => end,
+                    let damage = self.origin.runs.as_ref().and_then(|runs| Some((runs, runs.damage(end)?)));
+                    if damage.is_some() {
+                        events.push_back(RunEvent::InstallationLost);
+                    }
+                    let end = match damage {
+                        Some(_) if self.stop.is_some() => AttemptEnd::Terminated,
+                        Some((_, Damage::Passing)) => AttemptEnd::Recalled,
+                        Some((runs, Damage::Lasting)) => AttemptEnd::StartFailed(runs.lasting().into()),
+                        None => match attempt_end(end, self.origin.explain, &self.origin.dir) {
+                            AttemptEnd::Signalled(KILLED) | AttemptEnd::Exited(CHILD_KILLED) if memory_ended() => {
+                                AttemptEnd::OutOfMemory
+                            }
+                            end => end,
+                        },
                     };
                     events.push_back(RunEvent::Ended { end, at: Timestamp(at_ms) });
                     step = Step::Ended;
@@ -211,6 +225,7 @@ fn attempt_end(end: End, explain: fn(i32, &Path) -> String, dir: &Path) -> Attem
         End::NotStarted(errno) => AttemptEnd::StartFailed(explain(errno, dir).into()),
         End::NoPlace(errno) => AttemptEnd::StartFailed(failure::no_place(errno, dir).into()),
         End::OutOfMemory => AttemptEnd::OutOfMemory,
+        End::Damaged => AttemptEnd::StartFailed("it is not what was installed".into()),
     }
 }
 

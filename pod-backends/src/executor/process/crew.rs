@@ -23,7 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     blocking,
     layout::Layout,
-    leftovers,
+    leftovers, orphans,
     pool::Pool,
     program,
     slot::watch,
@@ -209,6 +209,7 @@ impl Recipe {
         let mark = self.mark.clone();
         blocking(move || {
             let _ = nursery.wait();
+            orphans::end();
             leftovers::kill_marked(&mark);
         })
         .await;

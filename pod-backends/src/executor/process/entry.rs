@@ -3,9 +3,10 @@
 use std::{
     fs,
     io::{self, Read},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
+
+use super::text::{self, Unready, WIDE_TEXT};
 
 /// How `main.sh` is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,13 +22,13 @@ pub(crate) enum Entry {
 pub(crate) enum BadEntry {
     Missing,
     NotAFile(&'static str),
+    /// It is a file, and nothing that could be run.
+    Unusable(&'static str),
     Io(io::Error),
 }
 
-/// So much of a file tells whether it is text.
+/// The first line of a script ends within so much of it.
 const LOOKED_AT: usize = 8 * 1024;
-/// No script that a person wrote is larger, and this much fits into memory.
-const LARGEST_SCRIPT: u64 = 16 << 20;
 
 impl Entry {
     /// The word for it in the mark of completion.
@@ -42,20 +43,17 @@ impl Entry {
         [Self::Program, Self::Shell].into_iter().find(|entry| entry.word() == word)
     }
 
-    /// Checks the `main.sh` of an installation and makes it ready to run: executable, and with the line ends that
-    /// interpreters understand.
+    /// Checks the `main.sh` of an installation and makes it ready to run: executable, and as interpreters understand it.
     pub(crate) fn prepare(dir: &Path) -> Result<Self, BadEntry> {
         let path = locate(dir)?;
-        let mode = fs::metadata(&path).map_err(BadEntry::Io)?.permissions().mode();
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o755)).map_err(BadEntry::Io)?;
+        text::make_ready(&path, true).map_err(|unready| match unready {
+            Unready::Wide => BadEntry::Unusable(WIDE_TEXT),
+            Unready::Io(error) => BadEntry::Io(error),
+        })?;
         let mut beginning = Vec::with_capacity(LOOKED_AT);
         let file = fs::File::open(&path).map_err(BadEntry::Io)?;
         file.take(LOOKED_AT as u64).read_to_end(&mut beginning).map_err(BadEntry::Io)?;
-        if is_binary(&beginning) {
-            return Ok(Self::Program);
-        }
-        give_unix_line_ends(&path).map_err(BadEntry::Io)?;
-        Ok(if beginning.starts_with(b"#!") { Self::Program } else { Self::Shell })
+        Ok(if beginning.starts_with(b"#!") || is_binary(&beginning) { Self::Program } else { Self::Shell })
     }
 }
 
@@ -81,42 +79,8 @@ fn locate(dir: &Path) -> Result<PathBuf, BadEntry> {
     }
 }
 
+/// As shells tell what the system cannot run by itself: a text may have anything behind its first line.
 fn is_binary(beginning: &[u8]) -> bool {
-    beginning.starts_with(b"\x7fELF") || beginning.contains(&0)
-}
-
-/// Rewrites a text that has other line ends than LF. One that is too large for a script stays as it is.
-pub(super) fn give_unix_line_ends(path: &Path) -> io::Result<()> {
-    if fs::metadata(path)?.len() > LARGEST_SCRIPT {
-        return Ok(());
-    }
-    match unix_line_ends(&fs::read(path)?) {
-        Some(clean) => fs::write(path, clean),
-        None => Ok(()),
-    }
-}
-
-/// A text with LF line ends, if it has others.
-pub(crate) fn unix_line_ends(text: &[u8]) -> Option<Vec<u8>> {
-    if !text.windows(2).any(|pair| pair == b"\r\n") {
-        return None;
-    }
-    let mut clean = Vec::with_capacity(text.len());
-    for (place, &byte) in text.iter().enumerate() {
-        if byte != b'\r' || text.get(place + 1) != Some(&b'\n') {
-            clean.push(byte);
-        }
-    }
-    Some(clean)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_carriage_returns_before_line_feeds_go() {
-        assert_eq!(unix_line_ends(b"a\r\nb\rc\r\r\n\r"), Some(b"a\nb\rc\r\n\r".to_vec()));
-        assert_eq!(unix_line_ends(b"a\nb\r"), None);
-    }
+    let first_line = beginning.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    beginning.starts_with(b"\x7fELF") || first_line.contains(&0)
 }

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::run_as::RunAs;
+
 /// Every program of a worker's directory has this variable, by which a later worker of the directory finds them.
 pub(super) const MARK: &str = "POD_WORKER_MARK";
 
@@ -32,13 +34,13 @@ pub enum Inherit {
 }
 
 impl Environment {
-    /// `HOME`, `PATH` and `LANG` are those of the worker, or what is usual.
-    pub(super) fn of_this_process(mark: &str, inherit: Inherit) -> Self {
+    /// `HOME`, `PATH` and `LANG` are those of the worker, or what is usual; the home is that of whoever runs programs.
+    pub(super) fn of_this_process(mark: &str, inherit: Inherit, run_as: Option<&RunAs>) -> Self {
         let own = |name, usual: &str| {
             std::env::var_os(name).filter(|value| !value.is_empty()).unwrap_or_else(|| usual.into())
         };
         let common = [
-            ("HOME", own("HOME", "/")),
+            ("HOME", run_as.map_or_else(|| own("HOME", "/"), |run_as| run_as.home().into())),
             ("PATH", own("PATH", USUAL_PATH)),
             ("LANG", own("LANG", "C.UTF-8")),
             (MARK, mark.into()),

@@ -22,6 +22,10 @@ pub(crate) fn explain(errno: i32, beginning: &[u8], dir: &Path) -> String {
     let error = io::Error::from_raw_os_error(errno);
     match Errno::from_raw_os_error(errno) {
         Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::LOOP => match interpreter(beginning) {
+            Some(interpreter) if interpreter.ends_with('\r') => format!(
+                "main.sh could not be started: its first line ends as on Windows, which the system takes for a part of the \
+                 interpreter's name {interpreter:?}, and its other lines do not; save it with the same line ends throughout"
+            ),
             Some(interpreter) => format!(
                 "main.sh could not be started: its first line names the interpreter {interpreter}, and that gave: {error}; \
                  correct the line, or let the installation script install it"
@@ -63,6 +67,11 @@ pub(crate) fn no_place(errno: i32, dir: &Path) -> String {
     format!("main.sh could not be started in a working directory of its own: {error}; {remedy}")
 }
 
+/// Whether a program that ran before does not start because something of it is gone.
+pub(super) fn may_be_damage(errno: i32) -> bool {
+    matches!(Errno::from_raw_os_error(errno), Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::LOOP)
+}
+
 /// Why the interpreter of an installation script could not be started.
 pub(super) fn bash_not_started(errno: i32, _dir: &Path) -> String {
     io::Error::from_raw_os_error(errno).to_string()
@@ -72,7 +81,7 @@ pub(super) fn bash_not_started(errno: i32, _dir: &Path) -> String {
 fn interpreter(beginning: &[u8]) -> Option<String> {
     let line = beginning.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
     let name = String::from_utf8_lossy(line);
-    Some(name.split_whitespace().next()?.to_owned())
+    Some(name.split([' ', '\t']).find(|word| !word.is_empty())?.to_owned())
 }
 
 /// Whether a disk has no room left for anything of use.

@@ -22,12 +22,14 @@ use super::{
     archive::{self, Refused},
     blocking,
     crew::Purpose,
-    entry::{BadEntry, Entry, give_unix_line_ends},
+    entry::{BadEntry, Entry},
     environment::c_path,
     failure,
+    layout::{Installed, Layout},
     plan::Plan,
     run::ProcessRun,
     tail::Tail,
+    text::{self, Unready, WIDE_TEXT},
     wire::Place,
 };
 
@@ -83,12 +85,17 @@ impl Installation {
     async fn carry_out(self, output: OutputSink) -> Result<(), InstallError> {
         let key = (self.request.activity, self.request.revision);
         let _claim = self.shared.claim(key).await;
-        self.shared.installed().remove(&key);
+        if let Some(damaged) = self.shared.installed.begin(key).filter(|damaged| !damaged.is_aside()) {
+            let layout = self.shared.layout.clone();
+            match blocking(move || layout.set_aside(key)).await {
+                Ok(files) => damaged.set_aside(files, &self.shared.runtime),
+                // What is left of it is deleted where it is.
+                Err(error) => tracing::warn!(%error, "a damaged installation cannot be set aside"),
+            }
+        }
         let outcome = self.try_to(key, output).await;
         match &outcome {
-            Ok(entry) => {
-                self.shared.installed().insert(key, *entry);
-            }
+            Ok(installed) => self.shared.installed.complete(key, *installed),
             Err(_) => {
                 let layout = self.shared.layout.clone();
                 if let Err(error) = blocking(move || layout.remove(key)).await {
@@ -99,12 +106,12 @@ impl Installation {
         outcome.map(drop)
     }
 
-    async fn try_to(&self, key: Key, output: OutputSink) -> Result<Entry, InstallError> {
+    async fn try_to(&self, key: Key, output: OutputSink) -> Result<Installed, InstallError> {
         let layout = self.shared.layout.clone();
         let payload = self.request.payload.clone();
         let script = blocking(move || {
             layout.remove(key).map_err(|error| disk(&error))?;
-            prepare(&payload, &layout.activity(key), layout.script(key))
+            prepare(&payload, &layout, key)
         })
         .await?;
         if let Some(script) = script {
@@ -115,10 +122,11 @@ impl Installation {
         }
         let layout = self.shared.layout.clone();
         blocking(move || {
-            let entry = Entry::prepare(&layout.activity(key)).map_err(bad_entry)?;
-            layout.complete(key, entry).map_err(|error| disk(&error))?;
+            let dir = layout.activity(key);
+            let entry = layout.act(|| Entry::prepare(&dir)).map_err(|error| disk(&error))?.map_err(bad_entry)?;
+            let installed = layout.complete(key, entry).map_err(|error| disk(&error))?;
             fs::remove_file(layout.script(key)).or_else(ignore_missing).map_err(|error| disk(&error))?;
-            Ok(entry)
+            Ok(installed)
         })
         .await
     }
@@ -144,7 +152,7 @@ impl Installation {
                 }
             };
             match event {
-                Some(RunEvent::Started { .. }) => {}
+                Some(RunEvent::Started { .. } | RunEvent::InstallationLost) => {}
                 Some(RunEvent::Output { stream, bytes }) => {
                     tail.push(&bytes);
                     self.hand_on(&mut output, stream, bytes).await;
@@ -172,6 +180,7 @@ impl Installation {
             timeout: Some(self.request.timeout),
             grace: GRACE,
             input: None,
+            runs: None,
             explain: failure::bash_not_started,
         })
     }
@@ -220,28 +229,44 @@ async fn until_end(run: &mut ProcessRun) {
 }
 
 /// Makes the directory and puts the payload in place. The script to run, if there is one.
-fn prepare(payload: &Payload, dir: &Path, script: PathBuf) -> Result<Option<PathBuf>, InstallError> {
-    DirBuilder::new().mode(0o755).create(dir).map_err(|error| disk(&error))?;
-    let script = match payload {
+fn prepare(payload: &Payload, layout: &Layout, key: Key) -> Result<Option<PathBuf>, InstallError> {
+    let dir = &layout.activity(key);
+    DirBuilder::new().mode(0o755).create(dir).and_then(|()| layout.give(dir)).map_err(|error| disk(&error))?;
+    match payload {
         Payload::Script(text) => {
+            let script = layout.script(key);
             fs::write(&script, text).map_err(|error| disk(&error))?;
-            script
+            make_ready(&script)?;
+            layout.give(&script).map_err(|error| disk(&error))?;
+            Ok(Some(script))
         }
-        Payload::Archive(archive) => {
-            archive::unpack(archive, dir).map_err(|refused| match refused {
-                Refused::Content(message) => lasting(message),
-                Refused::Io(error) => disk(&error),
-            })?;
-            let script = dir.join("install.sh");
-            match fs::symlink_metadata(&script) {
-                Ok(found) if found.is_file() => script,
-                Ok(_) => return Err(lasting("install.sh in the archive is not a regular file")),
-                Err(_) => return Ok(None),
-            }
-        }
-    };
-    give_unix_line_ends(&script).map_err(|error| disk(&error))?;
-    Ok(Some(script))
+        Payload::Archive(archive) => layout.act(|| unpack(archive, dir)).map_err(|error| disk(&error))?,
+    }
+}
+
+/// Unpacks a directory. Its script, if it has one.
+fn unpack(archive: &[u8], dir: &Path) -> Result<Option<PathBuf>, InstallError> {
+    archive::unpack(archive, dir).map_err(|refused| match refused {
+        Refused::Content(message) => lasting(message),
+        Refused::Io(error) => disk(&error),
+    })?;
+    let script = dir.join("install.sh");
+    match fs::symlink_metadata(&script) {
+        Ok(found) if found.is_file() => make_ready(&script).map(|()| Some(script)),
+        Ok(_) => Err(lasting("install.sh in the archive is not a regular file")),
+        Err(_) => Ok(None),
+    }
+}
+
+fn make_ready(script: &Path) -> Result<(), InstallError> {
+    text::make_ready(script, false).map_err(|unready| match unready {
+        Unready::Wide => wide_script(),
+        Unready::Io(error) => disk(&error),
+    })
+}
+
+pub(crate) fn wide_script() -> InstallError {
+    lasting(format!("the installation script is {WIDE_TEXT}"))
 }
 
 fn ignore_missing(error: io::Error) -> io::Result<()> {
@@ -256,6 +281,7 @@ pub(crate) fn bad_entry(bad: BadEntry) -> InstallError {
         BadEntry::NotAFile(what) => lasting(format!(
             "the main.sh that the installation left is not a regular file but {what}; it must be the program to run"
         )),
+        BadEntry::Unusable(what) => lasting(format!("the main.sh that the installation left is {what}")),
         BadEntry::Io(error) => disk(&error),
     }
 }

@@ -1,11 +1,16 @@
 //! Where everything lies in a worker's directory. Installations are named by ids, never by what a user wrote.
 //!
+//! Where programs have another user than the worker, `activities`, `scripts` and `inputs` are in a directory beside the
+//! data directory, as that user may not pass through this one.
+//!
 //! ```text
 //! executor.lock            locked while an executor uses the directory; holds its process id
 //! mark                     what the environment of every program of this directory holds
+//! run-as.json              who runs programs, if not the worker's own user
 //! nursery                  process id and start time of the spawner that runs, or ran last
 //! activities/7-2/          revision 2 of activity 7, at the path where it was installed
-//! activities/7-2.ok        it is complete; written last, and says how its main.sh is run
+//! activities/7-2.ok        it is complete; written last, and says how its main.sh is run, and what that looks like
+//! activities/7-2.damaged-1 one that was damaged, while something still runs in it
 //! scripts/7-2.sh           its installation script, while that runs
 //! w/3a/d/                  a working directory of slot 3; elsewhere where that would be too long a path
 //! inputs/19.1              the input of attempt 1 of execution 19, while that runs, if it is too long for an argument
@@ -17,6 +22,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -26,7 +32,20 @@ use pod_core::{
 };
 use uuid::Uuid;
 
-use super::{Key, entry::Entry};
+use super::{
+    Key,
+    entry::Entry,
+    run_as::{RunAs, make_passage},
+    witness::Witness,
+};
+
+/// What is to be known of an installation in order to run it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Installed {
+    pub(super) entry: Entry,
+    /// What its `main.sh` looked like when it was complete.
+    pub(super) main: Witness,
+}
 
 /// The path of a socket has at most 107 bytes, and its name in a working directory needs some of them.
 const LONGEST_WORKDIR: usize = 60;
@@ -34,6 +53,9 @@ const LONGEST_WORKDIR: usize = 60;
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     root: PathBuf,
+    /// Where that lies which programs reach.
+    files: PathBuf,
+    run_as: Option<Arc<RunAs>>,
 }
 
 impl Layout {
@@ -42,10 +64,19 @@ impl Layout {
         let failed = |error: io::Error| ExecutorError {
             message: format!("the worker's directory {} cannot be used: {error}", dir.display()),
         };
-        for part in ["activities", "scripts", "inputs"] {
-            fs::create_dir_all(dir.join(part)).map_err(failed)?;
-        }
+        fs::create_dir_all(dir).map_err(failed)?;
         let root = dir.canonicalize().map_err(failed)?;
+        let run_as = RunAs::of(&root).map_err(failed)?.map(Arc::new);
+        let files = match &run_as {
+            Some(run_as) => run_as.make_files_of(&root).map_err(failed)?,
+            None => root.clone(),
+        };
+        for part in ["activities", "scripts", "inputs"].map(|part| files.join(part)) {
+            match run_as {
+                Some(_) => make_passage(&part).map_err(failed)?,
+                None => fs::create_dir_all(part).map_err(failed)?,
+            }
+        }
         let lock_path = root.join("executor.lock");
         let mut lock =
             File::options().create(true).truncate(false).read(true).write(true).open(&lock_path).map_err(failed)?;
@@ -64,26 +95,49 @@ impl Layout {
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(failed)?;
-        Ok((Self { root }, lock))
+        Ok((Self { root, files, run_as }, lock))
+    }
+
+    /// Who runs programs, if not the worker's own user.
+    pub(super) fn run_as(&self) -> Option<&RunAs> {
+        self.run_as.as_deref()
+    }
+
+    /// Gives a file or directory to who runs programs.
+    pub(super) fn give(&self, path: &Path) -> io::Result<()> {
+        self.run_as().map_or(Ok(()), |run_as| run_as.own(path))
+    }
+
+    /// Does file work where who runs programs may change anything meanwhile: with no more rights than that user has.
+    pub(super) fn act<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+        match self.run_as() {
+            Some(run_as) => run_as.act(work),
+            None => Ok(work()),
+        }
     }
 
     /// The directory of an installation.
     pub(super) fn activity(&self, (activity, revision): Key) -> PathBuf {
-        self.root.join("activities").join(format!("{activity}-{revision}"))
+        self.files.join("activities").join(format!("{activity}-{revision}"))
+    }
+
+    /// The program of an installation.
+    pub(super) fn main(&self, key: Key) -> PathBuf {
+        self.activity(key).join("main.sh")
     }
 
     fn marker(&self, (activity, revision): Key) -> PathBuf {
-        self.root.join("activities").join(format!("{activity}-{revision}.ok"))
+        self.files.join("activities").join(format!("{activity}-{revision}.ok"))
     }
 
     /// Where an installation script lies while it runs.
     pub(super) fn script(&self, (activity, revision): Key) -> PathBuf {
-        self.root.join("scripts").join(format!("{activity}-{revision}.sh"))
+        self.files.join("scripts").join(format!("{activity}-{revision}.sh"))
     }
 
     /// Where a long input lies while its execution runs.
     pub(super) fn input(&self, key: AttemptKey) -> PathBuf {
-        self.root.join("inputs").join(key.to_string())
+        self.files.join("inputs").join(key.to_string())
     }
 
     /// Where the spawner that runs is noted down.
@@ -101,7 +155,7 @@ impl Layout {
 
     /// Where the working directories of any number of slots can be.
     pub(super) fn all_workdirs(&self, mark: &str) -> [PathBuf; 2] {
-        [self.root.join("w"), PathBuf::from(format!("/tmp/pod-{}", mark.get(..12).unwrap_or(mark)))]
+        [self.files.join("w"), PathBuf::from(format!("/tmp/pod-{}", mark.get(..12).unwrap_or(mark)))]
     }
 
     /// Where the spawner is put when it cannot run from memory.
@@ -133,15 +187,12 @@ impl Layout {
     }
 
     /// Deletes installations that were not completed, and gives the complete ones.
-    pub(super) fn clear_unfinished(&self) -> Result<HashMap<Key, Entry>, ExecutorError> {
+    pub(super) fn clear_unfinished(&self) -> Result<HashMap<Key, Installed>, ExecutorError> {
         let mut complete = HashMap::new();
         for path in self.entries("activities")? {
             let key = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".ok").and_then(parse_key));
-            let entry = key.and_then(|key| Some((key, Entry::from_word(fs::read_to_string(&path).ok()?.trim())?)));
-            if let Some((key, entry)) = entry
-                && self.activity(key).is_dir()
-            {
-                complete.insert(key, entry);
+            if let Some((key, installed)) = key.and_then(|key| Some((key, self.installed(key, &path)?))) {
+                complete.insert(key, installed);
             }
         }
         let keep: Vec<PathBuf> = complete.keys().flat_map(|&key| [self.activity(key), self.marker(key)]).collect();
@@ -153,8 +204,21 @@ impl Layout {
         Ok(complete)
     }
 
+    /// What the mark of completion says.
+    fn installed(&self, key: Key, marker: &Path) -> Option<Installed> {
+        let text = fs::read_to_string(marker).ok()?;
+        let mut lines = text.lines();
+        let entry = Entry::from_word(lines.next()?.trim())?;
+        let main = match lines.next() {
+            Some(main) => main.parse().ok()?,
+            // Of a version that did not note it down: taken for what it was.
+            None => Witness::of(&self.main(key)).ok()?,
+        };
+        self.activity(key).is_dir().then_some(Installed { entry, main })
+    }
+
     fn entries(&self, part: &str) -> Result<Vec<PathBuf>, ExecutorError> {
-        let dir = self.root.join(part);
+        let dir = self.files.join(part);
         let list = || fs::read_dir(&dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
         list().map_err(|error| ExecutorError {
             message: format!("the worker's directory {} cannot be read: {error}", dir.display()),
@@ -162,18 +226,40 @@ impl Layout {
     }
 
     /// Marks an installation as complete, once everything in it is on the disk.
-    pub(super) fn complete(&self, key: Key, entry: Entry) -> io::Result<()> {
+    pub(super) fn complete(&self, key: Key, entry: Entry) -> io::Result<Installed> {
         rustix::fs::syncfs(File::open(self.activity(key))?)?;
+        let main = Witness::of(&self.main(key))?;
         let mut marker = File::create(self.marker(key))?;
-        writeln!(marker, "{}", entry.word())?;
+        writeln!(marker, "{}\n{main}", entry.word())?;
         marker.sync_all()?;
-        File::open(self.root.join("activities"))?.sync_all()
+        File::open(self.files.join("activities"))?.sync_all()?;
+        Ok(Installed { entry, main })
+    }
+
+    /// Gives the files of an installation another place, where something may go on running in them. Nothing where there
+    /// are none.
+    pub(super) fn set_aside(&self, key: Key) -> io::Result<Option<PathBuf>> {
+        remove_tree(&self.marker(key))?;
+        let (from, mut number) = (self.activity(key), 1);
+        loop {
+            let to = from.with_file_name(format!("{}-{}.damaged-{number}", key.0, key.1));
+            match fs::symlink_metadata(&to) {
+                Ok(_) => number += 1,
+                Err(_) => {
+                    return match fs::rename(&from, &to) {
+                        Ok(()) => Ok(Some(to)),
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                        Err(error) => Err(error),
+                    };
+                }
+            }
+        }
     }
 
     /// Deletes an installation: the mark of its completion first, so that nobody takes the rest for whole.
     pub(super) fn remove(&self, key: Key) -> io::Result<()> {
         remove_tree(&self.marker(key))?;
-        File::open(self.root.join("activities"))?.sync_all()?;
+        File::open(self.files.join("activities"))?.sync_all()?;
         remove_tree(&self.activity(key))?;
         remove_tree(&self.script(key))
     }
@@ -208,7 +294,8 @@ pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
         Err(error) => Err(error),
     };
     let first = match remove() {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+        // Nobody else's directories: what is root's business is not refused for such a reason.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !rustix::process::geteuid().is_root() => {
             open_up(path);
             remove()
         }

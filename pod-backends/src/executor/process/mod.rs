@@ -11,11 +11,16 @@
 //! | `pool` | who has which slot, who waits for one, and what is sent ahead |
 //! | `plan` | what is run for an execution |
 //! | `run` | one run of a program from its waiting on; `active` is what it is while it has a slot |
+//! | `run_as` | programs of another user than the worker's |
 //! | `install` | the activity contract; `archive` unpacks, `entry` looks at `main.sh`, `tail` keeps what explains a failure |
+//! | `installed` | what is installed, and what was found damaged |
 //! | `environment` | what programs find in their environment |
 //! | `layout` | where everything lies in the worker's directory |
 //! | `leftovers` | ends what an earlier worker of the same directory left running |
+//! | `orphans` | ends what comes to the worker when somebody kills the spawner |
 //! | `memory` | whether the system killed something for want of memory; the spawner has the same |
+//! | `text` | makes scripts ready that editors saved with a mark in front, or with the line ends of Windows |
+//! | `witness` | what tells that `main.sh` is the one that was installed; the spawner has the same |
 //! | `failure` | errors of the system as sentences |
 
 mod active;
@@ -25,17 +30,24 @@ mod entry;
 mod environment;
 mod failure;
 mod install;
+mod installed;
 mod layout;
 mod leftovers;
 #[allow(unreachable_pub, reason = "it is compiled into the spawner too")]
 #[path = "../../../spawner/memory.rs"]
 mod memory;
+mod orphans;
 mod plan;
 mod pool;
 mod program;
 mod run;
+mod run_as;
 mod slot;
 mod tail;
+mod text;
+#[allow(unreachable_pub, reason = "it is compiled into the spawner too")]
+#[path = "../../../spawner/user.rs"]
+mod user;
 #[allow(
     dead_code,
     unreachable_pub,
@@ -43,6 +55,9 @@ mod tail;
 )]
 #[path = "../../../spawner/wire.rs"]
 mod wire;
+#[allow(unreachable_pub, reason = "it is compiled into the spawner too")]
+#[path = "../../../spawner/witness.rs"]
+mod witness;
 
 use std::{
     collections::HashMap,
@@ -65,16 +80,25 @@ pub(crate) use self::wire::last_words;
 pub(crate) use self::{
     active::now,
     archive::{Refused, unpack},
-    entry::{BadEntry, unix_line_ends},
+    entry::BadEntry,
     failure::{explain as explain_not_started, no_place},
-    install::bad_entry,
+    install::{bad_entry, wide_script},
+    installed::{Absent, Damage, Installation, Installations as AllInstalled},
     layout::remove_tree,
     program::PROGRAM,
     tail::Tail,
+    text::{Script, Unready, make_ready},
     wire::{ARGUMENT_LIMIT, BEGIN, End, HEARS, LAST_WORDS, Report, mark},
 };
-pub use self::{archive::stays_within, environment::Inherit};
-use self::{crew::CrewHandle, environment::Environment, layout::Layout, memory::MemoryWatch, run::ProcessRun};
+pub use self::{archive::stays_within, environment::Inherit, orphans::adopt_orphans, run_as::RunAs};
+use self::{
+    crew::CrewHandle,
+    environment::Environment,
+    installed::Installations,
+    layout::{Installed, Layout},
+    memory::MemoryWatch,
+    run::ProcessRun,
+};
 use crate::open_files;
 
 /// Runs executions as processes of this machine, in a directory of its own.
@@ -91,8 +115,8 @@ struct Shared {
     crew: CrewHandle,
     slots: u32,
     memory: Arc<MemoryWatch>,
-    /// What is completely installed, and how its `main.sh` is run.
-    installed: Mutex<HashMap<Key, Entry>>,
+    /// What is completely installed.
+    installed: Arc<Installations<Installed>>,
     /// Held while an installation is made or deleted.
     busy: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>,
     runtime: Handle,
@@ -127,7 +151,7 @@ impl ProcessExecutor {
             Ok::<_, ExecutorError>((layout, lock, mark, installed))
         })
         .await?;
-        let environment = Environment::of_this_process(&mark, inherit);
+        let environment = Environment::of_this_process(&mark, inherit, layout.run_as());
         let crew = CrewHandle::start(layout.clone(), lock, mark, slots).await?;
         Ok(Self {
             shared: Arc::new(Shared {
@@ -136,7 +160,7 @@ impl ProcessExecutor {
                 crew,
                 slots,
                 memory: Arc::new(MemoryWatch::of_this_process()),
-                installed: Mutex::new(installed),
+                installed: Arc::new(Installations::new(installed)),
                 busy: Mutex::default(),
                 runtime: Handle::current(),
             }),
@@ -156,9 +180,12 @@ pub async fn clear(dir: &Path) -> Result<(), ExecutorError> {
     let dir = dir.to_owned();
     blocking(move || {
         let _lock = end_all(&dir)?;
-        layout::remove_tree(&dir).map_err(|error| ExecutorError {
-            message: format!("the worker's directory {} cannot be deleted: {error}", dir.display()),
-        })
+        let files = RunAs::of(&dir).ok().flatten().map(|run_as| run_as.files_of(&dir));
+        files.map_or(Ok(()), |files| layout::remove_tree(&files)).and_then(|()| layout::remove_tree(&dir)).map_err(
+            |error| ExecutorError {
+                message: format!("the worker's directory {} cannot be deleted: {error}", dir.display()),
+            },
+        )
     })
     .await
 }
@@ -180,10 +207,6 @@ fn end_all(dir: &Path) -> Result<Option<std::fs::File>, ExecutorError> {
 }
 
 impl Shared {
-    fn installed(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Entry>> {
-        self.installed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits until nobody else changes this installation.
     async fn claim(&self, key: Key) -> tokio::sync::OwnedMutexGuard<()> {
         let lock = {
@@ -204,7 +227,7 @@ impl Executor for ProcessExecutor {
     async fn remove(&self, activity: ActivityId, revision: RevisionNo) -> Result<(), ExecutorError> {
         let key = (activity, revision);
         let claim = self.shared.claim(key).await;
-        self.shared.installed().remove(&key);
+        self.shared.installed.forget(key);
         let layout = self.shared.layout.clone();
         blocking(move || {
             let _claim = claim;
@@ -219,9 +242,7 @@ impl Executor for ProcessExecutor {
     }
 
     async fn installed(&self) -> Result<Vec<Key>, ExecutorError> {
-        let mut keys: Vec<Key> = self.shared.installed().keys().copied().collect();
-        keys.sort_unstable();
-        Ok(keys)
+        Ok(self.shared.installed.keys())
     }
 
     async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError> {

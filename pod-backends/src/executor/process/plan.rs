@@ -4,19 +4,22 @@ use std::{
     ffi::{CStr, CString, OsString},
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use pod_core::{
-    domain::{Millis, Workdir},
+    domain::{AttemptKey, Millis, Workdir},
     executor::StartRequest,
 };
 
 use super::{
-    Shared,
+    Key, Shared,
     entry::Entry,
     environment::c_path,
     failure,
-    wire::{ARGUMENT_LIMIT, ORDER_LIMIT, Order, Place, Start},
+    installed::{Damage, Installation, Installations},
+    layout::{Installed, Layout},
+    wire::{ARGUMENT_LIMIT, End, ORDER_LIMIT, Order, Place, Start},
 };
 
 /// What to run.
@@ -31,19 +34,26 @@ pub(super) struct Plan {
     pub(super) timeout: Option<Millis>,
     pub(super) grace: Millis,
     pub(super) input: Option<InputFile>,
+    /// The installation that it is of, where it is an execution.
+    pub(super) runs: Option<Runs>,
     /// Makes a sentence of the system's error when it cannot be started.
     pub(super) explain: fn(i32, &Path) -> String,
 }
 
 impl Plan {
     /// What is run for an execution.
-    pub(super) fn of(shared: &Shared, request: StartRequest, entry: Entry) -> Result<Plan, String> {
+    pub(super) fn of(
+        shared: &Shared,
+        request: StartRequest,
+        installation: Arc<Installation<Installed>>,
+    ) -> Result<Plan, String> {
+        let key = (request.activity, request.revision);
         let mut own: Vec<(&str, OsString)> = vec![
             ("POD_EXECUTION_ID", request.key.execution.to_string().into()),
             ("POD_ATTEMPT", request.key.attempt.to_string().into()),
             ("POD_ACTIVITY", (*request.activity_name).into()),
         ];
-        let (program, mut args) = match entry {
+        let (program, mut args) = match installation.what.entry {
             Entry::Program => (c"./main.sh", vec![c"./main.sh".to_owned()]),
             Entry::Shell => (c"/bin/sh", vec![c"sh".to_owned(), c"./main.sh".to_owned()]),
         };
@@ -58,7 +68,7 @@ impl Plan {
                 let nul = |_| "the input holds a NUL character, which a program's argument cannot".to_owned();
                 args.push(CString::new(input.as_bytes()).map_err(nul)?);
             } else {
-                let written = InputFile::write(&shared.layout.input(request.key), input)
+                let written = InputFile::write(&shared.layout, request.key, input)
                     .map_err(|error| format!("the input could not be written to the worker's disk: {error}"))?;
                 own.push(("POD_INPUT_FILE", written.path.clone().into()));
                 file = Some(written);
@@ -71,11 +81,12 @@ impl Plan {
                 Place::Shared => shared.environment.with(&request.env, &own)?,
                 Place::Private | Place::Copy => shared.environment.with_own_place(&request.env, &own)?,
             },
-            dir: shared.layout.activity((request.activity, request.revision)),
+            dir: shared.layout.activity(key),
             place,
             timeout: request.timeout,
             grace: request.grace,
             input: file,
+            runs: Some(Runs { key, main: shared.layout.main(key), installation, all: Arc::clone(&shared.installed) }),
             explain: failure::not_started,
         })
     }
@@ -83,12 +94,15 @@ impl Plan {
     /// The order for a slot, whose number is still missing.
     pub(super) fn encode(&self) -> Result<Vec<u8>, String> {
         let dir = c_path(&self.dir)?;
+        let main = self.runs.as_ref().map(|runs| c_path(&runs.main)).transpose()?;
+        let witness = main.as_deref().zip(self.runs.as_ref().map(|runs| runs.installation.what.main));
         let mut order = Vec::with_capacity(1024);
         Order::Start(Start {
             run: 0,
             timeout_ms: self.timeout.map(|timeout| timeout.0),
             grace_ms: self.grace.0,
             place: self.place,
+            witness,
             program: &self.program,
             dir: &dir,
             args: self.args.iter().map(CString::as_c_str).collect::<Vec<&CStr>>(),
@@ -106,6 +120,42 @@ impl Plan {
     }
 }
 
+/// The installation that a run is of.
+#[derive(Debug)]
+pub(super) struct Runs {
+    key: Key,
+    main: PathBuf,
+    installation: Arc<Installation<Installed>>,
+    all: Arc<Installations<Installed>>,
+}
+
+impl Runs {
+    /// The program was started.
+    pub(super) fn begun(&self) {
+        self.all.serves(self.key, &self.installation);
+    }
+
+    /// Whether it was not started because the installation is damaged. Where something has run in it before, that it
+    /// cannot be started any more is taken for damage, too: of what its first line names, for example.
+    pub(super) fn damage(&self, end: End) -> Option<Damage> {
+        let damaged = match end {
+            End::Damaged => true,
+            End::NotStarted(errno) => self.installation.has_served() && failure::may_be_damage(errno),
+            _ => false,
+        };
+        damaged.then(|| self.all.damaged(self.key, &self.installation))
+    }
+
+    /// Why it is not made again a second time.
+    pub(super) fn lasting(&self) -> String {
+        format!(
+            "{} was changed or taken away again after the activity had been installed anew; find out what on the worker's \
+             machine does that",
+            self.main.display()
+        )
+    }
+}
+
 /// The file of an input that is too long for an argument; deleted when dropped.
 #[derive(Debug)]
 pub(super) struct InputFile {
@@ -113,9 +163,10 @@ pub(super) struct InputFile {
 }
 
 impl InputFile {
-    fn write(path: &Path, input: &str) -> io::Result<Self> {
-        let file = Self { path: path.to_owned() };
-        fs::write(path, input)?;
+    fn write(layout: &Layout, key: AttemptKey, input: &str) -> io::Result<Self> {
+        let file = Self { path: layout.input(key) };
+        fs::write(&file.path, input)?;
+        layout.give(&file.path)?;
         Ok(file)
     }
 }

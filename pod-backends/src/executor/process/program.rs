@@ -23,11 +23,12 @@ pub(crate) static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pod
 /// a file in the worker's directory.
 pub(super) fn start(layout: &Layout, workdirs: &Path, mark: &str, control: OwnedFd) -> io::Result<Child> {
     let spare = control.try_clone()?;
-    let limit = open_files::of_programs().map(|limit| limit.to_string());
+    let limit = open_files::of_programs().map(|limit| limit.to_string()).unwrap_or_default();
+    let user = layout.run_as().map(|run_as| run_as.user().to_string());
     let nursery = |control: OwnedFd| {
-        let limit = &limit;
+        let (limit, user) = (&limit, &user);
         move |command: &mut Command| {
-            command.arg("nursery").arg(workdirs).args(limit).env(MARK, mark).stdin(Stdio::from(control));
+            command.arg("nursery").arg(workdirs).arg(limit).args(user).env(MARK, mark).stdin(Stdio::from(control));
         }
     };
     match start_from_memory(nursery(control)) {
@@ -38,8 +39,9 @@ pub(super) fn start(layout: &Layout, workdirs: &Path, mark: &str, control: Owned
 
 /// Deletes working directories that nobody uses any more, and nothing that is mounted in them.
 pub(super) fn sweep(layout: &Layout, workdirs: &Path) -> io::Result<()> {
+    let user = layout.run_as().map(|run_as| run_as.user().to_string());
     let sweeper = |command: &mut Command| {
-        command.arg("sweep").arg(workdirs).stdin(Stdio::null());
+        command.arg("sweep").arg(workdirs).args(&user).stdin(Stdio::null());
     };
     start_from_memory(sweeper).or_else(|_| start_from_file(&layout.spawner(), sweeper))?.wait().map(drop)
 }

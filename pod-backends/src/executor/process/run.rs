@@ -14,6 +14,7 @@ use super::{
     Shared,
     active::{Active, Origin, Step, now},
     crew::{Pools, Purpose},
+    installed::Absent,
     plan::Plan,
     pool::{Ticket, Turn},
     wire::Stop,
@@ -50,14 +51,17 @@ impl ProcessRun {
     /// Runs `main.sh` of an installation.
     pub(super) async fn start(shared: &Shared, request: StartRequest) -> Result<Self, StartError> {
         let failed = |message: String| StartError { message };
-        let installed = (request.activity, request.revision);
-        let entry = shared.installed().get(&installed).copied().ok_or_else(|| {
-            failed(format!(
-                "revision {} of the activity {} is not installed on this worker",
-                request.revision, request.activity_name
-            ))
-        })?;
-        let plan = Plan::of(shared, request, entry).map_err(failed)?;
+        let installation = match shared.installed.get((request.activity, request.revision)) {
+            Ok(installation) => installation,
+            Err(Absent::Damaged) => return Ok(Self::never_begun(shared)),
+            Err(Absent::Unknown) => {
+                return Err(failed(format!(
+                    "revision {} of the activity {} is not installed on this worker",
+                    request.revision, request.activity_name
+                )));
+            }
+        };
+        let plan = Plan::of(shared, request, installation).map_err(failed)?;
         Self::begin(shared, plan, Purpose::Execution).await.map_err(failed)
     }
 
@@ -75,6 +79,20 @@ impl ProcessRun {
             runtime: shared.runtime.clone(),
             unwanted: false,
         })
+    }
+
+    /// One whose installation was found to be damaged, and is to be made again.
+    fn never_begun(shared: &Shared) -> Self {
+        let end = RunEvent::Ended { end: AttemptEnd::Recalled, at: now() };
+        Self {
+            events: VecDeque::from([RunEvent::InstallationLost, end]),
+            phase: Phase::Over,
+            stop: None,
+            pools: shared.crew.pools().clone(),
+            purpose: Purpose::Execution,
+            runtime: shared.runtime.clone(),
+            unwanted: false,
+        }
     }
 
     fn end(&mut self, end: AttemptEnd) {

@@ -25,7 +25,7 @@ use super::{
     Shared,
     engine::{Engine, has_status, is_missing},
     image::Image,
-    settings::{DockerSettings, ManagerAddress, MountSource},
+    settings::{DockerSettings, INSTALLING, ManagerAddress, MountSource},
     worker::{HOME, LINK},
 };
 use crate::provisioner::local::directory::Certificate;
@@ -311,7 +311,16 @@ pub(crate) fn wanted_mounts(settings: &DockerSettings) -> impl Iterator<Item = E
     })
 }
 
-/// The limits of a container.
+/// What a container of the settings may do, beside `usual`: every other capability is dropped.
+pub(crate) fn capabilities(settings: &DockerSettings, usual: &[&str]) -> Vec<String> {
+    let wanted = usual.iter().map(|&name| name.to_owned()).chain(settings.capabilities.iter().cloned());
+    let mut all: Vec<String> = wanted.collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The limits of a container in which something is installed.
 pub(crate) fn limits(settings: &DockerSettings, mounts: Vec<EngineMount>) -> HostConfig {
     let memory = settings.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
     HostConfig {
@@ -322,6 +331,10 @@ pub(crate) fn limits(settings: &DockerSettings, mounts: Vec<EngineMount>) -> Hos
         nano_cpus: settings.cpus.map(|cpus| (cpus * 1e9).round() as i64),
         pids_limit: settings.pids.map(i64::from),
         network_mode: settings.network.clone(),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        cap_add: Some(capabilities(settings, &INSTALLING)),
+        // No program becomes more than who started it, by whatever the image holds.
+        security_opt: Some(vec!["no-new-privileges".to_owned()]),
         readonly_rootfs: Some(settings.read_only),
         tmpfs: settings.read_only.then(|| HashMap::from([("/tmp".to_owned(), "exec,mode=1777".to_owned())])),
         mounts: Some(mounts),

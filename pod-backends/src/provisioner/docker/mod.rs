@@ -58,7 +58,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use isolated::{IsolatedDocker, end_isolated_workers, run_isolated_worker};
 pub use kinds::AllDocker;
 pub use resident::ResidentProgram;
-pub use settings::{DockerSettings, ManagerAddress, Mount, MountSource};
+pub(crate) use settings::PIDS_OF_AN_EXECUTION;
+pub use settings::{DockerSettings, INSTALLING, ManagerAddress, Mount, MountSource};
 pub use worker::{HOME, run_container_worker};
 
 use self::{container::State, engine::Engine};

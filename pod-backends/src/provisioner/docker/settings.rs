@@ -10,6 +10,13 @@ use pod_core::domain::Isolation;
 use super::worker::HOME;
 use crate::executor::docker::ACTIVITY;
 
+/// What root may do in a container in which something is installed: what package managers need, and no more. Where each
+/// execution has a container, that of an execution has none of them.
+pub const INSTALLING: [&str; 8] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID"];
+
+/// How many processes and threads the container of an execution may have, unless the settings say.
+pub(crate) const PIDS_OF_AN_EXECUTION: u32 = 4096;
+
 /// How the containers are made.
 #[derive(Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct DockerSettings {
@@ -31,6 +38,9 @@ pub struct DockerSettings {
     pub user: Option<String>,
     /// Whether the image cannot be written to. `/tmp` can, and what POD itself needs.
     pub read_only: bool,
+    /// Capabilities that containers have besides [`INSTALLING`], such as `NET_RAW`.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
     /// Added to the environment of the image.
     pub env: BTreeMap<String, String>,
     /// Where workers dial over the network, for example `http://10.0.0.7:8080`. They dial a socket in the data directory when absent, which an engine on
@@ -63,6 +73,7 @@ impl DockerSettings {
             mounts: Vec::new(),
             user: None,
             read_only: false,
+            capabilities: Vec::new(),
             env: BTreeMap::new(),
             manager: None,
         }

@@ -28,7 +28,7 @@ use super::{
 #[cfg(feature = "docker")]
 use crate::provisioner::beside::{Family, clear_others};
 use crate::{
-    executor::process::{clear, settle},
+    executor::process::{RunAs, clear, settle},
     provisioner::turns::Turns,
 };
 
@@ -39,13 +39,20 @@ pub struct LocalProcesses {
     data: PathBuf,
     part: &'static str,
     command: Arc<WorkerCommand>,
+    run_as: Option<RunAs>,
 }
 
 impl LocalProcesses {
     /// Keeps its workers in that data directory. `command` gives the program that is to be the worker of a directory:
     /// it must call [`super::run_local_worker`] with it. Its environment and standard streams are replaced.
     pub fn new(data: impl Into<PathBuf>, command: impl Fn(&Path) -> Command + Send + Sync + 'static) -> Self {
-        Self { data: data.into(), part: LOCAL, command: Arc::new(command) }
+        Self { data: data.into(), part: LOCAL, command: Arc::new(command), run_as: None }
+    }
+
+    /// Has programs run as another user than the workers.
+    #[must_use]
+    pub fn run_as(self, run_as: RunAs) -> Self {
+        Self { run_as: Some(run_as), ..self }
     }
 
     /// The same for workers that belong to another backend, and lie in a part of their own.
@@ -77,13 +84,22 @@ impl Backend for LocalProcesses {
         let shared = Arc::new(Shared {
             directories,
             command: self.command,
+            run_as: self.run_as,
             context,
             workers: Mutex::default(),
             turns: Turns::default(),
             _lock: lock,
         });
+        shared.refuse_programs_of_others(&known)?;
         for (worker, certificate) in known {
             match certificate.filter(|found| found.store == shared.context.store) {
+                Some(_) if shared.runs_as_another(worker) => {
+                    shared.end(worker).await?;
+                    let links = shared.context.links.clone();
+                    tokio::spawn(
+                        async move { links.gone(worker, "its programs ran as another user".to_owned()).await },
+                    );
+                }
                 Some(certificate) => {
                     shared.end_outdated(worker).await;
                     shared.take_on(certificate);
@@ -150,6 +166,7 @@ struct Processes(Arc<Shared>);
 struct Shared {
     directories: Directories,
     command: Arc<WorkerCommand>,
+    run_as: Option<RunAs>,
     context: BackendContext,
     /// The processes that are watched.
     workers: Mutex<HashMap<WorkerId, WorkerProcess>>,
@@ -192,6 +209,29 @@ impl Shared {
         }
     }
 
+    /// Whether the programs of a worker of an earlier manager have another user than those of this one.
+    fn runs_as_another(&self, worker: WorkerId) -> bool {
+        !RunAs::of(&self.directories.of(worker)).is_ok_and(|run_as| run_as == self.run_as)
+    }
+
+    /// Refuses to start beside programs of another user that are still at work.
+    fn refuse_programs_of_others(&self, known: &[(WorkerId, Option<Certificate>)]) -> Result<(), ProvisionError> {
+        let ours = known.iter().filter(|(_, found)| found.is_some_and(|found| found.store == self.context.store));
+        let busy = ours.filter(|(worker, _)| {
+            let runs = || WorkerProcess::find(&self.directories.of(*worker)).is_ok_and(|process| process.is_some());
+            self.context.busy.contains(worker) && self.runs_as_another(*worker) && runs()
+        });
+        let busy: Vec<String> = busy.map(|(worker, _)| worker.to_string()).collect();
+        if busy.is_empty() {
+            return Ok(());
+        }
+        let numbers = busy.join(" ");
+        Err(ProvisionError::lasting(format!(
+            "programs of the workers {numbers} run as another user than --run-as says now, and are still at work; start the \
+             manager as before, let them end (pod drain {numbers} --wait), and then change"
+        )))
+    }
+
     /// Takes a worker of an earlier manager on: its process where it lives, a new one where it does not.
     fn take_on(self: &Arc<Self>, certificate: Certificate) {
         let worker = certificate.worker;
@@ -209,6 +249,7 @@ impl Shared {
             Some(process) => process,
             None => {
                 self.directories.make(certificate).map_err(cannot)?;
+                RunAs::note(self.run_as.as_ref(), &dir).map_err(cannot)?;
                 WorkerProcess::start((self.command)(&dir), &dir).map_err(cannot)?
             }
         };

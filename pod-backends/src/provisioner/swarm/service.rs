@@ -7,8 +7,8 @@ use bollard::{
     models::{
         HealthConfig, Limit, NetworkAttachmentConfig, Platform, SecretSpec, ServiceSpec, ServiceSpecMode,
         ServiceSpecModeReplicated, TaskSpec, TaskSpecContainerSpec, TaskSpecContainerSpecFile,
-        TaskSpecContainerSpecSecrets, TaskSpecPlacement, TaskSpecResources, TaskSpecRestartPolicy,
-        TaskSpecRestartPolicyConditionEnum,
+        TaskSpecContainerSpecPrivileges, TaskSpecContainerSpecSecrets, TaskSpecPlacement, TaskSpecResources,
+        TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum,
     },
     query_parameters::{
         InspectServiceOptions, ListSecretsOptionsBuilder, ListServicesOptionsBuilder, RemoveVolumeOptions,
@@ -22,9 +22,10 @@ use tokio::time::{Instant, sleep};
 
 use super::{HOME, PLACE, Shared, task};
 use crate::provisioner::docker::{
+    INSTALLING,
     container::{
-        STORE_LABEL, WORKER_LABEL, containers_of, environment, labels, name, own_volume, try_to_remove, volumes_of,
-        wanted_mounts,
+        STORE_LABEL, WORKER_LABEL, capabilities, containers_of, environment, labels, name, own_volume, try_to_remove,
+        volumes_of, wanted_mounts,
     },
     engine::{Engine, architecture, is_missing},
 };
@@ -77,6 +78,13 @@ fn spec(shared: &Shared, worker: WorkerId, name: &str, secret: String, constrain
         env: Some(environment(settings)),
         dir: Some("/".to_owned()),
         user: settings.user.clone(),
+        capability_drop: Some(vec!["ALL".to_owned()]),
+        capability_add: Some(capabilities(settings, &INSTALLING)),
+        // Engines before 27 pass over it.
+        privileges: Some(TaskSpecContainerSpecPrivileges {
+            no_new_privileges: Some(true),
+            ..TaskSpecContainerSpecPrivileges::default()
+        }),
         read_only: Some(settings.read_only),
         mounts: Some([place].into_iter().chain(wanted_mounts(settings)).collect()),
         stop_signal: Some("SIGTERM".to_owned()),

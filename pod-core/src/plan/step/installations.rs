@@ -1,7 +1,7 @@
 //! What workers report of installations.
 
 use crate::{
-    domain::{ActivityId, EventKind, Installation, InstallationStatus, Millis, RevisionNo, WorkerId},
+    domain::{ActivityId, EventKind, InstallationStatus, Millis, RevisionNo, WorkerId},
     link::InstallOutcome,
     plan::{Decision, Effect, State},
     store::Change,
@@ -62,11 +62,24 @@ impl State {
     }
 
     pub(super) fn removed(&mut self, worker: WorkerId, activity: ActivityId, revision: RevisionNo, out: &mut Decision) {
+        let now = self.now;
         let Some(state) = self.workers.get_mut(&worker) else { return };
-        let removing = |installation: &Installation| installation.status == InstallationStatus::Removing;
-        if state.installations.get(&(activity, revision)).is_some_and(removing) {
-            state.installations.remove(&(activity, revision));
-            out.change(Change::DeleteInstallation { worker, activity, revision });
+        let Some(installation) = state.installations.get_mut(&(activity, revision)) else { return };
+        match installation.status {
+            InstallationStatus::Removing => {
+                state.installations.remove(&(activity, revision));
+                out.change(Change::DeleteInstallation { worker, activity, revision });
+            }
+            // Somebody has damaged it: it is made again where it is needed.
+            InstallationStatus::Installed => {
+                installation.status = InstallationStatus::Pending;
+                installation.changed_at = now;
+                out.change(Change::PutInstallation(installation.clone()));
+                let event = out.event(now, EventKind::InstallationChanged);
+                (event.activity, event.worker) = (Some(activity), Some(worker));
+                event.message = Some("its files on the worker were damaged; it is installed there again".into());
+            }
+            _ => {}
         }
     }
 }

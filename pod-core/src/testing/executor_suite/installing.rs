@@ -115,7 +115,7 @@ pub async fn a_main_sh_that_is_no_file_fails(rig: &Rig) {
 
 /// Line ends of another system, in the script and in a main.sh that is text.
 pub async fn carriage_returns_do_not_matter(rig: &Rig) {
-    let script = "if true; then\r\n  cat > main.sh <<'END'\r\n#!/bin/sh\r\necho \"[$1]\"\r\nEND\r\nfi\r\n\
+    let script = "if true; then\r\n  printf '#!/bin/sh\\r\\necho \"[$1]\"\\r\\n' > main.sh\r\nfi\r\n\
                   printf 'printf 1234\\r\\n' > part\r\nsed 's/1234/5678/' part >> main.sh\r\n";
     let request = rig.installation(script);
     rig.install(request.clone()).await.expect("good");

@@ -14,6 +14,7 @@ pub mod ends;
 pub mod installing;
 pub mod output;
 mod rig;
+pub mod scripts;
 pub mod stopping;
 pub mod trees;
 pub mod waiting;
@@ -33,8 +34,13 @@ macro_rules! executor_suite {
                 a_text_without_a_shebang_runs_with_sh, a_binary_is_left_alone, an_installation_has_a_time_limit,
                 background_processes_of_a_script_are_ended, a_dropped_installation_ends,
                 the_environment_reaches_the_script, nobody_needs_to_read_its_output;
+            scripts: a_payload_behind_a_program_is_not_touched,
+                a_payload_behind_an_installation_script_is_not_touched, wanted_carriage_returns_stay,
+                a_file_with_another_name_is_not_touched, the_mark_of_an_editor_does_not_matter,
+                text_that_no_interpreter_reads_is_refused, line_ends_of_both_kinds_are_named;
             output: both_streams_are_byte_exact, a_flood_on_stderr_comes_before_stdout, output_comes_while_it_runs,
-                a_slow_reader_loses_nothing, dropped_calls_lose_nothing;
+                a_slow_reader_loses_nothing, dropped_calls_lose_nothing, a_filter_of_its_own_prints_to_its_end,
+                a_filter_that_does_not_end_is_ended;
             ends: codes_are_told, signals_are_told, the_input_is_the_argument,
                 a_long_input_comes_as_a_file, the_environment_is_small, standard_input_is_empty,
                 a_missing_interpreter_is_named, a_time_limit_ends_it, slots_are_used_again;

@@ -59,7 +59,7 @@ pub async fn a_slow_reader_loses_nothing(rig: &Rig) {
         match in_time("an event", run.next()).await {
             Some(RunEvent::Output { bytes, .. }) => total += bytes.len(),
             Some(RunEvent::Ended { end, .. }) => break end,
-            Some(RunEvent::Started { .. }) => {}
+            Some(RunEvent::Started { .. } | RunEvent::InstallationLost) => {}
             None => panic!("an end must come"),
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -80,6 +80,7 @@ pub async fn dropped_calls_lose_nothing(rig: &Rig) {
             Ok(Some(RunEvent::Started { .. })) => starts += 1,
             Ok(Some(RunEvent::Output { bytes, .. })) => text.extend_from_slice(&bytes),
             Ok(Some(RunEvent::Ended { end, .. })) => break end,
+            Ok(Some(RunEvent::InstallationLost)) => panic!("nobody damaged it"),
             Ok(None) => panic!("an end must come"),
             Err(_) => tokio::task::yield_now().await,
         }
@@ -88,4 +89,29 @@ pub async fn dropped_calls_lose_nothing(rig: &Rig) {
     expected.push_str("last\n");
     assert_eq!(String::from_utf8(text).expect("text"), expected);
     assert_eq!((starts, end), (1, AttemptEnd::Exited(0)));
+}
+
+/// Its last lines are on their way through another process when the program ends: they are waited for, on either stream.
+pub async fn a_filter_of_its_own_prints_to_its_end(rig: &Rig) {
+    let slowly = "sh -c 'while read -r line; do sleep 0.02; echo \"<$line>\"; done'";
+    let main = format!(
+        "#!/bin/bash\nexec > >({slowly}) 2> >({slowly} >&2)\nfor i in $(seq 1 20); do echo $i; echo $i >&2; done; exit 3"
+    );
+    let expected: String = (1..=20).map(|number| format!("<{number}>\n")).collect();
+    let outcome = rig.run_main(&main).await;
+    assert_eq!((outcome.text(), outcome.end.clone()), (&*expected, AttemptEnd::Exited(3)));
+    assert_eq!(String::from_utf8_lossy(&outcome.stderr), expected);
+}
+
+/// But not for ever; and what it printed until then is kept.
+pub async fn a_filter_that_does_not_end_is_ended(rig: &Rig) {
+    let note = rig.path("pids");
+    let filter = format!("sh -c 'echo $$ >> {0}; cat; exec sleep 1000'", note.display());
+    let main = format!(
+        "#!/bin/bash\nexec > >({filter})\necho before the end; while [ ! -s '{}' ]; do sleep 0.01; done",
+        note.display()
+    );
+    let outcome = rig.run_main(&main).await;
+    assert_eq!((outcome.text(), outcome.end.clone()), ("before the end\n", AttemptEnd::Exited(0)));
+    super::rig::already_gone(&rig.pids("pids", 1).await);
 }

@@ -55,6 +55,8 @@ pub struct Outcome {
     pub end: AttemptEnd,
     /// How often it was told that it started.
     pub starts: usize,
+    /// Whether its installation was found to be damaged.
+    pub damaged: bool,
 }
 
 impl Outcome {
@@ -175,7 +177,8 @@ impl Rig {
 
 /// Waits for all that an execution does.
 pub(super) async fn finish(run: &mut dyn Running) -> Outcome {
-    let mut outcome = Outcome { stdout: Vec::new(), stderr: Vec::new(), end: AttemptEnd::Lost, starts: 0 };
+    let mut outcome =
+        Outcome { stdout: Vec::new(), stderr: Vec::new(), end: AttemptEnd::Lost, starts: 0, damaged: false };
     loop {
         match in_time("the next event", run.next()).await {
             Some(RunEvent::Started { .. }) => outcome.starts += 1,
@@ -186,6 +189,7 @@ pub(super) async fn finish(run: &mut dyn Running) -> Outcome {
                     Stream::Stderr => outcome.stderr.extend_from_slice(&bytes),
                 }
             }
+            Some(RunEvent::InstallationLost) => outcome.damaged = true,
             Some(RunEvent::Ended { end, .. }) => {
                 outcome.end = end;
                 assert_eq!(in_time("nothing", run.next()).await, None, "nothing comes after the end");

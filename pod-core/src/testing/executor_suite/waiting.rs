@@ -67,12 +67,14 @@ impl Heard {
     fn new(mut run: Box<dyn Running>) -> Self {
         let (wishes, mut wished) = mpsc::channel(4);
         let outcome = tokio::spawn(async move {
-            let mut outcome = Outcome { stdout: Vec::new(), stderr: Vec::new(), end: AttemptEnd::Lost, starts: 0 };
+            let mut outcome =
+                Outcome { stdout: Vec::new(), stderr: Vec::new(), end: AttemptEnd::Lost, starts: 0, damaged: false };
             loop {
                 tokio::select! {
                     event = run.next() => match event.expect("an end comes") {
                         RunEvent::Started { .. } => outcome.starts += 1,
                         RunEvent::Output { bytes, .. } => outcome.stdout.extend_from_slice(&bytes),
+                        RunEvent::InstallationLost => panic!("nobody damaged it"),
                         RunEvent::Ended { end, .. } => return Outcome { end, ..outcome },
                     },
                     Some(wish) = wished.recv() => match wish {

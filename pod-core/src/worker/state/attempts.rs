@@ -159,7 +159,7 @@ impl Attempts {
 }
 
 impl WorkerState {
-    pub(super) fn start(&mut self, order: StartOrder, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn start(&mut self, order: StartOrder, effects: &mut Vec<Effect>) {
         let key = order.key;
         if self.attempts.held.contains_key(&key) || self.refuses(key) {
             return;
@@ -171,12 +171,9 @@ impl WorkerState {
             self.attempts.waiting.push_back(key);
             self.fill_slots(effects);
         } else {
-            let reason = format!("revision {} of {} is not installed here", order.revision, order.activity_name);
-            let end = AttemptEnd::StartFailed(Arc::from(reason));
-            let phase = Phase::Ended(End { at: now.wall, end, sent: false });
-            let held = Held::new(order.activity, order.revision, phase, cap);
-            let held = self.attempts.held.entry(key).or_insert(held);
-            self.outgoing.ready(key, held);
+            // It was, and is gone, which the manager had not heard when it sent this.
+            self.installs.say_missing((order.activity, order.revision), &mut self.outgoing);
+            self.outgoing.say(FromWorker::Recalled { key });
         }
     }
 
@@ -223,6 +220,7 @@ impl WorkerState {
                 held.began = Some(now.uptime.saturating_sub(late));
                 return self.outgoing.hold(key, held, now);
             }
+            RunEvent::InstallationLost => return self.installation_lost(key),
             RunEvent::Output { stream, bytes } => (stream, bytes),
         };
         let Some(held) = self.attempts.held.get_mut(&key) else { return };
@@ -234,6 +232,13 @@ impl WorkerState {
             } else {
                 self.outgoing.hold(key, held, now);
             }
+        }
+    }
+
+    /// What this attempt was to run in is damaged or gone.
+    fn installation_lost(&mut self, key: AttemptKey) {
+        if let Some(held) = self.attempts.held.get(&key) {
+            self.installs.lost((held.activity, held.revision), &mut self.outgoing);
         }
     }
 

@@ -180,6 +180,20 @@ impl Installs {
         }
     }
 
+    /// It is damaged or gone: the manager has it installed again, unless it is not wanted any more.
+    pub(super) fn lost(&mut self, key: Key, outgoing: &mut Outgoing) {
+        if self.installed.remove(&key) {
+            self.say_missing(key, outgoing);
+        }
+    }
+
+    /// Tells that it is not there, unless that is told when its removal is done.
+    pub(super) fn say_missing(&self, key: Key, outgoing: &mut Outgoing) {
+        if !self.removals.contains_key(&key) {
+            outgoing.say(FromWorker::Removed { activity: key.0, revision: key.1 });
+        }
+    }
+
     /// Whether a removal waits for executions to end.
     pub(super) fn awaits_removal(&self, activity: ActivityId, revision: RevisionNo) -> bool {
         self.removals.get(&(activity, revision)) == Some(&Removal::Waits)

@@ -212,7 +212,7 @@ impl WorkerState {
                 self.installs.install(request, &mut self.outgoing, effects);
             }
             ToWorker::Remove { activity, revision } => self.remove(activity, revision, effects),
-            ToWorker::Start(order) => self.start(order, now, effects),
+            ToWorker::Start(order) => self.start(order, effects),
             ToWorker::Stop { key, grace } => self.stop(key, grace, now, effects),
             ToWorker::Recall { key } => self.recall(key, effects),
             ToWorker::OutputAck { key, stdout, stderr, order } => {

@@ -262,14 +262,33 @@ fn stopping_reaches_what_waits_what_runs_and_what_is_not_held() {
 }
 
 #[test]
-fn what_is_not_installed_cannot_be_started() {
+fn what_is_not_installed_is_not_started_and_given_back() {
     let mut scene = Scene::welcomed(1);
     scene.hear([ToWorker::Remove { activity: A, revision: R }, order(1)]);
-    let said = scene.said();
-    assert!(
-        matches!(&ends(&said)[..], [(_, AttemptEnd::StartFailed(why))] if why.contains("not installed")),
-        "{said:?}"
-    );
+    assert_eq!(scene.said(), [FromWorker::Recalled { key: key(1) }]);
+}
+
+#[test]
+fn what_is_found_damaged_is_told_given_back_and_installed_again() {
+    let mut scene = Scene::welcomed(2);
+    scene.hear([order(1), order(2)]);
+    scene.did();
+    let removed = FromWorker::Removed { activity: A, revision: R };
+    for number in [1, 2] {
+        scene.step(Input::Run(key(number), RunEvent::InstallationLost));
+        let end = RunEvent::Ended { end: AttemptEnd::Recalled, at: scene.now.wall };
+        scene.step(Input::Run(key(number), end));
+    }
+    let recalled = |number| FromWorker::Recalled { key: key(number) };
+    assert_eq!(scene.said(), [removed.clone(), recalled(1), recalled(2)]);
+    scene.hear([order(3)]);
+    assert_eq!(scene.said(), [removed, recalled(3)], "it was sent before that was heard");
+    let (payload, timeout) = (Payload::Script(Bytes::from_static(b"true")), Millis::from_secs(5));
+    scene.hear([ToWorker::Install { activity: A, revision: R, payload, env: BTreeMap::new(), timeout }]);
+    assert!(matches!(&scene.did()[..], [Effect::Install(_)]));
+    scene.step(Input::InstallEnded(Ok(())));
+    scene.hear([order(4)]);
+    assert_eq!(scene.started(), [key(4)]);
 }
 
 #[test]
