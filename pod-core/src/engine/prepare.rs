@@ -1,6 +1,7 @@
 //! What is worked out of a request on the caller's side, so that the engine's task need not.
 
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use super::{Request, Shared, directory};
 use crate::{
@@ -20,10 +21,15 @@ pub(super) async fn prepare(request: &Request, shared: &Shared) -> Result<Found,
             }
             Content::Script(bytes) => found.sha256 = Some(sha256(bytes)),
             Content::Archive(bytes) => {
-                let archive = bytes.clone();
-                let hash = move || directory::sha256(&archive);
-                let hashed = tokio::task::spawn_blocking(hash).await;
-                found.sha256 = Some(hashed.map_err(|_| PodError::Stopped)?);
+                let (archive, given_up) = (bytes.clone(), CancellationToken::new());
+                let _give_up = given_up.clone().drop_guard();
+                let turn = shared.archives.clone().acquire_owned().await.map_err(|_| PodError::Stopped)?;
+                let hash = move || {
+                    let _turn = turn;
+                    directory::sha256(&archive, &given_up)
+                };
+                let hashed = tokio::task::spawn_blocking(hash).await.map_err(|_| PodError::Stopped)?;
+                found.sha256 = Some(hashed.map_err(|refused| PodError::Invalid(refused.sentence()))?);
             }
         },
         Request::Submit(new) if new.idempotency_key.is_some() => {

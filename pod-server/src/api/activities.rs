@@ -15,7 +15,6 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    archive,
     body::{json, read_body, read_json},
     objects::ActivityObject,
     output::raw_headers,
@@ -163,7 +162,6 @@ pub(super) async fn put(
         let env = archive_env(request.headers())?;
         let archive = read_body(request, app.limits.max_payload).await?;
         let settings = Settings { env, ..query.settings()? };
-        let archive = archive::whole(archive).await?;
         NewActivity::archive(name.0, archive).settings(settings)
     } else {
         read_json::<ActivityBody>(request, app.max_script_body()).await?.understood(Some(&name.0))?

@@ -12,7 +12,6 @@ use crate::serve::App;
 use problem::{Problem, ProblemKind};
 
 mod activities;
-mod archive;
 pub(crate) mod body;
 mod events;
 mod executions;
