@@ -3,7 +3,16 @@
 use std::io::Write;
 
 use flate2::{Compression, write::GzEncoder};
+use pod_core::{
+    domain::{ActivityId, AttemptKey, AttemptNo, ExecutionId, RevisionNo, Timestamp},
+    link::{AttemptReport, FromWorker, Hello, PROTOCOL_VERSION, Transport, encode},
+};
+use pod_server::{
+    config::Secret,
+    worker_link::{dial, link_url},
+};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::server::{Server, within};
 
@@ -85,4 +94,106 @@ async fn an_archive_of_very_many_entries_is_refused_in_bounded_memory() {
     assert_eq!(status, 422, "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("at most 500000 files"), "{problem}");
     assert!(cost < 32 << 20, "it costs {cost} bytes");
+}
+
+/// What a worker of no work says first.
+fn hello(attempts: usize) -> Vec<u8> {
+    let key = AttemptKey { execution: ExecutionId(1), attempt: AttemptNo(1) };
+    let hello = Hello {
+        protocol: PROTOCOL_VERSION,
+        store: None,
+        worker: None,
+        epoch: None,
+        incarnation: 7,
+        token: None,
+        slots: 1,
+        host: None,
+        attempts: vec![AttemptReport { key, started_at: None, ended: false }; attempts],
+        installed: Vec::new(),
+        installing: None,
+    };
+    encode(&[FromWorker::Hello(Box::new(hello))]).unwrap()
+}
+
+/// A frame of 16 MiB, of one short message again and again.
+fn flood(message: &FromWorker) -> Vec<u8> {
+    let one = encode(std::slice::from_ref(message)).unwrap().split_off(1);
+    let count = (16 << 20) / one.len();
+    // The number of messages stands before them, seven bits to a byte.
+    let mut frame: Vec<u8> = [0, 7, 14, 21].map(|at| u8::try_from(count >> at & 0x7f).unwrap() | 0x80).to_vec();
+    frame.push(0);
+    frame.extend(one.repeat(count));
+    frame
+}
+
+/// Dials in, and sends frames until the link ends, which it must.
+async fn sends(server: &Server, frames: Vec<Vec<u8>>) {
+    let url = link_url(&server.origin()).unwrap();
+    let Transport { mut reader, mut writer, .. } = dial(&url, Some(&Secret::new("w0rker"))).await.unwrap();
+    for frame in frames {
+        if writer.write(frame).await.is_err() {
+            break;
+        }
+    }
+    while reader.read(1 << 20).await.is_ok() {}
+}
+
+#[tokio::test]
+async fn a_flood_of_messages_on_a_link_costs_about_as_much_as_its_frame() {
+    let server = Server::with(|config| config.worker_token = Some(Secret::new("w0rker"))).await;
+    let key = AttemptKey { execution: ExecutionId(1), attempt: AttemptNo(1) };
+    let (activity, revision) = (ActivityId(1), RevisionNo(1));
+    for message in [
+        FromWorker::Heartbeat,
+        FromWorker::Running { key, at: Timestamp(0) },
+        FromWorker::Removed { activity, revision },
+        FromWorker::Recalled { key },
+        FromWorker::Goodbye { reason: String::new() },
+    ] {
+        let frames = vec![hello(0), flood(&message)];
+        let (cost, ()) = cost_of(sends(&server, frames)).await;
+        // The frame is also in this process where it comes from.
+        assert!(cost < 128 << 20, "16 MiB of {message:?} cost {} MiB", cost >> 20);
+    }
+    assert_eq!(server.get("/readyz").await.status(), 200);
+}
+
+#[tokio::test]
+async fn who_has_not_said_hello_is_not_listened_to_for_long() {
+    let server = Server::with(|config| config.worker_token = Some(Secret::new("w0rker"))).await;
+    for frame in [flood(&FromWorker::Heartbeat), hello(1 << 20)] {
+        let one = sends(&server, vec![frame.clone()]);
+        within(one).await;
+        let (cost, ()) = cost_of(half_sent(&server, &frame)).await;
+        assert!(cost < 8 << 20, "a first frame costs {} MiB", cost >> 20);
+    }
+}
+
+/// Sends a first frame piece by piece, so that nothing but the manager keeps it, until the link is cut.
+async fn half_sent(server: &Server, frame: &[u8]) {
+    let address = server.origin().strip_prefix("http://").unwrap().to_owned();
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "GET /api/v1/worker-link HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer w0rker\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 101");
+    // One whole binary message, masked with zeros, with its length in eight bytes.
+    let mut start = vec![0x82, 0xff];
+    start.extend((frame.len() as u64).to_be_bytes());
+    start.extend([0; 4]);
+    let mut sent = 0;
+    if stream.write_all(&start).await.is_ok() {
+        for piece in frame.chunks(16 << 10) {
+            if stream.write_all(piece).await.is_err() {
+                break;
+            }
+            sent += piece.len();
+        }
+    }
+    // What the system keeps on the way is not the manager's.
+    assert!(sent < frame.len(), "it was taken to its end");
 }
