@@ -37,6 +37,6 @@ mod pod;
 pub use tokio_util::sync::CancellationToken;
 
 pub use pod::{
-    ActivityView, Builder, Explanation, FetchScript, FetchedScript, FleetCount, FleetPreview, Limits, OutputChunk,
-    OutputFollower, OutputPosition, Overview, Pod, PodError, Portion, Submitted, WorkerView,
+    ActivityView, Builder, Explanation, FetchScript, FetchedScript, FleetCount, FleetPreview, Limits, MAX_BATCH,
+    OutputChunk, OutputFollower, OutputPosition, Overview, Pod, PodError, Portion, Submitted, WorkerView,
 };

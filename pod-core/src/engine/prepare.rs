@@ -86,10 +86,20 @@ pub(super) fn key_of(request: &Request) -> Option<&str> {
     }
 }
 
+/// So many bytes take as much of it as a small request: a round, which is committed at once, has a bounded size.
+const ROOM: usize = 32 << 10;
+
 /// How much of a round's room a request takes.
 pub(super) fn weight(request: &Request) -> usize {
     match request {
-        Request::SubmitMany { inputs, .. } => inputs.len() / 8 + 1,
+        Request::SubmitMany { inputs, .. } => {
+            let bytes: usize = inputs.iter().flatten().map(String::len).sum();
+            inputs.len() / 8 + bytes / ROOM + 1
+        }
+        Request::CreateActivity { new, .. } => match &new.content {
+            Content::Script(bytes) | Content::Archive(bytes) => bytes.len() / ROOM + 1,
+            Content::Url(_) => 1,
+        },
         _ => 1,
     }
 }

@@ -14,7 +14,7 @@ pub(super) const INSTALLATIONS: usize = 16 << 10;
 /// More variables than fit into an environment that is taken.
 pub(super) const VARIABLES: usize = 64 << 10;
 /// What is said to people is a sentence and the end of some output.
-const TEXT: usize = 64 << 10;
+pub(crate) const TEXT: usize = 64 << 10;
 
 /// A list of at most `MOST`.
 pub(super) fn list<'de, const MOST: usize, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>

@@ -5,7 +5,7 @@
 //! worker runs and up to where output was taken, and both sides go on from there. Every message may therefore arrive
 //! twice, and none is relied on to arrive.
 
-mod bounded;
+pub(crate) mod bounded;
 mod codec;
 mod message;
 #[cfg(test)]

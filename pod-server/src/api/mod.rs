@@ -13,9 +13,12 @@ use problem::{Problem, ProblemKind};
 
 mod activities;
 pub(crate) mod body;
+mod bounded;
 mod events;
 mod executions;
 mod filter;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod many;
 mod objects;
 mod openapi;

@@ -22,6 +22,16 @@ pub use secret::Secret;
 use duration::show_duration;
 use setting::{Layers, Written};
 
+/// Settings as text, for the fuzz targets.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(text: &str) {
+    if let Ok(duration) = duration::parse_duration(text) {
+        assert_eq!(duration::parse_duration(&show_duration(duration)), Ok(duration));
+    }
+    let _ = duration::parse_size(text);
+    let _ = file::parse(std::path::Path::new("file"), text);
+}
+
 /// The names of all settings, which are their flags, their keys in the file and, in capitals, their variables.
 const SETTINGS: &[&str] = &[
     "allow-file-urls",

@@ -197,3 +197,57 @@ async fn half_sent(server: &Server, frame: &[u8]) {
     // What the system keeps on the way is not the manager's.
     assert!(sent < frame.len(), "it was taken to its end");
 }
+
+/// A batch of so many inputs, as text: the same for each.
+fn batch(count: usize, input: &str) -> bytes::Bytes {
+    let mut body = String::with_capacity(count * (input.len() + 3) + 64);
+    body.push_str(r#"{"activity":"a","inputs":["#);
+    body.push_str(&format!("\"{input}\",").repeat(count));
+    body.pop();
+    body.push_str("]}");
+    body.into()
+}
+
+#[tokio::test]
+async fn a_batch_costs_a_small_multiple_of_its_body() {
+    let server = Server::start().await;
+    server.approved("a", "echo 'true' > main.sh").await;
+    for (what, body, expected) in [
+        ("very many small inputs", batch(61 << 18, "x"), 422),
+        ("many inputs", batch(100_000, &"x".repeat(600)), 201),
+        ("few large inputs", batch(61, &"x".repeat(1_000_000)), 201),
+    ] {
+        let length = body.len() as u64;
+        let request = server.request("POST", "/api/v1/executions/batch").header("content-type", "application/json");
+        let (cost, answer) = cost_of(request.body(body).send()).await;
+        assert_eq!(answer.unwrap().status(), expected, "{what}");
+        assert!(cost < 5 * length, "{what}: {} MiB cost {} MiB", length >> 20, cost >> 20);
+    }
+}
+
+#[tokio::test]
+async fn forms_of_very_many_fields_are_refused() {
+    let server = Server::start().await;
+    let form = |path: &str, body: String| {
+        let request = server.request("POST", path).header("content-type", "application/x-www-form-urlencoded");
+        cost_of(request.body(body).send())
+    };
+    let (cost, answer) = form("/POD", "a&".repeat(1 << 20)).await;
+    assert_eq!(answer.unwrap().status(), 200, "as every sentence of this API");
+    assert!(cost < 16 << 20, "it costs {} MiB", cost >> 20);
+    let (cost, answer) = form("/activities/a/run", "a&".repeat(15 << 20)).await;
+    assert_eq!(answer.unwrap().status(), 422);
+    assert!(cost < 128 << 20, "it costs {} MiB", cost >> 20);
+}
+
+#[tokio::test]
+async fn an_environment_of_very_many_variables_is_refused() {
+    let server = Server::start().await;
+    let variables: String = (0..4 << 20).map(|at| format!("\"{at:x}\":\"\",")).collect();
+    let body = format!(r#"{{"name":"a","script":"true","env":{{{}"last":""}}}}"#, variables);
+    let length = body.len() as u64;
+    let request = server.request("POST", "/api/v1/activities").header("content-type", "application/json");
+    let (cost, answer) = cost_of(request.body(body).send()).await;
+    assert_eq!(answer.unwrap().status(), 422);
+    assert!(cost < 2 * length, "{} MiB cost {} MiB", length >> 20, cost >> 20);
+}

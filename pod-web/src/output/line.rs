@@ -6,7 +6,7 @@ use vte::{Params, Parser, Perform};
 use super::style::Style;
 
 /// The widest a line can be made by moving the cursor alone.
-const WIDEST: usize = 32 << 10;
+const WIDEST: usize = 1 << 10;
 
 /// Writes a line as HTML; returns the style that the next one begins with.
 pub(super) fn render(bytes: &[u8], style: Style, html: &mut String) -> Style {

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{acks::Acks, serve::Farewell};
 use crate::{
-    domain::{AttemptKey, ExecutionId, Stream},
+    domain::{AttemptEnd, AttemptKey, ExecutionId, Stream},
     engine::{Message, Shared, message::Admitted},
-    link::{EndReport, FromWorker, Messages, ToWorker},
+    link::{EndReport, FromWorker, Messages, ToWorker, bounded},
     store::{InstallLog, StoreError},
 };
 
@@ -140,6 +140,10 @@ impl Intake {
     /// is left out.
     async fn end(&mut self, mut report: Box<EndReport>) -> Result<Option<Box<EndReport>>, Farewell> {
         let key = report.key;
+        if let AttemptEnd::StartFailed(reason) = &mut report.end {
+            // For people, as other texts are that workers send.
+            reason.truncate(reason.floor_char_boundary(bounded::TEXT));
+        }
         let piece = |stream, offset, bytes| Piece::Output { key, stream, offset, bytes };
         let (order, stdout, stderr) = (take(&mut report.order), take(&mut report.stdout), take(&mut report.stderr));
         let pieces = [
