@@ -360,11 +360,11 @@ impl<'a> Sieve<'a> {
         if self.entries == 0 {
             return Err(Refused::broken("it is empty"));
         }
-        let mut buffer = vec![0; PIECE];
+        let (mut buffer, zeros) = (vec![0; PIECE], vec![0; PIECE]);
         loop {
             match self.unpacked.fill(&mut buffer, &self.name)? {
                 0 => break,
-                read if buffer[..read].iter().all(|byte| *byte == 0) => {}
+                read if buffer[..read] == zeros[..read] => {}
                 _ => return Err(Refused::broken("something follows behind its end")),
             }
         }

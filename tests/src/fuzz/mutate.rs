@@ -101,7 +101,8 @@ impl Mutator {
 
     fn change(&mut self, bytes: &mut Vec<u8>, inputs: &[Vec<u8>]) {
         let at = self.below(bytes.len() + 1);
-        let length = 1 + self.below(1 << self.below(9));
+        let longest = 1 << self.below(9);
+        let length = 1 + self.below(longest);
         let end = (at + length).min(bytes.len());
         match self.below(10) {
             0 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),

@@ -140,9 +140,11 @@ impl Intake {
     /// is left out.
     async fn end(&mut self, mut report: Box<EndReport>) -> Result<Option<Box<EndReport>>, Farewell> {
         let key = report.key;
-        if let AttemptEnd::StartFailed(reason) = &mut report.end {
+        if let AttemptEnd::StartFailed(reason) = &mut report.end
+            && reason.len() > bounded::TEXT
+        {
             // For people, as other texts are that workers send.
-            reason.truncate(reason.floor_char_boundary(bounded::TEXT));
+            *reason = reason[..reason.floor_char_boundary(bounded::TEXT)].into();
         }
         let piece = |stream, offset, bytes| Piece::Output { key, stream, offset, bytes };
         let (order, stdout, stderr) = (take(&mut report.order), take(&mut report.stdout), take(&mut report.stderr));
