@@ -119,7 +119,7 @@ async fn nothing_leads_out_of_it() {
     let dir = TempDir::new().unwrap();
     let executor = open(&dir.path().join("worker")).await;
     let main = Item::File("main.sh", "echo");
-    let attempts: [&[Item<'_>]; 9] = [
+    let attempts: [&[Item<'_>]; 11] = [
         &[Item::File("../escaped", "x")],
         &[Item::File("a/../../escaped", "x")],
         &[Item::File("/tmp/../escaped", "x")],
@@ -129,6 +129,8 @@ async fn nothing_leads_out_of_it() {
         &[Item::Link("dot", "."), Item::Link("out", "dot/../..")],
         &[Item::HardLink("passwords", "/etc/passwd")],
         &[Item::HardLink("mark", "../../mark")],
+        &[Item::Link("lib", "."), Item::File("lib/escaped", "x")],
+        &[Item::Link("lib", "."), Item::Link("lib", "main.sh"), Item::File("lib/deep/escaped", "x")],
     ];
     for (place, items) in attempts.into_iter().enumerate() {
         let error = install(&executor, pack(&[&[main], items].concat())).await.expect_err("it must be refused");
@@ -136,9 +138,56 @@ async fn nothing_leads_out_of_it() {
     }
     let error = install(&executor, pack(&[main, Item::Other("pipe", EntryType::Fifo)])).await.unwrap_err();
     assert!(error.message.contains("neither a file"), "{error}");
+    let error = install(&executor, pack(&[main, Item::Link("out", "main.sh"), Item::HardLink("same", "out")]))
+        .await
+        .unwrap_err();
+    assert!(error.permanent && error.message.contains("entry same is the same as out, which is no file"), "{error}");
     let found: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(found, ["worker"]);
     assert_eq!(std::fs::read_dir(dir.path().join("worker/activities")).unwrap().count(), 0, "nothing of them stays");
+    executor.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_last_of_a_name_counts_and_nothing_is_written_through_what_it_replaces() {
+    let dir = TempDir::new().unwrap();
+    let executor = open(dir.path()).await;
+    let items = [
+        Item::File("main.sh", "cat first again lib/locked\n"),
+        Item::File("first", "of the first\n"),
+        Item::HardLink("again", "first"),
+        Item::File("first", "of the second\n"),
+        Item::Link("lib/locked", "../first"),
+        Item::File("lib/locked", "a file\n"),
+    ];
+    install(&executor, pack(&items)).await.unwrap();
+    let expected = "of the second\nof the first\na file\n".to_owned();
+    assert_eq!(run(&executor).await, (expected, AttemptEnd::Exited(0)));
+    let left: Vec<_> =
+        std::fs::read_dir(dir.path().join("activities")).unwrap().map(|at| at.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("unpacking")), "{left:?}");
+    executor.shutdown().await;
+}
+
+/// A name that fits into an archive, and, below the directory that it is unpacked in, into no path of the system.
+#[tokio::test]
+async fn a_name_that_the_disk_does_not_take_is_the_archives_fault() {
+    let dir = TempDir::new().unwrap();
+    let mut worker = dir.path().to_owned();
+    while worker.as_os_str().len() < 1500 {
+        worker.push("d".repeat(200));
+    }
+    std::fs::create_dir_all(&worker).unwrap();
+    let executor = open(&worker).await;
+    let long = "n/".repeat(1400) + "file";
+    let mut archive = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let mut header = Header::new_gnu();
+    header.set_size(0);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, &long, std::io::empty()).unwrap();
+    let error = install(&executor, archive.into_inner().unwrap().finish().unwrap()).await.unwrap_err();
+    assert!(error.permanent && error.message.contains("longer name than the worker's disk takes"), "{error}");
+    assert_eq!(std::fs::read_dir(worker.join("activities")).unwrap().count(), 0, "nothing of it stays");
     executor.shutdown().await;
 }
 

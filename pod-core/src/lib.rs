@@ -4,6 +4,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`archive`] | what may be in the archive of an activity's directory |
 //! | [`domain`] | activities, executions, attempts, workers, policies, and their transition tables |
 //! | [`plan`] | the pure planner: `step` and `plan`, no IO, no clock, no randomness |
 //! | [`scheduler`] | the trait that places executions and sizes the fleet, and its default |
@@ -17,6 +18,7 @@
 //!
 //! It knows nothing of HTTP servers, SQL or container engines.
 
+pub mod archive;
 pub mod domain;
 pub mod engine;
 pub mod executor;
@@ -36,6 +38,6 @@ pub use tokio_util::sync::CancellationToken;
 
 pub use pod::{
     ActivityView, Amount, Bound, Builder, Explanation, FetchScript, FetchedScript, FleetCount, FleetPreview,
-    InvalidLimit, Limits, OutputChunk, OutputFollower, OutputPosition, Overview, Pod, PodError, Portion, Submitted,
-    WorkerView,
+    InvalidLimit, Limits, MAX_BATCH, OutputChunk, OutputFollower, OutputPosition, Overview, Pod, PodError, Portion,
+    Submitted, WorkerView,
 };

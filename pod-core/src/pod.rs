@@ -27,6 +27,9 @@ pub use follow::{OutputChunk, OutputFollower, OutputPosition};
 pub use limits::{Amount, Bound, InvalidLimit, Limits};
 pub use views::{ActivityView, Explanation, FleetCount, FleetPreview, Overview, Submitted, WorkerView};
 
+/// How many executions are started at once at most: all of them are in memory until they are committed.
+pub const MAX_BATCH: usize = 100_000;
+
 /// Sends a request to the engine and takes the one kind of reply that it gives.
 macro_rules! expect {
     ($pod:expr, $request:expr, $pattern:pat => $value:expr) => {
@@ -137,7 +140,8 @@ impl Pod {
         expect!(self, Request::Submit(new), Reply::Submitted(submitted) => *submitted)
     }
 
-    /// Starts one execution per input, all or none; their ids are contiguous, in the order of the inputs.
+    /// Starts one execution per input, all or none; their ids are contiguous, in the order of the inputs, of which there
+    /// are at most [`MAX_BATCH`].
     pub async fn start_many(
         &self,
         activity: &str,
@@ -155,6 +159,12 @@ impl Pod {
         inputs: Vec<Option<String>>,
         idempotency_key: Option<String>,
     ) -> Result<Vec<ExecutionId>> {
+        if inputs.len() > MAX_BATCH {
+            return Err(PodError::Invalid(format!(
+                "{} inputs are too many; at most {MAX_BATCH} are taken at once",
+                inputs.len()
+            )));
+        }
         let request = Request::SubmitMany { activity: activity.to_owned(), revision, inputs, idempotency_key };
         expect!(self, request, Reply::SubmittedMany(range) => range.map(ExecutionId).collect())
     }

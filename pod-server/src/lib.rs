@@ -17,6 +17,8 @@ pub mod api;
 pub mod auth;
 pub mod client;
 pub mod config;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 pub mod guard;
 pub mod probes;
 pub mod serve;

@@ -41,17 +41,24 @@ impl Filled {
         Some(self.get("back")).filter(|back| !back.is_empty()).unwrap_or(otherwise)
     }
 
-    fn parse(body: &[u8]) -> Self {
-        let fields = url::form_urlencoded::parse(body)
-            .map(|(name, value)| (name.into_owned(), value.replace("\r\n", "\n")))
-            .collect();
-        Self { fields }
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Failure> {
+        let mut fields = Vec::new();
+        for (name, value) in url::form_urlencoded::parse(body) {
+            if fields.len() == MOST_FIELDS {
+                return Err(too_many());
+            }
+            fields.push((name.into_owned(), value.replace("\r\n", "\n")));
+        }
+        Ok(Self { fields })
     }
 
     /// A form with files in it. The text of a file is taken as it is.
     async fn of_parts(mut parts: Multipart) -> Result<Self, Failure> {
         let mut fields = Vec::new();
         while let Some(part) = parts.next_field().await.map_err(|_| too_large())? {
+            if fields.len() == MOST_FIELDS {
+                return Err(too_many());
+            }
             let name = part.name().unwrap_or_default().to_owned();
             let file = part.file_name().map(str::to_owned);
             let bytes = part.bytes().await.map_err(|_| too_large())?;
@@ -66,6 +73,14 @@ impl Filled {
         }
         Ok(Self { fields })
     }
+}
+
+/// How many fields a form may have: more than any of ours, with every row of a list chosen.
+const MOST_FIELDS: usize = 10_000;
+
+fn too_many() -> Failure {
+    let sentence = format!("The form has more than {MOST_FIELDS} fields. Choose fewer at once.");
+    Failure::new(StatusCode::UNPROCESSABLE_ENTITY, sentence)
 }
 
 fn too_large() -> Failure {
@@ -85,7 +100,7 @@ impl FromRequest<Arc<Web>> for Filled {
             Self::of_parts(Multipart::from_request(request, web).await.map_err(|_| too_large())?).await?
         } else {
             let body = axum::body::to_bytes(request.into_body(), Self::LARGEST).await.map_err(|_| too_large())?;
-            Self::parse(&body)
+            Self::parse(&body)?
         };
         let token = filled.get("form");
         if !bool::from(token.as_bytes().ct_eq(web.form_token.as_bytes())) {

@@ -23,6 +23,8 @@ mod failure;
 mod flash;
 mod form;
 mod format;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod jobs;
 mod layout;
 mod live;

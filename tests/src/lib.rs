@@ -1,6 +1,7 @@
 //! What the end-to-end tests of POD share: the real binary, run in a directory of its own, which leaves nothing behind.
 
 mod binary;
+pub mod fuzz;
 mod held_answer;
 mod leftovers;
 mod live;

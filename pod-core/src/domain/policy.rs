@@ -106,6 +106,10 @@ impl Rules {
             if rule.is_empty() || value.is_empty() || value.contains('=') {
                 return Err(InvalidRule::Form(part.to_owned()));
             }
+            // There are five.
+            if rules.len() == 64 {
+                return Err(InvalidRule::Unknown(rule.to_owned()));
+            }
             if rules.insert(rule.to_owned(), value.to_owned()).is_some() {
                 return Err(InvalidRule::Twice(rule.to_owned()));
             }

@@ -3,83 +3,54 @@
 //! Two archives of the same directory differ by times, owners, order and compression, and nothing of that is run. What
 //! counts are the paths, the bytes of files and whether they may be executed, and where links lead.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Read},
-    path::{Component, Path},
-};
+use std::collections::BTreeMap;
 
-use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
-use tar::EntryType;
+use tokio_util::sync::CancellationToken;
 
-/// How much is unpacked to find out: what is larger is known by the bytes of its archive.
-const MOST_BYTES: u64 = 512 << 20;
+use crate::archive::{Kind, Refused, Sieve};
+
 /// Goes in first, so that the sum of a directory is never that of something else.
 const MARK: &[u8] = b"POD directory 1\0";
 
-/// The sha256 of a directory's content, from its tar.gz, in hexadecimal; that of the bytes where they are no archive
-/// that could be read to its end. Blocks for as long as it takes to unpack.
-pub(super) fn sha256(archive: &[u8]) -> String {
-    format!("{:x}", content(archive).unwrap_or_else(|_| Sha256::digest(archive)))
+/// The sha256 of a directory's content, from its tar.gz, in hexadecimal, or why no activity can be made of that. Blocks
+/// for as long as it takes to unpack, and no longer than somebody waits for it.
+pub(super) fn sha256(archive: &[u8], given_up: &CancellationToken) -> Result<String, Refused> {
+    let mut sieve = Sieve::new(archive);
+    let mut nodes = BTreeMap::new();
+    let mut piece = vec![0; 64 << 10];
+    while let Some(entry) = sieve.next_entry()? {
+        let node = match entry.kind {
+            Kind::Directory => Node::Directory,
+            Kind::File { .. } => {
+                let mut sum = Sha256::new();
+                loop {
+                    if given_up.is_cancelled() {
+                        return Err(Refused::Broken("nobody waits for it to be read".to_owned()));
+                    }
+                    match sieve.read(&mut piece)? {
+                        0 => break,
+                        read => sum.update(&piece[..read]),
+                    }
+                }
+                Node::File { executable: entry.mode & 0o111 != 0, sha256: sum.finalize().into() }
+            }
+            Kind::Link { target } => Node::Link(target),
+            // The same file under another name is unpacked, and packed again, as a file.
+            Kind::SameAs { target } => match nodes.get(&target) {
+                Some(Node::File { executable, sha256 }) => Node::File { executable: *executable, sha256: *sha256 },
+                _ => continue,
+            },
+        };
+        nodes.insert(entry.path, node);
+    }
+    Ok(format!("{:x}", sum(&nodes)))
 }
 
 enum Node {
     Directory,
-    File {
-        executable: bool,
-        sha256: [u8; 32],
-    },
+    File { executable: bool, sha256: [u8; 32] },
     Link(Vec<u8>),
-    /// What no directory of an activity may hold: refused where it is installed.
-    Other(u8),
-}
-
-fn content(archive: &[u8]) -> io::Result<sha2::digest::Output<Sha256>> {
-    let mut tar = tar::Archive::new(GzDecoder::new(archive).take(MOST_BYTES));
-    let mut nodes = BTreeMap::new();
-    for entry in tar.entries()? {
-        let mut entry = entry?;
-        let path = normal(&entry.path()?);
-        let kind = entry.header().entry_type();
-        let node = match kind {
-            EntryType::XGlobalHeader => continue,
-            EntryType::Directory => Node::Directory,
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                let executable = entry.header().mode()? & 0o111 != 0;
-                let mut sum = Sha256::new();
-                io::copy(&mut entry, &mut sum)?;
-                Node::File { executable, sha256: sum.finalize().into() }
-            }
-            EntryType::Symlink => Node::Link(entry.link_name_bytes().map(|name| name.to_vec()).unwrap_or_default()),
-            EntryType::Link => {
-                let target = entry.link_name()?.map(|target| normal(&target)).unwrap_or_default();
-                match nodes.get(&target) {
-                    // The same file under another name is unpacked, and packed again, as a file.
-                    Some(Node::File { executable, sha256 }) => Node::File { executable: *executable, sha256: *sha256 },
-                    _ => return Err(io::Error::other("a link to a file that does not come before it")),
-                }
-            }
-            other => Node::Other(other.as_byte()),
-        };
-        // An archive need not name the directories that its files are in.
-        for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-            nodes.entry(path[..at].to_vec()).or_insert(Node::Directory);
-        }
-        if !path.is_empty() {
-            nodes.insert(path, node);
-        }
-    }
-    if tar.into_inner().limit() == 0 {
-        return Err(io::Error::other("too much"));
-    }
-    Ok(sum(&nodes))
-}
-
-/// A path without what does not change where it leads.
-fn normal(path: &Path) -> Vec<u8> {
-    let parts = path.components().filter(|part| *part != Component::CurDir);
-    parts.map(|part| part.as_os_str().as_encoded_bytes()).collect::<Vec<_>>().join(&b'/')
 }
 
 fn sum(nodes: &BTreeMap<Vec<u8>, Node>) -> sha2::digest::Output<Sha256> {
@@ -101,7 +72,6 @@ fn sum(nodes: &BTreeMap<Vec<u8>, Node>) -> sha2::digest::Output<Sha256> {
                 part(b"link");
                 part(target);
             }
-            Node::Other(kind) => part(&[*kind]),
         }
     }
     sum.finalize()
@@ -109,9 +79,8 @@ fn sum(nodes: &BTreeMap<Vec<u8>, Node>) -> sha2::digest::Output<Sha256> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use flate2::{Compression, write::GzEncoder};
+    use tar::EntryType;
 
     use super::*;
 
@@ -140,13 +109,17 @@ mod tests {
         archive.into_inner().unwrap().finish().unwrap()
     }
 
+    fn hash(archive: &[u8]) -> String {
+        sha256(archive, &CancellationToken::new()).unwrap()
+    }
+
     const MAIN: Entry<'_> = ("main.sh", 0o755, "echo hi");
     const DATA: Entry<'_> = ("lib/data", 0o644, "data");
     const LINK: Entry<'_> = ("lib/link", 0o777, "-> data");
 
     #[test]
     fn the_same_directory_is_the_same_however_it_was_packed() {
-        let first = sha256(&packed(&[MAIN, DATA, LINK], 0, Compression::best()));
+        let first = hash(&packed(&[MAIN, DATA, LINK], 0, Compression::best()));
         let dotted = [
             ("./", 0o755, ""),
             ("./lib/", 0o700, ""),
@@ -154,14 +127,14 @@ mod tests {
             ("./lib/data", 0o600, "data"),
             ("./main.sh", 0o700, "echo hi"),
         ];
-        assert_eq!(sha256(&packed(&dotted, 1_700_000_000, Compression::none())), first);
+        assert_eq!(hash(&packed(&dotted, 1_700_000_000, Compression::none())), first);
         let again = [("main.sh", 0o644, "old"), MAIN, DATA, LINK];
-        assert_eq!(sha256(&packed(&again, 9, Compression::fast())), first, "the last of a name counts");
+        assert_eq!(hash(&packed(&again, 9, Compression::fast())), first, "the last of a name counts");
     }
 
     #[test]
     fn what_runs_differently_is_another_one() {
-        let some = |entries: &[Entry<'_>]| sha256(&packed(entries, 0, Compression::fast()));
+        let some = |entries: &[Entry<'_>]| hash(&packed(entries, 0, Compression::fast()));
         let all = [
             some(&[MAIN, DATA, LINK]),
             some(&[MAIN, DATA]),
@@ -178,12 +151,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_archive_is_known_by_its_bytes() {
-        let whole = packed(&[MAIN, DATA], 0, Compression::fast());
-        let cut = &whole[..whole.len() / 2];
-        assert_eq!(sha256(cut), format!("{:x}", Sha256::digest(cut)));
-        let mut other = GzEncoder::new(Vec::new(), Compression::fast());
-        other.write_all(b"no tar").unwrap();
-        assert_ne!(sha256(&other.finish().unwrap()), sha256(cut));
+    fn a_directory_has_the_sum_that_it_had_in_earlier_releases() {
+        let known = "33c4dd8e1f98325bf3e92bcfd7b706c1684f2d502222b005cc5c1cffdd516f50";
+        assert_eq!(hash(&packed(&[MAIN, DATA, LINK], 0, Compression::fast())), known);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_not_read_on() {
+        let given_up = CancellationToken::new();
+        given_up.cancel();
+        assert!(sha256(&packed(&[MAIN, DATA], 0, Compression::fast()), &given_up).is_err());
     }
 }

@@ -80,7 +80,7 @@ impl Performer {
                 Effect::Welcome(welcome) => outboxes.welcome(*welcome),
                 Effect::Refuse(session, refusal) => outboxes.refuse(session, refusal),
                 Effect::Disconnect(session) => outboxes.disconnect(session),
-                Effect::Start(worker, order) => outboxes.send(worker, ToWorker::Start(order)),
+                Effect::Start(worker, order) => outboxes.send(worker, ToWorker::Start(Box::new(order))),
                 Effect::Stop(worker, key, grace) => outboxes.send(worker, ToWorker::Stop { key, grace }),
                 Effect::Recall(worker, key) => outboxes.send(worker, ToWorker::Recall { key }),
                 Effect::AckEnd(worker, key) => outboxes.send(worker, ToWorker::EndAck { key }),

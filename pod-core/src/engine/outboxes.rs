@@ -37,7 +37,7 @@ impl Outboxes {
         if let Some(older) = self.sessions.insert(worker, session).filter(|older| *older != session) {
             self.disconnect(older);
         }
-        self.send(worker, ToWorker::Welcome(welcome));
+        self.send(worker, ToWorker::Welcome(Box::new(welcome)));
     }
 
     /// Does not let a link in: it is told why, and ends.
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(outboxes.take_broken(), [(WorkerId(1), SessionId(1))]);
         assert_eq!(
             [sent.try_recv().unwrap(), sent.try_recv().unwrap()],
-            [ToWorker::Welcome(welcome(2, 2)), shutdown()]
+            [ToWorker::Welcome(Box::new(welcome(2, 2))), shutdown()]
         );
         outboxes.send(WorkerId(1), shutdown()); // nobody is there: nothing happens
     }
@@ -169,7 +169,7 @@ mod tests {
         outboxes.send(WorkerId(1), shutdown());
         assert_eq!(
             [sent.try_recv().unwrap(), sent.try_recv().unwrap()],
-            [ToWorker::Welcome(welcome(1, 2)), shutdown()]
+            [ToWorker::Welcome(Box::new(welcome(1, 2))), shutdown()]
         );
     }
 }

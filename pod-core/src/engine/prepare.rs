@@ -1,6 +1,7 @@
 //! What is worked out of a request on the caller's side, so that the engine's task need not.
 
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use super::{Request, Shared, directory};
 use crate::{
@@ -20,10 +21,15 @@ pub(super) async fn prepare(request: &Request, shared: &Shared) -> Result<Found,
             }
             Content::Script(bytes) => found.sha256 = Some(sha256(bytes)),
             Content::Archive(bytes) => {
-                let archive = bytes.clone();
-                let hash = move || directory::sha256(&archive);
-                let hashed = tokio::task::spawn_blocking(hash).await;
-                found.sha256 = Some(hashed.map_err(|_| PodError::Stopped)?);
+                let (archive, given_up) = (bytes.clone(), CancellationToken::new());
+                let _give_up = given_up.clone().drop_guard();
+                let turn = shared.archives.clone().acquire_owned().await.map_err(|_| PodError::Stopped)?;
+                let hash = move || {
+                    let _turn = turn;
+                    directory::sha256(&archive, &given_up)
+                };
+                let hashed = tokio::task::spawn_blocking(hash).await.map_err(|_| PodError::Stopped)?;
+                found.sha256 = Some(hashed.map_err(|refused| PodError::Invalid(refused.sentence()))?);
             }
         },
         Request::Submit(new) if new.idempotency_key.is_some() => {
@@ -94,10 +100,20 @@ pub(super) fn key_of(request: &Request) -> Option<&str> {
     }
 }
 
+/// So many bytes take as much of it as a small request: a round, which is committed at once, has a bounded size.
+const ROOM: usize = 32 << 10;
+
 /// How much of a round's room a request takes.
 pub(super) fn weight(request: &Request) -> usize {
     match request {
-        Request::SubmitMany { inputs, .. } => inputs.len() / 8 + 1,
+        Request::SubmitMany { inputs, .. } => {
+            let bytes: usize = inputs.iter().flatten().map(String::len).sum();
+            inputs.len() / 8 + bytes / ROOM + 1
+        }
+        Request::CreateActivity { new, .. } => match &new.content {
+            Content::Script(bytes) | Content::Archive(bytes) => bytes.len() / ROOM + 1,
+            Content::Url(_) => 1,
+        },
         _ => 1,
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::topics::Topics;
@@ -40,8 +40,13 @@ pub(crate) struct Shared {
     pub(super) stop: CancellationToken,
     /// Everything that runs for the engine.
     pub(super) tasks: TaskTracker,
+    /// Archives are looked into a few at a time: each takes a processor for as long as it lasts.
+    pub(super) archives: Arc<Semaphore>,
     told: Mutex<Told>,
 }
+
+/// How many archives are looked into at a time.
+const ARCHIVES: usize = 4;
 
 /// The time that was told last, and when by a clock that only goes on.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +90,7 @@ impl Shared {
             leave_within: watch::Sender::new(Duration::MAX),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            archives: Arc::new(Semaphore::new(ARCHIVES)),
             told: Mutex::new(Told { time: Timestamp(0), at: Instant::now() }),
         }
     }

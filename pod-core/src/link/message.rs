@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::{MAX_FIRST_FRAME, bounded};
 use crate::domain::{
     ActivityId, AttemptEnd, AttemptKey, Epoch, Millis, Payload, RevisionNo, SessionId, StoreId, Stream, Timestamp,
     Workdir, WorkerId,
@@ -13,11 +14,14 @@ use crate::domain::{
 /// The version of this protocol. A worker of another version is refused.
 pub const PROTOCOL_VERSION: u32 = 3;
 
+/// What stands before the first message of a frame, generously.
+const ENVELOPE: usize = 64;
+
 /// From a worker to its manager.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromWorker {
     /// The first message on every link.
-    Hello(Hello),
+    Hello(Box<Hello>),
     /// Still here. Any frame counts as one.
     Heartbeat,
     /// `main.sh` was started. Left out when the end follows at once: `Ended` tells it too.
@@ -60,7 +64,7 @@ pub enum FromWorker {
         bytes: Bytes,
     },
     /// The process tree of an attempt is gone. Sent again after every `Hello` until `EndAck`.
-    Ended(EndReport),
+    Ended(Box<EndReport>),
     /// The attempt was not started and will not be.
     Recalled {
         /// The attempt.
@@ -96,6 +100,7 @@ pub enum FromWorker {
     /// The worker ends by its own will (it was asked to from its machine) and runs nothing.
     Goodbye {
         /// Why.
+        #[serde(deserialize_with = "bounded::text")]
         reason: String,
     },
     /// The worker was asked to end on its machine and is going to: it begins nothing more, gives back what has not begun,
@@ -126,11 +131,29 @@ pub struct Hello {
     /// Its host name.
     pub host: Option<String>,
     /// The attempts it holds: waiting in it, running, or ended with an end that was not acknowledged.
+    #[serde(deserialize_with = "bounded::list::<{ bounded::ATTEMPTS }, _, _>")]
     pub attempts: Vec<AttemptReport>,
-    /// What is completely installed.
+    /// What is completely installed, as far as it fits into a first frame.
+    #[serde(deserialize_with = "bounded::list::<{ bounded::INSTALLATIONS }, _, _>")]
     pub installed: Vec<(ActivityId, RevisionNo)>,
     /// What it is installing at the moment.
     pub installing: Option<(ActivityId, RevisionNo)>,
+}
+
+impl Hello {
+    /// The same, short enough for a first frame. Of what is not told to be installed, the manager asks for it again, and is
+    /// answered at once.
+    #[must_use]
+    pub(crate) fn fitting(mut self) -> Self {
+        let fits = |hello: &Self| {
+            let length = postcard::experimental::serialized_size(hello);
+            length.is_ok_and(|length| length + ENVELOPE <= MAX_FIRST_FRAME)
+        };
+        while !self.installed.is_empty() && !fits(&self) {
+            self.installed.truncate(self.installed.len() / 2);
+        }
+        self
+    }
 }
 
 /// An attempt that a worker holds.
@@ -178,6 +201,7 @@ pub enum InstallOutcome {
     /// It is not, and left nothing.
     Failed {
         /// Why, as a sentence.
+        #[serde(deserialize_with = "bounded::text")]
         message: String,
         /// Whether the script itself is at fault, so that another worker would do no better.
         permanent: bool,
@@ -188,7 +212,7 @@ pub enum InstallOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
     /// The answer to a hello that is taken.
-    Welcome(Welcome),
+    Welcome(Box<Welcome>),
     /// The answer to one that is not; the link ends.
     Refused(Refusal),
     /// The answer to a worker's [`FromWorker::Heartbeat`]: a worker that was answered once on a link takes a long
@@ -203,6 +227,7 @@ pub enum ToWorker {
         /// What to install.
         payload: Payload,
         /// Added to the environment of the script.
+        #[serde(deserialize_with = "bounded::environment")]
         env: BTreeMap<String, String>,
         /// How long the script may run.
         timeout: Millis,
@@ -215,7 +240,7 @@ pub enum ToWorker {
         revision: RevisionNo,
     },
     /// Run an execution as soon as a slot is free. Repeated: ignored.
-    Start(StartOrder),
+    Start(Box<StartOrder>),
     /// End the process tree of an attempt; `Ended` follows. Unknown to the worker: it answers with
     /// `Ended { end: Lost }`, since it does not hold it.
     Stop {
@@ -248,6 +273,7 @@ pub enum ToWorker {
     /// Stop everything at once and exit. Used when the worker was drained or is not needed.
     Shutdown {
         /// Why, as a sentence for its log.
+        #[serde(deserialize_with = "bounded::text")]
         reason: String,
     },
 }
@@ -270,8 +296,10 @@ pub struct Welcome {
     /// How many bytes of output of one attempt keep their place (head); then only a tail is kept.
     pub output_cap: u64,
     /// Attempts of the hello that are not the manager's any more: stop them, forget them, report nothing.
+    #[serde(deserialize_with = "bounded::list::<{ bounded::ATTEMPTS }, _, _>")]
     pub discard: Vec<AttemptKey>,
     /// Installations of the hello that are not wanted: remove them.
+    #[serde(deserialize_with = "bounded::list::<{ bounded::INSTALLATIONS }, _, _>")]
     pub remove: Vec<(ActivityId, RevisionNo)>,
 }
 
@@ -279,9 +307,9 @@ pub struct Welcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     /// Another store, an older epoch, or a worker that was given up: stop everything, exit.
-    Stop(String),
+    Stop(#[serde(deserialize_with = "bounded::text")] String),
     /// A reason that may pass: keep running, dial again.
-    Later(String),
+    Later(#[serde(deserialize_with = "bounded::text")] String),
 }
 
 /// An execution to run.
@@ -298,6 +326,7 @@ pub struct StartOrder {
     /// The argument.
     pub input: Option<Arc<str>>,
     /// Added to the environment.
+    #[serde(deserialize_with = "bounded::environment")]
     pub env: Arc<BTreeMap<String, String>>,
     /// How long it may run.
     pub timeout: Option<Millis>,

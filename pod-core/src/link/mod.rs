@@ -5,11 +5,16 @@
 //! worker runs and up to where output was taken, and both sides go on from there. Every message may therefore arrive
 //! twice, and none is relied on to arrive.
 
+pub(crate) mod bounded;
 mod codec;
 mod message;
+#[cfg(test)]
+mod tests;
 mod transport;
 
-pub use codec::{FrameError, MAX_FRAME, decode, encode};
+#[cfg(any(test, feature = "testing"))]
+pub use codec::decode;
+pub use codec::{FrameError, MAX_FIRST_FRAME, MAX_FRAME, MAX_MESSAGES, Messages, encode};
 pub use message::{
     AttemptReport, EndReport, FromWorker, Hello, InstallOutcome, PROTOCOL_VERSION, Refusal, StartOrder, ToWorker,
     Welcome,

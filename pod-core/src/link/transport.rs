@@ -14,8 +14,9 @@ use super::codec::{FrameError, MAX_FRAME};
 /// Reads frames. Cancellation safe: a dropped `read` loses nothing.
 #[async_trait]
 pub trait FrameReader: Debug + Send + 'static {
-    /// The next frame; an error when the link ended.
-    async fn read(&mut self) -> Result<Bytes, FrameError>;
+    /// The next frame, of at most so many bytes; an error when the link ended, or when the frame is longer, of which no
+    /// more is kept.
+    async fn read(&mut self, most: usize) -> Result<Bytes, FrameError>;
 }
 
 /// Writes frames, whole.
@@ -60,8 +61,9 @@ fn closed() -> FrameError {
 
 #[async_trait]
 impl FrameReader for ChannelReader {
-    async fn read(&mut self) -> Result<Bytes, FrameError> {
-        self.0.recv().await.map(Bytes::from).ok_or_else(closed)
+    async fn read(&mut self, most: usize) -> Result<Bytes, FrameError> {
+        let frame = self.0.recv().await.ok_or_else(closed)?;
+        if frame.len() > most { Err(FrameError::TooLong(frame.len())) } else { Ok(frame.into()) }
     }
 }
 
@@ -103,13 +105,13 @@ struct StreamReader<R> {
 
 #[async_trait]
 impl<R: AsyncRead + Debug + Send + Unpin + 'static> FrameReader for StreamReader<R> {
-    async fn read(&mut self) -> Result<Bytes, FrameError> {
+    async fn read(&mut self, most: usize) -> Result<Bytes, FrameError> {
         loop {
             let wanted = match self.partial.first_chunk::<LENGTH>() {
                 None => LENGTH,
                 Some(length) => {
                     let length = u32::from_le_bytes(*length) as usize;
-                    if length > MAX_FRAME {
+                    if length > most.min(MAX_FRAME) {
                         return Err(FrameError::TooLong(length));
                     }
                     if self.partial.len() == LENGTH + length {

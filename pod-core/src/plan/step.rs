@@ -143,7 +143,7 @@ impl State {
         }
         match message {
             FromWorker::Running { key, at } => self.attempt_started(worker, key, at, out),
-            FromWorker::Ended(report) => self.attempt_ended(worker, report, out),
+            FromWorker::Ended(report) => self.attempt_ended(worker, *report, out),
             FromWorker::Recalled { key } => self.attempt_recalled(worker, key, out),
             FromWorker::InstallEnded { activity, revision, outcome } => {
                 self.install_ended(worker, activity, revision, outcome, out);

@@ -76,7 +76,7 @@ impl Rig {
             order: Default::default(),
             order_from: 0,
         };
-        self.said(1, FromWorker::Ended(report));
+        self.said(1, FromWorker::Ended(Box::new(report)));
     }
 }
 

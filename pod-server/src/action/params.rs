@@ -12,6 +12,9 @@ pub(crate) struct Params<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
+/// How many there may be. No action has so many; each takes more memory than the two bytes that it may come in.
+const MOST: usize = 1000;
+
 /// Why parameters could not be understood, as a sentence of the action API.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParamError {
@@ -21,6 +24,8 @@ pub(crate) enum ParamError {
     NotAnInteger(&'static str),
     #[error("Parameter {0} is not valid UTF-8 text")]
     NotText(String),
+    #[error("There are more than {MOST} parameters; write & within a value as %26")]
+    TooMany,
 }
 
 /// An execution's id as it was given.
@@ -44,6 +49,9 @@ impl<'a> Params<'a> {
             let (name, value) = split.map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
             let name = text(name).map_err(ParamError::NotText)?;
             let value = text(value).map_err(|_| ParamError::NotText(name.to_string()))?;
+            if pairs.len() == MOST {
+                return Err(ParamError::TooMany);
+            }
             pairs.push((name, value));
         }
         Ok(Self { pairs })
@@ -144,6 +152,7 @@ mod tests {
         {
             assert_eq!(parsed(&format!("x={sent}"), "").get("x"), Some(expected), "{sent}");
         }
+        assert_eq!(Params::parse("a&".repeat(1001).as_bytes(), b"").unwrap_err(), ParamError::TooMany);
         let error = Params::parse(b"input=%ff", b"").unwrap_err();
         assert_eq!(error.to_string(), "Parameter input is not valid UTF-8 text");
     }

@@ -15,8 +15,8 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    archive,
     body::{json, read_body, read_json},
+    bounded,
     objects::ActivityObject,
     output::raw_headers,
     page::{self, Page},
@@ -48,7 +48,7 @@ pub(crate) struct ActivityBody {
     #[schema(value_type = String)]
     on_lost: OnLost,
     /// Added to the environment of its executions and its installation.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::map")]
     env: BTreeMap<String, String>,
     /// At most so many of its executions run at a time.
     max_concurrency: Option<u32>,
@@ -64,7 +64,7 @@ pub(crate) struct ActivityBody {
 
 impl ActivityBody {
     /// The activity, named by the path where that names one.
-    fn understood(self, path_name: Option<&str>) -> Result<NewActivity, Problem> {
+    pub(super) fn understood(self, path_name: Option<&str>) -> Result<NewActivity, Problem> {
         let name = match (self.name, path_name) {
             (Some(name), Some(path)) if name != path => {
                 return Err(Problem::invalid(format!("The body names the activity {name:?} and the path {path:?}")));
@@ -122,7 +122,7 @@ fn created(name: &impl ToString, activity: &ActivityObject) -> Response {
     response
 }
 
-const ENV_HEADER: &str = "Pod-Env";
+pub(super) const ENV_HEADER: &str = "Pod-Env";
 
 /// Query of a replacement by archive: what the JSON body holds otherwise.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -188,7 +188,6 @@ pub(super) async fn new_activity(
         let env = archive_env(request.headers())?;
         let archive = read_body(request, app.limits.max_payload).await?;
         let settings = Settings { env, ..query.settings()? };
-        let archive = archive::whole(archive).await?;
         Ok(NewActivity::archive(name, archive).settings(settings))
     } else {
         read_json::<ActivityBody>(request, app.max_script_body()).await?.understood(Some(name))
@@ -196,7 +195,7 @@ pub(super) async fn new_activity(
 }
 
 /// What `env` is in the JSON body. Not in the query: addresses end up in logs.
-fn archive_env(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Problem> {
+pub(super) fn archive_env(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Problem> {
     let pairs = headers.get(ENV_HEADER).map(HeaderValue::as_bytes).unwrap_or_default();
     let env = url::form_urlencoded::parse(pairs).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
     check_env(&env)?;
@@ -204,7 +203,7 @@ fn archive_env(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Problem>
 }
 
 impl ArchiveQuery {
-    fn settings(self) -> Result<Settings, Problem> {
+    pub(super) fn settings(self) -> Result<Settings, Problem> {
         let timeout = match self.timeout_seconds {
             Some(seconds) if !(0.001..=366.0 * 86_400.0).contains(&seconds) => {
                 return Err(Problem::invalid(format!(

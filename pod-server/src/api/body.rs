@@ -19,6 +19,9 @@ use super::{
 /// How much of a body that is refused is still read, so that its sender gets to see the answer.
 const DISCARDED: usize = 64 << 20;
 
+/// Room for so much is made at once for a body that comes in pieces.
+const AT_FIRST: usize = 1 << 20;
+
 /// How long a body may take to go on. Who sends nothing for so long holds a connection and nothing else.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -38,7 +41,8 @@ pub(crate) async fn read_body(request: Request, limit: usize) -> Result<Bytes, P
     let Some(mut next) = piece(&mut stream).await? else {
         return if first.len() <= limit { Ok(first) } else { Err(too_large(limit)) };
     };
-    let mut whole = BytesMut::with_capacity(announced.max(first.len() + next.len()).min(limit));
+    // What was announced need not come: room is made as pieces do.
+    let mut whole = BytesMut::with_capacity(announced.min(AT_FIRST).max(first.len() + next.len()).min(limit));
     whole.extend_from_slice(&first[..first.len().min(limit)]);
     loop {
         if whole.len() + next.len() > limit {
@@ -102,7 +106,7 @@ pub(crate) async fn read_json<T: DeserializeOwned>(request: Request, limit: usiz
 }
 
 /// Understands a JSON object. An array is none, though the members of `T` could be read from one in their order.
-fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub(super) fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     use serde_json::error::Category;
     let not_json = |error: serde_json::Error| format!("The body is not JSON: {error}");
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use pod_core::{
-    Submitted,
+    MAX_BATCH, Submitted,
     domain::{Execution, ExecutionId, NewExecution},
 };
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     body::{json, read_json},
+    bounded::First,
     filter::FilterQuery,
     objects::{ExecutionObject, ExplanationObject},
     page::Page,
@@ -48,7 +49,8 @@ pub(crate) struct BatchBody {
     /// The name of the activity.
     activity: String,
     /// An execution each; `null` for one without input. 1 to 100,000.
-    inputs: Vec<Option<String>>,
+    #[schema(value_type = Vec<Option<String>>)]
+    pub(super) inputs: First<Option<String>, MAX_BATCH>,
     /// Which revision of the activity: its number, or `latest`. The current one when absent.
     #[serde(default)]
     #[schema(value_type = Option<u32>)]
@@ -65,7 +67,6 @@ pub(crate) struct BatchAnswer {
 
 /// How long `?wait=` may hold a request.
 const LONGEST_WAIT: f64 = 3600.0;
-const MAX_BATCH: usize = 100_000;
 const MAX_BATCH_BODY: usize = 64 << 20;
 
 pub(super) fn id_of(segment: &Segment) -> Result<ExecutionId, Problem> {
@@ -110,7 +111,7 @@ fn started(status: StatusCode, submitted: &Submitted, activity_name: &str) -> Re
 pub(super) async fn create_batch(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let key = idempotency_key(request.headers())?;
     let body: BatchBody = read_json(request, MAX_BATCH_BODY).await?;
-    match body.inputs.len() {
+    match body.inputs.count {
         0 => return Err(Problem::invalid("inputs is empty; give an input for each execution")),
         count if count > MAX_BATCH => {
             return Err(Problem::invalid(format!(
@@ -119,8 +120,11 @@ pub(super) async fn create_batch(State(app): State<Arc<App>>, request: Request) 
         }
         _ => {}
     }
-    let ids =
-        app.pod.start_many_of(&body.activity, body.revision.0, body.inputs, key).await.map_err(unknown_activity)?;
+    let ids = app
+        .pod
+        .start_many_of(&body.activity, body.revision.0, body.inputs.items, key)
+        .await
+        .map_err(unknown_activity)?;
     Ok(json(StatusCode::CREATED, &BatchAnswer { ids }))
 }
 

@@ -47,6 +47,13 @@ impl FilterQuery {
         page::limit(self.limit)
     }
 
+    /// Between which moments.
+    pub(super) fn times(&self) -> Result<(Option<Timestamp>, Option<Timestamp>), Problem> {
+        let from = moment("submittedAfter", self.submitted_after.as_ref())?;
+        let until = moment("submittedBefore", self.submitted_before.as_ref())?;
+        Ok((from, until))
+    }
+
     /// What is to be looked for, with `limit` as the page's.
     pub(super) async fn understood(&self, pod: &Pod, limit: usize) -> Result<ExecutionQuery, Problem> {
         let activity = match given(self.activity.as_ref()) {
@@ -63,8 +70,7 @@ impl FilterQuery {
                 Problem::invalid(format!("status must be one of {}, not {word:?}", words.join(", ")))
             })?),
         };
-        let from = moment("submittedAfter", self.submitted_after.as_ref())?;
-        let until = moment("submittedBefore", self.submitted_before.as_ref())?;
+        let (from, until) = self.times()?;
         let before = page::cursor(self.cursor.as_deref())?;
         let mut query = ExecutionQuery { activity, status, before, limit, ..ExecutionQuery::default() };
         pod.submitted_between(&mut query, from, until).await?;

@@ -12,11 +12,13 @@ use crate::serve::App;
 use problem::{Problem, ProblemKind};
 
 mod activities;
-mod archive;
 pub(crate) mod body;
+mod bounded;
 mod events;
 mod executions;
 mod filter;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod many;
 mod objects;
 mod openapi;

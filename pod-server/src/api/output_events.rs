@@ -19,7 +19,7 @@ use crate::serve::App;
 
 /// The id of an event: where to go on after it, and whether it was the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct EventId {
+pub(super) struct EventId {
     position: OutputPosition,
     is_end: bool,
 }

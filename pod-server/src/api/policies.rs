@@ -32,12 +32,12 @@ pub(crate) struct PolicyBody {
     name: String,
     /// `minWorkers`, `maxWorkers`, `fixedWorkers`, `maxWait` and `terminationTime`; numbers, or texts of numbers.
     #[schema(value_type = BTreeMap<String, u64>)]
-    rules: BTreeMap<String, RuleValue>,
+    pub(super) rules: BTreeMap<String, RuleValue>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "the value of a rule must be a whole number")]
-enum RuleValue {
+pub(crate) enum RuleValue {
     Number(u64),
     Text(String),
 }
@@ -127,7 +127,7 @@ pub(super) async fn put(State(app): State<Arc<App>>, name: Segment, request: Req
     Ok(json(status, &PolicyObject::of(policy, active)))
 }
 
-fn completed(rules: BTreeMap<String, RuleValue>) -> Result<BTreeMap<String, String>, Problem> {
+pub(super) fn completed(rules: BTreeMap<String, RuleValue>) -> Result<BTreeMap<String, String>, Problem> {
     let rules = rules.into_iter().map(|(rule, value)| (rule, value.into())).collect();
     Ok(Rules::complete(rules).map_err(PodError::from)?)
 }

@@ -11,7 +11,7 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, ConfigError>
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, String>, ConfigError> {
+pub(super) fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, String>, ConfigError> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         ConfigError(format!("the configuration file {} is not TOML: {}", path.display(), error.to_string().trim()))
     })?;

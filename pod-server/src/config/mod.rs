@@ -27,6 +27,15 @@ use setting::{Layers, Written};
 
 /// A fetch may not be given up before.
 const LEAST_FETCH: Millis = Millis(100);
+/// Settings as text, for the fuzz targets.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(text: &str) {
+    if let Ok(duration) = duration::parse_duration(text) {
+        assert_eq!(duration::parse_duration(&show_duration(duration)), Ok(duration));
+    }
+    let _ = duration::parse_size(text);
+    let _ = file::parse(std::path::Path::new("file"), text);
+}
 
 /// The names of all settings, which are their flags, their keys in the file and, in capitals, their variables.
 const SETTINGS: &[&str] = &[

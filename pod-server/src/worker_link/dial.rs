@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use pod_core::link::{MAX_FRAME, Transport};
+use pod_core::link::Transport;
 use tokio_tungstenite::tungstenite::{
     self,
     client::IntoClientRequest,
     http::{HeaderValue, StatusCode, header},
-    protocol::WebSocketConfig,
 };
 
-use super::{PATH, frames::over_websocket};
+use super::{
+    PATH,
+    frames::{dialled, limits},
+};
 use crate::config::Secret;
 
 /// How long a manager may take to answer.
@@ -57,10 +59,9 @@ pub async fn dial(manager: &url::Url, token: Option<&Secret>) -> Result<Transpor
             .map_err(|_| DialError::Hopeless("the worker's token holds characters that no token has".to_owned()))?;
         request.headers_mut().insert(header::AUTHORIZATION, value);
     }
-    let config = WebSocketConfig::default().max_message_size(Some(MAX_FRAME)).max_frame_size(Some(MAX_FRAME));
-    let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
+    let connecting = tokio_tungstenite::connect_async_with_config(request, Some(limits()), true);
     match tokio::time::timeout(PATIENCE, connecting).await {
-        Ok(Ok((socket, _))) => Ok(over_websocket(socket, manager.to_string())),
+        Ok(Ok((socket, _))) => Ok(dialled(socket, manager.to_string())),
         Ok(Err(error)) => Err(refused(manager, &error)),
         Err(_) => Err(DialError::Later(format!("the manager at {manager} did not answer within 20 s"))),
     }

@@ -1,49 +1,46 @@
-//! Frames over a WebSocket: each is one binary message. The same code at both ends, over either library's messages.
+//! Frames over a WebSocket: each is one binary message. The same code at both ends.
 
-use std::{fmt, io};
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{
-    Sink, SinkExt, Stream, StreamExt,
+    SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
-use pod_core::link::{FrameError, FrameReader, FrameWriter, Transport};
+use pod_core::link::{FrameError, FrameReader, FrameWriter, MAX_FRAME, Transport};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Message,
+        protocol::{Role, WebSocketConfig},
+    },
+};
 
-/// What a message of a WebSocket library is to us.
-pub(super) trait Message: Send + Sized + 'static {
-    fn binary(frame: Vec<u8>) -> Self;
-    /// The frame that it carries; none where it is a ping or pong, an error where it ends the link.
-    fn frame(self) -> Result<Option<Bytes>, FrameError>;
+/// What a WebSocket needs around a frame: the heads of its pieces, a ping now and then.
+const AROUND: usize = 1 << 10;
+
+/// How a WebSocket is read: no message is longer than a frame.
+pub(super) fn limits() -> WebSocketConfig {
+    WebSocketConfig::default().max_message_size(Some(MAX_FRAME)).max_frame_size(Some(MAX_FRAME))
 }
 
-impl Message for axum::extract::ws::Message {
-    fn binary(frame: Vec<u8>) -> Self {
-        Self::Binary(frame.into())
-    }
-
-    fn frame(self) -> Result<Option<Bytes>, FrameError> {
-        match self {
-            Self::Binary(frame) => Ok(Some(frame)),
-            Self::Ping(_) | Self::Pong(_) => Ok(None),
-            Self::Text(_) => Err(not_a_frame()),
-            Self::Close(_) => Err(closed()),
-        }
-    }
-}
-
-impl Message for tokio_tungstenite::tungstenite::Message {
-    fn binary(frame: Vec<u8>) -> Self {
-        Self::Binary(frame.into())
-    }
-
-    fn frame(self) -> Result<Option<Bytes>, FrameError> {
-        match self {
-            Self::Binary(frame) => Ok(Some(frame)),
-            Self::Ping(_) | Self::Pong(_) | Self::Frame(_) => Ok(None),
-            Self::Text(_) => Err(not_a_frame()),
-            Self::Close(_) => Err(closed()),
-        }
+/// The frame that a message carries; none where it is a ping or pong, an error where it ends the link.
+fn frame(message: Message) -> Result<Option<Bytes>, FrameError> {
+    match message {
+        Message::Binary(frame) => Ok(Some(frame)),
+        Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(None),
+        Message::Text(_) => Err(not_a_frame()),
+        Message::Close(_) => Err(closed()),
     }
 }
 
@@ -55,20 +52,81 @@ fn closed() -> FrameError {
     io::Error::from(io::ErrorKind::UnexpectedEof).into()
 }
 
-/// Both directions of a WebSocket as a link.
-pub(super) fn over_websocket<S, M, E>(socket: S, peer: String) -> Transport
+/// A connection that was asked to be a WebSocket, and was told that it is one.
+pub(super) async fn accepted<S>(stream: S, peer: String) -> Transport
 where
-    S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Send + 'static,
-    M: Message,
-    E: std::error::Error + Send + Sync + 'static,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (writer, reader) = socket.split();
-    Transport { reader: Box::new(Reader(reader)), writer: Box::new(Writer(writer)), peer }
+    let meter = Meter::default();
+    let metered = Metered { stream, meter: meter.clone() };
+    over_websocket(WebSocketStream::from_raw_socket(metered, Role::Server, Some(limits())).await, meter, peer)
 }
 
-struct Reader<S>(SplitStream<S>);
+/// A WebSocket that was dialled.
+pub(super) fn dialled<S>(socket: WebSocketStream<S>, peer: String) -> Transport
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    over_websocket(socket, Meter::default(), peer)
+}
 
-struct Writer<S, M>(SplitSink<S, M>);
+fn over_websocket<S>(socket: WebSocketStream<S>, meter: Meter, peer: String) -> Transport
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (writer, reader) = socket.split();
+    Transport { reader: Box::new(Reader { stream: reader, meter }), writer: Box::new(Writer(writer)), peer }
+}
+
+/// How many bytes may still come in for the frame that is being read. A WebSocket is given the longest message once and
+/// for all; until it is known who is there, far less is taken.
+#[derive(Clone, Debug, Default)]
+struct Meter(Arc<AtomicUsize>);
+
+/// A connection of which no more is read than its meter allows.
+struct Metered<S> {
+    stream: S,
+    meter: Meter,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let left = this.meter.0.load(Ordering::Relaxed).min(buffer.remaining());
+        if left == 0 && buffer.remaining() > 0 {
+            let error =
+                io::Error::new(io::ErrorKind::InvalidData, "more arrived than is taken before a hello, or of a frame");
+            return Poll::Ready(Err(error));
+        }
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(left));
+        ready!(Pin::new(&mut this.stream).poll_read(context, &mut part))?;
+        let read = part.filled().len();
+        buffer.advance(read);
+        this.meter.0.fetch_sub(read, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+struct Reader<S> {
+    stream: SplitStream<WebSocketStream<S>>,
+    meter: Meter,
+}
+
+struct Writer<S>(SplitSink<WebSocketStream<S>, Message>);
 
 impl<S> fmt::Debug for Reader<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,37 +134,30 @@ impl<S> fmt::Debug for Reader<S> {
     }
 }
 
-impl<S, M> fmt::Debug for Writer<S, M> {
+impl<S> fmt::Debug for Writer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Writer")
     }
 }
 
 #[async_trait]
-impl<S, M, E> FrameReader for Reader<S>
-where
-    S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Send + 'static,
-    M: Message,
-    E: std::error::Error + Send + Sync + 'static,
-{
-    async fn read(&mut self) -> Result<Bytes, FrameError> {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> FrameReader for Reader<S> {
+    async fn read(&mut self, most: usize) -> Result<Bytes, FrameError> {
+        self.meter.0.store(most + AROUND, Ordering::Relaxed);
         loop {
-            let message = self.0.next().await.ok_or_else(closed)?.map_err(io::Error::other)?;
-            if let Some(frame) = message.frame()? {
-                return Ok(frame);
+            let message = self.stream.next().await.ok_or_else(closed)?.map_err(io::Error::other)?;
+            match frame(message)? {
+                Some(frame) if frame.len() > most => return Err(FrameError::TooLong(frame.len())),
+                Some(frame) => return Ok(frame),
+                None => {}
             }
         }
     }
 }
 
 #[async_trait]
-impl<S, M, E> FrameWriter for Writer<S, M>
-where
-    S: Sink<M, Error = E> + Send + 'static,
-    M: Message,
-    E: std::error::Error + Send + Sync + 'static,
-{
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> FrameWriter for Writer<S> {
     async fn write(&mut self, frame: Vec<u8>) -> Result<(), FrameError> {
-        Ok(self.0.send(M::binary(frame)).await.map_err(io::Error::other)?)
+        Ok(self.0.send(Message::Binary(frame.into())).await.map_err(io::Error::other)?)
     }
 }

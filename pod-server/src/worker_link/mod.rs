@@ -6,14 +6,16 @@
 use axum::{
     Router,
     body::Body,
-    extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    extract::{Request, State},
     http::HeaderMap,
     response::{IntoResponse, Response},
     routing::get,
 };
 use bytes::Bytes;
+use hyper_util::rt::TokioIo;
 use pod_backends::provisioner::Door;
-use pod_core::{domain::WorkerId, engine::Admission, link::MAX_FRAME};
+use pod_core::{domain::WorkerId, engine::Admission};
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -65,26 +67,26 @@ impl WorkerLink {
 }
 
 /// Takes a worker in.
-async fn accept(
-    State(link): State<WorkerLink>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, Problem> {
-    let upgrade = upgrade.map_err(|_| {
+async fn accept(State(link): State<WorkerLink>, mut request: Request) -> Result<Response, Problem> {
+    let upgrade = create_response_with_body(&request, Body::empty).map_err(|_| {
         Problem::invalid("This is where workers dial in by WebSocket; start one with: pod worker --manager URL")
     })?;
     let links = match link.links.get() {
         Some(links) if !link.shutdown.is_cancelled() => links.clone(),
         _ => return Err(Problem::new(ProblemKind::Stopping, "The manager takes no workers at the moment")),
     };
-    let (admission, peer) = match link.worker(&headers)? {
+    let (admission, peer) = match link.worker(request.headers())? {
         Some(worker) => (Admission::Only(worker), format!("worker {worker}, by its join token")),
         None => (Admission::Anyone, "a worker that dialled in".to_owned()),
     };
-    let upgrade = upgrade.max_message_size(MAX_FRAME).max_frame_size(MAX_FRAME);
-    Ok(upgrade.on_upgrade(async move |socket| {
-        links.connect(frames::over_websocket(socket, peer), admission);
-    }))
+    let upgrading = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        match upgrading.await {
+            Ok(upgraded) => links.connect(frames::accepted(TokioIo::new(upgraded), peer).await, admission),
+            Err(error) => tracing::debug!(%peer, %error, "a connection did not become a link"),
+        }
+    });
+    Ok(upgrade)
 }
 
 /// The program that unpacks the other one.

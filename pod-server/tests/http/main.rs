@@ -9,6 +9,7 @@ mod api_errors;
 mod api_executions;
 mod api_fleet;
 mod api_output;
+mod bounds;
 mod dashboard;
 mod guards;
 mod page_weight;

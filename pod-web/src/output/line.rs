@@ -6,7 +6,7 @@ use vte::{Params, Parser, Perform};
 use super::style::Style;
 
 /// The widest a line can be made by moving the cursor alone.
-const WIDEST: usize = 32 << 10;
+const WIDEST: usize = 1 << 10;
 
 /// Writes a line as HTML; returns the style that the next one begins with.
 pub(super) fn render(bytes: &[u8], style: Style, html: &mut String) -> Style {
@@ -60,6 +60,10 @@ impl Screen {
 
 impl Perform for Screen {
     fn print(&mut self, character: char) {
+        // A control character, though the parser has it printed.
+        if character == '\u{7f}' {
+            return;
+        }
         while self.cells.len() < self.cursor {
             self.cells.push((' ', Style::default()));
         }
@@ -130,6 +134,7 @@ mod tests {
             ("ä€😀".as_bytes(), "ä€😀"),
             ("a\u{202e}b".as_bytes(), "a\u{fffd}b"),
             (b"a\tb", "a\tb"),
+            (b"a\x7fb", "ab"),
             (b"\x1b[99999999Cx", &format!("{}x", " ".repeat(WIDEST))),
         ] {
             assert_eq!(html(bytes), expected, "{}", bytes.escape_ascii());

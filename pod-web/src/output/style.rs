@@ -91,7 +91,8 @@ fn extended(values: &[u16]) -> Option<u8> {
             Some(nearest([cube / 36, cube / 6 % 6, cube % 6].map(|level| level * 51)))
         }
         [5, number @ 232..=255, ..] => Some(nearest([(number - 232) * 10 + 8; 3])),
-        [2, .., red, green, blue] if values.len() >= 4 => Some(nearest([red, green, blue])),
+        // A program may write what it likes: there is nothing brighter than 255.
+        [2, .., red, green, blue] if values.len() >= 4 => Some(nearest([red, green, blue].map(|level| level.min(255)))),
         _ => None,
     }
 }
@@ -125,6 +126,8 @@ mod tests {
             (&[5, 255], Some(15)),
             (&[2, 0, 0, 200], Some(4)),
             (&[2, 0, 255, 255, 0], Some(11)),
+            (&[2, 1, u16::MAX, 3], Some(10)),
+            (&[2, u16::MAX, u16::MAX, u16::MAX], Some(15)),
             (&[5, 999], None),
             (&[2, 1], None),
             (&[], None),

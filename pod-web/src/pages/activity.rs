@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use pod_core::{
-    ActivityView, PodError,
+    ActivityView, MAX_BATCH, PodError,
     domain::{
         ActivityStatus, Execution, ExecutionStatus, Installation, InstallationStatus, Isolation, NewExecution, OnLost,
         Payload, Revision, RevisionNo, ScriptSource, Timestamp, Workdir, WorkerId,
@@ -203,7 +203,8 @@ pub(crate) async fn run(
 
 async fn start_lines(web: &Web, name: &str, text: &str) -> Result<Response, PodError> {
     let inputs: Vec<Option<String>> =
-        text.lines().filter(|line| !line.is_empty()).map(|line| Some(line.into())).collect();
+        // One more than are taken, so that what is too much is refused, and not kept.
+        text.lines().filter(|line| !line.is_empty()).take(MAX_BATCH + 1).map(|line| Some(line.into())).collect();
     if inputs.is_empty() {
         return Err(PodError::Invalid("There is no line in the input. Type one for each execution.".to_owned()));
     }

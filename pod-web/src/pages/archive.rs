@@ -1,8 +1,6 @@
 //! What is in the archive of a directory: names and sizes, and the text of files that people read.
 
-use std::io::{self, Read};
-
-use flate2::read::GzDecoder;
+use pod_core::archive::{Kind, Refused, Sieve};
 use sha2::{Digest, Sha256};
 
 /// How much is unpacked to find out.
@@ -45,37 +43,34 @@ impl Directory {
         directory
     }
 
-    fn read(&mut self, archive: &[u8]) -> io::Result<()> {
-        let mut tar = tar::Archive::new(GzDecoder::new(archive).take(LOOKED_AT));
+    fn read(&mut self, archive: &[u8]) -> Result<(), Refused> {
+        let mut sieve = Sieve::at_most(archive, LOOKED_AT);
         let mut texts = 0;
-        for entry in tar.entries()? {
-            let mut entry = entry?;
-            let kind = entry.header().entry_type();
-            if kind.is_dir() || kind.is_pax_global_extensions() {
-                continue;
-            }
-            if self.files.len() >= MOST {
-                self.cut = true;
-                return Ok(());
-            }
-            let path = String::from_utf8_lossy(&entry.path_bytes()).trim_start_matches("./").to_owned();
-            let size = entry.size();
-            if let Some(target) = entry.link_name_bytes() {
-                let text = format!("link to {}", String::from_utf8_lossy(&target));
-                self.files.push(File { path, size, hash: Sha256::digest(&text).into(), text: Some(text) });
-                continue;
-            }
+        while let Some(entry) = sieve.next_entry()? {
+            let path = String::from_utf8_lossy(&entry.path).into_owned();
+            let size = match entry.kind {
+                Kind::Directory => continue,
+                _ if self.files.len() >= MOST => {
+                    self.cut = true;
+                    return Ok(());
+                }
+                Kind::Link { target } | Kind::SameAs { target } => {
+                    let text = format!("link to {}", String::from_utf8_lossy(&target));
+                    self.files.push(File { path, size: 0, hash: Sha256::digest(&text).into(), text: Some(text) });
+                    continue;
+                }
+                Kind::File { size } => size,
+            };
             let mut hash = Sha256::new();
-            let mut text = None;
-            if size <= LONGEST_TEXT && texts < ALL_TEXT {
-                let mut bytes = Vec::new();
-                entry.read_to_end(&mut bytes)?;
-                hash.update(&bytes);
-                text = String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
-                texts += text.as_ref().map_or(0, String::len);
-            } else {
-                io::copy(&mut entry, &mut hash)?;
-            }
+            let mut bytes = (size <= LONGEST_TEXT && texts < ALL_TEXT).then(Vec::new);
+            sieve.read_all(|piece| {
+                hash.update(piece);
+                if let Some(bytes) = &mut bytes {
+                    bytes.extend_from_slice(piece);
+                }
+            })?;
+            let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| !text.contains('\0'));
+            texts += text.as_ref().map_or(0, String::len);
             self.files.push(File { path, size, text, hash: hash.finalize().into() });
         }
         Ok(())

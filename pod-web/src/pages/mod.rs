@@ -2,7 +2,7 @@
 
 pub(crate) mod activities;
 pub(crate) mod activity;
-mod archive;
+pub(crate) mod archive;
 pub(crate) mod chart;
 pub(crate) mod confirm;
 pub(crate) mod events;

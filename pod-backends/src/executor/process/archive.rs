@@ -1,17 +1,23 @@
-//! Unpacks an activity's directory. Nothing in an archive may reach out of it.
+//! Unpacks an activity's directory. What may be in an archive is decided by [`pod_core::archive`]; nothing in it reaches
+//! out of the directory.
 
 use std::{
-    fs, io,
-    io::Read,
-    path::{Component, Path, PathBuf},
+    ffi::OsStr,
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink},
+    },
+    path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
 };
 
-use flate2::read::GzDecoder;
-use tar::{Archive, Entry, EntryType};
+pub use pod_core::archive::stays_within;
+use pod_core::archive::{self, Entry, Kind, Sieve};
+use rustix::io::Errno;
 
-/// What an archive may become, unpacked.
-const MOST_BYTES: u64 = 4 << 30;
-const MOST_ENTRIES: usize = 500_000;
+use super::layout::remove_tree;
 
 /// Why an archive was not unpacked.
 #[derive(Debug)]
@@ -22,112 +28,101 @@ pub(crate) enum Refused {
     Io(io::Error),
 }
 
-/// Unpacks a tar.gz into an empty directory.
+impl From<archive::Refused> for Refused {
+    fn from(refused: archive::Refused) -> Self {
+        Self::Content(refused.to_string())
+    }
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Unpacks a tar.gz into an empty directory: beside it, and into its place once all of it is there.
 pub(crate) fn unpack(bytes: &[u8], dir: &Path) -> Result<(), Refused> {
-    let mut archive = Archive::new(GzDecoder::new(bytes).take(MOST_BYTES));
-    archive.set_preserve_mtime(true);
-    let broken = |error: io::Error| Refused::Content(format!("the archive is not a whole tar.gz file: {error}"));
-    let mut total = 0_u64;
-    for (count, entry) in archive.entries().map_err(broken)?.enumerate() {
-        let mut entry = entry.map_err(broken)?;
-        total = total.saturating_add(entry.size());
-        if count >= MOST_ENTRIES || total >= MOST_BYTES {
-            return Err(Refused::Content(format!(
-                "the archive holds too much: at most {MOST_ENTRIES} files and {} GiB are allowed",
-                MOST_BYTES >> 30
-            )));
+    let mut beside = dir.as_os_str().to_owned();
+    beside.push(".unpacking");
+    let beside = PathBuf::from(beside);
+    remove_tree(&beside)?;
+    DirBuilder::new().mode(0o755).create(&beside)?;
+    let unpacked = fill(bytes, &beside).and_then(|()| Ok(fs::rename(&beside, dir)?));
+    if unpacked.is_err()
+        && let Err(error) = remove_tree(&beside)
+    {
+        tracing::warn!(%error, "what was unpacked of an archive could not be deleted");
+    }
+    unpacked
+}
+
+fn fill(bytes: &[u8], dir: &Path) -> Result<(), Refused> {
+    let mut sieve = Sieve::new(bytes);
+    let mut piece = vec![0; 64 << 10];
+    let mut directories = Vec::new();
+    while let Some(entry) = sieve.next_entry()? {
+        let path = dir.join(OsStr::from_bytes(&entry.path));
+        let failed = |error| unpacking(error, &entry);
+        if entry.replaces && entry.kind != Kind::Directory {
+            fs::remove_file(&path).map_err(failed)?;
         }
-        if is_description(entry.header().entry_type()) {
-            continue;
+        match &entry.kind {
+            Kind::Directory => {
+                match DirBuilder::new().mode(0o755).create(&path) {
+                    Err(error) if !entry.replaces || error.kind() != io::ErrorKind::AlreadyExists => {
+                        return Err(failed(error));
+                    }
+                    _ => {}
+                }
+                directories.push((path, entry.mode));
+            }
+            Kind::File { .. } => {
+                // New: what is there is never followed or written to.
+                let mut file =
+                    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+                loop {
+                    match sieve.read(&mut piece)? {
+                        0 => break,
+                        read => file.write_all(&piece[..read]).map_err(failed)?,
+                    }
+                }
+                finish(&file, &entry).map_err(failed)?;
+            }
+            Kind::Link { target } => symlink(OsStr::from_bytes(target), &path).map_err(failed)?,
+            Kind::SameAs { target } => {
+                fs::hard_link(dir.join(OsStr::from_bytes(target)), &path).map_err(failed)?;
+            }
         }
-        check(&entry, dir)?;
-        // It looks once more that the place is within the directory.
-        if !entry.unpack_in(dir).map_err(unpacking)? {
-            return Err(Refused::Content(leads_out(&path_of(&entry))));
-        }
+    }
+    // Last, and from the inside: a directory that nobody may write can still be filled. Its owner can always delete it.
+    for (path, mode) in directories.into_iter().rev() {
+        fs::set_permissions(path, Permissions::from_mode(mode | 0o700))?;
     }
     Ok(())
 }
 
-/// An error while writing is the disk's; one while reading is the archive's.
-fn unpacking(error: io::Error) -> Refused {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = error.get_ref().map(|inner| inner as _);
-    let mut errno = error.raw_os_error();
-    while let Some(inner) = source {
-        errno = errno.or_else(|| inner.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error));
-        source = inner.source();
-    }
-    match errno {
-        Some(errno) => Refused::Io(io::Error::from_raw_os_error(errno)),
-        None => Refused::Content(format!("the archive is not a whole tar.gz file: {error}")),
+/// Gives a file its permissions, which never keep its owner from reading it, and its time: what was compiled from it may
+/// be recognised by that.
+fn finish(file: &File, entry: &Entry) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(entry.mode | 0o400))?;
+    match UNIX_EPOCH.checked_add(Duration::from_secs(entry.mtime)).map(|time| file.set_modified(time)) {
+        // A time that the file system does not know is no reason to refuse a program.
+        Some(Err(error)) if error.raw_os_error() != Some(Errno::INVAL.raw_os_error()) => Err(error),
+        _ => Ok(()),
     }
 }
 
-fn is_description(kind: EntryType) -> bool {
-    matches!(kind, EntryType::XGlobalHeader | EntryType::XHeader | EntryType::GNULongName | EntryType::GNULongLink)
-}
-
-fn path_of<R: Read>(entry: &Entry<'_, R>) -> PathBuf {
-    entry.path().map(|path| path.into_owned()).unwrap_or_default()
-}
-
-fn leads_out(path: &Path) -> String {
-    format!("the archive's entry {} leads out of its directory, which none may", path.display())
-}
-
-fn check<R: Read>(entry: &Entry<'_, R>, dir: &Path) -> Result<(), Refused> {
-    let path = path_of(entry);
-    let refuse = || Err(Refused::Content(leads_out(&path)));
-    if path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
-        return refuse();
-    }
-    // With no link on the way, where an entry seems to lie is where it lies.
-    let mut parent = dir.to_owned();
-    for part in path.parent().into_iter().flat_map(Path::components) {
-        parent.push(part);
-        if fs::symlink_metadata(&parent).is_ok_and(|found| found.is_symlink()) {
-            return refuse();
+/// What no disk would take is the archive's fault; anything else is this one's.
+fn unpacking(error: io::Error, entry: &Entry) -> Refused {
+    let why = match Errno::from_io_error(&error) {
+        Some(Errno::NAMETOOLONG) => "has a longer name than the worker's disk takes",
+        Some(Errno::ILSEQ | Errno::INVAL) => "has a name that the worker's disk does not take",
+        Some(Errno::MLINK) => "is one name too many for the same file",
+        Some(Errno::FBIG) => "is larger than the worker's disk takes",
+        Some(Errno::EXIST | Errno::ISDIR | Errno::NOTDIR | Errno::LOOP) => {
+            "is on the worker's disk the same as another one, whose name differs by little"
         }
-    }
-    let target = entry.link_name().ok().flatten();
-    match (entry.header().entry_type(), target) {
-        (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse | EntryType::Directory, _) => Ok(()),
-        (EntryType::Symlink, Some(target)) if stays_within(&path, &target) => Ok(()),
-        // The name of an earlier entry, from the top.
-        (EntryType::Link, Some(target)) if stays_within(Path::new("top"), &target) => Ok(()),
-        (EntryType::Symlink | EntryType::Link, _) => refuse(),
-        _ => Err(Refused::Content(format!(
-            "the archive's entry {} is neither a file, a directory nor a link",
-            path.display()
-        ))),
-    }
-}
-
-/// Whether a link at `path` of an archive leads to somewhere below the top. It may go up only at its beginning, where no other link
-/// can be on the way.
-#[must_use]
-pub fn stays_within(path: &Path, target: &Path) -> bool {
-    let depth = path.components().filter(|part| matches!(part, Component::Normal(_))).count().saturating_sub(1);
-    let mut parts = target.components().filter(|part| *part != Component::CurDir).peekable();
-    let mut ups = 0;
-    while parts.next_if_eq(&Component::ParentDir).is_some() {
-        ups += 1;
-    }
-    ups <= depth && parts.all(|part| matches!(part, Component::Normal(_)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_may_go_up_only_as_far_as_the_top() {
-        let stays = |path: &str, target: &str| stays_within(Path::new(path), Path::new(target));
-        assert!(stays("bin/python", "../lib/python3"));
-        assert!(stays("python", "./lib/python3"));
-        assert!(!stays("python", "../lib"));
-        assert!(!stays("bin/python", "../../lib"));
-        assert!(!stays("bin/python", "x/../../../lib"));
-        assert!(!stays("bin/python", "/usr/bin/python3"));
-    }
+        _ => return Refused::Io(error),
+    };
+    archive::Refused::entry(&entry.path, why).into()
 }

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{acks::Acks, serve::Farewell};
 use crate::{
-    domain::{AttemptKey, ExecutionId, Stream},
+    domain::{AttemptEnd, AttemptKey, ExecutionId, Stream},
     engine::{Message, Shared, message::Admitted},
-    link::{EndReport, FromWorker, ToWorker},
+    link::{EndReport, FromWorker, Messages, ToWorker, bounded},
     store::{InstallLog, StoreError},
 };
 
@@ -27,6 +27,9 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// A store that was full is asked again so often whether it has room.
 const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
+
+/// So many messages are handed to the engine at once at most.
+const NEWS: usize = 512;
 
 /// The receiving side of one link.
 #[derive(Debug)]
@@ -91,10 +94,10 @@ impl Intake {
     }
 
     /// Takes one frame. Waits for the engine and the store, never for another link; an error ends the link.
-    pub(super) async fn take(&mut self, messages: Vec<FromWorker>) -> Result<(), Farewell> {
+    pub(super) async fn take(&mut self, messages: Messages<FromWorker>) -> Result<(), Farewell> {
         let mut news = Vec::new();
         for message in messages {
-            match message {
+            match message.map_err(|error| error.to_string())? {
                 FromWorker::Hello(_) => return Err("it said hello twice".to_owned()),
                 FromWorker::Heartbeat => self.answer(),
                 FromWorker::Order { key, offset, bytes } => {
@@ -114,6 +117,9 @@ impl Intake {
                 FromWorker::Ended(report) => news.extend(self.end(report).await?.map(FromWorker::Ended)),
                 other => news.push(other),
             }
+            if news.len() == NEWS {
+                self.say(take(&mut news)).await?;
+            }
         }
         self.tell();
         if news.is_empty() && self.last_said.elapsed() < SIGN_OF_LIFE {
@@ -132,8 +138,14 @@ impl Intake {
 
     /// Keeps the output that comes with an end, and gives the report without it; nothing while output of that attempt
     /// is left out.
-    async fn end(&mut self, mut report: EndReport) -> Result<Option<EndReport>, Farewell> {
+    async fn end(&mut self, mut report: Box<EndReport>) -> Result<Option<Box<EndReport>>, Farewell> {
         let key = report.key;
+        if let AttemptEnd::StartFailed(reason) = &mut report.end
+            && reason.len() > bounded::TEXT
+        {
+            // For people, as other texts are that workers send.
+            *reason = reason[..reason.floor_char_boundary(bounded::TEXT)].into();
+        }
         let piece = |stream, offset, bytes| Piece::Output { key, stream, offset, bytes };
         let (order, stdout, stderr) = (take(&mut report.order), take(&mut report.stdout), take(&mut report.stderr));
         let pieces = [

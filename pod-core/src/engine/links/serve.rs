@@ -15,7 +15,10 @@ use crate::{
         Message, Shared,
         message::{Admitted, LinkHandle},
     },
-    link::{self, FrameReader, FrameWriter, FromWorker, Hello, PROTOCOL_VERSION, Refusal, ToWorker, Transport},
+    link::{
+        self, FrameReader, FrameWriter, FromWorker, Hello, MAX_FIRST_FRAME, MAX_FRAME, Messages, PROTOCOL_VERSION,
+        Refusal, ToWorker, Transport,
+    },
     plan::{Input, MAX_AHEAD},
 };
 
@@ -72,14 +75,14 @@ async fn enter(
     outbox: &mpsc::Sender<ToWorker>,
     cancel: &CancellationToken,
     admission: Admission,
-) -> Result<(Admitted, Vec<FromWorker>), Farewell> {
+) -> Result<(Admitted, Messages<FromWorker>), Farewell> {
     let first = tokio::select! {
         () = cancel.cancelled() => return Err("the manager ends".to_owned()),
-        first = timeout(MANNERS, reader.read()) => first,
+        first = timeout(MANNERS, reader.read(MAX_FIRST_FRAME)) => first,
     };
     let frame = first.map_err(|_| "it did not say hello".to_owned())?.map_err(|error| error.to_string())?;
-    let mut messages = link::decode::<FromWorker>(&frame).map_err(|error| error.to_string())?.into_iter();
-    let Some(FromWorker::Hello(hello)) = messages.next() else {
+    let mut messages = Messages::of(frame).map_err(|error| error.to_string())?;
+    let Some(FromWorker::Hello(hello)) = messages.next().transpose().map_err(|error| error.to_string())? else {
         return Err("its first message was not a hello".to_owned());
     };
     if let Some(mismatch) = mismatch(&hello) {
@@ -95,11 +98,11 @@ async fn enter(
     }
     let (admitted, answer) = oneshot::channel();
     let link = LinkHandle { outbox: outbox.clone(), admitted: Some(admitted), cancel: cancel.clone() };
-    let message = Message::Hello { hello: Box::new(hello), admission, link };
+    let message = Message::Hello { hello, admission, link };
     inbox.send(message).await.map_err(|_| "the manager has ended".to_owned())?;
     tokio::select! {
         answer = answer => match answer {
-            Ok(admitted) => Ok((admitted, messages.collect())),
+            Ok(admitted) => Ok((admitted, messages)),
             Err(_) => Err("the manager refused it".to_owned()),
         },
         () = cancel.cancelled() => Err("the manager gave it up".to_owned()),
@@ -120,7 +123,7 @@ fn mismatch(hello: &Hello) -> Option<String> {
 async fn listen(
     reader: &mut dyn FrameReader,
     mut intake: Intake,
-    rest: Vec<FromWorker>,
+    rest: Messages<FromWorker>,
     cancel: &CancellationToken,
 ) -> Farewell {
     let mut messages = rest;
@@ -131,10 +134,10 @@ async fn listen(
         let frame = tokio::select! {
             biased;
             () = cancel.cancelled() => return "the manager gave it up".to_owned(),
-            frame = reader.read() => frame,
+            frame = reader.read(MAX_FRAME) => frame,
             farewell = intake.room_again() => return farewell,
         };
-        messages = match frame.and_then(|frame| link::decode(&frame)) {
+        messages = match frame.and_then(Messages::of) {
             Ok(messages) => messages,
             Err(error) => return error.to_string(),
         };
@@ -164,22 +167,29 @@ async fn send(mut writer: Box<dyn FrameWriter>, mut orders: mpsc::Receiver<ToWor
     }
 }
 
-/// Cuts messages into frames that are not too long.
+/// Cuts messages into frames that are not too long. The answer to a hello is the only one of its frame.
 fn frames(messages: &[ToWorker]) -> impl Iterator<Item = &[ToWorker]> {
     let mut rest = messages;
     std::iter::from_fn(move || {
         let (mut bytes, mut count) = (0, 0);
         for message in rest {
             bytes += size(message);
-            if count > 0 && bytes > FRAME_BYTES {
+            if count > 0 && (bytes > FRAME_BYTES || answers_hello(message)) {
                 break;
             }
             count += 1;
+            if answers_hello(message) {
+                break;
+            }
         }
         let (frame, others) = rest.split_at(count);
         rest = others;
         (count > 0).then_some(frame)
     })
+}
+
+const fn answers_hello(message: &ToWorker) -> bool {
+    matches!(message, ToWorker::Welcome(_) | ToWorker::Refused(_))
 }
 
 /// About how many bytes a message takes.

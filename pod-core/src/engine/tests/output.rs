@@ -114,7 +114,7 @@ async fn a_follower_is_told_of_the_gap_before_the_tail() {
         order: bytes::Bytes::new(),
         order_from: 0,
     };
-    worker.say([StageWorker::output(key, 0, b"head"), tail, FromWorker::Ended(end)]).await;
+    worker.say([StageWorker::output(key, 0, b"head"), tail, FromWorker::Ended(Box::new(end))]).await;
     let (stdout, others, _) = follow(stage.pod.follow(id).await.unwrap()).await;
     assert_eq!(stdout, b"headtail");
     let position = OutputPosition { attempt: key.attempt, stdout: 100, stderr: 0 };

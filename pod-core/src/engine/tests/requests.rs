@@ -2,7 +2,7 @@
 
 use super::{Stage, StageWorker, within};
 use crate::{
-    Pod, PodError,
+    MAX_BATCH, Pod, PodError,
     domain::{Ending, ExecutionStatus, NewActivity, NewExecution},
     link::{PROTOCOL_VERSION, Refusal, ToWorker},
     store::MemoryStore,
@@ -75,6 +75,8 @@ async fn an_idempotency_key_makes_a_request_repeatable() {
     let many = |inputs| stage.pod.start_many("a", inputs, Some("many".to_owned()));
     let first = many(inputs.clone()).await.unwrap();
     assert_eq!(many(inputs).await.unwrap(), first);
+    let refused = many(vec![None; MAX_BATCH + 1]).await.unwrap_err().to_string();
+    assert!(refused.contains("at most 100000 are taken"), "{refused}");
     assert!(matches!(many(vec![None]).await, Err(PodError::IdempotencyConflict(_))));
 }
 

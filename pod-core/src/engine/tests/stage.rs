@@ -13,8 +13,8 @@ use crate::{
     },
     engine::{Admission, Links},
     link::{
-        self, AttemptReport, EndReport, FrameError, FromWorker, Hello, InstallOutcome, PROTOCOL_VERSION, StartOrder,
-        ToWorker, Transport, in_process,
+        self, AttemptReport, EndReport, FrameError, FromWorker, Hello, InstallOutcome, MAX_FRAME, PROTOCOL_VERSION,
+        StartOrder, ToWorker, Transport, in_process,
     },
     provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
     store::{MemoryStore, Store},
@@ -140,7 +140,7 @@ impl StageWorker {
         let (ours, theirs) = in_process();
         links.connect(theirs, admission);
         let mut worker = Self { transport: ours, arrived: Default::default(), hello: hello.clone() };
-        worker.say([FromWorker::Hello(hello)]).await;
+        worker.say([FromWorker::Hello(Box::new(hello))]).await;
         worker
     }
 
@@ -162,7 +162,7 @@ impl StageWorker {
     /// The next message, or the end of the link.
     pub(super) async fn try_next(&mut self) -> Result<ToWorker, FrameError> {
         while self.arrived.is_empty() {
-            let frame = within(self.transport.reader.read()).await?;
+            let frame = within(self.transport.reader.read(MAX_FRAME)).await?;
             self.arrived.extend(link::decode::<ToWorker>(&frame).unwrap());
         }
         Ok(self.arrived.pop_front().unwrap())
@@ -188,7 +188,7 @@ impl StageWorker {
     pub(super) async fn order(&mut self) -> StartOrder {
         loop {
             if let ToWorker::Start(order) = self.next().await {
-                return order;
+                return *order;
             }
         }
     }
@@ -209,7 +209,7 @@ impl StageWorker {
 
     /// An end with exit code 0 that brings the last output along.
     pub(super) fn end(key: AttemptKey, stdout_from: u64, stdout: &[u8]) -> FromWorker {
-        FromWorker::Ended(EndReport {
+        FromWorker::Ended(Box::new(EndReport {
             key,
             started_at: Some(Timestamp(1)),
             ended_at: Timestamp(2),
@@ -220,6 +220,6 @@ impl StageWorker {
             stderr_from: 0,
             order: Bytes::new(),
             order_from: 0,
-        })
+        }))
     }
 }

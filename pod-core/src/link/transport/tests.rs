@@ -11,7 +11,7 @@ use tokio::io::ReadBuf;
 use super::*;
 use crate::{
     domain::{AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Timestamp},
-    link::{EndReport, FromWorker, ToWorker, decode, encode},
+    link::{EndReport, FromWorker, MAX_FIRST_FRAME, ToWorker, decode, encode},
 };
 
 /// Gives its bytes in pieces of the given sizes, and says "not yet" between them.
@@ -82,7 +82,7 @@ proptest! {
                 // Each read is given up whenever it would have to wait, and begun anew.
                 let read = loop {
                     let given_up = std::future::poll_fn(|context| {
-                        let mut reading = std::pin::pin!(reader.read());
+                        let mut reading = std::pin::pin!(reader.read(MAX_FRAME));
                         match reading.as_mut().poll(context) {
                             Poll::Ready(read) => Poll::Ready(Some(read)),
                             Poll::Pending => Poll::Ready(None),
@@ -94,7 +94,7 @@ proptest! {
                 };
                 assert_eq!(&read[..], &frame[..]);
             }
-            assert!(matches!(reader.read().await, Err(FrameError::Io(_))), "then the link has ended");
+            assert!(matches!(reader.read(MAX_FRAME).await, Err(FrameError::Io(_))), "then the link has ended");
         });
     }
 
@@ -116,7 +116,7 @@ proptest! {
             order: Bytes::new(),
             order_from: 0,
         };
-        let said = [FromWorker::Heartbeat, FromWorker::Ended(report), FromWorker::Recalled { key }];
+        let said = [FromWorker::Heartbeat, FromWorker::Ended(Box::new(report)), FromWorker::Recalled { key }];
         prop_assert_eq!(&decode::<FromWorker>(&encode(&said).unwrap()).unwrap()[..], &said[..]);
         let ordered = [ToWorker::Heartbeat, ToWorker::Stop { key, grace: Millis(grace) }, ToWorker::EndAck { key }];
         prop_assert_eq!(&decode::<ToWorker>(&encode(&ordered).unwrap()).unwrap()[..], &ordered[..]);
@@ -134,14 +134,26 @@ async fn a_frame_that_is_too_long_is_refused_before_it_is_read() {
     let mut bytes = u32::try_from(MAX_FRAME + 1).unwrap().to_le_bytes().to_vec();
     bytes.extend_from_slice(b"...");
     let mut reader = over_stream(std::io::Cursor::new(bytes), tokio::io::sink(), "a test".into()).reader;
-    assert!(matches!(reader.read().await, Err(FrameError::TooLong(_))));
+    assert!(matches!(reader.read(MAX_FRAME).await, Err(FrameError::TooLong(_))));
+}
+
+#[tokio::test]
+async fn before_it_is_known_who_sends_a_frame_is_short() {
+    for length in [MAX_FIRST_FRAME, MAX_FIRST_FRAME + 1] {
+        let bytes = written(&[vec![1; length]]).await;
+        let mut reader = over_stream(std::io::Cursor::new(bytes), tokio::io::sink(), "a test".into()).reader;
+        assert_eq!(reader.read(MAX_FIRST_FRAME).await.is_ok(), length == MAX_FIRST_FRAME);
+        let (mut here, mut there) = in_process();
+        here.writer.write(vec![1; length]).await.unwrap();
+        assert_eq!(there.reader.read(MAX_FIRST_FRAME).await.is_ok(), length == MAX_FIRST_FRAME);
+    }
 }
 
 #[tokio::test]
 async fn a_link_that_ends_within_a_frame_ends_with_an_error() {
     let bytes = written(&[vec![1; 100]]).await;
     let mut reader = over_stream(std::io::Cursor::new(bytes.slice(..50)), tokio::io::sink(), "a test".into()).reader;
-    assert!(matches!(reader.read().await, Err(FrameError::Io(_))));
+    assert!(matches!(reader.read(MAX_FRAME).await, Err(FrameError::Io(_))));
 }
 
 #[tokio::test]
@@ -149,8 +161,8 @@ async fn a_link_within_a_process_carries_frames_both_ways_and_ends() {
     let (mut here, mut there) = in_process();
     here.writer.write(vec![1, 2]).await.unwrap();
     there.writer.write(vec![3]).await.unwrap();
-    assert_eq!(&there.reader.read().await.unwrap()[..], [1, 2]);
-    assert_eq!(&here.reader.read().await.unwrap()[..], [3]);
+    assert_eq!(&there.reader.read(MAX_FRAME).await.unwrap()[..], [1, 2]);
+    assert_eq!(&here.reader.read(MAX_FRAME).await.unwrap()[..], [3]);
     drop(there);
-    assert!(here.reader.read().await.is_err() && here.writer.write(vec![4]).await.is_err());
+    assert!(here.reader.read(MAX_FRAME).await.is_err() && here.writer.write(vec![4]).await.is_err());
 }

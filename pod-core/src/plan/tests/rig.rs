@@ -206,7 +206,7 @@ impl Rig {
             order: Default::default(),
             order_from: 0,
         };
-        self.said(worker, FromWorker::Ended(report));
+        self.said(worker, FromWorker::Ended(Box::new(report)));
     }
 
     pub(in crate::plan) fn pass(&mut self, millis: u64) {

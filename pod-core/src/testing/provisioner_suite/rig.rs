@@ -13,7 +13,7 @@ use crate::{
         WorkerId,
     },
     engine::{Arrival, Links},
-    link::{self, FromWorker, Hello, InstallOutcome, StartOrder, ToWorker, Transport, Welcome},
+    link::{self, FromWorker, Hello, InstallOutcome, MAX_FRAME, StartOrder, ToWorker, Transport, Welcome},
     provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
 };
 
@@ -172,7 +172,7 @@ impl Drop for Rig {
 impl Guest {
     async fn receive(link: Transport, store: StoreId) -> Option<Self> {
         let mut link = link;
-        let frame = timeout(PATIENCE, link.reader.read()).await.expect("a hello").ok()?;
+        let frame = timeout(PATIENCE, link.reader.read(MAX_FRAME)).await.expect("a hello").ok()?;
         let mut heard: std::collections::VecDeque<_> = link::decode(&frame).expect("a frame").into();
         let Some(FromWorker::Hello(hello)) = heard.pop_front() else { panic!("a hello comes first") };
         if hello.store != Some(store) {
@@ -190,8 +190,8 @@ impl Guest {
             discard: Vec::new(),
             remove: Vec::new(),
         };
-        let mut guest = Self { link, heard, hello };
-        guest.say(ToWorker::Welcome(welcome)).await;
+        let mut guest = Self { link, heard, hello: *hello };
+        guest.say(ToWorker::Welcome(Box::new(welcome))).await;
         Some(guest)
     }
 
@@ -204,7 +204,8 @@ impl Guest {
     /// The next thing that it says; none when the link has ended.
     pub async fn hear(&mut self) -> Option<FromWorker> {
         while self.heard.is_empty() {
-            let frame = timeout(PATIENCE, self.link.reader.read()).await.expect("it says something or ends").ok()?;
+            let frame =
+                timeout(PATIENCE, self.link.reader.read(MAX_FRAME)).await.expect("it says something or ends").ok()?;
             self.heard.extend(link::decode::<FromWorker>(&frame).expect("a frame"));
         }
         self.heard.pop_front()
@@ -242,7 +243,7 @@ impl Guest {
             grace: Millis::from_secs(10),
             workdir: crate::domain::Workdir::Private,
         };
-        self.say(ToWorker::Start(order)).await;
+        self.say(ToWorker::Start(Box::new(order))).await;
         loop {
             match self.hear().await.expect("the worker is there") {
                 FromWorker::Output { .. } => return process_of(&["sleep".to_owned(), time.to_string()]).await,

@@ -118,7 +118,7 @@ impl SimWorker {
                     }
                 }
                 let ended = self.jobs.values().filter_map(|job| match job {
-                    Job::Ended(report) => Some(FromWorker::Ended(report.clone())),
+                    Job::Ended(report) => Some(FromWorker::Ended(Box::new(report.clone()))),
                     _ => None,
                 });
                 said.extend(ended);
@@ -151,10 +151,10 @@ impl SimWorker {
                 Some(job @ Job::Waiting(_)) => {
                     let report = ended(key, None, now, AttemptEnd::Terminated);
                     *job = Job::Ended(report.clone());
-                    said.push(FromWorker::Ended(report));
+                    said.push(FromWorker::Ended(Box::new(report)));
                 }
                 Some(Job::Ended(_)) => {}
-                None => said.push(FromWorker::Ended(ended(key, None, now, AttemptEnd::Lost))),
+                None => said.push(FromWorker::Ended(Box::new(ended(key, None, now, AttemptEnd::Lost)))),
             },
             ToWorker::Recall { key } => {
                 if matches!(self.jobs.get(&key), Some(Job::Waiting(_))) {
@@ -180,7 +180,7 @@ impl SimWorker {
                 let end = if stopped { AttemptEnd::Terminated } else { fate.end(*key) };
                 let report = ended(*key, Some(started), now, end);
                 *job = Job::Ended(report.clone());
-                said.push(FromWorker::Ended(report));
+                said.push(FromWorker::Ended(Box::new(report)));
             }
         }
         let running = self.jobs.values().filter(|job| matches!(job, Job::Running { .. })).count();

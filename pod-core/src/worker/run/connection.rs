@@ -6,7 +6,9 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Dial, DialError, Input};
-use crate::link::{FrameError, FrameReader, FrameWriter, FromWorker, Transport, decode, encode};
+use crate::link::{
+    FrameError, FrameReader, FrameWriter, FromWorker, MAX_FIRST_FRAME, MAX_FRAME, Messages, ToWorker, Transport, encode,
+};
 
 /// The first wait before dialling again; doubled up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -14,6 +16,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// A link that lasted so long was a good one: the next dial need not wait for longer.
 const GOOD_LINK: Duration = Duration::from_secs(5);
+
+/// About so many bytes of a frame are worked off at once.
+const AT_ONCE: usize = 64 << 10;
 
 /// How long one dial may take.
 const DIAL_WITHIN: Duration = Duration::from_secs(10);
@@ -34,6 +39,10 @@ enum Phase {
 
 struct Linked {
     reader: Box<dyn FrameReader>,
+    /// What a frame may have: little until the manager has answered the hello.
+    most: usize,
+    /// What is left of the frame that came last.
+    received: Messages<ToWorker>,
     writer: Option<Box<dyn FrameWriter>>,
     writing: Option<Writing>,
     since: Instant,
@@ -130,6 +139,8 @@ impl Linked {
     fn new(transport: Transport) -> Self {
         Self {
             reader: transport.reader,
+            most: MAX_FIRST_FRAME,
+            received: Messages::none(),
             writer: Some(transport.writer),
             writing: None,
             since: Instant::now(),
@@ -138,6 +149,9 @@ impl Linked {
     }
 
     async fn next(&mut self) -> Result<LinkEvent, FrameError> {
+        if !self.received.is_empty() {
+            return Ok(LinkEvent::Input(Input::Received(self.received.some(AT_ONCE)?)));
+        }
         let writing = async {
             match &mut self.writing {
                 Some(writing) => writing.await,
@@ -145,7 +159,11 @@ impl Linked {
             }
         };
         tokio::select! {
-            frame = self.reader.read() => Ok(LinkEvent::Input(Input::Received(decode(&frame?)?))),
+            frame = self.reader.read(self.most) => {
+                self.most = MAX_FRAME;
+                self.received = Messages::of(frame?)?;
+                Ok(LinkEvent::Input(Input::Received(self.received.some(AT_ONCE)?)))
+            }
             (writer, result) = writing => {
                 self.writing = None;
                 result?;

@@ -19,7 +19,7 @@ use crate::{
     executor::{
         ExecutorError, InstallError, InstallRequest, OutputSink, RunEvent, Running, StartError, StartRequest, StopMode,
     },
-    link::{self, Hello, StartOrder, ToWorker, Welcome},
+    link::{self, Hello, MAX_FRAME, StartOrder, ToWorker, Welcome},
 };
 
 /// Runs `echo`: prints its input and ends, but goes on until it is stopped where the input is `wait`.
@@ -110,13 +110,14 @@ impl Manager {
             discard: Vec::new(),
             remove: Vec::new(),
         };
-        manager.say(&[ToWorker::Welcome(welcome)]).await;
-        (manager, hello)
+        manager.say(&[ToWorker::Welcome(Box::new(welcome))]).await;
+        (manager, *hello)
     }
 
     async fn hear(&mut self) -> FromWorker {
         while self.heard.is_empty() {
-            let frame = tokio::time::timeout(Duration::from_secs(20), self.link.reader.read()).await.unwrap().unwrap();
+            let frame =
+                tokio::time::timeout(Duration::from_secs(20), self.link.reader.read(MAX_FRAME)).await.unwrap().unwrap();
             self.heard.extend(link::decode::<FromWorker>(&frame).unwrap());
         }
         self.heard.pop_front().unwrap()
@@ -126,7 +127,7 @@ impl Manager {
     async fn end(&mut self) -> link::EndReport {
         loop {
             if let FromWorker::Ended(report) = self.hear().await {
-                return report;
+                return *report;
             }
         }
     }
@@ -141,7 +142,7 @@ fn key(execution: u64) -> AttemptKey {
 }
 
 fn order(execution: u64, input: &str) -> ToWorker {
-    ToWorker::Start(StartOrder {
+    ToWorker::Start(Box::new(StartOrder {
         key: key(execution),
         activity: ActivityId(1),
         activity_name: "echo".into(),
@@ -151,7 +152,7 @@ fn order(execution: u64, input: &str) -> ToWorker {
         timeout: None,
         grace: Millis::from_secs(10),
         workdir: crate::domain::Workdir::Private,
-    })
+    }))
 }
 
 struct Scene {

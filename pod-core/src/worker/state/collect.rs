@@ -223,7 +223,7 @@ fn collect_attempt(key: AttemptKey, held: &mut Held, frame: &mut Frame) -> bool 
             order: order.bytes,
             order_from: order.offset,
         };
-        frame.add(report.stdout.len() + report.stderr.len(), FromWorker::Ended(report));
+        frame.add(report.stdout.len() + report.stderr.len(), FromWorker::Ended(Box::new(report)));
     }
     false
 }

@@ -212,7 +212,7 @@ impl WorkerState {
                 self.installs.install(request, &mut self.outgoing, effects);
             }
             ToWorker::Remove { activity, revision } => self.remove(activity, revision, effects),
-            ToWorker::Start(order) => self.start(order, effects),
+            ToWorker::Start(order) => self.start(*order, effects),
             ToWorker::Stop { key, grace } => self.stop(key, grace, now, effects),
             ToWorker::Recall { key } => self.recall(key, effects),
             ToWorker::OutputAck { key, stdout, stderr, order } => {
@@ -232,7 +232,7 @@ impl WorkerState {
 
     /// What is said of an attempt that is not held here.
     fn unknown(&mut self, key: AttemptKey, now: Now) {
-        self.outgoing.say(FromWorker::Ended(EndReport {
+        self.outgoing.say(FromWorker::Ended(Box::new(EndReport {
             key,
             started_at: None,
             ended_at: now.wall,
@@ -243,7 +243,7 @@ impl WorkerState {
             stderr_from: 0,
             order: Bytes::new(),
             order_from: 0,
-        }));
+        })));
     }
 }
 

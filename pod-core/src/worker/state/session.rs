@@ -186,7 +186,7 @@ impl WorkerState {
         self.disconnected(now);
         self.session.link = Link::Greeting { since: now.uptime };
         let identity = &self.session.identity;
-        self.outgoing.greet(FromWorker::Hello(Hello {
+        let hello = Hello {
             protocol: PROTOCOL_VERSION,
             store: identity.store,
             worker: identity.worker,
@@ -198,7 +198,8 @@ impl WorkerState {
             attempts: self.attempts.report(),
             installed: self.installs.installed(),
             installing: self.installs.installing(),
-        }));
+        };
+        self.outgoing.greet(FromWorker::Hello(Box::new(hello.fitting())));
     }
 
     pub(super) fn disconnected(&mut self, now: Now) {
@@ -211,7 +212,7 @@ impl WorkerState {
         self.attempts.unqueue_all();
     }
 
-    pub(super) fn welcomed(&mut self, welcome: Welcome, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn welcomed(&mut self, welcome: Box<Welcome>, now: Now, effects: &mut Vec<Effect>) {
         if !matches!(self.session.link, Link::Greeting { .. }) {
             return;
         }

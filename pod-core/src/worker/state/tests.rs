@@ -26,7 +26,7 @@ fn key(execution: u64) -> AttemptKey {
 }
 
 fn order(execution: u64) -> ToWorker {
-    ToWorker::Start(StartOrder {
+    ToWorker::Start(Box::new(StartOrder {
         key: key(execution),
         activity: A,
         activity_name: "a".into(),
@@ -36,7 +36,7 @@ fn order(execution: u64) -> ToWorker {
         timeout: None,
         grace: Millis::from_secs(10),
         workdir: crate::domain::Workdir::Private,
-    })
+    }))
 }
 
 fn welcome() -> Welcome {
@@ -75,14 +75,14 @@ impl Scene {
     fn welcomed(slots: u32) -> Self {
         let mut scene = Self::new(slots);
         scene.connect();
-        scene.hear([ToWorker::Welcome(welcome())]);
+        scene.hear([ToWorker::Welcome(Box::new(welcome()))]);
         scene
     }
 
     fn connect(&mut self) -> Hello {
         self.step(Input::Connected);
         match self.said().remove(0) {
-            FromWorker::Hello(hello) => hello,
+            FromWorker::Hello(hello) => *hello,
             other => panic!("not a hello: {other:?}"),
         }
     }
@@ -229,7 +229,7 @@ fn what_waits_can_be_recalled_and_what_runs_cannot() {
 fn an_executor_that_takes_some_ahead_is_given_them_and_asked_for_them_back() {
     let mut scene = Scene::taking_ahead(1, 1);
     scene.connect();
-    scene.hear([ToWorker::Welcome(welcome())]);
+    scene.hear([ToWorker::Welcome(Box::new(welcome()))]);
     scene.hear((1..=3).map(order));
     assert_eq!(scene.started(), [key(1), key(2)]);
     scene.step(Input::Run(key(1), RunEvent::Started { at: scene.now.wall }));
@@ -313,7 +313,7 @@ fn after_a_lost_link_everything_that_was_not_acknowledged_is_said_again() {
     assert_eq!(hello.attempts, [report(1, true), report(2, false), third]);
     assert_eq!((hello.store, hello.worker, hello.epoch), (Some(welcome().store), Some(WorkerId(1)), Some(Epoch(3))));
     assert_eq!(scene.said(), [], "nothing is said before the welcome");
-    scene.hear([ToWorker::Welcome(welcome())]);
+    scene.hear([ToWorker::Welcome(Box::new(welcome()))]);
     let said = scene.said();
     assert_eq!(ends(&said), [(key(1), AttemptEnd::Exited(0))]);
     let again = said.iter().find(|message| matches!(message, FromWorker::Output { .. }));
@@ -341,7 +341,7 @@ fn what_the_manager_discards_is_killed_and_never_spoken_of() {
     scene.begins(1);
     scene.did();
     scene.connect();
-    scene.hear([ToWorker::Welcome(Welcome { discard: vec![key(1), key(2)], ..welcome() })]);
+    scene.hear([ToWorker::Welcome(Box::new(Welcome { discard: vec![key(1), key(2)], ..welcome() }))]);
     assert_eq!(scene.did(), [Effect::Stop(key(1), StopMode::Kill)]);
     scene.hear([order(3)]);
     assert_eq!(scene.started(), [], "its slot is free when its tree is gone");
@@ -359,7 +359,7 @@ fn another_store_an_older_epoch_or_a_refusal_end_the_worker() {
         scene.hear([order(1)]);
         scene.did();
         scene.connect();
-        scene.hear([ToWorker::Welcome(foreign)]);
+        scene.hear([ToWorker::Welcome(Box::new(foreign))]);
         assert!(matches!(&scene.did()[..], [Effect::Exit(WorkerExit::Foreign(_))]));
         scene.hear([order(2)]);
         assert_eq!(scene.did(), [], "nothing is done any more");
@@ -423,7 +423,7 @@ fn alone_and_idle_it_ends_but_never_with_something_to_deliver() {
     scene.pass(Duration::from_secs(100_000));
     assert_eq!(scene.did(), []);
     scene.connect();
-    scene.hear([ToWorker::Welcome(welcome())]);
+    scene.hear([ToWorker::Welcome(Box::new(welcome()))]);
     assert_eq!(ends(&scene.said()), [(key(1), AttemptEnd::Exited(0))]);
 }
 
@@ -451,7 +451,7 @@ fn a_failure_that_no_link_carried_is_the_answer_when_asked_again() {
     scene.step(Input::Disconnected);
     scene.did();
     scene.connect();
-    scene.hear([ToWorker::Welcome(welcome()), install(ActivityId(2))]);
+    scene.hear([ToWorker::Welcome(Box::new(welcome())), install(ActivityId(2))]);
     let said = scene.said();
     let failed = |message: &FromWorker| {
         matches!(message, FromWorker::InstallEnded { outcome: InstallOutcome::Failed { permanent: true, .. }, .. })

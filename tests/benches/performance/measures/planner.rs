@@ -127,7 +127,8 @@ impl Cluster {
                 order: Bytes::new(),
                 order_from: 0,
             };
-            let said = Input::Said { worker, session: SessionId(worker.0), message: FromWorker::Ended(report) };
+            let said =
+                Input::Said { worker, session: SessionId(worker.0), message: FromWorker::Ended(Box::new(report)) };
             self.state.step(said, self.now, &mut out);
         }
         self.ended += ending as u64;

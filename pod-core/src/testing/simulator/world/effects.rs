@@ -18,7 +18,7 @@ impl World {
             match effect {
                 Effect::Welcome(welcome) => {
                     let (id, session) = (welcome.worker, welcome.session);
-                    self.send_on(session, id, ToWorker::Welcome(*welcome));
+                    self.send_on(session, id, ToWorker::Welcome(welcome));
                 }
                 Effect::Refuse(session, refusal) => {
                     if let Some((id, _)) = self.links.get(&session).copied() {
@@ -27,7 +27,7 @@ impl World {
                 }
                 Effect::Start(id, order) => {
                     self.checker.start(order.key)?;
-                    self.send_down(id, ToWorker::Start(order));
+                    self.send_down(id, ToWorker::Start(Box::new(order)));
                 }
                 Effect::Stop(id, key, grace) => self.send_down(id, ToWorker::Stop { key, grace }),
                 Effect::Recall(id, key) => self.send_down(id, ToWorker::Recall { key }),

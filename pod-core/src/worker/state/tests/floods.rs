@@ -6,7 +6,7 @@ use super::*;
 fn a_flood_goes_out_within_the_window_and_its_tail_before_its_end() {
     let mut scene = Scene::welcomed(1);
     scene.connect();
-    scene.hear([ToWorker::Welcome(Welcome { output_cap: 3 << 20, ..welcome() }), order(1)]);
+    scene.hear([ToWorker::Welcome(Box::new(Welcome { output_cap: 3 << 20, ..welcome() })), order(1)]);
     scene.begins(1);
     static CHUNK: [u8; 64 << 10] = [b'x'; 64 << 10];
     for _ in 0..160 {

@@ -129,7 +129,7 @@ fn a_worker_without_a_manager_leaves_all_the_same() {
     assert!(!scene.state.has_left(scene.now), "a manager may come back for the end");
     // It hears of the leaving first, and then of the end.
     scene.connect();
-    scene.hear([ToWorker::Welcome(welcome())]);
+    scene.hear([ToWorker::Welcome(Box::new(welcome()))]);
     let said = scene.said();
     assert!(matches!(said[0], FromWorker::Leaving { .. }), "{said:?}");
     assert!(said.iter().any(|message| matches!(message, FromWorker::Ended(_))), "{said:?}");

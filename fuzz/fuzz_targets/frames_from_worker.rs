@@ -1,0 +1,4 @@
+//! The target `frames_from_worker` of `pod_tests::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| pod_tests::fuzz::target("frames_from_worker")(data));

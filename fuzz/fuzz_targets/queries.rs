@@ -1,0 +1,4 @@
+//! The target `queries` of `pod_tests::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| pod_tests::fuzz::target("queries")(data));
