@@ -17,6 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     archive,
     body::{json, read_body, read_json},
+    env::{self, EnvValue},
     objects::ActivityObject,
     output::raw_headers,
     page::{self, Page},
@@ -47,9 +48,10 @@ pub(crate) struct ActivityBody {
     #[serde(default)]
     #[schema(value_type = String)]
     on_lost: OnLost,
-    /// Added to the environment of its executions and its installation.
+    /// Added to the environment of its executions and its installation. A value is a text, or `{"masked": true}`, as
+    /// answers show it, for the one that is there.
     #[serde(default)]
-    env: BTreeMap<String, String>,
+    env: BTreeMap<String, EnvValue>,
     /// At most so many of its executions run at a time.
     max_concurrency: Option<u32>,
     /// What has a container of its own: a `worker` or each `execution`; what the manager's setting says when absent.
@@ -59,7 +61,7 @@ pub(crate) struct ActivityBody {
 
 impl ActivityBody {
     /// The activity, named by the path where that names one.
-    fn understood(self, path_name: Option<&str>) -> Result<NewActivity, Problem> {
+    async fn understood(self, app: &App, path_name: Option<&str>) -> Result<NewActivity, Problem> {
         let name = match (self.name, path_name) {
             (Some(name), Some(path)) if name != path => {
                 return Err(Problem::invalid(format!("The body names the activity {name:?} and the path {path:?}")));
@@ -74,12 +76,17 @@ impl ActivityBody {
             (None, None) => return Err(Problem::invalid("Give either scriptUrl or script; both are missing")),
             (Some(_), Some(_)) => return Err(Problem::invalid("Give either scriptUrl or script, not both")),
         };
-        check_env(&self.env)?;
+        // What is masked is that of the activity that is changed; one that is made has none.
+        let env = match path_name {
+            Some(name) => env::meant(app, name, self.env).await?,
+            None => env::filled(self.env, None)?,
+        };
+        check_env(&env)?;
         Ok(new.settings(Settings {
             timeout: self.timeout_seconds.map(|Seconds(millis)| millis),
             retries: self.retries,
             on_lost: self.on_lost,
-            env: self.env,
+            env,
             max_concurrency: self.max_concurrency,
             isolation: self.isolation,
         }))
@@ -102,7 +109,7 @@ fn check_env(env: &BTreeMap<String, String>) -> Result<(), Problem> {
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let body: ActivityBody = read_json(request, app.max_script_body()).await?;
-    let activity = app.pod.create_activity(body.understood(None)?).await?;
+    let activity = app.pod.create_activity(body.understood(&app, None).await?).await?;
     Ok(created(&activity.name, &ActivityObject::from(&activity)))
 }
 
@@ -166,7 +173,7 @@ pub(super) async fn put(
         let archive = archive::whole(archive).await?;
         NewActivity::archive(name.0, archive).settings(settings)
     } else {
-        read_json::<ActivityBody>(request, app.max_script_body()).await?.understood(Some(&name.0))?
+        read_json::<ActivityBody>(request, app.max_script_body()).await?.understood(&app, Some(&name.0)).await?
     };
     let activity = app.pod.put_activity(new).await?;
     let object = ActivityObject::from(&activity);

@@ -14,6 +14,7 @@ use problem::{Problem, ProblemKind};
 mod activities;
 mod archive;
 pub(crate) mod body;
+mod env;
 mod events;
 mod executions;
 mod filter;
