@@ -101,10 +101,10 @@ impl Access {
         }
     }
 
-    /// That a wrong token came from there: how long to wait, where there were too many. The right one is never kept
-    /// waiting, for it is looked at first.
-    pub(crate) fn wrong_from(&self, from: IpAddr) -> Option<Duration> {
-        self.tries.wrong(from, Instant::now())
+    /// That something wrong came from there: how long to wait, where too many wrong tokens did. What holds no token is no
+    /// guess. The right one is never kept waiting, for it is looked at first.
+    pub(crate) fn wrong_from(&self, from: IpAddr, headers: &HeaderMap) -> Option<Duration> {
+        bearer(headers).filter(|token| !token.is_empty()).and_then(|_| self.tries.wrong(from, Instant::now()))
     }
 
     /// Opens a session for a browser whose user has typed the token.
@@ -198,11 +198,13 @@ mod tests {
     fn the_form_is_slowed_where_the_header_is_not() {
         let access = access(Some("s3cret"), None);
         let from = IpAddr::from([192, 0, 2, 1]);
+        let guess = headers(&[("authorization", "Bearer guess")]);
         for _ in 0..5 {
             assert!(matches!(access.sign_in("wrong", from, false), SignIn::Wrong));
-            assert_eq!(access.wrong_from(from), None);
+            assert_eq!(access.wrong_from(from, &guess), None);
+            assert_eq!(access.wrong_from(from, &headers(&[("authorization", "Basic eDp4")])), None);
         }
-        assert!(access.wrong_from(from).is_some(), "the header and the form count together");
+        assert!(access.wrong_from(from, &guess).is_some(), "the header and the form count together");
         assert!(matches!(access.sign_in("s3cret", from, false), SignIn::Slowed(_)));
         assert_eq!(access.shown(&headers(&[("authorization", "Bearer s3cret")])), Shown::Token);
         assert!(matches!(access.sign_in("s3cret", IpAddr::from([192, 0, 2, 2]), false), SignIn::Done(_)));

@@ -154,7 +154,7 @@ fn admit(app: &App, request: &Request) -> Result<Admitted, Problem> {
             ProblemKind::TokenNeeded,
             "The session of this browser has ended; sign in with the token again",
         )),
-        Shown::Wrong => Err(match peer.and_then(|peer| app.access.wrong_from(peer.address)) {
+        Shown::Wrong => Err(match peer.and_then(|peer| app.access.wrong_from(peer.address, headers)) {
             Some(wait) => Problem {
                 retry_after: Some(wait),
                 ..Problem::new(

@@ -35,7 +35,7 @@ async fn an_activity_from_an_inline_script() {
         ("timeoutSeconds", json!(2.5)),
         ("retries", json!(2)),
         ("onLost", json!("fail")),
-        ("env", json!({ "GREETING": "hi" })),
+        ("env", json!({ "GREETING": { "masked": true } })),
         ("maxConcurrency", json!(3)),
     ] {
         assert_eq!(made[member], value, "{made}");

@@ -136,7 +136,11 @@ async fn an_activity_is_made_run_changed_and_deleted_by_forms() {
             (shown["revision"] == 2).then_some(shown)
         })
         .await;
-    assert_eq!((&shown["timeoutSeconds"], &shown["env"]["A"]), (&json!(2.5), &json!("b=c")), "{shown}");
+    assert_eq!(
+        (&shown["timeoutSeconds"], &shown["env"]),
+        (&json!(2.5), &json!({ "A": { "masked": true } })),
+        "{shown}"
+    );
 
     let (_, question) = page(&server, "/activities/form/delete").await;
     assert!(question.contains("Delete form?"), "{question}");

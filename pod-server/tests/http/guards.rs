@@ -125,7 +125,7 @@ async fn unknown_host_names_are_refused() {
 #[tokio::test]
 async fn with_a_token_everything_but_healthz_needs_it() {
     let server = Server::with(|config| config.token = Some(Secret::new("s3cret"))).await;
-    for path in [
+    for (n, path) in [
         "/POD/",
         "/POD/?action=getWorkers",
         "/",
@@ -137,8 +137,13 @@ async fn with_a_token_everything_but_healthz_needs_it() {
         "/metrics",
         "/readyz",
         "/login",
-    ] {
-        for authorization in [None, Some("Bearer wrong"), Some("Bearer "), Some("Basic czNjcmV0"), Some("s3cret")] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // What holds no token is no guess; of those, ten a minute are heard.
+        let guess = Some("Bearer wrong").filter(|_| n < 10);
+        for authorization in [None, guess, Some("Bearer "), Some("Basic czNjcmV0"), Some("s3cret")] {
             let mut request = server.anonymous("GET", path);
             if let Some(authorization) = authorization {
                 request = request.header("authorization", authorization);

@@ -6,4 +6,6 @@ mod map;
 mod mistakes;
 pub(crate) mod private;
 mod run;
+mod safe;
 mod shared;
+mod slow_clients;
