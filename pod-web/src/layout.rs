@@ -64,7 +64,9 @@ impl Frame {
             Some("light") => Some("light"),
             _ => None,
         };
-        let flash = cookie(headers, &web.flash_cookie).and_then(Flash::from_cookie);
+        // The message is for the page that is led to, not for a part that an open page just asks for.
+        let is_part = headers.get("sec-fetch-dest").is_some_and(|place| place == "empty");
+        let flash = cookie(headers, &web.flash_cookie).filter(|_| !is_part).and_then(Flash::from_cookie);
         Self {
             path: path.to_owned(),
             here,

@@ -39,6 +39,9 @@ fn place(answer: &Response) -> &str {
 /// The message that an action leaves for the next page, and that it is shown once.
 async fn message(server: &Server, answer: &Response) -> String {
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    // A page that is still open may ask for its parts meanwhile.
+    let part = server.request("GET", place(answer)).header("cookie", &cookie).header("sec-fetch-dest", "empty");
+    assert!(!part.send().await.unwrap().headers().contains_key("set-cookie"), "the message is still to be shown");
     let next = server.request("GET", place(answer)).header("cookie", cookie).header("accept", "text/html");
     let next = next.send().await.unwrap();
     let gone = next.headers()["set-cookie"].to_str().unwrap().to_owned();
