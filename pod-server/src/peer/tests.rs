@@ -13,20 +13,17 @@ use super::*;
 /// Another user than the one who runs the tests.
 const ANOTHER: u32 = 65_534;
 
+type Deed = fn(&mut TcpStream);
+
 /// What one end of a connection does before anybody looks at it.
-const DEEDS: &[(&str, fn(&mut TcpStream))] = &[
+const DEEDS: &[(&str, Deed)] = &[
     ("stays open", |_| {}),
     ("has asked", |stream| stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap()),
     ("sends no more", |stream| stream.shutdown(Shutdown::Write).unwrap()),
 ];
 
 /// A connection to a listener whose other end did something, by a thread that is this user.
-fn connected(
-    listener: &TcpListener,
-    to: SocketAddr,
-    uid: Option<u32>,
-    deed: fn(&mut TcpStream),
-) -> (TcpStream, Peered) {
+fn connected(listener: &TcpListener, to: SocketAddr, uid: Option<u32>, deed: Deed) -> (TcpStream, Peered) {
     let connecting = std::thread::spawn(move || {
         if let Some(uid) = uid.map(Uid::from_raw) {
             // Of this thread only, which ends with what it made.
