@@ -9,6 +9,7 @@
 //! | [`action`] | the action API, POD's public contract since its first version |
 //! | [`api`] | `/api/v1` |
 //! | [`client`] | a client of all that |
+//! | [`peer`] | whose a connection is |
 //! | [`probes`] | `/healthz`, `/readyz`, `/metrics` |
 //! | [`worker_link`] | workers that dial in over HTTP, both ends |
 
@@ -20,6 +21,7 @@ pub mod config;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
 pub mod guard;
+pub mod peer;
 pub mod probes;
 pub mod serve;
 pub mod worker_link;

@@ -8,6 +8,10 @@ use tokio::runtime::Builder;
 use cli::{Cli, Exit, Failure};
 
 fn main() -> ! {
+    // Before anything secret is read: programs of the same user see neither the environment nor the memory of manager,
+    // worker and client. What these start is another program, of which this does not hold.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     pod_backends::inherited::keep();
     let cli = Cli::parse();
     let exit = match start(cli) {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     extract::{Request, State},
-    http::StatusCode,
+    http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use pod_core::{PodError, store::StoreError};
 
-use crate::{Web, format::filters, layout::Frame};
+use crate::{Web, flash::Flash, format::filters, layout::Frame, origin};
 
 /// Why a page is not shown.
 #[derive(Clone, Debug)]
@@ -83,14 +83,18 @@ struct FailurePage<'a> {
     sentence: &'a str,
 }
 
-/// Puts failures into the frame of a page.
+/// Puts failures into the frame of a page, and the message for the next page into its cookie.
 pub(crate) async fn dress(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
     let (uri, headers) = (request.uri().clone(), request.headers().clone());
-    let response = next.run(request).await;
-    match response.extensions().get::<Failure>() {
-        Some(failure) => shown(failure, &Frame::of(uri.path(), uri.query(), &headers, &web)),
-        None => response,
+    let mut response = next.run(request).await;
+    if let Some(failure) = response.extensions().get::<Failure>() {
+        return shown(failure, &Frame::of(uri.path(), uri.query(), &headers, &web));
     }
+    if let Some(flash) = response.extensions_mut().remove::<Flash>() {
+        let cookie = flash.cookie(&web.flash_cookie, origin::is_https(&headers));
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
 }
 
 pub(crate) fn shown(failure: &Failure, frame: &Frame) -> Response {

@@ -6,6 +6,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use crate::layout;
+
 /// A browser keeps at most about 4 KiB per cookie.
 const LONGEST: usize = 600;
 
@@ -28,8 +30,6 @@ pub(crate) enum Tone {
 }
 
 impl Flash {
-    pub(crate) const COOKIE: &str = "pod_flash";
-
     /// Something was done.
     pub(crate) fn done(text: impl Into<String>) -> Self {
         Self { tone: Tone::Done, text: text.into() }
@@ -56,23 +56,18 @@ impl Flash {
         Some(Self { tone, text: text.to_owned() })
     }
 
-    fn cookie(&self) -> HeaderValue {
+    /// What makes the browser keep it for the next page.
+    pub(crate) fn cookie(&self, name: &str, secure: bool) -> HeaderValue {
         let mark = if self.is_refusal() { "-" } else { "+" };
         let text: String = self.text.chars().take(LONGEST).collect();
         let value: String = url::form_urlencoded::byte_serialize(format!("{mark}{text}").as_bytes()).collect();
-        let cookie = format!("{}={value}; Path=/; Max-Age=60; HttpOnly; SameSite=Strict", Self::COOKIE);
-        HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static("pod_flash=; Path=/; Max-Age=0"))
+        layout::set_cookie(name, &value, 60, secure)
     }
 
-    /// What makes the browser forget it.
-    pub(crate) fn shown() -> HeaderValue {
-        HeaderValue::from_static("pod_flash=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict")
-    }
-
-    /// Leads to a page of ours, which shows it.
+    /// Leads to a page of ours, which shows it. [`crate::failure::dress`] makes the cookie.
     pub(crate) fn at(&self, place: &str) -> Response {
         let mut response = see_other(place);
-        response.headers_mut().append(header::SET_COOKIE, self.cookie());
+        response.extensions_mut().insert(self.clone());
         response
     }
 }
@@ -99,8 +94,8 @@ mod tests {
     fn a_message_survives_its_cookie() {
         for text in ["Execution #3 was terminated.", "ä; b=\"c\" <script>", "", "+%2B\r\nx: y"] {
             for flash in [Flash::done(text), Flash::refused(text)] {
-                let cookie = flash.cookie();
-                let value = cookie.to_str().unwrap().strip_prefix("pod_flash=").unwrap().split(';').next().unwrap();
+                let cookie = flash.cookie("pod_flash_1", false);
+                let value = cookie.to_str().unwrap().strip_prefix("pod_flash_1=").unwrap().split(';').next().unwrap();
                 assert_eq!(Flash::from_cookie(value), Some(flash));
             }
         }

@@ -1,15 +1,16 @@
 //! What a form sent. It is taken only when it carries what our own pages put into their forms: a page of another site
-//! can post here, and cannot read that. (`Origin` and `Sec-Fetch-Site` are checked before, for every request.)
+//! can post here, and cannot read that. [`guard`] looks at what the browser says before anything else does.
 
 use std::sync::Arc;
 
 use axum::{
     extract::{FromRequest, Multipart, Request},
     http::{StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
 };
-use subtle::ConstantTimeEq;
 
-use crate::{Web, failure::Failure};
+use crate::{Web, failure::Failure, origin};
 
 /// A form of ours, filled in.
 #[derive(Clone, Debug, Default)]
@@ -95,15 +96,15 @@ impl FromRequest<Arc<Web>> for Filled {
     type Rejection = Failure;
 
     async fn from_request(request: Request, web: &Arc<Web>) -> Result<Self, Failure> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let headers = request.headers().clone();
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let filled = if kind.starts_with("multipart/form-data") {
             Self::of_parts(Multipart::from_request(request, web).await.map_err(|_| too_large())?).await?
         } else {
             let body = axum::body::to_bytes(request.into_body(), Self::LARGEST).await.map_err(|_| too_large())?;
             Self::parse(&body)?
         };
-        let token = filled.get("form");
-        if !bool::from(token.as_bytes().ct_eq(web.form_token.as_bytes())) {
+        if !web.made_form(&headers, filled.get("form")) {
             return Err(Failure::new(
                 StatusCode::FORBIDDEN,
                 "This form was not made by a page of this manager. Open the page anew and try again.",
@@ -111,4 +112,15 @@ impl FromRequest<Arc<Web>> for Filled {
         }
         Ok(filled)
     }
+}
+
+/// Refuses what could change something where a page of another site may have made it: for every path of the dashboard,
+/// whoever serves it.
+pub(crate) async fn guard(request: Request, next: Next) -> Response {
+    if !request.method().is_safe()
+        && let Err(reason) = origin::check(&request)
+    {
+        return Failure::new(StatusCode::FORBIDDEN, format!("{reason}.")).into_response();
+    }
+    next.run(request).await
 }

@@ -49,10 +49,10 @@ pub fn cookies(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(data) else { return };
     let mut headers = HeaderMap::new();
     headers.insert(header::COOKIE, value);
-    for name in ["pod_session", Flash::COOKIE, "pod_theme", ""] {
+    for name in ["pod_session_0123abcd", "pod_flash_0123abcd", "pod_theme", ""] {
         let Some(value) = cookie(&headers, name) else { continue };
         if let Some(flash) = Flash::from_cookie(value) {
-            let _ = flash.at(&flash.text);
+            let _ = (flash.at(&flash.text), flash.cookie("pod_flash_0123abcd", false));
         }
         let led = see_other(value);
         let place = led.headers()[header::LOCATION].as_bytes();

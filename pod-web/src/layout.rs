@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{Web, assets, flash::Flash};
+use crate::{Web, assets, flash::Flash, origin};
 
 /// What every answer of the dashboard allows: nothing that is not from here, no inline script, no frame around it.
 const POLICY: &str =
@@ -27,7 +27,7 @@ const PLACES: &[(&str, &str, &str, &str)] = &[
 
 /// The frame of one answer. Every handler takes one, puts it into its template as `frame`, and answers with
 /// [`Frame::page`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Frame {
     /// The path that was asked for.
     pub(crate) path: String,
@@ -41,6 +41,10 @@ pub(crate) struct Frame {
     pub(crate) form_token: String,
     /// Whether one can sign out.
     pub(crate) signs_in: bool,
+    /// The name of the cookie of the message.
+    flash_cookie: Arc<str>,
+    /// Whether cookies are for TLS only.
+    secure: bool,
 }
 
 impl FromRequestParts<Arc<Web>> for Frame {
@@ -60,9 +64,19 @@ impl Frame {
             Some("light") => Some("light"),
             _ => None,
         };
-        let flash = cookie(headers, Flash::COOKIE).and_then(Flash::from_cookie);
-        let form_token = web.form_token.clone();
-        Self { path: path.to_owned(), here, flash, theme, form_token, signs_in: web.signs_in }
+        // The message is for the page that is led to, not for a part that an open page just asks for.
+        let is_part = headers.get("sec-fetch-dest").is_some_and(|place| place == "empty");
+        let flash = cookie(headers, &web.flash_cookie).filter(|_| !is_part).and_then(Flash::from_cookie);
+        Self {
+            path: path.to_owned(),
+            here,
+            flash,
+            theme,
+            form_token: web.form_token(headers),
+            signs_in: web.signs_in,
+            flash_cookie: Arc::clone(&web.flash_cookie),
+            secure: origin::is_https(headers),
+        }
     }
 
     /// Answers with a page.
@@ -74,7 +88,7 @@ impl Frame {
     pub(crate) fn page_with(&self, status: StatusCode, template: &impl Template) -> Response {
         let mut response = html(status, template);
         if self.flash.is_some() {
-            response.headers_mut().append(header::SET_COOKIE, Flash::shown());
+            response.headers_mut().append(header::SET_COOKIE, set_cookie(&self.flash_cookie, "", 0, self.secure));
         }
         response
     }
@@ -112,6 +126,15 @@ pub(crate) fn html(status: StatusCode, template: &impl Template) -> Response {
         (REFERRER, HeaderValue::from_static("same-origin")),
     ];
     (status, headers, text).into_response()
+}
+
+/// What sets a cookie that no script sees, for so many seconds; for none, the browser forgets it. It is sent along where
+/// a link of another page leads here, and with nothing else that another page does.
+#[must_use]
+pub fn set_cookie(name: &str, value: &str, seconds: u64, secure: bool) -> HeaderValue {
+    let secure = if secure { "; Secure" } else { "" };
+    let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// A cookie of a request.

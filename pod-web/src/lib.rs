@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`web`](Web) | what the pages have at hand, and which path leads where |
 //! | `layout` | the frame around every page: navigation, message, theme |
+//! | [`origin`] | whether a page of another site made a request |
 //! | `form` | what a form sent, checked to come from a page of this manager |
 //! | `flash` | the message that the next page shows |
 //! | `failure` | what went wrong, as a page |
@@ -28,12 +29,17 @@ pub mod fuzz;
 mod jobs;
 mod layout;
 mod live;
+pub mod origin;
 mod output;
 mod pages;
 mod web;
 
 pub use assets::DIRECTORY as ASSETS;
 pub use flash::see_other;
-pub use layout::cookie;
-pub use pages::{front::front, sign_in::sign_in};
-pub use web::{Web, router};
+pub use layout::{cookie, set_cookie};
+pub use pages::{
+    ask::{Question, ask},
+    front::front,
+    sign_in::{Standing, refused, sign_in},
+};
+pub use web::{Web, digits, router};

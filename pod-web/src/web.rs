@@ -5,17 +5,20 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    http::HeaderMap,
     middleware,
     routing::{get, post},
 };
 use pod_core::{Limits, Pod};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     assets, failure,
-    form::Filled,
+    form::{self, Filled},
     jobs::Jobs,
+    layout,
     live::{self, Live},
     output::Indexes,
     pages::{self, activities, activity, executions, policies, workers},
@@ -32,8 +35,12 @@ pub struct Web {
     pub signs_in: bool,
     /// Cancelled when the manager goes: followers are let go.
     pub shutdown: CancellationToken,
-    /// What every form carries, so that no page of another site can make one.
-    pub(crate) form_token: String,
+    /// What the tokens of forms are made of, so that no page of another site can make one.
+    form_secret: [u8; 32],
+    /// The cookie by which a browser is known: the forms of one session are not those of another.
+    session_cookie: Option<String>,
+    /// The cookie of the message that the next page shows. Cookies know no ports: it is named after the store.
+    pub(crate) flash_cookie: Arc<str>,
     /// What tells open pages that something changed.
     pub(crate) live: Live,
     /// What is done to many executions at once.
@@ -44,17 +51,58 @@ pub struct Web {
 
 impl Web {
     /// The dashboard of a pod.
+    ///
+    /// Forms carry a token that is made of a secret of this process, so a page that is open while the application is
+    /// started anew has to be opened anew; [`Web::form_secret`] takes one that stays.
     #[must_use]
     pub fn new(pod: Pod, limits: Limits, signs_in: bool, shutdown: CancellationToken) -> Self {
-        // The identity of the store is random, and stays: a page outlives a restart of the manager.
-        let seed = format!("pod form\0{}", pod.store_id());
-        let form_token = Sha256::digest(seed).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let live = Live::of(pod.clone(), shutdown.clone());
-        Self { pod, limits, signs_in, shutdown, form_token, live, jobs: Jobs::default(), indexes: Indexes::default() }
+        let flash_cookie = format!("pod_flash_{}", digits(&pod)).into();
+        let random = [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()];
+        let form_secret = Sha256::digest(random.as_flattened()).into();
+        let (jobs, indexes) = (Jobs::default(), Indexes::default());
+        Self { pod, limits, signs_in, shutdown, form_secret, session_cookie: None, flash_cookie, live, jobs, indexes }
+    }
+
+    /// Makes the tokens of forms of this secret, which is random and kept.
+    #[must_use]
+    pub fn form_secret(mut self, secret: &[u8]) -> Self {
+        self.form_secret = Sha256::digest(secret).into();
+        self
+    }
+
+    /// Binds the tokens of forms to the value of this cookie: those of one session are not taken in another.
+    #[must_use]
+    pub fn session_cookie(mut self, name: impl Into<String>) -> Self {
+        self.session_cookie = Some(name.into());
+        self
+    }
+
+    /// What a form carries that is shown to who sent these headers.
+    pub(crate) fn form_token(&self, headers: &HeaderMap) -> String {
+        let session = self.session_cookie.as_deref().and_then(|name| layout::cookie(headers, name));
+        let mut hash = Sha256::new_with_prefix(self.form_secret);
+        hash.update(session.unwrap_or_default());
+        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether this is the token of a form that was shown to who sent these headers.
+    #[must_use]
+    pub fn made_form(&self, headers: &HeaderMap, token: &str) -> bool {
+        token.as_bytes().ct_eq(self.form_token(headers).as_bytes()).into()
     }
 }
 
+/// The first digits of the identity of a pod's store, which name its cookies.
+#[must_use]
+pub fn digits(pod: &Pod) -> String {
+    pod.store_id().to_string().chars().filter(char::is_ascii_hexdigit).take(8).collect()
+}
+
 /// Every path of the dashboard but `/`, which it shares with the action API: that one is [`crate::front`].
+///
+/// It is safe from pages of other sites by itself: a form is taken from a page of its own only. Who may use it is for
+/// the application to decide.
 pub fn router<S: Clone + Send + Sync + 'static>(web: Arc<Web>) -> Router<S> {
     Router::new()
         .route("/overview", get(pages::overview::show))
@@ -90,6 +138,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(web: Arc<Web>) -> Router<S> {
         .route("/theme", post(pages::theme::choose))
         .route("/assets/{file}", get(assets::serve))
         .layer(DefaultBodyLimit::max(Filled::LARGEST))
+        .layer(middleware::from_fn(form::guard))
         .layer(middleware::from_fn_with_state(web.clone(), failure::dress))
         .with_state(web)
 }

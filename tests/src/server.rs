@@ -79,6 +79,16 @@ fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
 }
 
 impl Server {
+    /// Starts a command that becomes a manager, and waits until it listens.
+    ///
+    /// # Panics
+    ///
+    /// When it does not listen in time; with what it said.
+    #[must_use]
+    pub fn started(command: Command) -> Self {
+        Self::start(command)
+    }
+
     /// Starts what becomes a manager, and waits until it listens.
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the pod binary runs");

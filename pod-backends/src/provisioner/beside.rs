@@ -25,7 +25,10 @@ use super::{
     },
     swarm::service,
 };
-use crate::executor::{docker::remove_all, process};
+use crate::{
+    executor::{docker::remove_all, process},
+    private,
+};
 
 /// The part of a data directory with the workers that are containers.
 pub(crate) const CONTAINERS: &str = "docker";
@@ -156,7 +159,10 @@ pub(crate) async fn clear_others(
     }
     if let Some(place) = place {
         let path = place_path(data, own);
-        let written = serde_json::to_vec(&place).map_err(io::Error::from).and_then(|text| fs::write(&path, text));
+        let written = serde_json::to_vec(&place).map_err(io::Error::from).and_then(|text| {
+            let mut file = private::file().create(true).truncate(true).write(true).open(&path)?;
+            io::Write::write_all(&mut file, &text)
+        });
         written.map_err(|error| failed(format_args!("{} cannot be written", path.display()), error))?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         Activity, ActivityId, AttemptKey, Execution, ExecutionId, Installation, Millis, MinuteTally, PolicyId,
-        Revision, RevisionNo, Rules, Timestamp, Waits, Worker, WorkerId,
+        Revision, RevisionNo, RevisionStatus, Rules, Timestamp, Waits, Worker, WorkerId,
     },
     plan::LaunchRefusal,
 };
@@ -33,6 +33,20 @@ impl ActivityView {
     #[must_use]
     pub fn newest_revision(&self) -> RevisionNo {
         self.revisions.last().map_or(RevisionNo(0), |revision| revision.no)
+    }
+
+    /// The value that a variable of its environment has, for a change that leaves it as it is without naming it: that of
+    /// the newest revision that was not rejected, else of the one that serves, else of the newest.
+    #[must_use]
+    pub fn env_value(&self, name: &str) -> Option<&str> {
+        let newest = self.revisions.iter().rev();
+        let standing = newest.clone().find(|revision| revision.status != RevisionStatus::Rejected);
+        [standing.map(|revision| &revision.settings), Some(&self.activity.settings)]
+            .into_iter()
+            .chain(newest.take(1).map(|revision| Some(&revision.settings)))
+            .flatten()
+            .find_map(|settings| settings.env.get(name))
+            .map(String::as_str)
     }
 }
 

@@ -30,6 +30,7 @@ mod logs;
 mod objects;
 pub(crate) mod params;
 mod policies;
+mod question;
 mod whole;
 mod words;
 mod workers;
@@ -38,6 +39,9 @@ mod workers;
 const MAX_FORM: usize = 4 << 20;
 
 const WELCOME: &str = "Welcome to Processing On Demand";
+
+/// The parameter that holds the token of a form of ours.
+const FORM: &str = "form";
 
 /// Every action that changes something. `getExecutionStatus` does: it consumes a result.
 const CHANGING: &[&str] = &[
@@ -79,6 +83,18 @@ pub(crate) async fn at_root(State(app): State<Arc<App>>, request: Request) -> Re
     respond(&app, request, Silence::Root).await
 }
 
+/// The page that asks whether to do what the address of a request would do.
+pub(crate) fn ask(app: &App, request: &Request) -> Response {
+    let uri = request.uri();
+    match Params::parse(uri.query().unwrap_or_default().as_bytes(), &[]) {
+        Ok(params) => {
+            let question = question::of(params.get("action").unwrap_or_default(), &params, uri.path());
+            pod_web::ask(&app.web, uri, request.headers(), question)
+        }
+        Err(error) => ActionError::from(error).into_response(),
+    }
+}
+
 /// What a request without `action` gets.
 #[derive(Clone, Copy)]
 enum Silence {
@@ -89,6 +105,9 @@ enum Silence {
 async fn respond(app: &App, request: Request, silence: Silence) -> Response {
     let method = request.method().clone();
     let query = request.uri().query().unwrap_or_default().to_owned();
+    // A browser that sends a form and shows the answer: the form has to be one of ours.
+    let form_of =
+        (method == Method::POST && pod_web::origin::navigates(request.headers())).then(|| request.headers().clone());
     if !matches!(method, Method::GET | Method::POST) {
         return method_not_allowed();
     }
@@ -100,6 +119,12 @@ async fn respond(app: &App, request: Request, silence: Silence) -> Response {
         Ok(params) => params,
         Err(error) => return ActionError::from(error).into_response(),
     };
+    if let Some(headers) = form_of
+        && !app.web.made_form(&headers, params.get(FORM).unwrap_or_default())
+    {
+        let detail = "This form was not made by a page of this manager; open the address anew";
+        return answer::refusal(&Problem::new(ProblemKind::CrossSite, detail));
+    }
     match (params.get("action"), silence) {
         (Some(action), _) => perform(app, action, &params).await.unwrap_or_else(IntoResponse::into_response),
         (None, Silence::Root) if method == Method::POST => method_not_allowed(),

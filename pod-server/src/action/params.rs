@@ -62,6 +62,11 @@ impl<'a> Params<'a> {
         self.pairs.iter().find_map(|(key, value)| (key == name).then_some(value.as_ref()))
     }
 
+    /// All of them, in the order they came.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+
     /// A parameter that must be given.
     pub(super) fn need(&self, name: &'static str) -> Result<&str, ParamError> {
         self.get(name).ok_or(ParamError::Missing(name))

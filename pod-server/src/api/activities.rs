@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use pod_core::{
+    ActivityView,
     domain::{Isolation, Millis, NewActivity, OnLost, RevisionNo, Settings, Workdir, WorkerId},
     store::InstallLog,
 };
@@ -17,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     body::{json, read_body, read_json},
     bounded,
+    env::{self, EnvValue},
     objects::ActivityObject,
     output::raw_headers,
     page::{self, Page},
@@ -47,9 +49,10 @@ pub(crate) struct ActivityBody {
     #[serde(default)]
     #[schema(value_type = String)]
     on_lost: OnLost,
-    /// Added to the environment of its executions and its installation.
+    /// Added to the environment of its executions and its installation. A value is a text, or `{"masked": true}`, as
+    /// answers show it, for the one that is there.
     #[serde(default, deserialize_with = "bounded::map")]
-    env: BTreeMap<String, String>,
+    env: BTreeMap<String, EnvValue>,
     /// At most so many of its executions run at a time.
     max_concurrency: Option<u32>,
     /// What has a container of its own: a `worker` or each `execution`; what the manager's setting says when absent.
@@ -63,8 +66,19 @@ pub(crate) struct ActivityBody {
 }
 
 impl ActivityBody {
-    /// The activity, named by the path where that names one.
-    pub(super) fn understood(self, path_name: Option<&str>) -> Result<NewActivity, Problem> {
+    /// The activity, named by the path where that names one. What is masked is that of the activity that is changed.
+    async fn understood(self, app: &App, path_name: Option<&str>) -> Result<NewActivity, Problem> {
+        match path_name {
+            Some(name) => {
+                let before = env::before(app, name, &self.env).await?;
+                self.after(before.as_ref(), path_name)
+            }
+            None => self.after(None, None),
+        }
+    }
+
+    /// The activity, as it is to be after another one, if there is one.
+    pub(super) fn after(self, before: Option<&ActivityView>, path_name: Option<&str>) -> Result<NewActivity, Problem> {
         let name = match (self.name, path_name) {
             (Some(name), Some(path)) if name != path => {
                 return Err(Problem::invalid(format!("The body names the activity {name:?} and the path {path:?}")));
@@ -79,12 +93,13 @@ impl ActivityBody {
             (None, None) => return Err(Problem::invalid("Give either scriptUrl or script; both are missing")),
             (Some(_), Some(_)) => return Err(Problem::invalid("Give either scriptUrl or script, not both")),
         };
-        check_env(&self.env)?;
+        let env = env::filled(self.env, before)?;
+        check_env(&env)?;
         Ok(new.settings(Settings {
             timeout: self.timeout_seconds.map(|Seconds(millis)| millis),
             retries: self.retries,
             on_lost: self.on_lost,
-            env: self.env,
+            env,
             max_concurrency: self.max_concurrency,
             isolation: self.isolation,
             workdir: self.workdir,
@@ -108,7 +123,7 @@ fn check_env(env: &BTreeMap<String, String>) -> Result<(), Problem> {
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let body: ActivityBody = read_json(request, app.max_script_body()).await?;
-    let activity = app.pod.create_activity(body.understood(None)?).await?;
+    let activity = app.pod.create_activity(body.understood(&app, None).await?).await?;
     Ok(created(&activity.name, &ActivityObject::from(&activity)))
 }
 
@@ -190,7 +205,7 @@ pub(super) async fn new_activity(
         let settings = Settings { env, ..query.settings()? };
         Ok(NewActivity::archive(name, archive).settings(settings))
     } else {
-        read_json::<ActivityBody>(request, app.max_script_body()).await?.understood(Some(name))
+        read_json::<ActivityBody>(request, app.max_script_body()).await?.understood(app, Some(name)).await
     }
 }
 

@@ -15,15 +15,13 @@ use super::{
     plain,
     problem::{Problem, ProblemKind},
 };
+use crate::guard::was_too_slow;
 
 /// How much of a body that is refused is still read, so that its sender gets to see the answer.
 const DISCARDED: usize = 64 << 20;
 
 /// Room for so much is made at once for a body that comes in pieces.
 const AT_FIRST: usize = 1 << 20;
-
-/// How long a body may take to go on. Who sends nothing for so long holds a connection and nothing else.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads a whole body of at most `limit` bytes.
 pub(crate) async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
@@ -56,14 +54,17 @@ pub(crate) async fn read_body(request: Request, limit: usize) -> Result<Bytes, P
     }
 }
 
-/// The next piece of a body.
+/// The next piece of a body. How long it may take is a matter of the guard.
 async fn piece(stream: &mut BodyDataStream) -> Result<Option<Bytes>, Problem> {
-    match tokio::time::timeout(PATIENCE, stream.next()).await {
-        Ok(piece) => piece
-            .transpose()
-            .map_err(|_| Problem::invalid("The request ended before its body was complete; send it again")),
-        Err(_) => Err(Problem::invalid("The body stopped arriving; send the request again")),
-    }
+    stream.next().await.transpose().map_err(|error| {
+        if was_too_slow(&error) {
+            return Problem::new(
+                ProblemKind::TooSlow,
+                "The body came too slowly or stopped arriving; send the request again",
+            );
+        }
+        Problem::invalid("The request ended before its body was complete; send it again")
+    })
 }
 
 /// Refuses a body once the rest of it was read, so that its sender gets to see the answer.

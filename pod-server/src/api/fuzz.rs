@@ -21,7 +21,7 @@ pub(crate) fn bodies(data: &[u8]) {
         read.ok()
     }
     if let Some(body) = read::<activities::ActivityBody>(data) {
-        said(body.understood(Some("name")));
+        said(body.after(None, Some("name")));
     }
     read::<executions::ExecutionBody>(data);
     if let Some(body) = read::<executions::BatchBody>(data) {

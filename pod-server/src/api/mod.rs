@@ -14,6 +14,7 @@ use problem::{Problem, ProblemKind};
 mod activities;
 pub(crate) mod body;
 mod bounded;
+mod env;
 mod events;
 mod executions;
 mod filter;

@@ -1,5 +1,7 @@
 //! Errors of `/api/v1`: RFC 9457 `application/problem+json`, with a `type` that never changes.
 
+use std::time::Duration;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -43,6 +45,8 @@ macro_rules! kinds {
 
 kinds! {
     TokenNeeded "token-needed" UNAUTHORIZED "A token is needed"
+    TooManyTries "too-many-tries" TOO_MANY_REQUESTS "Too many wrong tokens came from this address"
+    AnotherUser "another-user" FORBIDDEN "The manager is that of another user"
     TokenTooWeak "token-too-weak" FORBIDDEN "What was shown does not authorise this"
     HostRefused "host-refused" FORBIDDEN "The host name is not one of this manager"
     CrossSite "cross-site" FORBIDDEN "A page of another site made this request"
@@ -53,6 +57,7 @@ kinds! {
     InvalidInput "invalid-input" UNPROCESSABLE_ENTITY "The input is not allowed"
     InvalidRule "invalid-rule" UNPROCESSABLE_ENTITY "The rules are not allowed"
     UnsupportedMediaType "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "The body is not of a kind that is understood"
+    TooSlow "too-slow" REQUEST_TIMEOUT "The request came too slowly"
     TooLarge "too-large" PAYLOAD_TOO_LARGE "The request is too large"
     ActivityExists "activity-exists" CONFLICT "The name of the activity is taken"
     NoSuchActivity "no-such-activity" NOT_FOUND "There is no such activity"
@@ -87,6 +92,8 @@ pub struct Problem {
     pub kind: ProblemKind,
     /// What was wrong and what to do, as a sentence.
     pub detail: String,
+    /// When it may be tried again, where that is known.
+    pub retry_after: Option<Duration>,
 }
 
 /// The body of an error answer.
@@ -108,7 +115,7 @@ pub struct ProblemBody<'a> {
 impl Problem {
     /// A problem of a kind.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into() }
+        Self { kind, detail: detail.into(), retry_after: None }
     }
 
     /// Something in the request that is not allowed.
@@ -117,9 +124,14 @@ impl Problem {
     }
 }
 
+/// A wait in whole seconds, which is never too short.
+pub(crate) fn seconds_of(wait: Duration) -> u64 {
+    wait.as_secs() + 1
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self { kind, detail } = self;
+        let Self { kind, detail, retry_after } = self;
         let status = kind.status();
         let body = ProblemBody { kind: kind.uri(), title: kind.title(), status: status.as_u16(), detail: &detail };
         let text = serde_json::to_vec(&body).unwrap_or_default();
@@ -129,8 +141,9 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let passes = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::ZERO);
+        if let Some(wait) = retry_after.or(passes) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds_of(wait)));
         }
         response
     }

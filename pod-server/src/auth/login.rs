@@ -3,17 +3,22 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
+use pod_web::{Standing, origin::is_https};
+
+use super::SignIn;
 use crate::{
     action::params::Params,
     api::{
         body::read_body,
-        problem::{Problem, ProblemKind},
+        problem::{Problem, ProblemKind, seconds_of},
     },
+    peer::Peer,
     serve::App,
 };
 
@@ -35,31 +40,45 @@ pub(crate) fn form(refused: &Request) -> Response {
         Some(page) if *refused.method() == Method::GET && refused.uri().path() != PATH => page.as_str(),
         _ => "/",
     };
-    pod_web::sign_in(refused.headers(), next, false)
+    pod_web::sign_in(refused.headers(), next, Standing::Asked)
 }
 
 /// `GET /login`: the form, also for those who have signed in.
 pub(crate) async fn ask(headers: HeaderMap) -> Response {
-    pod_web::sign_in(&headers, "/", false)
+    pod_web::sign_in(&headers, "/", Standing::Asked)
 }
 
 /// `POST /login`: the form comes back with the token; the answer sets the cookie.
-pub(crate) async fn log_in(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn log_in(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Response, Problem> {
     let headers = request.headers().clone();
     let body = read_body(request, 16 << 10).await?;
     let filled = Params::parse(&[], &body)
         .map_err(|malformed| Problem::new(ProblemKind::InvalidRequest, malformed.to_string()))?;
     let next = filled.get("next").unwrap_or("/");
-    let Some(cookie) = app.access.cookie_for(filled.get("token").unwrap_or_default().trim()) else {
-        return Ok(pod_web::sign_in(&headers, next, true));
-    };
-    let mut response = pod_web::see_other(next);
-    response.headers_mut().append(header::SET_COOKIE, cookie);
-    Ok(response)
+    let typed = filled.get("token").unwrap_or_default().trim();
+    Ok(match app.access.sign_in(typed, peer.address, is_https(&headers)) {
+        SignIn::Done(cookie) => {
+            let mut response = pod_web::see_other(next);
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+            response
+        }
+        SignIn::Wrong => pod_web::sign_in(&headers, next, Standing::Wrong),
+        SignIn::Slowed(wait) => {
+            let seconds = seconds_of(wait);
+            let mut response = pod_web::sign_in(&headers, next, Standing::Slowed(seconds));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+        }
+    })
 }
 
-/// `POST /logout`: the browser forgets its cookie.
-pub(crate) async fn log_out() -> Response {
-    let headers = [(header::SET_COOKIE, super::FORGET), (header::LOCATION, HeaderValue::from_static(PATH))];
+/// `POST /logout`: the session ends, and the browser forgets its cookie.
+pub(crate) async fn log_out(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let forget = app.access.sign_out(&headers, is_https(&headers));
+    let headers = [(header::SET_COOKIE, forget), (header::LOCATION, HeaderValue::from_static(PATH))];
     (StatusCode::SEE_OTHER, headers).into_response()
 }

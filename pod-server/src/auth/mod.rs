@@ -1,7 +1,12 @@
 //! Tokens: what a request has to show when the manager has one.
 //!
-//! Only hashes are kept and compared, in constant time. A browser shows a cookie instead, which is derived from the
-//! token, so that the token itself is not stored by it.
+//! Only hashes are kept and compared, in constant time. A browser shows the cookie of a session instead, so that the
+//! token itself is not stored by it.
+
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use sha2::{Digest, Sha256};
@@ -9,23 +14,23 @@ use subtle::ConstantTimeEq;
 
 use crate::config::Secret;
 
+pub(crate) mod kept;
 pub(crate) mod login;
+mod sessions;
+mod tries;
 
-/// The name of the browser's cookie.
-const COOKIE: &str = "pod_session";
+pub use sessions::Sessions;
+use tries::Tries;
+
+type Hash = [u8; 32];
 
 /// What the manager asks for.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct Access {
-    token: Option<Expected>,
-    worker_token: Option<Expected>,
-}
-
-#[derive(Clone, Debug)]
-struct Expected {
-    token: [u8; 32],
-    cookie: [u8; 32],
-    cookie_value: String,
+    token: Option<Hash>,
+    worker_token: Option<Hash>,
+    sessions: Sessions,
+    tries: Tries,
 }
 
 /// What a request showed.
@@ -35,19 +40,32 @@ pub enum Shown {
     NotNeeded,
     /// The token, which a page of another site cannot know.
     Token,
-    /// The cookie, which a browser sends by itself.
+    /// The cookie of a session, which a browser sends by itself.
     Cookie,
+    /// The cookie of a session that has ended.
+    Ended,
     /// Nothing, where something is needed.
     Nothing,
-    /// Something else than what is needed.
+    /// Another token than what is needed.
     Wrong,
+}
+
+/// What became of a token that was typed.
+#[derive(Debug)]
+pub(crate) enum SignIn {
+    /// It is right: this sets the cookie.
+    Done(HeaderValue),
+    Wrong,
+    /// Too many wrong ones came from there; it was not looked at.
+    Slowed(Duration),
 }
 
 impl Access {
     /// Asks for these tokens; workers that dial in may show either.
     #[must_use]
-    pub fn new(token: Option<&Secret>, worker_token: Option<&Secret>) -> Self {
-        Self { token: token.map(Expected::of), worker_token: worker_token.map(Expected::of) }
+    pub fn new(token: Option<&Secret>, worker_token: Option<&Secret>, sessions: Sessions) -> Self {
+        let hashed = |secret: &Secret| hash(secret.expose());
+        Self { token: token.map(hashed), worker_token: worker_token.map(hashed), sessions, tries: Tries::default() }
     }
 
     /// Whether a token is asked for.
@@ -59,12 +77,12 @@ impl Access {
     /// What a request shows to use the manager.
     #[must_use]
     pub fn shown(&self, headers: &HeaderMap) -> Shown {
-        let Some(expected) = &self.token else { return Shown::NotNeeded };
-        match (bearer(headers), pod_web::cookie(headers, COOKIE)) {
-            (Some(token), _) if expected.is_token(token) => Shown::Token,
+        let Some(expected) = self.token else { return Shown::NotNeeded };
+        match (bearer(headers), self.sessions.shown(headers)) {
+            (Some(token), _) if is(expected, token) => Shown::Token,
             (Some(_), _) => Shown::Wrong,
-            (None, Some(value)) if expected.is_cookie(value) => Shown::Cookie,
-            (None, Some(_)) => Shown::Wrong,
+            (None, Some(value)) if self.sessions.is_open(value, expected) => Shown::Cookie,
+            (None, Some(_)) => Shown::Ended,
             (None, None) => Shown::Nothing,
         }
     }
@@ -77,41 +95,46 @@ impl Access {
             return Shown::NotNeeded;
         }
         match bearer(headers) {
-            Some(token) if expected.any(|expected| expected.is_token(token)) => Shown::Token,
+            Some(token) if expected.any(|expected| is(*expected, token)) => Shown::Token,
             Some(_) => Shown::Wrong,
             None => Shown::Nothing,
         }
     }
 
-    /// The cookie for a browser whose user has typed the token.
-    pub(crate) fn cookie_for(&self, token: &str) -> Option<HeaderValue> {
-        let expected = self.token.as_ref().filter(|expected| expected.is_token(token))?;
-        let cookie = format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict", expected.cookie_value);
-        HeaderValue::from_str(&cookie).ok()
+    /// That something wrong came from there: how long to wait, where too many wrong tokens did. What holds no token is no
+    /// guess. The right one is never kept waiting, for it is looked at first.
+    pub(crate) fn wrong_from(&self, from: IpAddr, headers: &HeaderMap) -> Option<Duration> {
+        bearer(headers).filter(|token| !token.is_empty()).and_then(|_| self.tries.wrong(from, Instant::now()))
+    }
+
+    /// Opens a session for a browser whose user has typed the token.
+    pub(crate) fn sign_in(&self, token: &str, from: IpAddr, secure: bool) -> SignIn {
+        let now = Instant::now();
+        if let Some(wait) = self.tries.wait(from, now) {
+            return SignIn::Slowed(wait);
+        }
+        match self.token.filter(|expected| is(*expected, token)) {
+            Some(expected) => SignIn::Done(self.sessions.open(expected, secure)),
+            None => self.tries.wrong(from, now).map_or(SignIn::Wrong, SignIn::Slowed),
+        }
+    }
+
+    /// That a session was used: what sets its cookie anew, where it is time for that.
+    pub(crate) fn renewed(&self, headers: &HeaderMap, secure: bool) -> Option<HeaderValue> {
+        self.sessions.renewed(self.sessions.shown(headers)?, secure)
+    }
+
+    /// Ends the session whose cookie is shown: what makes the browser forget it.
+    pub(crate) fn sign_out(&self, headers: &HeaderMap, secure: bool) -> HeaderValue {
+        self.sessions.end(self.sessions.shown(headers), secure)
     }
 }
 
-/// What makes a browser forget its cookie.
-const FORGET: HeaderValue = HeaderValue::from_static("pod_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
-
-impl Expected {
-    fn of(secret: &Secret) -> Self {
-        let mut seed = b"pod browser session\0".to_vec();
-        seed.extend_from_slice(secret.expose().as_bytes());
-        let cookie_value: String = Sha256::digest(&seed).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { token: hash(secret.expose()), cookie: hash(&cookie_value), cookie_value }
-    }
-
-    fn is_token(&self, shown: &str) -> bool {
-        self.token.ct_eq(&hash(shown)).into()
-    }
-
-    fn is_cookie(&self, shown: &str) -> bool {
-        self.cookie.ct_eq(&hash(shown)).into()
-    }
+fn is(expected: Hash, shown: &str) -> bool {
+    expected.ct_eq(&hash(shown)).into()
 }
 
-fn hash(text: &str) -> [u8; 32] {
+fn hash(text: &str) -> Hash {
     Sha256::digest(text.as_bytes()).into()
 }
 
@@ -135,11 +158,22 @@ mod tests {
         headers
     }
 
+    fn access(token: Option<&str>, worker_token: Option<&str>) -> Access {
+        let secret = |text: &str| Secret::new(text);
+        Access::new(token.map(secret).as_ref(), worker_token.map(secret).as_ref(), Sessions::new("x"))
+    }
+
+    fn signed_in(access: &Access, token: &str) -> String {
+        let SignIn::Done(cookie) = access.sign_in(token, IpAddr::from([192, 0, 2, 1]), false) else {
+            panic!("it is the token");
+        };
+        cookie.to_str().unwrap().split(';').next().unwrap().to_owned()
+    }
+
     #[test]
-    fn a_token_is_shown_as_bearer_or_by_its_cookie() {
-        let access = Access::new(Some(&Secret::new("s3cret")), None);
-        let cookie = access.cookie_for("s3cret").unwrap();
-        let cookie = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+    fn a_token_is_shown_as_bearer_or_by_the_cookie_of_a_session() {
+        let access = access(Some("s3cret"), None);
+        let cookie = signed_in(&access, "s3cret");
         assert!(!cookie.contains("s3cret"));
         for (shown, expected) in [
             (vec![], Shown::Nothing),
@@ -150,27 +184,43 @@ mod tests {
             (vec![("authorization", "Basic s3cret")], Shown::Wrong),
             (vec![("authorization", "s3cret")], Shown::Wrong),
             (vec![("cookie", cookie.as_str())], Shown::Cookie),
-            (vec![("cookie", "a=b; pod_session=s3cret")], Shown::Wrong),
+            (vec![("cookie", "a=b; pod_session_x=s3cret")], Shown::Ended),
             (vec![("cookie", "other=1")], Shown::Nothing),
             (vec![("cookie", cookie.as_str()), ("authorization", "Bearer no")], Shown::Wrong),
         ] {
             assert_eq!(access.shown(&headers(&shown)), expected, "{shown:?}");
         }
-        assert!(access.cookie_for("wrong").is_none());
-        assert_eq!(Access::default().shown(&headers(&[])), Shown::NotNeeded);
+        access.sign_out(&headers(&[("cookie", &cookie)]), false);
+        assert_eq!(access.shown(&headers(&[("cookie", &cookie)])), Shown::Ended);
+    }
+
+    #[test]
+    fn the_form_is_slowed_where_the_header_is_not() {
+        let access = access(Some("s3cret"), None);
+        let from = IpAddr::from([192, 0, 2, 1]);
+        let guess = headers(&[("authorization", "Bearer guess")]);
+        for _ in 0..5 {
+            assert!(matches!(access.sign_in("wrong", from, false), SignIn::Wrong));
+            assert_eq!(access.wrong_from(from, &guess), None);
+            assert_eq!(access.wrong_from(from, &headers(&[("authorization", "Basic eDp4")])), None);
+        }
+        assert!(access.wrong_from(from, &guess).is_some(), "the header and the form count together");
+        assert!(matches!(access.sign_in("s3cret", from, false), SignIn::Slowed(_)));
+        assert_eq!(access.shown(&headers(&[("authorization", "Bearer s3cret")])), Shown::Token);
+        assert!(matches!(access.sign_in("s3cret", IpAddr::from([192, 0, 2, 2]), false), SignIn::Done(_)));
     }
 
     #[test]
     fn workers_show_either_token_but_no_cookie() {
-        let access = Access::new(Some(&Secret::new("s3cret")), Some(&Secret::new("w0rker")));
+        let both = access(Some("s3cret"), Some("w0rker"));
         for (token, expected) in [("s3cret", Shown::Token), ("w0rker", Shown::Token), ("x", Shown::Wrong)] {
             let shown = headers(&[("authorization", &format!("Bearer {token}"))]);
-            assert_eq!(access.shown_by_worker(&shown), expected, "{token}");
+            assert_eq!(both.shown_by_worker(&shown), expected, "{token}");
         }
-        assert_eq!(access.shown(&headers(&[("authorization", "Bearer w0rker")])), Shown::Wrong);
-        let cookie = access.cookie_for("s3cret").unwrap();
-        assert_eq!(access.shown_by_worker(&headers(&[("cookie", cookie.to_str().unwrap())])), Shown::Nothing);
-        let only_worker = Access::new(None, Some(&Secret::new("w0rker")));
+        assert_eq!(both.shown(&headers(&[("authorization", "Bearer w0rker")])), Shown::Wrong);
+        let cookie = signed_in(&both, "s3cret");
+        assert_eq!(both.shown_by_worker(&headers(&[("cookie", &cookie)])), Shown::Nothing);
+        let only_worker = access(None, Some("w0rker"));
         assert_eq!(only_worker.shown(&headers(&[])), Shown::NotNeeded);
         assert_eq!(only_worker.shown_by_worker(&headers(&[])), Shown::Nothing);
     }

@@ -70,6 +70,10 @@ pub(crate) async fn start(config: &Config) -> Result<Hosting, Failure> {
     }
     open_files::raise(None);
     match serve::start(config, WorkerHome::Processes).await {
+        Ok(running) if running.needs_token => {
+            running.stop().await;
+            Err(Failure::new(serve::NEEDS_TOKEN))
+        }
         Ok(running) => {
             let (data_dir, backend) = (config.data_dir.clone(), config.backend);
             Ok(Hosting::Here(Box::new(Hosted { running, data_dir, backend })))

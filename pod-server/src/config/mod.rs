@@ -22,6 +22,7 @@ pub use args::ServeArgs;
 pub use docker::DockerArgs;
 pub use secret::Secret;
 
+use crate::guard::Hosts;
 use duration::show_duration;
 use setting::{Layers, Written};
 
@@ -235,8 +236,16 @@ impl Config {
         })
     }
 
-    /// Refuses to be reachable by others without a token.
+    /// Refuses to be reachable by others without a token, also by a name that is not one of loopback: to pages of such
+    /// a name browsers do not say who made a request.
     pub fn check_reach(&self, addresses: &[SocketAddr]) -> Result<(), ConfigError> {
+        let loopback = Hosts::of_loopback();
+        if let Some(name) = self.allow_hosts.iter().find(|name| self.token.is_none() && !loopback.answers(name)) {
+            return Err(ConfigError(format!(
+                "refusing to answer to the host name {name} (--allow-host) without a token: pages of other sites could run \
+                 programs here; set POD_TOKEN to a long random text, or leave --allow-host out"
+            )));
+        }
         match addresses.iter().find(|address| !address.ip().is_loopback()) {
             Some(address) if self.token.is_none() => Err(ConfigError(format!(
                 "refusing to listen on {address} without a token: anyone who reaches it could run programs here; \

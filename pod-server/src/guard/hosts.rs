@@ -12,6 +12,13 @@ pub struct Hosts {
 }
 
 impl Hosts {
+    /// Answers to loopback names and addresses only. That is for a manager without a token: what a browser says of the
+    /// page that made a request, it says to such and to TLS alone.
+    #[must_use]
+    pub fn of_loopback() -> Self {
+        Self::default()
+    }
+
     /// Answers to what is listened on, as address and as it was written, and to `names`.
     #[must_use]
     pub fn new(listening: &[SocketAddr], listen: &str, names: &[String]) -> Self {
@@ -28,6 +35,7 @@ impl Hosts {
         match name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
             // Listening on every address, any literal one may be ours behind a translation, and none can be rebound.
             Ok(address) => {
+                let address = address.to_canonical();
                 address.is_loopback() || self.listening.iter().any(|ours| ours.is_unspecified() || *ours == address)
             }
             Err(_) => {
@@ -103,6 +111,26 @@ mod tests {
         let hosts = Hosts::new(&["0.0.0.0:1".parse().unwrap()], "0.0.0.0:1", &[]);
         assert!(hosts.answers("8.8.8.8:80"));
         assert!(!hosts.answers("evil.example"));
+    }
+
+    #[test]
+    fn without_a_token_only_loopback_is_answered() {
+        let hosts = Hosts::of_loopback();
+        for (name, answered) in [
+            ("localhost", true),
+            ("pod.localhost:8080", true),
+            ("127.0.0.1", true),
+            ("127.0.1.1:80", true),
+            ("[::1]:8080", true),
+            ("[::ffff:127.0.0.1]:8080", true),
+            ("build-box", false),
+            ("192.168.1.5", false),
+            ("0.0.0.0:8080", false),
+            ("[::]:8080", false),
+            ("localhost.evil.example", false),
+        ] {
+            assert_eq!(hosts.answers(name), answered, "{name}");
+        }
     }
 
     #[test]

@@ -1,36 +1,71 @@
 //! What every request passes before anything looks at it: the `Host` it names, whether a page of another site made it,
-//! and the token. Nothing here knows what the request would do, only whether it could change something.
+//! whose connection it came by, and the token. Nothing here knows what the request would do, only whether it could
+//! change something.
 
 use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use pod_web::origin::is_https;
 
 use crate::{
     action,
     api::problem::{Problem, ProblemKind},
     auth::{Shown, login},
-    serve::App,
+    peer::Peer,
+    serve::{
+        App,
+        room::{Answering, Guest},
+    },
     worker_link,
 };
 
+mod body;
+mod browser;
 mod hosts;
-mod origin;
 
+pub(crate) use body::was_too_slow;
+use browser::Verdict;
 pub use hosts::Hosts;
+
+/// How a request goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admitted {
+    /// To what answers it.
+    Yes,
+    /// The same, by the cookie of a session.
+    InSession,
+    /// To the page that asks.
+    Ask,
+}
 
 /// Refuses a request or lets it through, and marks every answer.
 pub async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let speaks_actions = action::is_action_path(request.uri().path());
+    let guest = request.extensions().get::<Arc<Guest>>().cloned();
+    let answering = Answering::begins(guest.clone());
+    let path = request.uri().path();
+    let speaks_actions = action::is_action_path(path);
     let mut response = match admit(&app, &request) {
-        Ok(()) => next.run(request).await,
-        Err(problem) if problem.kind == ProblemKind::TokenNeeded && login::wants_page(request.headers()) => {
-            login::form(&request)
+        Ok(Admitted::Ask) => action::ask(&app, &request),
+        Ok(admitted) => {
+            let renewed = (admitted == Admitted::InSession && path != login::LOGOUT_PATH)
+                .then(|| app.access.renewed(request.headers(), is_https(request.headers())))
+                .flatten();
+            let mut response = next.run(request.map(|body| body::paced(body, guest))).await;
+            if let Some(cookie) = renewed {
+                response.headers_mut().append(header::SET_COOKIE, cookie);
+            }
+            response
         }
+        Err(problem) if login::wants_page(request.headers()) => match problem.kind {
+            ProblemKind::TokenNeeded => login::form(&request),
+            _ if speaks_actions && !is_navigation(&request) => action::answer::refusal(&problem),
+            _ => page_of(&problem, request.headers()),
+        },
         Err(problem) if speaks_actions => action::answer::refusal(&problem),
         Err(problem) => problem.into_response(),
     };
@@ -40,50 +75,95 @@ pub async fn check(State(app): State<Arc<App>>, request: Request, next: Next) ->
     // Answers are for the one who asked: not for frames, images or scripts of other sites.
     const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
-    response
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        answering.for_good();
+        return response;
+    }
+    response.map(|body| answering.until_the_end_of(body))
 }
 
-fn admit(app: &App, request: &Request) -> Result<(), Problem> {
+fn is_navigation(request: &Request) -> bool {
+    pod_web::origin::navigates(request.headers())
+}
+
+/// A refusal for a person. Its headers are those of the problem.
+fn page_of(problem: &Problem, headers: &HeaderMap) -> Response {
+    let page = pod_web::refused(headers, problem.kind.status(), &format!("{}.", problem.detail));
+    let (mut parts, _) = problem.clone().into_response().into_parts();
+    let (shown, body) = page.into_parts();
+    parts.headers.extend(shown.headers);
+    Response::from_parts(parts, body)
+}
+
+fn admit(app: &App, request: &Request) -> Result<Admitted, Problem> {
     let (headers, path) = (request.headers(), request.uri().path());
     for host in hosts::named(request) {
         if !app.hosts.answers(host) {
+            let host: String = host.chars().take(100).collect();
             return Err(Problem::new(
                 ProblemKind::HostRefused,
-                format!(
-                    "This manager does not answer to the host name {:?}; use its address, or start it with --allow-host",
-                    host.chars().take(100).collect::<String>()
-                ),
+                if app.access.asks() {
+                    format!(
+                        "This manager does not answer to the host name {host:?}; use its address, or start it with --allow-host"
+                    )
+                } else {
+                    format!(
+                        "This manager answers to localhost and 127.0.0.1, not to the host name {host:?}; for others start \
+                         it with a token (POD_TOKEN) and --allow-host"
+                    )
+                },
             ));
         }
     }
     let changing = could_change(request);
-    if changing {
-        origin::check(request.method(), headers).map_err(|reason| Problem::new(ProblemKind::CrossSite, reason))?;
-    }
-    if path == "/healthz"
-        || (path == login::PATH && request.method() == Method::POST)
-        || path.starts_with(pod_web::ASSETS)
-    {
-        return Ok(());
+    let asks = match if changing { browser::judge(request) } else { Verdict::Fine } {
+        Verdict::Refused(reason) => return Err(Problem::new(ProblemKind::CrossSite, reason)),
+        verdict => verdict == Verdict::Ask,
+    };
+    let admitted = |yes: Admitted| Ok(if asks { Admitted::Ask } else { yes });
+    let signs_in = app.access.asks() && path == login::PATH && request.method() == Method::POST;
+    if path == "/healthz" || signs_in || path.starts_with(pod_web::ASSETS) {
+        return Ok(Admitted::Yes);
     }
     // A task of a swarm shows its own token, and gets no further than to what is for itself.
     let for_workers = path.starts_with(worker_link::PATH);
     if for_workers && app.link.worker(headers)?.is_some() {
-        return Ok(());
+        return Ok(Admitted::Yes);
     }
     let shown = if for_workers { app.access.shown_by_worker(headers) } else { app.access.shown(headers) };
+    let peer = request.extensions().get::<Peer>();
     match shown {
-        Shown::NotNeeded | Shown::Token => Ok(()),
+        Shown::Token => admitted(Admitted::Yes),
+        Shown::NotNeeded if peer.is_some_and(|peer| peer.is_owner) => admitted(Admitted::Yes),
+        Shown::NotNeeded => Err(Problem::new(
+            ProblemKind::AnotherUser,
+            "This manager serves the user who started it and nobody else; to let others in, start it with a token \
+             (POD_TOKEN) and send that as Authorization: Bearer TOKEN",
+        )),
+        Shown::Cookie if asks => Ok(Admitted::Ask),
         Shown::Cookie if changing && is_safe(request.method()) => Err(Problem::new(
             ProblemKind::TokenTooWeak,
             "A cookie does not authorise a GET that changes something; send the token as Authorization: Bearer",
         )),
-        Shown::Cookie => Ok(()),
+        Shown::Cookie => Ok(Admitted::InSession),
         Shown::Nothing => Err(Problem::new(
             ProblemKind::TokenNeeded,
             "This manager asks for a token; send it as Authorization: Bearer TOKEN (clients read POD_TOKEN)",
         )),
-        Shown::Wrong => Err(Problem::new(ProblemKind::TokenNeeded, "The token is not the one of this manager")),
+        Shown::Ended => Err(Problem::new(
+            ProblemKind::TokenNeeded,
+            "The session of this browser has ended; sign in with the token again",
+        )),
+        Shown::Wrong => Err(match peer.and_then(|peer| app.access.wrong_from(peer.address, headers)) {
+            Some(wait) => Problem {
+                retry_after: Some(wait),
+                ..Problem::new(
+                    ProblemKind::TooManyTries,
+                    "Too many wrong tokens came from this address; wait a minute, and send the right one",
+                )
+            },
+            None => Problem::new(ProblemKind::TokenNeeded, "The token is not the one of this manager"),
+        }),
     }
 }
 

@@ -9,12 +9,13 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
 };
+
+use super::room::Place;
 
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
-    pub(super) _place: OwnedSemaphorePermit,
+    pub(super) _place: Place,
 }
 
 impl AsyncRead for Connection {

@@ -2,17 +2,19 @@
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
+use axum::Extension;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use pod_backends::open_files;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
+use tower::Layer;
 
-use super::{App, StartError, connection::Connection, router::router};
-use crate::config::Config;
+use super::{App, StartError, connection::Connection, room::Room, router::router};
+use crate::{config::Config, peer::Users};
 
 /// A connection on which no request comes for so long is closed.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -58,35 +60,41 @@ pub(super) async fn bind(config: &Config) -> Result<TcpListener, StartError> {
 }
 
 /// Answers requests until the app's shutdown, and then those that are under way.
-pub(super) async fn serve(listener: TcpListener, app: Arc<App>) {
+pub(super) async fn serve(listener: TcpListener, app: Arc<App>, mut users: Users) {
     let shutdown = app.shutdown.clone();
-    let service = TowerToHyperService::new(router(app));
+    let router = router(app);
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(SILENCE);
-    let room = Arc::new(Semaphore::new(most_connections()));
+    let room = Room::new(most_connections());
     let connections = TaskTracker::new();
     loop {
-        // Who comes when there is no room waits until someone leaves, and those who are silent do.
         let accepted = async {
-            let place = room.clone().acquire_owned().await.map_err(io::Error::other)?;
-            Ok((listener.accept().await?.0, place))
+            let (stream, from) = listener.accept().await?;
+            // Whose it is, is known now and not when a request has come: by then it may be nobody's.
+            let peer = users.peer(&stream, from);
+            let place = room.place().await.ok_or_else(|| io::Error::other("there is no room any more"))?;
+            Ok((stream, peer, place))
         };
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = accepted => accepted,
         };
         match accepted {
-            Ok((stream, place)) => {
+            Ok((stream, peer, place)) => {
                 // Small answers go out at once.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection keeps its delay");
                 }
+                let guest = place.guest();
+                let service = Extension(peer).layer(Extension(guest.clone()).layer(router.clone()));
                 let io = TokioIo::new(Connection { stream, _place: place });
-                let (builder, service, shutdown) = (builder.clone(), service.clone(), shutdown.clone());
+                let (builder, shutdown) = (builder.clone(), shutdown.clone());
                 connections.spawn(async move {
+                    let service = TowerToHyperService::new(service);
                     let mut conversation = pin!(builder.serve_connection(io, service).with_upgrades());
                     tokio::select! {
                         _ = &mut conversation => return,
+                        () = guest.has_to_leave() => return,
                         () = shutdown.cancelled() => conversation.as_mut().graceful_shutdown(),
                     }
                     // That its peer went away is no news.

@@ -8,6 +8,7 @@ mod listen;
 mod log_file;
 mod logs;
 mod parts;
+pub(crate) mod room;
 mod router;
 mod start;
 
@@ -18,4 +19,4 @@ pub use log_file::install as install_log;
 pub use logs::{ManagerLogs, ShownLog};
 pub use parts::WorkerHome;
 pub use router::router;
-pub use start::{Manager, Parts, Running, Unheard, embed, start};
+pub use start::{Manager, NEEDS_TOKEN, Parts, Running, Unheard, embed, start};

@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, LinkSlot, ManagerLogs, StartError, WithWorkerLink, WorkerHome, listen, parts};
 use crate::{
-    auth::Access,
+    auth::{Access, Sessions, kept::form_secret},
     config::{BackendChoice, Config},
     guard::Hosts,
+    peer::Users,
     worker_link::WorkerLink,
 };
 
@@ -26,6 +27,10 @@ use crate::{
 const LINGER: Duration = Duration::from_secs(3);
 /// How long the engine may take to commit and close. Both together stay below the 10 s that a signal may take.
 const CLOSE: Duration = Duration::from_secs(5);
+
+/// What is said where nobody can be served.
+pub const NEEDS_TOKEN: &str = "a token is needed here: the kernel does not tell whose a connection is (sock_diag is \
+                               missing), so nobody is served without one; start it with POD_TOKEN";
 
 /// What a manager is made of beside its configuration.
 #[derive(Debug)]
@@ -96,6 +101,8 @@ pub struct Manager {
 pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Whether nobody is served until it is started with a token: the kernel does not tell whose a connection is.
+    pub needs_token: bool,
     /// What everything is asked of.
     pub pod: Pod,
     shutdown: CancellationToken,
@@ -149,20 +156,34 @@ impl Manager {
         }
         self.logs.note(&format!("listening on http://{address}"));
         let shutdown = CancellationToken::new();
-        let access = Access::new(config.token.as_ref(), config.worker_token.as_ref());
-        let web = Web::new(self.pod.clone(), config.limits(), access.asks(), shutdown.clone());
+        let sessions = Sessions::new(&pod_web::digits(&self.pod)).kept_in(&config.data_dir);
+        let web = Web::new(self.pod.clone(), config.limits(), config.token.is_some(), shutdown.clone())
+            .form_secret(&form_secret(&config.data_dir))
+            .session_cookie(sessions.cookie_name());
+        let access = Access::new(config.token.as_ref(), config.worker_token.as_ref(), sessions);
+        // With a token it is the token that counts, whosever the connection is.
+        let users = if access.asks() { Users::unknown() } else { Users::of_the_kernel() };
+        let needs_token = !access.asks() && !users.are_known();
+        if needs_token {
+            self.logs.note(NEEDS_TOKEN);
+        }
+        let hosts = if access.asks() {
+            Hosts::new(&[address], &config.listen, &config.allow_hosts)
+        } else {
+            Hosts::of_loopback()
+        };
         let app = Arc::new(App {
             pod: self.pod.clone(),
             limits: config.limits(),
             access,
-            hosts: Hosts::new(&[address], &config.listen, &config.allow_hosts),
+            hosts,
             logs: self.logs,
             link: WorkerLink { links: self.links, door: self.door, shutdown: shutdown.clone() },
             web: Arc::new(web),
             shutdown: shutdown.clone(),
         });
-        let serving = tokio::spawn(listen::serve(listener, app));
-        Ok(Running { address, pod: self.pod, shutdown, serving, lock: self.lock, grace: self.grace })
+        let serving = tokio::spawn(listen::serve(listener, app, users));
+        Ok(Running { address, needs_token, pod: self.pod, shutdown, serving, lock: self.lock, grace: self.grace })
     }
 }
 

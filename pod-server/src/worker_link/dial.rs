@@ -13,7 +13,7 @@ use super::{
     PATH,
     frames::{dialled, limits},
 };
-use crate::config::Secret;
+use crate::{api::problem::ProblemKind, config::Secret};
 
 /// How long a manager may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -74,6 +74,10 @@ fn refused(manager: &url::Url, error: &tungstenite::Error) -> DialError {
                 "the manager at {manager} did not accept the worker's token; set POD_WORKER_TOKEN to its token"
             )),
             StatusCode::CONFLICT => DialError::Gone(format!("the manager at {manager} has destroyed this worker")),
+            StatusCode::FORBIDDEN if says(answer, ProblemKind::AnotherUser) => DialError::Hopeless(format!(
+                "the manager at {manager} is that of another user and lets nobody else in; start it with POD_WORKER_TOKEN, \
+                 and give this worker the same"
+            )),
             StatusCode::FORBIDDEN => DialError::Hopeless(format!(
                 "the manager at {manager} does not answer to that host name; start it with --allow-host"
             )),
@@ -85,6 +89,11 @@ fn refused(manager: &url::Url, error: &tungstenite::Error) -> DialError {
         tungstenite::Error::Url(error) => DialError::Hopeless(format!("{manager} cannot be dialled: {error}")),
         error => DialError::Later(format!("the manager at {manager} cannot be reached: {error}")),
     }
+}
+
+fn says(answer: &tungstenite::http::Response<Option<Vec<u8>>>, kind: ProblemKind) -> bool {
+    let body = answer.body().as_deref().unwrap_or_default();
+    String::from_utf8_lossy(body).contains(kind.uri())
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ async fn an_activity_from_an_inline_script() {
         ("timeoutSeconds", json!(2.5)),
         ("retries", json!(2)),
         ("onLost", json!("fail")),
-        ("env", json!({ "GREETING": "hi" })),
+        ("env", json!({ "GREETING": { "masked": true } })),
         ("maxConcurrency", json!(3)),
         ("workdir", json!("copy")),
     ] {

@@ -100,7 +100,11 @@ async fn a_foreign_page_cannot_open_the_worker_link() {
 
 #[tokio::test]
 async fn unknown_host_names_are_refused() {
-    let server = Server::with(|config| config.allow_hosts = vec!["pod.example".to_owned()]).await;
+    let server = Server::with(|config| {
+        config.allow_hosts = vec!["pod.example".to_owned()];
+        config.token = Some(Secret::new("s3cret"));
+    })
+    .await;
     for path in ["/POD/?action=getWorkers", "/POD/", "/", "/api/v1/overview", "/healthz", "/metrics"] {
         for (host, status) in [
             ("evil.example", 403),
@@ -121,7 +125,7 @@ async fn unknown_host_names_are_refused() {
 #[tokio::test]
 async fn with_a_token_everything_but_healthz_needs_it() {
     let server = Server::with(|config| config.token = Some(Secret::new("s3cret"))).await;
-    for path in [
+    for (n, path) in [
         "/POD/",
         "/POD/?action=getWorkers",
         "/",
@@ -133,8 +137,13 @@ async fn with_a_token_everything_but_healthz_needs_it() {
         "/metrics",
         "/readyz",
         "/login",
-    ] {
-        for authorization in [None, Some("Bearer wrong"), Some("Bearer "), Some("Basic czNjcmV0"), Some("s3cret")] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // What holds no token is no guess; of those, ten a minute are heard.
+        let guess = Some("Bearer wrong").filter(|_| n < 10);
+        for authorization in [None, guess, Some("Bearer "), Some("Basic czNjcmV0"), Some("s3cret")] {
             let mut request = server.anonymous("GET", path);
             if let Some(authorization) = authorization {
                 request = request.header("authorization", authorization);
@@ -168,7 +177,7 @@ async fn a_browser_gets_a_cookie_that_reads_and_posts_but_never_changes_by_get()
     let right = log_in("s3cret").await.unwrap();
     assert_eq!(right.status(), 303);
     let set = right.headers()["set-cookie"].to_str().unwrap().to_owned();
-    assert!(set.contains("HttpOnly") && set.contains("SameSite=Strict") && !set.contains("s3cret"), "{set}");
+    assert!(set.contains("HttpOnly") && set.contains("SameSite=Lax") && !set.contains("s3cret"), "{set}");
     let cookie = set.split(';').next().unwrap();
     for (method, path, status) in [
         ("GET", "/POD/?action=getWorkers", 200),

@@ -18,6 +18,7 @@ pub(crate) struct Server {
     base: String,
     client: Client,
     token: Option<String>,
+    config: Config,
     directory: TempDir,
 }
 
@@ -35,8 +36,30 @@ impl Server {
         change(&mut config);
         let running = start(&config).await.unwrap();
         let base = format!("http://{}", running.address);
-        let token = config.token.map(|token| token.expose().to_owned());
-        Self { running: Some(running), base, client: client(), token, directory }
+        let token = config.token.as_ref().map(|token| token.expose().to_owned());
+        Self { running: Some(running), base, client: client(), token, config, directory }
+    }
+
+    /// Another manager over the same data directory, after this one has stopped.
+    pub(crate) async fn again(self) -> Self {
+        self.again_with(|_| {}).await
+    }
+
+    /// The same, with other settings.
+    pub(crate) async fn again_with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self.token = self.config.token.as_ref().map(|token| token.expose().to_owned());
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+        let running = start(&self.config).await.unwrap();
+        self.base = format!("http://{}", running.address);
+        Self { running: Some(running), ..self }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.running.as_ref().unwrap().address
     }
 
     /// A place of the test's own beside the data directory.

@@ -29,6 +29,9 @@ use crate::{
 /// How many rows a page has.
 const ROWS: usize = 100;
 
+/// What stands for the value of a variable, which may be a secret.
+pub(crate) const MASK: &str = "••••••••";
+
 /// What the address says.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -157,8 +160,9 @@ impl Typed {
         matches!(self.workdir.as_str(), "" | "private")
     }
 
-    fn understood(&self) -> Result<NewActivity, (&'static str, String)> {
-        let settings = self.settings()?;
+    /// What is masked is that of the activity of before.
+    fn understood(&self, before: Option<&ActivityView>) -> Result<NewActivity, (&'static str, String)> {
+        let settings = self.settings(before)?;
         let new = if self.from_url {
             if self.url.is_empty() {
                 return Err(("url", "Give the address of the installation script.".to_owned()));
@@ -174,7 +178,7 @@ impl Typed {
         Ok(new.settings(settings))
     }
 
-    fn settings(&self) -> Result<Settings, (&'static str, String)> {
+    fn settings(&self, before: Option<&ActivityView>) -> Result<Settings, (&'static str, String)> {
         let timeout = match self.timeout.as_str() {
             "" => None,
             text => match text.parse::<f64>() {
@@ -205,7 +209,8 @@ impl Typed {
             let Some((name, value)) = line.split_once('=').filter(|(name, _)| !name.trim().is_empty()) else {
                 return Err(("env", format!("The line {line:?} is not NAME=VALUE.")));
             };
-            env.insert(name.trim().to_owned(), value.to_owned());
+            let (name, value) = (name.trim(), if value == MASK { before_value(before, name)? } else { value });
+            env.insert(name.to_owned(), value.to_owned());
         }
         let on_lost = if self.on_lost_fail { OnLost::Fail } else { OnLost::Requeue };
         let isolation = match self.isolation.as_str() {
@@ -245,9 +250,16 @@ impl Typed {
             max_concurrency: settings.max_concurrency.map(|most| most.to_string()).unwrap_or_default(),
             isolation: settings.isolation.map(|isolation| isolation.as_str().to_owned()).unwrap_or_default(),
             workdir: settings.workdir.as_str().to_owned(),
-            env: settings.env.iter().map(|(name, value)| format!("{name}={value}\n")).collect(),
+            env: settings.env.keys().map(|name| format!("{name}={MASK}\n")).collect(),
         }
     }
+}
+
+/// The value that a variable has, which a page does not show.
+fn before_value<'a>(before: Option<&'a ActivityView>, name: &str) -> Result<&'a str, (&'static str, String)> {
+    before
+        .and_then(|before| before.env_value(name))
+        .ok_or_else(|| ("env", format!("{name} has no value that could be kept. Give the value itself.")))
 }
 
 /// The field that a refusal of the pod is about.
@@ -271,7 +283,7 @@ pub(crate) async fn new(frame: Frame) -> Response {
 /// `POST /activities/new`.
 pub(crate) async fn create(State(web): State<Arc<Web>>, frame: Frame, filled: Filled) -> Result<Response, Failure> {
     let typed = Typed::of(&filled);
-    let error = match typed.understood() {
+    let error = match typed.understood(None) {
         Err(error) => error,
         Ok(new) => match web.pod.create_activity(new).await {
             Ok(activity) => {
@@ -318,7 +330,7 @@ pub(crate) async fn save(
         return Ok(Flash::refused(format!("{name} is being removed and cannot be changed.")).at("/activities"));
     }
     let typed = Typed { name: name.clone(), ..Typed::of(&filled) };
-    let error = match typed.understood() {
+    let error = match typed.understood(Some(&before)) {
         Err(error) => error,
         Ok(new) => match web.pod.put_activity(new).await {
             Ok(activity) => {

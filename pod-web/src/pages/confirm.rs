@@ -27,7 +27,7 @@ pub(crate) struct Confirm<'a> {
 impl Confirm<'_> {
     /// Whether it takes nothing away.
     fn is_primary(&self) -> bool {
-        matches!(self.verb, "Apply" | "Run again")
+        matches!(self.verb, "Apply" | "Run again" | "Go on")
     }
 
     /// The page.

@@ -3,6 +3,7 @@
 pub(crate) mod activities;
 pub(crate) mod activity;
 pub(crate) mod archive;
+pub(crate) mod ask;
 pub(crate) mod chart;
 pub(crate) mod confirm;
 pub(crate) mod events;

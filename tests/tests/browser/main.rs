@@ -6,6 +6,7 @@ mod checks;
 mod following;
 mod forms;
 mod hostile_output;
+mod links;
 mod lists;
 mod live_output;
 mod manager;

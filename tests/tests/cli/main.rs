@@ -8,5 +8,7 @@ mod mistakes;
 pub(crate) mod private;
 mod revisions;
 mod run;
+mod safe;
 mod shared;
+mod slow_clients;
 mod workdir;

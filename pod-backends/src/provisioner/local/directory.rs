@@ -95,7 +95,8 @@ impl Certificate {
     /// Writes it whole, or not at all.
     fn write(&self, dir: &Path) -> io::Result<()> {
         let (new, path) = (dir.join("worker.json.new"), dir.join("worker.json"));
-        fs::write(&new, serde_json::to_vec(self)?)?;
+        let mut file = private::file().create(true).truncate(true).write(true).open(&new)?;
+        io::Write::write_all(&mut file, &serde_json::to_vec(self)?)?;
         fs::rename(new, path)
     }
 }

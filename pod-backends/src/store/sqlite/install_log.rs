@@ -1,7 +1,7 @@
 //! The logs of installations: small files of which the last piece is kept.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs,
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -35,7 +35,7 @@ impl InstallLogs {
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         private::make_dir(&self.root)?;
         let path = self.path(log);
-        let mut file = OpenOptions::new().create(true).append(true).read(true).open(&path)?;
+        let mut file = private::file().create(true).append(true).read(true).open(&path)?;
         if restart {
             file.set_len(0)?;
         }

@@ -1,7 +1,5 @@
 //! Activities and their installations.
 
-use std::collections::BTreeMap;
-
 use pod_core::{
     ActivityView,
     domain::{Activity, ActivityStatus, Installation, InstallationStatus, Isolation, OnLost, ScriptSource, Workdir},
@@ -9,7 +7,13 @@ use pod_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{super::seconds::Seconds, overview::StatusCounts};
+use super::{
+    super::{
+        env::{self, ShownEnv},
+        seconds::Seconds,
+    },
+    overview::StatusCounts,
+};
 
 /// An activity.
 #[derive(Debug, Serialize, ToSchema)]
@@ -45,7 +49,8 @@ pub(crate) struct ActivityObject {
     /// `requeue` or `fail`.
     #[schema(value_type = String)]
     on_lost: OnLost,
-    env: BTreeMap<String, String>,
+    /// The names of its variables; what they hold is not shown.
+    env: ShownEnv,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_concurrency: Option<u32>,
     /// What has a container of its own: a `worker` or each `execution`; what the manager's setting says when absent.
@@ -94,7 +99,7 @@ impl From<&Activity> for ActivityObject {
             timeout_seconds: activity.settings.timeout.map(Seconds),
             retries: activity.settings.retries,
             on_lost: activity.settings.on_lost,
-            env: activity.settings.env.clone(),
+            env: env::shown(&activity.settings.env),
             max_concurrency: activity.settings.max_concurrency,
             isolation: activity.settings.isolation,
             workdir: activity.settings.workdir,

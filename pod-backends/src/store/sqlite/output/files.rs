@@ -1,7 +1,7 @@
 //! The files of long output: one per stream for its head, and one for its tail; one for a long log of their order.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io,
     ops::Range,
     os::unix::fs::FileExt,
@@ -14,6 +14,7 @@ use pod_core::{
 };
 
 use super::{layout::Layout, track::Track};
+use crate::private;
 
 /// So many executions share a directory.
 const PER_DIRECTORY: u64 = 1000;
@@ -118,10 +119,10 @@ impl StreamFile {
 
     /// Writes a piece of the head, over what an earlier sending of it left.
     pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let open = || OpenOptions::new().create(true).truncate(false).write(true).open(&self.head);
+        let open = || private::file().create(true).truncate(false).write(true).open(&self.head);
         let file = match open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.head.parent().map_or(Ok(()), fs::create_dir_all)?;
+                self.head.parent().map_or(Ok(()), private::make_dir)?;
                 open()?
             }
             other => other?,
@@ -133,7 +134,7 @@ impl StreamFile {
     pub(super) fn write_tail(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut draft = self.tail().into_os_string();
         draft.push(".new");
-        let file = File::create(&draft)?;
+        let file = private::file().create(true).truncate(true).write(true).open(&draft)?;
         let written = file
             .write_all_at(&offset.to_le_bytes(), 0)
             .and_then(|()| file.write_all_at(bytes, TAIL_HEADER))

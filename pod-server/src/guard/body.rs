@@ -1,0 +1,142 @@
+//! The pace of a request's body. Who sends nothing, or a byte now and then, holds a connection and nothing else, and
+//! not for long: a deadline that moves with what has come, whatever reads the body.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::body::{Body, BodyDataStream};
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::serve::room::Guest;
+
+/// How long a body may take that has nothing to it.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// So many bytes earn it another second.
+const PACE: u64 = 16 << 10;
+
+/// What came too slowly.
+#[derive(Debug, thiserror::Error)]
+#[error("the body came too slowly")]
+pub(crate) struct TooSlow;
+
+/// The same body, which ends with an error where it comes too slowly.
+pub(super) fn paced(body: Body, guest: Option<Arc<Guest>>) -> Body {
+    with_patience(body, guest, PATIENCE)
+}
+
+fn with_patience(body: Body, guest: Option<Arc<Guest>>, patience: Duration) -> Body {
+    use axum::body::HttpBody;
+    if body.is_end_stream() {
+        return body;
+    }
+    if let Some(guest) = &guest {
+        guest.is_waited_for();
+    }
+    let begun = Instant::now();
+    Body::from_stream(Paced {
+        stream: body.into_data_stream(),
+        guest,
+        begun,
+        patience,
+        came: 0,
+        deadline: Box::pin(sleep_until(begun + patience)),
+    })
+}
+
+struct Paced {
+    stream: BodyDataStream,
+    guest: Option<Arc<Guest>>,
+    begun: Instant,
+    patience: Duration,
+    came: u64,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl Stream for Paced {
+    type Item = Result<Bytes, io::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Poll::Ready(piece) = self.stream.poll_next_unpin(context) {
+            if let Some(Ok(bytes)) = &piece {
+                self.came += bytes.len() as u64;
+                let until = self.begun + self.patience + Duration::from_secs(self.came / PACE);
+                self.deadline.as_mut().reset(until);
+            } else {
+                self.has_come();
+            }
+            return Poll::Ready(piece.map(|piece| piece.map_err(io::Error::other)));
+        }
+        ready!(self.deadline.as_mut().poll(context));
+        Poll::Ready(Some(Err(io::Error::other(TooSlow))))
+    }
+}
+
+impl Paced {
+    /// Whoever sent it waits for an answer now.
+    fn has_come(&mut self) {
+        if let Some(guest) = self.guest.take() {
+            guest.waits();
+        }
+    }
+}
+
+impl Drop for Paced {
+    fn drop(&mut self) {
+        self.has_come();
+    }
+}
+
+/// Whether a body ended because it came too slowly.
+pub(crate) fn was_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<TooSlow>()
+            || error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<TooSlow>())
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Duration = Duration::from_millis(10);
+
+    /// Pieces that come one after another, a tick between them; then nothing, for ever.
+    fn dripping(piece: &'static [u8], pieces: usize, ends: bool) -> Body {
+        let stream = futures::stream::iter(0..pieces).then(move |_| async move {
+            tokio::time::sleep(TICK).await;
+            Ok::<_, io::Error>(Bytes::from_static(piece))
+        });
+        let silence = futures::stream::pending().take(usize::from(!ends));
+        with_patience(Body::from_stream(stream.chain(silence).boxed()), None, 20 * TICK)
+    }
+
+    async fn read(body: Body) -> Result<usize, bool> {
+        let bytes = axum::body::to_bytes(body, usize::MAX).await;
+        bytes.map(|bytes| bytes.len()).map_err(|error| was_too_slow(&error))
+    }
+
+    #[tokio::test]
+    async fn a_body_may_be_slow_but_not_idle() {
+        static PIECE: [u8; PACE as usize] = [b'x'; PACE as usize];
+        assert_eq!(read(paced(Body::from("at once"), None)).await, Ok(7));
+        assert_eq!(read(dripping(b"x", 3, true)).await, Ok(3));
+        assert_eq!(read(dripping(b"x", 10_000, true)).await, Err(true), "a byte now and then");
+        assert_eq!(read(dripping(b"x", 1, false)).await, Err(true), "a byte, then nothing");
+        assert_eq!(read(dripping(b"", 0, false)).await, Err(true), "nothing");
+        assert_eq!(read(dripping(&PIECE, 50, true)).await, Ok(50 * PIECE.len()), "slow, but it gets on");
+    }
+}
