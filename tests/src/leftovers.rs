@@ -9,12 +9,17 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The processes that name this text, a directory or a mark, in their command line or environment, or whose program or
-/// working directory does. A program may change each of them; it seldom changes all.
+/// working directory does; and those that have the mark of a worker of that directory, which may have given them a working
+/// directory elsewhere. A program may change each of them; it seldom changes all.
 #[must_use]
 pub fn processes_of(text: &str) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let texts = [vec![text.to_owned()], marks_below(Path::new(text), 5)].concat();
     let names = |pid: u32, file: &str| {
-        fs::read(format!("/proc/{pid}/{file}")).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
+        fs::read(format!("/proc/{pid}/{file}")).is_ok_and(|bytes| {
+            let bytes = String::from_utf8_lossy(&bytes);
+            texts.iter().any(|text| bytes.contains(text))
+        })
     };
     let leads = |pid: u32, link: &str| {
         fs::read_link(format!("/proc/{pid}/{link}")).is_ok_and(|path| path.to_string_lossy().contains(text))
@@ -28,6 +33,17 @@ pub fn processes_of(text: &str) -> Vec<u32> {
                 || ["cwd", "exe"].into_iter().any(|link| leads(*pid, link))
         })
         .collect()
+}
+
+/// The marks of the workers whose directories lie so deep below one.
+fn marks_below(dir: &Path, depth: usize) -> Vec<String> {
+    let mut marks: Vec<String> = fs::read_to_string(dir.join("mark")).into_iter().collect();
+    marks.iter_mut().for_each(|mark| mark.truncate(mark.trim_end().len()));
+    marks.retain(|mark| !mark.is_empty());
+    let below = fs::read_dir(dir).into_iter().flatten().flatten().filter(|_| depth > 0);
+    let dirs = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    marks.extend(dirs.flat_map(|entry| marks_below(&entry.path(), depth - 1)));
+    marks
 }
 
 /// Waits until no process names this text; those that are left when the time is up.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use pod_core::domain::Settings;
+use pod_core::domain::{Settings, Workdir};
 use reqwest::{Method, header};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -52,6 +52,9 @@ impl Client {
         let mut url = self.api(&["activities", name]);
         if let Some(isolation) = settings.isolation {
             url.query_pairs_mut().append_pair("isolation", isolation.as_str());
+        }
+        if settings.workdir != Workdir::default() {
+            url.query_pairs_mut().append_pair("workdir", settings.workdir.as_str());
         }
         if let Some(timeout) = settings.timeout {
             url.query_pairs_mut().append_pair("timeoutSeconds", &timeout.as_duration().as_secs_f64().to_string());
