@@ -226,7 +226,9 @@ pub fn close_from(first: c_int) {
     // Before Linux 5.9.
     let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let numbers: Vec<c_int> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    numbers.into_iter().filter(|&number| number >= first).for_each(|number| _ = unsafe { close(number) });
+    for number in numbers.into_iter().filter(|&number| number >= first) {
+        unsafe { close(number) };
+    }
 }
 
 /// The name that `ps` and `top` show.

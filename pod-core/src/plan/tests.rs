@@ -246,3 +246,21 @@ fn why_a_worker_was_lost_is_told_also_when_it_could_not_be_destroyed_at_first() 
         assert_eq!(rig.state.workers[&WorkerId(1)].worker.reason.as_deref(), Some(expected));
     }
 }
+
+#[test]
+fn what_a_worker_finds_damaged_is_installed_there_again_and_its_execution_waits_uncounted() {
+    let mut rig = Rig::new(Settings::default(), 1);
+    let id = rig.submit();
+    rig.connect(1, 1);
+    rig.install_ends(1, InstallOutcome::Installed);
+    rig.said(1, FromWorker::Removed { activity: ACTIVITY, revision: REVISION });
+    rig.said(1, FromWorker::Recalled { key: first_attempt(id) });
+    let status = |rig: &Rig| rig.state.workers[&WorkerId(1)].installations[&(ACTIVITY, REVISION)].status;
+    assert_eq!(status(&rig), crate::domain::InstallationStatus::Installing);
+    assert_eq!(rig.stored[&id].status, ExecutionStatus::Waiting);
+    rig.install_ends(1, InstallOutcome::Installed);
+    rig.runs(1, id);
+    rig.ends(1, id, AttemptEnd::Exited(0));
+    let ended = &rig.stored[&id];
+    assert_eq!((ended.status, ended.attempt.0, ended.failures, ended.losses), (ExecutionStatus::Finished, 1, 0, 0));
+}
