@@ -11,9 +11,15 @@ use super::{Refused, shown};
 
 /// Programs that pack in parallel make members of 64 KiB and more.
 const MOST_MEMBERS: usize = 100_000;
+/// So much is unpacked at once.
+const AHEAD: usize = 64 << 10;
 
 pub(super) struct Unpacked<'a> {
     member: GzDecoder<&'a [u8]>,
+    /// What was unpacked and not asked for yet: from here to there. Headers are short, and there may be many.
+    ahead: Vec<u8>,
+    from: usize,
+    to: usize,
     members: usize,
     left: u64,
     ended: bool,
@@ -21,20 +27,27 @@ pub(super) struct Unpacked<'a> {
 
 impl<'a> Unpacked<'a> {
     pub(super) fn new(packed: &'a [u8], most: u64) -> Self {
-        Self { member: GzDecoder::new(packed), members: 1, left: most, ended: false }
+        let ahead = vec![0; AHEAD];
+        Self { member: GzDecoder::new(packed), ahead, from: 0, to: 0, members: 1, left: most, ended: false }
     }
 
     /// Fills the buffer, as far as there is something to fill it with. `entry` is what is being read.
     pub(super) fn fill(&mut self, buffer: &mut [u8], entry: &[u8]) -> Result<usize, Refused> {
         let mut filled = 0;
-        while filled < buffer.len() && !self.ended {
-            let rest = &mut buffer[filled..];
-            match self.member.read(rest) {
+        while filled < buffer.len() {
+            let count = (self.to - self.from).min(buffer.len() - filled);
+            buffer[filled..filled + count].copy_from_slice(&self.ahead[self.from..self.from + count]);
+            filled += count;
+            self.from += count;
+            if filled == buffer.len() || self.ended {
+                break;
+            }
+            match self.member.read(&mut self.ahead) {
                 Ok(0) => self.next_member()?,
                 Ok(read) if read as u64 > self.left => return Err(Refused::TooMuch { name: shown(entry) }),
                 Ok(read) => {
                     self.left -= read as u64;
-                    filled += read;
+                    (self.from, self.to) = (0, read);
                 }
                 Err(error) => return Err(Refused::Broken(error.to_string())),
             }

@@ -23,7 +23,6 @@ impl Header {
 
     /// Whether the sum of its bytes is the one that it names.
     pub(super) fn is_sound(&self) -> bool {
-        let sum = |bytes: &[u8]| bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
         // The field itself counts as spaces.
         let expected = sum(&self.0) - sum(&self.0[CHECKSUM]) + CHECKSUM.len() as u64 * u64::from(b' ');
         number(&self.0[CHECKSUM]) == Some(expected)
@@ -58,6 +57,18 @@ impl Header {
     pub(super) fn link(&self) -> Vec<u8> {
         text(&self.0[LINK]).to_owned()
     }
+}
+
+/// The sum of all bytes, whose number is a multiple of eight: eight at a time, since there may be very many headers.
+fn sum(bytes: &[u8]) -> u64 {
+    const EVERY_OTHER: u64 = 0x00ff_00ff_00ff_00ff;
+    let words = bytes.as_chunks::<8>().0;
+    // Four sums of 16 bits each, which 64 words do not fill.
+    let sums = words.iter().fold(0, |sums, word| {
+        let word = u64::from_le_bytes(*word);
+        sums + (word & EVERY_OTHER) + ((word >> 8) & EVERY_OTHER)
+    });
+    [0, 16, 32, 48].map(|shift| sums >> shift & 0xffff).iter().sum()
 }
 
 /// What stands before the first zero.

@@ -213,7 +213,7 @@ async fn a_batch_costs_a_small_multiple_of_its_body() {
     let server = Server::start().await;
     server.approved("a", "echo 'true' > main.sh").await;
     for (what, body, expected) in [
-        ("very many small inputs", batch(61 << 18, "x"), 422),
+        ("very many small inputs", batch(61 << 16, "x"), 422),
         ("many inputs", batch(100_000, &"x".repeat(600)), 201),
         ("few large inputs", batch(61, &"x".repeat(1_000_000)), 201),
     ] {

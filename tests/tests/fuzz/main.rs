@@ -29,7 +29,7 @@ fn what_strangers_send_is_parsed_without_harm() {
     assert!(!targets.is_empty(), "there is no target of that name; there are {:?}", names());
     let seconds = number("POD_FUZZ_SECONDS").unwrap_or(SECONDS);
     let share = Duration::from_secs(seconds) / u32::try_from(targets.len()).expect("a few");
-    println!("POD_TEST_SEED={seed}, {seconds} s");
+    eprintln!("POD_TEST_SEED={seed}, {seconds} s");
     for target in targets {
         run(target, seed, share);
     }
@@ -53,7 +53,7 @@ fn run((name, parse): &Target, seed: u64, share: Duration) {
         once(name, *parse, &input, &format!("POD_TEST_SEED={seed}"));
         count += 1;
     }
-    println!("{name}: {count} inputs, {:.0} a second", count as f64 / began.elapsed().as_secs_f64().max(0.001));
+    eprintln!("{name}: {count} inputs, {:.0} a second", count as f64 / began.elapsed().as_secs_f64().max(0.001));
     let peak = peak();
     assert!(peak < TOO_MUCH, "{name} takes {} MiB of memory", peak >> 20);
 }
