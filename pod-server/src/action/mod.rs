@@ -15,6 +15,7 @@ use crate::{
     api::{
         body::read_body,
         problem::{Problem, ProblemKind},
+        request::idempotency_key,
     },
     auth::login,
     serve::App,
@@ -89,6 +90,7 @@ enum Silence {
 async fn respond(app: &App, request: Request, silence: Silence) -> Response {
     let method = request.method().clone();
     let query = request.uri().query().unwrap_or_default().to_owned();
+    let key = idempotency_key(request.headers());
     if !matches!(method, Method::GET | Method::POST) {
         return method_not_allowed();
     }
@@ -101,7 +103,10 @@ async fn respond(app: &App, request: Request, silence: Silence) -> Response {
         Err(error) => return ActionError::from(error).into_response(),
     };
     match (params.get("action"), silence) {
-        (Some(action), _) => perform(app, action, &params).await.unwrap_or_else(IntoResponse::into_response),
+        (Some(action), _) => match key {
+            Ok(key) => perform(app, action, &params, key).await.unwrap_or_else(IntoResponse::into_response),
+            Err(problem) => answer::refusal(&problem),
+        },
         (None, Silence::Root) if method == Method::POST => method_not_allowed(),
         (None, _) => WELCOME.into_response(),
     }
@@ -123,12 +128,12 @@ fn method_not_allowed() -> Response {
     response
 }
 
-async fn perform(app: &App, action: &str, params: &Params<'_>) -> Answer {
+async fn perform(app: &App, action: &str, params: &Params<'_>, key: Option<String>) -> Answer {
     match action {
         "newActivity" => activities::create(app, params).await,
         "getActivityStatus" => activities::show(app, params).await,
         "deleteActivity" => activities::delete(app, params).await,
-        "newExecution" => executions::create(app, params).await,
+        "newExecution" => executions::create(app, params, key).await,
         "getExecutionStatus" => executions::show(app, params).await,
         "terminateExecution" => executions::terminate(app, params).await,
         "getAllExecutions" => listing::all(app).await,

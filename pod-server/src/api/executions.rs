@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
 use pod_core::{
@@ -184,14 +184,15 @@ pub(super) async fn terminate(State(app): State<Arc<App>>, id: Segment) -> Resul
     answered(&app, StatusCode::ACCEPTED, &execution).await
 }
 
-/// Runs an ended execution again, as a new one.
+/// Runs an ended execution again, as a new one: under the same `Idempotency-Key` once.
 #[utoipa::path(post, path = "/executions/{id}/retry", tag = "executions",
-    params(("id" = u64, Path, description = "The id of the execution")), responses(
+    params(("id" = u64, Path, description = "The id of the execution"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable")), responses(
     (status = 202, body = ExecutionObject, description = "The new execution"),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn retry(State(app): State<Arc<App>>, id: Segment) -> Result<Response, Problem> {
-    let submitted = app.pod.retry(id_of(&id)?).await?;
+pub(super) async fn retry(State(app): State<Arc<App>>, id: Segment, headers: HeaderMap) -> Result<Response, Problem> {
+    let submitted = app.pod.retry_once(id_of(&id)?, idempotency_key(&headers)?).await?;
     let names = app.pod.activity_names().await?;
     let name = names.get(&submitted.execution.activity).map_or("", |name| name);
     Ok(started(StatusCode::ACCEPTED, &submitted, name))

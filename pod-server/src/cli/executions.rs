@@ -7,11 +7,11 @@ use pod_server::client::{Client, ClientError, ExecutionFilter, Portion};
 
 use super::{
     connection::ManagerOptions,
-    console::{self, print_line},
+    console::{self, print_json, print_line},
     failure::{Exit, Failure},
     filter::Filter,
     ids::execution_id,
-    nearest,
+    nearest, patience,
     relay::wait_for_end,
     times::parse_duration,
     verdict::verdict,
@@ -43,7 +43,7 @@ pub(crate) struct Wait {
 
 impl Wait {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let client = self.manager.client()?;
+        let client = patience::waiting(&self.manager.client().await?);
         let waiting = async {
             let mut exit = Exit::DONE;
             for id in &self.ids {
@@ -89,7 +89,7 @@ pub(crate) struct Terminate {
 
 impl Terminate {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let client = self.manager.client()?;
+        let client = self.manager.client().await?;
         if self.ids.is_empty() {
             let mut many = Many::of(&self.filter);
             let mut count = 0;
@@ -111,6 +111,7 @@ impl Terminate {
                 Err(error) => outcome = keep_going(outcome, error.into()),
             }
         }
+        let client = patience::waiting(&client);
         for id in asked {
             wait_for_end(&client, id).await?;
         }
@@ -142,7 +143,7 @@ pub(crate) struct Retry {
 
 impl Retry {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let client = self.manager.client()?;
+        let client = self.manager.client().await?;
         if self.ids.is_empty() {
             let mut many = Many::of(&self.filter);
             let key = uuid::Uuid::new_v4().to_string();
@@ -157,7 +158,7 @@ impl Retry {
         }
         let mut outcome = Ok(Exit::DONE);
         for id in self.ids {
-            match client.retry(id).await {
+            match client.retry(id, &uuid::Uuid::new_v4().to_string()).await {
                 Ok(execution) => print_line(execution.id.to_string())?,
                 Err(error) => outcome = keep_going(outcome, error.into()),
             }
@@ -231,10 +232,10 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let explanation = self.manager.client()?.explain(self.id).await?;
+        let explanation = self.manager.client().await?.explain(self.id).await?;
         if self.json {
             let text = serde_json::to_string_pretty(&explanation).map_err(std::io::Error::from)?;
-            print_line(text)?;
+            print_json(text)?;
         } else {
             for sentence in &explanation.sentences {
                 print_line(sentence)?;

@@ -9,7 +9,10 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use url::{Url, form_urlencoded};
 
-use super::{Activity, BatchIds, Client, Execution, Explanation, Overview, Page, Policy, Portion, Result, Worker};
+use super::{
+    Activity, BatchIds, Client, Execution, Explanation, IDEMPOTENCY_KEY, Overview, Page, Policy, Portion, Result,
+    Worker, patience::Resend,
+};
 
 /// Which executions to list.
 #[derive(Clone, Debug, Default)]
@@ -43,8 +46,6 @@ impl ExecutionFilter {
         url
     }
 }
-
-const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 impl Client {
     /// Registers a directory, packed as tar.gz, or a new revision of it; the same content again changes nothing.
@@ -137,9 +138,10 @@ impl Client {
         self.send(self.request(Method::POST, url)).await.map(drop)
     }
 
-    /// Runs an ended execution again, as a new one.
-    pub async fn retry(&self, id: u64) -> Result<Execution> {
-        self.json(self.request(Method::POST, self.api(&["executions", &id.to_string(), "retry"]))).await
+    /// Runs an ended execution again, as a new one; sent again with the same key, it is the same new one.
+    pub async fn retry(&self, id: u64, key: &str) -> Result<Execution> {
+        let request = self.request(Method::POST, self.api(&["executions", &id.to_string(), "retry"]));
+        self.json(request.header(IDEMPOTENCY_KEY, key)).await
     }
 
     /// Why an execution is where it is.
@@ -175,7 +177,7 @@ impl Client {
     /// Makes a policy.
     pub async fn create_policy(&self, name: &str, rules: &BTreeMap<String, String>) -> Result<Policy> {
         let body = json!({ "name": name, "rules": rules });
-        self.json(self.request(Method::POST, self.api(&["policies"])).json(&body)).await
+        self.json_of(self.request(Method::POST, self.api(&["policies"])).json(&body), Resend::IfUnheard).await
     }
 
     /// Makes a policy the active one.
@@ -185,6 +187,7 @@ impl Client {
 
     /// Deletes a policy.
     pub async fn delete_policy(&self, name: &str) -> Result<()> {
-        self.send(self.request(Method::DELETE, self.api(&["policies", name]))).await.map(drop)
+        let request = self.request(Method::DELETE, self.api(&["policies", name]));
+        self.persist(request, Resend::IfUnheard, Self::head).await.map(drop)
     }
 }

@@ -53,6 +53,12 @@ pub struct FailedInstallation {
 }
 
 impl Activity {
+    /// Whether it was made of a directory, as `pod run` does.
+    #[must_use]
+    pub fn is_of_directory(&self) -> bool {
+        self.more.get("source").is_some_and(|source| source == "directory")
+    }
+
     /// What keeps a revision from being installed, if something does that may pass.
     #[must_use]
     pub fn failed_installation(&self, revision: u64) -> Option<FailedInstallation> {
@@ -93,6 +99,10 @@ pub struct Overview {
     pub oldest_waiting_at: Option<jiff::Timestamp>,
     /// Workers by status.
     pub workers: Fleet,
+    /// Where executions run: `local`, `docker` or `swarm`; not known of an older manager, or one that is embedded.
+    pub backend: Option<String>,
+    /// A fingerprint of how containers are made, where executions run in some.
+    pub containers: Option<String>,
     /// Why new executions are refused, when they are.
     pub trouble: Option<String>,
     /// Why the last launch of a worker failed, until one succeeds.

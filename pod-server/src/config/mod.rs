@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 use pod_backends::provisioner::docker::DockerSettings;
 use pod_core::{Limits, domain::Millis};
+use sha2::{Digest, Sha256};
 
 mod args;
 mod docker;
@@ -227,6 +228,14 @@ impl Config {
             retention: self.retention,
             ..defaults
         }
+    }
+
+    /// A fingerprint of how containers are made, where executions run in some.
+    #[must_use]
+    pub fn containers(&self) -> Option<String> {
+        let digest = || Sha256::digest(format!("{:?}", self.docker));
+        let digits = |digest: &[u8]| digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        (self.backend != BackendChoice::Local).then(|| digits(&digest()))
     }
 
     /// The effective configuration, a line per setting, secrets masked.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, LinkSlot, ManagerLogs, StartError, WithWorkerLink, WorkerHome, listen, parts};
 use crate::{
+    api,
     auth::Access,
     config::{BackendChoice, Config},
     guard::Hosts,
@@ -149,6 +150,7 @@ impl Manager {
         let app = Arc::new(App {
             pod: self.pod.clone(),
             limits: config.limits(),
+            backend: api::Backend::of(config),
             access,
             hosts: Hosts::new(&[address], &config.listen, &config.allow_hosts),
             logs: self.logs,
@@ -168,7 +170,13 @@ impl Running {
     }
 
     /// Takes nothing more and lets followers go; everything else goes on.
-    pub async fn stop_listening(self) -> Unheard {
+    pub async fn stop_listening(mut self) -> Unheard {
+        // Before anyone is turned away: who looks for a manager waits for the next one then.
+        if let Some(lock) = &mut self.lock
+            && let Err(error) = lock.withdraw_address()
+        {
+            tracing::warn!(%error, "the address could not be taken out of the data directory");
+        }
         self.shutdown.cancel();
         let mut serving = self.serving;
         if tokio::time::timeout(LINGER, &mut serving).await.is_err() {

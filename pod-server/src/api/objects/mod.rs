@@ -10,6 +10,6 @@ mod worker;
 pub(crate) use activity::ActivityObject;
 pub(crate) use event::EventObject;
 pub(crate) use execution::{ExecutionObject, ExplanationObject};
-pub(crate) use overview::OverviewObject;
+pub(crate) use overview::{Backend, OverviewObject};
 pub(crate) use policy::{DecisionObject, PolicyObject};
 pub(crate) use worker::WorkerObject;
