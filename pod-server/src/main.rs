@@ -13,18 +13,24 @@ fn main() -> ! {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     pod_backends::inherited::keep();
-    let cli = Cli::parse();
+    let cli = parse();
     let exit = match start(cli) {
         Ok(exit) => exit,
         Err(failure) => {
-            if let Some(message) = failure.message {
-                use std::io::Write;
-                let _ = writeln!(std::io::stderr(), "pod: {message}");
-            }
+            failure.message.iter().for_each(cli::note);
             failure.exit
         }
     };
     std::process::exit(exit.0.into())
+}
+
+/// Reads the command line, or ends with what is wrong with it.
+fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        // What is wrong is said in words of the command line, which may hold names that a `*` stood for.
+        let shown = std::env::args_os().map(|argument| cli::printable::printable(&argument.to_string_lossy()));
+        Cli::try_parse_from(shown).err().unwrap_or(error).exit()
+    })
 }
 
 fn start(cli: Cli) -> Result<Exit, Failure> {

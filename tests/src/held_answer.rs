@@ -1,4 +1,4 @@
-//! Something between a client and a manager that holds an answer back until it is told to let it go.
+//! Something between a client and a manager that holds an answer back until it is told to let it go, or to lose it.
 
 use std::{
     io::{Read, Write},
@@ -22,6 +22,7 @@ enum State {
     Passing,
     Held,
     Released,
+    Cut,
 }
 
 impl HeldAnswer {
@@ -67,7 +68,16 @@ impl HeldAnswer {
 
     /// Lets the answer go.
     pub fn release(&self) {
-        *self.state.0.lock().unwrap_or_else(PoisonError::into_inner) = State::Released;
+        self.become_of_it(State::Released);
+    }
+
+    /// Closes the connection in the place of the answer.
+    pub fn cut(&self) {
+        self.become_of_it(State::Cut);
+    }
+
+    fn become_of_it(&self, state: State) {
+        *self.state.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
         self.state.1.notify_all();
     }
 }
@@ -83,32 +93,36 @@ fn carry(client: TcpStream, server: TcpStream, path: &'static str, state: &Arc<(
             if bytes.windows(path.len()).any(|window| window == path.as_bytes()) {
                 *asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
             }
+            true
         });
         let _ = server.shutdown(Shutdown::Write);
     });
     std::thread::spawn(move || {
         pass(&mut from_server, &mut client, |_| {
-            if *is_asked.lock().unwrap_or_else(PoisonError::into_inner) {
-                let (state, changed) = &*held;
-                let mut guard = state.lock().unwrap_or_else(PoisonError::into_inner);
-                if *guard == State::Passing {
-                    *guard = State::Held;
-                    changed.notify_all();
-                }
-                drop(changed.wait_while(guard, |state| *state == State::Held));
+            if !*is_asked.lock().unwrap_or_else(PoisonError::into_inner) {
+                return true;
             }
+            let (state, changed) = &*held;
+            let mut guard = state.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_first = *guard == State::Passing;
+            if is_first {
+                *guard = State::Held;
+                changed.notify_all();
+            }
+            let waited = changed.wait_while(guard, |state| *state == State::Held);
+            !is_first || *waited.unwrap_or_else(PoisonError::into_inner) != State::Cut
         });
         let _ = client.shutdown(Shutdown::Both);
     });
 }
 
-fn pass(from: &mut TcpStream, to: &mut TcpStream, mut look: impl FnMut(&[u8])) {
+/// Carries bytes one way, for as long as `look` says.
+fn pass(from: &mut TcpStream, to: &mut TcpStream, mut look: impl FnMut(&[u8]) -> bool) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(count) = from.read(&mut buffer)
         && count > 0
     {
-        look(&buffer[..count]);
-        if to.write_all(&buffer[..count]).is_err() {
+        if !look(&buffer[..count]) || to.write_all(&buffer[..count]).is_err() {
             return;
         }
     }

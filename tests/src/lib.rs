@@ -14,7 +14,7 @@ pub use held_answer::HeldAnswer;
 pub use leftovers::{end_all, processes_of, wait_until_gone};
 pub use live::Live;
 pub use own_engine::{OwnEngine, docker};
-pub use server::{Server, signal, wait};
+pub use server::{Server, signal, until, wait};
 
 /// The guide's program is compiled, so that it stays true.
 #[cfg(doctest)]

@@ -165,3 +165,16 @@ pub fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
         }
     }
 }
+
+/// Waits until something is so.
+///
+/// # Panics
+///
+/// When it does not come about in time; with what was waited for.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

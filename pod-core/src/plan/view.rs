@@ -63,12 +63,14 @@ impl State {
                 .map(|(_, installation)| installation.clone())
                 .collect::<Vec<_>>()
         };
+        let verifying = self.why_verifying(activity);
         ActivityView {
             activity: activity.activity.clone(),
             installations: self.workers.values().flat_map(of_worker).collect(),
             counts: as_told(activity.tally.executions, self.ahead(|held| held.execution.activity == id)),
             expected_duration: activity.expected(),
-            waits_for: self.why_verifying(activity),
+            waits_for: verifying.get(&activity.activity.latest).cloned().unwrap_or_default(),
+            verifying,
             revisions: shown_revisions(activity),
             recent_durations: activity.tally.recent_durations.iter().map(|ms| Millis(u64::from(*ms))).collect(),
         }

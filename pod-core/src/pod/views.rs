@@ -7,7 +7,7 @@ use crate::{
     },
     plan::LaunchRefusal,
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// An activity with what is known of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub struct ActivityView {
     pub expected_duration: Option<Millis>,
     /// Why its newest revision is not verified yet, in sentences; none when it is, or was rejected.
     pub waits_for: Vec<String>,
+    /// The same for every revision that is being verified.
+    pub verifying: BTreeMap<RevisionNo, Vec<String>>,
     /// How long its last runs took, oldest first; at most 50.
     pub recent_durations: Vec<Millis>,
     /// Its revisions that are kept, oldest first: at most the last 200, and the one that serves.

@@ -25,9 +25,9 @@ pub(super) struct Shown<'a> {
     pub(super) event: Option<&'static str>,
 }
 
-pub(super) async fn create(app: &App, params: &Params<'_>) -> Answer {
+pub(super) async fn create(app: &App, params: &Params<'_>, idempotency_key: Option<String>) -> Answer {
     let name = params.need("name")?;
-    let mut new = NewExecution::of(name);
+    let mut new = NewExecution { idempotency_key, ..NewExecution::of(name) };
     if let Some(input) = params.get("input") {
         new = new.input(input);
     }

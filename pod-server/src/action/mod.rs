@@ -15,6 +15,7 @@ use crate::{
     api::{
         body::read_body,
         problem::{Problem, ProblemKind},
+        request::idempotency_key,
     },
     auth::login,
     serve::App,
@@ -108,6 +109,7 @@ async fn respond(app: &App, request: Request, silence: Silence) -> Response {
     // A browser that sends a form and shows the answer: the form has to be one of ours.
     let form_of =
         (method == Method::POST && pod_web::origin::navigates(request.headers())).then(|| request.headers().clone());
+    let key = idempotency_key(request.headers());
     if !matches!(method, Method::GET | Method::POST) {
         return method_not_allowed();
     }
@@ -126,7 +128,10 @@ async fn respond(app: &App, request: Request, silence: Silence) -> Response {
         return answer::refusal(&Problem::new(ProblemKind::CrossSite, detail));
     }
     match (params.get("action"), silence) {
-        (Some(action), _) => perform(app, action, &params).await.unwrap_or_else(IntoResponse::into_response),
+        (Some(action), _) => match key {
+            Ok(key) => perform(app, action, &params, key).await.unwrap_or_else(IntoResponse::into_response),
+            Err(problem) => answer::refusal(&problem),
+        },
         (None, Silence::Root) if method == Method::POST => method_not_allowed(),
         (None, _) => WELCOME.into_response(),
     }
@@ -148,12 +153,12 @@ fn method_not_allowed() -> Response {
     response
 }
 
-async fn perform(app: &App, action: &str, params: &Params<'_>) -> Answer {
+async fn perform(app: &App, action: &str, params: &Params<'_>, key: Option<String>) -> Answer {
     match action {
         "newActivity" => activities::create(app, params).await,
         "getActivityStatus" => activities::show(app, params).await,
         "deleteActivity" => activities::delete(app, params).await,
-        "newExecution" => executions::create(app, params).await,
+        "newExecution" => executions::create(app, params, key).await,
         "getExecutionStatus" => executions::show(app, params).await,
         "terminateExecution" => executions::terminate(app, params).await,
         "getAllExecutions" => listing::all(app).await,

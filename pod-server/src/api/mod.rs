@@ -9,6 +9,7 @@ use axum::{
 };
 
 use crate::serve::App;
+pub(crate) use objects::Backend;
 use problem::{Problem, ProblemKind};
 
 mod activities;

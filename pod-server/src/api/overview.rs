@@ -11,5 +11,5 @@ use crate::serve::App;
 #[utoipa::path(get, path = "/overview", tag = "overview", responses((status = 200, body = OverviewObject)))]
 pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let overview = app.pod.overview().await?;
-    Ok(json(StatusCode::OK, &OverviewObject::of(overview, app.pod.store_id())))
+    Ok(json(StatusCode::OK, &OverviewObject::of(overview, app.pod.store_id(), app.backend.clone())))
 }

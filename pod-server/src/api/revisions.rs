@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::{
     activities::{ArchiveQuery, new_activity},
     body::{json, read_body, read_json},
-    objects::RevisionObject,
+    objects::{InstallationObject, RevisionObject},
     page::Page,
     problem::{Problem, ProblemKind},
     request::{Asked, Segment, unknown_activity},
@@ -85,9 +85,9 @@ impl RetryBody {
 
 fn object(view: &ActivityView, revision: &Revision) -> RevisionObject {
     let mut object = RevisionObject::of(&view.activity, revision);
-    if revision.no == view.activity.latest {
-        object.waits_for.clone_from(&view.waits_for);
-    }
+    object.waits_for = view.verifying.get(&revision.no).cloned().unwrap_or_default();
+    let own = view.installations.iter().filter(|installation| installation.revision == revision.no);
+    object.installations = own.map(InstallationObject::from).collect();
     object
 }
 

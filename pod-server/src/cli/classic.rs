@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     connection::ManagerOptions,
-    console::print_line,
+    console::print_json,
     failure::{Exit, Failure},
 };
 
@@ -190,8 +190,9 @@ impl Classic {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let (manager, action, parameters) = self.request()?;
         let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let answer = manager.client()?.action(action, &parameters).await?;
-        print_line(answer.to_string())?;
+        let key = uuid::Uuid::new_v4().to_string();
+        let answer = manager.client().await?.action(action, &parameters, &key).await?;
+        print_json(answer.to_string())?;
         Ok(exit_of(&answer))
     }
 

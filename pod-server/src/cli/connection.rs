@@ -1,6 +1,9 @@
 //! Which manager a command talks to.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use pod_backends::provisioner::local::DataDirLock;
@@ -9,7 +12,19 @@ use pod_server::{
     config::{DockerArgs, default_data_dir},
 };
 
-use super::failure::Failure;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    console,
+    failure::Failure,
+    pack::LeftOut,
+    patience::{self, ASKING},
+};
+
+/// Between two looks at who holds a data directory.
+pub(crate) const LOOK: Duration = Duration::from_millis(10);
+/// Between two looks whether it is another one by now.
+const FOLLOW: Duration = Duration::from_millis(500);
 
 /// Which manager to talk to. Without `--server`, it is the one that holds the data directory of this machine.
 #[derive(Args, Clone, Debug, Default)]
@@ -41,21 +56,16 @@ pub(crate) struct HostOptions {
 }
 
 impl ManagerOptions {
-    /// A client of the manager that is named, or that holds the data directory.
-    pub(crate) fn client(&self) -> Result<Client, Failure> {
+    /// A client of the manager that is named, or that holds the data directory, for a command that asks something.
+    pub(crate) async fn client(&self) -> Result<Client, Failure> {
         if let Some(client) = self.named()? {
-            return Ok(client);
+            return Ok(patience::asking(&client));
         }
         let data_dir = self.data_dir()?;
-        let address = DataDirLock::holder(&data_dir).and_then(|holder| holder.address);
-        match address {
-            Some(address) => Ok(Client::new(address.parse()?, self.token())?),
-            None => Err(Failure::new(format!(
-                "no manager is named and none holds {}; start one with `pod serve`, or name one with --server or the \
-                 environment variable POD",
-                data_dir.display()
-            ))),
-        }
+        let address = holder_of(&data_dir).await?;
+        let client = Client::new(address.parse()?, self.token())?;
+        tokio::spawn(follow(data_dir, client.clone()));
+        Ok(patience::asking(&client))
     }
 
     /// A client of the manager that the user named, if one was.
@@ -63,6 +73,11 @@ impl ManagerOptions {
         let Some(server) = self.server.as_deref().filter(|server| !server.trim().is_empty()) else { return Ok(None) };
         let address: Address = server.parse()?;
         Ok(Some(Client::new(address, self.token())?))
+    }
+
+    /// What of this machine's manager is no part of a program that is packed.
+    pub(crate) fn left_out(&self) -> Vec<LeftOut> {
+        self.data_dir().into_iter().map(|path| LeftOut { path, option: "--data-dir" }).collect()
     }
 
     /// The token, if one was given.
@@ -77,4 +92,46 @@ impl ManagerOptions {
             _ => default_data_dir(&|name| std::env::var(name).ok()).map_err(|error| Failure::new(error.to_string())),
         }
     }
+}
+
+/// Where the manager listens that holds a data directory. One that is about to listen, or to come back, is waited for.
+async fn holder_of(data_dir: &Path) -> Result<String, Failure> {
+    let deadline = Instant::now() + ASKING;
+    let mut shown = None;
+    loop {
+        let holder = DataDirLock::holder(data_dir);
+        let is_expected = holder.is_some() || DataDirLock::is_left(data_dir);
+        if let Some(address) = holder.and_then(|holder| holder.address) {
+            return Ok(address);
+        }
+        if !is_expected || Instant::now() >= deadline {
+            return Err(Failure::no_answer(format!(
+                "no manager is named and none holds {}; start one with `pod serve`, or name one with --server or the \
+                 environment variable POD",
+                data_dir.display()
+            )));
+        }
+        if console::is_watched() {
+            let what = format!("the manager of {} is not there; looking again", data_dir.display());
+            shown.get_or_insert_with(console::spinner).say(what);
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// Follows the manager of a data directory to wherever it listens, for as long as the command lasts.
+async fn follow(data_dir: PathBuf, client: Client) {
+    loop {
+        sleep(FOLLOW).await;
+        redirect(&data_dir, &client);
+    }
+}
+
+/// Turns a client to where the manager of a data directory listens; whether someone holds it.
+pub(crate) fn redirect(data_dir: &Path, client: &Client) -> bool {
+    let Some(holder) = DataDirLock::holder(data_dir) else { return false };
+    if let Some(address) = holder.address.and_then(|address| address.parse().ok()) {
+        client.redirect(address);
+    }
+    true
 }

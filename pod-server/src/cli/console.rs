@@ -1,8 +1,10 @@
 //! The terminal, or whatever stands in its place: our own stdout and stderr, and the signals that people send.
 
 use std::{
+    future::poll_fn,
     io::{self, IsTerminal, Write},
     os::fd::AsFd,
+    task::Poll,
 };
 
 use pod_core::domain::Stream;
@@ -12,7 +14,10 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use super::failure::{Exit, Failure};
+use super::{
+    failure::{Exit, Failure},
+    printable,
+};
 
 /// One of our own output streams, written byte for byte and at once, without the line buffer of the standard library.
 #[derive(Debug)]
@@ -48,45 +53,69 @@ pub(crate) fn is_watched() -> bool {
 
 /// Says something on stderr, where nobody is helped by a failure to do so.
 pub(crate) fn note(sentence: impl AsRef<str>) {
-    let _ = writeln!(io::stderr(), "pod: {}", sentence.as_ref());
+    // In one write, so that lines of several processes do not mix.
+    let _ = io::stderr().write_all(format!("pod: {}\n", printable::sentence(sentence.as_ref())).as_bytes());
 }
 
-/// Writes a line to stdout.
+/// Writes a sentence to stdout.
 pub(crate) fn print_line(line: impl AsRef<str>) -> Result<(), Failure> {
+    print(&printable::sentence(line.as_ref()))
+}
+
+/// Writes a JSON document to stdout.
+pub(crate) fn print_json(document: impl AsRef<str>) -> Result<(), Failure> {
+    print(&printable::json(document.as_ref()))
+}
+
+fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", line.as_ref())?;
+    writeln!(out, "{text}")?;
     Ok(out.flush()?)
 }
 
 /// Ctrl-C, and the other ways to ask a program to end.
 #[derive(Debug)]
 pub(crate) struct Interrupts {
-    signals: [(Signal, i32); 3],
+    signals: Vec<(Signal, i32)>,
 }
 
 impl Interrupts {
     /// Begins to listen. From now on the signals no longer end the process by themselves.
+    ///
+    /// A signal that was ignored when the process began is left alone: whoever started it under `nohup`, or in the
+    /// background of a script, wants it to go on.
     pub(crate) fn listen() -> Result<Self, Failure> {
-        let on = |kind: SignalKind| {
+        let ignored = ignored_signals();
+        let mut signals = Vec::new();
+        for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
             let number = kind.as_raw_value();
-            signal(kind)
-                .map(|signal| (signal, number))
-                .map_err(|error| Failure::new(format!("signals cannot be listened for: {error}")))
-        };
-        let signals = [on(SignalKind::interrupt())?, on(SignalKind::terminate())?, on(SignalKind::hangup())?];
+            if ignored & (1 << (number - 1)) == 0 {
+                let signal =
+                    signal(kind).map_err(|error| Failure::new(format!("signals cannot be listened for: {error}")))?;
+                signals.push((signal, number));
+            }
+        }
         Ok(Self { signals })
     }
 
     /// The next one, as the exit code that goes with it: 130 for Ctrl-C. Cancellation safe.
     pub(crate) async fn next(&mut self) -> Exit {
-        let [(interrupt, a), (terminate, b), (hangup, c)] = &mut self.signals;
-        let number = tokio::select! {
-            _ = interrupt.recv() => *a,
-            _ = terminate.recv() => *b,
-            _ = hangup.recv() => *c,
-        };
-        Exit::signal(number)
+        let number = poll_fn(|context| {
+            let came = self
+                .signals
+                .iter_mut()
+                .find_map(|(signal, number)| signal.poll_recv(context).is_ready().then_some(*number));
+            came.map_or(Poll::Pending, Poll::Ready)
+        });
+        Exit::signal(number.await)
     }
+}
+
+/// The signals that this process ignores, a bit each; none where the system does not tell.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// A sign on the terminal that something is going on; gone when dropped.
@@ -103,7 +132,7 @@ pub(crate) fn spinner() -> Spinner {
 impl Spinner {
     /// Says what is going on.
     pub(crate) fn say(&mut self, what: String) {
-        self.0.set_message(what);
+        self.0.set_message(printable::printable(&what));
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     console,
     failure::{Exit, Failure},
     ids::worker_id,
-    patience::persist,
+    patience,
 };
 
 /// Between two looks at a worker that is going.
@@ -38,7 +38,7 @@ pub(crate) struct Drain {
 
 impl Drain {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let client = self.manager.client()?;
+        let client = self.manager.client().await?;
         for &id in &self.ids {
             match client.drain_worker(id).await {
                 Ok(_) => {}
@@ -48,12 +48,9 @@ impl Drain {
             }
         }
         if self.wait {
+            let client = patience::waiting(&client);
             for id in self.ids {
-                while !persist(&client, move |client| async move { client.worker(id).await })
-                    .await?
-                    .more
-                    .contains_key("endedAt")
-                {
+                while !client.worker(id).await?.more.contains_key("endedAt") {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
             }

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use clap::Args;
+use pod_core::domain::RetryRevision;
 use pod_server::client::{Client, ClientError, ExecutionFilter, Portion};
 
 use super::{
     connection::ManagerOptions,
-    console::{self, print_line},
+    console::{self, print_json, print_line},
     failure::{Exit, Failure},
     filter::Filter,
     ids::execution_id,
-    nearest,
+    nearest, patience,
     relay::wait_for_end,
     times::parse_duration,
     verdict::verdict,
@@ -43,7 +44,7 @@ pub(crate) struct Wait {
 
 impl Wait {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let client = self.manager.client()?;
+        let client = patience::waiting(&self.manager.client().await?);
         let waiting = async {
             let mut exit = Exit::DONE;
             for id in &self.ids {
@@ -89,7 +90,7 @@ pub(crate) struct Terminate {
 
 impl Terminate {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let client = self.manager.client()?;
+        let client = self.manager.client().await?;
         if self.ids.is_empty() {
             let mut many = Many::of(&self.filter);
             let mut count = 0;
@@ -111,6 +112,7 @@ impl Terminate {
                 Err(error) => outcome = keep_going(outcome, error.into()),
             }
         }
+        let client = patience::waiting(&client);
         for id in asked {
             wait_for_end(&client, id).await?;
         }
@@ -120,18 +122,25 @@ impl Terminate {
 
 /// Runs ended executions again, as new ones, and prints their ids
 ///
+/// Each runs the revision of its activity that it ran before, unless --latest says otherwise.
+///
 /// With a filter instead of ids: all that match and have ended.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   pod retry 17
   pod logs -f $(pod retry 17)
-  pod retry --activity thumbs --status failed --since 1h")]
+  pod retry --activity thumbs --status failed --since 1h
+  pod retry --latest 17              With the program as it is now")]
 pub(crate) struct Retry {
     /// The ids of the executions
     #[arg(value_name = "ID", value_parser = execution_id, required_unless_present_any = Filter::OPTIONS,
         conflicts_with_all = Filter::OPTIONS)]
     ids: Vec<u64>,
+
+    /// Run the current revision of the activity, instead of the one that was run
+    #[arg(long)]
+    latest: bool,
 
     #[command(flatten)]
     filter: Filter,
@@ -142,12 +151,13 @@ pub(crate) struct Retry {
 
 impl Retry {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let client = self.manager.client()?;
+        let client = self.manager.client().await?;
+        let revision = if self.latest { RetryRevision::Latest } else { RetryRevision::Same };
         if self.ids.is_empty() {
             let mut many = Many::of(&self.filter);
             let key = uuid::Uuid::new_v4().to_string();
             while let Some(filter) = many.filter() {
-                let portion = client.retry_matching(filter, &key).await;
+                let portion = client.retry_matching(filter, revision, &key).await;
                 for id in many.took(&client, portion).await? {
                     print_line(id.to_string())?;
                 }
@@ -157,7 +167,7 @@ impl Retry {
         }
         let mut outcome = Ok(Exit::DONE);
         for id in self.ids {
-            match client.retry(id).await {
+            match client.retry(id, revision, &uuid::Uuid::new_v4().to_string()).await {
                 Ok(execution) => print_line(execution.id.to_string())?,
                 Err(error) => outcome = keep_going(outcome, error.into()),
             }
@@ -231,10 +241,10 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let explanation = self.manager.client()?.explain(self.id).await?;
+        let explanation = self.manager.client().await?.explain(self.id).await?;
         if self.json {
             let text = serde_json::to_string_pretty(&explanation).map_err(std::io::Error::from)?;
-            print_line(text)?;
+            print_json(text)?;
         } else {
             for sentence in &explanation.sentences {
                 print_line(sentence)?;

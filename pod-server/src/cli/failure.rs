@@ -13,7 +13,11 @@ pub(crate) struct Exit(pub(crate) u8);
 impl Exit {
     pub(crate) const DONE: Self = Self(0);
     pub(crate) const ERROR: Self = Self(1);
+    /// No manager answers, or it has no time: the same may succeed later.
+    pub(crate) const NO_ANSWER: Self = Self(3);
     pub(crate) const NOT_ALLOWED: Self = Self(4);
+    /// The address leads to no manager: its name is not known, or something else answers there.
+    pub(crate) const NO_MANAGER: Self = Self(5);
 
     /// The code that shells give a program ended by a signal.
     pub(crate) fn signal(number: i32) -> Self {
@@ -35,6 +39,11 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: Some(message.into()), exit: Exit::ERROR, is_hasty: false }
+    }
+
+    /// No manager is there.
+    pub(crate) fn no_answer(message: impl Into<String>) -> Self {
+        Self { exit: Exit::NO_ANSWER, ..Self::new(message) }
     }
 
     pub(crate) const fn quiet(exit: Exit) -> Self {
@@ -67,6 +76,9 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let exit = match error {
             ClientError::NotAllowed { .. } => Exit::NOT_ALLOWED,
+            ClientError::UnknownHost { .. } | ClientError::NotPod { .. } => Exit::NO_MANAGER,
+            ClientError::Unknown { .. } => Exit::NO_ANSWER,
+            _ if error.is_passing() => Exit::NO_ANSWER,
             _ => Exit::ERROR,
         };
         Self { message: Some(error.to_string()), exit, is_hasty: false }
@@ -99,6 +111,23 @@ mod tests {
         let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert!(failure.is_broken_pipe());
         assert_eq!(failure.exit, Exit(141));
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_apart_from_who_does_not_answer() {
+        let address: pod_server::client::Address = "localhost:1".parse().expect("an address");
+        let why = String::new();
+        let passing = |status| ClientError::Refused { status, detail: String::new() };
+        for (error, code) in [
+            (passing(404), 1),
+            (passing(503), 3),
+            (ClientError::Unreachable { address: address.clone(), why: why.clone(), was_sent: false }, 3),
+            (ClientError::Unknown { address: address.clone(), why: why.clone() }, 3),
+            (ClientError::UnknownHost { address: address.clone(), why: why.clone() }, 5),
+            (ClientError::NotPod { address, why }, 5),
+        ] {
+            assert_eq!(Failure::from(error).exit, Exit(code));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::times::parse_moment;
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Filter {
     /// Only those of this activity
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     pub(crate) activity: Option<String>,
 
     /// Only those with this status: waiting, running, finished, failed, terminated or timedOut
@@ -25,6 +25,11 @@ pub(crate) struct Filter {
     /// Only those submitted before then
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     pub(crate) until: Option<Timestamp>,
+}
+
+/// An empty name, as of a variable that is not set, must not come to mean every activity.
+fn name(given: &str) -> Result<String, String> {
+    if given.is_empty() { Err("give the name of an activity".to_owned()) } else { Ok(given.to_owned()) }
 }
 
 fn status(word: &str) -> Result<ExecutionStatus, String> {

@@ -17,7 +17,7 @@ use super::{
 /// Prints a list page by page.
 macro_rules! print_pages {
     ($options:expr, $request:ident, $row:ident) => {{
-        let client = $options.manager.client()?;
+        let client = $options.manager.client().await?;
         let mut listing = Listing::on_stdout($options.format);
         let mut cursor: Option<String> = None;
         loop {
@@ -182,15 +182,15 @@ impl PolicyCommand {
         match self.action {
             PolicyAction::List(options) => return print_pages!(options, policies, PolicyRow),
             PolicyAction::New { name, rules, manager } => {
-                manager.client()?.create_policy(&name, &rules).await?;
+                manager.client().await?.create_policy(&name, &rules).await?;
             }
             PolicyAction::Apply { name, manager } => {
-                let client = manager.client()?;
+                let client = manager.client().await?;
                 if let Err(error) = client.apply_policy(&name).await {
                     return Err(nearest::policy_failure(&client, &name, error).await);
                 }
             }
-            PolicyAction::Delete { name, manager } => manager.client()?.delete_policy(&name).await?,
+            PolicyAction::Delete { name, manager } => manager.client().await?.delete_policy(&name).await?,
         }
         Ok(Exit::DONE)
     }

@@ -100,7 +100,7 @@ impl Hosted {
         let end = workers == Workers::EndAtOnce || is_idle(&unheard.pod).await;
         // The manager before the workers: it would launch another one in place of one that it saw end. The directory
         // after them: the next manager would take them for its own.
-        let _held = unheard.stop().await;
+        let mut held = unheard.stop().await;
         match self.backend {
             _ if !end => {}
             // Not hosted for a run: see `start`.
@@ -110,6 +110,9 @@ impl Hosted {
                 end_isolated_workers(&self.data_dir).await;
                 end_containers(&self.data_dir).await;
             }
+        }
+        if let Some(held) = &mut held {
+            held.leave();
         }
     }
 

@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::printable::{self, fitting, padded, printable, width};
+
 /// How to print a list.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Format {
@@ -66,14 +68,13 @@ impl<W: Write> Listing<W> {
             Shape::Table => self.add_to_table(rows)?,
             Shape::Ndjson => {
                 for row in rows {
-                    serde_json::to_writer(&mut self.out, row)?;
-                    self.out.write_all(b"\n")?;
+                    writeln!(self.out, "{}", json(row)?)?;
                 }
             }
             Shape::Json => {
                 for row in rows {
                     self.out.write_all(if self.count == 0 { b"[\n" } else { b",\n" })?;
-                    serde_json::to_writer(&mut self.out, row)?;
+                    self.out.write_all(json(row)?.as_bytes())?;
                     self.count += 1;
                 }
             }
@@ -114,41 +115,25 @@ impl<W: Write> Listing<W> {
     }
 }
 
+fn json<R: Row>(row: &R) -> io::Result<String> {
+    Ok(printable::json(&serde_json::to_string(row)?))
+}
+
 fn widths_of(headings: &[&str], rows: &[Vec<String>]) -> Vec<usize> {
-    let mut widths: Vec<usize> = headings.iter().map(|heading| heading.chars().count()).collect();
+    let mut widths: Vec<usize> = headings.iter().map(|heading| width(heading)).collect();
     for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = (*widest).max(width(cell));
         }
     }
     widths
 }
 
 fn line_of(cells: &[String], widths: &[usize], cut: Option<usize>) -> String {
-    let mut line = String::new();
-    for (cell, width) in cells.iter().zip(widths) {
-        if !line.is_empty() {
-            line.push_str("  ");
-        }
-        line.push_str(cell);
-        line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count())));
-    }
+    let columns: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| padded(cell, *width)).collect();
+    let line = columns.join("  ");
     let line = line.trim_end();
-    match cut {
-        Some(cut) if line.chars().count() > cut => line.chars().take(cut.saturating_sub(1)).chain(['…']).collect(),
-        _ => line.to_owned(),
-    }
-}
-
-/// A cell on one line, without what would move a terminal's cursor or change its colours.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' => '␤',
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        })
-        .collect()
+    cut.map_or_else(|| line.to_owned(), |cut| fitting(line, cut))
 }
 
 #[cfg(test)]
@@ -178,12 +163,18 @@ mod tests {
     #[test]
     fn a_table_keeps_its_columns_over_pieces() {
         let text = printed(Shape::Table, None, &[&[Pair("10", "a"), Pair("9", "b\u{1b}[2J\nc")], &[Pair("8", "d")]]);
-        assert_eq!(text, "ID  NAME\n10  a\n9   b\u{fffd}[2J␤c\n8   d\n");
+        assert_eq!(text, "ID  NAME\n10  a\n9   b\\x1b[2J␤c\n8   d\n");
     }
 
     #[test]
     fn a_table_is_cut_at_the_edge_of_the_terminal() {
         assert_eq!(printed(Shape::Table, Some(6), &[&[Pair("1", "abcdef")]]), "ID  N…\n1   a…\n");
+    }
+
+    #[test]
+    fn wide_characters_keep_the_columns() {
+        let text = printed(Shape::Table, None, &[&[Pair("漢字", "a"), Pair("1", "b")]]);
+        assert_eq!(text, "ID    NAME\n漢字  a\n1     b\n");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::{
     console::Sink,
     failure::{Exit, Failure},
     ids::execution_id,
+    patience,
     relay::{note_gap, relay_to_end},
     times::parse_duration,
 };
@@ -73,7 +74,7 @@ pub(crate) struct Logs {
 
 impl Logs {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let client = self.manager.client()?;
+        let client = self.manager.client().await?;
         let execution = client.execution(self.id).await?;
         let everything = self.follow
             && self.attempt.is_none()
@@ -83,7 +84,7 @@ impl Logs {
             && !(self.timestamps || self.stdout || self.stderr);
         if everything {
             // Goes on into later attempts, and outlasts a manager that is restarted.
-            relay_to_end(&client, self.id).await?;
+            relay_to_end(&patience::waiting(&client), self.id).await?;
             return Ok(Exit::DONE);
         }
         self.show(&client, &execution).await?;

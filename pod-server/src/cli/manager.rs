@@ -6,27 +6,26 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use pod_backends::provisioner::local::{DataDirError, DataDirLock};
+use pod_backends::provisioner::local::DataDirError;
 use pod_server::{
     client::{Address, Client},
-    config::{Config, DockerArgs, ServeArgs},
+    config::{BackendChoice, Config, DockerArgs, ServeArgs},
 };
 use tokio::{sync::Mutex, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    connection::{HostOptions, ManagerOptions},
+    connection::{HostOptions, LOOK, ManagerOptions, redirect},
     failure::Failure,
     host::{self, Hosted, Hosting, Workers},
     launches::Host,
+    patience,
 };
 
 /// How long the process that holds the data directory may take to say where it listens.
 const ADDRESS_WITHIN: Duration = Duration::from_secs(20);
-/// Between two looks for that.
-const LOOK: Duration = Duration::from_millis(10);
 /// Between two looks whether the host is still there.
-const WATCH: Duration = Duration::from_millis(500);
+const WATCH: Duration = Duration::from_millis(200);
 
 /// A manager that can be talked to.
 #[derive(Debug)]
@@ -51,6 +50,10 @@ impl Reached {
                      leave it out, or give it to pod serve",
                 ));
             }
+            let client = patience::waiting(&client);
+            if let Some(backend) = &host.backend {
+                refuse_another(&client, backend, None).await?;
+            }
             return Ok(Self {
                 client,
                 hosted: Arc::default(),
@@ -60,15 +63,27 @@ impl Reached {
             });
         }
         let config = config_for_a_run(options, host)?;
+        let is_particular = host.backend.is_some() || host.docker != DockerArgs::default();
+        let containers = config.containers().filter(|_| host.docker != DockerArgs::default());
+        let backend = config.backend.to_string();
         let (address, hosted) = find_or_host(&config).await?;
         let client =
             Client::new(address.parse::<Address>()?, config.token.as_ref().map(|token| token.expose().to_owned()))?;
+        let client = patience::taking_over(&client);
         let is_ours = hosted.is_some();
         let hosted = Arc::new(Mutex::new(hosted));
         let done = CancellationToken::new();
         let watch = (!is_ours)
             .then(|| tokio::spawn(take_over_when_gone(config, client.clone(), Arc::clone(&hosted), done.clone())));
-        Ok(Self { client, hosted, is_hosted: is_ours, watch, done })
+        let reached = Self { client, hosted, is_hosted: is_ours, watch, done };
+        if !is_ours
+            && is_particular
+            && let Err(refusal) = refuse_another(&reached.client, &backend, containers).await
+        {
+            reached.close(Workers::EndIfIdle).await;
+            return Err(refusal);
+        }
+        Ok(reached)
     }
 
     pub(crate) const fn client(&self) -> &Client {
@@ -111,7 +126,33 @@ fn config_for_a_run(options: &ManagerOptions, host: &HostOptions) -> Result<Conf
     };
     let mut config = Config::resolve(&settings, &environment).map_err(|error| Failure::new(error.to_string()))?;
     config.data_dir = data_dir;
+    if host.docker != DockerArgs::default() && config.backend == BackendChoice::Local {
+        return Err(Failure::new(
+            "--docker-… says how containers are made, and the backend local makes none; add --backend docker, or leave it \
+             out",
+        ));
+    }
     Ok(config)
+}
+
+/// Refuses a manager that runs executions otherwise than it was asked for here.
+async fn refuse_another(client: &Client, backend: &str, containers: Option<String>) -> Result<(), Failure> {
+    let overview = client.overview().await?;
+    let address = client.address();
+    let actual = overview.backend.as_deref().unwrap_or("unknown");
+    if actual != backend {
+        return Err(Failure::new(format!(
+            "--backend {backend} cannot be had: the manager at {address} was started with the backend {actual}; leave it \
+             out, or choose another manager"
+        )));
+    }
+    if containers.is_some() && containers != overview.containers {
+        return Err(Failure::new(format!(
+            "--docker-… cannot be had: the manager at {address} makes its containers otherwise; leave it out, or choose \
+             another manager"
+        )));
+    }
+    Ok(())
 }
 
 async fn find_or_host(config: &Config) -> Result<(String, Option<Hosted>), Failure> {
@@ -143,10 +184,7 @@ async fn take_over_when_gone(
             () = tokio::time::sleep(WATCH) => {}
             () = done.cancelled() => return,
         }
-        if let Some(holder) = DataDirLock::holder(&config.data_dir) {
-            if let Some(address) = holder.address.and_then(|address| address.parse().ok()) {
-                client.redirect(address);
-            }
+        if redirect(&config.data_dir, &client) {
             continue;
         }
         match find_or_host(&config).await {

@@ -12,6 +12,7 @@ mod host;
 mod ids;
 mod input;
 mod launches;
+mod links;
 mod listing;
 mod logs;
 mod manager;
@@ -19,6 +20,7 @@ mod map;
 mod nearest;
 mod pack;
 mod patience;
+pub(crate) mod printable;
 mod ps;
 mod relay;
 mod run;
@@ -34,6 +36,7 @@ mod worker;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub(crate) use console::note;
 pub(crate) use failure::{Exit, Failure};
 
 const EXAMPLES: &str = "\
@@ -43,7 +46,7 @@ Examples:
   pod serve                          Start a manager
   POD=http://10.0.0.7:8080 pod ps    Talk to another one
 
-Exit codes: 0 done, 1 error, 2 wrong usage, 4 not allowed; `run` and `wait --exit-status` give the program's own code, \
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 no manager answers, 4 not allowed, 5 the address leads to no manager; `run` and `wait --exit-status` give the program's own code, \
 128+N where signal N ended it; 130 after Ctrl-C, 141 when the reader of stdout went away.";
 
 /// Processing On Demand: your code, run on demand, on machines that come and go

@@ -20,7 +20,8 @@ pub(crate) async fn activity_failure(client: &Client, name: &str, error: ClientE
 
 /// The same where a directory might have been meant.
 pub(crate) async fn subject_failure(client: &Client, name: &str, error: ClientError) -> Failure {
-    if !error.is_not_found() {
+    // That a revision is not there is said by the manager.
+    if !error.is_not_found() || client.activity(name).await.is_ok() {
         return error.into();
     }
     let address = client.address();

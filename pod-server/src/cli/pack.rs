@@ -2,7 +2,8 @@
 //!
 //! The same content gives the same bytes, on every machine and at every time: entries are sorted, and of their metadata
 //! only what runs differently is kept (is it executable, where does a link point). So an unchanged directory is the
-//! same revision, and its installation is used again.
+//! same revision, and its installation is used again. What is neither a file nor a directory nor a link is no part of a
+//! program: sockets and pipes are left out, as are the data directory and a directory for results that lie inside.
 
 use std::{
     fs::{self, File},
@@ -12,13 +13,19 @@ use std::{
 
 use bytes::Bytes;
 use flate2::{Compression, GzBuilder, write::GzEncoder};
-use pod_backends::executor::process::stays_within;
+use ignore::WalkBuilder;
 use pod_core::domain::ActivityName;
 
-use super::failure::Failure;
+use super::{
+    failure::Failure,
+    links::{LeadsNowhere, LeadsOut, target_of},
+};
 
 /// What a version control system keeps beside the files; never part of a program.
-const LEFT_OUT: [&str; 3] = [".git", ".hg", ".svn"];
+const VERSION_CONTROL: [&str; 3] = [".git", ".hg", ".svn"];
+
+/// The file that says what stays at home, in the words of `.gitignore`.
+const IGNORE: &str = ".podignore";
 
 /// The file that an activity must have, or be able to make.
 const MAIN: &str = "main.sh";
@@ -34,10 +41,33 @@ pub(crate) struct Packed {
     pub(crate) archive: Bytes,
 }
 
+/// A directory that POD itself writes into, and the option that names it.
+#[derive(Clone, Debug)]
+pub(crate) struct LeftOut {
+    pub(crate) path: PathBuf,
+    pub(crate) option: &'static str,
+}
+
+impl LeftOut {
+    /// Where it lies, whether it is there by now or not: itself, and the link that it may be named by.
+    fn places(&self) -> impl Iterator<Item = PathBuf> {
+        let absolute = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        let link = absolute.parent().and_then(|parent| parent.canonicalize().ok()).zip(absolute.file_name());
+        absolute.canonicalize().ok().into_iter().chain(link.map(|(parent, name)| parent.join(name)))
+    }
+}
+
 /// Packs a directory into at most `limit` bytes.
-pub(crate) fn pack(directory: &Path, limit: usize) -> Result<Packed, Failure> {
+pub(crate) fn pack(directory: &Path, left_out: &[LeftOut], limit: usize) -> Result<Packed, Failure> {
     let real = directory.canonicalize().map_err(|error| unreadable(directory, &error))?;
     let name = name_of(&real, directory)?;
+    if let Some(itself) = left_out.iter().find(|left_out| left_out.places().any(|place| place == real)) {
+        return Err(Failure::new(format!(
+            "{} is the directory of the program itself, which would change with each run; choose another one with {}",
+            itself.path.display(),
+            itself.option
+        )));
+    }
     let has = |file: &str| fs::metadata(real.join(file)).is_ok_and(|metadata| metadata.is_file());
     if !has(MAIN) && !has(INSTALL) {
         return Err(Failure::new(format!(
@@ -47,7 +77,14 @@ pub(crate) fn pack(directory: &Path, limit: usize) -> Result<Packed, Failure> {
     }
     let encoder = GzBuilder::new().mtime(0).write(Limited { bytes: Vec::new(), limit }, Compression::default());
     let mut archive = tar::Builder::new(encoder);
-    add_directory(&mut archive, &real, Path::new("")).map_err(|error| explain(error, directory, limit))?;
+    let places: Vec<PathBuf> = left_out.iter().flat_map(LeftOut::places).collect();
+    let packed = add(&mut archive, &real, places).map_err(|error| explain(error, directory, limit))?;
+    if !packed {
+        return Err(Failure::new(format!(
+            "the {IGNORE} of {} leaves out its {MAIN} and {INSTALL}, and there is nothing to run without them; mend it",
+            directory.display()
+        )));
+    }
     let finished = archive.into_inner().and_then(GzEncoder::finish);
     let limited = finished.map_err(|error| explain(PackError { path: real, error }, directory, limit))?;
     Ok(Packed { name, archive: limited.bytes.into() })
@@ -79,7 +116,18 @@ fn explain(failed: PackError, directory: &Path, limit: usize) -> Failure {
             limit >> 20
         ));
     }
-    if let Some(LeadsOut(target)) = failed.error.get_ref().and_then(|inner| inner.downcast_ref()) {
+    let inner = failed.error.get_ref();
+    if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<ignore::Error>()) {
+        return Failure::new(format!("what {IGNORE} says is not understood ({error}); write it as a .gitignore is"));
+    }
+    if let Some(LeadsNowhere(target)) = inner.and_then(|inner| inner.downcast_ref()) {
+        return Failure::new(format!(
+            "the link {} leads to {}, which is not there; remove it, or let {INSTALL} make it",
+            failed.path.display(),
+            target.display()
+        ));
+    }
+    if let Some(LeadsOut(target)) = inner.and_then(|inner| inner.downcast_ref()) {
         return Failure::new(format!(
             "the link {} leads out of the directory, to {}, which will not be there where it runs; put a copy in its \
              place, or let {INSTALL} make it",
@@ -90,54 +138,76 @@ fn explain(failed: PackError, directory: &Path, limit: usize) -> Failure {
     unreadable(&failed.path, &failed.error)
 }
 
-/// A link to something that is not packed with it.
-#[derive(Debug, thiserror::Error)]
-#[error("it leads out of the directory")]
-struct LeadsOut(PathBuf);
-
 /// What could not be packed, and why.
 struct PackError {
     path: PathBuf,
     error: io::Error,
 }
 
-fn add_directory<W: Write>(archive: &mut tar::Builder<W>, real: &Path, inside: &Path) -> Result<(), PackError> {
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |error| PackError { path, error }
-    };
-    let mut entries =
-        fs::read_dir(real).and_then(Iterator::collect::<io::Result<Vec<fs::DirEntry>>>).map_err(at(real))?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let name = entry.file_name();
-        if LEFT_OUT.iter().any(|left_out| name == *left_out) {
-            continue;
-        }
-        let (path, inside) = (entry.path(), inside.join(&name));
-        let metadata = entry.metadata().map_err(at(&path))?;
-        if metadata.is_dir() {
-            append(archive, tar::EntryType::Directory, &inside, 0o755, 0, io::empty()).map_err(at(&path))?;
-            add_directory(archive, &path, &inside)?;
-        } else if metadata.is_symlink() {
-            let target = fs::read_link(&path).map_err(at(&path))?;
-            if !stays_within(&inside, &target) {
-                return Err(PackError { path, error: io::Error::other(LeadsOut(target)) });
-            }
-            let mut header = header(tar::EntryType::Symlink, 0o777, 0);
-            archive.append_link(&mut header, &inside, &target).map_err(at(&path))?;
-        } else if metadata.is_file() {
-            let file = File::open(&path).map_err(at(&path))?;
-            // The length in the header holds, also for a file that grows while it is packed.
-            let content = file.take(metadata.len());
-            append(archive, tar::EntryType::Regular, &inside, mode_of(&metadata), metadata.len(), content)
-                .map_err(at(&path))?;
-        } else {
-            let error = io::Error::other("it is neither a file nor a directory nor a link");
-            return Err(PackError { path, error });
+impl PackError {
+    /// Of a walk through the directory.
+    fn of_walk(real: &Path, error: ignore::Error) -> Self {
+        match error {
+            ignore::Error::WithDepth { err, .. } => Self::of_walk(real, *err),
+            ignore::Error::WithPath { path, err } => Self::of_walk(&path, *err),
+            ignore::Error::Io(error) => Self { path: real.to_owned(), error },
+            error => Self { path: real.to_owned(), error: io::Error::other(error) },
         }
     }
-    Ok(())
+}
+
+/// Adds all of a directory but what is left out; whether there is something to run among it.
+fn add<W: Write>(archive: &mut tar::Builder<W>, real: &Path, left_out: Vec<PathBuf>) -> Result<bool, PackError> {
+    // A directory in which there is nothing else than what is left out is as much there as it was before POD made it.
+    let may_be_empty = {
+        let left_out = left_out.clone();
+        move |path: &Path| left_out.iter().any(|place| place.starts_with(path))
+    };
+    let mut walk = WalkBuilder::new(real);
+    walk.standard_filters(false).add_custom_ignore_filename(IGNORE).sort_by_file_name(Ord::cmp);
+    walk.filter_entry(move |entry| {
+        let is_version_control = VERSION_CONTROL.iter().any(|name| entry.file_name() == *name);
+        entry.depth() == 0 || !is_version_control && !left_out.iter().any(|place| place == entry.path())
+    });
+    let mut is_runnable = false;
+    let mut postponed: Vec<PathBuf> = Vec::new();
+    for entry in walk.build() {
+        let entry = entry.map_err(|error| PackError::of_walk(real, error))?;
+        if let Some(error) = entry.error() {
+            return Err(PackError::of_walk(entry.path(), error.clone()));
+        }
+        let path = entry.path();
+        let at = |error| PackError { path: path.to_owned(), error };
+        let inside = path.strip_prefix(real).unwrap_or(path);
+        let metadata = fs::symlink_metadata(path).map_err(at)?;
+        let is_directory = metadata.is_dir();
+        if entry.depth() == 0 || !(is_directory || metadata.is_symlink() || metadata.is_file()) {
+            continue;
+        }
+        postponed.retain(|directory| inside.starts_with(directory));
+        if is_directory && may_be_empty(path) {
+            postponed.push(inside.to_owned());
+            continue;
+        }
+        for directory in postponed.drain(..) {
+            append(archive, tar::EntryType::Directory, &directory, 0o755, 0, io::empty()).map_err(at)?;
+        }
+        if is_directory {
+            append(archive, tar::EntryType::Directory, inside, 0o755, 0, io::empty()).map_err(at)?;
+        } else if metadata.is_symlink() {
+            let target = target_of(real, path, inside).map_err(at)?;
+            let mut header = header(tar::EntryType::Symlink, 0o777, 0);
+            archive.append_link(&mut header, inside, &target).map_err(at)?;
+        } else {
+            let file = File::open(path).map_err(at)?;
+            // The length in the header holds, also for a file that grows while it is packed.
+            let content = file.take(metadata.len());
+            append(archive, tar::EntryType::Regular, inside, mode_of(&metadata), metadata.len(), content)
+                .map_err(at)?;
+        }
+        is_runnable |= !is_directory && [MAIN, INSTALL].iter().any(|name| inside == Path::new(name));
+    }
+    Ok(is_runnable)
 }
 
 fn mode_of(metadata: &fs::Metadata) -> u32 {
@@ -255,7 +325,7 @@ mod tests {
         let (_two, second) = directory_with(&reversed);
         let then = SystemTime::now() - Duration::from_secs(100_000);
         File::open(second.join("main.sh")).and_then(|file| file.set_modified(then)).expect("set");
-        let (first, second) = (pack(&first, LIMIT).expect("packed"), pack(&second, LIMIT).expect("packed"));
+        let (first, second) = (pack(&first, &[], LIMIT).expect("packed"), pack(&second, &[], LIMIT).expect("packed"));
         assert_eq!(first.archive, second.archive);
         assert_eq!(first.name, "words");
     }
@@ -267,7 +337,7 @@ mod tests {
             directory_with(&[("main.sh", "x"), (".git/HEAD", "ref"), (".hidden", "h"), (&long, "long")]);
         fs::set_permissions(directory.join("main.sh"), fs::Permissions::from_mode(0o750)).expect("set");
         symlink("main.sh", directory.join("link")).expect("linked");
-        let entries = unpacked(&pack(&directory, LIMIT).expect("packed").archive);
+        let entries = unpacked(&pack(&directory, &[], LIMIT).expect("packed").archive);
         assert_eq!(entries["main.sh"], (0o755, "x".to_owned()));
         assert_eq!(entries[".hidden"], (0o644, "h".to_owned()));
         assert_eq!(entries[&long].1, "long");
@@ -278,20 +348,20 @@ mod tests {
     #[test]
     fn what_cannot_be_packed_gets_a_sentence() {
         let (_temporary, empty) = directory_with(&[("readme", "")]);
-        let message = pack(&empty, LIMIT).expect_err("no main.sh").to_string();
+        let message = pack(&empty, &[], LIMIT).expect_err("no main.sh").to_string();
         assert!(message.contains("neither main.sh nor an install.sh"), "{message}");
 
-        let message = pack(&empty.join("absent"), LIMIT).expect_err("absent").to_string();
+        let message = pack(&empty.join("absent"), &[], LIMIT).expect_err("absent").to_string();
         assert!(message.contains("cannot be read"), "{message}");
 
         let (_temporary, large) = directory_with(&[("main.sh", "x"), ("noise", &noise(100_000))]);
-        let message = pack(&large, 10_000).expect_err("too large").to_string();
+        let message = pack(&large, &[], 10_000).expect_err("too large").to_string();
         assert!(message.contains("packs to more than"), "{message}");
 
         let (temporary, directory) = directory_with(&[("main.sh", "x")]);
         let odd = temporary.path().join("my program");
         fs::rename(directory, &odd).expect("renamed");
-        let message = pack(&odd, LIMIT).expect_err("a space in the name").to_string();
+        let message = pack(&odd, &[], LIMIT).expect_err("a space in the name").to_string();
         assert!(message.contains("rename the directory"), "{message}");
     }
 
@@ -299,11 +369,11 @@ mod tests {
     fn a_link_out_of_the_directory_is_refused_before_it_is_sent() {
         let (_temporary, directory) = directory_with(&[("main.sh", "x"), ("bin/tool", "x")]);
         symlink("../main.sh", directory.join("bin/start")).expect("linked");
-        assert!(pack(&directory, LIMIT).is_ok());
+        assert!(pack(&directory, &[], LIMIT).is_ok());
         for target in ["/usr/bin/python3", "../../elsewhere"] {
             let link = directory.join("bin/python");
             symlink(target, &link).expect("linked");
-            let message = pack(&directory, LIMIT).expect_err(target).to_string();
+            let message = pack(&directory, &[], LIMIT).expect_err(target).to_string();
             assert!(message.contains("leads out of the directory") && message.contains(target), "{message}");
             fs::remove_file(link).expect("removed");
         }

@@ -1,75 +1,79 @@
-//! Outlasting a manager that is away: restarted, upgraded, or behind a network that is.
+//! Outlasting a manager that is away: restarted, upgraded, or behind a network that is. The client does it, for every
+//! command alike; here is for how long, and what a person is told meanwhile.
 
 use std::{
-    future::Future,
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use pod_server::client::{Client, ClientError};
+use pod_server::client::{Client, ClientError, Listener};
 
-use super::console;
+use super::console::{self, Spinner};
 
+/// For how long a command that asks something goes on trying: as long as a manager takes that is restarted.
+pub(crate) const ASKING: Duration = Duration::from_secs(10);
 /// For how long a command that waits for something goes on trying.
-const LIMIT: Duration = Duration::from_secs(15 * 60);
-/// Before the second try; doubled up to `LONGEST_PAUSE`.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const WAITING: Duration = Duration::from_secs(15 * 60);
 /// Silence for this long before anyone is told: a restart is not worth a line.
 const QUIET: Duration = Duration::from_secs(3);
+/// The same where the next of several runs takes the place of the one that was the manager: it waits for that one's
+/// orderly end, and starts anew.
+const QUIET_BETWEEN_HOSTS: Duration = Duration::from_secs(15);
 
-/// Counts failed tries in a row.
-#[derive(Debug)]
-pub(crate) struct Patience {
-    since: Option<Instant>,
-    pause: Duration,
-    told: bool,
+/// A client for a command that asks something and is done.
+pub(crate) fn asking(client: &Client) -> Client {
+    client.patient(ASKING, Arc::new(Quiet::default()))
 }
 
-impl Patience {
-    pub(crate) const fn new() -> Self {
-        Self { since: None, pause: FIRST_PAUSE, told: false }
+/// A client for a command that waits for something.
+pub(crate) fn waiting(client: &Client) -> Client {
+    client.patient(WAITING, Arc::new(Told { quiet: QUIET, is_told: Mutex::default() }))
+}
+
+/// A client for a run on a data directory, which becomes the manager itself when there is no other.
+pub(crate) fn taking_over(client: &Client) -> Client {
+    client.patient(WAITING, Arc::new(Told { quiet: QUIET_BETWEEN_HOSTS, is_told: Mutex::default() }))
+}
+
+/// Says so in a line when it lasts, and again when it is over.
+#[derive(Debug)]
+struct Told {
+    quiet: Duration,
+    is_told: Mutex<bool>,
+}
+
+impl Listener for Told {
+    fn away(&self, error: &ClientError, since: Duration, limit: Duration) {
+        let mut is_told = self.is_told.lock().unwrap_or_else(PoisonError::into_inner);
+        if since > self.quiet && !*is_told {
+            *is_told = true;
+            console::note(format!("{error}; trying again for {} minutes", limit.as_secs() / 60));
+        }
     }
 
-    /// The manager answered.
-    pub(crate) fn renew(&mut self) {
-        if self.told {
+    fn back(&self) {
+        if std::mem::take(&mut *self.is_told.lock().unwrap_or_else(PoisonError::into_inner)) {
             console::note("the manager is back");
         }
-        *self = Self::new();
-    }
-
-    /// Waits before the next try, or gives the error back when it will not pass or has lasted too long.
-    pub(crate) async fn outlast(&mut self, error: ClientError) -> Result<(), ClientError> {
-        if !error.is_passing() {
-            return Err(error);
-        }
-        let away = self.since.get_or_insert_with(Instant::now).elapsed();
-        if away > LIMIT {
-            return Err(error);
-        }
-        if away > QUIET && !self.told {
-            self.told = true;
-            console::note(format!("{error}; trying again for {} minutes", LIMIT.as_secs() / 60));
-        }
-        tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        Ok(())
     }
 }
 
-/// Sends a request until it is answered. It must be one that may be sent twice.
-pub(crate) async fn persist<T, F>(client: &Client, request: impl Fn(Client) -> F) -> Result<T, ClientError>
-where
-    F: Future<Output = Result<T, ClientError>>,
-{
-    let mut patience = Patience::new();
-    loop {
-        match request(client.clone()).await {
-            Ok(answer) => {
-                patience.renew();
-                return Ok(answer);
-            }
-            Err(error) => patience.outlast(error).await?,
+/// Shows it on a terminal only: the end of the command tells all that there is to tell.
+#[derive(Debug, Default)]
+struct Quiet {
+    shown: Mutex<Option<Spinner>>,
+}
+
+impl Listener for Quiet {
+    fn away(&self, error: &ClientError, _since: Duration, limit: Duration) {
+        if console::is_watched() {
+            let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+            let what = format!("{error}; trying again for {} seconds", limit.as_secs());
+            shown.get_or_insert_with(console::spinner).say(what);
         }
+    }
+
+    fn back(&self) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

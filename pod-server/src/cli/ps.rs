@@ -10,7 +10,9 @@ use super::{
     failure::{Exit, Failure},
     filter::Filter,
     listing::{Format, Listing, Row},
-    nearest, times, verdict,
+    nearest,
+    printable::{fitting, printable},
+    times, verdict,
 };
 
 const EXAMPLES: &str = "\
@@ -48,7 +50,7 @@ pub(crate) struct Ps {
 
 impl Ps {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let client = self.manager.client()?;
+        let client = self.manager.client().await?;
         let statuses = match (self.all, self.filter.status) {
             (_, Some(status)) => vec![Some(status)],
             (true, None) => vec![None],
@@ -94,7 +96,7 @@ async fn next_page(client: &Client, filter: &mut ExecutionFilter) -> Result<Opti
 #[serde(transparent)]
 pub(crate) struct ExecutionRow(pub(crate) Execution);
 
-/// How much of an input a table shows.
+/// How many columns of an input a table shows.
 const SHOWN_INPUT: usize = 40;
 
 impl Row for ExecutionRow {
@@ -114,14 +116,7 @@ impl Row for ExecutionRow {
             verdict::code_word(execution),
             times::ago(execution.submitted_at, now),
             took,
-            execution.input.as_deref().map(shortened).unwrap_or_default(),
+            fitting(&printable(execution.input.as_deref().unwrap_or_default()), SHOWN_INPUT),
         ]
     }
-}
-
-fn shortened(input: &str) -> String {
-    if input.chars().count() <= SHOWN_INPUT {
-        return input.to_owned();
-    }
-    input.chars().take(SHOWN_INPUT - 1).chain(['…']).collect()
 }

@@ -12,7 +12,6 @@ use pod_server::client::{Client, Execution, Gap, OutputEvent, OutputEventsReques
 use super::{
     console::{self, Sink},
     failure::Failure,
-    patience::{Patience, persist},
 };
 
 /// How long one request waits for the end of an execution.
@@ -50,28 +49,26 @@ async fn relay_in_order(client: &Client, id: u64) -> Result<Execution, Failure> 
     let (mut stdout, mut stderr) = (Sink::of(Stream::Stdout)?, Sink::of(Stream::Stderr)?);
     let after = Some(FIRST_ATTEMPT.to_owned());
     let mut request = OutputEventsRequest { execution: id, stream: None, attempt: None, follow: true, after };
-    let mut patience = Patience::new();
+    let mut tries = client.tries();
     loop {
-        let error = match client.output_events(&request).await {
-            Ok(mut events) => loop {
-                let event = match events.next().await {
-                    Ok(event) => event,
-                    Err(error) => break error,
-                };
-                patience.renew();
-                match event {
-                    OutputEvent::Bytes { stream: Stream::Stdout, bytes, .. } => stdout.write(&bytes).await?,
-                    OutputEvent::Bytes { stream: Stream::Stderr, bytes, .. } => stderr.write(&bytes).await?,
-                    OutputEvent::Gap(stream, gap) => note_gap(id, stream, gap),
-                    OutputEvent::Attempt(attempt) => note_attempt(id, attempt),
-                    OutputEvent::Now => {}
-                    OutputEvent::End(execution) => return Ok(*execution),
-                }
-                request.after = events.last_id().map(str::to_owned).or(request.after);
-            },
-            Err(error) => error,
+        let mut events = client.output_events(&request).await?;
+        let error = loop {
+            let event = match events.next().await {
+                Ok(event) => event,
+                Err(error) => break error,
+            };
+            tries.answered();
+            match event {
+                OutputEvent::Bytes { stream: Stream::Stdout, bytes, .. } => stdout.write(&bytes).await?,
+                OutputEvent::Bytes { stream: Stream::Stderr, bytes, .. } => stderr.write(&bytes).await?,
+                OutputEvent::Gap(stream, gap) => note_gap(id, stream, gap),
+                OutputEvent::Attempt(attempt) => note_attempt(id, attempt),
+                OutputEvent::Now => {}
+                OutputEvent::End(execution) => return Ok(*execution),
+            }
+            request.after = events.last_id().map(str::to_owned).or(request.after);
         };
-        patience.outlast(error).await?;
+        tries.outlast(error).await?;
     }
 }
 
@@ -93,7 +90,7 @@ pub(crate) fn note_gap(id: u64, stream: Stream, gap: Gap) {
 /// The execution as soon as it has that attempt, or has ended without one.
 async fn begun(client: &Client, id: u64, attempt: u32) -> Result<Execution, Failure> {
     loop {
-        let execution = persist(client, |client| async move { client.wait(id, RETRY_WAIT).await }).await?;
+        let execution = client.wait(id, RETRY_WAIT).await?;
         if execution.status.is_terminal() || execution.attempt >= attempt {
             return Ok(execution);
         }
@@ -103,7 +100,7 @@ async fn begun(client: &Client, id: u64, attempt: u32) -> Result<Execution, Fail
 /// Waits for the end of an execution.
 pub(crate) async fn wait_for_end(client: &Client, id: u64) -> Result<Execution, Failure> {
     loop {
-        let execution = persist(client, |client| async move { client.wait(id, WAIT).await }).await?;
+        let execution = client.wait(id, WAIT).await?;
         if execution.status.is_terminal() {
             return Ok(execution);
         }
@@ -111,42 +108,38 @@ pub(crate) async fn wait_for_end(client: &Client, id: u64) -> Result<Execution, 
 }
 
 /// Relays one stream of one attempt until the attempt has ended.
-async fn relay_stream(client: &Client, execution: u64, attempt: u32, stream: Stream) -> Result<(), Failure> {
+pub(crate) async fn relay_stream(client: &Client, execution: u64, attempt: u32, stream: Stream) -> Result<(), Failure> {
     let mut sink = Sink::of(stream)?;
     let mut taken = Taken::default();
-    let mut patience = Patience::new();
+    let mut tries = client.tries();
     loop {
         // The first attempt may not have begun: then the answer waits for it, where it is not asked for by its number.
         let named = (attempt > 1 || taken.is_named).then_some(attempt);
         let request = OutputRequest { execution, stream, attempt: named, offset: taken.offset(), follow: true };
-        let error = match client.output(request).await {
-            Ok(mut output) => {
-                if named.is_none() && output.attempt().is_some() {
-                    // It has begun; a later attempt may have, too.
-                    taken.is_named = true;
-                    if output.attempt() != Some(attempt) {
-                        continue;
-                    }
-                }
-                if taken.learn(output.gap()) {
-                    // What we have ends behind the gap, which we did not know: ask again from there.
-                    continue;
-                }
-                loop {
-                    match output.next().await {
-                        Ok(Some(bytes)) => {
-                            patience.renew();
-                            sink.write(&bytes).await?;
-                            taken.count += bytes.len() as u64;
-                        }
-                        Ok(None) => return tell_gap(client, request, taken).await,
-                        Err(error) => break error,
-                    }
-                }
+        let mut output = client.output(request).await?;
+        if named.is_none() && output.attempt().is_some() {
+            // It has begun; a later attempt may have, too.
+            taken.is_named = true;
+            if output.attempt() != Some(attempt) {
+                continue;
             }
-            Err(error) => error,
+        }
+        if taken.learn(output.gap()) {
+            // What we have ends behind the gap, which we did not know: ask again from there.
+            continue;
+        }
+        let error = loop {
+            match output.next().await {
+                Ok(Some(bytes)) => {
+                    tries.answered();
+                    sink.write(&bytes).await?;
+                    taken.count += bytes.len() as u64;
+                }
+                Ok(None) => return tell_gap(client, request, taken).await,
+                Err(error) => break error,
+            }
         };
-        patience.outlast(error).await?;
+        tries.outlast(error).await?;
     }
 }
 
@@ -160,7 +153,7 @@ async fn tell_gap(client: &Client, request: OutputRequest, taken: Taken) -> Resu
     }
     let whole = OutputRequest { offset: 0, follow: false, ..request };
     // Only the beginning of the answer is looked at.
-    let answer = persist(client, |client| async move { client.output(whole).await }).await?;
+    let answer = client.output(whole).await?;
     if let Some(gap) = answer.gap() {
         note_gap(request.execution, request.stream, gap);
     }

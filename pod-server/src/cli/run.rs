@@ -12,7 +12,6 @@ use super::{
     launches::{self, Host},
     manager::Reached,
     nearest,
-    patience::persist,
     relay::relay_to_end,
     settings::SubjectOptions,
     subject::Subject,
@@ -23,7 +22,9 @@ use super::{
 const EXAMPLES: &str = "\
 Examples:
   pod run docs/examples/hello Ada    Run the directory's main.sh with Ada
-  pod run thumbs cat.png             Run the activity thumbs
+  pod run thumbs \"$PWD/cat.png\"      Run the activity thumbs
+  pod run ./level -5                 A number is an input, also below 0
+  pod run ./search -- --count        So is what comes after --
   pod run . - < input.json           The input from stdin, exactly as it is
   pod run words < /dev/null | sort   Its stdout is ours, and its exit code
   pod run --backend docker --docker-image python:3.12-slim . 7
@@ -40,12 +41,13 @@ When the reader of our stdout goes away, the execution is terminated, as a progr
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Run {
-    /// A directory that holds main.sh (and, if it needs one, install.sh), or the name of an activity
+    /// A directory that holds main.sh (and, if it needs one, install.sh), or the name of an activity. Where there are
+    /// both, ./NAME is the directory and activity:NAME the activity
     #[arg(value_name = "DIR|ACTIVITY")]
     what: String,
 
-    /// The argument for main.sh; `-` reads it from stdin
-    #[arg(value_name = "INPUT|-", allow_hyphen_values = true)]
+    /// The argument for main.sh; `-` reads it from stdin. One that begins with a dash comes after `--`
+    #[arg(value_name = "INPUT|-", allow_negative_numbers = true)]
     input: Option<String>,
 
     #[command(flatten)]
@@ -60,7 +62,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let subject = Subject::of(&self.what, &self.subject)?;
+        let subject = Subject::of(&self.what, &self.subject, &self.manager.left_out())?;
         let input = input::read(self.input)?;
         let mut interrupts = Interrupts::listen()?;
         let manager = tokio::select! {
@@ -80,21 +82,28 @@ async fn run_once(
     input: Option<String>,
     interrupts: &mut Interrupts,
 ) -> Result<Exit, Failure> {
-    let name = tokio::select! {
-        name = subject.prepare(client) => name?,
+    let mut prepared = tokio::select! {
+        prepared = subject.prepare(client) => prepared?,
         never = launches::watch(client, host) => return Err(never),
         exit = interrupts.next() => return Err(Failure::quiet(exit)),
     };
     let key = uuid::Uuid::new_v4().to_string();
-    let start = |client: Client| {
-        let (name, input, key) = (name.clone(), input.clone(), key.clone());
-        async move { client.start(&name, input.as_deref(), &key).await }
-    };
     // Not raced against Ctrl-C: whether it was accepted must be known, so that it can be terminated.
-    let id = match persist(client, start).await {
+    let id = match client.start(&prepared.name, prepared.revision(), input.as_deref(), &key).await {
         Ok(execution) => execution.id,
-        Err(error) => return Err(nearest::subject_failure(client, &name, error).await),
+        Err(error) => return Err(nearest::subject_failure(client, &prepared.name, error).await),
     };
+    tokio::select! {
+        installed = prepared.installed(client) => installed?,
+        never = launches::watch(client, host) => {
+            terminate(client, id).await?;
+            return Err(never);
+        }
+        exit = interrupts.next() => {
+            terminate(client, id).await?;
+            return Err(Failure::quiet(exit));
+        }
+    }
 
     let relaying = async {
         tokio::select! {
@@ -151,7 +160,7 @@ async fn conclude(
 
 /// Asks for the end of an execution; that it has already ended is fine.
 pub(crate) async fn terminate(client: &Client, id: u64) -> Result<(), Failure> {
-    match persist(client, |client| async move { client.terminate(id).await }).await {
+    match client.terminate(id).await {
         Err(error) if error.is_conflict() || error.is_not_found() => Ok(()),
         outcome => Ok(outcome?),
     }

@@ -13,8 +13,8 @@ use super::{
     connection::ManagerOptions,
     console::Interrupts,
     failure::{Exit, Failure},
-    listing::printable,
-    patience::persist,
+    patience,
+    printable::{fitting, padded, printable},
     times,
 };
 
@@ -36,14 +36,18 @@ pub(crate) struct Top {
 
 impl Top {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let client = self.manager.client()?;
+        let client = self.manager.client().await?;
         if !io::stdout().is_terminal() {
             io::stdout().write_all(look(&client).await?.as_bytes())?;
             return Ok(Exit::DONE);
         }
         let mut interrupts = Interrupts::listen()?;
+        let client = patience::waiting(&client);
         loop {
-            let text = persist(&client, |client| async move { look(&client).await }).await?;
+            let text = tokio::select! {
+                text = look(&client) => text?,
+                _ = interrupts.next() => return Ok(Exit::DONE),
+            };
             // From the top of the screen, line by line over what was there: it does not flicker.
             let drawn = text.replace('\n', "\x1b[K\n");
             let mut out = io::stdout();
@@ -67,9 +71,12 @@ async fn look(client: &Client) -> Result<String, pod_server::client::ClientError
     }
     for execution in &running.items {
         let took = execution.started_at.map(|started| times::span(started, now)).unwrap_or_default();
-        let input = printable(execution.input.as_deref().unwrap_or_default());
-        let input: String = input.chars().take(40).collect();
-        text.push_str(&format!("{:>8}  {:<20}  {took:>12}  {input}\n", execution.id, execution.activity));
+        let input = fitting(&printable(execution.input.as_deref().unwrap_or_default()), 40);
+        text.push_str(&format!(
+            "{:>8}  {}  {took:>12}  {input}\n",
+            execution.id,
+            padded(&printable(&execution.activity), 20)
+        ));
     }
     if running.next.is_some() {
         text.push_str("          and more: see `pod ps --status running`\n");

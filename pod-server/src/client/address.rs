@@ -28,6 +28,14 @@ impl Address {
         url
     }
 
+    /// Makes the URL of a request to another address one to this. Both have the same prefix.
+    pub(super) fn take(&self, url: &mut Url) {
+        let mut taken = self.0.clone();
+        taken.set_path(url.path());
+        taken.set_query(url.query());
+        *url = taken;
+    }
+
     /// Whether it is to be spoken to in the clear.
     #[must_use]
     pub fn is_plain(&self) -> bool {

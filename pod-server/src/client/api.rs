@@ -3,13 +3,16 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use pod_core::domain::{Settings, Workdir};
-use reqwest::{Method, header};
+use pod_core::domain::{RetryRevision, Settings, Workdir};
+use reqwest::{Method, RequestBuilder, header};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use url::{Url, form_urlencoded};
 
-use super::{Activity, BatchIds, Client, Execution, Explanation, Overview, Page, Policy, Portion, Result, Worker};
+use super::{
+    Activity, BatchIds, Client, Execution, Explanation, IDEMPOTENCY_KEY, Overview, Page, Policy, Portion, Result,
+    Revision, Worker, patience::Resend,
+};
 
 /// Which executions to list.
 #[derive(Clone, Debug, Default)]
@@ -44,12 +47,11 @@ impl ExecutionFilter {
     }
 }
 
-const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
-
 impl Client {
-    /// Registers a directory, packed as tar.gz, or a new revision of it; the same content again changes nothing.
-    pub async fn put_directory(&self, name: &str, archive: Bytes, settings: &Settings) -> Result<Activity> {
-        let mut url = self.api(&["activities", name]);
+    /// Registers a directory, packed as tar.gz, for executions of one's own; the same content and settings again are the
+    /// same revision.
+    pub async fn register_directory(&self, name: &str, archive: Bytes, settings: &Settings) -> Result<Revision> {
+        let mut url = self.api(&["activities", name, "revisions"]);
         if let Some(isolation) = settings.isolation {
             url.query_pairs_mut().append_pair("isolation", isolation.as_str());
         }
@@ -62,7 +64,8 @@ impl Client {
         if settings.retries > 0 {
             url.query_pairs_mut().append_pair("retries", &settings.retries.to_string());
         }
-        let mut request = self.request(Method::PUT, url).header(header::CONTENT_TYPE, "application/gzip").body(archive);
+        let mut request =
+            self.request(Method::POST, url).header(header::CONTENT_TYPE, "application/gzip").body(archive);
         if !settings.env.is_empty() {
             let pairs = form_urlencoded::Serializer::new(String::new()).extend_pairs(&settings.env).finish();
             request = request.header("Pod-Env", pairs);
@@ -88,9 +91,24 @@ impl Client {
         self.json(self.request(Method::GET, url)).await
     }
 
-    /// Starts an execution; sent again with the same key, it is the same execution.
-    pub async fn start(&self, activity: &str, input: Option<&str>, key: &str) -> Result<Execution> {
+    /// A revision of an activity.
+    pub async fn revision(&self, activity: &str, revision: u32) -> Result<Revision> {
+        let revision = revision.to_string();
+        self.json(self.request(Method::GET, self.api(&["activities", activity, "revisions", &revision]))).await
+    }
+
+    /// Starts an execution, of the current revision unless one is named; sent again with the same key, it is the same execution.
+    pub async fn start(
+        &self,
+        activity: &str,
+        revision: Option<u32>,
+        input: Option<&str>,
+        key: &str,
+    ) -> Result<Execution> {
         let mut body = json!({ "activity": activity });
+        if let Some(revision) = revision {
+            body["revision"] = revision.into();
+        }
         if let Some(input) = input {
             body["input"] = input.into();
         }
@@ -98,9 +116,9 @@ impl Client {
         self.json(request).await
     }
 
-    /// Starts an execution per input, all or none; sent again with the same key, they are the same executions.
-    pub async fn start_batch(&self, activity: &str, inputs: &[String], key: &str) -> Result<BatchIds> {
-        let body = json!({ "activity": activity, "inputs": inputs });
+    /// Starts an execution of that revision per input, all or none; sent again with the same key, they are the same executions.
+    pub async fn start_batch(&self, activity: &str, revision: u32, inputs: &[String], key: &str) -> Result<BatchIds> {
+        let body = json!({ "activity": activity, "revision": revision, "inputs": inputs });
         let request =
             self.request(Method::POST, self.api(&["executions", "batch"])).header(IDEMPOTENCY_KEY, key).json(&body);
         self.json(request).await
@@ -129,9 +147,14 @@ impl Client {
     }
 
     /// Runs a portion of those that match and have ended again; under the same key none is run again twice.
-    pub async fn retry_matching(&self, filter: &ExecutionFilter, key: &str) -> Result<Portion> {
+    pub async fn retry_matching(
+        &self,
+        filter: &ExecutionFilter,
+        revision: RetryRevision,
+        key: &str,
+    ) -> Result<Portion> {
         let request = self.request(Method::POST, filter.of(self.api(&["executions", "retry"])));
-        self.json(request.header(IDEMPOTENCY_KEY, key)).await
+        self.json(with_revision(request, revision).header(IDEMPOTENCY_KEY, key)).await
     }
 
     /// Asks for the end of an execution; a conflict when it has already ended.
@@ -140,9 +163,10 @@ impl Client {
         self.send(self.request(Method::POST, url)).await.map(drop)
     }
 
-    /// Runs an ended execution again, as a new one.
-    pub async fn retry(&self, id: u64) -> Result<Execution> {
-        self.json(self.request(Method::POST, self.api(&["executions", &id.to_string(), "retry"]))).await
+    /// Runs an ended execution again, as a new one; sent again with the same key, it is the same new one.
+    pub async fn retry(&self, id: u64, revision: RetryRevision, key: &str) -> Result<Execution> {
+        let request = self.request(Method::POST, self.api(&["executions", &id.to_string(), "retry"]));
+        self.json(with_revision(request, revision).header(IDEMPOTENCY_KEY, key)).await
     }
 
     /// Why an execution is where it is.
@@ -178,7 +202,7 @@ impl Client {
     /// Makes a policy.
     pub async fn create_policy(&self, name: &str, rules: &BTreeMap<String, String>) -> Result<Policy> {
         let body = json!({ "name": name, "rules": rules });
-        self.json(self.request(Method::POST, self.api(&["policies"])).json(&body)).await
+        self.json_of(self.request(Method::POST, self.api(&["policies"])).json(&body), Resend::IfUnheard).await
     }
 
     /// Makes a policy the active one.
@@ -188,6 +212,15 @@ impl Client {
 
     /// Deletes a policy.
     pub async fn delete_policy(&self, name: &str) -> Result<()> {
-        self.send(self.request(Method::DELETE, self.api(&["policies", name]))).await.map(drop)
+        let request = self.request(Method::DELETE, self.api(&["policies", name]));
+        self.persist(request, Resend::IfUnheard, Self::head).await.map(drop)
+    }
+}
+
+/// A request to run something again, with another revision where that is wanted.
+fn with_revision(request: RequestBuilder, revision: RetryRevision) -> RequestBuilder {
+    match revision {
+        RetryRevision::Same => request,
+        RetryRevision::Latest => request.json(&json!({ "revision": "latest" })),
     }
 }

@@ -18,6 +18,30 @@ pub enum ClientError {
         address: Address,
         /// What the system said.
         why: String,
+        /// Whether the request may have got there, and may have been carried out.
+        was_sent: bool,
+    },
+    /// The manager went away in the middle of a request that must not be sent twice.
+    #[error(
+        "the manager at {address} went away before it answered ({why}), and may have done it all the same; look before \
+         you do it again"
+    )]
+    Unknown {
+        /// Where it was.
+        address: Address,
+        /// What the system said.
+        why: String,
+    },
+    /// The name of the host is not known.
+    #[error(
+        "the host name in {address} cannot be resolved ({why}); write the address that --server or the environment \
+         variable POD gives as http://HOST:PORT"
+    )]
+    UnknownHost {
+        /// Where it should be.
+        address: Address,
+        /// What the system said.
+        why: String,
     },
     /// The token is missing or too weak.
     #[error("{detail}; give a valid token with --token or the environment variable POD_TOKEN")]
@@ -87,6 +111,18 @@ pub(super) fn refusal(status: reqwest::StatusCode, body: &[u8]) -> ClientError {
         401 | 403 => ClientError::NotAllowed { detail: detail.trim_end_matches('.').to_owned() },
         status => ClientError::Refused { status, detail },
     }
+}
+
+/// What an error of that type says, where it is the error or among its causes.
+pub(super) fn cause<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<E>() {
+            return Some(error.to_string());
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// The innermost reason of an error, which is the telling one: `Connection refused (os error 111)`.

@@ -53,15 +53,51 @@ pub struct FailedInstallation {
 }
 
 impl Activity {
-    /// What keeps a revision from being installed, if something does that may pass.
+    /// Whether it was made of a directory, as `pod run` does.
     #[must_use]
-    pub fn failed_installation(&self, revision: u64) -> Option<FailedInstallation> {
-        let installations = self.more.get("installations")?.as_array()?;
-        let failed = installations.iter().find(|one| one["revision"] == revision && one["status"] == "failed")?;
-        Some(FailedInstallation {
-            tries: failed["tries"].as_u64()?,
-            error: failed["errorDescription"].as_str()?.to_owned(),
-        })
+    pub fn is_of_directory(&self) -> bool {
+        self.more.get("source").is_some_and(|source| source == "directory")
+    }
+}
+
+/// A revision of an activity.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// The name of the activity.
+    pub activity: String,
+    /// Its number.
+    pub revision: u32,
+    /// `verifying`, `approved`, `rejected` or `uninstalling`.
+    pub status: String,
+    /// Why it was rejected.
+    pub error_description: Option<String>,
+    /// Why it is not verified yet, in sentences.
+    #[serde(default)]
+    pub waits_for: Vec<String>,
+    /// Where it is or is to be installed.
+    #[serde(default)]
+    pub installations: Vec<Installation>,
+}
+
+/// A revision on a worker.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Installation {
+    /// `pending`, `installing`, `installed`, `failed` or `removing`.
+    pub status: String,
+    /// Why it failed.
+    pub error_description: Option<String>,
+    /// How often it failed.
+    pub tries: u64,
+}
+
+impl Revision {
+    /// What keeps it from being installed, if something does that may pass.
+    #[must_use]
+    pub fn failed_installation(&self) -> Option<FailedInstallation> {
+        let failed = self.installations.iter().find(|one| one.status == "failed")?;
+        Some(FailedInstallation { tries: failed.tries, error: failed.error_description.clone()? })
     }
 }
 
@@ -93,6 +129,10 @@ pub struct Overview {
     pub oldest_waiting_at: Option<jiff::Timestamp>,
     /// Workers by status.
     pub workers: Fleet,
+    /// Where executions run: `local`, `docker` or `swarm`; not known of an older manager, or one that is embedded.
+    pub backend: Option<String>,
+    /// A fingerprint of how containers are made, where executions run in some.
+    pub containers: Option<String>,
     /// Why new executions are refused, when they are.
     pub trouble: Option<String>,
     /// Why the last launch of a worker failed, until one succeeds.

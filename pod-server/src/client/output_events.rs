@@ -177,6 +177,6 @@ impl OutputEvents {
 
     /// What may be well again at the next try.
     fn broken(&self, why: &str) -> ClientError {
-        ClientError::Unreachable { address: self.client.address(), why: why.to_owned() }
+        ClientError::Unreachable { address: self.client.address(), why: why.to_owned(), was_sent: true }
     }
 }

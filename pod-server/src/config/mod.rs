@@ -9,6 +9,7 @@ use pod_core::{
     Amount, Bound, Limits,
     domain::{MAX_SLOTS, Millis},
 };
+use sha2::{Digest, Sha256};
 
 mod args;
 mod docker;
@@ -272,6 +273,14 @@ impl Config {
             retention: self.retention,
             ..defaults
         }
+    }
+
+    /// A fingerprint of how containers are made, where executions run in some.
+    #[must_use]
+    pub fn containers(&self) -> Option<String> {
+        let digest = || Sha256::digest(format!("{:?}", self.docker));
+        let digits = |digest: &[u8]| digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        (self.backend != BackendChoice::Local).then(|| digits(&digest()))
     }
 
     /// The effective configuration, a line per setting, secrets masked.

@@ -7,7 +7,7 @@ use pod_web::Web;
 use tokio_util::sync::CancellationToken;
 
 use super::logs::ManagerLogs;
-use crate::{auth::Access, guard::Hosts, worker_link::WorkerLink};
+use crate::{api::Backend, auth::Access, guard::Hosts, worker_link::WorkerLink};
 
 /// The state of the HTTP side of a manager.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct App {
     pub pod: Pod,
     /// The limits that the pod was started with.
     pub limits: Limits,
+    /// Where executions run.
+    pub(crate) backend: Backend,
     /// The tokens that are asked for.
     pub access: Access,
     /// The host names that are answered to.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, LinkSlot, ManagerLogs, StartError, WithWorkerLink, WorkerHome, listen, parts};
 use crate::{
+    api,
     auth::{Access, Sessions, kept::form_secret},
     config::{BackendChoice, Config},
     guard::Hosts,
@@ -175,6 +176,7 @@ impl Manager {
         let app = Arc::new(App {
             pod: self.pod.clone(),
             limits: config.limits(),
+            backend: api::Backend::of(config),
             access,
             hosts,
             logs: self.logs,
@@ -194,7 +196,13 @@ impl Running {
     }
 
     /// Takes nothing more and lets followers go; everything else goes on.
-    pub async fn stop_listening(self) -> Unheard {
+    pub async fn stop_listening(mut self) -> Unheard {
+        // Before anyone is turned away: who looks for a manager waits for the next one then.
+        if let Some(lock) = &mut self.lock
+            && let Err(error) = lock.withdraw_address()
+        {
+            tracing::warn!(%error, "the address could not be taken out of the data directory");
+        }
         self.shutdown.cancel();
         let mut serving = self.serving;
         if tokio::time::timeout(LINGER, &mut serving).await.is_err() {

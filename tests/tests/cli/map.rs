@@ -125,10 +125,24 @@ fn ctrl_c_while_lines_are_submitted_terminates_them_too() {
 }
 
 #[test]
-fn a_line_that_cannot_be_run_is_named() {
+fn a_line_that_cannot_be_run_is_one_failed_line_among_the_others() {
     let pod = Pod::new();
     let program = pod.program("echo", "echo \"$1\"\n");
-    let ran = pod.run_with(&["map", &program], b"a\nb\0\n");
+    let lines = [b"a\nb\0\nc\n\xff\n", &vec![b'x'; (1 << 20) + 1][..], b"\nf\n"].concat();
+    let ran = pod.run_with(&["map", &program], &lines);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), "a\nc\nf\n"), "{}", ran.stderr);
+    for (number, why) in [(2, "NUL"), (4, "not UTF-8"), (5, "1048576")] {
+        let said = ran.stderr.lines().find(|line| line.contains(&format!("line {number} of the input cannot be run")));
+        assert!(said.is_some_and(|line| line.contains(why)), "{}", ran.stderr);
+    }
+    assert!(ran.stderr.contains("3 of 6 lines failed (line 2, 4, 5)"), "{}", ran.stderr);
+
+    let results = pod.path("results");
+    let ran = pod.run_with(&["map", &program, "--results", results.to_str().unwrap()], &lines);
     assert_eq!(ran.code, Some(1));
-    assert!(ran.stderr.contains("line 2 of the input cannot be run"), "{}", ran.stderr);
+    let result = |name: &str| read_to_string(results.join(name)).unwrap();
+    assert!(result("2.exit").contains("cannot be run") && result("2.out").is_empty(), "{}", result("2.exit"));
+    assert_eq!((result("6.out"), result("6.exit")), ("f\n".into(), "0\n".into()));
+    let limited = pod.run_with(&["map", &program, "--max-fails", "2"], &b"\xff\n\xff\n".repeat(9));
+    assert!(limited.code == Some(1) && limited.stderr.contains("lines failed (line 1, 2"), "{}", limited.stderr);
 }

@@ -32,8 +32,8 @@ fn mistakes_that_need_no_manager() {
     check(
         &pod,
         &[
-            (&["ps"], b"", 1, "start one with `pod serve`"),
-            (&["ps", "--server", &free], b"", 1, &free),
+            (&["ps"], b"", 3, "start one with `pod serve`"),
+            (&["ps", "--server", &free], b"", 3, &free),
             (&["ps", "--server", "ftp://x"], b"", 1, "write it as http://HOST:PORT"),
             (&["run", "./absent"], b"", 1, "cannot be read"),
             (&["run", empty.to_str().unwrap()], b"", 1, "neither main.sh nor an install.sh"),

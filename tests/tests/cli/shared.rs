@@ -86,3 +86,22 @@ fn an_unchanged_directory_is_the_same_revision_whoever_packs_it() {
     assert_eq!(put(""), Some(2));
     assert_eq!(server.stop().code(), Some(0));
 }
+
+#[test]
+fn any_number_of_runs_at_the_same_moment_find_or_host_a_manager() {
+    let pod = Pod::new();
+    let program = pod.program("hello", "echo \"hello $1\"\n");
+    for round in 0..6 {
+        // Nobody looks after the ones that end first: whoever hosted may be a zombie while others still run.
+        let runs: Vec<_> = (0..6)
+            .map(|number| {
+                let input = format!("{round}.{number}");
+                (pod.spawn(&["run", &program, &input], &[]), format!("hello {input}\n"))
+            })
+            .collect();
+        for (run, expected) in runs {
+            let ran = run.finish();
+            assert_eq!((ran.code, ran.stdout, ran.stderr.as_str()), (Some(0), expected, ""));
+        }
+    }
+}

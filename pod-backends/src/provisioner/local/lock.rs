@@ -37,6 +37,8 @@ pub struct Holder {
 #[derive(Debug)]
 pub struct DataDirLock {
     file: File,
+    /// Whether anyone needs to wait for its manager when it has let go.
+    may_come_back: bool,
 }
 
 /// Why a data directory could not be taken, as a sentence.
@@ -71,16 +73,31 @@ impl DataDirLock {
     #[must_use]
     pub fn holder(dir: &Path) -> Option<Holder> {
         let (pid, address) = read_holder(&fs::read_to_string(dir.join(MANAGER)).ok()?);
-        let is_alive = i32::try_from(pid)
-            .ok()
-            .and_then(Pid::from_raw)
-            .is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH));
-        is_alive.then_some(Holder { pid, address })
+        is_alive(pid).then_some(Holder { pid, address })
+    }
+
+    /// Whether a manager that was to stay has let the data directory go, and nobody has taken it since: it is restarted,
+    /// or died, and may come back.
+    #[must_use]
+    pub fn is_left(dir: &Path) -> bool {
+        let (pid, _) = read_holder(&fs::read_to_string(dir.join(MANAGER)).unwrap_or_default());
+        pid != 0 && !is_alive(pid)
     }
 
     /// Says where this manager listens, for those who find the directory held.
     pub fn set_address(&mut self, address: &str) -> io::Result<()> {
+        self.may_come_back = true;
         write_holder(&mut self.file, Some(address))
+    }
+
+    /// Says that this manager listens no more: who finds the directory held waits until it has let go.
+    pub fn withdraw_address(&mut self) -> io::Result<()> {
+        write_holder(&mut self.file, None)
+    }
+
+    /// Says that this manager was not to stay: nobody waits for it when it has let go.
+    pub const fn leave(&mut self) {
+        self.may_come_back = false;
     }
 
     /// Takes the directory for the workers of this process, by a file of that name. Workers of an earlier engine of the
@@ -108,30 +125,62 @@ impl DataDirLock {
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 let _ = file.read_to_string(&mut text);
-                let (pid, address) = read_holder(&text);
+                // Who has just taken it may not have written that yet: what stands there is of the one before.
+                let (pid, address) = Some(read_holder(&text)).filter(|(pid, _)| is_alive(*pid)).unwrap_or_default();
                 return Err(DataDirError::Held { dir: dir.to_owned(), pid, address });
             }
             Err(TryLockError::Error(error)) => return Err(DataDirError::Unusable(unusable(dir, &error))),
         }
         write_holder(&mut file, None).map_err(|error| DataDirError::Unusable(unusable(dir, &error)))?;
-        Ok(Self { file })
+        Ok(Self { file, may_come_back: false })
     }
 }
+
+impl Drop for DataDirLock {
+    fn drop(&mut self) {
+        if !self.may_come_back {
+            let _ = self.file.set_len(0);
+        }
+    }
+}
+
+/// Whether there is a process of that id, which runs: one that has ended and whose parent has not looked yet holds
+/// nothing any more.
+fn is_alive(pid: u32) -> bool {
+    let is_there =
+        i32::try_from(pid).ok().and_then(Pid::from_raw).is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH));
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    is_there && !matches!(state, Some('Z' | 'X'))
+}
+
+/// The line after the last one. What follows it was written by who held the lock before.
+const END: &str = "end";
 
 /// Reads who holds a lock file; 0 where that was not written yet.
 fn read_holder(text: &str) -> (u32, Option<String>) {
     let mut lines = text.lines();
     let pid = lines.next().and_then(|line| line.trim().parse().ok()).unwrap_or(0);
-    (pid, lines.next().map(str::to_owned).filter(|line| !line.is_empty()))
+    // An older version ends without a sign.
+    let address = lines.next().filter(|line| !line.is_empty() && *line != END);
+    match lines.next() {
+        None | Some(END) => (pid, address.map(str::to_owned)),
+        Some(_) => (pid, None),
+    }
 }
 
-/// Writes who holds a lock file: its process id, and its address in a line of its own.
-pub(super) fn write_holder(file: &mut File, address: Option<&str>) -> io::Result<()> {
-    let mut text = format!("{}\n", std::process::id());
-    if let Some(address) = address {
-        text.push_str(address);
-        text.push('\n');
-    }
+/// Writes who holds a lock file: its process id, and its address in a line of its own. At no time is the file empty, or
+/// our process id together with the address of another: whoever reads meanwhile gets the one before, or this one.
+fn write_holder(file: &mut File, address: Option<&str>) -> io::Result<()> {
+    write_whole(file, &format!("{}\n{}\n{END}\n", std::process::id(), address.unwrap_or_default()))
+}
+
+/// Writes which process this is, and nothing else.
+pub(super) fn write_process(file: &mut File) -> io::Result<()> {
+    write_whole(file, &format!("{}\n", std::process::id()))
+}
+
+fn write_whole(file: &mut File, text: &str) -> io::Result<()> {
     file.rewind()?;
     file.write_all(text.as_bytes())?;
     file.set_len(text.len() as u64)

@@ -16,7 +16,7 @@ use pod_core::{
 };
 use uuid::Uuid;
 
-use super::{directory::Certificate, lock::write_holder, socket};
+use super::{directory::Certificate, lock::write_process, socket};
 use crate::executor::process::ProcessExecutor;
 
 /// The file that a worker process holds locked.
@@ -117,7 +117,7 @@ async fn hold(dir: &Path) -> Result<File, String> {
             }
         }
     }
-    write_holder(&mut file, None).map_err(failed)?;
+    write_process(&mut file).map_err(failed)?;
     Ok(file)
 }
 

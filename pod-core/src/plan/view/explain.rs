@@ -1,5 +1,7 @@
 //! Why an execution is where it is, in sentences that are true at the moment they are said.
 
+use std::collections::BTreeMap;
+
 use crate::{
     domain::{
         ActivityId, ActivityStatus, Ending, Execution, ExecutionStatus, Installation, InstallationStatus, Isolation,
@@ -144,14 +146,15 @@ impl State {
         }
     }
 
-    /// Why the newest revision of an activity is still being verified.
-    pub(super) fn why_verifying(&self, activity: &ActivityState) -> Vec<String> {
-        let mut said = Vec::new();
-        let newest = activity.revision(activity.activity.latest);
-        if let Some(newest) = newest.filter(|state| state.revision.status == RevisionStatus::Verifying) {
-            self.what_verifies(newest, &mut said);
-        }
-        said
+    /// Why revisions of an activity are still being verified.
+    pub(super) fn why_verifying(&self, activity: &ActivityState) -> BTreeMap<RevisionNo, Vec<String>> {
+        let verifying = |state: &&RevisionState| state.revision.status == RevisionStatus::Verifying;
+        let why = |state: &RevisionState| {
+            let mut said = Vec::new();
+            self.what_verifies(state, &mut said);
+            (state.revision.no, said)
+        };
+        activity.revisions.values().filter(verifying).map(why).collect()
     }
 
     fn what_verifies(&self, RevisionState { revision, .. }: &RevisionState, said: &mut Vec<String>) {

@@ -8,10 +8,10 @@ mod policy;
 mod revision;
 mod worker;
 
-pub(crate) use activity::ActivityObject;
+pub(crate) use activity::{ActivityObject, InstallationObject};
 pub(crate) use event::EventObject;
 pub(crate) use execution::{ExecutionObject, ExplanationObject};
-pub(crate) use overview::OverviewObject;
+pub(crate) use overview::{Backend, OverviewObject};
 pub(crate) use policy::{DecisionObject, PolicyObject};
 pub(crate) use revision::RevisionObject;
 pub(crate) use worker::WorkerObject;

@@ -4,6 +4,8 @@ use pod_core::{FleetCount, Overview};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::config::Config;
+
 /// Executions by status.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -41,6 +43,11 @@ pub(crate) struct OverviewObject {
     policy: u64,
     /// Ids of activities that are rejected, or failing to install somewhere.
     troubled_activities: Vec<u64>,
+    /// Where executions run: `local`, `docker` or `swarm`.
+    backend: String,
+    /// A fingerprint of how containers are made, where executions run in some: it is another one when a setting is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    containers: Option<String>,
     /// Why new executions are refused, when they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
@@ -51,6 +58,19 @@ pub(crate) struct OverviewObject {
     store: String,
     /// The version of the manager.
     version: &'static str,
+}
+
+/// Where executions run, as configured.
+#[derive(Clone, Debug)]
+pub(crate) struct Backend {
+    name: String,
+    containers: Option<String>,
+}
+
+impl Backend {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self { name: config.backend.to_string(), containers: config.containers() }
+    }
 }
 
 /// A launch that failed.
@@ -100,7 +120,7 @@ impl From<FleetCount> for FleetObject {
 }
 
 impl OverviewObject {
-    pub(in crate::api) fn of(overview: Overview, store: pod_core::domain::StoreId) -> Self {
+    pub(in crate::api) fn of(overview: Overview, store: pod_core::domain::StoreId, backend: Backend) -> Self {
         Self {
             executions: overview.counts.into(),
             oldest_waiting_at: overview.oldest_waiting.map(|at| at.to_rfc3339()),
@@ -109,6 +129,8 @@ impl OverviewObject {
             max_workers: overview.wanted.1,
             policy: overview.policy.0,
             troubled_activities: overview.troubled.iter().map(|id| id.0).collect(),
+            backend: backend.name,
+            containers: backend.containers,
             trouble: overview.trouble.as_deref().map(str::to_owned),
             launch_refusal: overview.launch_refusal.map(|refusal| RefusalObject {
                 reason: refusal.reason.to_string(),

@@ -4,7 +4,7 @@ use pod_core::domain::{Activity, Revision, RevisionStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::activity::source_of;
+use super::activity::{InstallationObject, source_of};
 
 /// One version of an activity.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,6 +33,7 @@ pub(crate) struct RevisionObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
     created_at: String,
+    pub(in crate::api) installations: Vec<InstallationObject>,
     /// Why it is not verified yet, in sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(in crate::api) waits_for: Vec<String>,
@@ -52,6 +53,7 @@ impl RevisionObject {
             script_url,
             sha256: revision.sha256.as_deref().map(str::to_owned),
             created_at: revision.created_at.to_rfc3339(),
+            installations: Vec::new(),
             waits_for: Vec::new(),
         }
     }

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use pod_core::domain::Stream;
-use pod_server::client::{Client, ClientError, OutputRequest};
+use pod_server::client::{Client, ClientError, OutputBytes, OutputRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::results::Results;
+use super::{
+    results::{ResultFile, Results},
+    unfinished::Unfinished,
+};
 use crate::cli::{
     console::{self, Sink},
     failure::{Exit, Failure},
-    patience::persist,
-    relay::wait_for_end,
+    relay::{relay_stream, wait_for_end},
     verdict::verdict,
 };
 
@@ -27,20 +29,19 @@ const KEPT_BYTES: usize = 64 << 10;
 pub(super) struct Finisher {
     client: Client,
     results: Results,
+    unfinished: Unfinished,
     retry_failed: bool,
     kept: Arc<Semaphore>,
 }
 
-/// A line whose execution has ended.
+/// A line that is over.
 #[derive(Debug)]
 pub(super) struct Finished {
     pub(super) number: u64,
-    /// The execution that was submitted for it.
-    pub(super) submitted_id: u64,
-    /// The execution that counts: the same one, or the one that repeated it.
-    id: u64,
     pub(super) exit: Exit,
     sentence: Option<String>,
+    /// The execution that counts, and its last attempt; there is none of a line that cannot be run.
+    execution: Option<(u64, u32)>,
     output: Option<Kept>,
 }
 
@@ -52,24 +53,37 @@ struct Kept {
 }
 
 impl Finisher {
-    pub(super) fn new(client: Client, results: Results, retry_failed: bool) -> Self {
-        Self { client, results, retry_failed, kept: Arc::new(Semaphore::new(KEPT)) }
+    pub(super) fn new(client: Client, results: Results, unfinished: Unfinished, retry_failed: bool) -> Self {
+        Self { client, results, unfinished, retry_failed, kept: Arc::new(Semaphore::new(KEPT)) }
     }
 
     /// Waits for the end of a line's execution.
-    pub(super) async fn finish(&self, number: u64, submitted_id: u64) -> Result<Finished, Failure> {
-        let mut execution = wait_for_end(&self.client, submitted_id).await?;
+    pub(super) async fn finish(&self, number: u64, submitted: u64) -> Result<Finished, Failure> {
+        let mut execution = wait_for_end(&self.client, submitted).await?;
         if self.retry_failed && verdict(&execution).0 != Exit::DONE {
-            let again = self.client.retry(submitted_id).await?.id;
+            let again = self.unfinished.retry(&self.client, submitted).await?;
+            self.unfinished.remove(submitted);
             execution = wait_for_end(&self.client, again).await?;
         }
         let (exit, sentence) = verdict(&execution);
         let id = execution.id;
-        let mut finished = Finished { number, submitted_id, id, exit, sentence, output: None };
+        let mut finished = Finished { number, exit, sentence, execution: Some((id, execution.attempt)), output: None };
         if self.results.is_directory() {
             self.save(&finished).await?;
         } else if let Ok(room) = Arc::clone(&self.kept).try_acquire_owned() {
             finished.output = self.keep(id, room).await?;
+        }
+        self.unfinished.remove(id);
+        Ok(finished)
+    }
+
+    /// A line that cannot be run has failed.
+    pub(super) async fn refuse(&self, number: u64, why: &str) -> Result<Finished, Failure> {
+        let sentence = Some(format!("line {number} of the input cannot be run: {why}"));
+        let finished = Finished { number, exit: Exit::ERROR, sentence, execution: None, output: None };
+        if self.results.is_directory() {
+            self.results.begin(number, None)?;
+            self.save(&finished).await?;
         }
         Ok(finished)
     }
@@ -77,38 +91,55 @@ impl Finisher {
     /// Reads both streams into memory, unless they are large.
     async fn keep(&self, id: u64, room: OwnedSemaphorePermit) -> Result<Option<Kept>, Failure> {
         let read = |stream| {
-            persist(&self.client, move |client| async move {
+            self.whole(id, stream, async |mut output: OutputBytes| {
                 let mut whole = BytesMut::new();
-                let mut output = client.output(request(id, stream)).await?;
                 while let Some(bytes) = output.next().await? {
                     if whole.len() + bytes.len() > KEPT_BYTES {
                         return Ok(None);
                     }
                     whole.extend_from_slice(&bytes);
                 }
-                Ok::<_, ClientError>(Some(whole.freeze()))
+                Ok(Some(whole.freeze()))
             })
         };
         let (stdout, stderr) = tokio::try_join!(read(Stream::Stdout), read(Stream::Stderr))?;
         Ok(stdout.zip(stderr).map(|(stdout, stderr)| Kept { stdout, stderr, _room: room }))
     }
 
+    /// Reads a stream from its beginning to its end, and again from the beginning where it breaks off.
+    async fn whole<T>(
+        &self,
+        execution: u64,
+        stream: Stream,
+        read: impl AsyncFn(OutputBytes) -> Result<T, ClientError>,
+    ) -> Result<T, Failure> {
+        let request = OutputRequest { execution, stream, attempt: None, offset: 0, follow: false };
+        let mut tries = self.client.tries();
+        loop {
+            match read(self.client.output(request).await?).await {
+                Ok(whole) => return Ok(whole),
+                Err(error) => tries.outlast(error).await?,
+            }
+        }
+    }
+
     /// Writes a line's files; the exit code last, as the sign that they are complete.
     async fn save(&self, finished: &Finished) -> Result<(), Failure> {
-        self.results.begin(finished.number)?;
         for stream in Stream::BOTH {
-            persist(&self.client, |client| async move {
-                // From the beginning, should the connection break on the way.
-                let mut output = client.output(request(finished.id, stream)).await?;
-                let mut file = self.results.create(finished.number, stream);
-                while let Some(bytes) = output.next().await? {
-                    file.write(&bytes).await;
+            let file: ResultFile = match finished.execution {
+                None => self.results.create(finished.number, stream),
+                Some((id, _)) => {
+                    self.whole(id, stream, async |mut output: OutputBytes| {
+                        let mut file = self.results.create(finished.number, stream);
+                        while let Some(bytes) = output.next().await? {
+                            file.write(&bytes).await;
+                        }
+                        Ok(file)
+                    })
+                    .await?
                 }
-                Ok(file)
-            })
-            .await?
-            .close()
-            .await?;
+            };
+            file.close().await?;
         }
         let word = match &finished.sentence {
             Some(sentence) => sentence.clone(),
@@ -122,6 +153,10 @@ impl Finisher {
         if self.results.is_directory() {
             return Ok(());
         }
+        let Some((id, attempt)) = finished.execution else {
+            finished.sentence.iter().for_each(console::note);
+            return Ok(());
+        };
         if let Some(sentence) = &finished.sentence {
             console::note(format!("line {}: {sentence}", finished.number));
         }
@@ -129,25 +164,11 @@ impl Finisher {
             Sink::of(Stream::Stderr)?.write(&kept.stderr).await?;
             return Ok(Sink::of(Stream::Stdout)?.write(&kept.stdout).await?);
         }
-        for stream in [Stream::Stderr, Stream::Stdout] {
-            let mut sink = Sink::of(stream)?;
-            let mut output = persist(&self.client, |client| client_output(client, finished.id, stream)).await?;
-            while let Some(bytes) = output.next().await? {
-                sink.write(&bytes).await?;
+        if attempt > 0 {
+            for stream in [Stream::Stderr, Stream::Stdout] {
+                relay_stream(&self.client, id, attempt, stream).await?;
             }
         }
         Ok(())
     }
-}
-
-async fn client_output(
-    client: Client,
-    id: u64,
-    stream: Stream,
-) -> Result<pod_server::client::OutputBytes, ClientError> {
-    client.output(request(id, stream)).await
-}
-
-const fn request(execution: u64, stream: Stream) -> OutputRequest {
-    OutputRequest { execution, stream, attempt: None, offset: 0, follow: false }
 }

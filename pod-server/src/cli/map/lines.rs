@@ -18,10 +18,11 @@ const AHEAD: usize = 1000;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) number: u64,
-    pub(super) text: String,
+    /// The input, or why this line cannot be one.
+    pub(super) text: Result<String, String>,
 }
 
-/// Reads a file, or stdin for `-`, on a thread of its own. A line that cannot be an input is an error and the last item.
+/// Reads a file, or stdin for `-`, on a thread of its own. That it cannot be read on is the last item.
 pub(super) fn read(path: &Path) -> Result<mpsc::Receiver<Result<Line, Failure>>, Failure> {
     let reader: Box<dyn Read + Send> = if path == Path::new("-") {
         Box::new(io::stdin())
@@ -42,7 +43,8 @@ pub(super) fn read(path: &Path) -> Result<mpsc::Receiver<Result<Line, Failure>>,
         let mut number = 0;
         loop {
             number += 1;
-            let line = next(&mut reader, number);
+            let line = next(&mut reader, number)
+                .map_err(|error| Failure::new(format!("line {number} of the input cannot be read: {error}")));
             let is_last = !matches!(line, Ok(Some(_)));
             // Nobody listens any more when the command ends early.
             if let Some(item) = line.transpose()
@@ -58,13 +60,12 @@ pub(super) fn read(path: &Path) -> Result<mpsc::Receiver<Result<Line, Failure>>,
     Ok(receiver)
 }
 
-fn next(reader: &mut impl BufRead, number: u64) -> Result<Option<Line>, Failure> {
-    let wrong = |what: String| Failure::new(format!("line {number} of the input cannot be run: {what}"));
+fn next(reader: &mut impl BufRead, number: u64) -> io::Result<Option<Line>> {
+    let longest = Limits::default().max_input;
     // One byte more than allowed, and the two of the line's end.
-    let limit = Limits::default().max_input as u64 + 3;
+    let limit = longest as u64 + 3;
     let mut bytes = Vec::new();
-    let count = reader.take(limit).read_until(b'\n', &mut bytes).map_err(|error| wrong(error.to_string()))?;
-    if count == 0 {
+    if reader.by_ref().take(limit).read_until(b'\n', &mut bytes)? == 0 {
         return Ok(None);
     }
     if bytes.ends_with(b"\n") {
@@ -72,12 +73,21 @@ fn next(reader: &mut impl BufRead, number: u64) -> Result<Option<Line>, Failure>
         if bytes.ends_with(b"\r") {
             bytes.pop();
         }
+    } else if bytes.len() as u64 == limit {
+        reader.skip_until(b'\n')?;
+        let why = format!(
+            "it has more than the {longest} bytes that an input may have; put it into a file and give its path"
+        );
+        return Ok(Some(Line { number, text: Err(why) }));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        wrong(format!("it is not UTF-8 text (byte {at}); encode it, for example with base64"))
-    })?;
-    input::check(&text).map_err(|failure| wrong(failure.to_string()))?;
+        format!("it is not UTF-8 text (byte {at}); encode it, for example with base64")
+    });
+    let text = text.and_then(|text| match input::check(&text) {
+        Ok(()) => Ok(text),
+        Err(failure) => Err(failure.to_string()),
+    });
     Ok(Some(Line { number, text }))
 }
 
@@ -85,21 +95,18 @@ fn next(reader: &mut impl BufRead, number: u64) -> Result<Option<Line>, Failure>
 mod tests {
     use super::*;
 
-    fn all(mut bytes: &[u8]) -> Vec<Result<Option<Line>, String>> {
+    fn all(mut bytes: &[u8]) -> Vec<Result<String, String>> {
         let mut lines = Vec::new();
         for number in 1.. {
-            let line = next(&mut bytes, number).map_err(|failure| failure.to_string());
-            let ends = !matches!(line, Ok(Some(_)));
-            lines.push(line);
-            if ends {
-                break;
-            }
+            let Some(line) = next(&mut bytes, number).expect("bytes can be read") else { break };
+            assert_eq!(line.number, number);
+            lines.push(line.text);
         }
         lines
     }
 
     fn texts(bytes: &[u8]) -> Vec<String> {
-        all(bytes).into_iter().map_while(|line| line.expect("a line")).map(|line| line.text).collect()
+        all(bytes).into_iter().map(|line| line.expect("a line")).collect()
     }
 
     #[test]
@@ -110,13 +117,18 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_cannot_be_run_is_named() {
-        for (bytes, expected) in [(&b"a\n\xff\n"[..], "not UTF-8"), (b"a\nb\0\n", "NUL")] {
+    fn a_line_that_cannot_be_run_is_one_among_the_others() {
+        let long = [b"a\n", &vec![b'x'; 3 << 20][..], b"\nc\n"].concat();
+        let barely = [b"a\n", &vec![b'x'; (1 << 20) + 1][..], b"\r\nc"].concat();
+        for (bytes, expected) in
+            [(&b"a\n\xff\nc\n"[..], "not UTF-8"), (b"a\nb\0\nc\n", "NUL"), (&long, "1048576"), (&barely, "1048576")]
+        {
             let lines = all(bytes);
-            let error = lines.last().expect("lines").as_ref().expect_err("refused");
-            assert!(error.starts_with("line 2 ") && error.contains(expected), "{error}");
+            assert_eq!((lines.len(), &lines[0], &lines[2]), (3, &Ok("a".to_owned()), &Ok("c".to_owned())));
+            let why = lines[1].as_ref().expect_err("refused");
+            assert!(why.contains(expected), "{why}");
         }
-        let long = vec![b'x'; (1 << 20) + 1];
-        assert!(all(&long)[0].as_ref().expect_err("refused").starts_with("line 1 "));
+        let most = [&vec![b'x'; 1 << 20][..], b"\r\n"].concat();
+        assert_eq!(texts(&most)[0].len(), 1 << 20);
     }
 }

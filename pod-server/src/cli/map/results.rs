@@ -1,4 +1,8 @@
-//! Results in a directory: `17.out`, `17.err` and `17.exit` for line 17.
+//! Results in a directory: `17.out`, `17.err` and `17.exit` for line 17, and `17.made`, which says of what line and what
+//! program they are.
+//!
+//! `17.exit` is the sign that the others are complete. It goes before anything else of the line does, and comes last; so
+//! whatever ends a map on the way, a result that is there is whole and of what `17.made` says.
 
 use std::{
     fs, io,
@@ -6,13 +10,37 @@ use std::{
 };
 
 use pod_core::domain::Stream;
+use serde::{Deserialize, Serialize};
 use tokio::{fs::File, io::AsyncWriteExt};
 
 use crate::cli::failure::Failure;
 
+/// The endings of the files of a line, the sign of completeness first.
+const ENDINGS: [&str; 4] = ["exit", "out", "err", "made"];
+
 /// Where results go: into a directory, or nowhere (to stdout, that is). Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Results(Option<PathBuf>);
+
+/// What made a result.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Made {
+    /// The line.
+    pub(super) line: String,
+    /// A fingerprint of the program and its settings.
+    pub(super) program: String,
+}
+
+/// What is there of a line from an earlier run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It succeeded.
+    Succeeded,
+    /// Another line, another program or other settings succeeded.
+    Changed,
+    /// Nothing that can be kept.
+    Open,
+}
 
 impl Results {
     /// Results in that directory, which is made where it does not exist.
@@ -27,27 +55,40 @@ impl Results {
         self.0.is_some()
     }
 
-    /// Whether the result of a line is there from an earlier run, and good.
-    pub(super) fn has_succeeded(&self, number: u64) -> bool {
-        self.0.is_some() && fs::read_to_string(self.path(number, "exit")).is_ok_and(|word| word.trim() == "0")
+    /// Takes away what earlier runs left of all lines with a higher number.
+    pub(super) async fn clear_after(&self, last: u64) -> Result<(), Failure> {
+        let Some(directory) = self.0.clone() else { return Ok(()) };
+        let clearing = tokio::task::spawn_blocking(move || clear_after(&directory, last));
+        clearing.await.unwrap_or_else(|error| Err(Failure::new(error.to_string())))
     }
 
-    /// Takes the sign of completeness away.
-    pub(super) fn begin(&self, number: u64) -> Result<(), Failure> {
-        let path = self.path(number, "exit");
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path, &error)),
-            _ => Ok(()),
+    /// Whether the result of a line is there from an earlier run, and good.
+    pub(super) fn standing(&self, number: u64, made: &Made) -> Standing {
+        let read = |ending| fs::read_to_string(self.path(number, ending));
+        if self.0.is_none() || !read("exit").is_ok_and(|word| word.trim() == "0") {
+            return Standing::Open;
         }
+        let by: Option<Made> = read("made").ok().and_then(|text| serde_json::from_str(&text).ok());
+        if by.as_ref() == Some(made) { Standing::Succeeded } else { Standing::Changed }
+    }
+
+    /// Takes away what is there of a line, and says what will make the next result.
+    pub(super) fn begin(&self, number: u64, made: Option<&Made>) -> Result<(), Failure> {
+        if self.0.is_none() {
+            return Ok(());
+        }
+        for ending in ENDINGS {
+            remove(&self.path(number, ending))?;
+        }
+        let Some(made) = made else { return Ok(()) };
+        let path = self.path(number, "made");
+        let text = serde_json::to_string(made).map_err(io::Error::from);
+        text.and_then(|text| fs::write(&path, text + "\n")).map_err(|error| failed(&path, &error))
     }
 
     /// A file for a stream of a line.
     pub(super) fn create(&self, number: u64, stream: Stream) -> ResultFile {
-        let suffix = match stream {
-            Stream::Stdout => "out",
-            Stream::Stderr => "err",
-        };
-        let path = self.path(number, suffix);
+        let path = self.path(number, if stream == Stream::Stdout { "out" } else { "err" });
         let file = fs::File::create(&path).map(File::from_std);
         ResultFile { path, file }
     }
@@ -58,8 +99,33 @@ impl Results {
         fs::write(&path, format!("{word}\n")).map_err(|error| failed(&path, &error))
     }
 
-    fn path(&self, number: u64, suffix: &str) -> PathBuf {
-        self.0.as_deref().unwrap_or(Path::new("")).join(format!("{number}.{suffix}"))
+    fn path(&self, number: u64, ending: &str) -> PathBuf {
+        self.0.as_deref().unwrap_or(Path::new("")).join(format!("{number}.{ending}"))
+    }
+}
+
+fn clear_after(directory: &Path, last: u64) -> Result<(), Failure> {
+    let unreadable = |error: io::Error| failed(directory, &error);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
+        let Some((number, ending)) = name.to_str().and_then(|name| name.split_once('.')) else { continue };
+        let rank = ENDINGS.iter().position(|known| *known == ending);
+        // As we write them: not 007.out, nor 1e3.out.
+        let number = number.parse::<u64>().ok().filter(|parsed| parsed.to_string() == number);
+        if let (Some(rank), Some(number)) = (rank, number.filter(|number| *number > last)) {
+            found.push((rank, number));
+        }
+    }
+    // The signs of completeness before everything else.
+    found.sort_unstable();
+    found.iter().try_for_each(|(rank, number)| remove(&directory.join(format!("{number}.{}", ENDINGS[*rank]))))
+}
+
+fn remove(path: &Path) -> Result<(), Failure> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path, &error)),
+        _ => Ok(()),
     }
 }
 
@@ -92,22 +158,45 @@ fn failed(path: &Path, error: &io::Error) -> Failure {
 mod tests {
     use super::*;
 
+    fn made(line: &str, program: &str) -> Made {
+        Made { line: line.to_owned(), program: program.to_owned() }
+    }
+
     #[tokio::test]
-    async fn only_a_complete_result_with_code_0_counts() {
+    async fn only_a_complete_result_of_the_same_line_and_program_counts() {
         let temporary = tempfile::tempdir().expect("a directory");
         let results = Results::new(Some(&temporary.path().join("out"))).expect("made");
-        assert!(!results.has_succeeded(1));
+        let ours = made("a", "p");
+        assert_eq!(results.standing(1, &ours), Standing::Open);
+        results.begin(1, Some(&ours)).expect("begun");
         let mut file = results.create(1, Stream::Stdout);
         file.write(b"hello").await;
         file.close().await.expect("written");
-        assert!(!results.has_succeeded(1));
+        assert_eq!(results.standing(1, &ours), Standing::Open);
         results.end(1, "0").expect("written");
-        assert!(results.has_succeeded(1));
-        results.begin(1).expect("removed");
-        assert!(!results.has_succeeded(1));
+        assert_eq!(results.standing(1, &ours), Standing::Succeeded);
+        assert_eq!(results.standing(1, &made("b", "p")), Standing::Changed);
+        assert_eq!(results.standing(1, &made("a", "q")), Standing::Changed);
+        fs::remove_file(temporary.path().join("out/1.made")).expect("removed");
+        assert_eq!(results.standing(1, &ours), Standing::Changed, "nobody knows what made it");
+        results.begin(1, Some(&ours)).expect("removed");
+        assert_eq!(results.standing(1, &ours), Standing::Open);
+        assert!(!temporary.path().join("out/1.out").exists());
         results.end(1, "3").expect("written");
-        assert!(!results.has_succeeded(1));
-        assert!(!Results::new(None).expect("none").has_succeeded(1));
+        assert_eq!(results.standing(1, &ours), Standing::Open);
+        assert_eq!(Results::new(None).expect("none").standing(1, &ours), Standing::Open);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_more_lines_goes_and_nothing_else() {
+        let temporary = tempfile::tempdir().expect("a directory");
+        for name in ["1.out", "2.out", "2.exit", "10.err", "10.made", "007.out", "3.txt", "notes", "x.out"] {
+            fs::write(temporary.path().join(name), "").expect("written");
+        }
+        Results::new(Some(temporary.path())).expect("there").clear_after(1).await.expect("cleared");
+        let mut left: Vec<_> = fs::read_dir(temporary.path()).expect("read").flatten().map(|e| e.file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["007.out", "1.out", "3.txt", "notes", "x.out"]);
     }
 
     #[test]

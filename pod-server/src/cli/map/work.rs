@@ -1,0 +1,298 @@
+//! The lines of a map that are under way: read, submitted in batches, finished within a window, and written in order.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use pod_server::client::Client;
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{
+    finish::{Finished, Finisher},
+    lines::Line,
+    progress::Progress,
+    results::{Made, Results, Standing},
+    unfinished::Unfinished,
+};
+use crate::cli::{
+    console,
+    failure::{Exit, Failure},
+    nearest,
+    relay::wait_for_end,
+    run::terminate,
+    subject::Prepared,
+    waiting::{self, Waiting},
+};
+
+/// At most so many lines are submitted at once.
+const BATCH: usize = 1000;
+/// At most so many lines are submitted and not yet written out.
+const WINDOW: usize = 4000;
+/// So many executions are waited for at a time, the oldest ones.
+const WATCHED: usize = 64;
+/// So many are terminated at a time.
+const TERMINATED_AT_ONCE: usize = 32;
+/// So many of the failed lines are named at the end.
+const NAMED: usize = 10;
+
+/// The reason to stop that is not an error of its own.
+pub(super) const TOO_MANY_FAILED: &str = "too many lines failed";
+
+/// The numbers of lines, each with the id of its execution.
+type Batch = Vec<(u64, u64)>;
+
+/// Everything about the lines that are under way.
+pub(super) struct Work<'a> {
+    client: &'a Client,
+    prepared: Prepared,
+    /// Every line runs this revision, whatever becomes current meanwhile.
+    revision: u32,
+    /// The fingerprint of what is run.
+    program: String,
+    results: Results,
+    finisher: Finisher,
+    progress: Progress,
+    retry_failed: bool,
+    /// The batch on its way to the manager. Kept here, not in the future that waits for it: when that is dropped, the
+    /// executions of the batch are there all the same, and must become known to be terminated.
+    submitting: Option<BoxFuture<'static, Result<Batch, Failure>>>,
+    /// Submitted and not yet waited for, in the order of the lines.
+    submitted: VecDeque<(u64, u64)>,
+    unfinished: Unfinished,
+    /// Over, and not yet written because an earlier line is not; nothing where there is nothing to write.
+    unwritten: BTreeMap<u64, Option<Finished>>,
+    next_written: u64,
+    total: u64,
+    /// So many lines are over.
+    settled: u64,
+    /// So many were run again although they had succeeded.
+    changed: u64,
+    /// The numbers of the first lines that failed.
+    failed: Vec<u64>,
+    fails: u64,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(
+        client: &'a Client,
+        prepared: Prepared,
+        current: Option<u32>,
+        program: String,
+        results: Results,
+        retry_failed: bool,
+    ) -> Self {
+        let unfinished = Unfinished::default();
+        Self {
+            client,
+            revision: prepared.revision().or(current).unwrap_or(1),
+            prepared,
+            program,
+            finisher: Finisher::new(client.clone(), results.clone(), unfinished.clone(), retry_failed),
+            results,
+            progress: Progress::new(),
+            retry_failed,
+            submitting: None,
+            submitted: VecDeque::new(),
+            unfinished,
+            unwritten: BTreeMap::new(),
+            next_written: 1,
+            total: 0,
+            settled: 0,
+            changed: 0,
+            failed: Vec::new(),
+            fails: 0,
+        }
+    }
+
+    pub(super) async fn run(
+        &mut self,
+        mut lines: mpsc::Receiver<Result<Line, Failure>>,
+        max_fails: Option<u64>,
+    ) -> Result<(), Failure> {
+        if !self.retry_failed {
+            self.results.clear_after(0).await?;
+        }
+        let finisher = self.finisher.clone();
+        let mut watched = FuturesUnordered::new();
+        let mut is_read = false;
+        let mut batch = Vec::new();
+        let mut waiting = Waiting::default();
+        let mut look_at = Instant::now() + waiting::LOOK;
+        loop {
+            while watched.len() < WATCHED
+                && let Some((number, id)) = self.submitted.pop_front()
+            {
+                watched.push(finisher.finish(number, id));
+            }
+            let under_way = watched.len() + self.submitted.len() + self.unwritten.len();
+            let room = WINDOW.saturating_sub(under_way).min(BATCH);
+            tokio::select! {
+                count = lines.recv_many(&mut batch, room), if !is_read && room > 0 => {
+                    is_read = count == 0;
+                    // What was read before the file could not be read on is run all the same.
+                    let unreadable = batch.pop_if(|last: &mut Result<Line, Failure>| last.is_err());
+                    self.submit(batch.drain(..).flatten().collect()).await?;
+                    if let Some(Err(failure)) = unreadable {
+                        return Err(failure);
+                    }
+                    if is_read {
+                        // Of this input there are no more lines: what is there of others is not its result.
+                        self.results.clear_after(self.total).await?;
+                    }
+                }
+                // The oldest one begins first: where it waits, all do.
+                () = tokio::time::sleep_until(look_at), if self.unfinished.first().is_some() => {
+                    if let Some(oldest) = self.unfinished.first() {
+                        waiting.look(self.client, oldest).await;
+                    }
+                    waiting.look_for_trouble(self.client).await;
+                    look_at = Instant::now() + waiting::LOOK;
+                }
+                Some(finished) = watched.next(), if !watched.is_empty() => self.take(finished?).await?,
+                else => return Ok(()),
+            }
+            if max_fails.is_some_and(|limit| self.fails >= limit) {
+                return Err(Failure::new(TOO_MANY_FAILED));
+            }
+        }
+    }
+
+    async fn submit(&mut self, lines: Vec<Line>) -> Result<(), Failure> {
+        self.total += lines.len() as u64;
+        let (mut numbers, mut inputs) = (Vec::new(), Vec::new());
+        for Line { number, text } in lines {
+            let text = match text {
+                Ok(text) => text,
+                Err(why) => {
+                    let refused = self.finisher.refuse(number, &why).await?;
+                    self.take(refused).await?;
+                    continue;
+                }
+            };
+            let made = Made { line: text, program: self.program.clone() };
+            let standing = if self.retry_failed { self.results.standing(number, &made) } else { Standing::Open };
+            if standing == Standing::Succeeded {
+                self.settle(number, None).await?;
+                continue;
+            }
+            self.changed += u64::from(standing == Standing::Changed);
+            self.results.begin(number, Some(&made))?;
+            numbers.push(number);
+            inputs.push(made.line);
+        }
+        self.progress.read(self.total);
+        if inputs.is_empty() {
+            return Ok(());
+        }
+        let key = uuid::Uuid::new_v4().to_string();
+        let (client, activity, revision) = (self.client.clone(), self.prepared.name.clone(), self.revision);
+        let submitting = async move {
+            match client.start_batch(&activity, revision, &inputs, &key).await {
+                Ok(batch) => Ok(numbers.into_iter().zip(batch.ids).collect()),
+                Err(error) => Err(nearest::subject_failure(&client, &activity, error).await),
+            }
+        };
+        self.submitting = Some(submitting.boxed());
+        self.finish_submit().await?;
+        self.prepared.installed(self.client).await
+    }
+
+    /// Waits for the answer to the batch that is on its way, if there is one. Cancellation safe.
+    async fn finish_submit(&mut self) -> Result<(), Failure> {
+        let Some(submitting) = &mut self.submitting else { return Ok(()) };
+        let submitted = submitting.await;
+        self.submitting = None;
+        let batch = submitted?;
+        self.unfinished.extend(batch.iter().map(|(_, id)| *id));
+        self.submitted.extend(batch);
+        Ok(())
+    }
+
+    async fn take(&mut self, finished: Finished) -> Result<(), Failure> {
+        if finished.exit != Exit::DONE {
+            self.fails += 1;
+            if self.failed.len() < NAMED {
+                self.failed.push(finished.number);
+            }
+        }
+        self.settle(finished.number, Some(finished)).await
+    }
+
+    /// A line is over; what there is to write of it is written in its turn.
+    async fn settle(&mut self, number: u64, finished: Option<Finished>) -> Result<(), Failure> {
+        self.settled += 1;
+        self.progress.finished(self.fails);
+        self.unwritten.insert(number, finished);
+        while let Some(next) = self.unwritten.remove(&self.next_written) {
+            self.next_written += 1;
+            if let Some(finished) = next {
+                self.progress.hide_while(self.finisher.write_out(finished)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends everything that was submitted and has not ended, and waits for it; how many that were.
+    pub(super) async fn terminate_rest(&mut self) -> Result<usize, Failure> {
+        self.progress.clear();
+        let submitted = self.finish_submit().await;
+        let client = self.client;
+        // The newest first: what waits must not begin in the place of what was ended.
+        let ids = self.unfinished.all().await;
+        let mut ending =
+            futures::stream::iter(&ids).map(|id| terminate(client, *id)).buffer_unordered(TERMINATED_AT_ONCE);
+        while let Some(asked) = ending.next().await {
+            asked?;
+        }
+        let mut waiting =
+            futures::stream::iter(&ids).map(|id| wait_for_end(client, *id)).buffer_unordered(TERMINATED_AT_ONCE);
+        while let Some(ended) = waiting.next().await {
+            ended?;
+        }
+        submitted.map(|()| ids.len())
+    }
+
+    /// Says how far it came that ended early, what became of the rest, and how to go on.
+    pub(super) fn tell_early_end(&mut self, rest: &str) {
+        self.tell_changed();
+        let held_back = if self.results.is_directory() { 0 } else { self.unwritten.len() as u64 };
+        let done = self.settled - held_back;
+        let held_back = match held_back {
+            0 => String::new(),
+            1 => "; 1 more has ended, and is not written because an earlier one has not".to_owned(),
+            more => format!("; {more} more have ended, and are not written because an earlier one has not"),
+        };
+        let on = match (self.results.is_directory(), self.retry_failed) {
+            (true, true) => "the same command goes on with the rest",
+            (true, false) => "the same command with --retry-failed goes on with the rest",
+            (false, _) => "with --results DIR, a map can go on where it ended, by --retry-failed",
+        };
+        let total = self.total;
+        console::note(format!("{done} of the {total} lines that were read are done{held_back}; {rest}; {on}"));
+    }
+
+    /// Says what became of the lines, as far as there is something to say.
+    pub(super) fn conclude(&mut self, more: Option<&str>) -> Exit {
+        self.progress.clear();
+        self.tell_changed();
+        if self.fails == 0 {
+            return Exit::DONE;
+        }
+        self.failed.sort_unstable();
+        let numbers: Vec<String> = self.failed.iter().map(u64::to_string).collect();
+        let etc = if self.fails > numbers.len() as u64 { ", …" } else { "" };
+        let more = more.map(|more| format!("; {more}")).unwrap_or_default();
+        let (fails, total) = (self.fails, self.total);
+        console::note(format!("{fails} of {total} lines failed (line {}{etc}){more}", numbers.join(", ")));
+        Exit::ERROR
+    }
+
+    /// Says how many results of earlier were not taken, once.
+    fn tell_changed(&mut self) {
+        let because = "had succeeded, but with another line, another program or other settings";
+        match std::mem::take(&mut self.changed) {
+            0 => {}
+            1 => console::note(format!("1 line was run again: it {because}")),
+            lines => console::note(format!("{lines} lines were run again: they {because}")),
+        }
+    }
+}

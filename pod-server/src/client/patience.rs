@@ -1,0 +1,86 @@
+//! Outlasting a manager that is away: restarted, upgraded, or behind a network that is.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{ClientError, Result};
+
+/// Before the second try; doubled up to `LONGEST_PAUSE`.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Is told how it goes with a manager that does not answer.
+pub trait Listener: fmt::Debug + Send + Sync {
+    /// Another try failed. The manager has been away for so long, and is tried again for `limit` in all.
+    fn away(&self, error: &ClientError, since: Duration, limit: Duration);
+    /// It answers again.
+    fn back(&self);
+}
+
+/// For how long a client tries again.
+#[derive(Clone, Debug)]
+pub(super) struct Patience {
+    pub(super) limit: Duration,
+    pub(super) listener: Arc<dyn Listener>,
+}
+
+/// Whether a request may be sent again when its answer did not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Resend {
+    /// Sent twice it does the same as sent once.
+    Always,
+    /// Only where it is known that it was not carried out.
+    IfUnheard,
+}
+
+impl Resend {
+    /// The error as it is to be taken: of a request that may not be sent again it is not passing any more, and says so.
+    pub(super) fn judge(self, error: ClientError) -> ClientError {
+        match error {
+            ClientError::Unreachable { address, why, was_sent: true } if self == Self::IfUnheard => {
+                ClientError::Unknown { address, why }
+            }
+            error => error,
+        }
+    }
+}
+
+/// The tries of one request, or of one stream that is taken up again where it broke off.
+#[derive(Debug)]
+pub struct Tries {
+    patience: Option<Patience>,
+    since: Option<Instant>,
+    pause: Duration,
+}
+
+impl Tries {
+    pub(super) const fn new(patience: Option<Patience>) -> Self {
+        Self { patience, since: None, pause: FIRST_PAUSE }
+    }
+
+    /// The manager answered.
+    pub fn answered(&mut self) {
+        if self.since.take().is_some()
+            && let Some(patience) = &self.patience
+        {
+            patience.listener.back();
+        }
+        self.pause = FIRST_PAUSE;
+    }
+
+    /// Waits before the next try, or gives the error back when it will not pass or has lasted too long.
+    pub async fn outlast(&mut self, error: ClientError) -> Result<()> {
+        let Some(patience) = self.patience.as_ref().filter(|_| error.is_passing()) else { return Err(error) };
+        let since = self.since.get_or_insert_with(Instant::now).elapsed();
+        if since >= patience.limit {
+            return Err(error);
+        }
+        patience.listener.away(&error, since, patience.limit);
+        tokio::time::sleep(self.pause.min(patience.limit.saturating_sub(since))).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Ok(())
+    }
+}
