@@ -37,8 +37,9 @@ pub struct Holder {
 #[derive(Debug)]
 pub struct DataDirLock {
     file: File,
-    /// Whether anyone needs to wait for its manager when it has let go.
-    may_come_back: bool,
+    /// Whether what it says stays when it is let go. That of a manager that was not to stay does not: nobody needs to
+    /// wait for it.
+    leaves_trace: bool,
 }
 
 /// Why a data directory could not be taken, as a sentence.
@@ -86,7 +87,7 @@ impl DataDirLock {
 
     /// Says where this manager listens, for those who find the directory held.
     pub fn set_address(&mut self, address: &str) -> io::Result<()> {
-        self.may_come_back = true;
+        self.leaves_trace = true;
         write_holder(&mut self.file, Some(address))
     }
 
@@ -97,7 +98,7 @@ impl DataDirLock {
 
     /// Says that this manager was not to stay: nobody waits for it when it has let go.
     pub const fn leave(&mut self) {
-        self.may_come_back = false;
+        self.leaves_trace = false;
     }
 
     /// Takes the directory for the workers of this process, by a file of that name. Workers of an earlier engine of the
@@ -132,13 +133,13 @@ impl DataDirLock {
             Err(TryLockError::Error(error)) => return Err(DataDirError::Unusable(unusable(dir, &error))),
         }
         write_holder(&mut file, None).map_err(|error| DataDirError::Unusable(unusable(dir, &error)))?;
-        Ok(Self { file, may_come_back: false })
+        Ok(Self { file, leaves_trace: name != MANAGER })
     }
 }
 
 impl Drop for DataDirLock {
     fn drop(&mut self) {
-        if !self.may_come_back {
+        if !self.leaves_trace {
             let _ = self.file.set_len(0);
         }
     }
