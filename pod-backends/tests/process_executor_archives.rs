@@ -104,7 +104,7 @@ async fn its_install_sh_is_run_in_it() {
     let executor = open(dir.path()).await;
     let items = [
         Item::File("./install.sh", "[[ -f part ]] &&\r\ncp part main.sh\r\n"),
-        Item::File("./part", "echo \"made from $(basename \"$PWD\")\""),
+        Item::File("./part", "echo \"made from $(basename \"$(dirname \"$(readlink -f main.sh)\")\")\""),
     ];
     install(&executor, pack(&items)).await.unwrap();
     assert_eq!(run(&executor).await, ("made from 1-1\n".to_owned(), AttemptEnd::Exited(0)));

@@ -336,7 +336,8 @@ async fn damage_done_while_no_worker_was_there_is_noticed_too() {
 async fn what_runs_in_a_damaged_installation_goes_on_while_it_is_made_again() {
     let dir = TempDir::new().unwrap();
     let executor = open(dir.path()).await;
-    let waits = "#!/bin/sh\necho $PPID $$ 0\nwhile [ ! -e ../../go ]; do sleep 0.01; done; cat part";
+    let go = dir.path().join("go");
+    let waits = format!("#!/bin/sh\necho $PPID $$ 0\nwhile [ ! -e {} ]; do sleep 0.01; done; cat part", go.display());
     let script = format!("echo a part of it > part\ncat > main.sh <<'END'\n{waits}\nEND\n");
     let install = async || {
         let (sink, _output) = tokio::sync::mpsc::channel(64);
@@ -351,7 +352,7 @@ async fn what_runs_in_a_damaged_installation_goes_on_while_it_is_made_again() {
     assert_eq!(is_found_damaged(&executor, 2).await, AttemptEnd::Recalled);
     install().await;
     let (mut second, _) = endless(&executor, 3).await;
-    fs::write(dir.path().join("go"), "").unwrap();
+    fs::write(go, "").unwrap();
     for run in [&mut first, &mut second] {
         assert_eq!(finish(&mut **run).await, ("a part of it\n".to_owned(), AttemptEnd::Exited(0)));
     }

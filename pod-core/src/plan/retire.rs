@@ -100,6 +100,19 @@ impl State {
         }
     }
 
+    /// Ends the scripts that still run of a revision that was rejected.
+    pub(in crate::plan) fn end_installations(&mut self, (id, no): (ActivityId, RevisionNo), out: &mut Decision) {
+        for (worker, state) in &mut self.workers {
+            let Some(installation) = state.installations.get_mut(&(id, no)) else { continue };
+            if installation.status == InstallationStatus::Installing {
+                installation.status = InstallationStatus::Removing;
+                installation.changed_at = self.now;
+                out.change(Change::PutInstallation(installation.clone()));
+                out.effects.push(Effect::Remove(*worker, id, no));
+            }
+        }
+    }
+
     /// Asks for the removal of a revision everywhere; true once it is nowhere.
     fn uninstall(&mut self, id: ActivityId, no: RevisionNo, out: &mut Decision) -> bool {
         let mut gone = true;

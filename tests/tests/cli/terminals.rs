@@ -28,15 +28,15 @@ fn nothing_that_pod_writes_acts_upon_a_terminal() {
     let program = pod.program("prints", "printf '%s\\n' \"$1\"\n");
     let relayed = pod.run(&["run", &program, HOSTILE]);
     assert_eq!((relayed.code, relayed.stdout), (Some(0), format!("{HOSTILE}\n")), "its output is its own");
-    assert_eq!(pod.run(&["logs", "1"]).stdout, format!("{HOSTILE}\n"));
+    assert_eq!(pod.run(&["logs", "2"]).stdout, format!("{HOSTILE}\n"));
     for words in [
         &["ps", "-a"][..],
         &["ps", "-a", "-o", "json"],
         &["ps", "-a", "-o", "ndjson"],
         &["activities"],
         &["activities", "-o", "json"],
-        &["explain", "1"],
-        &["explain", "1", "--json"],
+        &["explain", "2"],
+        &["explain", "2", "--json"],
         &["top"],
         &["getActivity", "broken"],
         &["gae"],

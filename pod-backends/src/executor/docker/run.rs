@@ -181,6 +181,7 @@ impl Supervisor {
         env.push(format!("POD_EXECUTION_ID={}", request.key.execution));
         env.push(format!("POD_ATTEMPT={}", request.key.attempt));
         env.push(format!("POD_ACTIVITY={}", request.activity_name));
+        env.push(format!("POD_REVISION={}", request.revision));
         let ground = Ground::of(request.workdir, &self.shared.settings);
         if let Some(dir) = ground.dir() {
             if !request.env.contains_key("TMPDIR") {

@@ -52,6 +52,7 @@ impl Plan {
             ("POD_EXECUTION_ID", request.key.execution.to_string().into()),
             ("POD_ATTEMPT", request.key.attempt.to_string().into()),
             ("POD_ACTIVITY", (*request.activity_name).into()),
+            ("POD_REVISION", request.revision.to_string().into()),
         ];
         let (program, mut args) = match installation.what.entry {
             Entry::Program => (c"./main.sh", vec![c"./main.sh".to_owned()]),

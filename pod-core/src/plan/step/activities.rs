@@ -233,6 +233,7 @@ impl State {
     /// A revision proved not to work.
     pub(in crate::plan) fn reject(&mut self, id: ActivityId, no: RevisionNo, reason: Arc<str>, out: &mut Decision) {
         self.judge(id, no, RevisionStatus::Rejected, Some(reason), out);
+        self.end_installations((id, no), out);
     }
 
     fn judge(

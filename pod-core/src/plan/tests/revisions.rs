@@ -214,6 +214,19 @@ fn an_installation_that_nobody_waits_for_any_more_is_withdrawn() {
 }
 
 #[test]
+fn the_only_revision_of_an_activity_is_withdrawn_as_well() {
+    let mut rig = rig();
+    let new = NewActivity::script("hang", "sleep 1000");
+    let found = Box::new(Found { sha256: Some("hang".into()), ..Found::default() });
+    let request = Request::CreateActivity { new, registration: Registration::Run };
+    rig.step(Input::Request { request, reply: ReplyId(1), found }).unwrap().unwrap();
+    let Reply::Submitted(submitted) = rig.ask(Request::Submit(NewExecution::of("hang"))) else { panic!() };
+    rig.effects.clear();
+    rig.ask(Request::Terminate(submitted.id, Hurry::Grace));
+    assert_eq!(rig.removed(), [1], "its script ends");
+}
+
+#[test]
 fn what_everyone_is_to_run_is_installed_though_an_execution_of_it_is_terminated() {
     let mut rig = Rig::with(Settings::default(), RevisionStatus::Verifying, Some("ab".into()), 1, Default::default());
     let id = rig.submit();

@@ -55,13 +55,13 @@ pub async fn a_long_input_comes_as_a_file(rig: &Rig) {
 
 /// What is documented, what the activity adds, and nothing of the worker's own.
 pub async fn the_environment_is_small(rig: &Rig) {
-    let mut request = rig.activity("#!/bin/sh\nenv | cut -d= -f1 | sort | tr '\\n' ' '\necho \"$COLOUR/$POD_EXECUTION_ID/$POD_ATTEMPT/$POD_ACTIVITY\"").await;
+    let mut request = rig.activity("#!/bin/sh\nenv | cut -d= -f1 | sort | tr '\\n' ' '\necho \"$COLOUR/$POD_EXECUTION_ID/$POD_ATTEMPT/$POD_ACTIVITY/$POD_REVISION\"").await;
     request.env.insert("COLOUR".to_owned(), "red".to_owned());
     request.env.insert("POD_ATTEMPT".to_owned(), "not for activities to set".to_owned());
-    let execution = request.key.execution;
+    let (execution, revision) = (request.key.execution, request.revision);
     let outcome = rig.run(request).await;
     let (names, values) = outcome.text().rsplit_once(' ').expect("names and values");
-    assert_eq!(values, format!("red/{execution}/1/an-activity\n"));
+    assert_eq!(values, format!("red/{execution}/1/an-activity/{revision}\n"));
     let allowed = [
         "COLOUR",
         "HOME",
@@ -71,6 +71,7 @@ pub async fn the_environment_is_small(rig: &Rig) {
         "POD_ATTEMPT",
         "POD_EXECUTION_ID",
         "POD_RESULTS",
+        "POD_REVISION",
         "POD_WORKER_MARK",
         "TMPDIR",
         // Made by the shell.
