@@ -260,11 +260,11 @@ fn its_container_can_be_shut_in_altogether() {
     let limits = "--docker-read-only --docker-user 1234:1234 --docker-network none --docker-pids 40 --docker-cpus 0.5";
     let server = pod.manager(&[&ISOLATED[..], &limits.split(' ').collect::<Vec<_>>()].concat());
     let url = server.url();
-    let look = "id -u; touch /tmp/x && echo tmp; touch ./x 2>/dev/null || echo fixed; ip -o link | wc -l";
+    let look = "id -u; touch /tmp/x && echo tmp; touch ./x && echo own; touch /x 2>/dev/null || echo fixed; ip -o link | wc -l";
     client::register(url, "look", look, json!({}));
     let id = client::start(url, "look", "");
     client::ended(url, id);
-    assert_eq!(text(url, id), "1234\ntmp\nfixed\n1\n");
+    assert_eq!(text(url, id), "1234\ntmp\nown\nfixed\n1\n");
     // As it is whatever the input is.
     let long = "wc -c < $POD_INPUT_FILE; touch /x $POD_INPUT_FILE.2 2>/dev/null || echo fixed";
     client::register(url, "long", long, json!({}));

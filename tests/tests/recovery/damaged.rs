@@ -37,14 +37,17 @@ fn an_installation_that_was_deleted_or_changed_is_made_again_and_no_execution_fa
         let dirs = fs::read_dir(installation(&pod).parent().expect("a parent")).expect("readable");
         let of_b = dirs.flatten().map(|entry| entry.path()).find(|path| path.join("part").exists());
         damage(&of_b.expect("b is installed"));
+        let mut met = Vec::new();
         for (number, &id) in ids.iter().enumerate() {
             let ended = client::ended(url, id);
             assert_eq!(ended["status"], "finished", "{ended}");
             let said = String::from_utf8(client::stdout(url, id).body).expect("text");
-            // What ran in the very moment may have met the damage itself.
-            let whole = format!("{number} with a part\n");
-            assert!(said == whole || number < 12, "{number}: {said}");
+            if said != format!("{number} with a part\n") {
+                met.push(said);
+            }
         }
+        // What ran in the very moment, or began in the middle of it, may have met the damage itself: two slots.
+        assert!(met.len() <= 4, "{met:?}");
     }
     assert!(server.stop().success());
 }

@@ -148,7 +148,7 @@ impl<'a> Work<'a> {
                     look_at = Instant::now() + waiting::LOOK;
                 }
                 Some(finished) = watched.next(), if !watched.is_empty() => self.take(finished?).await?,
-                else => return Ok(()),
+                else => return self.prepared.installed(self.client).await,
             }
             if max_fails.is_some_and(|limit| self.fails >= limit) {
                 return Err(Failure::new(TOO_MANY_FAILED));
