@@ -255,7 +255,12 @@ impl State {
             state.hold_until = self.now;
         }
         out.change(Change::PutRevision(state.revision.clone()));
+        let before = activity.activity.revision;
         activity.derive();
+        if activity.activity.revision != before {
+            // Executions that name it may follow.
+            activity.linger(before, self.now);
+        }
         out.change(Change::PutActivity(activity.activity.clone()));
         let kind = match verdict {
             RevisionStatus::Approved => EventKind::ActivityApproved,
