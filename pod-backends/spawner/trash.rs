@@ -46,7 +46,7 @@ impl Trash {
             let moved = match fs::rename(path, &aside) {
                 // Something is mounted over it, here alone: a program did that.
                 Err(error) if error.kind() == ErrorKind::ResourceBusy => {
-                    unmount(&*c_path(path)?);
+                    unmount(&c_path(path)?);
                     fs::rename(path, &aside)
                 }
                 moved => moved,
