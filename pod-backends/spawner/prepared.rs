@@ -56,6 +56,11 @@ impl Held {
         Ok(Self { dir, found })
     }
 
+    /// Whether it was not deleted.
+    fn is_there(&self) -> bool {
+        self.dir.metadata().is_ok_and(|found| found.nlink() > 0)
+    }
+
     /// Whether nothing was done to it since.
     fn is_as_it_was(&self) -> bool {
         self.dir.metadata().is_ok_and(|found| times(&found) == times(&self.found))
@@ -222,7 +227,7 @@ impl Prepared {
         for kept in &mut self.kept {
             kept.fresh &= now <= times(&kept.held.found)[1];
         }
-        self.kept.iter().all(|kept| kept.fresh || kept.is_untouched())
+        self.kept.iter().all(|kept| (kept.fresh && kept.held.is_there()) || kept.is_untouched())
     }
 
     /// Makes it as new where that is quick. Whether it can be used again.

@@ -66,7 +66,7 @@ pub fn end_all(directory: &Path) {
     loop {
         let left = processes_of(&text);
         if left.is_empty() || Instant::now() >= deadline {
-            return;
+            break;
         }
         for pid in left {
             if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
@@ -74,5 +74,11 @@ pub fn end_all(directory: &Path) {
             }
         }
         std::thread::sleep(Duration::from_millis(10));
+    }
+    // Working directories lie there where the path of a test's directory is long; what was killed did not clear them up.
+    for mark in marks_below(directory, 5) {
+        if let Some(beginning) = mark.get(..12) {
+            let _ = fs::remove_dir_all(format!("/tmp/pod-{beginning}"));
+        }
     }
 }
