@@ -253,6 +253,10 @@ impl<'a> Work<'a> {
 
     /// Says how far it came that ended early, what became of the rest, and how to go on.
     pub(super) fn tell_early_end(&mut self, rest: &str) {
+        // There was nothing to do yet.
+        if self.total == 0 {
+            return;
+        }
         self.tell_changed();
         let held_back = if self.results.is_directory() { 0 } else { self.unwritten.len() as u64 };
         let done = self.settled - held_back;
