@@ -52,6 +52,7 @@ const SETTINGS: &[&str] = &[
     "docker-isolation",
     "docker-manager",
     "docker-memory",
+    "docker-metadata",
     "docker-mount",
     "docker-network",
     "docker-pids",
