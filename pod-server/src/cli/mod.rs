@@ -12,6 +12,7 @@ mod host;
 mod ids;
 mod input;
 mod launches;
+mod left_out;
 mod links;
 mod listing;
 mod logs;

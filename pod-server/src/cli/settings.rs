@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use clap::Args;
-use pod_core::domain::{Isolation, Millis, Settings, Workdir};
+use pod_core::domain::{ActivityName, Isolation, Millis, Settings, Workdir};
 
 use super::{failure::Failure, times::parse_duration};
 
@@ -11,6 +11,10 @@ use super::{failure::Failure, times::parse_duration};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "What holds for DIR")]
 pub(crate) struct SubjectOptions {
+    /// The name of the activity that it becomes; that of the directory unless given
+    #[arg(long, value_name = "NAME", value_parser = ActivityName::new)]
+    pub(super) name: Option<ActivityName>,
+
     /// End an attempt that runs for longer, with all its processes: 90s, 5m, 1h30m; no limit unless given
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
@@ -68,6 +72,7 @@ impl SubjectOptions {
     /// An activity that is there has its own settings.
     pub(crate) fn refuse_for_activity(&self, activity: &str) -> Result<(), Failure> {
         let given = [
+            ("--name", self.name.is_some()),
             ("--timeout", self.timeout.is_some()),
             ("--retries", self.retries.is_some()),
             ("--env", !self.env.is_empty()),
@@ -102,6 +107,7 @@ mod tests {
     #[test]
     fn what_is_given_becomes_settings() {
         let options = SubjectOptions {
+            name: None,
             timeout: Some(Duration::from_millis(1500)),
             retries: Some(2),
             env: vec!["A=1=2".to_owned(), "B=".to_owned(), "A=3".to_owned(), "PATH".to_owned()],
