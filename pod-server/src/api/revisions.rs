@@ -64,10 +64,19 @@ pub(crate) struct RetryBody {
 }
 
 /// The only word for another revision than that of the execution.
-#[derive(Clone, Copy, Debug, Deserialize)]
-enum LatestWord {
-    #[serde(rename = "latest")]
-    Latest,
+#[derive(Clone, Copy, Debug)]
+struct LatestWord;
+
+impl<'de> Deserialize<'de> for LatestWord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match RevisionMember::deserialize(deserializer)? {
+            RevisionMember(RevisionChoice::Current) => Ok(Self),
+            RevisionMember(RevisionChoice::No(no)) => Err(de::Error::custom(format_args!(
+                "an execution is retried with its own revision, or with the \"latest\" one, not with {no}; submit a new \
+                 one where another revision is to run"
+            ))),
+        }
+    }
 }
 
 impl RetryBody {
@@ -79,7 +88,7 @@ impl RetryBody {
             return Ok(RetryRevision::Same);
         }
         let body: Self = read_json(Request::from_parts(parts, bytes.into()), 64 << 10).await?;
-        Ok(body.revision.map_or(RetryRevision::Same, |LatestWord::Latest| RetryRevision::Latest))
+        Ok(body.revision.map_or(RetryRevision::Same, |LatestWord| RetryRevision::Latest))
     }
 }
 
