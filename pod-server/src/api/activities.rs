@@ -9,7 +9,7 @@ use axum::{
 };
 use pod_core::{
     ActivityView,
-    domain::{Isolation, Millis, NewActivity, OnLost, RevisionNo, Settings, Workdir, WorkerId},
+    domain::{Isolation, Millis, Network, NewActivity, OnLost, RevisionNo, Settings, Workdir, WorkerId},
     store::InstallLog,
 };
 use serde::Deserialize;
@@ -63,6 +63,11 @@ pub(crate) struct ActivityBody {
     #[serde(default)]
     #[schema(value_type = String)]
     workdir: Workdir,
+    /// What its executions reach over the network: what the manager's setting says (`default`), or nothing (`none`, which
+    /// takes `isolation` `execution`); `default` when absent.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    network: Network,
 }
 
 impl ActivityBody {
@@ -103,6 +108,7 @@ impl ActivityBody {
             max_concurrency: self.max_concurrency,
             isolation: self.isolation,
             workdir: self.workdir,
+            network: self.network,
         }))
     }
 }
@@ -159,6 +165,9 @@ pub(super) struct ArchiveQuery {
     /// As in the JSON body; with an archive only.
     #[param(value_type = Option<String>)]
     workdir: Option<Workdir>,
+    /// As in the JSON body; with an archive only.
+    #[param(value_type = Option<String>)]
+    network: Option<Network>,
 }
 
 /// Registers an activity, or a new revision of one: JSON as for POST, or a tar.gz of a directory
@@ -235,6 +244,7 @@ impl ArchiveQuery {
             max_concurrency: self.max_concurrency,
             isolation: self.isolation,
             workdir: self.workdir.unwrap_or_default(),
+            network: self.network.unwrap_or_default(),
         })
     }
 }

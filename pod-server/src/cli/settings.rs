@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use clap::Args;
-use pod_core::domain::{ActivityName, Isolation, Millis, Settings, Workdir};
+use pod_core::domain::{ActivityName, Isolation, Millis, Network, Settings, Workdir};
 
 use super::{failure::Failure, times::parse_duration};
 
@@ -35,6 +35,15 @@ pub(crate) struct SubjectOptions {
     /// shared, in one directory for all; private unless given
     #[arg(long, value_name = "WHERE")]
     workdir: Option<Workdir>,
+
+    /// What it reaches over the network: default, or none, which takes a container for each execution
+    #[arg(long, value_name = "WHAT", value_parser = network)]
+    network: Option<Network>,
+}
+
+fn network(given: &str) -> Result<Network, String> {
+    let known = [Network::Default, Network::None];
+    known.into_iter().find(|network| network.as_str() == given).ok_or_else(|| "give default or none".to_owned())
 }
 
 fn isolation(given: &str) -> Result<Isolation, String> {
@@ -65,6 +74,7 @@ impl SubjectOptions {
             env,
             isolation: self.isolation,
             workdir: self.workdir.unwrap_or_default(),
+            network: self.network.unwrap_or_default(),
             ..Settings::default()
         })
     }
@@ -78,6 +88,7 @@ impl SubjectOptions {
             ("--env", !self.env.is_empty()),
             ("--isolation", self.isolation.is_some()),
             ("--workdir", self.workdir.is_some()),
+            ("--network", self.network.is_some()),
         ];
         match given.into_iter().find(|(_, is_given)| *is_given) {
             None => Ok(()),
@@ -113,6 +124,7 @@ mod tests {
             env: vec!["A=1=2".to_owned(), "B=".to_owned(), "A=3".to_owned(), "PATH".to_owned()],
             isolation: None,
             workdir: Some(Workdir::Copy),
+            network: None,
         };
         let settings = options.settings().expect("settings");
         assert_eq!((settings.timeout, settings.retries), (Some(Millis(1500)), 2));

@@ -11,7 +11,7 @@ use axum::{
 use pod_core::{
     ActivityView, PodError,
     domain::{
-        ActivityStatus, ExecutionStatus, InstallationStatus, Isolation, Millis, NewActivity, OnLost, Payload,
+        ActivityStatus, ExecutionStatus, InstallationStatus, Isolation, Millis, Network, NewActivity, OnLost, Payload,
         ScriptSource, Settings, UnknownWorkdir, Workdir,
     },
 };
@@ -112,6 +112,7 @@ struct Typed {
     /// `worker`, `execution`, or nothing for what the manager says.
     isolation: String,
     workdir: String,
+    network: String,
     env: String,
 }
 
@@ -152,6 +153,7 @@ impl Typed {
             max_concurrency: field("concurrency"),
             isolation: field("isolation"),
             workdir: field("workdir"),
+            network: field("network"),
             env: filled.get("env").to_owned(),
         }
     }
@@ -223,7 +225,12 @@ impl Typed {
             "" => Workdir::default(),
             word => word.parse().map_err(|error: UnknownWorkdir| ("workdir", format!("{error}.")))?,
         };
-        Ok(Settings { timeout, retries, on_lost, env, max_concurrency, isolation, workdir })
+        let network = match self.network.as_str() {
+            "" | "default" => Network::Default,
+            "none" => Network::None,
+            other => return Err(("network", format!("{other:?} is neither default nor none."))),
+        };
+        Ok(Settings { timeout, retries, on_lost, env, max_concurrency, isolation, workdir, network })
     }
 
     fn of_view(view: &ActivityView, script: Option<Payload>) -> Self {
@@ -250,6 +257,7 @@ impl Typed {
             max_concurrency: settings.max_concurrency.map(|most| most.to_string()).unwrap_or_default(),
             isolation: settings.isolation.map(|isolation| isolation.as_str().to_owned()).unwrap_or_default(),
             workdir: settings.workdir.as_str().to_owned(),
+            network: settings.network.as_str().to_owned(),
             env: settings.env.keys().map(|name| format!("{name}={MASK}\n")).collect(),
         }
     }
@@ -267,6 +275,7 @@ fn field_of(error: &PodError, from_url: bool) -> &'static str {
     match error {
         PodError::InvalidName(_) | PodError::ActivityExists(_) => "name",
         PodError::Invalid(sentence) if sentence.starts_with("isolation") => "isolation",
+        PodError::Invalid(sentence) if sentence.starts_with("network") => "network",
         PodError::Invalid(_) if from_url => "url",
         PodError::Invalid(sentence) if sentence.contains("environment") => "env",
         PodError::Invalid(_) => "script",

@@ -11,8 +11,8 @@ use axum::{
 use pod_core::{
     ActivityView, MAX_BATCH, PodError,
     domain::{
-        ActivityStatus, Execution, ExecutionStatus, Installation, InstallationStatus, Isolation, NewExecution, OnLost,
-        Payload, Revision, RevisionNo, ScriptSource, Timestamp, Workdir, WorkerId,
+        ActivityStatus, Execution, ExecutionStatus, Installation, InstallationStatus, Isolation, Network, NewExecution,
+        OnLost, Payload, Revision, RevisionNo, ScriptSource, Timestamp, Workdir, WorkerId,
     },
     store::{ExecutionQuery, InstallLog},
 };

@@ -80,6 +80,22 @@ fn no_program_of_a_container_reaches_the_metadata_of_a_cloud() {
         let rest = format!("{who}CapBnd: 0000000000000000\nown");
         assert_eq!(lines[4..].join("\n"), rest, "{found}");
     }
+    // Who is to reach nothing at all, does.
+    let pod = Contained::new();
+    let server = pod.manager(&settings);
+    let all = format!("{ASK}; ask 168.63.129.17; ip -o link | wc -l");
+    client::register(server.url(), "shut", &all, json!({ "network": "none" }));
+    assert_eq!(
+        answers(server.url(), "shut").lines().map(|line| line.rsplit(' ').next()).collect::<Vec<_>>(),
+        [Some("none"), Some("1")]
+    );
+    client::register(server.url(), "open", &all, json!({ "network": "default" }));
+    assert!(answers(server.url(), "open").starts_with("168.63.129.17 secret\n"));
+    let beside = json!({ "name": "beside", "script": "exit", "network": "none", "isolation": "worker" });
+    let refused = client::ask(server.url(), "POST", "/api/v1/activities", "", &beside.to_string()).expect("an answer");
+    assert_eq!(refused.status, 422);
+    let refused = refused.json();
+    assert!(refused.to_string().contains("network none takes a container for each execution"), "{refused}");
     // The address is there for whom it is meant to be.
     let pod = Contained::new();
     let server = pod.manager(&[&settings[..], &["--docker-metadata", "reachable"]].concat());

@@ -13,7 +13,7 @@ use bollard::{
 use bytes::Bytes;
 use futures::StreamExt;
 use pod_core::{
-    domain::{AttemptEnd, StoreId, Workdir, WorkerId},
+    domain::{AttemptEnd, Network, StoreId, Workdir, WorkerId},
     provisioner::ProvisionError,
 };
 use tokio::{
@@ -145,6 +145,7 @@ impl Container {
         program: &[&str],
         env: Vec<String>,
         ground: Ground,
+        network: Network,
         files: Files,
     ) -> Result<Self, Error> {
         let settings = &shared.settings;
@@ -161,6 +162,9 @@ impl Container {
         } else {
             host.cap_add = Some(capabilities(settings, &[]));
             host.pids_limit = Some(settings.pids.unwrap_or(PIDS_OF_AN_EXECUTION).into());
+        }
+        if network == Network::None {
+            host.network_mode = Some("none".to_owned());
         }
         let mut base = plain(settings);
         let mut fence = "open".to_owned();

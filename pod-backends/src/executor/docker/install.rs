@@ -11,7 +11,7 @@ use std::{
 
 use bollard::{models::ContainerConfig, query_parameters::CommitContainerOptionsBuilder};
 use pod_core::{
-    domain::{AttemptEnd, Payload, Stream},
+    domain::{AttemptEnd, Network, Payload, Stream},
     executor::{InstallError, InstallRequest, OutputSink},
     provisioner::ProvisionError,
 };
@@ -81,9 +81,9 @@ pub(super) async fn install(
     let mut env = environment(&shared.settings);
     env.extend(request.env.iter().map(|(name, value)| format!("{name}={value}")));
     let program = ["bash", script.unwrap_or("-c"), "true"];
-    let container = Container::make(shared, &shared.settings.image, &program, env, Ground::Activity, Files::Kept)
-        .await
-        .map_err(failed)?;
+    let (image, ground, network) = (&shared.settings.image, Ground::Activity, Network::Default);
+    let made = Container::make(shared, image, &program, env, ground, network, Files::Kept).await;
+    let container = made.map_err(failed)?;
     check_bash(engine, &container.id, &base, &shared.settings).await.map_err(provision)?;
     container.upload("/", files).await.map_err(failed)?;
     container.upload("/", own.clone()).await.map_err(failed)?;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     domain::{
-        Activity, ActivityId, ActivityName, ActivityStatus, Content, EventKind, Isolation, NewActivity, Payload,
-        Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource, Settings,
+        Activity, ActivityId, ActivityName, ActivityStatus, Content, EventKind, Isolation, Network, NewActivity,
+        Payload, Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource, Settings,
     },
     engine::{Registration, Reply},
     plan::{ActivityState, Decision, RevisionState, State},
@@ -135,6 +135,13 @@ impl State {
                  an address to dial (--docker-manager)"
                     .to_owned(),
             )),
+            _ if settings.network == Network::None && self.isolation(settings) != Isolation::Execution => {
+                Err(PodError::Invalid(
+                    "network none takes a container for each execution; give isolation execution with it, on a manager \
+                     with --backend docker"
+                        .to_owned(),
+                ))
+            }
             _ => Ok(()),
         }
     }

@@ -245,6 +245,7 @@ impl State {
             timeout: settings.timeout,
             grace: self.config.limits.grace,
             workdir: settings.workdir,
+            network: settings.network,
         }
     }
 

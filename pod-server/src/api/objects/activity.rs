@@ -2,7 +2,9 @@
 
 use pod_core::{
     ActivityView,
-    domain::{Activity, ActivityStatus, Installation, InstallationStatus, Isolation, OnLost, ScriptSource, Workdir},
+    domain::{
+        Activity, ActivityStatus, Installation, InstallationStatus, Isolation, Network, OnLost, ScriptSource, Workdir,
+    },
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -60,6 +62,10 @@ pub(crate) struct ActivityObject {
     /// Where its executions run: `private`, `copy` or `shared`.
     #[schema(value_type = String)]
     workdir: Workdir,
+    /// `none` where its executions reach nothing over the network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    network: Option<Network>,
     #[serde(skip_serializing_if = "Option::is_none")]
     installations: Option<Vec<InstallationObject>>,
     /// Why its newest revision is not verified yet, in sentences.
@@ -103,6 +109,7 @@ impl From<&Activity> for ActivityObject {
             max_concurrency: activity.settings.max_concurrency,
             isolation: activity.settings.isolation,
             workdir: activity.settings.workdir,
+            network: Some(activity.settings.network).filter(|network| *network != Network::Default),
             installations: None,
             waits_for: Vec::new(),
             executions: None,
