@@ -107,9 +107,9 @@ impl Pod {
         self.each(ids.to_vec(), &Act::Terminate).await
     }
 
-    /// Runs these executions again, as new ones, in that order.
-    pub async fn retry_each(&self, ids: &[ExecutionId]) -> Result<Portion> {
-        self.each(ids.to_vec(), &Act::Retry(RetryRevision::Same, None)).await
+    /// Runs these executions again, as new ones, in that order; with the same idempotency key again, none twice.
+    pub async fn retry_each(&self, ids: &[ExecutionId], key: Option<&str>) -> Result<Portion> {
+        self.each(ids.to_vec(), &Act::Retry(RetryRevision::Same, key.map(str::to_owned))).await
     }
 
     async fn matching(&self, query: ExecutionQuery, act: &Act) -> Result<Portion> {

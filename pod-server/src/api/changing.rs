@@ -6,7 +6,7 @@
 use std::{future::Future, sync::Arc};
 
 use axum::{
-    extract::{FromRequest, Request},
+    extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderMap, header},
 };
 use pod_core::{
@@ -52,12 +52,13 @@ impl<B: Content, Q: DeserializeOwned + Send, C: Condition> FromRequest<Arc<App>>
     }
 }
 
-/// The query. A value that is blank is one that somebody forgot to fill in.
+/// The query. A value that is blank is one that somebody forgot to fill in; only an empty cursor means something, the
+/// first page.
 async fn asked<Q: DeserializeOwned + Send>(parts: &mut axum::http::request::Parts) -> Result<Asked<Q>, Problem> {
-    use axum::extract::FromRequestParts;
     let asked = Asked::from_request_parts(parts, &()).await?;
     let query = parts.uri.query().unwrap_or_default();
-    match url::form_urlencoded::parse(query.as_bytes()).find(|(_, value)| is_blank(value)) {
+    let is_forgotten = |name: &str, value: &str| is_blank(value) && (name, value) != ("cursor", "");
+    match url::form_urlencoded::parse(query.as_bytes()).find(|(name, value)| is_forgotten(name, value)) {
         None => Ok(asked),
         Some((name, _)) => Err(Problem::invalid(format!("The parameter {name} is blank; fill it in or leave it out"))),
     }
