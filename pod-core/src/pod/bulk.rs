@@ -5,7 +5,7 @@ use futures::{StreamExt, stream};
 
 use super::{Pod, PodError, Result};
 use crate::{
-    domain::{ExecutionId, RetryRevision},
+    domain::{ExecutionId, ExecutionStatus, RetryRevision},
     engine::{Reply, Request, Terms, hash},
     store::{ExecutionQuery, Note},
 };
@@ -89,7 +89,7 @@ impl Pod {
             Note::Done { ids, refused, why, next } => Portion { done: ids, refused, why, next },
             Note::Found { ids, next } => {
                 let act = match act {
-                    ManyAct::Terminate => Act::Terminate,
+                    ManyAct::Terminate => Act::TerminateFound,
                     ManyAct::Retry(revision) => Act::Retry(revision, Some(asked.key.clone())),
                 };
                 let portion = Portion { next, ..self.each(ids, &act).await? };
@@ -195,6 +195,8 @@ pub enum ManyAct {
 #[derive(Clone, Debug)]
 enum Act {
     Terminate,
+    /// None of them had ended when it was found.
+    TerminateFound,
     Retry(RetryRevision, Option<String>),
 }
 
@@ -202,6 +204,13 @@ impl Act {
     async fn done_to(self, pod: &Pod, id: ExecutionId) -> Result<ExecutionId> {
         match self {
             Self::Terminate => pod.request_termination(id).await.map(|execution| execution.id),
+            Self::TerminateFound => match pod.request_termination(id).await {
+                // By the same request, sent before: what was wanted is so.
+                Err(PodError::AlreadyEnded(_)) if pod.execution(id).await?.status == ExecutionStatus::Terminated => {
+                    Ok(id)
+                }
+                asked => asked.map(|execution| execution.id),
+            },
             Self::Retry(revision, key) => {
                 let key = key.map(|key| format!("{key}\n{id} again"));
                 pod.retry_once(id, revision, key).await.map(|submitted| submitted.id)

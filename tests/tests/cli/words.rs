@@ -106,9 +106,13 @@ fn an_empty_filter_is_refused() {
     let _server = pod.serve(&[]);
     for command in ["terminate", "retry", "ps"] {
         for option in ["--activity", "--status", "--since", "--until"] {
-            for given in [&[command, option, ""][..], &[command, &format!("{option}="), "--status", "failed"]] {
-                let ran = pod.run(given);
-                assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{given:?}: {}", ran.stderr);
+            for blank in ["", " ", "\t", "\u{a0}", "\u{200b}", "\u{feff}"] {
+                for given in
+                    [&[command, option, blank][..], &[command, &format!("{option}={blank}"), "--status", "failed"]]
+                {
+                    let ran = pod.run(given);
+                    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{given:?}: {}", ran.stderr);
+                }
             }
         }
     }

@@ -128,7 +128,7 @@ impl State {
                 self.idempotency_ends.put((executions.end, key.clone()), ());
             }
             Change::PutNote { key, request_hash, note } => {
-                if !self.idempotency.get(key).is_some_and(|record| record.note.is_some()) {
+                if self.idempotency.get(key).is_none_or(|record| record.note.is_none()) {
                     if self.idempotency.contains(key) {
                         return Err(conflict(format!("the idempotency key {key:?} was used already")));
                     }
