@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     body::{Body, BodyDataStream},
     extract::Request,
-    http::header,
+    http::{HeaderValue, header},
 };
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
@@ -94,8 +94,8 @@ async fn discard(stream: &mut BodyDataStream) {
 /// Reads a JSON body of at most `limit` bytes. Unknown members are errors where `T` denies them.
 pub(crate) async fn read_json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Problem> {
     if let Some(kind) = request.headers().get(header::CONTENT_TYPE) {
-        let mut parts = kind.to_str().unwrap_or_default().split(';').map(str::trim);
-        if !parts.next().unwrap_or_default().eq_ignore_ascii_case("application/json") {
+        let parts = kind.to_str().unwrap_or_default().split(';').skip(1).map(str::trim);
+        if !is_json(kind) {
             return Err(Problem::new(
                 ProblemKind::UnsupportedMediaType,
                 "Send the body as JSON, with the header Content-Type: application/json",
@@ -116,6 +116,12 @@ pub(crate) async fn read_json<T: DeserializeOwned>(request: Request, limit: usiz
     }
     let bytes = read_body(request, limit).await?;
     object(&bytes).map_err(Problem::invalid)
+}
+
+/// Whether a `Content-Type` is that of JSON.
+pub(super) fn is_json(kind: &HeaderValue) -> bool {
+    let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/json")
 }
 
 /// Understands a JSON object. An array is none, though the members of `T` could be read from one in their order.

@@ -184,6 +184,16 @@ async fn a_change_of_what_has_changed_meanwhile_is_refused() {
     }
 }
 
+/// Some clients cannot but send a body: one that says nothing is none.
+#[tokio::test]
+async fn an_empty_object_is_no_body() {
+    let server = Server::start().await;
+    for path in ["/policies/default/apply", "/executions/terminate?status=waiting", "/executions/retry?status=failed"] {
+        let (status, said) = server.api("POST", path, Some(json!({}))).await;
+        assert!([200, 202].contains(&status), "{path}: {said}");
+    }
+}
+
 /// The one who sends a change again is answered as before, though it is not as expected any more: by the change itself.
 #[tokio::test]
 async fn a_conditional_change_can_be_sent_again() {
