@@ -24,6 +24,9 @@ use crate::{
     pages::{self, activities, activity, executions, policies, workers},
 };
 
+/// How many bytes the token of a form has.
+const TOKEN: usize = 16;
+
 /// The state of the dashboard.
 #[derive(Debug)]
 pub struct Web {
@@ -78,18 +81,33 @@ impl Web {
         self
     }
 
-    /// What a form carries that is shown to who sent these headers.
+    /// What a form carries that is shown to who sent these headers. It is another text each time, since pages are
+    /// compressed: how long one becomes must tell nobody what is in it.
     pub(crate) fn form_token(&self, headers: &HeaderMap) -> String {
-        let session = self.session_cookie.as_deref().and_then(|name| layout::cookie(headers, name));
-        let mut hash = Sha256::new_with_prefix(self.form_secret);
-        hash.update(session.unwrap_or_default());
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        let mask = Sha256::digest(uuid::Uuid::new_v4().as_bytes());
+        let mask = mask.first_chunk::<TOKEN>().copied().unwrap_or_default();
+        let masked = self.token_of(headers).into_iter().zip(mask).map(|(byte, mask)| byte ^ mask);
+        mask.into_iter().chain(masked).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Whether this is the token of a form that was shown to who sent these headers.
     #[must_use]
     pub fn made_form(&self, headers: &HeaderMap, token: &str) -> bool {
-        token.as_bytes().ct_eq(self.form_token(headers).as_bytes()).into()
+        let digits = |at: usize| token.get(2 * at..2 * at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let mut shown = [0; TOKEN];
+        for (at, byte) in shown.iter_mut().enumerate() {
+            let (Some(mask), Some(masked)) = (digits(at), digits(at + TOKEN)) else { return false };
+            *byte = mask ^ masked;
+        }
+        token.len() == 4 * TOKEN && bool::from(shown.ct_eq(&self.token_of(headers)))
+    }
+
+    /// What tells the forms of one session from those of others.
+    fn token_of(&self, headers: &HeaderMap) -> [u8; TOKEN] {
+        let session = self.session_cookie.as_deref().and_then(|name| layout::cookie(headers, name));
+        let mut hash = Sha256::new_with_prefix(self.form_secret);
+        hash.update(session.unwrap_or_default());
+        hash.finalize().first_chunk().copied().unwrap_or_default()
     }
 }
 

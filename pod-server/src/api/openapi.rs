@@ -8,7 +8,10 @@ use axum::{
 };
 use utoipa::OpenApi;
 
-use super::{activities, events, executions, many, output, overview, policies, problem, revisions, workers};
+use super::{
+    activities, changing::Nothing, events, executions, many, output, overview, policies, problem, request::Asked,
+    revisions, workers,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -44,7 +47,7 @@ pub(super) fn document() -> &'static str {
     TEXT.get_or_init(|| Document::openapi().to_pretty_json().unwrap_or_default())
 }
 
-pub(super) async fn show() -> Response {
+pub(super) async fn show(_: Asked<Nothing>) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document()).into_response()
 }
 

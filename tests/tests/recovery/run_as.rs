@@ -76,7 +76,7 @@ fn programs_of_another_user_reach_nothing_of_pods_own() {
     client::until("it runs", || pid().is_some());
     let process = PathBuf::from(format!("/proc/{}", pid().expect("it is written")));
     assert_eq!(fs::metadata(&process).expect("it runs").uid(), 65534);
-    client::post(url, &format!("/api/v1/executions/{id}/terminate?grace=0"), &json!({}));
+    client::post(url, &format!("/api/v1/executions/{id}/terminate"), &json!({}));
     client::until("it is gone", || !process.exists());
     client::ended(url, id);
     // A directory, with a script of its own or without one.
