@@ -10,13 +10,14 @@ use serde::{
 };
 use utoipa::ToSchema;
 
-use super::problem::Problem;
+use super::{openapi::bodies::True, problem::Problem};
 use crate::serve::App;
 
 /// A value that is there and is not shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Masked {
     /// Always true.
+    #[schema(value_type = True)]
     masked: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The OpenAPI document. Its committed copy is `openapi.json` beside this crate's manifest.
+//! The OpenAPI document: derived from the handlers, and finished in one place. Its committed copy is `openapi.json` beside this crate's manifest.
 
 use std::sync::OnceLock;
 
@@ -8,7 +8,14 @@ use axum::{
 };
 use utoipa::OpenApi;
 
-use super::{activities, events, executions, many, output, overview, policies, problem, revisions, workers};
+use super::{
+    activities, events, executions, many, objects::EventObject, output, output_events, overview, policies, problem,
+    revisions, workers,
+};
+
+pub(super) mod bodies;
+mod finish;
+pub(super) mod words;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,11 +24,24 @@ use super::{activities, events, executions, many, output, overview, policies, pr
         version = "1",
         description = "Runs your code on demand. JSON with camelCase members, RFC 3339 times and integer ids; errors \
                        are RFC 9457 problems with a stable type; lists are pages with items and next. Where the \
-                       manager has a token, every request shows it as a Bearer token.",
+                       manager has a token, every request shows it as a Bearer token. A member that is absent is left out \
+                       of answers, and never null there; a new member may come at any time.",
+        contact(name = "POD"),
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    servers((url = "/api/v1")),
-    components(schemas(problem::ProblemBody)),
+    servers((url = "/api/v1", description = "The manager that answered with this document")),
+    tags(
+        (name = "activities", description = "What can be run, its revisions and where they are installed"),
+        (name = "executions", description = "Runs of activities: started, followed, ended, run again"),
+        (name = "workers", description = "Where executions run"),
+        (name = "policies", description = "How the fleet of workers grows and shrinks"),
+        (name = "events", description = "What happens, as it happens"),
+        (name = "overview", description = "Everything in numbers"),
+    ),
+    components(schemas(
+        problem::ProblemBody, EventObject, output_events::OutputPiece, output_events::OutputGap,
+        output_events::OutputAttempt, output_events::OutputError,
+    )),
     paths(
         activities::create, activities::list, activities::show, activities::put, activities::delete,
         activities::install_log,
@@ -41,7 +61,12 @@ struct Document;
 /// The document as text, made once.
 pub(super) fn document() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
-    TEXT.get_or_init(|| Document::openapi().to_pretty_json().unwrap_or_default())
+    TEXT.get_or_init(|| {
+        let mut document = serde_json::to_value(Document::openapi())
+            .unwrap_or_else(|error| unreachable!("the document is JSON: {error}"));
+        finish::finish(&mut document);
+        format!("{document:#}")
+    })
 }
 
 pub(super) async fn show() -> Response {

@@ -1,6 +1,6 @@
 //! The revisions of an activity: listed, looked at, and registered for one's own executions.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use axum::{
     extract::{Path, Request, State},
@@ -12,12 +12,16 @@ use pod_core::{
     domain::{RetryRevision, Revision, RevisionChoice, RevisionNo},
 };
 use serde::{Deserialize, Deserializer, de};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type},
+};
 
 use super::{
     activities::{ArchiveQuery, new_activity},
     body::{json, read_body, read_json},
     objects::{InstallationObject, RevisionObject},
+    openapi::bodies::Binary,
     page::Page,
     problem::{Problem, ProblemKind},
     request::{Asked, Segment, unknown_activity},
@@ -27,6 +31,24 @@ use crate::serve::App;
 /// The member `revision` of a request: a number, or `"latest"` for the one that is current then.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RevisionMember(pub(super) RevisionChoice);
+
+/// The shape of [`RevisionMember`].
+#[derive(Debug)]
+pub(super) struct RevisionNumberOrLatest;
+
+impl PartialSchema for RevisionNumberOrLatest {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(u32::MAX));
+        let description = "The number of a revision, or `latest` for the one that is current then.";
+        OneOfBuilder::new().description(Some(description)).item(number).item(LatestWord::schema()).into()
+    }
+}
+
+impl ToSchema for RevisionNumberOrLatest {
+    fn name() -> Cow<'static, str> {
+        "RevisionChoice".into()
+    }
+}
 
 impl<'de> Deserialize<'de> for RevisionMember {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -56,15 +78,15 @@ impl<'de> Deserialize<'de> for RevisionMember {
 /// How an execution is run again.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Retry)]
+#[schema(as = Retry, examples(json!({ "revision": "latest" })))]
 pub(crate) struct RetryBody {
     /// `latest` runs the current revision instead of the one that the execution ran.
-    #[schema(value_type = Option<String>)]
     revision: Option<LatestWord>,
 }
 
 /// The only word for another revision than that of the execution.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[schema(as = Latest)]
 enum LatestWord {
     #[serde(rename = "latest")]
     Latest,
@@ -94,11 +116,11 @@ fn object(view: &ActivityView, revision: &Revision) -> RevisionObject {
 /// Registers a revision for executions of one's own: the activity itself where the name is free. It becomes current
 /// only where the activity was registered in this way from the start; one that was made otherwise stays as it is. The
 /// same content and settings again are the same revision. Name it when an execution is started.
-#[utoipa::path(post, path = "/activities/{name}/revisions", tag = "activities",
+#[utoipa::path(post, path = "/activities/{name}/revisions", operation_id = "registerRevision", tag = "activities",
     params(("name" = String, Path, description = "The name of the activity"), ArchiveQuery,
         ("Pod-Env" = Option<String>, Header, description = "With an archive only: what env is in the JSON body, \
             form-urlencoded (`NAME=value&OTHER=value`)")),
-    request_body(content((super::activities::ActivityBody = "application/json"), (Vec<u8> = "application/gzip"))),
+    request_body(content((super::activities::ActivityBody = "application/json"), (Binary = "application/gzip"))),
     responses(
     (status = 200, body = RevisionObject, description = "A revision that was there"),
     (status = 201, body = RevisionObject, description = "A new one"),
@@ -129,9 +151,9 @@ fn found(view: &ActivityView, no: RevisionNo) -> Result<&Revision, Problem> {
 }
 
 /// The revisions of an activity, the newest first: the last 200, and those that serve.
-#[utoipa::path(get, path = "/activities/{name}/revisions", tag = "activities",
+#[utoipa::path(get, path = "/activities/{name}/revisions", operation_id = "listRevisions", tag = "activities",
     params(("name" = String, Path, description = "The name of the activity")), responses(
-    (status = 200, body = Page<RevisionObject>),
+    (status = 200, body = super::page::RevisionPage),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn list(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
     let view = app.pod.activity(&name.0).await.map_err(unknown_activity)?;
@@ -141,7 +163,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, name: Segment) -> Result<R
 }
 
 /// One revision of an activity.
-#[utoipa::path(get, path = "/activities/{name}/revisions/{revision}", tag = "activities",
+#[utoipa::path(get, path = "/activities/{name}/revisions/{revision}", operation_id = "getRevision", tag = "activities",
     params(("name" = String, Path, description = "The name of the activity"),
         ("revision" = u32, Path, description = "The number of the revision")), responses(
     (status = 200, body = RevisionObject),
