@@ -51,7 +51,7 @@ def main(url: str, token: str) -> None:
     assert follow(client, execution.id) == "hello you\n"
     seen: Execution = given(get_execution.sync(execution.id, client=client, wait=30))
     assert seen.finished_at and seen.finished_at >= seen.submitted_at, seen
-    page: ExecutionPage = given(list_executions.sync(client=client, status=ExecutionStatus.FINISHED, limit=10))
+    page: ExecutionPage = given(list_executions.sync(client=client, activity="python", status=ExecutionStatus.FINISHED))
     assert [item.id for item in page.items] == [execution.id], page
     long: Execution = given(create_execution.sync(client=client, body=NewExecution(activity="python", input_="long")))
     given(terminate_execution.sync(long.id, client=client))
