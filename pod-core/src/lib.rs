@@ -39,7 +39,7 @@ mod pod;
 pub use tokio_util::sync::CancellationToken;
 
 pub use pod::{
-    ActivityView, Amount, Bound, Builder, Explanation, FetchScript, FetchedScript, FleetCount, FleetPreview,
-    InvalidLimit, Limits, MAX_BATCH, OutputChunk, OutputFollower, OutputPosition, Overview, Pod, PodError, Portion,
-    Submitted, WorkerView,
+    ActivityView, Amount, Asked, Bound, Builder, Explanation, FetchScript, FetchedScript, FleetCount, FleetPreview,
+    InvalidLimit, Limits, MAX_BATCH, ManyAct, OutputChunk, OutputFollower, OutputPosition, Overview, Pod, PodError,
+    Portion, Submitted, WorkerView,
 };

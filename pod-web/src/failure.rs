@@ -56,7 +56,11 @@ impl From<PodError> for Failure {
 
 /// An error as a sentence with its full stop.
 pub(crate) fn sentence(error: &PodError) -> String {
-    let mut text = error.to_string();
+    as_sentence(error.to_string())
+}
+
+/// The same of its text.
+pub(crate) fn as_sentence(mut text: String) -> String {
     if let Some(first) = text.get(..1).map(str::to_uppercase) {
         text.replace_range(..1, &first);
     }

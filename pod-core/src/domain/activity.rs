@@ -130,6 +130,14 @@ pub struct Revision {
     pub purpose: RevisionPurpose,
 }
 
+impl Revision {
+    /// Tells it from every other one, also from one that has its number after the store was restored.
+    #[must_use]
+    pub fn version(&self) -> String {
+        format!("{}.{}.{:x}", self.activity, self.no, self.created_at.0)
+    }
+}
+
 /// What a revision was registered for, and so whether it may become the current one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]

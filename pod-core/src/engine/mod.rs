@@ -13,6 +13,7 @@
 //! | `outboxes` | the connected workers, and what is to be sent to them |
 //! | `links` | the tasks that serve the links; output goes past the engine into the store |
 //! | `prepare` | what is worked out of a request on the caller's side |
+//! | `terms` | on which terms a request is carried out |
 //! | `directory` | what tells one directory from another |
 //! | `topics` | who waits for news of which execution |
 
@@ -27,6 +28,7 @@ mod prepare;
 mod request;
 mod settle;
 mod shared;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -37,10 +39,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 #[cfg(feature = "testing")]
 pub(crate) use self::links::Arrival;
-pub(crate) use self::{driver::Driver, message::INBOX, shared::Shared, topics::Subscription};
+pub(crate) use self::{driver::Driver, message::INBOX, prepare::hash, shared::Shared, topics::Subscription};
 pub use self::{
     links::{Admission, Links},
-    request::{Hurry, Registration, Reply, Request},
+    request::{Hurry, Put, Registration, Reply, Request},
+    terms::{Expected, Terms},
 };
 use self::{message::Message, prepare::prepare};
 use crate::{

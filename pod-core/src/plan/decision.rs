@@ -128,7 +128,9 @@ impl Decision {
     /// Whether an idempotency key was used in this round.
     #[must_use]
     pub fn holds_key(&self, wanted: &str) -> bool {
-        self.changes.iter().any(|change| matches!(change, Change::PutIdempotency { key, .. } if **key == *wanted))
+        self.changes.iter().any(|change| {
+            matches!(change, Change::PutIdempotency { key, .. } | Change::PutNote { key, .. } if **key == *wanted)
+        })
     }
 
     /// Whether there is anything to write.

@@ -147,6 +147,6 @@ impl Builder {
         let state = State::load(config.clone(), snapshot, shared.now());
         let driver = Driver::new(shared.clone(), (sender, inbox), config, state, provisioner);
         shared.spawn(driver.run());
-        Ok(Pod { engine })
+        Ok(Pod { engine, terms: None })
     }
 }

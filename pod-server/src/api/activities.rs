@@ -7,9 +7,11 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use pod_core::{
     ActivityView,
     domain::{Isolation, Millis, NewActivity, OnLost, RevisionNo, Settings, Workdir, WorkerId},
+    engine::Registration,
     store::InstallLog,
 };
 use serde::Deserialize;
@@ -18,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     body::{json, read_body, read_json},
     bounded,
+    changing::{Change, Content, JsonContent, Nothing, Versioned, etag},
     env::{self, EnvValue},
     objects::ActivityObject,
     openapi::{
@@ -127,18 +130,32 @@ fn check_env(env: &BTreeMap<String, String>) -> Result<(), Problem> {
     (status = 201, body = ActivityObject),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let body: ActivityBody = read_json(request, app.max_script_body()).await?;
-    let activity = app.pod.create_activity(body.understood(&app, None).await?).await?;
-    Ok(created(&activity.name, &ActivityObject::from(&activity)))
+pub(super) async fn create(State(app): State<Arc<App>>, change: Change<ActivityBody>) -> Result<Response, Problem> {
+    let pod = change.on(&app.pod);
+    let new = change.body.understood(&app, None).await?;
+    let (view, _) = pod.register(new, Registration::Create).await?;
+    Ok(created(&view))
 }
 
-fn created(name: &impl ToString, activity: &ActivityObject) -> Response {
-    let mut response = json(StatusCode::CREATED, activity);
+fn created(view: &ActivityView) -> Response {
+    let mut response = answered(StatusCode::CREATED, view);
     // Names of letters outside ASCII are percent-encoded there.
-    let segment: String = url::form_urlencoded::byte_serialize(name.to_string().as_bytes()).collect();
+    let segment: String = url::form_urlencoded::byte_serialize(view.activity.name.as_str().as_bytes()).collect();
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/activities/{segment}")) {
         response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+/// An activity with its `ETag`.
+fn answered(status: StatusCode, view: &ActivityView) -> Response {
+    tagged(json(status, &ActivityObject::from(view)), &view.version())
+}
+
+/// An answer with the `ETag` of what it shows.
+pub(super) fn tagged(mut response: Response, version: &str) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(&etag(version)) {
+        response.headers_mut().insert(header::ETAG, tag);
     }
     response
 }
@@ -146,7 +163,7 @@ fn created(name: &impl ToString, activity: &ActivityObject) -> Response {
 pub(super) const ENV_HEADER: &str = "Pod-Env";
 
 /// Query of a replacement by archive: what the JSON body holds otherwise.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, PartialEq, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ArchiveQuery {
@@ -182,37 +199,63 @@ pub(super) struct ArchiveQuery {
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     name: Segment,
-    Asked(query): Asked<ArchiveQuery>,
-    request: Request,
+    change: Change<Upload, ArchiveQuery, Versioned>,
 ) -> Result<Response, Problem> {
-    let new = new_activity(&app, &name.0, query, request).await?;
-    let activity = app.pod.put_activity(new).await?;
-    let object = ActivityObject::from(&activity);
-    if activity.latest == RevisionNo(1) {
-        return Ok(created(&activity.name, &object));
+    let pod = change.on(&app.pod);
+    let new = change.body.understood(&app, &name.0, change.query).await?;
+    let (view, _) = pod.register(new, Registration::Put).await?;
+    if view.activity.latest == RevisionNo(1) {
+        return Ok(created(&view));
     }
-    Ok(json(StatusCode::OK, &object))
+    Ok(answered(StatusCode::OK, &view))
 }
 
-/// What is to be registered under a name: JSON, or an archive with the rest in the query and a header.
-pub(super) async fn new_activity(
-    app: &App,
-    name: &str,
-    query: ArchiveQuery,
-    request: Request,
-) -> Result<NewActivity, Problem> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let is_archive = matches!(
-        kind.split(';').next().unwrap_or_default().trim(),
-        "application/gzip" | "application/x-gzip" | "application/x-tar+gzip"
-    );
-    if is_archive {
-        let env = archive_env(request.headers())?;
-        let archive = read_body(request, app.limits.max_payload).await?;
-        let settings = Settings { env, ..query.settings()? };
-        Ok(NewActivity::archive(name, archive).settings(settings))
-    } else {
-        read_json::<ActivityBody>(request, app.max_script_body()).await?.understood(app, Some(name)).await
+/// What is registered under a name: JSON, or an archive with the rest in the query and a header.
+#[derive(Debug)]
+pub(super) enum Upload {
+    Json(ActivityBody),
+    Archive { bytes: Bytes, env: BTreeMap<String, String> },
+}
+
+impl JsonContent for ActivityBody {
+    fn limit(app: &App) -> usize {
+        app.max_script_body()
+    }
+}
+
+impl Content for Upload {
+    const HEADERS: &'static [&'static str] = &[ENV_HEADER];
+
+    async fn read(app: &App, request: Request) -> Result<Self, Problem> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let is_archive = matches!(
+            kind.split(';').next().unwrap_or_default().trim(),
+            "application/gzip" | "application/x-gzip" | "application/x-tar+gzip"
+        );
+        if is_archive {
+            let env = archive_env(request.headers())?;
+            return Ok(Self::Archive { bytes: read_body(request, app.limits.max_payload).await?, env });
+        }
+        if request.headers().contains_key(ENV_HEADER) {
+            return Err(Problem::invalid(format!(
+                "The header {ENV_HEADER} goes with an archive; send env in the JSON body"
+            )));
+        }
+        Ok(Self::Json(read_json(request, ActivityBody::limit(app)).await?))
+    }
+}
+
+impl Upload {
+    pub(super) async fn understood(self, app: &App, name: &str, query: ArchiveQuery) -> Result<NewActivity, Problem> {
+        match self {
+            Self::Archive { bytes, env } => {
+                Ok(NewActivity::archive(name, bytes).settings(Settings { env, ..query.settings()? }))
+            }
+            Self::Json(_) if query != ArchiveQuery::default() => Err(Problem::invalid(
+                "The parameters of the query go with an archive; send them as members of the JSON body",
+            )),
+            Self::Json(body) => body.understood(app, Some(name)).await,
+        }
     }
 }
 
@@ -263,11 +306,11 @@ pub(super) struct ListQuery {
     (status = 200, body = super::page::ActivityPage)))]
 pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQuery>) -> Result<Response, Problem> {
     let limit = page::limit(query.limit)?;
-    let after = query.cursor.unwrap_or_default();
+    let after = page::ACTIVITIES.after::<String>(query.cursor.as_deref())?.unwrap_or_default();
     let mut views = app.pod.activities().await?;
     views.retain(|view| view.activity.name.as_str() > after.as_str());
     views.truncate(limit + 1);
-    let page = Page::of(views, limit, |view| view.activity.name.clone());
+    let page = Page::of(page::ACTIVITIES, views, limit, |view| view.activity.name.clone());
     Ok(json(StatusCode::OK, &page.map(|view| ActivityObject::from(&view))))
 }
 
@@ -276,9 +319,9 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQu
     params(("name" = String, Path, description = "The name of the activity")), responses(
     (status = 200, body = ActivityObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn show(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
+pub(super) async fn show(State(app): State<Arc<App>>, name: Segment, _: Asked<Nothing>) -> Result<Response, Problem> {
     let view = app.pod.activity(&name.0).await.map_err(unknown_activity)?;
-    Ok(json(StatusCode::OK, &ActivityObject::from(&view)))
+    Ok(answered(StatusCode::OK, &view))
 }
 
 /// Begins to remove an activity: its queue ends as failed, what runs ends first.
@@ -287,9 +330,13 @@ pub(super) async fn show(State(app): State<Arc<App>>, name: Segment) -> Result<R
     (status = 202, body = ActivityObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn delete(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
-    let view = app.pod.delete_activity(&name.0).await.map_err(unknown_activity)?;
-    Ok(json(StatusCode::ACCEPTED, &ActivityObject::from(&view)))
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    name: Segment,
+    change: Change<Nothing, Nothing, Versioned>,
+) -> Result<Response, Problem> {
+    let view = change.on(&app.pod).delete_activity(&name.0).await.map_err(unknown_activity)?;
+    Ok(answered(StatusCode::ACCEPTED, &view))
 }
 
 /// Which revision's installation.

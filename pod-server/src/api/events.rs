@@ -16,7 +16,12 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
-use super::{objects::EventObject, openapi::bodies::EventStream, problem::Problem, request::Asked};
+use super::{
+    objects::EventObject,
+    openapi::bodies::EventStream,
+    problem::Problem,
+    request::{Asked, last_event_id, storable},
+};
 use crate::serve::App;
 
 /// How many events are read at a time.
@@ -46,16 +51,8 @@ pub(super) async fn follow(
     Asked(query): Asked<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let resumed = match headers.get("last-event-id").filter(|id| !id.is_empty()) {
-        None => None,
-        Some(id) => Some(
-            id.to_str()
-                .ok()
-                .and_then(|id| id.parse::<u64>().ok())
-                .ok_or_else(|| Problem::invalid("Last-Event-ID must be the seq of an event"))?,
-        ),
-    };
-    let after = resumed.or(query.after).unwrap_or_else(|| app.pod.newest_event());
+    let resumed = storable("Last-Event-ID", last_event_id(&headers, "the seq of an event")?)?;
+    let after = resumed.or(storable("after", query.after)?).unwrap_or_else(|| app.pod.newest_event());
     let following = Following { pod: app.pod.clone(), after, pending: VecDeque::new(), shutdown: app.shutdown.clone() };
     Ok(sse(futures::stream::unfold(following, Following::next)))
 }

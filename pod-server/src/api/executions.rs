@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Request, State},
+    extract::State,
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
@@ -15,13 +15,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    body::{json, read_json},
+    body::json,
     bounded::First,
+    changing::{Change, JsonContent, Nothing},
     filter::FilterQuery,
     objects::{ExecutionObject, ExplanationObject},
-    page::Page,
+    page::{self, Page},
     problem::{Problem, ProblemKind},
-    request::{Asked, Segment, idempotency_key, unknown_activity},
+    request::{Asked, Segment, unknown_activity},
     revisions::{RetryBody, RevisionMember, RevisionNumberOrLatest},
 };
 use crate::serve::App;
@@ -67,7 +68,19 @@ pub(crate) struct BatchAnswer {
 
 /// How long `?wait=` may hold a request.
 const LONGEST_WAIT: f64 = 3600.0;
-const MAX_BATCH_BODY: usize = 64 << 20;
+
+impl JsonContent for ExecutionBody {
+    fn limit(app: &App) -> usize {
+        // A control character takes six bytes in JSON.
+        app.limits.max_input * 6 + (64 << 10)
+    }
+}
+
+impl JsonContent for BatchBody {
+    fn limit(_: &App) -> usize {
+        64 << 20
+    }
+}
 
 pub(super) fn id_of(segment: &Segment) -> Result<ExecutionId, Problem> {
     segment.id(ProblemKind::NoSuchExecution, "Execution")
@@ -81,14 +94,13 @@ pub(super) fn id_of(segment: &Segment) -> Result<ExecutionId, Problem> {
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let idempotency_key = idempotency_key(request.headers())?;
-    // A control character takes six bytes in JSON.
-    let body: ExecutionBody = read_json(request, app.limits.max_input * 6 + (64 << 10)).await?;
+pub(super) async fn create(State(app): State<Arc<App>>, change: Change<ExecutionBody>) -> Result<Response, Problem> {
+    let pod = change.on(&app.pod);
+    let body = change.body;
     let name = body.activity.clone();
     let RevisionMember(revision) = body.revision;
-    let new = NewExecution { activity: body.activity, revision, input: body.input, idempotency_key };
-    let submitted = app.pod.submit(new).await.map_err(unknown_activity)?;
+    let new = NewExecution { revision, input: body.input, ..NewExecution::of(body.activity) };
+    let submitted = pod.submit(new).await.map_err(unknown_activity)?;
     Ok(started(StatusCode::CREATED, &submitted, &name))
 }
 
@@ -110,9 +122,9 @@ fn started(status: StatusCode, submitted: &Submitted, activity_name: &str) -> Re
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn create_batch(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let key = idempotency_key(request.headers())?;
-    let body: BatchBody = read_json(request, MAX_BATCH_BODY).await?;
+pub(super) async fn create_batch(State(app): State<Arc<App>>, change: Change<BatchBody>) -> Result<Response, Problem> {
+    let pod = change.on(&app.pod);
+    let body = change.body;
     match body.inputs.count {
         0 => return Err(Problem::invalid("inputs is empty; give an input for each execution")),
         count if count > MAX_BATCH => {
@@ -122,11 +134,8 @@ pub(super) async fn create_batch(State(app): State<Arc<App>>, request: Request) 
         }
         _ => {}
     }
-    let ids = app
-        .pod
-        .start_many_of(&body.activity, body.revision.0, body.inputs.items, key)
-        .await
-        .map_err(unknown_activity)?;
+    let ids =
+        pod.start_many_of(&body.activity, body.revision.0, body.inputs.items, None).await.map_err(unknown_activity)?;
     Ok(json(StatusCode::CREATED, &BatchAnswer { ids }))
 }
 
@@ -139,7 +148,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<Filter
     let limit = query.limit()?;
     let query = query.understood(&app.pod, limit + 1).await?;
     let names = app.pod.activity_names().await?;
-    let page = Page::of(app.pod.executions(query).await?, limit, |execution| execution.id);
+    let page = Page::of(page::EXECUTIONS, app.pod.executions(query).await?, limit, |execution| execution.id);
     Ok(json(
         StatusCode::OK,
         &page.map(|execution| {
@@ -197,8 +206,8 @@ async fn answered(app: &App, status: StatusCode, execution: &Execution) -> Resul
     (status = 202, body = ExecutionObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn terminate(State(app): State<Arc<App>>, id: Segment) -> Result<Response, Problem> {
-    let execution = app.pod.request_termination(id_of(&id)?).await?;
+pub(super) async fn terminate(State(app): State<Arc<App>>, id: Segment, change: Change) -> Result<Response, Problem> {
+    let execution = change.on(&app.pod).request_termination(id_of(&id)?).await?;
     answered(&app, StatusCode::ACCEPTED, &execution).await
 }
 
@@ -211,10 +220,12 @@ pub(super) async fn terminate(State(app): State<Arc<App>>, id: Segment) -> Resul
     (status = 202, body = ExecutionObject, description = "The new execution"),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn retry(State(app): State<Arc<App>>, id: Segment, request: Request) -> Result<Response, Problem> {
-    let key = idempotency_key(request.headers())?;
-    let revision = RetryBody::read(request).await?;
-    let submitted = app.pod.retry_once(id_of(&id)?, revision, key).await?;
+pub(super) async fn retry(
+    State(app): State<Arc<App>>,
+    id: Segment,
+    change: Change<RetryBody>,
+) -> Result<Response, Problem> {
+    let submitted = change.on(&app.pod).retry_once(id_of(&id)?, change.body.revision(), None).await?;
     let names = app.pod.activity_names().await?;
     let name = names.get(&submitted.execution.activity).map_or("", |name| name);
     Ok(started(StatusCode::ACCEPTED, &submitted, name))
@@ -225,7 +236,7 @@ pub(super) async fn retry(State(app): State<Arc<App>>, id: Segment, request: Req
     params(("id" = u64, Path, description = "The id of the execution")), responses(
     (status = 200, body = ExplanationObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn explain(State(app): State<Arc<App>>, id: Segment) -> Result<Response, Problem> {
+pub(super) async fn explain(State(app): State<Arc<App>>, id: Segment, _: Asked<Nothing>) -> Result<Response, Problem> {
     let explanation = app.pod.explain(id_of(&id)?).await?;
     Ok(json(StatusCode::OK, &ExplanationObject::from(explanation)))
 }

@@ -2,7 +2,7 @@
 
 use pod_core::{
     Pod, PodError,
-    domain::{ExecutionStatus, Timestamp},
+    domain::{ExecutionId, ExecutionStatus, Timestamp},
     store::ExecutionQuery,
 };
 use serde::Deserialize;
@@ -46,6 +46,17 @@ impl FilterQuery {
             .any(|value| given(value.as_ref()).is_some())
     }
 
+    /// Where the page begins.
+    pub(super) fn before(&self) -> Result<Option<ExecutionId>, Problem> {
+        page::EXECUTIONS.after(self.cursor.as_deref())
+    }
+
+    /// Which executions, and how many at a time, in words that are equal for equal filters; not where a page begins.
+    pub(super) fn words(&self) -> String {
+        let Self { activity, status, submitted_after, submitted_before, limit, cursor: _ } = self;
+        format!("{activity:?} {status:?} {submitted_after:?} {submitted_before:?} {limit:?}")
+    }
+
     /// How many items a page is to hold.
     pub(super) fn limit(&self) -> Result<usize, Problem> {
         page::limit(self.limit)
@@ -75,7 +86,7 @@ impl FilterQuery {
             })?),
         };
         let (from, until) = self.times()?;
-        let before = page::cursor(self.cursor.as_deref())?;
+        let before = self.before()?;
         let mut query = ExecutionQuery { activity, status, before, limit, ..ExecutionQuery::default() };
         pod.submitted_between(&mut query, from, until).await?;
         Ok(query)

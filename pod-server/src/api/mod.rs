@@ -13,8 +13,10 @@ pub(crate) use objects::Backend;
 use problem::{Problem, ProblemKind};
 
 mod activities;
+pub mod blank;
 pub(crate) mod body;
 mod bounded;
+mod changing;
 mod env;
 mod events;
 mod executions;

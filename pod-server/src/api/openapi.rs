@@ -9,8 +9,8 @@ use axum::{
 use utoipa::OpenApi;
 
 use super::{
-    activities, events, executions, many, objects::EventObject, output, output_events, overview, policies, problem,
-    revisions, workers,
+    activities, changing::Nothing, events, executions, many, objects::EventObject, output, output_events, overview,
+    policies, problem, request::Asked, revisions, workers,
 };
 
 pub(super) mod bodies;
@@ -69,7 +69,7 @@ pub(super) fn document() -> &'static str {
     })
 }
 
-pub(super) async fn show() -> Response {
+pub(super) async fn show(_: Asked<Nothing>) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document()).into_response()
 }
 

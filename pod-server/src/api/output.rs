@@ -25,7 +25,7 @@ use super::{
     },
     output_events,
     problem::{Problem, ProblemKind},
-    request::{Asked, Segment},
+    request::{Asked, Segment, storable},
 };
 use crate::serve::App;
 
@@ -89,6 +89,7 @@ pub(super) async fn show(
     Asked(query): Asked<OutputQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    storable("offset", query.offset)?;
     let execution = app.pod.execution(id_of(&id)?).await?;
     let attempt = match query.attempt {
         Some(number) if number > execution.attempt.0 || number == 0 => {

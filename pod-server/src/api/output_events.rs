@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::{
     events::sse, moment::Moment, objects::ExecutionObject, openapi::words::StreamWord, output::OutputQuery,
-    problem::Problem,
+    page::is_storable, problem::Problem, request::last_event_id,
 };
 use crate::serve::App;
 
@@ -96,7 +96,9 @@ impl FromStr for EventId {
             None => (text, false),
         };
         let mut numbers = numbers.split(':');
-        let mut next = || numbers.next().and_then(|number| number.parse::<u64>().ok()).ok_or(());
+        let mut next = || {
+            numbers.next().and_then(|number| number.parse::<u64>().ok().filter(|number| is_storable(*number))).ok_or(())
+        };
         let attempt = AttemptNo(u32::try_from(next()?).map_err(|_| ())?);
         let position = OutputPosition { attempt, stdout: next()?, stderr: next()? };
         match numbers.next() {
@@ -114,12 +116,8 @@ pub(super) async fn show(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let only = query.stream()?;
-    let resumed = match headers.get("last-event-id").filter(|id| !id.is_empty()) {
-        None => None,
-        Some(id) => Some(id.to_str().ok().and_then(|id| id.parse::<EventId>().ok()).ok_or_else(|| {
-            Problem::invalid("Last-Event-ID must be the id of an event of this stream: attempt:stdout:stderr")
-        })?),
-    };
+    let what = "the id of an event of this stream: attempt:stdout:stderr";
+    let resumed = last_event_id::<EventId>(headers, what)?;
     let position = match resumed {
         // An EventSource dials again after every end; this tells it to stay away.
         Some(EventId { is_end: true, .. }) => return Ok(StatusCode::NO_CONTENT.into_response()),
@@ -234,7 +232,7 @@ mod tests {
         for text in ["1:0:0", "2:17:4", "3:5:6:end"] {
             assert_eq!(text.parse::<EventId>().unwrap().to_string(), text);
         }
-        for text in ["", "1", "1:2", "1:2:3:4", "a:b:c", "-1:0:0", "99999999999:0:0"] {
+        for text in ["", "1", "1:2", "1:2:3:4", "a:b:c", "-1:0:0", "99999999999:0:0", "1:0:9223372036854775808"] {
             assert!(text.parse::<EventId>().is_err(), "{text}");
         }
     }

@@ -18,11 +18,12 @@ use utoipa::{
 };
 
 use super::{
-    activities::{ArchiveQuery, new_activity},
+    activities::{ArchiveQuery, Upload},
     body::{json, read_body, read_json},
+    changing::{Change, Content, Nothing},
     objects::{InstallationObject, RevisionObject},
     openapi::bodies::Binary,
-    page::Page,
+    page::{self, Page},
     problem::{Problem, ProblemKind},
     request::{Asked, Segment, unknown_activity},
 };
@@ -92,16 +93,22 @@ enum LatestWord {
     Latest,
 }
 
-impl RetryBody {
-    /// Reads the body, which may be left out.
-    pub(super) async fn read(request: Request) -> Result<RetryRevision, Problem> {
+impl Content for RetryBody {
+    /// It may be left out.
+    async fn read(_: &App, request: Request) -> Result<Self, Problem> {
+        const LIMIT: usize = 64 << 10;
         let (parts, body) = request.into_parts();
-        let bytes = read_body(Request::from_parts(parts.clone(), body), 64 << 10).await?;
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(RetryRevision::Same);
+        let bytes = read_body(Request::from_parts(parts.clone(), body), LIMIT).await?;
+        if bytes.is_empty() {
+            return Ok(Self::default());
         }
-        let body: Self = read_json(Request::from_parts(parts, bytes.into()), 64 << 10).await?;
-        Ok(body.revision.map_or(RetryRevision::Same, |LatestWord::Latest| RetryRevision::Latest))
+        read_json(Request::from_parts(parts, bytes.into()), LIMIT).await
+    }
+}
+
+impl RetryBody {
+    pub(super) fn revision(&self) -> RetryRevision {
+        self.revision.map_or(RetryRevision::Same, |LatestWord::Latest| RetryRevision::Latest)
     }
 }
 
@@ -129,12 +136,12 @@ fn object(view: &ActivityView, revision: &Revision) -> RevisionObject {
 pub(super) async fn register(
     State(app): State<Arc<App>>,
     name: Segment,
-    Asked(query): Asked<ArchiveQuery>,
-    request: Request,
+    change: Change<Upload, ArchiveQuery>,
 ) -> Result<Response, Problem> {
-    let new = new_activity(&app, &name.0, query, request).await?;
+    let pod = change.on(&app.pod);
+    let new = change.body.understood(&app, &name.0, change.query).await?;
     let newest_before = app.pod.activity(&name.0).await.ok().map(|view| view.newest_revision());
-    let (view, no) = app.pod.register_for_runs(new).await?;
+    let (view, no) = pod.register_for_runs(new).await?;
     let revision = found(&view, no)?;
     let status = if newest_before.is_some_and(|newest| no <= newest) { StatusCode::OK } else { StatusCode::CREATED };
     Ok(json(status, &object(&view, revision)))
@@ -155,11 +162,14 @@ fn found(view: &ActivityView, no: RevisionNo) -> Result<&Revision, Problem> {
     params(("name" = String, Path, description = "The name of the activity")), responses(
     (status = 200, body = super::page::RevisionPage),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn list(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
+pub(super) async fn list(State(app): State<Arc<App>>, name: Segment, _: Asked<Nothing>) -> Result<Response, Problem> {
     let view = app.pod.activity(&name.0).await.map_err(unknown_activity)?;
     let revisions: Vec<&Revision> = view.revisions.iter().rev().collect();
     let limit = revisions.len();
-    Ok(json(StatusCode::OK, &Page::of(revisions, limit, |revision| revision.no).map(|one| object(&view, one))))
+    Ok(json(
+        StatusCode::OK,
+        &Page::of(page::REVISIONS, revisions, limit, |revision| revision.no).map(|one| object(&view, one)),
+    ))
 }
 
 /// One revision of an activity.
@@ -171,6 +181,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, name: Segment) -> Result<R
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Path((name, no)): Path<(String, String)>,
+    _: Asked<Nothing>,
 ) -> Result<Response, Problem> {
     let no: RevisionNo = Segment(no).id(ProblemKind::NoSuchRevision, "Revision")?;
     let view = app.pod.activity(&name).await.map_err(unknown_activity)?;

@@ -367,7 +367,11 @@ async fn store(web: &Web, frame: &Frame, filled: &Filled, editing: Option<(&str,
 }
 
 async fn saved(web: &Web, name: &str, rules: BTreeMap<String, String>, replace: bool) -> Result<Policy, PodError> {
-    if replace { web.pod.put_policy(name, rules).await } else { web.pod.create_policy(name, rules).await }
+    if replace {
+        web.pod.put_policy(name, rules).await.map(|(policy, _)| policy)
+    } else {
+        web.pod.create_policy(name, rules).await
+    }
 }
 
 #[cfg(test)]

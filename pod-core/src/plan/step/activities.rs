@@ -16,6 +16,12 @@ use crate::{
 type Answer = Result<Reply, PodError>;
 
 impl ActivityState {
+    /// As [`ActivityView::version`](crate::ActivityView::version).
+    pub(super) fn version(&self) -> String {
+        let Activity { id, latest, .. } = &self.activity;
+        self.revision(*latest).map_or_else(|| format!("{id}.{latest}"), |newest| newest.revision.version())
+    }
+
     /// Brings the members that follow from the revisions up to date.
     pub(in crate::plan) fn derive(&mut self) {
         let mut candidates =
