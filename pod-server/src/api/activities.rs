@@ -21,7 +21,7 @@ use super::{
     body::{json, read_body, read_json},
     bounded,
     changing::{Change, Content, JsonContent, Nothing, Versioned, etag},
-    env::{self, EnvValue},
+    env::{self, EnvValue, GivenEnv},
     objects::ActivityObject,
     openapi::{
         bodies::Binary,
@@ -53,6 +53,7 @@ pub(crate) struct ActivityBody {
     timeout_seconds: Option<Seconds>,
     /// How often a failed execution is tried again.
     #[serde(default)]
+    #[schema(maximum = 1000)]
     retries: u32,
     /// What becomes of an execution whose worker was lost: `requeue` or `fail`.
     #[serde(default)]
@@ -61,8 +62,10 @@ pub(crate) struct ActivityBody {
     /// Added to the environment of its executions and its installation. A value is a text, or `{"masked": true}`, as
     /// answers show it, for the one that is there.
     #[serde(default, deserialize_with = "bounded::map")]
+    #[schema(value_type = GivenEnv)]
     env: BTreeMap<String, EnvValue>,
     /// At most so many of its executions run at a time.
+    #[schema(minimum = 1)]
     max_concurrency: Option<u32>,
     /// What has a container of its own: a `worker` or each `execution`; what the manager's setting says when absent.
     #[schema(value_type = Option<IsolationWord>)]
@@ -171,11 +174,13 @@ pub(super) struct ArchiveQuery {
     #[param(minimum = 0.001, maximum = 31_622_400)]
     timeout_seconds: Option<f64>,
     /// As in the JSON body; with an archive only.
+    #[param(maximum = 1000)]
     retries: Option<u32>,
     /// As in the JSON body; with an archive only.
     #[param(value_type = Option<OnLostWord>)]
     on_lost: Option<OnLost>,
     /// As in the JSON body; with an archive only.
+    #[param(minimum = 1)]
     max_concurrency: Option<u32>,
     /// As in the JSON body; with an archive only.
     #[param(value_type = Option<IsolationWord>)]

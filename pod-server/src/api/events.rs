@@ -44,7 +44,7 @@ pub(super) struct EventsQuery {
 /// Server-sent events: each has its `seq` as id, its kind as name, and as data an `Event` in JSON. Followed again after a
 /// pause by `Last-Event-ID` or `after`, none is missed.
 #[utoipa::path(get, path = "/events", operation_id = "followEvents", tag = "events", params(EventsQuery,
-        ("Last-Event-ID" = Option<String>, Header, description = "Begin after this event")), responses(
+        ("Last-Event-ID" = Option<String>, Header, pattern = "^([0-9]{1,18})?$", description = "Begin after this event")), responses(
     (status = 200, body = EventStream, content_type = "text/event-stream")))]
 pub(super) async fn follow(
     State(app): State<Arc<App>>,

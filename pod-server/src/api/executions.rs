@@ -20,6 +20,7 @@ use super::{
     changing::{Change, JsonContent, Nothing},
     filter::FilterQuery,
     objects::{ExecutionObject, ExplanationObject},
+    openapi::bodies::Input,
     page::{self, Page},
     problem::{Problem, ProblemKind},
     request::{Asked, Segment, unknown_activity},
@@ -35,6 +36,7 @@ pub(crate) struct ExecutionBody {
     /// The name of the activity.
     activity: String,
     /// The argument of main.sh; run without one when absent.
+    #[schema(pattern = "^[^\\u0000]*$")]
     input: Option<String>,
     /// Which revision of the activity: its number, or `latest`. The current one when absent.
     #[serde(default)]
@@ -50,7 +52,7 @@ pub(crate) struct BatchBody {
     /// The name of the activity.
     activity: String,
     /// An execution each; `null` for one without input. 1 to 100,000.
-    #[schema(value_type = Vec<Option<String>>, min_items = 1, max_items = 100_000)]
+    #[schema(value_type = Vec<Input>, min_items = 1, max_items = 100_000)]
     pub(super) inputs: First<Option<String>, MAX_BATCH>,
     /// Which revision of the activity: its number, or `latest`. The current one when absent.
     #[serde(default)]
@@ -88,7 +90,7 @@ pub(super) fn id_of(segment: &Segment) -> Result<ExecutionId, Problem> {
 
 /// Starts an execution. The same `Idempotency-Key` and body again give the same execution.
 #[utoipa::path(post, path = "/executions", operation_id = "createExecution", tag = "executions", request_body = ExecutionBody,
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]+$",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$",
         description = "Makes the request repeatable: sent again with the same key, it is done once")), responses(
     (status = 201, body = ExecutionObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
@@ -116,7 +118,7 @@ fn started(status: StatusCode, submitted: &Submitted, activity_name: &str) -> Re
 
 /// Starts one execution per input, all or none.
 #[utoipa::path(post, path = "/executions/batch", operation_id = "createExecutions", tag = "executions", request_body = BatchBody,
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]+$",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$",
         description = "Makes the request repeatable: sent again with the same key, it is done once")), responses(
     (status = 201, body = BatchAnswer),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
@@ -215,7 +217,7 @@ pub(super) async fn terminate(State(app): State<Arc<App>>, id: Segment, change: 
 /// the same new one.
 #[utoipa::path(post, path = "/executions/{id}/retry", operation_id = "retryExecution", tag = "executions", request_body = Option<RetryBody>,
     params(("id" = u64, Path, description = "The id of the execution"),
-        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]+$",
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$",
         description = "Makes the request repeatable: sent again with the same key, it is done once")), responses(
     (status = 202, body = ExecutionObject, description = "The new execution"),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),

@@ -89,7 +89,7 @@ async fn done<B: Content>(app: &App, change: &Change<B, FilterQuery>, act: ManyA
 /// `cursor`. Each runs the revision that it ran, unless `latest` is asked for. Under the same `Idempotency-Key`, none is
 /// run again twice.
 #[utoipa::path(post, path = "/executions/retry", operation_id = "retryExecutions", tag = "executions", request_body = Option<RetryBody>,
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]+$",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$",
         description = "Makes the request repeatable: sent again with the same key, it is done once"), FilterQuery),
     responses(
     (status = 202, body = PortionObject),

@@ -15,6 +15,7 @@ use super::{
 
 pub(super) mod bodies;
 mod finish;
+mod requests;
 pub(super) mod words;
 
 #[derive(OpenApi)]

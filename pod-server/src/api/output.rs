@@ -79,7 +79,8 @@ impl OutputQuery {
 /// come next.
 #[utoipa::path(get, path = "/executions/{id}/output", operation_id = "getOutput", tag = "executions",
     params(("id" = u64, Path, description = "The id of the execution"), OutputQuery,
-        ("Last-Event-ID" = Option<String>, Header, description = "Where to go on, as events")), responses(
+        ("Last-Event-ID" = Option<String>, Header,
+            pattern = "^([0-9]{1,9}:[0-9]{1,18}:[0-9]{1,18}(:end)?)?$", description = "Where to go on, as events")), responses(
     (status = 200, content((Binary = "application/octet-stream"), (OutputStream = "text/event-stream"))),
     (status = 204, description = "As events: everything was delivered before"),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -108,6 +109,8 @@ pub(super) async fn show(
     if accept.contains("text/event-stream") {
         return output_events::show(&app, &execution, &query, attempt, &headers).await;
     }
+    // It says nothing of bytes, but what it could not be is a mistake all the same.
+    output_events::resumed(&headers)?;
     let stream = query.stream()?.unwrap_or(Stream::Stdout);
     let offset = query.offset.unwrap_or(0);
     let mut response = if query.follow.unwrap_or(false) && !is_over(&execution, attempt) {

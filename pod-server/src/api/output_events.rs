@@ -108,6 +108,11 @@ impl FromStr for EventId {
     }
 }
 
+/// Where a reader of events goes on.
+pub(super) fn resumed(headers: &HeaderMap) -> Result<Option<EventId>, Problem> {
+    last_event_id(headers, "the id of an event of this stream: attempt:stdout:stderr")
+}
+
 pub(super) async fn show(
     app: &App,
     execution: &Execution,
@@ -116,9 +121,7 @@ pub(super) async fn show(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let only = query.stream()?;
-    let what = "the id of an event of this stream: attempt:stdout:stderr";
-    let resumed = last_event_id::<EventId>(headers, what)?;
-    let position = match resumed {
+    let position = match resumed(headers)? {
         // An EventSource dials again after every end; this tells it to stay away.
         Some(EventId { is_end: true, .. }) => return Ok(StatusCode::NO_CONTENT.into_response()),
         // The first attempt may be one to come.

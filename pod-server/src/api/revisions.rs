@@ -26,6 +26,7 @@ use super::{
     page::{self, Page},
     problem::{Problem, ProblemKind},
     request::{Asked, Segment, unknown_activity},
+    rules::whole,
 };
 use crate::serve::App;
 
@@ -63,6 +64,12 @@ impl<'de> Deserialize<'de> for RevisionMember {
                 match u32::try_from(number) {
                     Ok(no @ 1..) => Ok(RevisionMember(RevisionChoice::No(RevisionNo(no)))),
                     _ => Err(E::invalid_value(de::Unexpected::Unsigned(number), &self)),
+                }
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<RevisionMember, E> {
+                match whole(number) {
+                    Some(number) => self.visit_u64(number),
+                    None => Err(E::invalid_value(de::Unexpected::Float(number), &self)),
                 }
             }
             fn visit_str<E: de::Error>(self, word: &str) -> Result<RevisionMember, E> {

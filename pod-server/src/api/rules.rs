@@ -1,6 +1,6 @@
 //! The rules of a policy: in a body numbers or texts of numbers, in answers the texts.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type, schema::AdditionalProperties},
@@ -20,17 +20,31 @@ const RULES: [(&str, &str, u64); 5] = [
     ("terminationTime", "How long a worker is idle before it is let go, in milliseconds.", MILLIS),
 ];
 
+/// The value of a rule: a whole number, or a text of one.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "the value of a rule must be a whole number")]
 pub(crate) enum RuleValue {
     Number(u64),
+    WithPoint(#[serde(deserialize_with = "with_point")] u64),
     Text(String),
+}
+
+/// The whole number that a number with a point is: in JSON, 2.0 is 2.
+pub(super) fn whole(number: f64) -> Option<u64> {
+    /// Up to here every whole number has a place of its own among those with a point.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and within bounds")]
+    ((0.0..=EXACT).contains(&number) && number.fract() == 0.0).then_some(number as u64)
+}
+
+fn with_point<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    whole(f64::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("not a whole number"))
 }
 
 impl From<RuleValue> for String {
     fn from(value: RuleValue) -> Self {
         match value {
-            RuleValue::Number(number) => number.to_string(),
+            RuleValue::Number(number) | RuleValue::WithPoint(number) => number.to_string(),
             RuleValue::Text(text) => text,
         }
     }

@@ -1,11 +1,14 @@
-//! Bodies that are no JSON, and a constant: shapes that only the document knows.
+//! Bodies that are no JSON, a constant, and an input: shapes that only the document knows.
 
 use std::borrow::Cow;
 
 use serde_json::json;
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type, extensions::ExtensionsBuilder},
+    openapi::{
+        KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type, extensions::ExtensionsBuilder,
+        schema::SchemaType,
+    },
 };
 
 use crate::api::{
@@ -28,6 +31,19 @@ pub(in crate::api) struct OutputStream;
 /// Nothing but true.
 #[derive(Debug)]
 pub(in crate::api) struct True;
+
+/// The input of one of many executions, or none.
+#[derive(Debug)]
+pub(in crate::api) struct Input;
+
+impl PartialSchema for Input {
+    fn schema() -> RefOr<Schema> {
+        let kinds = SchemaType::from_iter([Type::String, Type::Null]);
+        ObjectBuilder::new().schema_type(kinds).pattern(Some("^[^\\u0000]*$")).into()
+    }
+}
+
+impl ToSchema for Input {}
 
 impl PartialSchema for Binary {
     fn schema() -> RefOr<Schema> {

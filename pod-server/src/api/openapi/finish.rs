@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::bodies::CONTENT_SCHEMA;
+use super::{bodies::CONTENT_SCHEMA, requests};
 use crate::api::problem::ProblemKind;
 
 /// Statuses with a problem that any request may get, whatever it asks for.
 const ANY: [u16; 6] = [401, 403, 422, 429, 500, 503];
 /// Those of a request that changes something.
-const CHANGING: [u16; 1] = [507];
+const CHANGING: [u16; 2] = [409, 507];
 /// Those of a request with a body.
 const WITH_BODY: [u16; 3] = [408, 413, 415];
+/// That of a request with a condition.
+const CONDITIONAL: [u16; 1] = [412];
 /// Those of a path that names something.
 const NAMING: [u16; 1] = [404];
 
@@ -21,7 +23,7 @@ const NAMING: [u16; 1] = [404];
 const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
 
 /// Schemas that are only ever part of others: they have no name of their own in the document.
-const INLINE: [&str; 5] = ["Moment", "Binary", "EventStream", "OutputStream", "True"];
+const INLINE: [&str; 6] = ["Moment", "Binary", "EventStream", "OutputStream", "True", "Input"];
 
 /// Completes what was derived from the handlers.
 pub(super) fn finish(document: &mut Value) {
@@ -34,9 +36,10 @@ pub(super) fn finish(document: &mut Value) {
             schema.insert("contentSchema".to_owned(), content);
         }
     });
-    for operation in operations(document) {
-        summarize(&mut *operation.2);
-        name_statuses(operation);
+    for (path, method, operation) in operations(document) {
+        summarize(operation);
+        requests::complete(&path, &method, operation);
+        name_statuses(&path, &method, operation);
     }
     let mut used = BTreeSet::new();
     references(&document["paths"], "responses", &mut used);
@@ -69,12 +72,13 @@ fn summarize(operation: &mut Value) {
 }
 
 /// Names every status that the operation may answer with a problem; each is described once, for all.
-fn name_statuses((path, method, operation): (String, String, &mut Value)) {
+fn name_statuses(path: &str, method: &str, operation: &mut Value) {
     let has_body = operation["requestBody"].is_object();
     let statuses = ANY
         .into_iter()
         .chain(CHANGING.into_iter().filter(|_| method != "get"))
         .chain(WITH_BODY.into_iter().filter(|_| has_body))
+        .chain(CONDITIONAL.into_iter().filter(|_| requests::is_conditional(path, method)))
         .chain(NAMING.into_iter().filter(|_| path.contains('{')));
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for status in statuses {
