@@ -43,7 +43,9 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
         ] {
             parameters.push(json!({
                 "name": name, "in": "header", "required": false, "description": description,
-                "schema": {"type": "string", "minLength": 1, "pattern": "^(\\*|\"[!#-~]+\")$"},
+                "schema": {"anyOf": [
+                    {"type": "string", "const": "*"}, {"type": "string", "pattern": "^\"[!#-~]+\"$"},
+                ]},
             }));
         }
     }
