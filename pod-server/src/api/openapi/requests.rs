@@ -39,8 +39,12 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
     if is_conditional(path, method) {
         for (name, description) in [
             ("If-Match", "Only if it still has this `ETag`, or is there at all (`*`)"),
+            // What is deleted or applied is there in any case.
             ("If-None-Match", "Only if it has none of these `ETag`s, or is not there yet (`*`)"),
-        ] {
+        ]
+        .into_iter()
+        .filter(|(name, _)| *name == "If-Match" || method == "put")
+        {
             parameters.push(json!({
                 "name": name, "in": "header", "required": false, "description": description,
                 "schema": {"anyOf": [
