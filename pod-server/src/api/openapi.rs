@@ -78,6 +78,59 @@ pub(super) async fn show(_: Asked<Nothing>) -> Response {
 mod tests {
     use super::*;
 
+    fn whole() -> serde_json::Value {
+        serde_json::from_str(document()).unwrap()
+    }
+
+    /// The members of schemas, each with the names of both.
+    fn members(document: &serde_json::Value) -> impl Iterator<Item = (&str, &str, &serde_json::Value)> {
+        let schemas = document["components"]["schemas"].as_object().into_iter().flatten();
+        schemas.flat_map(|(schema, shape)| {
+            let members = shape["properties"].as_object().into_iter().flatten();
+            members.map(move |(name, member)| (schema.as_str(), name.as_str(), member))
+        })
+    }
+
+    #[test]
+    fn every_operation_has_an_id_of_its_own_and_names_its_statuses() {
+        let document = whole();
+        let paths = document["paths"].as_object().unwrap();
+        let operations: Vec<_> = paths.values().flat_map(|item| item.as_object().unwrap().values()).collect();
+        let ids: std::collections::BTreeSet<_> =
+            operations.iter().map(|operation| operation["operationId"].as_str().unwrap()).collect();
+        assert_eq!(ids.len(), operations.len());
+        for operation in operations {
+            for status in ["401", "403", "422", "429", "500", "503"] {
+                assert!(operation["responses"][status]["$ref"].is_string(), "{status} of {operation:#}");
+            }
+            assert!(operation["summary"].is_string() && operation["description"].is_string(), "{operation:#}");
+        }
+    }
+
+    /// Generators name the shape of a member that has none after both; that must not be the name of another.
+    #[test]
+    fn no_member_passes_for_a_schema() {
+        let document = whole();
+        for (schema, name, member) in members(&document).filter(|(_, _, member)| member["type"] == "object") {
+            let (first, rest) = name.split_at(1);
+            let made = format!("{schema}{}{rest}", first.to_uppercase());
+            assert!(document["components"]["schemas"][&made].is_null(), "{made}: {member:#}");
+        }
+    }
+
+    #[test]
+    fn moments_are_moments_and_no_answer_is_null() {
+        let document = whole();
+        for (schema, name, member) in members(&document).filter(|(_, name, _)| name.ends_with("At") || *name == "at") {
+            assert_eq!(member["format"], "date-time", "{schema}.{name}");
+        }
+        for schema in ["Activity", "Execution", "Worker", "Event", "Overview", "Policy", "Problem", "ExecutionPage"] {
+            let shape = document["components"]["schemas"][schema].to_string();
+            assert!(!shape.contains("\"null\""), "{shape}");
+        }
+        assert_eq!(document["components"]["schemas"]["ExecutionStatus"]["enum"].as_array().map(Vec::len), Some(6));
+    }
+
     /// `UPDATE_OPENAPI=1 cargo test -p pod-server openapi` writes the copy anew.
     #[test]
     fn the_committed_copy_is_current() {
