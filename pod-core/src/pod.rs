@@ -397,6 +397,7 @@ impl Pod {
 
     /// What happened after event `after`, oldest first; waits up to `limit_wait` while there is nothing new.
     pub async fn events_after(&self, after: u64, limit: usize, limit_wait: Duration) -> Result<Vec<Event>> {
+        let _follower = self.engine.follower();
         let mut newest = self.engine.newest_event();
         // The guard of the watch is not held across the read, so that the future is `Send`.
         let stopped = matches!(tokio::time::timeout(limit_wait, newest.wait_for(|seq| *seq > after)).await, Ok(Err(_)));
@@ -409,6 +410,13 @@ impl Pod {
     /// What happened before event `before`, newest first.
     pub async fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>> {
         Ok(self.engine.store().events_before(before, limit).await?)
+    }
+
+    /// How many follow output or events at this moment.
+    #[must_use]
+    pub fn followers(&self) -> usize {
+        // Less this one and that of the engine.
+        Arc::strong_count(&self.engine.follower()).saturating_sub(2)
     }
 
     /// The sequence number of the newest event.

@@ -94,6 +94,11 @@ impl Engine {
     }
 
     /// Hears of changes of an execution from now on.
+    /// To be held by what follows something.
+    pub(crate) fn follower(&self) -> Arc<()> {
+        self.shared.followers.clone()
+    }
+
     pub(crate) fn subscribe(&self, id: ExecutionId) -> Subscription {
         self.shared.topics.subscribe(id, self.shared.ended.subscribe())
     }

@@ -12,6 +12,7 @@ use crate::{
     },
     engine::Reply,
     link::{Refusal, StartOrder, Welcome},
+    observe::Measure,
     plan::Slips,
     pod::PodError,
     store::{Batch, Change, ExecutionUpdate, HighWater},
@@ -87,6 +88,8 @@ pub struct Decision {
     pub slips: Slips,
     /// How many workers were launched.
     pub launched: u32,
+    /// What there is to count, in order.
+    pub measures: Vec<Measure>,
     /// Submits that are to be told whether the fleet grew.
     pub(super) submits: Vec<(ReplyId, Box<crate::pod::Submitted>)>,
 }

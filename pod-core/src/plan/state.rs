@@ -10,6 +10,7 @@ use crate::{
         Activity, ActivityId, ActivityName, Attempt, AttemptKey, Epoch, Execution, ExecutionId, ExecutionStatus,
         Installation, Millis, Policy, PolicyId, Revision, RevisionNo, SessionId, StoreId, Timestamp, Worker, WorkerId,
     },
+    observe::Measure,
     plan::{Decision, Effect, RevisionState, statistics::Statistics},
     pod::Limits,
     provisioner::Capabilities,
@@ -389,6 +390,11 @@ impl State {
         out: &mut Decision,
     ) {
         self.count_step(from, to);
+        match (from, to) {
+            (None, Some(_)) => out.measures.push(Measure::Submitted(activity)),
+            (Some(_), Some(to)) if to.is_terminal() => out.measures.push(Measure::Ended(activity, to)),
+            _ => {}
+        }
         let Some(state) = self.activities.get_mut(&activity) else { return };
         if let Some(revision) = state.revision_mut(revision) {
             revision.kept = (revision.kept + u64::from(from.is_none())).saturating_sub(u64::from(to.is_none()));

@@ -21,8 +21,12 @@ use super::{
     body::{json, read_body, read_json},
     bounded,
     changing::{Change, Content, JsonContent, Nothing, Versioned, etag},
-    env::{self, EnvValue},
+    env::{self, EnvValue, GivenEnv},
     objects::ActivityObject,
+    openapi::{
+        bodies::Binary,
+        words::{IsolationWord, NetworkWord, OnLostWord, WorkdirWord},
+    },
     output::raw_headers,
     page::{self, Page},
     problem::{Problem, ProblemKind},
@@ -34,7 +38,9 @@ use crate::serve::App;
 /// An activity to be registered: `scriptUrl` or `script`, and what applies to its executions.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = NewActivity)]
+#[schema(as = NewActivity, examples(json!({
+    "name": "thumbs", "script": "echo 'convert \"$1\" thumb.png' > main.sh", "timeoutSeconds": 600, "retries": 2
+})))]
 pub(crate) struct ActivityBody {
     /// 1 to 100 letters, digits, `.`, `_`, `-`, not starting with `.` or `-`. Not needed where the path names it.
     name: Option<String>,
@@ -43,33 +49,36 @@ pub(crate) struct ActivityBody {
     /// The installation script itself. It runs with bash and leaves main.sh.
     script: Option<String>,
     /// How long one attempt may run; no limit when absent.
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = 0.001, maximum = 31_622_400)]
     timeout_seconds: Option<Seconds>,
     /// How often a failed execution is tried again.
     #[serde(default)]
+    #[schema(maximum = 1000)]
     retries: u32,
     /// What becomes of an execution whose worker was lost: `requeue` or `fail`.
     #[serde(default)]
-    #[schema(value_type = String)]
+    #[schema(value_type = OnLostWord)]
     on_lost: OnLost,
     /// Added to the environment of its executions and its installation. A value is a text, or `{"masked": true}`, as
     /// answers show it, for the one that is there.
     #[serde(default, deserialize_with = "bounded::map")]
+    #[schema(value_type = GivenEnv)]
     env: BTreeMap<String, EnvValue>,
     /// At most so many of its executions run at a time.
+    #[schema(minimum = 1)]
     max_concurrency: Option<u32>,
     /// What has a container of its own: a `worker` or each `execution`; what the manager's setting says when absent.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<IsolationWord>)]
     isolation: Option<Isolation>,
     /// Where its executions run: in a directory of their own with links to what was installed (`private`) or a copy of it
     /// (`copy`), or in the directory of the installation (`shared`); `private` when absent.
     #[serde(default)]
-    #[schema(value_type = String)]
+    #[schema(value_type = WorkdirWord)]
     workdir: Workdir,
     /// What its executions reach over the network: what the manager's setting says (`default`), or nothing (`none`, which
     /// takes `isolation` `execution`); `default` when absent.
     #[serde(default)]
-    #[schema(value_type = String)]
+    #[schema(value_type = NetworkWord)]
     network: Network,
 }
 
@@ -126,7 +135,7 @@ fn check_env(env: &BTreeMap<String, String>) -> Result<(), Problem> {
 }
 
 /// Registers an activity. It is verified on one worker; executions are accepted meanwhile.
-#[utoipa::path(post, path = "/activities", tag = "activities", request_body = ActivityBody, responses(
+#[utoipa::path(post, path = "/activities", operation_id = "createActivity", tag = "activities", request_body = ActivityBody, responses(
     (status = 201, body = ActivityObject),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -168,32 +177,35 @@ pub(super) const ENV_HEADER: &str = "Pod-Env";
 #[into_params(parameter_in = Query)]
 pub(super) struct ArchiveQuery {
     /// As in the JSON body; with an archive only.
+    #[param(minimum = 0.001, maximum = 31_622_400)]
     timeout_seconds: Option<f64>,
     /// As in the JSON body; with an archive only.
+    #[param(maximum = 1000)]
     retries: Option<u32>,
     /// As in the JSON body; with an archive only.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<OnLostWord>)]
     on_lost: Option<OnLost>,
     /// As in the JSON body; with an archive only.
+    #[param(minimum = 1)]
     max_concurrency: Option<u32>,
     /// As in the JSON body; with an archive only.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<IsolationWord>)]
     isolation: Option<Isolation>,
     /// As in the JSON body; with an archive only.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<WorkdirWord>)]
     workdir: Option<Workdir>,
     /// As in the JSON body; with an archive only.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<NetworkWord>)]
     network: Option<Network>,
 }
 
 /// Registers an activity, or a new revision of one: JSON as for POST, or a tar.gz of a directory
 /// (`application/gzip`) with main.sh or an install.sh that leaves it. The same content again changes nothing.
-#[utoipa::path(put, path = "/activities/{name}", tag = "activities",
+#[utoipa::path(put, path = "/activities/{name}", operation_id = "putActivity", tag = "activities",
     params(("name" = String, Path, description = "The name of the activity"), ArchiveQuery,
         ("Pod-Env" = Option<String>, Header, description = "With an archive only: what env is in the JSON body, \
             form-urlencoded (`NAME=value&OTHER=value`)")),
-    request_body(content((ActivityBody = "application/json"), (Vec<u8> = "application/gzip"))),
+    request_body(content((ActivityBody = "application/json"), (Binary = "application/gzip"))),
     responses(
     (status = 200, body = ActivityObject, description = "A revision of an activity that was there"),
     (status = 201, body = ActivityObject, description = "The first revision"),
@@ -298,14 +310,15 @@ impl ArchiveQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     /// How many items, 1 to 1000; 100 unless given.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<usize>,
     /// The `next` of an earlier page.
     pub(super) cursor: Option<String>,
 }
 
 /// All activities, by name.
-#[utoipa::path(get, path = "/activities", tag = "activities", params(ListQuery), responses(
-    (status = 200, body = Page<ActivityObject>)))]
+#[utoipa::path(get, path = "/activities", operation_id = "listActivities", tag = "activities", params(ListQuery), responses(
+    (status = 200, body = super::page::ActivityPage)))]
 pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQuery>) -> Result<Response, Problem> {
     let limit = page::limit(query.limit)?;
     let after = page::ACTIVITIES.after::<String>(query.cursor.as_deref())?.unwrap_or_default();
@@ -317,7 +330,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQu
 }
 
 /// One activity with its installations.
-#[utoipa::path(get, path = "/activities/{name}", tag = "activities",
+#[utoipa::path(get, path = "/activities/{name}", operation_id = "getActivity", tag = "activities",
     params(("name" = String, Path, description = "The name of the activity")), responses(
     (status = 200, body = ActivityObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -327,7 +340,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, name: Segment, _: Asked<No
 }
 
 /// Begins to remove an activity: its queue ends as failed, what runs ends first.
-#[utoipa::path(delete, path = "/activities/{name}", tag = "activities",
+#[utoipa::path(delete, path = "/activities/{name}", operation_id = "deleteActivity", tag = "activities",
     params(("name" = String, Path, description = "The name of the activity")), responses(
     (status = 202, body = ActivityObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
@@ -347,14 +360,15 @@ pub(super) async fn delete(
 #[into_params(parameter_in = Query)]
 pub(super) struct LogQuery {
     /// The revision; the newest one unless given.
+    #[param(minimum = 1)]
     revision: Option<u32>,
 }
 
 /// What the installation script printed on a worker: both streams in the order they came.
-#[utoipa::path(get, path = "/activities/{name}/installations/{worker}/log", tag = "activities",
+#[utoipa::path(get, path = "/activities/{name}/installations/{worker}/log", operation_id = "getInstallationLog", tag = "activities",
     params(("name" = String, Path, description = "The name of the activity"),
         ("worker" = u64, Path, description = "The id of the worker"), LogQuery), responses(
-    (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+    (status = 200, body = Binary, content_type = "application/octet-stream"),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn install_log(
     State(app): State<Arc<App>>,

@@ -18,6 +18,7 @@ use utoipa::IntoParams;
 
 use super::{
     objects::EventObject,
+    openapi::bodies::EventStream,
     problem::Problem,
     request::{Asked, last_event_id, storable},
 };
@@ -34,13 +35,17 @@ const LOOK: Duration = Duration::from_secs(60);
 #[into_params(parameter_in = Query)]
 pub(super) struct EventsQuery {
     /// Begin after this event; 0 for the oldest that is kept. From now on unless given.
+    #[param(maximum = 9_223_372_036_854_775_807_u64)]
     after: Option<u64>,
 }
 
-/// What happens: each event with its `seq` as id, its kind as name and itself as JSON.
-#[utoipa::path(get, path = "/events", tag = "events", params(EventsQuery,
-        ("Last-Event-ID" = Option<String>, Header, description = "Begin after this event")), responses(
-    (status = 200, body = EventObject, content_type = "text/event-stream")))]
+/// What happens, as it happens.
+///
+/// Server-sent events: each has its `seq` as id, its kind as name, and as data an `Event` in JSON. Followed again after a
+/// pause by `Last-Event-ID` or `after`, none is missed.
+#[utoipa::path(get, path = "/events", operation_id = "followEvents", tag = "events", params(EventsQuery,
+        ("Last-Event-ID" = Option<String>, Header, pattern = "^([0-9]{1,18})?$", description = "Begin after this event")), responses(
+    (status = 200, body = EventStream, content_type = "text/event-stream")))]
 pub(super) async fn follow(
     State(app): State<Arc<App>>,
     Asked(query): Asked<EventsQuery>,

@@ -20,47 +20,49 @@ use super::{
     changing::{Change, JsonContent, Nothing},
     filter::FilterQuery,
     objects::{ExecutionObject, ExplanationObject},
+    openapi::bodies::Input,
     page::{self, Page},
     problem::{Problem, ProblemKind},
     request::{Asked, Segment, unknown_activity},
-    revisions::{RetryBody, RevisionMember},
+    revisions::{RetryBody, RevisionMember, RevisionNumberOrLatest},
 };
 use crate::serve::App;
 
 /// An execution to be started.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewExecution)]
+#[schema(as = NewExecution, examples(json!({ "activity": "thumbs", "input": "cat.png" })))]
 pub(crate) struct ExecutionBody {
     /// The name of the activity.
     activity: String,
     /// The argument of main.sh; run without one when absent.
+    #[schema(pattern = "^[^\\u0000]*$")]
     input: Option<String>,
     /// Which revision of the activity: its number, or `latest`. The current one when absent.
     #[serde(default)]
-    #[schema(value_type = Option<u32>)]
+    #[schema(value_type = RevisionNumberOrLatest)]
     revision: RevisionMember,
 }
 
 /// Many executions to be started.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewExecutions)]
+#[schema(as = NewExecutions, examples(json!({ "activity": "thumbs", "inputs": ["cat.png", "dog.png", null] })))]
 pub(crate) struct BatchBody {
     /// The name of the activity.
     activity: String,
     /// An execution each; `null` for one without input. 1 to 100,000.
-    #[schema(value_type = Vec<Option<String>>)]
+    #[schema(value_type = Vec<Input>, min_items = 1, max_items = 100_000)]
     pub(super) inputs: First<Option<String>, MAX_BATCH>,
     /// Which revision of the activity: its number, or `latest`. The current one when absent.
     #[serde(default)]
-    #[schema(value_type = Option<u32>)]
+    #[schema(value_type = RevisionNumberOrLatest)]
     revision: RevisionMember,
 }
 
 /// The executions that a batch made, in the order of its inputs.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ExecutionIds)]
+#[schema(as = ExecutionIds, examples(json!({ "ids": [17, 18, 19] })))]
 pub(crate) struct BatchAnswer {
     #[schema(value_type = Vec<u64>)]
     ids: Vec<ExecutionId>,
@@ -87,8 +89,9 @@ pub(super) fn id_of(segment: &Segment) -> Result<ExecutionId, Problem> {
 }
 
 /// Starts an execution. The same `Idempotency-Key` and body again give the same execution.
-#[utoipa::path(post, path = "/executions", tag = "executions", request_body = ExecutionBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable")), responses(
+#[utoipa::path(post, path = "/executions", operation_id = "createExecution", tag = "executions", request_body = ExecutionBody,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$",
+        description = "Makes the request repeatable: sent again with the same key, it is done once")), responses(
     (status = 201, body = ExecutionObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
@@ -114,8 +117,9 @@ fn started(status: StatusCode, submitted: &Submitted, activity_name: &str) -> Re
 }
 
 /// Starts one execution per input, all or none.
-#[utoipa::path(post, path = "/executions/batch", tag = "executions", request_body = BatchBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable")), responses(
+#[utoipa::path(post, path = "/executions/batch", operation_id = "createExecutions", tag = "executions", request_body = BatchBody,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$",
+        description = "Makes the request repeatable: sent again with the same key, it is done once")), responses(
     (status = 201, body = BatchAnswer),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
@@ -138,8 +142,8 @@ pub(super) async fn create_batch(State(app): State<Arc<App>>, change: Change<Bat
 }
 
 /// Executions, newest first. Inputs of more than 4 KiB are left out.
-#[utoipa::path(get, path = "/executions", tag = "executions", params(FilterQuery), responses(
-    (status = 200, body = Page<ExecutionObject>),
+#[utoipa::path(get, path = "/executions", operation_id = "listExecutions", tag = "executions", params(FilterQuery), responses(
+    (status = 200, body = super::page::ExecutionPage),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<FilterQuery>) -> Result<Response, Problem> {
@@ -161,11 +165,12 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<Filter
 #[into_params(parameter_in = Query)]
 pub(super) struct WaitQuery {
     /// Answer when the execution has ended, or after so many seconds; at most 3600.
+    #[param(minimum = 0, maximum = 3600)]
     wait: Option<f64>,
 }
 
 /// One execution. With `wait`, the answer comes when it has ended or the time is up.
-#[utoipa::path(get, path = "/executions/{id}", tag = "executions",
+#[utoipa::path(get, path = "/executions/{id}", operation_id = "getExecution", tag = "executions",
     params(("id" = u64, Path, description = "The id of the execution"), WaitQuery), responses(
     (status = 200, body = ExecutionObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -198,7 +203,7 @@ async fn answered(app: &App, status: StatusCode, execution: &Execution) -> Resul
 }
 
 /// Asks for the end of an execution; its process tree gets TERM, and KILL after the grace time.
-#[utoipa::path(post, path = "/executions/{id}/terminate", tag = "executions",
+#[utoipa::path(post, path = "/executions/{id}/terminate", operation_id = "terminateExecution", tag = "executions",
     params(("id" = u64, Path, description = "The id of the execution")), responses(
     (status = 202, body = ExecutionObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
@@ -210,9 +215,10 @@ pub(super) async fn terminate(State(app): State<Arc<App>>, id: Segment, change: 
 
 /// Runs an ended execution again, as a new one, with the revision that it ran. Under the same `Idempotency-Key`, it is
 /// the same new one.
-#[utoipa::path(post, path = "/executions/{id}/retry", tag = "executions", request_body = Option<RetryBody>,
+#[utoipa::path(post, path = "/executions/{id}/retry", operation_id = "retryExecution", tag = "executions", request_body = Option<RetryBody>,
     params(("id" = u64, Path, description = "The id of the execution"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable")), responses(
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$",
+        description = "Makes the request repeatable: sent again with the same key, it is done once")), responses(
     (status = 202, body = ExecutionObject, description = "The new execution"),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -228,7 +234,7 @@ pub(super) async fn retry(
 }
 
 /// Why an execution waits, or what became of it.
-#[utoipa::path(get, path = "/executions/{id}/explain", tag = "executions",
+#[utoipa::path(get, path = "/executions/{id}/explain", operation_id = "explainExecution", tag = "executions",
     params(("id" = u64, Path, description = "The id of the execution")), responses(
     (status = 200, body = ExplanationObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]

@@ -8,7 +8,7 @@ use pod_core::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{page, problem::Problem};
+use super::{openapi::words::ExecutionStatusWord, page, problem::Problem};
 
 /// Which executions, and how many of them at a time.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -18,12 +18,16 @@ pub(super) struct FilterQuery {
     /// Of this activity only.
     activity: Option<String>,
     /// With this status only.
+    #[param(value_type = Option<ExecutionStatusWord>)]
     status: Option<String>,
     /// Submitted at this moment or later: an RFC 3339 time.
+    #[param(format = DateTime)]
     submitted_after: Option<String>,
     /// Submitted before this moment: an RFC 3339 time.
+    #[param(format = DateTime)]
     submitted_before: Option<String>,
     /// How many items, 1 to 1000; 100 unless given.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// The `next` of an earlier page.
     cursor: Option<String>,

@@ -58,7 +58,7 @@ fn refuse_everything(query: &FilterQuery) -> Result<(), Problem> {
 
 /// Asks for the end of executions that match and have not ended, newest first, up to `limit` of them. Go on with
 /// `next` as the `cursor`. Sent again, it changes nothing for what has ended.
-#[utoipa::path(post, path = "/executions/terminate", tag = "executions", params(FilterQuery), responses(
+#[utoipa::path(post, path = "/executions/terminate", operation_id = "terminateExecutions", tag = "executions", params(FilterQuery), responses(
     (status = 202, body = PortionObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -88,8 +88,9 @@ async fn done<B: Content>(app: &App, change: &Change<B, FilterQuery>, act: ManyA
 /// Runs executions that match and have ended again, as new ones, newest portion first. Go on with `next` as the
 /// `cursor`. Each runs the revision that it ran, unless `latest` is asked for. Under the same `Idempotency-Key`, none is
 /// run again twice.
-#[utoipa::path(post, path = "/executions/retry", tag = "executions", request_body = Option<RetryBody>,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable"), FilterQuery),
+#[utoipa::path(post, path = "/executions/retry", operation_id = "retryExecutions", tag = "executions", request_body = Option<RetryBody>,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$",
+        description = "Makes the request repeatable: sent again with the same key, it is done once"), FilterQuery),
     responses(
     (status = 202, body = PortionObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),

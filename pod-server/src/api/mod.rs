@@ -24,6 +24,7 @@ mod filter;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod many;
+mod moment;
 mod objects;
 mod openapi;
 mod output;
@@ -35,6 +36,7 @@ mod policies;
 pub mod problem;
 pub(crate) mod request;
 mod revisions;
+mod rules;
 mod seconds;
 mod workers;
 

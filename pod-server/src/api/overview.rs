@@ -8,7 +8,7 @@ use super::{body::json, changing::Nothing, objects::OverviewObject, problem::Pro
 use crate::serve::App;
 
 /// What the whole POD is doing, in numbers.
-#[utoipa::path(get, path = "/overview", tag = "overview", responses((status = 200, body = OverviewObject)))]
+#[utoipa::path(get, path = "/overview", operation_id = "getOverview", tag = "overview", responses((status = 200, body = OverviewObject)))]
 pub(super) async fn show(State(app): State<Arc<App>>, _: Asked<Nothing>) -> Result<Response, Problem> {
     let overview = app.pod.overview().await?;
     Ok(json(StatusCode::OK, &OverviewObject::of(overview, app.pod.store_id(), app.backend.clone())))

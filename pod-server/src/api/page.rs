@@ -1,22 +1,61 @@
 //! Pages of lists: `{"items":[…],"next":"cursor"?}`, asked for by `limit` and `cursor`.
 
-use std::{fmt::Display, str::FromStr};
+use std::{borrow::Cow, fmt::Display, str::FromStr};
 
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema, Type},
+};
 
-use super::problem::Problem;
+use super::{
+    objects::{ActivityObject, DecisionObject, ExecutionObject, PolicyObject, RevisionObject, WorkerObject},
+    problem::Problem,
+};
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
 /// A page of a list.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Page<T> {
     pub(super) items: Vec<T>,
     /// Where the next page begins; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) next: Option<String>,
+}
+
+pub(super) type ActivityPage = Page<ActivityObject>;
+pub(super) type ExecutionPage = Page<ExecutionObject>;
+pub(super) type PolicyPage = Page<PolicyObject>;
+pub(super) type RevisionPage = Page<RevisionObject>;
+pub(super) type ScalingDecisionPage = Page<DecisionObject>;
+pub(super) type WorkerPage = Page<WorkerObject>;
+
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let item = Ref::from_schema_name(T::name());
+        let next = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("Where the next page begins: its `cursor`. Absent on the last one."));
+        ObjectBuilder::new()
+            .description(Some("A page of a list."))
+            .property("items", ArrayBuilder::new().items(item))
+            .required("items")
+            .property("next", next)
+            .into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}Page", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
 }
 
 /// How many items a page is to hold.

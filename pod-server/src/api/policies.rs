@@ -20,18 +20,19 @@ use super::{
     page::{self, Page},
     problem::Problem,
     request::{Asked, Segment},
+    rules::{GivenRules, RuleValue},
 };
 use crate::serve::App;
 
 /// A policy to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewPolicy)]
+#[schema(as = NewPolicy, examples(json!({ "name": "night", "rules": { "minWorkers": 1, "maxWorkers": 8 } })))]
 pub(crate) struct PolicyBody {
     name: String,
     /// `minWorkers`, `maxWorkers`, `fixedWorkers`, `maxWait` and `terminationTime`; numbers, or texts of numbers.
     #[serde(deserialize_with = "bounded::map")]
-    #[schema(value_type = BTreeMap<String, u64>)]
+    #[schema(value_type = GivenRules)]
     pub(super) rules: BTreeMap<String, RuleValue>,
 }
 
@@ -53,24 +54,8 @@ fn answered(status: StatusCode, policy: Policy, active: PolicyId) -> Response {
     tagged(json(status, &PolicyObject::of(policy, active)), &version)
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "the value of a rule must be a whole number")]
-pub(crate) enum RuleValue {
-    Number(u64),
-    Text(String),
-}
-
-impl From<RuleValue> for String {
-    fn from(value: RuleValue) -> Self {
-        match value {
-            RuleValue::Number(number) => number.to_string(),
-            RuleValue::Text(text) => text,
-        }
-    }
-}
-
 /// Makes a policy. `maxWait` is added unless it or `fixedWorkers` is given.
-#[utoipa::path(post, path = "/policies", tag = "policies", request_body = PolicyBody, responses(
+#[utoipa::path(post, path = "/policies", operation_id = "createPolicy", tag = "policies", request_body = PolicyBody, responses(
     (status = 201, body = PolicyObject),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -83,8 +68,8 @@ pub(super) async fn create(State(app): State<Arc<App>>, change: Change<PolicyBod
 }
 
 /// All policies, the default one first.
-#[utoipa::path(get, path = "/policies", tag = "policies", params(ListQuery), responses(
-    (status = 200, body = Page<PolicyObject>)))]
+#[utoipa::path(get, path = "/policies", operation_id = "listPolicies", tag = "policies", params(ListQuery), responses(
+    (status = 200, body = super::page::PolicyPage)))]
 pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQuery>) -> Result<Response, Problem> {
     let limit = page::limit(query.limit)?;
     let after: Option<PolicyId> = page::POLICIES.after(query.cursor.as_deref())?;
@@ -96,7 +81,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQu
 }
 
 /// One policy.
-#[utoipa::path(get, path = "/policies/{name}", tag = "policies",
+#[utoipa::path(get, path = "/policies/{name}", operation_id = "getPolicy", tag = "policies",
     params(("name" = String, Path, description = "The name of the policy")), responses(
     (status = 200, body = PolicyObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -110,18 +95,18 @@ pub(super) async fn show(State(app): State<Arc<App>>, name: Segment, _: Asked<No
 /// The rules of a policy.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = PolicyRules)]
+#[schema(as = PolicyChange, examples(json!({ "rules": { "fixedWorkers": 2 } })))]
 pub(crate) struct RulesBody {
     /// The name, which a policy keeps: where it is given, it is that of the path.
     name: Option<String>,
     /// `minWorkers`, `maxWorkers`, `fixedWorkers`, `maxWait` and `terminationTime`; numbers, or texts of numbers.
     #[serde(deserialize_with = "bounded::map")]
-    #[schema(value_type = BTreeMap<String, u64>)]
+    #[schema(value_type = GivenRules)]
     rules: BTreeMap<String, RuleValue>,
 }
 
 /// Makes a policy, or gives it other rules. If it is the active one, the fleet is brought to them.
-#[utoipa::path(put, path = "/policies/{name}", tag = "policies", request_body = RulesBody,
+#[utoipa::path(put, path = "/policies/{name}", operation_id = "putPolicy", tag = "policies", request_body = RulesBody,
     params(("name" = String, Path, description = "The name of the policy")), responses(
     (status = 200, body = PolicyObject, description = "The policy has these rules now"),
     (status = 201, body = PolicyObject, description = "The policy was made"),
@@ -157,7 +142,7 @@ pub(super) fn completed(rules: BTreeMap<String, RuleValue>) -> Result<BTreeMap<S
 }
 
 /// Deletes a policy; the default one takes over if it was active.
-#[utoipa::path(delete, path = "/policies/{name}", tag = "policies",
+#[utoipa::path(delete, path = "/policies/{name}", operation_id = "deletePolicy", tag = "policies",
     params(("name" = String, Path, description = "The name of the policy")), responses(
     (status = 200, body = PolicyObject, description = "The policy that was deleted"),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
@@ -173,7 +158,7 @@ pub(super) async fn delete(
 }
 
 /// Makes a policy the active one; the fleet is brought to it.
-#[utoipa::path(post, path = "/policies/{name}/apply", tag = "policies",
+#[utoipa::path(post, path = "/policies/{name}/apply", operation_id = "applyPolicy", tag = "policies",
     params(("name" = String, Path, description = "The name of the policy")), responses(
     (status = 200, body = PolicyObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -191,8 +176,8 @@ pub(super) async fn apply(
 const REACHED: usize = 10_000;
 
 /// The last decisions about the size of the fleet, newest first.
-#[utoipa::path(get, path = "/scaling-decisions", tag = "policies", params(ListQuery), responses(
-    (status = 200, body = Page<DecisionObject>)))]
+#[utoipa::path(get, path = "/scaling-decisions", operation_id = "listScalingDecisions", tag = "policies", params(ListQuery), responses(
+    (status = 200, body = super::page::ScalingDecisionPage)))]
 pub(super) async fn decisions(
     State(app): State<Arc<App>>,
     Asked(query): Asked<ListQuery>,

@@ -103,7 +103,7 @@ pub struct Problem {
 pub struct ProblemBody<'a> {
     /// The kind of problem; stable.
     #[serde(rename = "type")]
-    #[schema(example = "urn:pod:problem:no-such-activity")]
+    #[schema(pattern = "^urn:pod:problem:[a-z-]+$", example = "urn:pod:problem:no-such-activity")]
     kind: &'static str,
     /// The kind in words; the same for every problem of the kind.
     title: &'static str,

@@ -87,7 +87,8 @@ const LONGEST_KEY: usize = 255;
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {
-        Ok(key) if !is_blank(key) && key.len() <= LONGEST_KEY => Ok(Some(key.to_owned())),
+        // A tab, which a header may hold as well, is not printable.
+        Ok(key) if !is_blank(key) && key.len() <= LONGEST_KEY && !key.contains('\t') => Ok(Some(key.to_owned())),
         _ => Err(Problem::invalid(format!(
             "The header Idempotency-Key must hold 1 to {LONGEST_KEY} printable ASCII characters"
         ))),

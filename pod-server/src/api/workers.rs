@@ -21,8 +21,8 @@ fn id_of(segment: &Segment) -> Result<WorkerId, Problem> {
 }
 
 /// Workers, newest first; those that are gone included for a while.
-#[utoipa::path(get, path = "/workers", tag = "workers", params(ListQuery), responses(
-    (status = 200, body = Page<WorkerObject>)))]
+#[utoipa::path(get, path = "/workers", operation_id = "listWorkers", tag = "workers", params(ListQuery), responses(
+    (status = 200, body = super::page::WorkerPage)))]
 pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQuery>) -> Result<Response, Problem> {
     let limit = page::limit(query.limit)?;
     let before: Option<WorkerId> = page::WORKERS.after(query.cursor.as_deref())?;
@@ -34,7 +34,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQu
 }
 
 /// One worker.
-#[utoipa::path(get, path = "/workers/{id}", tag = "workers",
+#[utoipa::path(get, path = "/workers/{id}", operation_id = "getWorker", tag = "workers",
     params(("id" = u64, Path, description = "The id of the worker")), responses(
     (status = 200, body = WorkerObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -46,7 +46,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, id: Segment, _: Asked<Noth
 }
 
 /// Lets a worker go when what it runs has ended.
-#[utoipa::path(post, path = "/workers/{id}/drain", tag = "workers",
+#[utoipa::path(post, path = "/workers/{id}/drain", operation_id = "drainWorker", tag = "workers",
     params(("id" = u64, Path, description = "The id of the worker")), responses(
     (status = 202, body = WorkerObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),

@@ -122,7 +122,7 @@ fn admit(app: &App, request: &Request) -> Result<Admitted, Problem> {
     };
     let admitted = |yes: Admitted| Ok(if asks { Admitted::Ask } else { yes });
     let signs_in = app.access.asks() && path == login::PATH && request.method() == Method::POST;
-    if path == "/healthz" || signs_in || path.starts_with(pod_web::ASSETS) {
+    if matches!(path, "/healthz" | "/readyz") || signs_in || path.starts_with(pod_web::ASSETS) {
         return Ok(Admitted::Yes);
     }
     // A task of a swarm shows its own token, and gets no further than to what is for itself.

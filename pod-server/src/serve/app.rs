@@ -7,7 +7,7 @@ use pod_web::Web;
 use tokio_util::sync::CancellationToken;
 
 use super::logs::ManagerLogs;
-use crate::{api::Backend, auth::Access, guard::Hosts, worker_link::WorkerLink};
+use crate::{api::Backend, auth::Access, guard::Hosts, metrics::Metrics, worker_link::WorkerLink};
 
 /// The state of the HTTP side of a manager.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct App {
     pub logs: ManagerLogs,
     /// How workers come in over HTTP.
     pub link: WorkerLink,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
     /// The dashboard.
     pub web: Arc<Web>,
     /// Cancelled when the manager goes: followers are let go.

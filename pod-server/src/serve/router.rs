@@ -17,7 +17,7 @@ use crate::{
     action, api,
     api::problem::{Problem, ProblemKind},
     auth::login,
-    guard, probes, worker_link,
+    guard, metrics, probes, worker_link,
 };
 
 /// Everything that a manager answers to.
@@ -38,6 +38,7 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(api::method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), guard::check))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), metrics::timed))
         .with_state(app)
 }
 

@@ -20,6 +20,7 @@ use crate::{
     auth::{Access, Sessions, kept::form_secret},
     config::{BackendChoice, Config},
     guard::Hosts,
+    metrics::Metrics,
     peer::Users,
     worker_link::WorkerLink,
 };
@@ -88,6 +89,7 @@ async fn embed_with(config: &Config, home: WorkerHome, lock: DataDirLock) -> Res
 pub struct Manager {
     /// What everything is asked of.
     pub pod: Pod,
+    metrics: Arc<Metrics>,
     links: LinkSlot,
     /// Where workers in containers dial over the network.
     door: Option<Door>,
@@ -123,7 +125,9 @@ impl Manager {
         let fetch = HttpFetch::new(FetchLimits { max_bytes: limits.max_payload, time: config.fetch_timeout, schemes })
             .map_err(StartError::Other)?;
         let (backend, links) = WithWorkerLink::new(parts.backend);
-        let starting = Pod::builder().shared_store(parts.store).backend(backend).fetch(fetch).limits(limits).start();
+        let metrics = Arc::new(Metrics::new(config.data_dir.clone()));
+        let builder = Pod::builder().shared_store(parts.store).backend(backend).fetch(fetch).limits(limits);
+        let starting = builder.observer(metrics.clone()).start();
         let pod = starting.await?;
         logs.note(&format!(
             "the engine runs over store {} ({}, {} backend)",
@@ -131,7 +135,7 @@ impl Manager {
             config.store,
             config.backend
         ));
-        Ok(Self { pod, links, door: None, logs, lock: None, grace: config.grace.as_duration() })
+        Ok(Self { pod, metrics, links, door: None, logs, lock: None, grace: config.grace.as_duration() })
     }
 
     /// Stops: commits what was accepted. Workers in this process leave, and what they ran runs again at the next start.
@@ -181,6 +185,7 @@ impl Manager {
             hosts,
             logs: self.logs,
             link: WorkerLink { links: self.links, door: self.door, shutdown: shutdown.clone() },
+            metrics: self.metrics,
             web: Arc::new(web),
             shutdown: shutdown.clone(),
         });
