@@ -4,7 +4,7 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration}
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue},
+    http::HeaderMap,
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
-use super::{objects::EventObject, problem::Problem, request::Asked};
+use super::{objects::EventObject, output, problem::Problem, request::Asked};
 use crate::serve::App;
 
 /// How many events are read at a time.
@@ -59,10 +59,8 @@ pub(super) async fn follow(
 /// An answer of events that no proxy holds back. An idle one says something now and then, so that both ends notice
 /// when the other is gone.
 pub(super) fn sse(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
-    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response();
-    const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-    response.headers_mut().insert(BUFFERING, HeaderValue::from_static("no"));
-    response
+    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)));
+    output::unbuffered(events.into_response())
 }
 
 struct Following {
