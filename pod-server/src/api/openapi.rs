@@ -1,14 +1,16 @@
 //! The OpenAPI document. Its committed copy is `openapi.json` beside this crate's manifest.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use axum::{
+    extract::State,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use utoipa::OpenApi;
 
 use super::{activities, events, executions, many, output, overview, policies, problem, revisions, workers};
+use crate::serve::App;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -44,8 +46,17 @@ pub(super) fn document() -> &'static str {
     TEXT.get_or_init(|| Document::openapi().to_pretty_json().unwrap_or_default())
 }
 
-pub(super) async fn show() -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document()).into_response()
+pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    if app.base_path.as_str().is_empty() {
+        return (kind, document()).into_response();
+    }
+    // Below the path of a proxy, that is where its operations are.
+    let mut document = Document::openapi();
+    for server in document.servers.iter_mut().flatten() {
+        server.url.insert_str(0, app.base_path.as_str());
+    }
+    (kind, document.to_pretty_json().unwrap_or_default()).into_response()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod checks;
 mod following;
 mod forms;
 mod hostile_output;
+mod lighthouse;
 mod links;
 mod lists;
 mod live_output;

@@ -61,6 +61,7 @@ async fn one_walks_through_many_pages_and_back() {
         ("/activities/long", "long"),
         (execution.as_str(), "long"),
     ];
+    browser.go("/help").await;
     // By the links of the pages themselves, which leave the page before to the browser's memory.
     for (path, heading) in pages.iter().cycle().take(12) {
         let began = Instant::now();
