@@ -51,6 +51,7 @@ const pod = (() => {
   const follow = ({ address, hear, opened = () => {}, lost = () => {}, closed = () => {}, back = async () => {} }) => {
     let visit = null, left = document.hidden, missed = document.hidden, over = false;
     const once = (visited, turn) => new Promise((done) => {
+      if (visited.aborted) { done("left"); return; }
       const source = new EventSource(address());
       const end = (why) => {
         source.close();

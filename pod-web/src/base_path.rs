@@ -80,7 +80,6 @@ impl BasePath {
 
     /// Puts everything that a router answers below this path. It answers without it, too: to those who do not come
     /// through the proxy, and where that takes it off.
-    #[must_use]
     pub fn below(self, router: Router) -> Router {
         if self.0.is_empty() {
             return router;

@@ -137,3 +137,52 @@ async fn a_list_that_was_left_is_up_to_date_when_one_comes_back() {
     browser.until_text("main", &format!("#{id}")).await;
     browser.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_side_by_side_take_turns() {
+    let pod = Pod::new();
+    let server = pod.serve(&["--slots", "10"]);
+    manager::register(&server, "counting", "while :; do echo \"$1 $((i += 1))\"; sleep 0.1; done").await;
+    let browser = Browser::start(server.url(), Scripts::On).await;
+    let mut windows = Vec::new();
+    for number in 1..=8 {
+        let window = browser.client.new_window(false).await.expect("a window opens").handle;
+        browser.client.switch_to_window(window.clone()).await.expect("the window is there");
+        let id = manager::start(&server, "counting", &format!("run-{number}")).await;
+        shown_soon(&browser, &format!("/executions/{id}"), "counting").await;
+        windows.push(window);
+    }
+    until("three connections are left for everything else", async || connections(&server) <= 4).await;
+    let last = "Number(document.querySelector('#lines .block:nth-last-of-type(2) .l:last-child')?.dataset.n ?? 0)";
+    for window in windows {
+        browser.client.switch_to_window(window).await.expect("the window is there");
+        let before = browser.eval(last).await.as_u64();
+        until("what is printed is shown", async || browser.eval(last).await.as_u64() > before).await;
+    }
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_hear_of_news_over_plain_http_to_a_name_too() {
+    let pod = Pod::new();
+    let server = pod.serve(&["--token", "secret", "--allow-host", "rebound.test"]);
+    let url = server.url().replace("127.0.0.1", "rebound.test");
+    let browser = Browser::start(&url, Scripts::On).await;
+    browser.go("/workers").await;
+    browser.type_into("input[name=token]", "secret").await;
+    browser.click("main button").await;
+    browser.until_text("h1", "Workers").await;
+    assert_eq!(browser.eval("navigator.locks === undefined").await, true, "pages know nothing of each other there");
+    let post = async |path: &str, body: serde_json::Value| {
+        let request =
+            manager::client().post(format!("{}/api/v1/{path}", server.url())).bearer_auth("secret").json(&body);
+        assert!(request.send().await.expect("the manager answers").status().is_success(), "{path}");
+    };
+    post("activities", serde_json::json!({ "name": "made", "script": "echo true > main.sh" })).await;
+    browser.go("/executions").await;
+    browser.until_text("main", "Nothing has been run yet").await;
+    post("executions", serde_json::json!({ "activity": "made" })).await;
+    browser.until_text("main", "#1").await;
+    browser.until_text("main", "finished").await;
+    browser.close().await;
+}
