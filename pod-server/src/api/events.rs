@@ -4,7 +4,7 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration}
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue},
+    http::HeaderMap,
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -19,6 +19,7 @@ use utoipa::IntoParams;
 use super::{
     objects::EventObject,
     openapi::bodies::EventStream,
+    output,
     problem::Problem,
     request::{Asked, last_event_id, storable},
 };
@@ -60,10 +61,8 @@ pub(super) async fn follow(
 /// An answer of events that no proxy holds back. An idle one says something now and then, so that both ends notice
 /// when the other is gone.
 pub(super) fn sse(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
-    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response();
-    const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-    response.headers_mut().insert(BUFFERING, HeaderValue::from_static("no"));
-    response
+    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)));
+    output::unbuffered(events.into_response())
 }
 
 struct Following {

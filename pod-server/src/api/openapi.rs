@@ -1,8 +1,9 @@
 //! The OpenAPI document: derived from the handlers, and finished in one place. Its committed copy is `openapi.json` beside this crate's manifest.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use axum::{
+    extract::State,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -12,6 +13,7 @@ use super::{
     activities, changing::Nothing, events, executions, many, objects::EventObject, output, output_events, overview,
     policies, problem, request::Asked, revisions, workers,
 };
+use crate::serve::App;
 
 pub(super) mod bodies;
 mod finish;
@@ -62,16 +64,28 @@ struct Document;
 /// The document as text, made once.
 pub(super) fn document() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
-    TEXT.get_or_init(|| {
-        let mut document = serde_json::to_value(Document::openapi())
-            .unwrap_or_else(|error| unreachable!("the document is JSON: {error}"));
-        finish::finish(&mut document);
-        format!("{document:#}")
-    })
+    TEXT.get_or_init(|| text(""))
 }
 
-pub(super) async fn show(_: Asked<Nothing>) -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document()).into_response()
+/// The document of a manager that is below that path.
+fn text(base_path: &str) -> String {
+    let mut document = Document::openapi();
+    for server in document.servers.iter_mut().flatten() {
+        server.url.insert_str(0, base_path);
+    }
+    let mut document =
+        serde_json::to_value(document).unwrap_or_else(|error| unreachable!("the document is JSON: {error}"));
+    finish::finish(&mut document);
+    format!("{document:#}")
+}
+
+pub(super) async fn show(State(app): State<Arc<App>>, _: Asked<Nothing>) -> Response {
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    if app.base_path.as_str().is_empty() {
+        return (kind, document()).into_response();
+    }
+    // Below the path of a proxy, that is where its operations are.
+    (kind, text(app.base_path.as_str())).into_response()
 }
 
 #[cfg(test)]

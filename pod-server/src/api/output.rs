@@ -114,7 +114,7 @@ pub(super) async fn show(
     let stream = query.stream()?.unwrap_or(Stream::Stdout);
     let offset = query.offset.unwrap_or(0);
     let mut response = if query.follow.unwrap_or(false) && !is_over(&execution, attempt) {
-        follow(&app, &execution, attempt, stream, offset).await?
+        unbuffered(follow(&app, &execution, attempt, stream, offset).await?)
     } else {
         so_far(&app, &execution, attempt.unwrap_or(execution.attempt), stream, offset).await?
     };
@@ -132,6 +132,13 @@ pub(super) fn raw_headers(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     let policy = HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'");
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+}
+
+/// Tells a proxy in between to pass on each piece when it comes.
+pub(super) fn unbuffered(mut response: Response) -> Response {
+    const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+    response.headers_mut().insert(BUFFERING, HeaderValue::from_static("no"));
+    response
 }
 
 fn mark_attempt(response: &mut Response, attempt: AttemptNo) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pod_core::{Limits, Pod};
-use pod_web::Web;
+use pod_web::{BasePath, Web};
 use tokio_util::sync::CancellationToken;
 
 use super::logs::ManagerLogs;
@@ -20,6 +20,8 @@ pub struct App {
     pub(crate) backend: Backend,
     /// The tokens that are asked for.
     pub access: Access,
+    /// What a proxy puts before every path.
+    pub base_path: BasePath,
     /// The host names that are answered to.
     pub hosts: Hosts,
     /// What `logs` shows.

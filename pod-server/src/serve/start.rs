@@ -164,7 +164,8 @@ impl Manager {
         let sessions = Sessions::new(&pod_web::digits(&self.pod)).kept_in(&config.data_dir);
         let web = Web::new(self.pod.clone(), config.limits(), config.token.is_some(), shutdown.clone())
             .form_secret(&form_secret(&config.data_dir))
-            .session_cookie(sessions.cookie_name());
+            .session_cookie(sessions.cookie_name())
+            .base_path(config.base_path.clone());
         let access = Access::new(config.token.as_ref(), config.worker_token.as_ref(), sessions);
         // With a token it is the token that counts, whosever the connection is.
         let users = if access.asks() { Users::unknown() } else { Users::of_the_kernel() };
@@ -182,6 +183,7 @@ impl Manager {
             limits: config.limits(),
             backend: api::Backend::of(config),
             access,
+            base_path: config.base_path.clone(),
             hosts,
             logs: self.logs,
             link: WorkerLink { links: self.links, door: self.door, shutdown: shutdown.clone() },
