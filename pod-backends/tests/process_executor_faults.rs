@@ -22,7 +22,6 @@ use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Prints the process ids of its slot, of itself and of a child that left its session, and goes on for ever.
 const ENDLESS: &str = "#!/bin/sh\nsetsid sleep 1000 &\necho $PPID $$ $!\nwhile :; do sleep 0.05; done";
 

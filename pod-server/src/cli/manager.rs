@@ -46,8 +46,8 @@ impl Reached {
         if let Some(client) = options.named()? {
             if host.docker != DockerArgs::default() {
                 return Err(Failure::new(
-                    "the options --docker-… are for a manager that is started for the run, and this one is named by \
-                     --server or POD; leave them out, or give them to pod serve",
+                    "--docker-… is for a manager that is started for the run, and this one is named by --server or POD; \
+                     leave it out, or give it to pod serve",
                 ));
             }
             let client = patience::waiting(&client);

@@ -183,7 +183,10 @@ fn two_revisions_are_installed_once_each_however_they_are_mixed() {
         );
         let made = ask(&server, "PUT", "/activities/twice", Some(&json!({ "script": script })));
         assert_eq!(made["latestRevision"], revision);
-        wait_until("it is approved", || ask(&server, "GET", "/activities/twice", None)["revision"] == revision);
+        wait_until("it is approved", || {
+            let activity = ask(&server, "GET", "/activities/twice", None);
+            activity["revision"] == revision && activity["status"] == "approved"
+        });
     }
     for round in 0..20 {
         for revision in revisions {

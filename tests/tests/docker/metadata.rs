@@ -102,3 +102,18 @@ fn no_program_of_a_container_reaches_the_metadata_of_a_cloud() {
     client::register(server.url(), "ask", &format!("{ASK}; ask 168.63.129.16"), json!({}));
     assert_eq!(answers(server.url(), "ask"), "168.63.129.16 secret\n");
 }
+
+#[test]
+fn a_container_gets_nothing_from_a_manager_on_loopback() {
+    for isolation in ["worker", "execution"] {
+        let pod = Contained::new();
+        let server = pod.manager(&["--docker-isolation", isolation]);
+        let port = server.url().rsplit(':').next().expect("a port").to_owned();
+        let main = format!(
+            "for host in localhost $(ip route | sed -n 's/default via \\([0-9.]*\\).*/\\1/p'); do\n\
+             busybox nc -w 3 $host {port} </dev/null && echo \"it reaches $host\"; done; echo looked"
+        );
+        client::register(server.url(), "look", &main, json!({}));
+        assert_eq!(answers(server.url(), "look"), "looked\n", "{isolation}");
+    }
+}

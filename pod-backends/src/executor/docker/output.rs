@@ -156,7 +156,11 @@ mod tests {
         file.write_all(PROGRAM).expect("a program");
         drop(file);
         let mut command = Command::new(program);
-        command.args(["init-program", TOKEN, "here", "touch"]).arg(&ran).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .args(["init-program", TOKEN, "open", "here", "touch"])
+            .arg(&ran)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
         child.stdin.take().expect("a pipe").write_all(told).expect("it reads");
         let said = child.wait_with_output().expect("it ends").stdout;

@@ -47,9 +47,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
         {
             parameters.push(json!({
                 "name": name, "in": "header", "required": false, "description": description,
-                "schema": {"anyOf": [
-                    {"type": "string", "const": "*"}, {"type": "string", "pattern": "^\"[!#-~]+\"$"},
-                ]},
+                "schema": {"type": "string", "pattern": "^([*]|\"[!#-~]+\")$"},
             }));
         }
     }
