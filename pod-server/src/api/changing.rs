@@ -163,6 +163,9 @@ impl Condition for Versioned {
     }
 }
 
+/// The longest condition, in bytes: ten of our ETags.
+pub(super) const CONDITION_MOST: usize = 255;
+
 /// Some ETags, or `*` for whatever there is.
 enum Tags {
     Any,
@@ -176,6 +179,9 @@ impl Tags {
                 "The header {name} must be * or the ETag of an earlier answer, with its quotes, such as \"5.2.1f\""
             ))
         };
+        if value.len() > CONDITION_MOST {
+            return Err(Problem::invalid(format!("The header {name} has more than {CONDITION_MOST} characters")));
+        }
         let text = str::from_utf8(value).map_err(|_| wrong())?.trim();
         if text == "*" {
             return Ok(Self::Any);
@@ -297,6 +303,9 @@ mod tests {
         for wrong in ["", "nonsense", "\"", "\"a\" \"b\"", "\"a\",", "w/\"a\""] {
             assert!(read("if-match", wrong).is_err(), "{wrong}");
         }
+        let long = etag(&"a".repeat(CONDITION_MOST - 2));
+        assert!(Tags::read(header::IF_MATCH, long.as_bytes()).is_ok());
+        assert!(Tags::read(header::IF_MATCH, format!("{long},").as_bytes()).is_err());
         let both = headers(&[("if-match", "*"), ("if-none-match", "*")]);
         assert!(Versioned::of(&both).is_err());
     }

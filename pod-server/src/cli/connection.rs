@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use pod_backends::provisioner::local::DataDirLock;
+use pod_backends::provisioner::local::{DataDirLock, Holder, Holding};
 use pod_server::{
     client::{Address, Client},
     config::{DockerArgs, default_data_dir},
@@ -99,9 +99,9 @@ async fn holder_of(data_dir: &Path) -> Result<String, Failure> {
     let deadline = Instant::now() + ASKING;
     let mut shown = None;
     loop {
-        let holder = DataDirLock::holder(data_dir);
-        let is_expected = holder.is_some() || DataDirLock::is_left(data_dir);
-        if let Some(address) = holder.and_then(|holder| holder.address) {
+        let holding = DataDirLock::holding(data_dir);
+        let is_expected = holding != Holding::Free;
+        if let Holding::Held(Holder { address: Some(address), .. }) = holding {
             return Ok(address);
         }
         if !is_expected || Instant::now() >= deadline {
@@ -138,7 +138,7 @@ async fn follow(data_dir: PathBuf, client: Client) {
 
 /// Turns a client to where the manager of a data directory listens; whether someone holds it.
 pub(crate) fn redirect(data_dir: &Path, client: &Client) -> bool {
-    let Some(holder) = DataDirLock::holder(data_dir) else { return false };
+    let Holding::Held(holder) = DataDirLock::holding(data_dir) else { return false };
     if let Some(address) = holder.address.and_then(|address| address.parse().ok()) {
         client.redirect(address);
     }

@@ -33,6 +33,17 @@ pub struct Holder {
     pub address: Option<String>,
 }
 
+/// Who holds a data directory, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// A manager that runs.
+    Held(Holder),
+    /// Nobody since a manager that was to stay has let it go, or died: it is restarted, and may come back.
+    Left,
+    /// Nobody, and nobody is expected.
+    Free,
+}
+
 /// The data directory, held. Let go when it is dropped, or when the process ends in whatever way.
 #[derive(Debug)]
 pub struct DataDirLock {
@@ -71,18 +82,16 @@ impl DataDirLock {
     }
 
     /// Who holds a data directory, without trying to take it. What a process that has died wrote is not believed.
+    ///
+    /// Read once: between two looks, a manager that is restarted may take it.
     #[must_use]
-    pub fn holder(dir: &Path) -> Option<Holder> {
-        let (pid, address) = read_holder(&fs::read_to_string(dir.join(MANAGER)).ok()?);
-        is_alive(pid).then_some(Holder { pid, address })
-    }
-
-    /// Whether a manager that was to stay has let the data directory go, and nobody has taken it since: it is restarted,
-    /// or died, and may come back.
-    #[must_use]
-    pub fn is_left(dir: &Path) -> bool {
-        let (pid, _) = read_holder(&fs::read_to_string(dir.join(MANAGER)).unwrap_or_default());
-        pid != 0 && !is_alive(pid)
+    pub fn holding(dir: &Path) -> Holding {
+        let (pid, address) = read_holder(&fs::read_to_string(dir.join(MANAGER)).unwrap_or_default());
+        match pid {
+            0 => Holding::Free,
+            _ if is_alive(pid) => Holding::Held(Holder { pid, address }),
+            _ => Holding::Left,
+        }
     }
 
     /// Says where this manager listens, for those who find the directory held.

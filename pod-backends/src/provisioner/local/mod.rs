@@ -30,7 +30,7 @@ pub(crate) mod socket;
 pub(crate) mod worker;
 
 pub use in_process::Local;
-pub use lock::{DataDirError, DataDirLock, Holder};
+pub use lock::{DataDirError, DataDirLock, Holder, Holding};
 #[cfg(feature = "docker")]
 pub(crate) use processes::end_processes;
 pub use processes::{LocalProcesses, end_worker_processes};

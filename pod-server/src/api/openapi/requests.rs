@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::super::changing::CONDITION_MOST;
+
 /// What has a version, which `ETag` tells.
 const VERSIONED: [&str; 2] = ["/activities/{name}", "/policies/{name}"];
 /// What is done to something that has a version, and takes conditions, too.
@@ -47,7 +49,9 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
         {
             parameters.push(json!({
                 "name": name, "in": "header", "required": false, "description": description,
-                "schema": {"type": "string", "pattern": "^([*]|\"[!#-~]+\")$"},
+                "schema": {
+                    "type": "string", "minLength": 1, "maxLength": CONDITION_MOST, "pattern": "^([*]|\"[!#-~]+\")$",
+                },
             }));
         }
     }
