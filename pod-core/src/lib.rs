@@ -37,7 +37,7 @@ mod pod;
 pub use tokio_util::sync::CancellationToken;
 
 pub use pod::{
-    ActivityView, Amount, Bound, Builder, Explanation, FetchScript, FetchedScript, FleetCount, FleetPreview,
+    ActivityView, Amount, Bound, Builder, EventGap, Explanation, FetchScript, FetchedScript, FleetCount, FleetPreview,
     InvalidLimit, Limits, MAX_BATCH, OutputChunk, OutputFollower, OutputPosition, Overview, Pod, PodError, Portion,
     Submitted, WorkerView,
 };

@@ -100,8 +100,9 @@ impl Builder {
         let backend = self.backend.ok_or_else(|| missing("backend"))?;
         let for_engine = store.for_engine().unwrap_or_else(|| store.clone());
         let shared = Arc::new(Shared::new(for_engine, self.fetch));
-        let lease = store.acquire(shared.now()).await?;
-        let snapshot = store.load().await?;
+        let lease = store.acquire(shared.now().wall).await?;
+        let mut snapshot = store.load().await?;
+        shared.go_on(&mut snapshot);
         let (sender, inbox) = mpsc::channel(INBOX);
         let context = BackendContext {
             store: store.id(),

@@ -11,8 +11,9 @@ use axum::{
     },
 };
 use futures::Stream;
-use pod_core::{Pod, domain};
+use pod_core::{EventGap, Pod, domain};
 use serde::Deserialize;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
@@ -33,7 +34,9 @@ pub(super) struct EventsQuery {
     after: Option<u64>,
 }
 
-/// What happens: each event with its `seq` as id, its kind as name and itself as JSON.
+/// What happens: each event with its `seq` as id, its kind as name and itself as JSON. Who names an event from which
+/// on not everything is there (it is not kept any more, or not of this store, which was restored) is told so first, by an
+/// event `gap`, whose id is where it goes on.
 #[utoipa::path(get, path = "/events", tag = "events", params(EventsQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "Begin after this event")), responses(
     (status = 200, body = EventObject, content_type = "text/event-stream")))]
@@ -52,7 +55,10 @@ pub(super) async fn follow(
         ),
     };
     let after = resumed.or(query.after).unwrap_or_else(|| app.pod.newest_event());
-    let following = Following { pod: app.pod.clone(), after, pending: VecDeque::new(), shutdown: app.shutdown.clone() };
+    let gap = app.pod.event_gap(after).await?;
+    let after = gap.as_ref().map_or(after, |gap| gap.after);
+    let (pod, shutdown) = (app.pod.clone(), app.shutdown.clone());
+    let following = Following { pod, gap, after, pending: VecDeque::new(), shutdown };
     Ok(sse(futures::stream::unfold(following, Following::next)))
 }
 
@@ -67,6 +73,8 @@ pub(super) fn sse(events: impl Stream<Item = Result<Event, Infallible>> + Send +
 
 struct Following {
     pod: Pod,
+    /// What is to be told first.
+    gap: Option<EventGap>,
     after: u64,
     pending: VecDeque<domain::Event>,
     shutdown: CancellationToken,
@@ -74,6 +82,14 @@ struct Following {
 
 impl Following {
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
+        if let Some(gap) = self.gap.take() {
+            let data = json!({
+                "asked": gap.asked, "after": gap.after, "oldest": gap.oldest, "newest": gap.newest,
+                "message": gap.message,
+            });
+            let event = Event::default().id(gap.after.to_string()).event("gap").data(data.to_string());
+            return Some((Ok(event), self));
+        }
         while self.pending.is_empty() {
             let events = tokio::select! {
                 events = self.pod.events_after(self.after, PAGE, LOOK) => events,

@@ -2,7 +2,7 @@
 
 use pod_core::{
     Pod, PodError,
-    domain::{ExecutionStatus, Timestamp},
+    domain::{ActivityId, ExecutionStatus, Timestamp},
     store::ExecutionQuery,
 };
 use serde::Deserialize;
@@ -17,6 +17,8 @@ use super::{page, problem::Problem};
 pub(super) struct FilterQuery {
     /// Of this activity only.
     activity: Option<String>,
+    /// Of the activity with this id only: also of one that was deleted, and whose name another one has now.
+    activity_id: Option<u64>,
     /// With this status only.
     status: Option<String>,
     /// Submitted at this moment or later: an RFC 3339 time.
@@ -40,6 +42,7 @@ impl FilterQuery {
         [&self.activity, &self.status, &self.submitted_after, &self.submitted_before]
             .into_iter()
             .any(|value| given(value.as_ref()).is_some())
+            || self.activity_id.is_some()
     }
 
     /// How many items a page is to hold.
@@ -56,9 +59,18 @@ impl FilterQuery {
 
     /// What is to be looked for, with `limit` as the page's.
     pub(super) async fn understood(&self, pod: &Pod, limit: usize) -> Result<ExecutionQuery, Problem> {
-        let activity = match given(self.activity.as_ref()) {
-            None => None,
-            Some(name) => {
+        let activity = match (self.activity_id.map(ActivityId), given(self.activity.as_ref())) {
+            (None, None) => None,
+            (Some(id), name) => {
+                let names = pod.activity_names().await?;
+                let of_id = names.get(&id).ok_or_else(|| PodError::NoSuchActivity(format!("#{id}")))?;
+                if name.is_some_and(|name| *name != **of_id) {
+                    let wrong = format!("activityId {id} is of an activity named {of_id}; leave out one of both");
+                    return Err(Problem::invalid(wrong));
+                }
+                Some(id)
+            }
+            (None, Some(name)) => {
                 let found = pod.newest_of_name(name).await?;
                 Some(found.ok_or_else(|| PodError::NoSuchActivity(name.to_owned()))?)
             }

@@ -9,7 +9,7 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use pod_core::{
     OutputChunk, OutputFollower, OutputPosition,
-    domain::{AttemptNo, Execution, Stream, Timestamp},
+    domain::{AttemptNo, Execution, Now, Stream, Timestamp},
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -92,7 +92,7 @@ pub(super) async fn show(
     };
     let name =
         app.pod.activity_names().await?.get(&execution.activity).map_or_else(String::new, |name| name.to_string());
-    let following = Following { follower, only, position, name, shutdown: app.shutdown.clone() };
+    let following = Following { follower, only, position, name, now: app.pod.clock(), shutdown: app.shutdown.clone() };
     Ok(sse(futures::stream::unfold(Some(following), |state| async { state?.next().await })))
 }
 
@@ -101,6 +101,7 @@ struct Following {
     only: Option<Stream>,
     position: OutputPosition,
     name: String,
+    now: Now,
     shutdown: CancellationToken,
 }
 
@@ -149,7 +150,7 @@ impl Following {
                     ("attempt", json!({ "attempt": attempt }).to_string(), false)
                 }
                 OutputChunk::Ended(execution) => {
-                    let object = ExecutionObject::of(&execution, &self.name);
+                    let object = ExecutionObject::of(&execution, &self.name, self.now);
                     let data = serde_json::to_string(&object).unwrap_or_default();
                     ("end", data, true)
                 }

@@ -119,6 +119,7 @@ mod tests {
             ended_in_a_day: [0; 4],
             waits: Default::default(),
             launch_refusal: None,
+            clock: None,
         };
         let text = exposition(&overview, 1500, 9);
         for sample in [

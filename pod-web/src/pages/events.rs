@@ -90,7 +90,7 @@ impl EventsPage<'_> {
                 reason => format!("failed: {reason}"),
             },
             EventKind::WorkerChanged => said("now"),
-            EventKind::PolicyChanged | EventKind::Scaled => message.to_owned(),
+            EventKind::PolicyChanged | EventKind::Scaled | EventKind::ClockSet => message.to_owned(),
             EventKind::ManagerStarted => "The manager started".to_owned(),
         }
     }
@@ -108,7 +108,7 @@ fn subject(kind: EventKind) -> &'static str {
         Kind::ExecutionSubmitted | Kind::ExecutionStarted | Kind::ExecutionRequeued | Kind::ExecutionEnded => {
             "executions"
         }
-        Kind::WorkerChanged | Kind::Scaled | Kind::ManagerStarted => "workers",
+        Kind::WorkerChanged | Kind::Scaled | Kind::ManagerStarted | Kind::ClockSet => "workers",
         Kind::PolicyChanged => "policies",
     }
 }

@@ -1,6 +1,6 @@
 //! Everything in numbers.
 
-use pod_core::{FleetCount, Overview};
+use pod_core::{FleetCount, Overview, plan::ClockChange};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -54,6 +54,9 @@ pub(crate) struct OverviewObject {
     /// Why the last launch of a worker failed, until one succeeds.
     #[serde(skip_serializing_if = "Option::is_none")]
     launch_refusal: Option<RefusalObject>,
+    /// How the clock of the manager's machine was set last, within the last 24 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<ClockObject>,
     /// The identity of the store.
     store: String,
     /// The version of the manager.
@@ -83,6 +86,32 @@ pub(crate) struct RefusalObject {
     lasting: bool,
     /// When a launch is tried again, if one is needed then.
     retry_at: String,
+}
+
+/// The system's clock was set.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ClockChange)]
+pub(crate) struct ClockObject {
+    /// What it said before.
+    before: String,
+    /// What it said then.
+    after: String,
+    /// How far it was set, in milliseconds; below zero when it was set back.
+    by_millis: i64,
+    /// All of it as a sentence.
+    message: String,
+}
+
+impl From<&ClockChange> for ClockObject {
+    fn from(change: &ClockChange) -> Self {
+        Self {
+            before: change.before.to_rfc3339(),
+            after: change.after.to_rfc3339(),
+            by_millis: change.by(),
+            message: change.sentence(),
+        }
+    }
 }
 
 /// Workers by status.
@@ -137,6 +166,7 @@ impl OverviewObject {
                 lasting: refusal.lasting,
                 retry_at: refusal.retry_at.to_rfc3339(),
             }),
+            clock: overview.clock.as_ref().map(ClockObject::from),
             store: store.to_string(),
             version: env!("CARGO_PKG_VERSION"),
         }
