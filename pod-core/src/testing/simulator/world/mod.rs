@@ -1,6 +1,7 @@
 //! The world of a run: virtual time, links that break, a manager that crashes, a fleet that comes and goes.
 
 mod clocks;
+mod counts;
 mod effects;
 mod faults;
 
@@ -417,15 +418,6 @@ impl World {
         Ok(())
     }
 
-    /// Every five seconds, by the ticks of the manager's clock.
-    fn heartbeats(&mut self) {
-        if self.now / 500 % 10 == 0 {
-            for id in self.workers.keys().copied().collect::<Vec<_>>() {
-                self.send_up(id, vec![FromWorker::Heartbeat]);
-            }
-        }
-    }
-
     fn retries_of(&self, id: ExecutionId) -> Step<bool> {
         let execution = now_or_never(self.store.execution(id)).map_err(|error| error.to_string())?;
         Ok(execution.is_some_and(|execution| execution.failures > 0))
@@ -491,34 +483,6 @@ impl World {
                 return Ok(());
             }
         }
-    }
-
-    /// The counters equal a recount of the rows.
-    fn recount(&mut self) -> Step {
-        self.check_order()?;
-        let Some(state) = &self.state else { return Ok(()) };
-        for (id, activity) in &state.activities {
-            let query = crate::store::ExecutionQuery { activity: Some(*id), limit: 1_000_000, ..Default::default() };
-            let rows = now_or_never(self.store.executions(query)).map_err(|error| error.to_string())?;
-            let mut counts = [0; 6];
-            for row in &rows {
-                counts[row.status as usize] += 1;
-            }
-            if counts != activity.tally.executions {
-                return Err(format!("activity {id}: rows {counts:?}, counters {:?}", activity.tally.executions));
-            }
-            for no in activity.all_revisions().iter().map(|revision| revision.no) {
-                let kept = rows.iter().filter(|row| row.revision == no).count() as u64;
-                let counted = activity.revision(no).map(|state| state.kept);
-                if counted != Some(kept) {
-                    return Err(format!("revision {no} of activity {id}: {kept} rows, counted {counted:?}"));
-                }
-            }
-            if let Some(row) = rows.iter().find(|row| activity.revision(row.revision).is_none()) {
-                return Err(format!("execution {} names revision {}, which is gone", row.id, row.revision));
-            }
-        }
-        Ok(())
     }
 }
 
