@@ -86,6 +86,7 @@ mod measure {
             timeout: None,
             grace: Millis::from_secs(10),
             workdir: Workdir::Private,
+            network: pod_core::domain::Network::Default,
         }
     }
 

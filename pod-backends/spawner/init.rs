@@ -5,7 +5,8 @@
 //! container itself does not: first that signals are heard now, as the system keeps them from a first process that does
 //! not listen, and they are lost; and last how the program ended. It starts the program when it is told to on its standard
 //! input: an engine that is killed while it starts a container may know nothing of it afterwards, and the container that
-//! takes its place must not run a second time what runs in that one. Before that it sees to the working directory.
+//! takes its place must not run a second time what runs in that one. Before that it puts up the fence, becomes the user
+//! that the program is to have, and sees to the working directory.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -18,6 +19,7 @@ use std::{
 };
 
 use crate::{
+    fence::{self, Unfenced},
     memory::MemoryWatch,
     prepared::Prepared,
     run::ended_by,
@@ -82,10 +84,32 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// standard input, and nothing comes.
 const BEGINS_WITHIN: Duration = Duration::from_secs(180);
 
-/// Runs a program with its arguments until it ends; where it has a container for itself, a word of where comes first.
+/// Whether there is a fence: the words of the executor for it.
+mod fencing {
+    /// There is none, and the engine has made this process the right user.
+    pub const OPEN: &str = "open";
+    /// There is one. The capabilities that are to be given up follow, as numbers.
+    pub const FENCED: &str = "fenced:";
+}
+
+/// Where the executor says whom the program is to be run as, if there is a fence.
+const USER_FILE: &str = "user";
+
+/// Puts up the fence that this word means.
+fn take_fence(word: &str) -> Result<(), Unfenced> {
+    let Some(capabilities) = word.strip_prefix(fencing::FENCED) else {
+        let known = word == fencing::OPEN;
+        return if known { Ok(()) } else { Err(io::Error::from(ErrorKind::InvalidInput).into()) };
+    };
+    let beside = std::env::current_exe()?.with_file_name(USER_FILE);
+    fence::put_up(&fs::read_to_string(beside)?, capabilities)
+}
+
+/// Runs a program with its arguments until it ends; where it has a container for itself, words come first of its fence, and
+/// of where it runs.
 pub fn serve(mut command: impl Iterator<Item = OsString>, purpose: &Purpose) -> ! {
     sys::set_name(c"pod-init");
-    let ground = if *purpose == Purpose::Worker { None } else { command.next() };
+    let words = if *purpose == Purpose::Worker { None } else { command.next().zip(command.next()) };
     let (Some(program), Ok(signals)) = (command.next(), sys::signals(&HANDED_ON)) else { exit(NOT_STARTED) };
     let mut worker = Command::new(&program);
     // A session of its own, so that nothing at a terminal of the container reaches it by another way.
@@ -104,11 +128,20 @@ pub fn serve(mut command: impl Iterator<Item = OsString>, purpose: &Purpose) -> 
         }
         worker.stdin(Stdio::null());
     }
-    if let (Purpose::Program(token), Some(ground)) = (purpose, ground)
-        && let Err(error) = take_ground(ground.to_str().unwrap_or_default())
-    {
-        tell(token, End::NoPlace(error.raw_os_error().unwrap_or_default()));
-        exit(NOT_STARTED);
+    if let (Purpose::Program(token), Some((fence, ground))) = (purpose, words) {
+        let prepared = take_fence(fence.to_str().unwrap_or_default())
+            .map_err(|unfenced| match unfenced {
+                Unfenced::NoUser => End::NoUser,
+                Unfenced::Errno(errno) => End::NoFence(errno),
+            })
+            .and_then(|()| {
+                take_ground(ground.to_str().unwrap_or_default())
+                    .map_err(|error| End::NoPlace(error.raw_os_error().unwrap_or_default()))
+            });
+        if let Err(end) = prepared {
+            tell(token, end);
+            exit(NOT_STARTED);
+        }
     }
     let worker = match worker.spawn() {
         Ok(worker) => i32::try_from(worker.id()).unwrap_or(0),

@@ -21,6 +21,8 @@ mod as_user;
 #[cfg(target_os = "linux")]
 mod copy;
 #[cfg(target_os = "linux")]
+mod fence;
+#[cfg(target_os = "linux")]
 mod file_calls;
 #[cfg(target_os = "linux")]
 mod init;
@@ -57,6 +59,8 @@ mod unpack;
 #[cfg(target_os = "linux")]
 #[allow(dead_code, reason = "the executor writes it")]
 mod user;
+#[cfg(target_os = "linux")]
+mod user_of;
 #[cfg(target_os = "linux")]
 #[allow(dead_code, reason = "the other half of each pair is used by the executor")]
 mod wire;

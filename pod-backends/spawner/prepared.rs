@@ -215,6 +215,11 @@ impl Prepared {
         self.place == place && *self.source == *source && self.installed.is_as_it_was()
     }
 
+    /// Whether that installation is there.
+    pub fn is_installed(&self) -> bool {
+        self.installed.is_there()
+    }
+
     /// What a program finds in its environment, unless it was given another directory for what is temporary.
     pub fn variables(&self, start: &Start<'_>) -> Vec<&CStr> {
         let has_own = start.env.iter().any(|variable| variable.to_bytes().starts_with(b"TMPDIR="));

@@ -189,6 +189,10 @@ pub enum End {
     OutOfMemory,
     /// It was not started, because its witness is gone, or another one.
     Damaged,
+    /// It was not started, because its container has no user of the name that it was to be run as.
+    NoUser,
+    /// It was not started, because its container could not be kept from metadata addresses: the system's error number.
+    NoFence(i32),
 }
 
 impl Order<'_> {
@@ -290,6 +294,8 @@ impl<'a> Report<'a> {
                     End::OutOfMemory => (5, 0),
                     End::NoPlace(errno) => (6, errno),
                     End::Damaged => (7, 0),
+                    End::NoUser => (8, 0),
+                    End::NoFence(errno) => (9, errno),
                 };
                 packet.extend([ENDED, kind]);
                 packet.extend(value.to_le_bytes());
@@ -338,6 +344,8 @@ impl<'a> Report<'a> {
                     5 => End::OutOfMemory,
                     6 => End::NoPlace(value),
                     7 => End::Damaged,
+                    8 => End::NoUser,
+                    9 => End::NoFence(value),
                     _ => return None,
                 };
                 Self::Ended { at_ms: rest.i64()?, end }
@@ -481,6 +489,8 @@ mod tests {
             End::OutOfMemory,
             End::NoPlace(28),
             End::Damaged,
+            End::NoUser,
+            End::NoFence(1),
         ]
         .map(|end| Report::Ended { at_ms: 1, end });
         let mut reports = vec![

@@ -98,8 +98,9 @@ impl Workdirs {
     }
 
     fn make(&mut self, start: &Start<'_>) -> io::Result<Prepared> {
-        // Of an installation that was made again since, or is run in another way now.
-        while let Some(at) = self.prepared.iter().position(|prepared| *prepared.source == *start.dir) {
+        // Of an installation that was made again since, or is run in another way now; or that is gone.
+        let useless = |prepared: &Prepared| *prepared.source == *start.dir || !prepared.is_installed();
+        while let Some(at) = self.prepared.iter().position(useless) {
             let old = self.prepared.remove(at);
             self.forget(old);
         }

@@ -65,6 +65,7 @@ async fn run(executor: &dyn Executor) -> (String, AttemptEnd) {
         timeout: None,
         grace: Millis::from_secs(10),
         workdir: Workdir::Private,
+        network: pod_core::domain::Network::Default,
     };
     let mut run = executor.start(request).await.unwrap();
     let mut text = Vec::new();

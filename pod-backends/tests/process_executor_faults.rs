@@ -45,6 +45,7 @@ async fn install(executor: &dyn Executor, activity: u64, main: &str) {
 
 fn request(activity: u64, execution: u64) -> StartRequest {
     StartRequest {
+        network: pod_core::domain::Network::Default,
         key: AttemptKey { execution: ExecutionId(execution), attempt: AttemptNo(1) },
         activity: ActivityId(activity),
         activity_name: "an-activity".into(),

@@ -46,6 +46,7 @@ async fn obeying(dir: &Path) -> ProcessExecutor {
 
 fn request(input: &str) -> StartRequest {
     StartRequest {
+        network: pod_core::domain::Network::Default,
         key: AttemptKey { execution: ExecutionId(1), attempt: AttemptNo(1) },
         activity: ActivityId(1),
         activity_name: "an-activity".into(),

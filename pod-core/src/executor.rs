@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::domain::{ActivityId, AttemptEnd, AttemptKey, Millis, Payload, RevisionNo, Stream, Timestamp, Workdir};
+use crate::domain::{
+    ActivityId, AttemptEnd, AttemptKey, Millis, Network, Payload, RevisionNo, Stream, Timestamp, Workdir,
+};
 
 /// Installs activities and runs executions on one worker: processes, containers, or something else.
 ///
@@ -82,6 +84,8 @@ pub struct StartRequest {
     pub grace: Millis,
     /// Where it runs.
     pub workdir: Workdir,
+    /// What it reaches over the network.
+    pub network: Network,
 }
 
 /// An execution that runs. Dropping it kills its process tree.

@@ -12,6 +12,7 @@
 //! | [`executor`] | the trait that installs activities and runs executions on a worker |
 //! | [`provisioner`] | the trait that creates and destroys workers |
 //! | [`link`] | what manager and workers say to each other, and how it is framed |
+//! | [`observe`] | what an embedder may count |
 //! | [`worker`] | the worker: drives an executor, spools output, survives its manager |
 //! | [`engine`] | the thin shell around the planner: batches, commits, effects |
 //! | [`Pod`] | the handle for embedders |
@@ -23,6 +24,7 @@ pub mod domain;
 pub mod engine;
 pub mod executor;
 pub mod link;
+pub mod observe;
 pub mod plan;
 pub mod provisioner;
 pub mod scheduler;
@@ -37,7 +39,7 @@ mod pod;
 pub use tokio_util::sync::CancellationToken;
 
 pub use pod::{
-    ActivityView, Amount, Bound, Builder, EventGap, Explanation, FetchScript, FetchedScript, FleetCount, FleetPreview,
-    InvalidLimit, Limits, MAX_BATCH, OutputChunk, OutputFollower, OutputPosition, Overview, Pod, PodError, Portion,
-    Submitted, WorkerView,
+    ActivityView, Amount, Asked, Bound, Builder, EventGap, Explanation, FetchScript, FetchedScript, FleetCount,
+    FleetPreview, InvalidLimit, Limits, MAX_BATCH, ManyAct, OutputChunk, OutputFollower, OutputPosition, Overview, Pod,
+    PodError, Portion, Submitted, WorkerView,
 };

@@ -7,7 +7,7 @@ use crate::{
         Activity, ActivityId, Attempt, AttemptNo, Execution, ExecutionId, NewActivity, NewExecution, Now,
         OutputSummary, Policy, RetryRevision, RevisionChoice, RevisionNo, ScalingDecision, Stream, Timestamp, WorkerId,
     },
-    engine::{Engine, Hurry, Registration, Reply, Request},
+    engine::{Engine, Hurry, Put, Registration, Reply, Request, Terms},
     store::{InstallLog, OutputSlice},
 };
 
@@ -21,7 +21,7 @@ mod lists;
 mod views;
 
 pub use builder::{Builder, FetchScript, FetchedScript};
-pub use bulk::Portion;
+pub use bulk::{Asked, ManyAct, Portion};
 pub use error::PodError;
 pub(crate) use error::gone;
 pub use events::EventGap;
@@ -36,7 +36,7 @@ pub const MAX_BATCH: usize = 100_000;
 /// Sends a request to the engine and takes the one kind of reply that it gives.
 macro_rules! expect {
     ($pod:expr, $request:expr, $pattern:pat => $value:expr) => {
-        match $pod.engine.request($request).await? {
+        match $pod.ask($request).await? {
             $pattern => Ok($value),
             other => unreachable!("the engine answered with {other:?}"),
         }
@@ -51,6 +51,7 @@ macro_rules! expect {
 #[derive(Clone, Debug)]
 pub struct Pod {
     engine: Arc<Engine>,
+    terms: Option<Arc<Terms>>,
 }
 
 type Result<T> = std::result::Result<T, PodError>;
@@ -60,6 +61,29 @@ impl Pod {
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
+    }
+
+    /// A handle for one request that changes something, on terms: under a key, so that it can be sent again, or as long
+    /// as what it changes is what it is expected to be. A request that was refused may be sent again with other terms.
+    ///
+    /// A key stands for its request as long as any execution that was made is there; where none was made, until
+    /// [`KEPT_NOTES`](crate::store::KEPT_NOTES) newer requests have come under keys of their own.
+    ///
+    /// # Errors
+    ///
+    /// Of the request: [`PodError::IdempotencyConflict`] when the key stands for another one, and
+    /// [`PodError::NotAsExpected`].
+    #[must_use]
+    pub fn on(&self, terms: Terms) -> Self {
+        Self { engine: self.engine.clone(), terms: Some(Arc::new(terms)) }
+    }
+
+    async fn ask(&self, request: Request) -> Result<Reply> {
+        let request = match &self.terms {
+            Some(terms) => request.on(terms),
+            None => request,
+        };
+        self.engine.request(request).await
     }
 
     /// Registers an activity. It is verified on one worker; executions are accepted meanwhile.
@@ -80,7 +104,12 @@ impl Pod {
     /// What is registered so and never run is forgotten after an hour; and when all its executions are terminated while
     /// it is still being installed, the installation is withdrawn.
     pub async fn register_for_runs(&self, new: NewActivity) -> Result<(ActivityView, RevisionNo)> {
-        let request = Request::CreateActivity { new, registration: Registration::Run };
+        self.register(new, Registration::Run).await
+    }
+
+    /// Registers an activity or a revision of it, for what is said: any of the above.
+    pub async fn register(&self, new: NewActivity, registration: Registration) -> Result<(ActivityView, RevisionNo)> {
+        let request = Request::CreateActivity { new, registration };
         expect!(self, request, Reply::Registered(view, revision) => (*view, revision))
     }
 
@@ -331,17 +360,17 @@ impl Pod {
 
     /// Makes a policy. `rules` as in [`crate::domain::Rules`].
     pub async fn create_policy(&self, name: &str, rules: BTreeMap<String, String>) -> Result<Policy> {
-        expect!(self, Request::CreatePolicy { name: name.to_owned(), rules }, Reply::Policy(policy) => policy)
+        expect!(self, Request::CreatePolicy { name: name.to_owned(), rules }, Reply::Policy(policy, _) => policy)
     }
 
-    /// Gives a policy other rules. If it is the active one, the fleet is brought to them.
-    pub async fn put_policy(&self, name: &str, rules: BTreeMap<String, String>) -> Result<Policy> {
-        expect!(self, Request::ChangePolicy { name: name.to_owned(), rules }, Reply::Policy(policy) => policy)
+    /// Gives a policy other rules, or makes it, and tells which. If it is the active one, the fleet is brought to them.
+    pub async fn put_policy(&self, name: &str, rules: BTreeMap<String, String>) -> Result<(Policy, Put)> {
+        expect!(self, Request::PutPolicy { name: name.to_owned(), rules }, Reply::Policy(policy, put) => (policy, put))
     }
 
     /// Makes a policy the active one; the fleet is brought to it.
     pub async fn apply_policy(&self, name: &str) -> Result<Policy> {
-        expect!(self, Request::ApplyPolicy { name: name.to_owned() }, Reply::Policy(policy) => policy)
+        expect!(self, Request::ApplyPolicy { name: name.to_owned() }, Reply::Policy(policy, _) => policy)
     }
 
     /// What applying these rules would do to the fleet as it is now.
@@ -351,12 +380,12 @@ impl Pod {
 
     /// Deletes a policy; the default one takes over if it was active.
     pub async fn delete_policy(&self, name: &str) -> Result<Policy> {
-        expect!(self, Request::DeletePolicy { name: name.to_owned() }, Reply::Policy(policy) => policy)
+        expect!(self, Request::DeletePolicy { name: name.to_owned() }, Reply::Policy(policy, _) => policy)
     }
 
     /// Makes the default policy the active one.
     pub async fn reset_policies(&self) -> Result<Policy> {
-        expect!(self, Request::ApplyPolicy { name: "default".to_owned() }, Reply::Policy(policy) => policy)
+        expect!(self, Request::ApplyPolicy { name: "default".to_owned() }, Reply::Policy(policy, _) => policy)
     }
 
     /// All policies, the default one first, and which is active.
@@ -367,6 +396,13 @@ impl Pod {
     /// The last decisions about the fleet, newest first.
     pub async fn scaling_decisions(&self, limit: usize) -> Result<Vec<ScalingDecision>> {
         Ok(self.engine.store().decisions(limit).await?)
+    }
+
+    /// How many follow output or events at this moment.
+    #[must_use]
+    pub fn followers(&self) -> usize {
+        // Less this one and that of the engine.
+        Arc::strong_count(&self.engine.follower()).saturating_sub(2)
     }
 
     /// The sequence number of the newest event.

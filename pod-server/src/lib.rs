@@ -10,6 +10,7 @@
 //! | [`api`] | `/api/v1` |
 //! | [`client`] | a client of all that |
 //! | [`peer`] | whose a connection is |
+//! | `metrics` | what `/metrics` answers |
 //! | [`probes`] | `/healthz`, `/readyz`, `/metrics` |
 //! | [`worker_link`] | workers that dial in over HTTP, both ends |
 
@@ -21,6 +22,7 @@ pub mod config;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
 pub mod guard;
+mod metrics;
 pub mod peer;
 pub mod probes;
 pub mod serve;

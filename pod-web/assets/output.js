@@ -132,31 +132,32 @@
     jump.textContent = held > 0 ? `↓ ${held.toLocaleString("en")} new ${held === 1 ? "line" : "lines"}` : "↓ To the end";
   };
 
-  let again = 0;
+  // Goes on where the rows end, until the output does.
   const dial = () => {
-    clearTimeout(again);
-    stream?.close();
+    stream?.stop();
     if (over || attempt) return;
-    stream = new EventSource(`/executions/${id}/output/live?${new URLSearchParams({ view, from: next })}`);
-    stream.addEventListener("open", () => { connection.textContent = ""; });
-    stream.addEventListener("rows", (event) => {
-      const data = JSON.parse(event.data);
-      if (data.end) stream.close(); else next = event.lastEventId;
-      waiting.push(data);
-      // In a tab that is not looked at no frame comes, and what waits must not grow.
-      if (document.hidden) draw(); else frame ||= requestAnimationFrame(draw);
-    });
-    stream.addEventListener("error", () => {
-      if (over) return;
-      connection.textContent = "reconnecting…";
-      if (stream.readyState === EventSource.CLOSED) again = setTimeout(dial, 1000);
+    stream = pod.follow({
+      address: () => `${pod.base}executions/${id}/output/live?${new URLSearchParams({ view, from: next })}`,
+      hear: {
+        rows: (event) => {
+          const data = JSON.parse(event.data);
+          if (data.end) stream.stop(); else next = event.lastEventId;
+          waiting.push(data);
+          frame ||= requestAnimationFrame(draw);
+        },
+      },
+      opened: () => { connection.textContent = ""; },
+      lost: () => { if (!over) connection.textContent = "reconnecting…"; },
+      closed: () => refreshHead(),
+      back: catchUp,
     });
   };
+
 
   const load = async (more) => {
     const asked = new URLSearchParams(query);
     for (const [name, value] of Object.entries(more)) asked.set(name, value);
-    const answer = await fetch(`/executions/${id}/output/part?${asked}`);
+    const answer = await fetch(`${pod.base}executions/${id}/output/part?${asked}`);
     if (!answer.ok) throw new Error(answer.statusText);
     return answer.json();
   };
@@ -214,15 +215,31 @@
     next = part.next;
     dial();
   };
+  const showEnd = (part, fresh) => {
+    waiting = [];
+    lines.querySelectorAll(".block").forEach((block) => block.remove());
+    rows = 0;
+    append(fresh);
+    lines.firstElementChild.dataset.part = output.dataset.part = part.part;
+    earlier.hidden = part.earlier === null;
+  };
+  // Much may have been printed while nobody looked. One who follows the end sees it, and need not wait for the rest.
+  const catchUp = async () => {
+    if (!follow.checked || !atEnd) return;
+    try {
+      const part = await load({}), fresh = rowsOf(part.html);
+      const last = lines.querySelector(".block:nth-last-of-type(2) .l:last-child");
+      if (!fresh.length || !last || number(fresh[0]) <= number(last) + 1) return;
+      showEnd(part, fresh);
+      next = part.next;
+      unfinished.replaceChildren(...rowsOf(part.unfinished));
+      toBottom();
+    } catch { /* The manager is away; the stream tells when it is back. */ }
+  };
   const toEnd = () => once(async () => {
     if (!atEnd) {
       const part = await load({});
-      waiting = [];
-      lines.querySelectorAll(".block").forEach((block) => block.remove());
-      rows = 0;
-      append(rowsOf(part.html));
-      lines.firstElementChild.dataset.part = output.dataset.part = part.part;
-      earlier.hidden = part.earlier === null;
+      showEnd(part, rowsOf(part.html));
       reachEnd(part);
     }
     held = 0;
@@ -305,15 +322,16 @@
     if (asking) return;
     asking = true;
     try {
-      const answer = await fetch(`/executions/${id}?head=1`, { headers: { accept: "text/html" } });
+      const answer = await fetch(`${pod.base}executions/${id}?head=1`, { headers: { accept: "text/html" } });
       if (answer.ok) {
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        pod.takeTokens(page);
         for (const now of page.querySelectorAll("[data-fresh][id]")) {
           const old = document.getElementById(now.id);
           if (!old || old.innerHTML === now.innerHTML || old.querySelector("details[open]")) continue;
           old.replaceWith(document.adoptNode(now));
         }
-      }
+      } else pod.refused(answer);
     } catch { /* The manager is away; the output tells when it is back. */ }
     asking = false;
   };

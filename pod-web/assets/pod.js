@@ -1,4 +1,4 @@
-// The one script of the dashboard. Every page works without it.
+// What every page of the dashboard does by itself. Every page works without it.
 "use strict";
 (() => {
   const main = document.getElementById("main");
@@ -52,12 +52,14 @@
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
       if (answer.ok) replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      else pod.refused(answer);
     } catch { /* The manager is away; the stream tells when it is back. */ }
     asking = false;
     if (again) { again = false; setTimeout(refresh, 1000); }
     poll();
   };
   const replace = (page) => {
+    pod.takeTokens(page);
     for (const now of page.querySelectorAll("[data-fresh][id]")) {
       const old = document.getElementById(now.id);
       if (!old || old.contains(document.activeElement) && document.activeElement.matches("input, textarea")) continue;
@@ -73,7 +75,8 @@
   };
   // Rows that are there change in place; new ones wait until they are asked for, so that nothing jumps.
   const mergeRows = (old, now) => {
-    if (!old) return;
+    // The list was empty, and said so.
+    if (!old) { location.reload(); return; }
     tellTimes(now);
     const rows = new Map([...old.rows].map((row) => [row.dataset.key, row]));
     const fresh = [];
@@ -109,12 +112,12 @@
     if (asks) timer = setTimeout(() => (document.hidden ? poll() : refresh()), Number(asks.dataset.again));
   };
   if (main?.dataset.live) {
-    let lost = false, missed = false;
-    const stream = new EventSource("/stream?of=" + encodeURIComponent(main.dataset.live));
-    stream.addEventListener("changed", () => { if (document.hidden) missed = true; else refresh(); });
-    stream.addEventListener("error", () => { lost = true; });
-    stream.addEventListener("open", () => { if (lost) refresh(); lost = false; });
-    document.addEventListener("visibilitychange", () => { if (!document.hidden && missed) { missed = false; refresh(); } });
+    pod.follow({
+      address: () => `${pod.base}stream?${new URLSearchParams({ of: main.dataset.live })}`,
+      hear: { changed: refresh },
+      opened: (missed) => { if (missed) refresh(); },
+      closed: refresh,
+    });
   }
   poll();
 
@@ -124,7 +127,8 @@
     const button = event.currentTarget.querySelector("button"), root = document.documentElement;
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
-    document.cookie = `pod_theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
+    const secure = location.protocol === "https:" ? "; secure" : "";
+    document.cookie = `${event.currentTarget.dataset.cookie}=${root.dataset.theme}; path=${pod.base.replace(/(.)\/$/, "$1")}; max-age=31536000; samesite=lax${secure}`;
     nameSwitch(button);
   });
   const nameSwitch = (button) => {
@@ -190,6 +194,6 @@
     }
     const link = [...document.querySelectorAll("[data-key]")].find((link) => link.matches("a") && link.dataset.key === pressed);
     if (link) { event.preventDefault(); location.href = link.href; }
-    else if (pressed === "n") location.href = "/activities/new";
+    else if (pressed === "n") location.href = `${pod.base}activities/new`;
   });
 })();

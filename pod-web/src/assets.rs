@@ -16,6 +16,7 @@ pub const DIRECTORY: &str = "/assets/";
 /// Name, kind and content of each file.
 const FILES: &[(&str, &str, &str)] = &[
     ("pod.css", "text/css; charset=utf-8", include_str!("../assets/pod.css")),
+    ("live.js", "text/javascript; charset=utf-8", include_str!("../assets/live.js")),
     ("pod.js", "text/javascript; charset=utf-8", include_str!("../assets/pod.js")),
     ("output.css", "text/css; charset=utf-8", include_str!("../assets/output.css")),
     ("output.js", "text/javascript; charset=utf-8", include_str!("../assets/output.js")),

@@ -5,13 +5,19 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use pod_core::{PodError, store::StoreError};
 
-use crate::{Web, flash::Flash, format::filters, layout::Frame, origin};
+use crate::{
+    Web,
+    flash::Flash,
+    format::filters,
+    layout::{self, Frame},
+    origin,
+};
 
 /// Why a page is not shown.
 #[derive(Clone, Debug)]
@@ -56,7 +62,11 @@ impl From<PodError> for Failure {
 
 /// An error as a sentence with its full stop.
 pub(crate) fn sentence(error: &PodError) -> String {
-    let mut text = error.to_string();
+    as_sentence(error.to_string())
+}
+
+/// The same of its text.
+pub(crate) fn as_sentence(mut text: String) -> String {
     if let Some(first) = text.get(..1).map(str::to_uppercase) {
         text.replace_range(..1, &first);
     }
@@ -87,6 +97,8 @@ struct FailurePage<'a> {
 pub(crate) async fn dress(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
     let (uri, headers) = (request.uri().clone(), request.headers().clone());
     let mut response = next.run(request).await;
+    let policy = HeaderValue::from_static(layout::POLICY);
+    response.headers_mut().entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
     if let Some(failure) = response.extensions().get::<Failure>() {
         return shown(failure, &Frame::of(uri.path(), uri.query(), &headers, &web));
     }

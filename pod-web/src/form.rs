@@ -10,12 +10,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use pod_core::{
+    Pod,
+    engine::{Expected, Terms},
+};
+use sha2::{Digest, Sha256};
+
 use crate::{Web, failure::Failure, origin};
 
 /// A form of ours, filled in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filled {
     fields: Vec<(String, String)>,
+    /// What tells this sending of it from others, but for the same again: by a second click, a reload, a slow link.
+    key: Option<String>,
 }
 
 impl Filled {
@@ -37,6 +45,34 @@ impl Filled {
         self.fields.iter().filter_map(move |(field, value)| (field == name).then_some(value.as_str()))
     }
 
+    /// The pod, for the one thing that this form asks for: sent again, it is not done again.
+    pub(crate) fn on(&self, pod: &Pod) -> Pod {
+        pod.on(Terms { key: self.key.clone(), expected: None })
+    }
+
+    /// The same, as long as what is changed is what the form was made from.
+    pub(crate) fn on_version(&self, pod: &Pod) -> Pod {
+        let version = Some(self.get(VERSION)).filter(|version| !version.is_empty());
+        let expected = version.map(|version| Expected::OneOf(vec![version.to_owned()]));
+        pod.on(Terms { key: self.key.clone(), expected })
+    }
+
+    /// What makes it repeatable where more than one thing is asked for.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// The token of a form is another one each time that it is shown, and what was typed is a part of it too: who goes
+    /// back and types something else wants something else.
+    fn keyed(self, path: &str) -> Self {
+        let mut hash = Sha256::new();
+        for text in [path].into_iter().chain(self.fields.iter().flat_map(|(name, value)| [&**name, &**value])) {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
+        Self { key: Some(format!("form {:x}", hash.finalize())), ..self }
+    }
+
     /// Where the form wants to lead back to, else `otherwise`.
     pub(crate) fn back<'a>(&'a self, otherwise: &'a str) -> &'a str {
         Some(self.get("back")).filter(|back| !back.is_empty()).unwrap_or(otherwise)
@@ -50,7 +86,7 @@ impl Filled {
             }
             fields.push((name.into_owned(), value.replace("\r\n", "\n")));
         }
-        Ok(Self { fields })
+        Ok(Self { fields, key: None })
     }
 
     /// A form with files in it. The text of a file is taken as it is.
@@ -72,9 +108,12 @@ impl Filled {
             })?;
             fields.push((name, if file.is_some() { text } else { text.replace("\r\n", "\n") }));
         }
-        Ok(Self { fields })
+        Ok(Self { fields, key: None })
     }
 }
+
+/// The field that says what a form was made from.
+pub(crate) const VERSION: &str = "version";
 
 /// How many fields a form may have: more than any of ours, with every row of a list chosen.
 const MOST_FIELDS: usize = 10_000;
@@ -96,7 +135,7 @@ impl FromRequest<Arc<Web>> for Filled {
     type Rejection = Failure;
 
     async fn from_request(request: Request, web: &Arc<Web>) -> Result<Self, Failure> {
-        let headers = request.headers().clone();
+        let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
         let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let filled = if kind.starts_with("multipart/form-data") {
             Self::of_parts(Multipart::from_request(request, web).await.map_err(|_| too_large())?).await?
@@ -110,7 +149,7 @@ impl FromRequest<Arc<Web>> for Filled {
                 "This form was not made by a page of this manager. Open the page anew and try again.",
             ));
         }
-        Ok(filled)
+        Ok(filled.keyed(&path))
     }
 }
 

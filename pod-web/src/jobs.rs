@@ -14,7 +14,7 @@ use pod_core::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::failure::sentence;
+use crate::failure::{as_sentence, sentence};
 
 /// How many are remembered.
 const KEPT: usize = 50;
@@ -155,7 +155,7 @@ impl Progress {
         self.done += portion.done.len() as u64;
         self.refused += portion.refused;
         if let Some(why) = &portion.why {
-            self.why.get_or_insert_with(|| sentence(why));
+            self.why.get_or_insert_with(|| as_sentence(why.clone()));
         }
     }
 }

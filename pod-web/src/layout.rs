@@ -12,7 +12,7 @@ use axum::{
 use crate::{Web, assets, flash::Flash, origin};
 
 /// What every answer of the dashboard allows: nothing that is not from here, no inline script, no frame around it.
-const POLICY: &str =
+pub const POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 
 /// The places in the navigation: path, word, symbol, and the key that follows `g`.
@@ -43,6 +43,8 @@ pub(crate) struct Frame {
     pub(crate) signs_in: bool,
     /// The name of the cookie of the message.
     flash_cookie: Arc<str>,
+    /// The name of the cookie of the theme.
+    pub(crate) theme_cookie: Arc<str>,
     /// Whether cookies are for TLS only.
     secure: bool,
 }
@@ -59,11 +61,6 @@ impl Frame {
     /// The frame for a request.
     pub(crate) fn of(path: &str, query: Option<&str>, headers: &HeaderMap, web: &Web) -> Self {
         let here = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-        let theme = match cookie(headers, "pod_theme") {
-            Some("dark") => Some("dark"),
-            Some("light") => Some("light"),
-            _ => None,
-        };
         // The message is for the page that is led to, not for a part that an open page just asks for.
         let is_part = headers.get("sec-fetch-dest").is_some_and(|place| place == "empty");
         let flash = cookie(headers, &web.flash_cookie).filter(|_| !is_part).and_then(Flash::from_cookie);
@@ -71,10 +68,11 @@ impl Frame {
             path: path.to_owned(),
             here,
             flash,
-            theme,
+            theme: web.theme(headers),
             form_token: web.form_token(headers),
             signs_in: web.signs_in,
             flash_cookie: Arc::clone(&web.flash_cookie),
+            theme_cookie: Arc::clone(&web.theme_cookie),
             secure: origin::is_https(headers),
         }
     }
@@ -132,8 +130,17 @@ pub(crate) fn html(status: StatusCode, template: &impl Template) -> Response {
 /// a link of another page leads here, and with nothing else that another page does.
 #[must_use]
 pub fn set_cookie(name: &str, value: &str, seconds: u64, secure: bool) -> HeaderValue {
+    written_cookie(name, value, seconds, "; HttpOnly", secure)
+}
+
+/// The same, of one that the script of a page may change.
+pub(crate) fn set_visible_cookie(name: &str, value: &str, seconds: u64, secure: bool) -> HeaderValue {
+    written_cookie(name, value, seconds, "", secure)
+}
+
+fn written_cookie(name: &str, value: &str, seconds: u64, more: &str, secure: bool) -> HeaderValue {
     let secure = if secure { "; Secure" } else { "" };
-    let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}{more}; SameSite=Lax{secure}");
     HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static(""))
 }
 

@@ -16,10 +16,12 @@
 //! | `live` | what tells open pages that something changed |
 //! | `format` | times, durations, sizes and states, the same everywhere |
 //! | `output` | what programs print, as rows of a page |
+//! | [`BasePath`] | what a proxy puts before every path |
 //! | `assets` | style, script and symbols, compiled in |
 //! | `pages` | a file per page |
 
 mod assets;
+mod base_path;
 mod failure;
 mod flash;
 mod form;
@@ -35,8 +37,9 @@ mod pages;
 mod web;
 
 pub use assets::DIRECTORY as ASSETS;
+pub use base_path::BasePath;
 pub use flash::see_other;
-pub use layout::{cookie, set_cookie};
+pub use layout::{POLICY, cookie, set_cookie};
 pub use pages::{
     ask::{Question, ask},
     front::front,

@@ -80,8 +80,15 @@ fn is_embedded(headers: &HeaderMap) -> bool {
 /// Whether the browser came here through TLS, by what the proxy in front says.
 #[must_use]
 pub fn is_https(headers: &HeaderMap) -> bool {
-    let scheme = text(headers, "x-forwarded-proto").unwrap_or_default();
-    scheme.split(',').next().unwrap_or_default().trim().eq_ignore_ascii_case("https")
+    // Each proxy on the way adds itself at the end: the first is the one that the browser spoke to.
+    let first = |name: &str| text(headers, name).and_then(|value| value.split(',').next());
+    if let Some(scheme) = first("x-forwarded-proto") {
+        return scheme.trim().eq_ignore_ascii_case("https");
+    }
+    let named = first("forwarded").unwrap_or_default().split(';').filter_map(|pair| pair.split_once('='));
+    named
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("proto"))
+        .any(|(_, scheme)| scheme.trim().trim_matches('"').eq_ignore_ascii_case("https"))
 }
 
 /// A header as text; one that is not text counts as present and strange.
@@ -152,6 +159,25 @@ mod tests {
         for (origin, allowed) in [("https://pod.example", true), ("https://evil.example", false)] {
             let request = Request::post("https://pod.example/x").header("origin", origin).body(()).unwrap();
             assert_eq!(check(&request).is_ok(), allowed, "{origin}");
+        }
+    }
+
+    #[test]
+    fn the_proxy_that_the_browser_speaks_to_says_whether_it_did_so_through_tls() {
+        for (name, value, expected) in [
+            ("x-forwarded-proto", "https", true),
+            ("x-forwarded-proto", "HTTPS, http", true),
+            ("x-forwarded-proto", "http, https", false),
+            ("x-forwarded-proto", "", false),
+            ("forwarded", "for=192.0.2.1;proto=https;host=pod.example", true),
+            ("forwarded", "For=\"[2001:db8::1]\"; Proto=\"https\", for=10.0.0.1;proto=http", true),
+            ("forwarded", "for=192.0.2.1;proto=http, proto=https", false),
+            ("forwarded", "for=https", false),
+            ("x-forwarded-scheme", "https", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(axum::http::HeaderName::from_static(name), value.parse().unwrap());
+            assert_eq!(is_https(&headers), expected, "{name}: {value}");
         }
     }
 

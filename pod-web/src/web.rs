@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::HeaderMap,
+    http::{HeaderMap, header},
     middleware,
     routing::{get, post},
 };
@@ -15,14 +15,20 @@ use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    assets, failure,
+    assets,
+    base_path::BasePath,
+    failure,
     form::{self, Filled},
     jobs::Jobs,
     layout,
     live::{self, Live},
+    origin,
     output::Indexes,
     pages::{self, activities, activity, executions, policies, workers},
 };
+
+/// How many bytes the token of a form has.
+const TOKEN: usize = 16;
 
 /// The state of the dashboard.
 #[derive(Debug)]
@@ -41,6 +47,10 @@ pub struct Web {
     session_cookie: Option<String>,
     /// The cookie of the message that the next page shows. Cookies know no ports: it is named after the store.
     pub(crate) flash_cookie: Arc<str>,
+    /// The cookie of the theme that was chosen.
+    pub(crate) theme_cookie: Arc<str>,
+    /// What a proxy puts before every path of the dashboard.
+    pub(crate) base_path: BasePath,
     /// What tells open pages that something changed.
     pub(crate) live: Live,
     /// What is done to many executions at once.
@@ -57,11 +67,33 @@ impl Web {
     #[must_use]
     pub fn new(pod: Pod, limits: Limits, signs_in: bool, shutdown: CancellationToken) -> Self {
         let live = Live::of(pod.clone(), shutdown.clone());
-        let flash_cookie = format!("pod_flash_{}", digits(&pod)).into();
+        let digits = digits(&pod);
+        let flash_cookie = format!("pod_flash_{digits}").into();
+        let theme_cookie = format!("pod_theme_{digits}").into();
         let random = [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()];
         let form_secret = Sha256::digest(random.as_flattened()).into();
         let (jobs, indexes) = (Jobs::default(), Indexes::default());
-        Self { pod, limits, signs_in, shutdown, form_secret, session_cookie: None, flash_cookie, live, jobs, indexes }
+        Self {
+            pod,
+            limits,
+            signs_in,
+            shutdown,
+            form_secret,
+            session_cookie: None,
+            flash_cookie,
+            theme_cookie,
+            base_path: BasePath::default(),
+            live,
+            jobs,
+            indexes,
+        }
+    }
+
+    /// Says that a proxy puts this before every path. [`BasePath::below`] then makes it so.
+    #[must_use]
+    pub fn base_path(mut self, base_path: BasePath) -> Self {
+        self.base_path = base_path;
+        self
     }
 
     /// Makes the tokens of forms of this secret, which is random and kept.
@@ -78,18 +110,49 @@ impl Web {
         self
     }
 
-    /// What a form carries that is shown to who sent these headers.
+    /// What a form carries that is shown to who sent these headers. It is another text each time, since pages are
+    /// compressed: how long one becomes must tell nobody what is in it.
     pub(crate) fn form_token(&self, headers: &HeaderMap) -> String {
-        let session = self.session_cookie.as_deref().and_then(|name| layout::cookie(headers, name));
-        let mut hash = Sha256::new_with_prefix(self.form_secret);
-        hash.update(session.unwrap_or_default());
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        let mask = Sha256::digest(uuid::Uuid::new_v4().as_bytes());
+        let mask = mask.first_chunk::<TOKEN>().copied().unwrap_or_default();
+        let masked = self.token_of(headers).into_iter().zip(mask).map(|(byte, mask)| byte ^ mask);
+        mask.into_iter().chain(masked).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Whether this is the token of a form that was shown to who sent these headers.
     #[must_use]
     pub fn made_form(&self, headers: &HeaderMap, token: &str) -> bool {
-        token.as_bytes().ct_eq(self.form_token(headers).as_bytes()).into()
+        let digits = |at: usize| token.get(2 * at..2 * at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let mut shown = [0; TOKEN];
+        for (at, byte) in shown.iter_mut().enumerate() {
+            let (Some(mask), Some(masked)) = (digits(at), digits(at + TOKEN)) else { return false };
+            *byte = mask ^ masked;
+        }
+        token.len() == 4 * TOKEN && bool::from(shown.ct_eq(&self.token_of(headers)))
+    }
+
+    /// What tells the forms of one session from those of others.
+    fn token_of(&self, headers: &HeaderMap) -> [u8; TOKEN] {
+        let session = self.session_cookie.as_deref().and_then(|name| layout::cookie(headers, name));
+        let mut hash = Sha256::new_with_prefix(self.form_secret);
+        hash.update(session.unwrap_or_default());
+        hash.finalize().first_chunk().copied().unwrap_or_default()
+    }
+
+    /// The address of the manager, as who sent these headers sees it.
+    pub(crate) fn address(&self, headers: &HeaderMap) -> String {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8080");
+        let scheme = if origin::is_https(headers) { "https" } else { "http" };
+        format!("{scheme}://{host}{}", self.base_path)
+    }
+
+    /// The theme that was chosen; nothing where the system decides.
+    pub(crate) fn theme(&self, headers: &HeaderMap) -> Option<&'static str> {
+        match layout::cookie(headers, &self.theme_cookie) {
+            Some("dark") => Some("dark"),
+            Some("light") => Some("light"),
+            _ => None,
+        }
     }
 }
 

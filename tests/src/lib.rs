@@ -5,6 +5,7 @@ pub mod fuzz;
 mod held_answer;
 mod leftovers;
 mod live;
+mod nginx;
 mod own_engine;
 mod server;
 mod small_disk;
@@ -13,6 +14,7 @@ pub use binary::{Pod, Ran, after};
 pub use held_answer::HeldAnswer;
 pub use leftovers::{end_all, processes_of, wait_until_gone};
 pub use live::Live;
+pub use nginx::{Nginx, Tls};
 pub use own_engine::{OwnEngine, docker};
 pub use server::{Server, signal, until, wait};
 

@@ -130,6 +130,14 @@ pub struct Revision {
     pub purpose: RevisionPurpose,
 }
 
+impl Revision {
+    /// Tells it from every other one, also from one that has its number after the store was restored.
+    #[must_use]
+    pub fn version(&self) -> String {
+        format!("{}.{}.{:x}", self.activity, self.no, self.created_at.0)
+    }
+}
+
 /// What a revision was registered for, and so whether it may become the current one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
@@ -231,6 +239,8 @@ pub struct Settings {
     /// Where its executions run. What was stored before there was a choice is [`Workdir::Shared`].
     #[serde(default = "Workdir::before_there_was_a_choice")]
     pub workdir: Workdir,
+    /// What its executions reach over the network.
+    pub network: Network,
 }
 
 /// What has a container of its own, where workers are containers. Workers are of one kind or the other.
@@ -251,6 +261,28 @@ impl Isolation {
         match self {
             Self::Worker => "worker",
             Self::Execution => "execution",
+        }
+    }
+}
+
+/// What an execution reaches over the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub enum Network {
+    /// What its worker, or its container, does.
+    #[default]
+    Default,
+    /// Nothing. That takes a container of its own. Its installation is not kept from the network.
+    None,
+}
+
+impl Network {
+    /// The word of `/api/v1`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::None => "none",
         }
     }
 }

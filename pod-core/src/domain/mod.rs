@@ -15,7 +15,7 @@ mod transitions;
 mod worker;
 
 pub use activity::{
-    Activity, ActivityName, ActivityStatus, Content, Installation, InstallationStatus, InvalidName, Isolation,
+    Activity, ActivityName, ActivityStatus, Content, Installation, InstallationStatus, InvalidName, Isolation, Network,
     NewActivity, OnLost, Payload, Revision, RevisionChoice, RevisionPurpose, RevisionStatus, ScriptSource, Settings,
     UnknownWorkdir, Workdir,
 };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{ActivityName, Millis, PolicyId};
 
@@ -87,6 +88,16 @@ impl Policy {
             name: ActivityName::new("default").unwrap_or_else(|_| unreachable!("'default' is a valid name")),
             rules: BTreeMap::from([("fixedWorkers".to_owned(), "1".to_owned())]),
         }
+    }
+
+    /// Tells it from what it was before a change and will be after the next.
+    #[must_use]
+    pub fn version(&self) -> String {
+        let mut hash = Sha256::new();
+        for (rule, value) in &self.rules {
+            hash.update(format!("{rule}={value}\n"));
+        }
+        format!("{}.{}", self.id, hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
     }
 
     /// What its rules mean.

@@ -262,6 +262,8 @@ impl Driver {
         }
         let round = std::mem::take(&mut self.decision);
         (self.inputs, self.urgent) = (0, false);
+        let rows = batch.as_ref().map_or(0, |batch| batch.changes.len() + batch.events.len());
+        let begun = Instant::now();
         if let Some(batch) = batch
             && let Err(error) = self.commit(Arc::new(batch)).await
         {
@@ -269,6 +271,9 @@ impl Driver {
             self.start_over(error).await?;
             self.last_round = Instant::now();
             return Ok(());
+        }
+        if rows > 0 {
+            self.shared.observer.committed(rows, begun.elapsed());
         }
         self.publish(round).await;
         self.read_on().await;
@@ -287,6 +292,9 @@ impl Driver {
 
     /// Lets a committed round show: nobody sees anything of it before.
     async fn publish(&mut self, round: Decision) {
+        if !round.measures.is_empty() {
+            self.shared.observer.measured(&round.measures, &|id| self.state.names.get(&id).cloned());
+        }
         self.shared.attempts_changed(&round.closed, &round.opened);
         self.shared.topics.changed(&round.touched);
         let newest = self.state.newest_event();

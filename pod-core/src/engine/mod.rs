@@ -13,6 +13,7 @@
 //! | `outboxes` | the connected workers, and what is to be sent to them |
 //! | `links` | the tasks that serve the links; output goes past the engine into the store |
 //! | `prepare` | what is worked out of a request on the caller's side |
+//! | `terms` | on which terms a request is carried out |
 //! | `directory` | what tells one directory from another |
 //! | `topics` | who waits for news of which execution |
 
@@ -28,6 +29,7 @@ mod prepare;
 mod request;
 mod settle;
 mod shared;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -38,10 +40,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 #[cfg(feature = "testing")]
 pub(crate) use self::links::Arrival;
-pub(crate) use self::{driver::Driver, message::INBOX, shared::Shared, topics::Subscription};
+pub(crate) use self::{driver::Driver, message::INBOX, prepare::hash, shared::Shared, topics::Subscription};
 pub use self::{
     links::{Admission, Links},
-    request::{Hurry, Registration, Reply, Request},
+    request::{Hurry, Put, Registration, Reply, Request},
+    terms::{Expected, Terms},
 };
 use self::{message::Message, prepare::prepare};
 use crate::{
@@ -92,6 +95,11 @@ impl Engine {
     }
 
     /// Hears of changes of an execution from now on.
+    /// To be held by what follows something.
+    pub(crate) fn follower(&self) -> Arc<()> {
+        self.shared.followers.clone()
+    }
+
     pub(crate) fn subscribe(&self, id: ExecutionId) -> Subscription {
         self.shared.topics.subscribe(id, self.shared.ended.subscribe())
     }

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::{Request, Shared, directory};
+use super::{Registration, Request, Shared, Terms, directory};
 use crate::{
     domain::{Content, ExecutionId, RetryRevision, RevisionChoice},
     plan::Found,
@@ -13,7 +13,8 @@ use crate::{
 /// Hashes what a request brings along, and refuses what could never work.
 pub(super) async fn prepare(request: &Request, shared: &Shared) -> Result<Found, PodError> {
     let mut found = Found::default();
-    match request {
+    let wanted = request.wanted();
+    match wanted {
         Request::CreateActivity { new, .. } => match &new.content {
             Content::Url(url) => {
                 let fetch = shared.fetch.as_ref().ok_or_else(|| PodError::Invalid(NO_FETCHER.to_owned()))?;
@@ -45,9 +46,43 @@ pub(super) async fn prepare(request: &Request, shared: &Shared) -> Result<Found,
             };
             found.request_hash = hash(kind, &id.to_string(), &[]);
         }
+        Request::Note { hash, .. } | Request::Conclude { hash, .. } => found.request_hash = *hash,
         _ => {}
     }
+    if let Request::OnTerms(Terms { key: Some(_), .. }, _) = request
+        && let Some((kind, about, rest)) = words(wanted, found.sha256.as_deref())
+    {
+        found.request_hash = hash(kind, about, &[Some(rest)]);
+    }
     Ok(found)
+}
+
+/// What tells a request from others: of which kind it is, what it is about, and the rest of it.
+fn words<'a>(request: &'a Request, sha256: Option<&str>) -> Option<(&'static str, &'a str, String)> {
+    let json = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
+    Some(match request {
+        Request::CreateActivity { new, registration } => {
+            let kind = match registration {
+                Registration::Create => "create activity",
+                Registration::Put => "put activity",
+                Registration::Run => "register revision",
+            };
+            let content = match &new.content {
+                Content::Url(url) => format!("url {url}"),
+                Content::Script(_) => format!("script {}", sha256.unwrap_or_default()),
+                Content::Archive(_) => format!("archive {}", sha256.unwrap_or_default()),
+            };
+            (kind, &new.name, format!("{content} {}", json(serde_json::to_string(&new.settings))))
+        }
+        Request::DeleteActivity { name } => ("delete activity", name, String::new()),
+        Request::Terminate(id, hurry) => ("terminate", "", format!("{id} {hurry:?}")),
+        Request::DrainWorker(id) => ("drain", "", id.to_string()),
+        Request::CreatePolicy { name, rules } => ("create policy", name, json(serde_json::to_string(rules))),
+        Request::PutPolicy { name, rules } => ("put policy", name, json(serde_json::to_string(rules))),
+        Request::ApplyPolicy { name } => ("apply policy", name, String::new()),
+        Request::DeletePolicy { name } => ("delete policy", name, String::new()),
+        _ => return None,
+    })
 }
 
 /// Why a location cannot be fetched by a POD that has no fetcher.
@@ -68,7 +103,7 @@ fn kind(what: &str, revision: RevisionChoice) -> String {
 }
 
 /// Equal for equal requests only: every part goes in with its length.
-fn hash(kind: &str, activity: &str, inputs: &[Option<String>]) -> [u8; 32] {
+pub(crate) fn hash(kind: &str, activity: &str, inputs: &[Option<String>]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in [kind, activity] {
         hash.update((part.len() as u64).to_le_bytes());
@@ -84,7 +119,7 @@ fn hash(kind: &str, activity: &str, inputs: &[Option<String>]) -> [u8; 32] {
 
 /// The execution whose row the planner needs for a request.
 pub(super) fn execution_of(request: &Request) -> Option<ExecutionId> {
-    match request {
+    match request.wanted() {
         Request::Terminate(id, _) | Request::Retry(id, ..) | Request::Retrieve(id) | Request::Explain(id) => Some(*id),
         _ => None,
     }
@@ -96,6 +131,7 @@ pub(super) fn key_of(request: &Request) -> Option<&str> {
         Request::Submit(new) => new.idempotency_key.as_deref(),
         Request::SubmitMany { idempotency_key, .. } => idempotency_key.as_deref(),
         Request::Retry(_, _, key) => key.as_deref(),
+        Request::OnTerms(terms, _) => terms.key.as_deref(),
         _ => None,
     }
 }
@@ -105,7 +141,7 @@ const ROOM: usize = 32 << 10;
 
 /// How much of a round's room a request takes.
 pub(super) fn weight(request: &Request) -> usize {
-    match request {
+    match request.wanted() {
         Request::SubmitMany { inputs, .. } => {
             let bytes: usize = inputs.iter().flatten().map(String::len).sum();
             inputs.len() / 8 + bytes / ROOM + 1

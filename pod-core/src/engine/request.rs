@@ -7,7 +7,9 @@ use crate::{
         ActivityId, Execution, ExecutionId, NewActivity, NewExecution, Policy, PolicyId, RetryRevision, RevisionChoice,
         RevisionNo, WorkerId,
     },
+    engine::Terms,
     pod::{ActivityView, Explanation, FleetPreview, Overview, Submitted, WorkerView},
+    store::Note,
 };
 
 /// A request of a user.
@@ -68,8 +70,8 @@ pub enum Request {
         /// Its rules.
         rules: BTreeMap<String, String>,
     },
-    /// Change the rules of a policy.
-    ChangePolicy {
+    /// Change the rules of a policy, or make it.
+    PutPolicy {
         /// Its name.
         name: String,
         /// Its new rules.
@@ -92,6 +94,57 @@ pub enum Request {
     },
     /// Show the policies.
     Policies,
+    /// Another request, on terms.
+    OnTerms(Terms, Box<Request>),
+    /// Note what is to be done to many.
+    Note {
+        /// A hash of what was asked for.
+        hash: [u8; 32],
+        /// What was found.
+        note: Note,
+    },
+    /// Note what became of it, in the place of what was noted before.
+    Conclude {
+        /// The idempotency key.
+        key: String,
+        /// A hash of what was asked for.
+        hash: [u8; 32],
+        /// What became of it.
+        note: Note,
+    },
+}
+
+impl Request {
+    /// What is wanted, whatever the terms.
+    pub(crate) fn wanted(&self) -> &Self {
+        match self {
+            Self::OnTerms(_, request) => request.wanted(),
+            request => request,
+        }
+    }
+
+    /// The same request, on terms. Those that start executions have a key of their own; what only looks has none.
+    #[must_use]
+    pub(crate) fn on(self, terms: &Terms) -> Self {
+        let key = terms.key.clone();
+        match self {
+            Self::Submit(new) => Self::Submit(NewExecution { idempotency_key: new.idempotency_key.or(key), ..new }),
+            Self::SubmitMany { activity, revision, inputs, idempotency_key } => {
+                Self::SubmitMany { activity, revision, inputs, idempotency_key: idempotency_key.or(key) }
+            }
+            Self::Retry(id, revision, own) => Self::Retry(id, revision, own.or(key)),
+            changing @ (Self::CreateActivity { .. }
+            | Self::DeleteActivity { .. }
+            | Self::Terminate(..)
+            | Self::DrainWorker(_)
+            | Self::CreatePolicy { .. }
+            | Self::PutPolicy { .. }
+            | Self::ApplyPolicy { .. }
+            | Self::DeletePolicy { .. }
+            | Self::Note { .. }) => Self::OnTerms(terms.clone(), Box::new(changing)),
+            other => other,
+        }
+    }
 }
 
 /// What the engine answers.
@@ -119,12 +172,23 @@ pub enum Reply {
     Worker(Box<WorkerView>),
     /// Numbers.
     Overview(Box<Overview>),
-    /// One policy.
-    Policy(Policy),
+    /// One policy, and what was done to it.
+    Policy(Policy, Put),
     /// What rules would do.
     Preview(Box<FleetPreview>),
     /// All policies, and the active one.
     Policies(Vec<Policy>, PolicyId),
+    /// What is noted.
+    Noted(Note),
+}
+
+/// Whether something was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It was not.
+    Made,
+    /// It was.
+    Changed,
 }
 
 /// What an activity, or a revision of it, is registered for.

@@ -13,6 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{clock::Clock, topics::Topics};
 use crate::{
     domain::{AttemptKey, Boot, Now, WorkerId},
+    observe::Observer,
     pod::{FetchScript, PodError},
     store::{Snapshot, Store, StoreError},
 };
@@ -24,6 +25,9 @@ const SILENT_TROUBLE: Duration = Duration::from_secs(2);
 pub(crate) struct Shared {
     pub(super) store: Arc<dyn Store>,
     pub(super) fetch: Option<Arc<dyn FetchScript>>,
+    pub(super) observer: Arc<dyn Observer>,
+    /// Each that follows something holds one.
+    pub(super) followers: Arc<()>,
     /// Which worker may report on which attempt, as committed.
     open: Mutex<HashMap<AttemptKey, WorkerId>>,
     pub(super) topics: Arc<Topics>,
@@ -58,10 +62,12 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(store: Arc<dyn Store>, fetch: Option<Arc<dyn FetchScript>>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, fetch: Option<Arc<dyn FetchScript>>, observer: Arc<dyn Observer>) -> Self {
         Self {
             store,
             fetch,
+            observer,
+            followers: Arc::default(),
             open: Mutex::default(),
             topics: Arc::default(),
             newest_event: watch::Sender::new(0),

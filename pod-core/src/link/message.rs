@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{MAX_FIRST_FRAME, bounded};
 use crate::domain::{
-    ActivityId, AttemptEnd, AttemptKey, Epoch, Millis, Payload, RevisionNo, SessionId, StoreId, Stream, Timestamp,
-    Workdir, WorkerId,
+    ActivityId, AttemptEnd, AttemptKey, Epoch, Millis, Network, Payload, RevisionNo, SessionId, StoreId, Stream,
+    Timestamp, Workdir, WorkerId,
 };
 
 /// The version of this protocol. A worker of another version is refused.
@@ -334,4 +334,6 @@ pub struct StartOrder {
     pub grace: Millis,
     /// Where it runs.
     pub workdir: Workdir,
+    /// What it reaches over the network.
+    pub network: Network,
 }

@@ -92,6 +92,7 @@ fn start() -> StartOrder {
         timeout: None,
         grace: Millis(1),
         workdir: crate::domain::Workdir::Private,
+        network: crate::domain::Network::Default,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     },
     engine::Reply,
     link::{Refusal, StartOrder, Welcome},
+    observe::Measure,
     plan::{ClockChange, Slips},
     pod::PodError,
     store::{Batch, Change, ExecutionUpdate, HighWater},
@@ -91,6 +92,8 @@ pub struct Decision {
     pub touch: bool,
     /// How many workers were launched.
     pub launched: u32,
+    /// What there is to count, in order.
+    pub measures: Vec<Measure>,
     /// Submits that are to be told whether the fleet grew.
     pub(super) submits: Vec<(ReplyId, Box<crate::pod::Submitted>)>,
 }
@@ -129,7 +132,9 @@ impl Decision {
     /// Whether an idempotency key was used in this round.
     #[must_use]
     pub fn holds_key(&self, wanted: &str) -> bool {
-        self.changes.iter().any(|change| matches!(change, Change::PutIdempotency { key, .. } if **key == *wanted))
+        self.changes.iter().any(|change| {
+            matches!(change, Change::PutIdempotency { key, .. } | Change::PutNote { key, .. } if **key == *wanted)
+        })
     }
 
     /// Whether there is anything to write.

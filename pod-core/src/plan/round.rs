@@ -6,6 +6,7 @@ use crate::{
         RevisionNo, RevisionStatus, ScriptSource, WorkerId, WorkerStatus,
     },
     engine::Reply,
+    observe::Measure,
     plan::{Decision, Effect, State},
     provisioner::ProvisionError,
     store::Change,
@@ -69,7 +70,7 @@ impl State {
                 Launching | Pending if now.since(state.made) >= self.config.launch_timeout => {
                     let note = state.worker.reason.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
                     let reason = format!("it did not dial in within {}{note}", self.config.launch_timeout);
-                    self.refused_launch(&ProvisionError::new(reason.as_str()));
+                    self.refused_launch(&ProvisionError::new(reason.as_str()), out);
                     self.give_up(id, reason, out);
                 }
                 Launching | Pending if state.worker.draining => {
@@ -95,6 +96,7 @@ impl State {
     pub(super) fn ask_for(&mut self, id: WorkerId, out: &mut Decision) {
         if let Some(state) = self.workers.get_mut(&id) {
             state.asked_for = true;
+            out.measures.push(Measure::Launched);
             out.effects.push(Effect::Create(id, state.worker.isolation));
         }
     }

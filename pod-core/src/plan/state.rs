@@ -11,6 +11,7 @@ use crate::{
         Installation, Millis, Now, Policy, PolicyId, Revision, RevisionNo, SessionId, StoreId, Timestamp, Worker,
         WorkerId,
     },
+    observe::Measure,
     plan::{Clock, Decision, Effect, RevisionState, statistics::Statistics, step::retry_after},
     pod::Limits,
     provisioner::Capabilities,
@@ -409,6 +410,11 @@ impl State {
         out: &mut Decision,
     ) {
         self.count_step(from, to);
+        match (from, to) {
+            (None, Some(_)) => out.measures.push(Measure::Submitted(activity)),
+            (Some(_), Some(to)) if to.is_terminal() => out.measures.push(Measure::Ended(activity, to)),
+            _ => {}
+        }
         let Some(state) = self.activities.get_mut(&activity) else { return };
         if let Some(revision) = state.revision_mut(revision) {
             revision.kept = (revision.kept + u64::from(from.is_none())).saturating_sub(u64::from(to.is_none()));

@@ -5,17 +5,18 @@ mod attempts;
 mod executions;
 mod installations;
 mod policies;
+mod terms;
 mod workers;
 
 pub(super) use installations::retry_after;
 
 use crate::{
     domain::{ActivityId, EventKind, Execution, Now, Payload, RevisionNo, SessionId, WorkerId},
-    engine::Request,
+    engine::{Reply, Request},
     link::{FromWorker, Hello},
     plan::{Decision, ReplyId, State},
     provisioner::ProvisionError,
-    store::{Claimed, ExpiredExecution, IdempotencyRecord},
+    store::{Change, Claimed, ExpiredExecution, IdempotencyRecord},
 };
 
 /// Something that happened.
@@ -174,7 +175,7 @@ impl State {
                 }
             }
             Request::SubmitMany { activity, revision, inputs, .. } if inputs.is_empty() => {
-                self.open_revision(&activity, revision).map(|_| crate::engine::Reply::SubmittedMany(0..0))
+                self.open_revision(&activity, revision).map(|_| Reply::SubmittedMany(0..0))
             }
             Request::SubmitMany { activity, revision, inputs, idempotency_key } => {
                 self.submit_many((&activity, revision), inputs, idempotency_key, found, out)
@@ -187,9 +188,16 @@ impl State {
             Request::Retrieve(id) => self.retrieve(id, found.execution, out),
             Request::DrainWorker(id) => self.drain_worker(id, out),
             Request::CreatePolicy { name, rules } => self.create_policy(&name, rules, out),
-            Request::ChangePolicy { name, rules } => self.change_policy(&name, rules, out),
+            Request::PutPolicy { name, rules } => self.put_policy(&name, rules, out),
             Request::ApplyPolicy { name } => self.apply_policy(&name, out),
             Request::DeletePolicy { name } => self.delete_policy(&name, out),
+            Request::OnTerms(terms, request) => return self.on_terms(terms, *request, reply, found, out),
+            Request::Note { note, .. } => Ok(Reply::Noted(note)),
+            Request::Conclude { key, note, .. } => {
+                let (key, request_hash) = (key.into(), found.request_hash);
+                out.change(Change::PutNote { key, request_hash, note: note.clone() });
+                Ok(Reply::Noted(note))
+            }
             read => self.view(read, found),
         };
         out.replies.push((reply, answer));

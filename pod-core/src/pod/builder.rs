@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::{Limits, Pod, PodError};
 use crate::{
     engine::{Driver, Engine, INBOX, Links, Shared},
+    observe::{Observer, Unobserved},
     plan::{Config, State},
     provisioner::{Backend, BackendContext},
     scheduler::{DefaultScheduler, Scheduler},
@@ -41,6 +42,7 @@ pub struct Builder {
     fetch: Option<Arc<dyn FetchScript>>,
     scheduler: Option<Arc<dyn Scheduler>>,
     limits: Limits,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Builder {
@@ -79,6 +81,13 @@ impl Builder {
         self
     }
 
+    /// What is told what there is to count.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
     /// Times, counts and sizes.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -98,8 +107,9 @@ impl Builder {
         let missing = |what: &str| PodError::Invalid(format!("a POD needs a {what}; give one to Pod::builder()"));
         let store = self.store.ok_or_else(|| missing("store"))?;
         let backend = self.backend.ok_or_else(|| missing("backend"))?;
+        let observer = self.observer.unwrap_or_else(|| Arc::new(Unobserved));
         let for_engine = store.for_engine().unwrap_or_else(|| store.clone());
-        let shared = Arc::new(Shared::new(for_engine, self.fetch));
+        let shared = Arc::new(Shared::new(for_engine, self.fetch, observer));
         let lease = store.acquire(shared.now().wall).await?;
         let mut snapshot = store.load().await?;
         shared.go_on(&mut snapshot);
@@ -138,6 +148,6 @@ impl Builder {
         let state = State::load(config.clone(), snapshot, shared.now());
         let driver = Driver::new(shared.clone(), (sender, inbox), config, state, provisioner);
         shared.spawn(driver.run());
-        Ok(Pod { engine })
+        Ok(Pod { engine, terms: None })
     }
 }

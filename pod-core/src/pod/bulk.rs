@@ -5,8 +5,9 @@ use futures::{StreamExt, stream};
 
 use super::{Pod, PodError, Result};
 use crate::{
-    domain::{ExecutionId, RetryRevision},
-    store::ExecutionQuery,
+    domain::{ExecutionId, ExecutionStatus, RetryRevision},
+    engine::{Reply, Request, Terms, hash},
+    store::{ExecutionQuery, Note},
 };
 
 /// How many are asked for side by side. They share commits; other requests wait for no more than so many.
@@ -19,8 +20,8 @@ pub struct Portion {
     pub done: Vec<ExecutionId>,
     /// How many were not as expected any more, or refused.
     pub refused: u64,
-    /// Why the first of those was.
-    pub why: Option<PodError>,
+    /// Why the first of those was, as a sentence.
+    pub why: Option<String>,
     /// Where the next portion begins: its `before`. Nothing when this was the last.
     pub next: Option<ExecutionId>,
 }
@@ -40,7 +41,8 @@ impl Pod {
     }
 
     /// Runs the first `query.limit` executions that a query finds and that have ended again, as new ones, in the order
-    /// of their age. With the same idempotency key again, none is run twice.
+    /// of their age. With the same idempotency key again, none is run twice; what the query finds then that it did not
+    /// find before is run, which [`Pod::many_once`] does not.
     pub async fn retry_matching(
         &self,
         query: ExecutionQuery,
@@ -51,23 +53,87 @@ impl Pod {
         self.matching(ExecutionQuery { ended: Some(true), ..query }, &act).await
     }
 
+    /// Does something to all that a query finds, a portion, once: asked again under the same key, it answers what it did,
+    /// or goes on with what it had found where it was interrupted. The query is made only when nothing is remembered.
+    ///
+    /// # Errors
+    ///
+    /// [`PodError::IdempotencyConflict`] when the key stands for another request, and those of the query.
+    pub async fn many_once<E: From<PodError>>(
+        &self,
+        asked: Asked,
+        act: ManyAct,
+        query: impl Future<Output = std::result::Result<ExecutionQuery, E>>,
+    ) -> std::result::Result<Portion, E> {
+        let store = self.engine.store();
+        let hash = asked.hash(&act);
+        // The portions of a request share its key.
+        let first = store.idempotency(&asked.key).await.map_err(PodError::from)?;
+        if first.is_some_and(|record| record.request_hash != hash) {
+            return Err(PodError::IdempotencyConflict(asked.key).into());
+        }
+        let key = match asked.portion {
+            None => asked.key.clone(),
+            Some(before) => format!("{}\n{before}", asked.key),
+        };
+        let note = match store.idempotency(&key).await.map_err(PodError::from)?.and_then(|record| record.note) {
+            Some(note) => note,
+            None => {
+                let query = query.await?;
+                let query = ExecutionQuery { ended: Some(act != ManyAct::Terminate), ..query };
+                let (ids, next) = self.found(query).await?;
+                self.note(&key, hash, Note::Found { ids, next }).await?
+            }
+        };
+        Ok(match note {
+            Note::Done { ids, refused, why, next } => Portion { done: ids, refused, why, next },
+            Note::Found { ids, next } => {
+                let act = match act {
+                    ManyAct::Terminate => Act::TerminateFound,
+                    ManyAct::Retry(revision) => Act::Retry(revision, Some(asked.key.clone())),
+                };
+                let portion = Portion { next, ..self.each(ids, &act).await? };
+                let Portion { done: ids, refused, why, next } = portion.clone();
+                let note = Note::Done { ids, refused, why, next };
+                self.ask(Request::Conclude { key, hash, note }).await?;
+                portion
+            }
+            _ => return Err(PodError::IdempotencyConflict(asked.key).into()),
+        })
+    }
+
     /// Asks for the end of these executions.
     pub async fn terminate_each(&self, ids: &[ExecutionId]) -> Result<Portion> {
         self.each(ids.to_vec(), &Act::Terminate).await
     }
 
-    /// Runs these executions again, as new ones, in that order.
-    pub async fn retry_each(&self, ids: &[ExecutionId]) -> Result<Portion> {
-        self.each(ids.to_vec(), &Act::Retry(RetryRevision::Same, None)).await
+    /// Runs these executions again, as new ones, in that order; with the same idempotency key again, none twice.
+    pub async fn retry_each(&self, ids: &[ExecutionId], key: Option<&str>) -> Result<Portion> {
+        self.each(ids.to_vec(), &Act::Retry(RetryRevision::Same, key.map(str::to_owned))).await
     }
 
     async fn matching(&self, query: ExecutionQuery, act: &Act) -> Result<Portion> {
+        let (found, next) = self.found(query).await?;
+        Ok(Portion { next, ..self.each(found, act).await? })
+    }
+
+    /// Notes what was found, unless something was before: that counts.
+    async fn note(&self, key: &str, hash: [u8; 32], note: Note) -> Result<Note> {
+        let terms = Terms { key: Some(key.to_owned()), ..Terms::default() };
+        match self.on(terms).ask(Request::Note { hash, note }).await? {
+            Reply::Noted(note) => Ok(note),
+            other => unreachable!("the engine answered with {other:?}"),
+        }
+    }
+
+    /// A portion in the order of age, and where the next one begins.
+    async fn found(&self, query: ExecutionQuery) -> Result<(Vec<ExecutionId>, Option<ExecutionId>)> {
         let limit = query.limit;
         let mut found: Vec<ExecutionId> =
             self.executions(query).await?.into_iter().map(|execution| execution.id).collect();
         let next = found.last().copied().filter(|_| found.len() == limit);
         found.reverse();
-        Ok(Portion { next, ..self.each(found, act).await? })
+        Ok((found, next))
     }
 
     async fn each(&self, ids: Vec<ExecutionId>, act: &Act) -> Result<Portion> {
@@ -86,7 +152,7 @@ impl Pod {
                 }
                 Err(error) => {
                     portion.refused += 1;
-                    portion.why.get_or_insert(error);
+                    portion.why.get_or_insert_with(|| error.to_string());
                 }
             }
         }
@@ -94,10 +160,43 @@ impl Pod {
     }
 }
 
+/// What makes a request about many repeatable.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Its key.
+    pub key: String,
+    /// Which executions it is about, in the words of who asks: equal for equal requests only.
+    pub words: String,
+    /// Where its portion begins: the `before` of the query, as it was given.
+    pub portion: Option<ExecutionId>,
+}
+
+impl Asked {
+    fn hash(&self, act: &ManyAct) -> [u8; 32] {
+        let act = match act {
+            ManyAct::Terminate => "terminate many",
+            ManyAct::Retry(RetryRevision::Same) => "retry many",
+            ManyAct::Retry(RetryRevision::Latest) => "retry many with the current revision",
+        };
+        hash(act, &self.words, &[])
+    }
+}
+
+/// What is done to many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ManyAct {
+    /// Ask for their end.
+    Terminate,
+    /// Run them again.
+    Retry(RetryRevision),
+}
+
 /// What is done to each.
 #[derive(Clone, Debug)]
 enum Act {
     Terminate,
+    /// None of them had ended when it was found.
+    TerminateFound,
     Retry(RetryRevision, Option<String>),
 }
 
@@ -105,8 +204,15 @@ impl Act {
     async fn done_to(self, pod: &Pod, id: ExecutionId) -> Result<ExecutionId> {
         match self {
             Self::Terminate => pod.request_termination(id).await.map(|execution| execution.id),
+            Self::TerminateFound => match pod.request_termination(id).await {
+                // By the same request, sent before: what was wanted is so.
+                Err(PodError::AlreadyEnded(_)) if pod.execution(id).await?.status == ExecutionStatus::Terminated => {
+                    Ok(id)
+                }
+                asked => asked.map(|execution| execution.id),
+            },
             Self::Retry(revision, key) => {
-                let key = key.map(|key| format!("{key} {id}"));
+                let key = key.map(|key| format!("{key}\n{id} again"));
                 pod.retry_once(id, revision, key).await.map(|submitted| submitted.id)
             }
         }

@@ -102,6 +102,16 @@ pub enum PodError {
     /// The idempotency key was used for another request.
     #[error("The idempotency key {0:?} was already used for another request; use a new key")]
     IdempotencyConflict(String),
+    /// What was to be changed is not what it was expected to be.
+    #[error("The {what} {name} {why}")]
+    NotAsExpected {
+        /// An activity or a policy.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// How it is instead, and what to do: the rest of the sentence.
+        why: &'static str,
+    },
     /// The name of the new policy is taken.
     #[error("The policy name {0} already exists")]
     PolicyExists(String),

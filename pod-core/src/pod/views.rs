@@ -37,6 +37,14 @@ impl ActivityView {
         self.revisions.last().map_or(RevisionNo(0), |revision| revision.no)
     }
 
+    /// Tells what the activity is from what it was before a change and will be after the next. What merely becomes of it
+    /// (installations, counts, revisions for executions of one's own) does not change it.
+    #[must_use]
+    pub fn version(&self) -> String {
+        let newest = self.revisions.iter().find(|revision| revision.no == self.activity.latest);
+        newest.map_or_else(|| format!("{}.{}", self.activity.id, self.activity.latest), Revision::version)
+    }
+
     /// The value that a variable of its environment has, for a change that leaves it as it is without naming it: that of
     /// the newest revision that was not rejected, else of the one that serves, else of the newest.
     #[must_use]

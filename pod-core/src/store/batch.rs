@@ -2,6 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
+use super::Note;
 use crate::domain::{
     Activity, ActivityId, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Boot, Ending, Epoch, Event, Execution,
     ExecutionId, ExecutionStatus, Installation, MinuteTally, Now, Payload, Policy, PolicyId, Revision, RevisionNo,
@@ -172,6 +173,15 @@ pub enum Change {
         request_hash: [u8; 32],
         /// The executions that it made.
         executions: Range<u64>,
+    },
+    /// Remembers what a request did that made no executions, or what became of it since.
+    PutNote {
+        /// The idempotency key.
+        key: Arc<str>,
+        /// A hash of the request.
+        request_hash: [u8; 32],
+        /// What it did.
+        note: Note,
     },
     /// Inserts or replaces a worker.
     PutWorker(Worker),

@@ -14,11 +14,13 @@ use crate::domain::{
 
 mod batch;
 mod memory;
+mod note;
 
 pub use batch::{
     ActivityRecord, ActivityTally, Batch, Change, ClockMark, ExecutionUpdate, HighWater, RevisionTally, Snapshot,
 };
 pub use memory::MemoryStore;
+pub use note::{KEPT_NOTES, Note};
 
 /// Output up to this many bytes per stream waits for the end of its attempt and is committed with it.
 pub const INLINE_OUTPUT: usize = 16 << 10;
@@ -94,7 +96,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Up to which execution ids need not be in the order of time: the last committed [`HighWater::disordered`].
     async fn disordered(&self) -> Result<ExecutionId, StoreError>;
 
-    /// What an idempotency key was used for: the hash of the request, and the executions it made.
+    /// What an idempotency key was used for: the hash of the request, and the executions it made or what else it did.
     async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError>;
 
     /// The pinned bytes of a revision.
@@ -262,8 +264,11 @@ pub enum Order {
 pub struct IdempotencyRecord {
     /// A hash of the request that used it.
     pub request_hash: [u8; 32],
-    /// The executions that the request made: one, or a contiguous range for a batch.
+    /// The executions that the request made: one, or a contiguous range for a batch. Remembered as long as any of them
+    /// is there.
     pub executions: Range<u64>,
+    /// What else it did, where it made none.
+    pub note: Option<Note>,
 }
 
 /// An execution that the retention may delete.

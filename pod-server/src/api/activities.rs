@@ -7,9 +7,11 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use pod_core::{
     ActivityView,
-    domain::{Isolation, Millis, NewActivity, OnLost, RevisionNo, Settings, Workdir, WorkerId},
+    domain::{Isolation, Millis, Network, NewActivity, OnLost, RevisionNo, Settings, Workdir, WorkerId},
+    engine::Registration,
     store::InstallLog,
 };
 use serde::Deserialize;
@@ -18,8 +20,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     body::{json, read_body, read_json},
     bounded,
-    env::{self, EnvValue},
+    changing::{Change, Content, JsonContent, Nothing, Versioned, etag},
+    env::{self, EnvValue, GivenEnv},
     objects::ActivityObject,
+    openapi::{
+        bodies::Binary,
+        words::{IsolationWord, NetworkWord, OnLostWord, WorkdirWord},
+    },
     output::raw_headers,
     page::{self, Page},
     problem::{Problem, ProblemKind},
@@ -31,7 +38,9 @@ use crate::serve::App;
 /// An activity to be registered: `scriptUrl` or `script`, and what applies to its executions.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = NewActivity)]
+#[schema(as = NewActivity, examples(json!({
+    "name": "thumbs", "script": "echo 'convert \"$1\" thumb.png' > main.sh", "timeoutSeconds": 600, "retries": 2
+})))]
 pub(crate) struct ActivityBody {
     /// 1 to 100 letters, digits, `.`, `_`, `-`, not starting with `.` or `-`. Not needed where the path names it.
     name: Option<String>,
@@ -40,29 +49,37 @@ pub(crate) struct ActivityBody {
     /// The installation script itself. It runs with bash and leaves main.sh.
     script: Option<String>,
     /// How long one attempt may run; no limit when absent.
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = 0.001, maximum = 31_622_400)]
     timeout_seconds: Option<Seconds>,
     /// How often a failed execution is tried again.
     #[serde(default)]
+    #[schema(maximum = 1000)]
     retries: u32,
     /// What becomes of an execution whose worker was lost: `requeue` or `fail`.
     #[serde(default)]
-    #[schema(value_type = String)]
+    #[schema(value_type = OnLostWord)]
     on_lost: OnLost,
     /// Added to the environment of its executions and its installation. A value is a text, or `{"masked": true}`, as
     /// answers show it, for the one that is there.
     #[serde(default, deserialize_with = "bounded::map")]
+    #[schema(value_type = GivenEnv)]
     env: BTreeMap<String, EnvValue>,
     /// At most so many of its executions run at a time.
+    #[schema(minimum = 1)]
     max_concurrency: Option<u32>,
     /// What has a container of its own: a `worker` or each `execution`; what the manager's setting says when absent.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<IsolationWord>)]
     isolation: Option<Isolation>,
     /// Where its executions run: in a directory of their own with links to what was installed (`private`) or a copy of it
     /// (`copy`), or in the directory of the installation (`shared`); `private` when absent.
     #[serde(default)]
-    #[schema(value_type = String)]
+    #[schema(value_type = WorkdirWord)]
     workdir: Workdir,
+    /// What its executions reach over the network: what the manager's setting says (`default`), or nothing (`none`, which
+    /// takes `isolation` `execution`); `default` when absent.
+    #[serde(default)]
+    #[schema(value_type = NetworkWord)]
+    network: Network,
 }
 
 impl ActivityBody {
@@ -103,6 +120,7 @@ impl ActivityBody {
             max_concurrency: self.max_concurrency,
             isolation: self.isolation,
             workdir: self.workdir,
+            network: self.network,
         }))
     }
 }
@@ -117,22 +135,36 @@ fn check_env(env: &BTreeMap<String, String>) -> Result<(), Problem> {
 }
 
 /// Registers an activity. It is verified on one worker; executions are accepted meanwhile.
-#[utoipa::path(post, path = "/activities", tag = "activities", request_body = ActivityBody, responses(
+#[utoipa::path(post, path = "/activities", operation_id = "createActivity", tag = "activities", request_body = ActivityBody, responses(
     (status = 201, body = ActivityObject),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let body: ActivityBody = read_json(request, app.max_script_body()).await?;
-    let activity = app.pod.create_activity(body.understood(&app, None).await?).await?;
-    Ok(created(&activity.name, &ActivityObject::from(&activity)))
+pub(super) async fn create(State(app): State<Arc<App>>, change: Change<ActivityBody>) -> Result<Response, Problem> {
+    let pod = change.on(&app.pod);
+    let new = change.body.understood(&app, None).await?;
+    let (view, _) = pod.register(new, Registration::Create).await?;
+    Ok(created(&view))
 }
 
-fn created(name: &impl ToString, activity: &ActivityObject) -> Response {
-    let mut response = json(StatusCode::CREATED, activity);
+fn created(view: &ActivityView) -> Response {
+    let mut response = answered(StatusCode::CREATED, view);
     // Names of letters outside ASCII are percent-encoded there.
-    let segment: String = url::form_urlencoded::byte_serialize(name.to_string().as_bytes()).collect();
+    let segment: String = url::form_urlencoded::byte_serialize(view.activity.name.as_str().as_bytes()).collect();
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/activities/{segment}")) {
         response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+/// An activity with its `ETag`.
+fn answered(status: StatusCode, view: &ActivityView) -> Response {
+    tagged(json(status, &ActivityObject::from(view)), &view.version())
+}
+
+/// An answer with the `ETag` of what it shows.
+pub(super) fn tagged(mut response: Response, version: &str) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(&etag(version)) {
+        response.headers_mut().insert(header::ETAG, tag);
     }
     response
 }
@@ -140,34 +172,40 @@ fn created(name: &impl ToString, activity: &ActivityObject) -> Response {
 pub(super) const ENV_HEADER: &str = "Pod-Env";
 
 /// Query of a replacement by archive: what the JSON body holds otherwise.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, PartialEq, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ArchiveQuery {
     /// As in the JSON body; with an archive only.
+    #[param(minimum = 0.001, maximum = 31_622_400)]
     timeout_seconds: Option<f64>,
     /// As in the JSON body; with an archive only.
+    #[param(maximum = 1000)]
     retries: Option<u32>,
     /// As in the JSON body; with an archive only.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<OnLostWord>)]
     on_lost: Option<OnLost>,
     /// As in the JSON body; with an archive only.
+    #[param(minimum = 1)]
     max_concurrency: Option<u32>,
     /// As in the JSON body; with an archive only.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<IsolationWord>)]
     isolation: Option<Isolation>,
     /// As in the JSON body; with an archive only.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<WorkdirWord>)]
     workdir: Option<Workdir>,
+    /// As in the JSON body; with an archive only.
+    #[param(value_type = Option<NetworkWord>)]
+    network: Option<Network>,
 }
 
 /// Registers an activity, or a new revision of one: JSON as for POST, or a tar.gz of a directory
 /// (`application/gzip`) with main.sh or an install.sh that leaves it. The same content again changes nothing.
-#[utoipa::path(put, path = "/activities/{name}", tag = "activities",
+#[utoipa::path(put, path = "/activities/{name}", operation_id = "putActivity", tag = "activities",
     params(("name" = String, Path, description = "The name of the activity"), ArchiveQuery,
         ("Pod-Env" = Option<String>, Header, description = "With an archive only: what env is in the JSON body, \
             form-urlencoded (`NAME=value&OTHER=value`)")),
-    request_body(content((ActivityBody = "application/json"), (Vec<u8> = "application/gzip"))),
+    request_body(content((ActivityBody = "application/json"), (Binary = "application/gzip"))),
     responses(
     (status = 200, body = ActivityObject, description = "A revision of an activity that was there"),
     (status = 201, body = ActivityObject, description = "The first revision"),
@@ -175,37 +213,63 @@ pub(super) struct ArchiveQuery {
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     name: Segment,
-    Asked(query): Asked<ArchiveQuery>,
-    request: Request,
+    change: Change<Upload, ArchiveQuery, Versioned>,
 ) -> Result<Response, Problem> {
-    let new = new_activity(&app, &name.0, query, request).await?;
-    let activity = app.pod.put_activity(new).await?;
-    let object = ActivityObject::from(&activity);
-    if activity.latest == RevisionNo(1) {
-        return Ok(created(&activity.name, &object));
+    let pod = change.on(&app.pod);
+    let new = change.body.understood(&app, &name.0, change.query).await?;
+    let (view, _) = pod.register(new, Registration::Put).await?;
+    if view.activity.latest == RevisionNo(1) {
+        return Ok(created(&view));
     }
-    Ok(json(StatusCode::OK, &object))
+    Ok(answered(StatusCode::OK, &view))
 }
 
-/// What is to be registered under a name: JSON, or an archive with the rest in the query and a header.
-pub(super) async fn new_activity(
-    app: &App,
-    name: &str,
-    query: ArchiveQuery,
-    request: Request,
-) -> Result<NewActivity, Problem> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let is_archive = matches!(
-        kind.split(';').next().unwrap_or_default().trim(),
-        "application/gzip" | "application/x-gzip" | "application/x-tar+gzip"
-    );
-    if is_archive {
-        let env = archive_env(request.headers())?;
-        let archive = read_body(request, app.limits.max_payload).await?;
-        let settings = Settings { env, ..query.settings()? };
-        Ok(NewActivity::archive(name, archive).settings(settings))
-    } else {
-        read_json::<ActivityBody>(request, app.max_script_body()).await?.understood(app, Some(name)).await
+/// What is registered under a name: JSON, or an archive with the rest in the query and a header.
+#[derive(Debug)]
+pub(super) enum Upload {
+    Json(ActivityBody),
+    Archive { bytes: Bytes, env: BTreeMap<String, String> },
+}
+
+impl JsonContent for ActivityBody {
+    fn limit(app: &App) -> usize {
+        app.max_script_body()
+    }
+}
+
+impl Content for Upload {
+    const HEADERS: &'static [&'static str] = &[ENV_HEADER];
+
+    async fn read(app: &App, request: Request) -> Result<Self, Problem> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let is_archive = matches!(
+            kind.split(';').next().unwrap_or_default().trim(),
+            "application/gzip" | "application/x-gzip" | "application/x-tar+gzip"
+        );
+        if is_archive {
+            let env = archive_env(request.headers())?;
+            return Ok(Self::Archive { bytes: read_body(request, app.limits.max_payload).await?, env });
+        }
+        if request.headers().contains_key(ENV_HEADER) {
+            return Err(Problem::invalid(format!(
+                "The header {ENV_HEADER} goes with an archive; send env in the JSON body"
+            )));
+        }
+        Ok(Self::Json(read_json(request, ActivityBody::limit(app)).await?))
+    }
+}
+
+impl Upload {
+    pub(super) async fn understood(self, app: &App, name: &str, query: ArchiveQuery) -> Result<NewActivity, Problem> {
+        match self {
+            Self::Archive { bytes, env } => {
+                Ok(NewActivity::archive(name, bytes).settings(Settings { env, ..query.settings()? }))
+            }
+            Self::Json(_) if query != ArchiveQuery::default() => Err(Problem::invalid(
+                "The parameters of the query go with an archive; send them as members of the JSON body",
+            )),
+            Self::Json(body) => body.understood(app, Some(name)).await,
+        }
     }
 }
 
@@ -235,6 +299,7 @@ impl ArchiveQuery {
             max_concurrency: self.max_concurrency,
             isolation: self.isolation,
             workdir: self.workdir.unwrap_or_default(),
+            network: self.network.unwrap_or_default(),
         })
     }
 }
@@ -245,43 +310,48 @@ impl ArchiveQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     /// How many items, 1 to 1000; 100 unless given.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<usize>,
     /// The `next` of an earlier page.
     pub(super) cursor: Option<String>,
 }
 
 /// All activities, by name.
-#[utoipa::path(get, path = "/activities", tag = "activities", params(ListQuery), responses(
-    (status = 200, body = Page<ActivityObject>)))]
+#[utoipa::path(get, path = "/activities", operation_id = "listActivities", tag = "activities", params(ListQuery), responses(
+    (status = 200, body = super::page::ActivityPage)))]
 pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQuery>) -> Result<Response, Problem> {
     let limit = page::limit(query.limit)?;
-    let after = query.cursor.unwrap_or_default();
+    let after = page::ACTIVITIES.after::<String>(query.cursor.as_deref())?.unwrap_or_default();
     let mut views = app.pod.activities().await?;
     views.retain(|view| view.activity.name.as_str() > after.as_str());
     views.truncate(limit + 1);
-    let page = Page::of(views, limit, |view| view.activity.name.clone());
+    let page = Page::of(page::ACTIVITIES, views, limit, |view| view.activity.name.clone());
     Ok(json(StatusCode::OK, &page.map(|view| ActivityObject::from(&view))))
 }
 
 /// One activity with its installations.
-#[utoipa::path(get, path = "/activities/{name}", tag = "activities",
+#[utoipa::path(get, path = "/activities/{name}", operation_id = "getActivity", tag = "activities",
     params(("name" = String, Path, description = "The name of the activity")), responses(
     (status = 200, body = ActivityObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn show(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
+pub(super) async fn show(State(app): State<Arc<App>>, name: Segment, _: Asked<Nothing>) -> Result<Response, Problem> {
     let view = app.pod.activity(&name.0).await.map_err(unknown_activity)?;
-    Ok(json(StatusCode::OK, &ActivityObject::from(&view)))
+    Ok(answered(StatusCode::OK, &view))
 }
 
 /// Begins to remove an activity: its queue ends as failed, what runs ends first.
-#[utoipa::path(delete, path = "/activities/{name}", tag = "activities",
+#[utoipa::path(delete, path = "/activities/{name}", operation_id = "deleteActivity", tag = "activities",
     params(("name" = String, Path, description = "The name of the activity")), responses(
     (status = 202, body = ActivityObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn delete(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
-    let view = app.pod.delete_activity(&name.0).await.map_err(unknown_activity)?;
-    Ok(json(StatusCode::ACCEPTED, &ActivityObject::from(&view)))
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    name: Segment,
+    change: Change<Nothing, Nothing, Versioned>,
+) -> Result<Response, Problem> {
+    let view = change.on(&app.pod).delete_activity(&name.0).await.map_err(unknown_activity)?;
+    Ok(answered(StatusCode::ACCEPTED, &view))
 }
 
 /// Which revision's installation.
@@ -290,14 +360,15 @@ pub(super) async fn delete(State(app): State<Arc<App>>, name: Segment) -> Result
 #[into_params(parameter_in = Query)]
 pub(super) struct LogQuery {
     /// The revision; the newest one unless given.
+    #[param(minimum = 1)]
     revision: Option<u32>,
 }
 
 /// What the installation script printed on a worker: both streams in the order they came.
-#[utoipa::path(get, path = "/activities/{name}/installations/{worker}/log", tag = "activities",
+#[utoipa::path(get, path = "/activities/{name}/installations/{worker}/log", operation_id = "getInstallationLog", tag = "activities",
     params(("name" = String, Path, description = "The name of the activity"),
         ("worker" = u64, Path, description = "The id of the worker"), LogQuery), responses(
-    (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+    (status = 200, body = Binary, content_type = "application/octet-stream"),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn install_log(
     State(app): State<Arc<App>>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     body::{Body, BodyDataStream},
     extract::Request,
-    http::header,
+    http::{HeaderValue, header},
 };
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
@@ -94,22 +94,47 @@ async fn discard(stream: &mut BodyDataStream) {
 /// Reads a JSON body of at most `limit` bytes. Unknown members are errors where `T` denies them.
 pub(crate) async fn read_json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Problem> {
     if let Some(kind) = request.headers().get(header::CONTENT_TYPE) {
-        let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/json") {
+        let parts = kind.to_str().unwrap_or_default().split(';').skip(1).map(str::trim);
+        if !is_json(kind) {
             return Err(Problem::new(
                 ProblemKind::UnsupportedMediaType,
                 "Send the body as JSON, with the header Content-Type: application/json",
             ));
+        }
+        let charsets =
+            parts.filter_map(|part| part.split_once('=')).filter(|(name, _)| name.eq_ignore_ascii_case("charset"));
+        for (_, charset) in charsets {
+            let charset = charset.trim_matches('"');
+            if !["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known)) {
+                let shown: String = charset.chars().take(40).collect();
+                return Err(Problem::new(
+                    ProblemKind::UnsupportedMediaType,
+                    format!("The body is said to be in {shown}; send JSON in UTF-8"),
+                ));
+            }
         }
     }
     let bytes = read_body(request, limit).await?;
     object(&bytes).map_err(Problem::invalid)
 }
 
+/// Whether a `Content-Type` is that of JSON.
+pub(super) fn is_json(kind: &HeaderValue) -> bool {
+    let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/json")
+}
+
 /// Understands a JSON object. An array is none, though the members of `T` could be read from one in their order.
 pub(super) fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     use serde_json::error::Category;
     let not_json = |error: serde_json::Error| format!("The body is not JSON: {error}");
+    // UTF-16 and UTF-32 have a NUL beside each character of JSON, JSON in UTF-8 has none anywhere.
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.iter().take(4).any(|byte| *byte == 0) {
+        return Err("The body is not in UTF-8; encode it so".to_owned());
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        return Err("The body begins with a byte order mark; send JSON in UTF-8 without one".to_owned());
+    }
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => return Err("The body is empty; a JSON object is expected".to_owned()),
         Some(b'{') => {}
@@ -157,6 +182,9 @@ mod tests {
             ("[", "not JSON"),
             ("{", "not JSON"),
             ("hello", "not JSON"),
+            ("\u{feff}{}", "byte order mark"),
+            ("{\0}\0", "not in UTF-8"),
+            ("\0{\0}", "not in UTF-8"),
         ] {
             let said = object::<Pair>(body.as_bytes()).unwrap_err();
             assert!(said.contains(expected), "{body}: {said}");

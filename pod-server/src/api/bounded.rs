@@ -1,6 +1,10 @@
 //! Lists and maps of a body, with a bound on how much of them is kept: three bytes of JSON may be a hundred in memory.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fmt,
+    marker::PhantomData,
+};
 
 use serde::{
     Deserialize, Deserializer,
@@ -65,7 +69,13 @@ pub(super) fn map<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
                 if map.len() == MEMBERS {
                     return Err(A::Error::custom(format_args!("an object has more than {MEMBERS} members")));
                 }
-                map.insert(name, value);
+                // Which of the two would be meant?
+                match map.entry(name) {
+                    Entry::Vacant(place) => _ = place.insert(value),
+                    Entry::Occupied(place) => {
+                        return Err(A::Error::custom(format_args!("duplicate field `{}`", place.key())));
+                    }
+                }
             }
             Ok(map)
         }
@@ -99,6 +109,8 @@ mod tests {
             serde_json::from_str::<Body>(&format!("{{\"env\":{{{}}}}}", members.join(",")))
         };
         assert_eq!(body(MEMBERS).unwrap().env.len(), MEMBERS);
+        let twice = serde_json::from_str::<Body>(r#"{"env":{"A":"1","A":"2"}}"#).unwrap_err();
+        assert!(super::super::plain::of_json(&twice).contains("The member A is there twice"), "{twice}");
         assert!(body(MEMBERS + 1).unwrap_err().to_string().contains("more than 65536 members"));
     }
 }

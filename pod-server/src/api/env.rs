@@ -1,22 +1,26 @@
 //! The environment of an activity, in bodies and in answers. What a variable holds may be a secret: no answer shows it,
 //! and a body that sends back what an answer showed leaves it as it is.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use pod_core::{ActivityView, PodError};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error, MapAccess, Visitor},
 };
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, Ref, RefOr, Schema},
+};
 
-use super::problem::Problem;
+use super::{openapi::bodies::True, problem::Problem};
 use crate::serve::App;
 
 /// A value that is there and is not shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Masked {
     /// Always true.
+    #[schema(value_type = True)]
     masked: bool,
 }
 
@@ -36,6 +40,31 @@ pub(crate) enum EnvValue {
     Given(String),
     /// The one that is there.
     Kept(Masked),
+}
+
+/// The shape of an environment in a body.
+#[derive(Debug)]
+pub(super) struct GivenEnv;
+
+impl PartialSchema for GivenEnv {
+    fn schema() -> RefOr<Schema> {
+        let name = ObjectBuilder::new().pattern(Some("^(?!POD_)[^=\\u0000]+$"));
+        ObjectBuilder::new()
+            .property_names(Some(name))
+            .additional_properties(Some(Ref::from_schema_name(EnvValue::name())))
+            .into()
+    }
+}
+
+impl ToSchema for GivenEnv {
+    fn name() -> Cow<'static, str> {
+        "Environment".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((EnvValue::name().into_owned(), EnvValue::schema()));
+        EnvValue::schemas(schemas);
+    }
 }
 
 impl<'de> Deserialize<'de> for EnvValue {

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration}
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue},
+    http::HeaderMap,
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -17,7 +17,13 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
-use super::{objects::EventObject, problem::Problem, request::Asked};
+use super::{
+    objects::EventObject,
+    openapi::bodies::EventStream,
+    output,
+    problem::Problem,
+    request::{Asked, last_event_id, storable},
+};
 use crate::serve::App;
 
 /// How many events are read at a time.
@@ -31,44 +37,37 @@ const LOOK: Duration = Duration::from_secs(60);
 #[into_params(parameter_in = Query)]
 pub(super) struct EventsQuery {
     /// Begin after this event; 0 for the oldest that is kept. From now on unless given.
+    #[param(maximum = 9_223_372_036_854_775_807_u64)]
     after: Option<u64>,
 }
 
-/// What happens: each event with its `seq` as id, its kind as name and itself as JSON. Who names an event from which
-/// on not everything is there (it is not kept any more, or not of this store, which was restored) is told so first, by an
-/// event `gap`, whose id is where it goes on.
-#[utoipa::path(get, path = "/events", tag = "events", params(EventsQuery,
-        ("Last-Event-ID" = Option<String>, Header, description = "Begin after this event")), responses(
-    (status = 200, body = EventObject, content_type = "text/event-stream")))]
+/// What happens, as it happens.
+///
+/// Server-sent events: each has its `seq` as id, its kind as name, and as data an `Event` in JSON. Followed again after a
+/// pause by `Last-Event-ID` or `after`, none is missed. Who names an event from which on not everything is there (it is not
+/// kept any more, or not of this store, which was restored) is told so first, by an event `gap`, whose id is where it goes on.
+#[utoipa::path(get, path = "/events", operation_id = "followEvents", tag = "events", params(EventsQuery,
+        ("Last-Event-ID" = Option<String>, Header, pattern = "^([0-9]{1,18})?$", description = "Begin after this event")), responses(
+    (status = 200, body = EventStream, content_type = "text/event-stream")))]
 pub(super) async fn follow(
     State(app): State<Arc<App>>,
     Asked(query): Asked<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let resumed = match headers.get("last-event-id").filter(|id| !id.is_empty()) {
-        None => None,
-        Some(id) => Some(
-            id.to_str()
-                .ok()
-                .and_then(|id| id.parse::<u64>().ok())
-                .ok_or_else(|| Problem::invalid("Last-Event-ID must be the seq of an event"))?,
-        ),
-    };
-    let after = resumed.or(query.after).unwrap_or_else(|| app.pod.newest_event());
+    let resumed = storable("Last-Event-ID", last_event_id(&headers, "the seq of an event")?)?;
+    let after = resumed.or(storable("after", query.after)?).unwrap_or_else(|| app.pod.newest_event());
     let gap = app.pod.event_gap(after).await?;
     let after = gap.as_ref().map_or(after, |gap| gap.after);
-    let (pod, shutdown) = (app.pod.clone(), app.shutdown.clone());
-    let following = Following { pod, gap, after, pending: VecDeque::new(), shutdown };
+    let following =
+        Following { pod: app.pod.clone(), gap, after, pending: VecDeque::new(), shutdown: app.shutdown.clone() };
     Ok(sse(futures::stream::unfold(following, Following::next)))
 }
 
 /// An answer of events that no proxy holds back. An idle one says something now and then, so that both ends notice
 /// when the other is gone.
 pub(super) fn sse(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
-    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response();
-    const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-    response.headers_mut().insert(BUFFERING, HeaderValue::from_static("no"));
-    response
+    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)));
+    output::unbuffered(events.into_response())
 }
 
 struct Following {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Request, State},
+    extract::State,
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
@@ -15,51 +15,54 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    body::{json, read_json},
+    body::json,
     bounded::First,
+    changing::{Change, JsonContent, Nothing},
     filter::FilterQuery,
     objects::{ExecutionObject, ExplanationObject},
-    page::Page,
+    openapi::bodies::Input,
+    page::{self, Page},
     problem::{Problem, ProblemKind},
-    request::{Asked, Segment, idempotency_key, unknown_activity},
-    revisions::{RetryBody, RevisionMember},
+    request::{Asked, Segment, unknown_activity},
+    revisions::{RetryBody, RevisionMember, RevisionNumberOrLatest},
 };
 use crate::serve::App;
 
 /// An execution to be started.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewExecution)]
+#[schema(as = NewExecution, examples(json!({ "activity": "thumbs", "input": "cat.png" })))]
 pub(crate) struct ExecutionBody {
     /// The name of the activity.
     activity: String,
     /// The argument of main.sh; run without one when absent.
+    #[schema(pattern = "^[^\\u0000]*$")]
     input: Option<String>,
     /// Which revision of the activity: its number, or `latest`. The current one when absent.
     #[serde(default)]
-    #[schema(value_type = Option<u32>)]
+    #[schema(value_type = RevisionNumberOrLatest)]
     revision: RevisionMember,
 }
 
 /// Many executions to be started.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewExecutions)]
+#[schema(as = NewExecutions, examples(json!({ "activity": "thumbs", "inputs": ["cat.png", "dog.png", null] })))]
 pub(crate) struct BatchBody {
     /// The name of the activity.
     activity: String,
     /// An execution each; `null` for one without input. 1 to 100,000.
-    #[schema(value_type = Vec<Option<String>>)]
+    #[schema(value_type = Vec<Input>, min_items = 1, max_items = 100_000)]
     pub(super) inputs: First<Option<String>, MAX_BATCH>,
     /// Which revision of the activity: its number, or `latest`. The current one when absent.
     #[serde(default)]
-    #[schema(value_type = Option<u32>)]
+    #[schema(value_type = RevisionNumberOrLatest)]
     revision: RevisionMember,
 }
 
 /// The executions that a batch made, in the order of its inputs.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ExecutionIds)]
+#[schema(as = ExecutionIds, examples(json!({ "ids": [17, 18, 19] })))]
 pub(crate) struct BatchAnswer {
     #[schema(value_type = Vec<u64>)]
     ids: Vec<ExecutionId>,
@@ -67,27 +70,39 @@ pub(crate) struct BatchAnswer {
 
 /// How long `?wait=` may hold a request.
 const LONGEST_WAIT: f64 = 3600.0;
-const MAX_BATCH_BODY: usize = 64 << 20;
+
+impl JsonContent for ExecutionBody {
+    fn limit(app: &App) -> usize {
+        // A control character takes six bytes in JSON.
+        app.limits.max_input * 6 + (64 << 10)
+    }
+}
+
+impl JsonContent for BatchBody {
+    fn limit(_: &App) -> usize {
+        64 << 20
+    }
+}
 
 pub(super) fn id_of(segment: &Segment) -> Result<ExecutionId, Problem> {
     segment.id(ProblemKind::NoSuchExecution, "Execution")
 }
 
 /// Starts an execution. The same `Idempotency-Key` and body again give the same execution.
-#[utoipa::path(post, path = "/executions", tag = "executions", request_body = ExecutionBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable")), responses(
+#[utoipa::path(post, path = "/executions", operation_id = "createExecution", tag = "executions", request_body = ExecutionBody,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$",
+        description = "Makes the request repeatable: sent again with the same key, it is done once")), responses(
     (status = 201, body = ExecutionObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let idempotency_key = idempotency_key(request.headers())?;
-    // A control character takes six bytes in JSON.
-    let body: ExecutionBody = read_json(request, app.limits.max_input * 6 + (64 << 10)).await?;
+pub(super) async fn create(State(app): State<Arc<App>>, change: Change<ExecutionBody>) -> Result<Response, Problem> {
+    let pod = change.on(&app.pod);
+    let body = change.body;
     let name = body.activity.clone();
     let RevisionMember(revision) = body.revision;
-    let new = NewExecution { activity: body.activity, revision, input: body.input, idempotency_key };
-    let submitted = app.pod.submit(new).await.map_err(unknown_activity)?;
+    let new = NewExecution { revision, input: body.input, ..NewExecution::of(body.activity) };
+    let submitted = pod.submit(new).await.map_err(unknown_activity)?;
     Ok(started(&app, StatusCode::CREATED, &submitted, &name))
 }
 
@@ -102,15 +117,16 @@ fn started(app: &App, status: StatusCode, submitted: &Submitted, activity_name: 
 }
 
 /// Starts one execution per input, all or none.
-#[utoipa::path(post, path = "/executions/batch", tag = "executions", request_body = BatchBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable")), responses(
+#[utoipa::path(post, path = "/executions/batch", operation_id = "createExecutions", tag = "executions", request_body = BatchBody,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$",
+        description = "Makes the request repeatable: sent again with the same key, it is done once")), responses(
     (status = 201, body = BatchAnswer),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn create_batch(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let key = idempotency_key(request.headers())?;
-    let body: BatchBody = read_json(request, MAX_BATCH_BODY).await?;
+pub(super) async fn create_batch(State(app): State<Arc<App>>, change: Change<BatchBody>) -> Result<Response, Problem> {
+    let pod = change.on(&app.pod);
+    let body = change.body;
     match body.inputs.count {
         0 => return Err(Problem::invalid("inputs is empty; give an input for each execution")),
         count if count > MAX_BATCH => {
@@ -120,17 +136,14 @@ pub(super) async fn create_batch(State(app): State<Arc<App>>, request: Request) 
         }
         _ => {}
     }
-    let ids = app
-        .pod
-        .start_many_of(&body.activity, body.revision.0, body.inputs.items, key)
-        .await
-        .map_err(unknown_activity)?;
+    let ids =
+        pod.start_many_of(&body.activity, body.revision.0, body.inputs.items, None).await.map_err(unknown_activity)?;
     Ok(json(StatusCode::CREATED, &BatchAnswer { ids }))
 }
 
 /// Executions, newest first. Inputs of more than 4 KiB are left out.
-#[utoipa::path(get, path = "/executions", tag = "executions", params(FilterQuery), responses(
-    (status = 200, body = Page<ExecutionObject>),
+#[utoipa::path(get, path = "/executions", operation_id = "listExecutions", tag = "executions", params(FilterQuery), responses(
+    (status = 200, body = super::page::ExecutionPage),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<FilterQuery>) -> Result<Response, Problem> {
@@ -138,7 +151,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<Filter
     let query = query.understood(&app.pod, limit + 1).await?;
     let names = app.pod.activity_names().await?;
     let now = app.pod.clock();
-    let page = Page::of(app.pod.executions(query).await?, limit, |execution| execution.id);
+    let page = Page::of(page::EXECUTIONS, app.pod.executions(query).await?, limit, |execution| execution.id);
     Ok(json(
         StatusCode::OK,
         &page.map(|execution| {
@@ -153,11 +166,12 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<Filter
 #[into_params(parameter_in = Query)]
 pub(super) struct WaitQuery {
     /// Answer when the execution has ended, or after so many seconds; at most 3600.
+    #[param(minimum = 0, maximum = 3600)]
     wait: Option<f64>,
 }
 
 /// One execution. With `wait`, the answer comes when it has ended or the time is up.
-#[utoipa::path(get, path = "/executions/{id}", tag = "executions",
+#[utoipa::path(get, path = "/executions/{id}", operation_id = "getExecution", tag = "executions",
     params(("id" = u64, Path, description = "The id of the execution"), WaitQuery), responses(
     (status = 200, body = ExecutionObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -190,39 +204,42 @@ async fn answered(app: &App, status: StatusCode, execution: &Execution) -> Resul
 }
 
 /// Asks for the end of an execution; its process tree gets TERM, and KILL after the grace time.
-#[utoipa::path(post, path = "/executions/{id}/terminate", tag = "executions",
+#[utoipa::path(post, path = "/executions/{id}/terminate", operation_id = "terminateExecution", tag = "executions",
     params(("id" = u64, Path, description = "The id of the execution")), responses(
     (status = 202, body = ExecutionObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn terminate(State(app): State<Arc<App>>, id: Segment) -> Result<Response, Problem> {
-    let execution = app.pod.request_termination(id_of(&id)?).await?;
+pub(super) async fn terminate(State(app): State<Arc<App>>, id: Segment, change: Change) -> Result<Response, Problem> {
+    let execution = change.on(&app.pod).request_termination(id_of(&id)?).await?;
     answered(&app, StatusCode::ACCEPTED, &execution).await
 }
 
 /// Runs an ended execution again, as a new one, with the revision that it ran. Under the same `Idempotency-Key`, it is
 /// the same new one.
-#[utoipa::path(post, path = "/executions/{id}/retry", tag = "executions", request_body = Option<RetryBody>,
+#[utoipa::path(post, path = "/executions/{id}/retry", operation_id = "retryExecution", tag = "executions", request_body = Option<RetryBody>,
     params(("id" = u64, Path, description = "The id of the execution"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable")), responses(
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$",
+        description = "Makes the request repeatable: sent again with the same key, it is done once")), responses(
     (status = 202, body = ExecutionObject, description = "The new execution"),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn retry(State(app): State<Arc<App>>, id: Segment, request: Request) -> Result<Response, Problem> {
-    let key = idempotency_key(request.headers())?;
-    let revision = RetryBody::read(request).await?;
-    let submitted = app.pod.retry_once(id_of(&id)?, revision, key).await?;
+pub(super) async fn retry(
+    State(app): State<Arc<App>>,
+    id: Segment,
+    change: Change<RetryBody>,
+) -> Result<Response, Problem> {
+    let submitted = change.on(&app.pod).retry_once(id_of(&id)?, change.body.revision(), None).await?;
     let names = app.pod.activity_names().await?;
     let name = names.get(&submitted.execution.activity).map_or("", |name| name);
     Ok(started(&app, StatusCode::ACCEPTED, &submitted, name))
 }
 
 /// Why an execution waits, or what became of it.
-#[utoipa::path(get, path = "/executions/{id}/explain", tag = "executions",
+#[utoipa::path(get, path = "/executions/{id}/explain", operation_id = "explainExecution", tag = "executions",
     params(("id" = u64, Path, description = "The id of the execution")), responses(
     (status = 200, body = ExplanationObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn explain(State(app): State<Arc<App>>, id: Segment) -> Result<Response, Problem> {
+pub(super) async fn explain(State(app): State<Arc<App>>, id: Segment, _: Asked<Nothing>) -> Result<Response, Problem> {
     let explanation = app.pod.explain(id_of(&id)?).await?;
     Ok(json(StatusCode::OK, &ExplanationObject::of(explanation, app.pod.clock())))
 }

@@ -2,13 +2,13 @@
 
 use pod_core::{
     Pod, PodError,
-    domain::{ActivityId, ExecutionStatus, Timestamp},
+    domain::{ActivityId, ExecutionId, ExecutionStatus, Timestamp},
     store::ExecutionQuery,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{page, problem::Problem};
+use super::{openapi::words::ExecutionStatusWord, page, problem::Problem};
 
 /// Which executions, and how many of them at a time.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -20,12 +20,16 @@ pub(super) struct FilterQuery {
     /// Of the activity with this id only: also of one that was deleted, and whose name another one has now.
     activity_id: Option<u64>,
     /// With this status only.
+    #[param(value_type = Option<ExecutionStatusWord>)]
     status: Option<String>,
     /// Submitted at this moment or later: an RFC 3339 time.
+    #[param(format = DateTime)]
     submitted_after: Option<String>,
     /// Submitted before this moment: an RFC 3339 time.
+    #[param(format = DateTime)]
     submitted_before: Option<String>,
     /// How many items, 1 to 1000; 100 unless given.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// The `next` of an earlier page.
     cursor: Option<String>,
@@ -43,6 +47,17 @@ impl FilterQuery {
             .into_iter()
             .any(|value| given(value.as_ref()).is_some())
             || self.activity_id.is_some()
+    }
+
+    /// Where the page begins.
+    pub(super) fn before(&self) -> Result<Option<ExecutionId>, Problem> {
+        page::EXECUTIONS.after(self.cursor.as_deref())
+    }
+
+    /// Which executions, and how many at a time, in words that are equal for equal filters; not where a page begins.
+    pub(super) fn words(&self) -> String {
+        let Self { activity, activity_id, status, submitted_after, submitted_before, limit, cursor: _ } = self;
+        format!("{activity:?} {activity_id:?} {status:?} {submitted_after:?} {submitted_before:?} {limit:?}")
     }
 
     /// How many items a page is to hold.
@@ -83,7 +98,7 @@ impl FilterQuery {
             })?),
         };
         let (from, until) = self.times()?;
-        let before = page::cursor(self.cursor.as_deref())?;
+        let before = self.before()?;
         let mut query = ExecutionQuery { activity, status, before, limit, ..ExecutionQuery::default() };
         pod.submitted_between(&mut query, from, until).await?;
         Ok(query)

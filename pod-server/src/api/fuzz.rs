@@ -43,7 +43,7 @@ fn said<T>(read: Result<T, Problem>) {
 /// Every query, cursors and times in them included.
 pub(crate) fn queries(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    said(page::cursor::<ExecutionId>(Some(text)));
+    said(page::EXECUTIONS.after::<ExecutionId>(Some(text)));
     let _ = text.parse::<output_events::EventId>().map(|id| assert_eq!(id.to_string().parse(), Ok(id)));
     let Ok(uri) = format!("/?{}", text.trim()).parse::<Uri>() else { return };
     fn read<T: DeserializeOwned>(uri: &Uri) -> Option<T> {

@@ -3,20 +3,17 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Request, State},
-    http::StatusCode,
-    response::Response,
-};
-use pod_core::{Portion, domain::ExecutionId};
+use axum::{extract::State, http::StatusCode, response::Response};
+use pod_core::{Asked, ManyAct, Portion, domain::ExecutionId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
     body::json,
+    changing::{Change, Content, Nothing},
     filter::FilterQuery,
+    page,
     problem::Problem,
-    request::{Asked, idempotency_key},
     revisions::RetryBody,
 };
 use crate::serve::App;
@@ -43,8 +40,8 @@ impl From<Portion> for PortionObject {
         Self {
             ids: portion.done,
             refused: portion.refused,
-            reason: portion.why.map(|why| why.to_string()),
-            next: portion.next.map(|next| next.to_string()),
+            reason: portion.why,
+            next: portion.next.map(|next| page::EXECUTIONS.cursor(next)),
         }
     }
 }
@@ -61,38 +58,47 @@ fn refuse_everything(query: &FilterQuery) -> Result<(), Problem> {
 
 /// Asks for the end of executions that match and have not ended, newest first, up to `limit` of them. Go on with
 /// `next` as the `cursor`. Sent again, it changes nothing for what has ended.
-#[utoipa::path(post, path = "/executions/terminate", tag = "executions", params(FilterQuery), responses(
+#[utoipa::path(post, path = "/executions/terminate", operation_id = "terminateExecutions", tag = "executions", params(FilterQuery), responses(
     (status = 202, body = PortionObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn terminate(
     State(app): State<Arc<App>>,
-    Asked(query): Asked<FilterQuery>,
+    change: Change<Nothing, FilterQuery>,
 ) -> Result<Response, Problem> {
-    refuse_everything(&query)?;
-    let query = query.understood(&app.pod, query.limit()?).await?;
-    let portion = app.pod.terminate_matching(query).await?;
+    done(&app, &change, ManyAct::Terminate).await
+}
+
+async fn done<B: Content>(app: &App, change: &Change<B, FilterQuery>, act: ManyAct) -> Result<Response, Problem> {
+    let filter = &change.query;
+    refuse_everything(filter)?;
+    let (limit, portion) = (filter.limit()?, filter.before()?);
+    let query = filter.understood(&app.pod, limit);
+    let portion = match (change.key(), act) {
+        (Some(key), act) => {
+            let asked = Asked { key: key.to_owned(), words: filter.words(), portion };
+            app.pod.many_once(asked, act, query).await?
+        }
+        (None, ManyAct::Terminate) => app.pod.terminate_matching(query.await?).await?,
+        (None, ManyAct::Retry(revision)) => app.pod.retry_matching(query.await?, revision, None).await?,
+    };
     Ok(json(StatusCode::ACCEPTED, &PortionObject::from(portion)))
 }
 
 /// Runs executions that match and have ended again, as new ones, newest portion first. Go on with `next` as the
 /// `cursor`. Each runs the revision that it ran, unless `latest` is asked for. Under the same `Idempotency-Key`, none is
 /// run again twice.
-#[utoipa::path(post, path = "/executions/retry", tag = "executions", request_body = Option<RetryBody>,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable"), FilterQuery),
+#[utoipa::path(post, path = "/executions/retry", operation_id = "retryExecutions", tag = "executions", request_body = Option<RetryBody>,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$",
+        description = "Makes the request repeatable: sent again with the same key, it is done once"), FilterQuery),
     responses(
     (status = 202, body = PortionObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn retry(
     State(app): State<Arc<App>>,
-    Asked(query): Asked<FilterQuery>,
-    request: Request,
+    change: Change<RetryBody, FilterQuery>,
 ) -> Result<Response, Problem> {
-    let key = idempotency_key(request.headers())?;
-    let revision = RetryBody::read(request).await?;
-    refuse_everything(&query)?;
-    let query = query.understood(&app.pod, query.limit()?).await?;
-    let portion = app.pod.retry_matching(query, revision, key.as_deref()).await?;
-    Ok(json(StatusCode::ACCEPTED, &PortionObject::from(portion)))
+    let revision = change.body.revision();
+    done(&app, &change, ManyAct::Retry(revision)).await
 }

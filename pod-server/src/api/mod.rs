@@ -13,8 +13,10 @@ pub(crate) use objects::Backend;
 use problem::{Problem, ProblemKind};
 
 mod activities;
+pub mod blank;
 pub(crate) mod body;
 mod bounded;
+mod changing;
 mod env;
 mod events;
 mod executions;
@@ -22,6 +24,7 @@ mod filter;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod many;
+mod moment;
 mod objects;
 mod openapi;
 mod output;
@@ -33,6 +36,7 @@ mod policies;
 pub mod problem;
 pub(crate) mod request;
 mod revisions;
+mod rules;
 mod seconds;
 mod workers;
 

@@ -19,9 +19,13 @@ use utoipa::IntoParams;
 
 use super::{
     executions::id_of,
+    openapi::{
+        bodies::{Binary, OutputStream},
+        words::StreamWord,
+    },
     output_events,
     problem::{Problem, ProblemKind},
-    request::{Asked, Segment},
+    request::{Asked, Segment, storable},
 };
 use crate::serve::App;
 
@@ -38,12 +42,15 @@ const ATTEMPT: HeaderName = HeaderName::from_static("pod-output-attempt");
 #[into_params(parameter_in = Query)]
 pub(super) struct OutputQuery {
     /// `stdout` (unless given) or `stderr`. As events: both unless given.
+    #[param(value_type = Option<StreamWord>)]
     pub(super) stream: Option<String>,
     /// From this offset on, as the program counts its bytes.
+    #[param(maximum = 9_223_372_036_854_775_807_u64)]
     pub(super) offset: Option<u64>,
     /// Go on until the end of the attempt. Events do so, and through later attempts, unless this is `false`.
     pub(super) follow: Option<bool>,
     /// Of this attempt; the latest one unless given.
+    #[param(minimum = 1)]
     pub(super) attempt: Option<u32>,
 }
 
@@ -70,10 +77,11 @@ impl OutputQuery {
 /// `{"stream","attempt","start","end"}`, `attempt` `{"attempt"}` when another attempt begins, and at last `end` with the
 /// execution, or `now` `{"attempt"}` where it was not to be followed. An id is `attempt:stdout:stderr`, the offsets that
 /// come next.
-#[utoipa::path(get, path = "/executions/{id}/output", tag = "executions",
+#[utoipa::path(get, path = "/executions/{id}/output", operation_id = "getOutput", tag = "executions",
     params(("id" = u64, Path, description = "The id of the execution"), OutputQuery,
-        ("Last-Event-ID" = Option<String>, Header, description = "Where to go on, as events")), responses(
-    (status = 200, content((Vec<u8> = "application/octet-stream"), (String = "text/event-stream"))),
+        ("Last-Event-ID" = Option<String>, Header,
+            pattern = "^([0-9]{1,9}:[0-9]{1,18}:[0-9]{1,18}(:end)?)?$", description = "Where to go on, as events")), responses(
+    (status = 200, content((Binary = "application/octet-stream"), (OutputStream = "text/event-stream"))),
     (status = 204, description = "As events: everything was delivered before"),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn show(
@@ -82,6 +90,7 @@ pub(super) async fn show(
     Asked(query): Asked<OutputQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    storable("offset", query.offset)?;
     let execution = app.pod.execution(id_of(&id)?).await?;
     let attempt = match query.attempt {
         Some(number) if number > execution.attempt.0 || number == 0 => {
@@ -100,10 +109,12 @@ pub(super) async fn show(
     if accept.contains("text/event-stream") {
         return output_events::show(&app, &execution, &query, attempt, &headers).await;
     }
+    // It says nothing of bytes, but what it could not be is a mistake all the same.
+    output_events::resumed(&headers)?;
     let stream = query.stream()?.unwrap_or(Stream::Stdout);
     let offset = query.offset.unwrap_or(0);
     let mut response = if query.follow.unwrap_or(false) && !is_over(&execution, attempt) {
-        follow(&app, &execution, attempt, stream, offset).await?
+        unbuffered(follow(&app, &execution, attempt, stream, offset).await?)
     } else {
         so_far(&app, &execution, attempt.unwrap_or(execution.attempt), stream, offset).await?
     };
@@ -121,6 +132,13 @@ pub(super) fn raw_headers(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     let policy = HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'");
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+}
+
+/// Tells a proxy in between to pass on each piece when it comes.
+pub(super) fn unbuffered(mut response: Response) -> Response {
+    const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+    response.headers_mut().insert(BUFFERING, HeaderValue::from_static("no"));
+    response
 }
 
 fn mark_attempt(response: &mut Response, attempt: AttemptNo) {

@@ -11,11 +11,68 @@ use pod_core::{
     OutputChunk, OutputFollower, OutputPosition,
     domain::{AttemptNo, Execution, Now, Stream, Timestamp},
 };
-use serde_json::json;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{events::sse, objects::ExecutionObject, output::OutputQuery, problem::Problem};
+use utoipa::ToSchema;
+
+use super::{
+    events::sse, moment::Moment, objects::ExecutionObject, openapi::words::StreamWord, output::OutputQuery,
+    page::is_storable, problem::Problem, request::last_event_id,
+};
 use crate::serve::App;
+
+/// A piece of output: the data of an event `output`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OutputPiece {
+    #[schema(value_type = StreamWord)]
+    stream: Stream,
+    #[schema(value_type = u32)]
+    attempt: AttemptNo,
+    /// Where it begins, as the program counts its bytes.
+    offset: u64,
+    /// What was printed, where that is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    /// What was printed, in base64, where it is not valid UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = Byte)]
+    base64: Option<String>,
+    /// When it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Moment>,
+}
+
+/// Output that is not kept: the data of an event `gap`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OutputGap {
+    #[schema(value_type = StreamWord)]
+    stream: Stream,
+    #[schema(value_type = u32)]
+    attempt: AttemptNo,
+    /// Where it begins.
+    start: u64,
+    /// Where output goes on.
+    end: u64,
+}
+
+/// The attempt that is shown from here on, or was to its end so far: the data of the events `attempt` and `now`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OutputAttempt {
+    #[schema(value_type = u32)]
+    attempt: AttemptNo,
+}
+
+/// Why nothing more comes for now: the data of an event `error`. Ask again, with the last id as `Last-Event-ID`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OutputError {
+    /// What was wrong, as a sentence.
+    detail: String,
+}
+
+fn text_of(data: &impl Serialize) -> String {
+    serde_json::to_string(data).unwrap_or_else(|error| unreachable!("an event is always JSON: {error}"))
+}
 
 /// The id of an event: where to go on after it, and whether it was the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +96,9 @@ impl FromStr for EventId {
             None => (text, false),
         };
         let mut numbers = numbers.split(':');
-        let mut next = || numbers.next().and_then(|number| number.parse::<u64>().ok()).ok_or(());
+        let mut next = || {
+            numbers.next().and_then(|number| number.parse::<u64>().ok().filter(|number| is_storable(*number))).ok_or(())
+        };
         let attempt = AttemptNo(u32::try_from(next()?).map_err(|_| ())?);
         let position = OutputPosition { attempt, stdout: next()?, stderr: next()? };
         match numbers.next() {
@@ -47,6 +106,11 @@ impl FromStr for EventId {
             Some(_) => Err(()),
         }
     }
+}
+
+/// Where a reader of events goes on.
+pub(super) fn resumed(headers: &HeaderMap) -> Result<Option<EventId>, Problem> {
+    last_event_id(headers, "the id of an event of this stream: attempt:stdout:stderr")
 }
 
 pub(super) async fn show(
@@ -57,13 +121,7 @@ pub(super) async fn show(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let only = query.stream()?;
-    let resumed = match headers.get("last-event-id").filter(|id| !id.is_empty()) {
-        None => None,
-        Some(id) => Some(id.to_str().ok().and_then(|id| id.parse::<EventId>().ok()).ok_or_else(|| {
-            Problem::invalid("Last-Event-ID must be the id of an event of this stream: attempt:stdout:stderr")
-        })?),
-    };
-    let position = match resumed {
+    let position = match resumed(headers)? {
         // An EventSource dials again after every end; this tells it to stay away.
         Some(EventId { is_end: true, .. }) => return Ok(StatusCode::NO_CONTENT.into_response()),
         // The first attempt may be one to come.
@@ -115,15 +173,15 @@ impl Following {
             let chunk = match chunk {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => {
-                    let data = json!({ "attempt": self.position.attempt });
+                    let data = text_of(&OutputAttempt { attempt: self.position.attempt });
                     let id = EventId { position: self.position, is_end: false };
-                    let event = Event::default().event("now").id(id.to_string()).data(data.to_string());
+                    let event = Event::default().event("now").id(id.to_string()).data(data);
                     return Some((Ok(event), None));
                 }
                 Err(error) => {
                     // Told as an event without an id: the reader dials again and goes on where it was.
-                    let event =
-                        Event::default().event("error").data(json!({ "detail": error.to_string() }).to_string());
+                    let data = text_of(&OutputError { detail: error.to_string() });
+                    let event = Event::default().event("error").data(data);
                     return Some((Ok(event), None));
                 }
             };
@@ -140,18 +198,16 @@ impl Following {
                     if self.only.is_some_and(|only| only != stream) {
                         continue;
                     }
-                    let data = json!({
-                        "stream": stream, "attempt": position.attempt, "start": gap.start, "end": gap.end
-                    });
-                    ("gap", data.to_string(), false)
+                    let gap = OutputGap { stream, attempt: position.attempt, start: gap.start, end: gap.end };
+                    ("gap", text_of(&gap), false)
                 }
                 OutputChunk::NextAttempt(attempt) => {
                     self.position = OutputPosition { attempt, stdout: 0, stderr: 0 };
-                    ("attempt", json!({ "attempt": attempt }).to_string(), false)
+                    ("attempt", text_of(&OutputAttempt { attempt }), false)
                 }
                 OutputChunk::Ended(execution) => {
                     let object = ExecutionObject::of(&execution, &self.name, self.now);
-                    let data = serde_json::to_string(&object).unwrap_or_default();
+                    let data = text_of(&object);
                     ("end", data, true)
                 }
             };
@@ -164,15 +220,11 @@ impl Following {
 
 /// A piece of output. Text where that is exact, else base64.
 fn output_data(stream: Stream, attempt: AttemptNo, offset: u64, bytes: &[u8], at: Option<Timestamp>) -> String {
-    let mut data = json!({ "stream": stream, "attempt": attempt, "offset": offset });
-    match str::from_utf8(bytes) {
-        Ok(text) => data["text"] = text.into(),
-        Err(_) => data["base64"] = BASE64_STANDARD.encode(bytes).into(),
-    }
-    if let Some(at) = at {
-        data["at"] = at.to_rfc3339().into();
-    }
-    data.to_string()
+    let (text, base64) = match str::from_utf8(bytes) {
+        Ok(text) => (Some(text.to_owned()), None),
+        Err(_) => (None, Some(BASE64_STANDARD.encode(bytes))),
+    };
+    text_of(&OutputPiece { stream, attempt, offset, text, base64, at: at.map(Moment::from) })
 }
 
 #[cfg(test)]
@@ -184,7 +236,7 @@ mod tests {
         for text in ["1:0:0", "2:17:4", "3:5:6:end"] {
             assert_eq!(text.parse::<EventId>().unwrap().to_string(), text);
         }
-        for text in ["", "1", "1:2", "1:2:3:4", "a:b:c", "-1:0:0", "99999999999:0:0"] {
+        for text in ["", "1", "1:2", "1:2:3:4", "a:b:c", "-1:0:0", "99999999999:0:0", "1:0:9223372036854775808"] {
             assert!(text.parse::<EventId>().is_err(), "{text}");
         }
     }

@@ -73,6 +73,7 @@ kinds! {
     NotEnded "not-ended" CONFLICT "The execution has not ended"
     AlreadyRetrieved "already-retrieved" CONFLICT "The result was already retrieved"
     IdempotencyConflict "idempotency-conflict" CONFLICT "The idempotency key stands for another request"
+    NotAsExpected "not-as-expected" PRECONDITION_FAILED "It is not what the request expects it to be"
     PolicyExists "policy-exists" CONFLICT "The name of the policy is taken"
     NoSuchPolicy "no-such-policy" NOT_FOUND "There is no such policy"
     DefaultPolicy "default-policy" CONFLICT "The default policy stays"
@@ -102,7 +103,7 @@ pub struct Problem {
 pub struct ProblemBody<'a> {
     /// The kind of problem; stable.
     #[serde(rename = "type")]
-    #[schema(example = "urn:pod:problem:no-such-activity")]
+    #[schema(pattern = "^urn:pod:problem:[a-z-]+$", example = "urn:pod:problem:no-such-activity")]
     kind: &'static str,
     /// The kind in words; the same for every problem of the kind.
     title: &'static str,
@@ -168,6 +169,7 @@ impl From<PodError> for Problem {
             PodError::NotEnded(_) => ProblemKind::NotEnded,
             PodError::AlreadyRetrieved(_) => ProblemKind::AlreadyRetrieved,
             PodError::IdempotencyConflict(_) => ProblemKind::IdempotencyConflict,
+            PodError::NotAsExpected { .. } => ProblemKind::NotAsExpected,
             PodError::PolicyExists(_) => ProblemKind::PolicyExists,
             PodError::NoSuchPolicy(_) => ProblemKind::NoSuchPolicy,
             PodError::DefaultPolicy => ProblemKind::DefaultPolicy,

@@ -10,6 +10,8 @@ use pod_core::{PodError, domain::InvalidName};
 use serde::de::DeserializeOwned;
 
 use super::{
+    blank::is_blank,
+    page::is_storable,
     plain,
     problem::{Problem, ProblemKind},
 };
@@ -60,6 +62,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     }
 }
 
+/// The header `Last-Event-ID`, where a reader that goes on sent it.
+pub(super) fn last_event_id<T: FromStr>(headers: &HeaderMap, what: &str) -> Result<Option<T>, Problem> {
+    let mut sent = headers.get_all("last-event-id").iter().filter(|id| !id.is_empty());
+    let (Some(id), other) = (sent.next(), sent.next()) else { return Ok(None) };
+    let id = id.to_str().ok().filter(|_| other.is_none()).and_then(|id| id.parse().ok());
+    id.map(Some).ok_or_else(|| Problem::invalid(format!("Last-Event-ID must be {what}, once")))
+}
+
+/// A place that a store can hold.
+pub(super) fn storable(parameter: &str, place: Option<u64>) -> Result<Option<u64>, Problem> {
+    match place {
+        Some(place) if !is_storable(place) => {
+            Err(Problem::invalid(format!("{parameter} must be at most {}, not {place}", i64::MAX)))
+        }
+        place => Ok(place),
+    }
+}
+
 /// The longest idempotency key.
 const LONGEST_KEY: usize = 255;
 
@@ -67,7 +87,8 @@ const LONGEST_KEY: usize = 255;
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {
-        Ok(key) if !key.is_empty() && key.len() <= LONGEST_KEY => Ok(Some(key.to_owned())),
+        // A tab, which a header may hold as well, is not printable.
+        Ok(key) if !is_blank(key) && key.len() <= LONGEST_KEY && !key.contains('\t') => Ok(Some(key.to_owned())),
         _ => Err(Problem::invalid(format!(
             "The header Idempotency-Key must hold 1 to {LONGEST_KEY} printable ASCII characters"
         ))),

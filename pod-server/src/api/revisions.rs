@@ -1,6 +1,6 @@
 //! The revisions of an activity: listed, looked at, and registered for one's own executions.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use axum::{
     extract::{Path, Request, State},
@@ -12,21 +12,45 @@ use pod_core::{
     domain::{RetryRevision, Revision, RevisionChoice, RevisionNo},
 };
 use serde::{Deserialize, Deserializer, de};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type},
+};
 
 use super::{
-    activities::{ArchiveQuery, new_activity},
+    activities::{ArchiveQuery, Upload},
     body::{json, read_body, read_json},
+    changing::{Change, Content, Nothing},
     objects::{InstallationObject, RevisionObject},
-    page::Page,
+    openapi::bodies::Binary,
+    page::{self, Page},
     problem::{Problem, ProblemKind},
     request::{Asked, Segment, unknown_activity},
+    rules::whole,
 };
 use crate::serve::App;
 
 /// The member `revision` of a request: a number, or `"latest"` for the one that is current then.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RevisionMember(pub(super) RevisionChoice);
+
+/// The shape of [`RevisionMember`].
+#[derive(Debug)]
+pub(super) struct RevisionNumberOrLatest;
+
+impl PartialSchema for RevisionNumberOrLatest {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(u32::MAX));
+        let description = "The number of a revision, or `latest` for the one that is current then.";
+        OneOfBuilder::new().description(Some(description)).item(number).item(LatestWord::schema()).into()
+    }
+}
+
+impl ToSchema for RevisionNumberOrLatest {
+    fn name() -> Cow<'static, str> {
+        "RevisionChoice".into()
+    }
+}
 
 impl<'de> Deserialize<'de> for RevisionMember {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -40,6 +64,12 @@ impl<'de> Deserialize<'de> for RevisionMember {
                 match u32::try_from(number) {
                     Ok(no @ 1..) => Ok(RevisionMember(RevisionChoice::No(RevisionNo(no)))),
                     _ => Err(E::invalid_value(de::Unexpected::Unsigned(number), &self)),
+                }
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<RevisionMember, E> {
+                match whole(number) {
+                    Some(number) => self.visit_u64(number),
+                    None => Err(E::invalid_value(de::Unexpected::Float(number), &self)),
                 }
             }
             fn visit_str<E: de::Error>(self, word: &str) -> Result<RevisionMember, E> {
@@ -56,30 +86,48 @@ impl<'de> Deserialize<'de> for RevisionMember {
 /// How an execution is run again.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Retry)]
+#[schema(as = Retry, examples(json!({ "revision": "latest" })))]
 pub(crate) struct RetryBody {
     /// `latest` runs the current revision instead of the one that the execution ran.
-    #[schema(value_type = Option<String>)]
     revision: Option<LatestWord>,
 }
 
 /// The only word for another revision than that of the execution.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, ToSchema)]
+#[schema(as = Latest)]
 enum LatestWord {
-    #[serde(rename = "latest")]
+    #[schema(rename = "latest")]
     Latest,
 }
 
-impl RetryBody {
-    /// Reads the body, which may be left out.
-    pub(super) async fn read(request: Request) -> Result<RetryRevision, Problem> {
-        let (parts, body) = request.into_parts();
-        let bytes = read_body(Request::from_parts(parts.clone(), body), 64 << 10).await?;
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(RetryRevision::Same);
+impl<'de> Deserialize<'de> for LatestWord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match RevisionMember::deserialize(deserializer)? {
+            RevisionMember(RevisionChoice::Current) => Ok(Self::Latest),
+            RevisionMember(RevisionChoice::No(no)) => Err(de::Error::custom(format_args!(
+                "an execution is retried with its own revision, or with the \"latest\" one, not with {no}; submit a new \
+                 one where another revision is to run"
+            ))),
         }
-        let body: Self = read_json(Request::from_parts(parts, bytes.into()), 64 << 10).await?;
-        Ok(body.revision.map_or(RetryRevision::Same, |LatestWord::Latest| RetryRevision::Latest))
+    }
+}
+
+impl Content for RetryBody {
+    /// It may be left out.
+    async fn read(_: &App, request: Request) -> Result<Self, Problem> {
+        const LIMIT: usize = 64 << 10;
+        let (parts, body) = request.into_parts();
+        let bytes = read_body(Request::from_parts(parts.clone(), body), LIMIT).await?;
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        read_json(Request::from_parts(parts, bytes.into()), LIMIT).await
+    }
+}
+
+impl RetryBody {
+    pub(super) fn revision(&self) -> RetryRevision {
+        self.revision.map_or(RetryRevision::Same, |LatestWord::Latest| RetryRevision::Latest)
     }
 }
 
@@ -94,11 +142,11 @@ fn object(view: &ActivityView, revision: &Revision) -> RevisionObject {
 /// Registers a revision for executions of one's own: the activity itself where the name is free. It becomes current
 /// only where the activity was registered in this way from the start; one that was made otherwise stays as it is. The
 /// same content and settings again are the same revision. Name it when an execution is started.
-#[utoipa::path(post, path = "/activities/{name}/revisions", tag = "activities",
+#[utoipa::path(post, path = "/activities/{name}/revisions", operation_id = "registerRevision", tag = "activities",
     params(("name" = String, Path, description = "The name of the activity"), ArchiveQuery,
         ("Pod-Env" = Option<String>, Header, description = "With an archive only: what env is in the JSON body, \
             form-urlencoded (`NAME=value&OTHER=value`)")),
-    request_body(content((super::activities::ActivityBody = "application/json"), (Vec<u8> = "application/gzip"))),
+    request_body(content((super::activities::ActivityBody = "application/json"), (Binary = "application/gzip"))),
     responses(
     (status = 200, body = RevisionObject, description = "A revision that was there"),
     (status = 201, body = RevisionObject, description = "A new one"),
@@ -107,12 +155,12 @@ fn object(view: &ActivityView, revision: &Revision) -> RevisionObject {
 pub(super) async fn register(
     State(app): State<Arc<App>>,
     name: Segment,
-    Asked(query): Asked<ArchiveQuery>,
-    request: Request,
+    change: Change<Upload, ArchiveQuery>,
 ) -> Result<Response, Problem> {
-    let new = new_activity(&app, &name.0, query, request).await?;
+    let pod = change.on(&app.pod);
+    let new = change.body.understood(&app, &name.0, change.query).await?;
     let newest_before = app.pod.activity(&name.0).await.ok().map(|view| view.newest_revision());
-    let (view, no) = app.pod.register_for_runs(new).await?;
+    let (view, no) = pod.register_for_runs(new).await?;
     let revision = found(&view, no)?;
     let status = if newest_before.is_some_and(|newest| no <= newest) { StatusCode::OK } else { StatusCode::CREATED };
     Ok(json(status, &object(&view, revision)))
@@ -129,19 +177,22 @@ fn found(view: &ActivityView, no: RevisionNo) -> Result<&Revision, Problem> {
 }
 
 /// The revisions of an activity, the newest first: the last 200, and those that serve.
-#[utoipa::path(get, path = "/activities/{name}/revisions", tag = "activities",
+#[utoipa::path(get, path = "/activities/{name}/revisions", operation_id = "listRevisions", tag = "activities",
     params(("name" = String, Path, description = "The name of the activity")), responses(
-    (status = 200, body = Page<RevisionObject>),
+    (status = 200, body = super::page::RevisionPage),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn list(State(app): State<Arc<App>>, name: Segment) -> Result<Response, Problem> {
+pub(super) async fn list(State(app): State<Arc<App>>, name: Segment, _: Asked<Nothing>) -> Result<Response, Problem> {
     let view = app.pod.activity(&name.0).await.map_err(unknown_activity)?;
     let revisions: Vec<&Revision> = view.revisions.iter().rev().collect();
     let limit = revisions.len();
-    Ok(json(StatusCode::OK, &Page::of(revisions, limit, |revision| revision.no).map(|one| object(&view, one))))
+    Ok(json(
+        StatusCode::OK,
+        &Page::of(page::REVISIONS, revisions, limit, |revision| revision.no).map(|one| object(&view, one)),
+    ))
 }
 
 /// One revision of an activity.
-#[utoipa::path(get, path = "/activities/{name}/revisions/{revision}", tag = "activities",
+#[utoipa::path(get, path = "/activities/{name}/revisions/{revision}", operation_id = "getRevision", tag = "activities",
     params(("name" = String, Path, description = "The name of the activity"),
         ("revision" = u32, Path, description = "The number of the revision")), responses(
     (status = 200, body = RevisionObject),
@@ -149,6 +200,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, name: Segment) -> Result<R
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Path((name, no)): Path<(String, String)>,
+    _: Asked<Nothing>,
 ) -> Result<Response, Problem> {
     let no: RevisionNo = Segment(no).id(ProblemKind::NoSuchRevision, "Revision")?;
     let view = app.pod.activity(&name).await.map_err(unknown_activity)?;

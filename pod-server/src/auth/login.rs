@@ -35,17 +35,17 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
 
 /// The refusal with the form, which leads back to the page that was asked for. What would have changed something is
 /// not gone back to.
-pub(crate) fn form(refused: &Request) -> Response {
+pub(crate) fn form(app: &App, refused: &Request) -> Response {
     let next = match refused.uri().path_and_query() {
         Some(page) if *refused.method() == Method::GET && refused.uri().path() != PATH => page.as_str(),
         _ => "/",
     };
-    pod_web::sign_in(refused.headers(), next, Standing::Asked)
+    pod_web::sign_in(&app.web, refused.headers(), next, Standing::Asked)
 }
 
 /// `GET /login`: the form, also for those who have signed in.
-pub(crate) async fn ask(headers: HeaderMap) -> Response {
-    pod_web::sign_in(&headers, "/", Standing::Asked)
+pub(crate) async fn ask(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    pod_web::sign_in(&app.web, &headers, "/", Standing::Asked)
 }
 
 /// `POST /login`: the form comes back with the token; the answer sets the cookie.
@@ -66,10 +66,10 @@ pub(crate) async fn log_in(
             response.headers_mut().append(header::SET_COOKIE, cookie);
             response
         }
-        SignIn::Wrong => pod_web::sign_in(&headers, next, Standing::Wrong),
+        SignIn::Wrong => pod_web::sign_in(&app.web, &headers, next, Standing::Wrong),
         SignIn::Slowed(wait) => {
             let seconds = seconds_of(wait);
-            let mut response = pod_web::sign_in(&headers, next, Standing::Slowed(seconds));
+            let mut response = pod_web::sign_in(&app.web, &headers, next, Standing::Slowed(seconds));
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             response
         }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     console,
     failure::Failure,
-    pack::LeftOut,
+    left_out::LeftOut,
     patience::{self, ASKING},
 };
 
@@ -105,6 +105,15 @@ async fn holder_of(data_dir: &Path) -> Result<String, Failure> {
             return Ok(address);
         }
         if !is_expected || Instant::now() >= deadline {
+            if let Err(error) = std::fs::metadata(data_dir.join("."))
+                && error.kind() == std::io::ErrorKind::PermissionDenied
+            {
+                return Err(Failure::no_answer(format!(
+                    "the data directory {} is not yours to look into, so its manager cannot be found; name it with \
+                     --server or the environment variable POD, and show its token with POD_TOKEN",
+                    data_dir.display()
+                )));
+            }
             return Err(Failure::no_answer(format!(
                 "no manager is named and none holds {}; start one with `pod serve`, or name one with --server or the \
                  environment variable POD",

@@ -74,12 +74,17 @@ impl Wait {
 #[command(after_help = "\
 Examples:
   pod terminate 17
+  pod terminate 17 --no-wait   Returns when it has been asked to end
   pod terminate --activity thumbs --status waiting")]
 pub(crate) struct Terminate {
     /// The ids of the executions
     #[arg(value_name = "ID", value_parser = execution_id, required_unless_present_any = Filter::OPTIONS,
         conflicts_with_all = Filter::OPTIONS)]
     ids: Vec<u64>,
+
+    /// Return as soon as they have been asked to end: that may take as long as their grace time
+    #[arg(long)]
+    no_wait: bool,
 
     #[command(flatten)]
     filter: Filter,
@@ -111,6 +116,9 @@ impl Terminate {
                 Err(error) if error.is_conflict() => console::note(format!("execution {id} has already ended")),
                 Err(error) => outcome = keep_going(outcome, error.into()),
             }
+        }
+        if self.no_wait {
+            return outcome;
         }
         let client = patience::waiting(&client);
         for id in asked {

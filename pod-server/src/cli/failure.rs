@@ -34,11 +34,12 @@ pub(crate) struct Failure {
     pub(crate) message: Option<String>,
     pub(crate) exit: Exit,
     is_hasty: bool,
+    is_output: bool,
 }
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: Some(message.into()), exit: Exit::ERROR, is_hasty: false }
+        Self { message: Some(message.into()), exit: Exit::ERROR, is_hasty: false, is_output: false }
     }
 
     /// No manager is there.
@@ -47,12 +48,12 @@ impl Failure {
     }
 
     pub(crate) const fn quiet(exit: Exit) -> Self {
-        Self { message: None, exit, is_hasty: false }
+        Self { message: None, exit, is_hasty: false, is_output: false }
     }
 
     /// The user did not want to wait for an orderly end.
     pub(crate) const fn at_once(exit: Exit) -> Self {
-        Self { message: None, exit, is_hasty: true }
+        Self { message: None, exit, is_hasty: true, is_output: false }
     }
 
     /// What is to become of the workers of a manager that was hosted for the command.
@@ -60,9 +61,9 @@ impl Failure {
         if self.is_hasty { Workers::EndAtOnce } else { Workers::EndIfIdle }
     }
 
-    /// Whether the reader of our output has gone away.
-    pub(crate) fn is_broken_pipe(&self) -> bool {
-        self.message.is_none() && self.exit == Exit::signal(SIGPIPE)
+    /// Whether nobody gets our output any more: its reader has gone away, or it cannot be written.
+    pub(crate) const fn is_output(&self) -> bool {
+        self.is_output
     }
 }
 
@@ -81,7 +82,7 @@ impl From<ClientError> for Failure {
             _ if error.is_passing() => Exit::NO_ANSWER,
             _ => Exit::ERROR,
         };
-        Self { message: Some(error.to_string()), exit, is_hasty: false }
+        Self { exit, ..Self::new(error.to_string()) }
     }
 }
 
@@ -96,9 +97,9 @@ impl From<InvalidAddress> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self::quiet(Exit::signal(SIGPIPE));
+            return Self { is_output: true, ..Self::quiet(Exit::signal(SIGPIPE)) };
         }
-        Self::new(format!("the output could not be written: {error}"))
+        Self { is_output: true, ..Self::new(format!("the output could not be written: {error}")) }
     }
 }
 
@@ -109,7 +110,7 @@ mod tests {
     #[test]
     fn a_closed_pipe_is_quiet_and_looks_like_sigpipe() {
         let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert!(failure.is_broken_pipe());
+        assert!(failure.is_output() && failure.message.is_none());
         assert_eq!(failure.exit, Exit(141));
     }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 use pod_core::domain::ExecutionStatus;
-use pod_server::client::ExecutionFilter;
+use pod_server::{api::blank::is_blank, client::ExecutionFilter};
 
 use super::times::parse_moment;
 
@@ -27,9 +27,9 @@ pub(crate) struct Filter {
     pub(crate) until: Option<Timestamp>,
 }
 
-/// An empty name, as of a variable that is not set, must not come to mean every activity.
+/// A name that is blank, as of a variable that is not set, must not come to mean every activity.
 fn name(given: &str) -> Result<String, String> {
-    if given.is_empty() { Err("give the name of an activity".to_owned()) } else { Ok(given.to_owned()) }
+    if is_blank(given) { Err("give the name of an activity".to_owned()) } else { Ok(given.to_owned()) }
 }
 
 fn status(word: &str) -> Result<ExecutionStatus, String> {

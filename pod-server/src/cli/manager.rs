@@ -46,8 +46,8 @@ impl Reached {
         if let Some(client) = options.named()? {
             if host.docker != DockerArgs::default() {
                 return Err(Failure::new(
-                    "--docker-… is for a manager that is started for the run, and this one is named by --server or POD; \
-                     leave it out, or give it to pod serve",
+                    "the options --docker-… are for a manager that is started for the run, and this one is named by \
+                     --server or POD; leave them out, or give them to pod serve",
                 ));
             }
             let client = patience::waiting(&client);
@@ -128,8 +128,8 @@ fn config_for_a_run(options: &ManagerOptions, host: &HostOptions) -> Result<Conf
     config.data_dir = data_dir;
     if host.docker != DockerArgs::default() && config.backend == BackendChoice::Local {
         return Err(Failure::new(
-            "--docker-… says how containers are made, and the backend local makes none; add --backend docker, or leave it \
-             out",
+            "the options --docker-… say how containers are made, and this run would start workers without any; add \
+             --backend docker, or leave them out",
         ));
     }
     Ok(config)
@@ -148,8 +148,8 @@ async fn refuse_another(client: &Client, backend: &str, containers: Option<Strin
     }
     if containers.is_some() && containers != overview.containers {
         return Err(Failure::new(format!(
-            "--docker-… cannot be had: the manager at {address} makes its containers otherwise; leave it out, or choose \
-             another manager"
+            "what the options --docker-… ask for cannot be had: the manager at {address} makes its containers otherwise; \
+             leave them out, or choose another manager"
         )));
     }
     Ok(())

@@ -12,6 +12,7 @@ mod host;
 mod ids;
 mod input;
 mod launches;
+mod left_out;
 mod links;
 mod listing;
 mod logs;
@@ -26,7 +27,9 @@ mod relay;
 mod run;
 mod serve;
 mod settings;
+mod show;
 mod subject;
+mod submit;
 mod times;
 mod told;
 mod top;
@@ -68,10 +71,13 @@ impl Cli {
 #[allow(clippy::large_enum_variant, reason = "there is one, for the length of the process")]
 pub(crate) enum Command {
     Run(run::Run),
+    Submit(submit::Submit),
     Map(map::Map),
     Serve(serve::Serve),
     Worker(worker::Worker),
     Ps(ps::Ps),
+    Show(show::Show),
+    Status(show::Status),
     Logs(logs::Logs),
     Wait(executions::Wait),
     Terminate(executions::Terminate),
@@ -99,10 +105,13 @@ Examples:
 pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Run(run) => run.run().await,
+        Command::Submit(submit) => submit.run().await,
         Command::Map(map) => map.run().await,
         Command::Serve(serve) => serve.run().await,
         Command::Worker(worker) => worker.run().await,
         Command::Ps(ps) => ps.run().await,
+        Command::Show(show) => show.run().await,
+        Command::Status(status) => status.run().await,
         Command::Logs(logs) => logs.run().await,
         Command::Wait(wait) => wait.run().await,
         Command::Terminate(terminate) => terminate.run().await,

@@ -13,11 +13,12 @@ use std::{
 
 use bytes::Bytes;
 use flate2::{Compression, GzBuilder, write::GzEncoder};
-use ignore::WalkBuilder;
+use ignore::{DirEntry, WalkBuilder};
 use pod_core::domain::ActivityName;
 
 use super::{
     failure::Failure,
+    left_out::{LeftOut, is_pods_own},
     links::{LeadsNowhere, LeadsOut, target_of},
 };
 
@@ -41,26 +42,15 @@ pub(crate) struct Packed {
     pub(crate) archive: Bytes,
 }
 
-/// A directory that POD itself writes into, and the option that names it.
-#[derive(Clone, Debug)]
-pub(crate) struct LeftOut {
-    pub(crate) path: PathBuf,
-    pub(crate) option: &'static str,
-}
-
-impl LeftOut {
-    /// Where it lies, whether it is there by now or not: itself, and the link that it may be named by.
-    fn places(&self) -> impl Iterator<Item = PathBuf> {
-        let absolute = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
-        let link = absolute.parent().and_then(|parent| parent.canonicalize().ok()).zip(absolute.file_name());
-        absolute.canonicalize().ok().into_iter().chain(link.map(|(parent, name)| parent.join(name)))
-    }
-}
-
-/// Packs a directory into at most `limit` bytes.
-pub(crate) fn pack(directory: &Path, left_out: &[LeftOut], limit: usize) -> Result<Packed, Failure> {
+/// Packs a directory into at most `limit` bytes, under its own name or another one.
+pub(crate) fn pack(
+    directory: &Path,
+    name: Option<&ActivityName>,
+    left_out: &[LeftOut],
+    limit: usize,
+) -> Result<Packed, Failure> {
     let real = directory.canonicalize().map_err(|error| unreadable(directory, &error))?;
-    let name = name_of(&real, directory)?;
+    let name = name.map_or_else(|| name_of(&real, directory), |name| Ok(name.to_string()))?;
     if let Some(itself) = left_out.iter().find(|left_out| left_out.places().any(|place| place == real)) {
         return Err(Failure::new(format!(
             "{} is the directory of the program itself, which would change with each run; choose another one with {}",
@@ -95,7 +85,7 @@ fn name_of(real: &Path, given: &Path) -> Result<String, Failure> {
     match ActivityName::new(&name) {
         Ok(_) => Ok(name),
         Err(error) => Err(Failure::new(format!(
-            "an activity is named after its directory, and for {} {error}; rename the directory",
+            "an activity is named after its directory, and for {} {error}; rename the directory, or choose another name with --name",
             given.display()
         ))),
     }
@@ -150,7 +140,8 @@ impl PackError {
         match error {
             ignore::Error::WithDepth { err, .. } => Self::of_walk(real, *err),
             ignore::Error::WithPath { path, err } => Self::of_walk(&path, *err),
-            ignore::Error::Io(error) => Self { path: real.to_owned(), error },
+            // What the walk says of it holds the path once more.
+            ignore::Error::Io(error) => Self { path: real.to_owned(), error: error.kind().into() },
             error => Self { path: real.to_owned(), error: io::Error::other(error) },
         }
     }
@@ -165,9 +156,12 @@ fn add<W: Write>(archive: &mut tar::Builder<W>, real: &Path, left_out: Vec<PathB
     };
     let mut walk = WalkBuilder::new(real);
     walk.standard_filters(false).add_custom_ignore_filename(IGNORE).sort_by_file_name(Ord::cmp);
+    let is_directory = |entry: &DirEntry| entry.file_type().is_some_and(|kind| kind.is_dir());
     walk.filter_entry(move |entry| {
         let is_version_control = VERSION_CONTROL.iter().any(|name| entry.file_name() == *name);
-        entry.depth() == 0 || !is_version_control && !left_out.iter().any(|place| place == entry.path())
+        let is_left_out =
+            || left_out.iter().any(|place| place == entry.path()) || is_directory(entry) && is_pods_own(entry.path());
+        entry.depth() == 0 || !is_version_control && !is_left_out()
     });
     let mut is_runnable = false;
     let mut postponed: Vec<PathBuf> = Vec::new();
@@ -325,7 +319,8 @@ mod tests {
         let (_two, second) = directory_with(&reversed);
         let then = SystemTime::now() - Duration::from_secs(100_000);
         File::open(second.join("main.sh")).and_then(|file| file.set_modified(then)).expect("set");
-        let (first, second) = (pack(&first, &[], LIMIT).expect("packed"), pack(&second, &[], LIMIT).expect("packed"));
+        let (first, second) =
+            (pack(&first, None, &[], LIMIT).expect("packed"), pack(&second, None, &[], LIMIT).expect("packed"));
         assert_eq!(first.archive, second.archive);
         assert_eq!(first.name, "words");
     }
@@ -337,7 +332,7 @@ mod tests {
             directory_with(&[("main.sh", "x"), (".git/HEAD", "ref"), (".hidden", "h"), (&long, "long")]);
         fs::set_permissions(directory.join("main.sh"), fs::Permissions::from_mode(0o750)).expect("set");
         symlink("main.sh", directory.join("link")).expect("linked");
-        let entries = unpacked(&pack(&directory, &[], LIMIT).expect("packed").archive);
+        let entries = unpacked(&pack(&directory, None, &[], LIMIT).expect("packed").archive);
         assert_eq!(entries["main.sh"], (0o755, "x".to_owned()));
         assert_eq!(entries[".hidden"], (0o644, "h".to_owned()));
         assert_eq!(entries[&long].1, "long");
@@ -348,20 +343,20 @@ mod tests {
     #[test]
     fn what_cannot_be_packed_gets_a_sentence() {
         let (_temporary, empty) = directory_with(&[("readme", "")]);
-        let message = pack(&empty, &[], LIMIT).expect_err("no main.sh").to_string();
+        let message = pack(&empty, None, &[], LIMIT).expect_err("no main.sh").to_string();
         assert!(message.contains("neither main.sh nor an install.sh"), "{message}");
 
-        let message = pack(&empty.join("absent"), &[], LIMIT).expect_err("absent").to_string();
+        let message = pack(&empty.join("absent"), None, &[], LIMIT).expect_err("absent").to_string();
         assert!(message.contains("cannot be read"), "{message}");
 
         let (_temporary, large) = directory_with(&[("main.sh", "x"), ("noise", &noise(100_000))]);
-        let message = pack(&large, &[], 10_000).expect_err("too large").to_string();
+        let message = pack(&large, None, &[], 10_000).expect_err("too large").to_string();
         assert!(message.contains("packs to more than"), "{message}");
 
         let (temporary, directory) = directory_with(&[("main.sh", "x")]);
         let odd = temporary.path().join("my program");
         fs::rename(directory, &odd).expect("renamed");
-        let message = pack(&odd, &[], LIMIT).expect_err("a space in the name").to_string();
+        let message = pack(&odd, None, &[], LIMIT).expect_err("a space in the name").to_string();
         assert!(message.contains("rename the directory"), "{message}");
     }
 
@@ -369,11 +364,11 @@ mod tests {
     fn a_link_out_of_the_directory_is_refused_before_it_is_sent() {
         let (_temporary, directory) = directory_with(&[("main.sh", "x"), ("bin/tool", "x")]);
         symlink("../main.sh", directory.join("bin/start")).expect("linked");
-        assert!(pack(&directory, &[], LIMIT).is_ok());
+        assert!(pack(&directory, None, &[], LIMIT).is_ok());
         for target in ["/usr/bin/python3", "../../elsewhere"] {
             let link = directory.join("bin/python");
             symlink(target, &link).expect("linked");
-            let message = pack(&directory, &[], LIMIT).expect_err(target).to_string();
+            let message = pack(&directory, None, &[], LIMIT).expect_err(target).to_string();
             assert!(message.contains("leads out of the directory") && message.contains(target), "{message}");
             fs::remove_file(link).expect("removed");
         }

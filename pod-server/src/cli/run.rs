@@ -126,7 +126,7 @@ async fn run_once(
             let execution = relaying.await?;
             verdict(&execution).1.or_else(|| program_failed(&execution)).into_iter().for_each(console::note);
             Ok::<_, Failure>(asked)
-        } => ended.or_else(|failure| if failure.is_broken_pipe() { Ok(asked) } else { Err(failure) }),
+        } => ended.or_else(|failure| if failure.is_output() { Ok(asked) } else { Err(failure) }),
         again = interrupts.next() => {
             console::note(left(id));
             Err(Failure::at_once(again))
@@ -149,7 +149,7 @@ async fn conclude(
             }
             Ok(exit)
         }
-        Err(failure) if failure.is_broken_pipe() => {
+        Err(failure) if failure.is_output() => {
             terminate(client, id).await?;
             super::relay::wait_for_end(client, id).await?;
             Err(failure)

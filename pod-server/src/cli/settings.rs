@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use clap::Args;
-use pod_core::domain::{Isolation, Millis, Settings, Workdir};
+use pod_core::domain::{ActivityName, Isolation, Millis, Network, Settings, Workdir};
 
 use super::{failure::Failure, times::parse_duration};
 
@@ -11,6 +11,10 @@ use super::{failure::Failure, times::parse_duration};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "What holds for DIR")]
 pub(crate) struct SubjectOptions {
+    /// The name of the activity that it becomes; that of the directory unless given
+    #[arg(long, value_name = "NAME", value_parser = ActivityName::new)]
+    pub(super) name: Option<ActivityName>,
+
     /// End an attempt that runs for longer, with all its processes: 90s, 5m, 1h30m; no limit unless given
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
@@ -31,6 +35,15 @@ pub(crate) struct SubjectOptions {
     /// shared, in one directory for all; private unless given
     #[arg(long, value_name = "WHERE")]
     workdir: Option<Workdir>,
+
+    /// What it reaches over the network: default, or none, which takes a container for each execution
+    #[arg(long, value_name = "WHAT", value_parser = network)]
+    network: Option<Network>,
+}
+
+fn network(given: &str) -> Result<Network, String> {
+    let known = [Network::Default, Network::None];
+    known.into_iter().find(|network| network.as_str() == given).ok_or_else(|| "give default or none".to_owned())
 }
 
 fn isolation(given: &str) -> Result<Isolation, String> {
@@ -61,6 +74,7 @@ impl SubjectOptions {
             env,
             isolation: self.isolation,
             workdir: self.workdir.unwrap_or_default(),
+            network: self.network.unwrap_or_default(),
             ..Settings::default()
         })
     }
@@ -68,11 +82,13 @@ impl SubjectOptions {
     /// An activity that is there has its own settings.
     pub(crate) fn refuse_for_activity(&self, activity: &str) -> Result<(), Failure> {
         let given = [
+            ("--name", self.name.is_some()),
             ("--timeout", self.timeout.is_some()),
             ("--retries", self.retries.is_some()),
             ("--env", !self.env.is_empty()),
             ("--isolation", self.isolation.is_some()),
             ("--workdir", self.workdir.is_some()),
+            ("--network", self.network.is_some()),
         ];
         match given.into_iter().find(|(_, is_given)| *is_given) {
             None => Ok(()),
@@ -102,11 +118,13 @@ mod tests {
     #[test]
     fn what_is_given_becomes_settings() {
         let options = SubjectOptions {
+            name: None,
             timeout: Some(Duration::from_millis(1500)),
             retries: Some(2),
             env: vec!["A=1=2".to_owned(), "B=".to_owned(), "A=3".to_owned(), "PATH".to_owned()],
             isolation: None,
             workdir: Some(Workdir::Copy),
+            network: None,
         };
         let settings = options.settings().expect("settings");
         assert_eq!((settings.timeout, settings.retries), (Some(Millis(1500)), 2));

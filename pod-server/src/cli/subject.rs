@@ -15,8 +15,9 @@ use sha2::{Digest, Sha256};
 use super::{
     console,
     failure::Failure,
+    left_out::LeftOut,
     nearest,
-    pack::{LeftOut, Packed, pack},
+    pack::{Packed, pack},
     settings::SubjectOptions,
     waiting::Waiting,
 };
@@ -59,7 +60,7 @@ impl Subject {
         let name = (!given.contains(['/', '.']) && ActivityName::new(given).is_ok()).then(|| given.to_owned());
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
-                let packed = pack(path, left_out, Limits::default().max_payload)?;
+                let packed = pack(path, options.name.as_ref(), left_out, Limits::default().max_payload)?;
                 Ok(Self::Directory { packed, settings: options.settings()?, name })
             }
             Ok(_) => name.map(Self::File).ok_or_else(|| is_a_file(given)),

@@ -23,9 +23,10 @@ impl Waiting {
     /// Looks at an execution; whether it still waits, as far as is known.
     pub(crate) async fn look(&mut self, client: &Client, id: u64) -> bool {
         let looking = async {
+            let explanation = client.explain(id).await.ok()?;
+            // Asked last: one that has begun meanwhile does not wait for what was said.
             let waits = client.execution(id).await.ok()?.status.0 == ExecutionStatus::Waiting;
-            let explanation = if waits { Some(client.explain(id).await.ok()?) } else { None };
-            Some((waits, explanation.and_then(|explanation| explanation.sentences.into_iter().next())))
+            Some((waits, explanation.sentences.into_iter().next().filter(|_| waits)))
         };
         let Ok(Some((waits, sentence))) = tokio::time::timeout(ANSWER, looking).await else { return true };
         if let Some(sentence) = sentence {

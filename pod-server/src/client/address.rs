@@ -57,6 +57,10 @@ impl FromStr for Address {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(refuse("it holds a user name; give the token with --token or POD_TOKEN"));
         }
+        // It would be resolved, and lead to another manager of that host, or to none.
+        if climbs(&full) {
+            return Err(refuse("its path holds .. or ."));
+        }
         url.set_query(None);
         url.set_fragment(None);
         let path = url.path().trim_end_matches('/');
@@ -64,6 +68,12 @@ impl FromStr for Address {
         url.set_path(&prefix);
         Ok(Self(url))
     }
+}
+
+/// Whether a segment of the path is one of the dots, also as `%2e`.
+fn climbs(address: &str) -> bool {
+    let path = address.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
+    path.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."))
 }
 
 impl fmt::Display for Address {
@@ -100,7 +110,17 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_with_a_sentence() {
-        for text in ["", "ftp://host", "http://", "host:notaport", "http://user:secret@host"] {
+        for text in [
+            "",
+            "ftp://host",
+            "http://",
+            "host:notaport",
+            "http://user:secret@host",
+            "http://host/lab/../POD",
+            "http://host/lab/%2E%2e",
+            "host/..",
+            "http://host/./lab",
+        ] {
             let error = text.parse::<Address>().expect_err(text).to_string();
             assert!(error.contains("write it as http://HOST:PORT"), "{error}");
         }

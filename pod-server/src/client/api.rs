@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use pod_core::domain::{RetryRevision, Settings, Workdir};
+use pod_core::domain::{Network, RetryRevision, Settings, Workdir};
 use reqwest::{Method, RequestBuilder, header};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -57,6 +57,9 @@ impl Client {
         }
         if settings.workdir != Workdir::default() {
             url.query_pairs_mut().append_pair("workdir", settings.workdir.as_str());
+        }
+        if settings.network != Network::default() {
+            url.query_pairs_mut().append_pair("network", settings.network.as_str());
         }
         if let Some(timeout) = settings.timeout {
             url.query_pairs_mut().append_pair("timeoutSeconds", &timeout.as_duration().as_secs_f64().to_string());

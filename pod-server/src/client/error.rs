@@ -65,6 +65,12 @@ pub enum ClientError {
         /// What was wrong with the answer.
         why: String,
     },
+    /// The token cannot be sent.
+    #[error(
+        "the token has characters that cannot be sent, such as a line end of Windows; look at what POD_TOKEN or --token \
+         holds"
+    )]
+    UnsendableToken,
     /// TLS could not be set up on this machine.
     #[error("the HTTP client could not be set up: {0}")]
     Setup(String),
@@ -100,9 +106,14 @@ struct Problem {
 }
 
 /// Makes the sentence of an answer that is not a success.
-pub(super) fn refusal(status: reqwest::StatusCode, body: &[u8]) -> ClientError {
+pub(super) fn refusal(address: Address, status: reqwest::StatusCode, body: &[u8]) -> ClientError {
     let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
-    let detail = problem.detail.or(problem.error).or(problem.title).unwrap_or_else(|| match status.as_u16() {
+    let said = problem.detail.or(problem.error).or(problem.title);
+    // A manager says why it does not do something. These are what a proxy may answer in front of one.
+    if said.is_none() && !matches!(status.as_u16(), 401 | 403 | 408 | 413 | 429 | 500 | 502..) {
+        return ClientError::NotPod { address, why: format!("it answered {status}") };
+    }
+    let detail = said.unwrap_or_else(|| match status.as_u16() {
         413 => "the request is larger than the manager takes; send less at once".to_owned(),
         429 | 503 => "the manager is overloaded; try again in a moment".to_owned(),
         _ => format!("the manager answered {status}"),
@@ -142,21 +153,36 @@ mod tests {
     #[test]
     fn a_problem_becomes_its_sentence() {
         let body = br#"{"type":"x","title":"Not found","status":404,"detail":"The requested activity doesn't exist"}"#;
-        let error = refusal(StatusCode::NOT_FOUND, body);
+        let error = refusal(here(), StatusCode::NOT_FOUND, body);
         assert!(error.is_not_found());
         assert_eq!(error.to_string(), "The requested activity doesn't exist");
     }
 
     #[test]
     fn a_missing_token_says_how_to_give_one() {
-        let error = refusal(StatusCode::UNAUTHORIZED, br#"{"error":"A token is needed."}"#);
+        let error = refusal(here(), StatusCode::UNAUTHORIZED, br#"{"error":"A token is needed."}"#);
         assert!(matches!(error, ClientError::NotAllowed { .. }));
         assert!(error.to_string().starts_with("A token is needed; give a valid token"), "{error}");
     }
 
+    fn here() -> Address {
+        "http://127.0.0.1:1".parse().expect("an address")
+    }
+
+    #[test]
+    fn what_answers_without_a_reason_is_something_else() {
+        for status in [StatusCode::NOT_FOUND, StatusCode::NOT_IMPLEMENTED, StatusCode::METHOD_NOT_ALLOWED] {
+            let error = refusal(here(), status, b"<html>");
+            assert!(matches!(error, ClientError::NotPod { .. }), "{error}");
+        }
+    }
+
     #[test]
     fn an_answer_without_words_still_gets_a_sentence() {
-        assert_eq!(refusal(StatusCode::BAD_GATEWAY, b"<html>").to_string(), "the manager answered 502 Bad Gateway");
-        assert!(refusal(StatusCode::SERVICE_UNAVAILABLE, b"").is_passing());
+        assert_eq!(
+            refusal(here(), StatusCode::BAD_GATEWAY, b"<html>").to_string(),
+            "the manager answered 502 Bad Gateway"
+        );
+        assert!(refusal(here(), StatusCode::SERVICE_UNAVAILABLE, b"").is_passing());
     }
 }

@@ -83,6 +83,9 @@ impl Client {
         }
         let http = http.build().map_err(|error| ClientError::Setup(error::innermost(&error)))?;
         let token = token.filter(|token| !token.is_empty());
+        if token.as_ref().is_some_and(|token| header::HeaderValue::from_str(token).is_err()) {
+            return Err(ClientError::UnsendableToken);
+        }
         Ok(Self { http, address: Arc::new(RwLock::new(address)), token, patience: None })
     }
 
@@ -194,7 +197,7 @@ impl Client {
             return Ok(response);
         }
         let body = response.bytes().await.map_err(|error| self.lost(&error))?;
-        Err(error::refusal(status, &body))
+        Err(error::refusal(self.address(), status, &body))
     }
 
     async fn whole(self, request: RequestBuilder) -> Result<Bytes> {

@@ -54,16 +54,19 @@ pub struct Tries {
     patience: Option<Patience>,
     since: Option<Instant>,
     pause: Duration,
+    /// Whether somebody was told that it is away. One broken connection is no news: a proxy cuts quiet ones.
+    told: bool,
 }
 
 impl Tries {
     pub(super) const fn new(patience: Option<Patience>) -> Self {
-        Self { patience, since: None, pause: FIRST_PAUSE }
+        Self { patience, since: None, pause: FIRST_PAUSE, told: false }
     }
 
     /// The manager answered.
     pub fn answered(&mut self) {
-        if self.since.take().is_some()
+        self.since = None;
+        if std::mem::take(&mut self.told)
             && let Some(patience) = &self.patience
         {
             patience.listener.back();
@@ -78,7 +81,10 @@ impl Tries {
         if since >= patience.limit {
             return Err(error);
         }
-        patience.listener.away(&error, since, patience.limit);
+        if self.pause > FIRST_PAUSE {
+            patience.listener.away(&error, since, patience.limit);
+            self.told = true;
+        }
         tokio::time::sleep(self.pause.min(patience.limit.saturating_sub(since))).await;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         Ok(())

@@ -60,6 +60,10 @@ pub struct ServeArgs {
     /// [env: POD_ALLOW_HOST]
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<String>,
+    /// What a proxy puts before every path, for example /pod
+    /// [env: POD_BASE_PATH] [default: none]
+    #[arg(long, value_name = "PATH")]
+    pub base_path: Option<String>,
     /// How long an installation script may run
     /// [env: POD_INSTALL_TIMEOUT] [default: 30m]
     #[arg(long, value_name = "DURATION")]
@@ -106,6 +110,7 @@ impl ServeArgs {
             ("docker-manager", &self.docker_manager),
             ("allow-file-urls", &self.allow_file_urls),
             ("allow-host", &allow_host),
+            ("base-path", &self.base_path),
             ("install-timeout", &self.install_timeout),
             ("fetch-timeout", &self.fetch_timeout),
             ("grace", &self.grace),

@@ -37,6 +37,10 @@ pub struct DockerArgs {
     /// [env: POD_DOCKER_NETWORK] [default: the engine's]
     #[arg(long, value_name = "NETWORK")]
     pub docker_network: Option<String>,
+    /// Whether the container of an execution reaches the metadata addresses of clouds, which say what the machine may do
+    /// [env: POD_DOCKER_METADATA] [default: unreachable]
+    #[arg(long, value_name = "unreachable|reachable")]
+    pub docker_metadata: Option<String>,
     /// A path or volume of the engine's machine that containers see; may be given several times
     /// [env: POD_DOCKER_MOUNT, one a line]
     #[arg(long, value_name = "SOURCE:TARGET[:ro]")]
@@ -70,6 +74,7 @@ impl DockerArgs {
             ("docker-cpus", self.docker_cpus.clone()),
             ("docker-pids", self.docker_pids.clone()),
             ("docker-network", self.docker_network.clone()),
+            ("docker-metadata", self.docker_metadata.clone()),
             ("docker-mount", lines(&self.docker_mount)),
             ("docker-user", self.docker_user.clone()),
             ("docker-read-only", self.docker_read_only.clone()),
@@ -114,6 +119,13 @@ pub(super) fn apply(settings: &mut DockerSettings, layers: &Layers<'_>) -> Resul
         };
     }
     settings.network = layers.find("docker-network").map(|written| written.text);
+    if let Some(written) = layers.find("docker-metadata") {
+        settings.metadata = match written.text.as_str() {
+            "unreachable" => false,
+            "reachable" => true,
+            other => return Err(written.wrong(format!("must be unreachable or reachable, not {other:?}"))),
+        };
+    }
     settings.user = layers.find("docker-user").map(|written| written.text);
     if let Some(written) = layers.find("docker-read-only") {
         settings.read_only = written.switch()?;
@@ -150,7 +162,7 @@ pub(super) fn apply(settings: &mut DockerSettings, layers: &Layers<'_>) -> Resul
 }
 
 /// The settings as lines; the values of the environment may be secrets.
-pub(super) fn lines(settings: &DockerSettings) -> [(&'static str, String); 12] {
+pub(super) fn lines(settings: &DockerSettings) -> [(&'static str, String); 13] {
     let DockerSettings {
         isolation,
         image,
@@ -158,6 +170,7 @@ pub(super) fn lines(settings: &DockerSettings) -> [(&'static str, String); 12] {
         cpus,
         pids,
         network,
+        metadata,
         mounts,
         user,
         read_only,
@@ -175,6 +188,7 @@ pub(super) fn lines(settings: &DockerSettings) -> [(&'static str, String); 12] {
         ("docker-isolation", isolation.as_str().to_owned()),
         ("docker-manager", or_none(manager.clone())),
         ("docker-memory", or_none(memory.map(|bytes| bytes.to_string()))),
+        ("docker-metadata", if *metadata { "reachable" } else { "unreachable" }.to_owned()),
         ("docker-mount", mounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
         ("docker-network", or_none(network.clone())),
         ("docker-pids", or_none(pids.map(|pids| pids.to_string()))),

@@ -1,6 +1,9 @@
-//! Addresses to listen on and host names to answer to.
+//! Addresses to listen on, host names to answer to, and the path below which a proxy has them.
+
+use pod_web::BasePath;
 
 use super::{ConfigError, setting::Written};
+use crate::serve::FIRST_PARTS;
 
 /// Checks `HOST:PORT`, also `[::1]:PORT` and `:PORT` (loopback).
 pub(super) fn listen_address(written: &Written) -> Result<String, ConfigError> {
@@ -26,4 +29,15 @@ pub(super) fn names(written: &Written) -> Result<Vec<String>, ConfigError> {
         Ok(name)
     };
     written.text.split(',').map(name).collect()
+}
+
+/// What a proxy puts before every path. It is no path of POD's own: it could not be told apart.
+pub(super) fn base_path(written: &Written) -> Result<BasePath, ConfigError> {
+    let text = written.text.trim();
+    let path: BasePath = text.parse().map_err(|why| written.wrong(format!("{why}, for example /pod, not {text:?}")))?;
+    match path.first_part() {
+        taken if FIRST_PARTS.contains(&taken) => Err(written
+            .wrong(format!("must not begin with /{taken}, a path of POD's own; choose another, for example /pod"))),
+        _ => Ok(path),
+    }
 }

@@ -9,6 +9,7 @@ use pod_core::{
     Amount, Bound, Limits,
     domain::{MAX_SLOTS, Millis},
 };
+use pod_web::BasePath;
 use sha2::{Digest, Sha256};
 
 mod args;
@@ -44,6 +45,7 @@ const SETTINGS: &[&str] = &[
     "allow-file-urls",
     "allow-host",
     "backend",
+    "base-path",
     "data-dir",
     "docker-cap-add",
     "docker-cpus",
@@ -52,6 +54,7 @@ const SETTINGS: &[&str] = &[
     "docker-isolation",
     "docker-manager",
     "docker-memory",
+    "docker-metadata",
     "docker-mount",
     "docker-network",
     "docker-pids",
@@ -105,6 +108,8 @@ pub struct Config {
     pub allow_file_urls: bool,
     /// Names in `Host` that are answered, beside loopback and the address listened on.
     pub allow_hosts: Vec<String>,
+    /// What a proxy puts before every path.
+    pub base_path: BasePath,
     /// How long an installation script may run.
     pub install_timeout: Millis,
     /// How long fetching an installation script may take.
@@ -152,6 +157,7 @@ impl Config {
             docker: DockerSettings::of_image("debian:bookworm-slim"),
             allow_file_urls: false,
             allow_hosts: Vec::new(),
+            base_path: BasePath::default(),
             install_timeout: limits.install_timeout,
             fetch_timeout: Millis::from_secs(60),
             grace: limits.grace,
@@ -222,6 +228,9 @@ impl Config {
         }
         if let Some(written) = layers.find("allow-host") {
             self.allow_hosts = hosts::names(&written)?;
+        }
+        if let Some(written) = layers.find("base-path") {
+            self.base_path = hosts::base_path(&written)?;
         }
         if let Some(written) = layers.find("output-cap") {
             self.output_cap = written.size()?;
@@ -294,6 +303,7 @@ impl Config {
             ("allow-file-urls", self.allow_file_urls.to_string()),
             ("allow-host", self.allow_hosts.join(",")),
             ("backend", self.backend.to_string()),
+            ("base-path", self.base_path.to_string()),
             ("data-dir", self.data_dir.display().to_string()),
             ("fetch-timeout", show_duration(self.fetch_timeout)),
             ("grace", show_duration(self.grace)),

@@ -62,9 +62,9 @@ pub async fn check(State(app): State<Arc<App>>, request: Request, next: Next) ->
             response
         }
         Err(problem) if login::wants_page(request.headers()) => match problem.kind {
-            ProblemKind::TokenNeeded => login::form(&request),
+            ProblemKind::TokenNeeded => login::form(&app, &request),
             _ if speaks_actions && !is_navigation(&request) => action::answer::refusal(&problem),
-            _ => page_of(&problem, request.headers()),
+            _ => page_of(&app, &problem, request.headers()),
         },
         Err(problem) if speaks_actions => action::answer::refusal(&problem),
         Err(problem) => problem.into_response(),
@@ -87,8 +87,8 @@ fn is_navigation(request: &Request) -> bool {
 }
 
 /// A refusal for a person. Its headers are those of the problem.
-fn page_of(problem: &Problem, headers: &HeaderMap) -> Response {
-    let page = pod_web::refused(headers, problem.kind.status(), &format!("{}.", problem.detail));
+fn page_of(app: &App, problem: &Problem, headers: &HeaderMap) -> Response {
+    let page = pod_web::refused(&app.web, headers, problem.kind.status(), &format!("{}.", problem.detail));
     let (mut parts, _) = problem.clone().into_response().into_parts();
     let (shown, body) = page.into_parts();
     parts.headers.extend(shown.headers);
@@ -122,7 +122,7 @@ fn admit(app: &App, request: &Request) -> Result<Admitted, Problem> {
     };
     let admitted = |yes: Admitted| Ok(if asks { Admitted::Ask } else { yes });
     let signs_in = app.access.asks() && path == login::PATH && request.method() == Method::POST;
-    if path == "/healthz" || signs_in || path.starts_with(pod_web::ASSETS) {
+    if matches!(path, "/healthz" | "/readyz") || signs_in || path.starts_with(pod_web::ASSETS) {
         return Ok(Admitted::Yes);
     }
     // A task of a swarm shows its own token, and gets no further than to what is for itself.

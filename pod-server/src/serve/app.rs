@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use pod_core::{Limits, Pod};
-use pod_web::Web;
+use pod_web::{BasePath, Web};
 use tokio_util::sync::CancellationToken;
 
 use super::logs::ManagerLogs;
-use crate::{api::Backend, auth::Access, guard::Hosts, worker_link::WorkerLink};
+use crate::{api::Backend, auth::Access, guard::Hosts, metrics::Metrics, worker_link::WorkerLink};
 
 /// The state of the HTTP side of a manager.
 #[derive(Debug)]
@@ -20,12 +20,16 @@ pub struct App {
     pub(crate) backend: Backend,
     /// The tokens that are asked for.
     pub access: Access,
+    /// What a proxy puts before every path.
+    pub base_path: BasePath,
     /// The host names that are answered to.
     pub hosts: Hosts,
     /// What `logs` shows.
     pub logs: ManagerLogs,
     /// How workers come in over HTTP.
     pub link: WorkerLink,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
     /// The dashboard.
     pub web: Arc<Web>,
     /// Cancelled when the manager goes: followers are let go.

@@ -18,5 +18,6 @@ pub use links::{LinkSlot, WithWorkerLink};
 pub use log_file::install as install_log;
 pub use logs::{ManagerLogs, ShownLog};
 pub use parts::WorkerHome;
+pub(crate) use router::FIRST_PARTS;
 pub use router::router;
 pub use start::{Manager, NEEDS_TOKEN, Parts, Running, Unheard, embed, start};

@@ -5,23 +5,73 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{OriginalUri, Request, State},
-    http::Method,
+    http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version, header},
     middleware,
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
-use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::{
+    CompressionLevel,
+    catch_panic::CatchPanicLayer,
+    compression::{CompressionLayer, Predicate, predicate::SizeAbove},
+    set_header::SetResponseHeaderLayer,
+};
 
 use super::App;
 use crate::{
     action, api,
     api::problem::{Problem, ProblemKind},
     auth::login,
-    guard, probes, worker_link,
+    guard, metrics, probes, worker_link,
 };
+
+/// The first parts of all paths: none of them can be that of a `--base-path`.
+pub(crate) const FIRST_PARTS: &[&str] = &[
+    "POD",
+    "activities",
+    "api",
+    "assets",
+    "events",
+    "executions",
+    "healthz",
+    "help",
+    "login",
+    "logout",
+    "metrics",
+    "overview",
+    "policies",
+    "readyz",
+    "stream",
+    "theme",
+    "workers",
+];
+
+/// So many bytes have to be there for an answer to be worth compressing.
+const WORTH_COMPRESSING: u64 = 1024;
 
 /// Everything that a manager answers to.
 pub fn router(app: Arc<App>) -> Router {
+    let policy = HeaderValue::from_static(pod_web::POLICY);
+    let compression = CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(SizeAbove::new(WORTH_COMPRESSING).and(is_page_or_record));
+    let base_path = app.base_path.clone();
+    base_path
+        .below(routes(app))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CONTENT_SECURITY_POLICY, policy))
+        .layer(compression)
+}
+
+/// Whether an answer is of a kind that is compressed: never what programs print, which comes as it is printed, nor an
+/// archive.
+fn is_page_or_record(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    const KINDS: [&str; 6] =
+        ["text/html", "text/css", "text/javascript", "image/svg+xml", "application/json", "application/problem+json"];
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    KINDS.contains(&kind.split(';').next().unwrap_or_default().trim())
+}
+
+fn routes(app: Arc<App>) -> Router {
     Router::new()
         .nest("/api/v1", api::router())
         .route("/POD", any(action::at_pod))
@@ -38,6 +88,7 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(api::method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), guard::check))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), metrics::timed))
         .with_state(app)
 }
 

@@ -20,6 +20,7 @@ use crate::{
     auth::{Access, Sessions, kept::form_secret},
     config::{BackendChoice, Config},
     guard::Hosts,
+    metrics::Metrics,
     peer::Users,
     worker_link::WorkerLink,
 };
@@ -88,6 +89,7 @@ async fn embed_with(config: &Config, home: WorkerHome, lock: DataDirLock) -> Res
 pub struct Manager {
     /// What everything is asked of.
     pub pod: Pod,
+    metrics: Arc<Metrics>,
     links: LinkSlot,
     /// Where workers in containers dial over the network.
     door: Option<Door>,
@@ -123,7 +125,9 @@ impl Manager {
         let fetch = HttpFetch::new(FetchLimits { max_bytes: limits.max_payload, time: config.fetch_timeout, schemes })
             .map_err(StartError::Other)?;
         let (backend, links) = WithWorkerLink::new(parts.backend);
-        let starting = Pod::builder().shared_store(parts.store).backend(backend).fetch(fetch).limits(limits).start();
+        let metrics = Arc::new(Metrics::new(config.data_dir.clone()));
+        let builder = Pod::builder().shared_store(parts.store).backend(backend).fetch(fetch).limits(limits);
+        let starting = builder.observer(metrics.clone()).start();
         let pod = starting.await?;
         logs.note(&format!(
             "the engine runs over store {} ({}, {} backend)",
@@ -131,7 +135,7 @@ impl Manager {
             config.store,
             config.backend
         ));
-        Ok(Self { pod, links, door: None, logs, lock: None, grace: config.grace.as_duration() })
+        Ok(Self { pod, metrics, links, door: None, logs, lock: None, grace: config.grace.as_duration() })
     }
 
     /// Stops: commits what was accepted. Workers in this process leave, and what they ran runs again at the next start.
@@ -160,7 +164,8 @@ impl Manager {
         let sessions = Sessions::new(&pod_web::digits(&self.pod)).kept_in(&config.data_dir);
         let web = Web::new(self.pod.clone(), config.limits(), config.token.is_some(), shutdown.clone())
             .form_secret(&form_secret(&config.data_dir))
-            .session_cookie(sessions.cookie_name());
+            .session_cookie(sessions.cookie_name())
+            .base_path(config.base_path.clone());
         let access = Access::new(config.token.as_ref(), config.worker_token.as_ref(), sessions);
         // With a token it is the token that counts, whosever the connection is.
         let users = if access.asks() { Users::unknown() } else { Users::of_the_kernel() };
@@ -178,9 +183,11 @@ impl Manager {
             limits: config.limits(),
             backend: api::Backend::of(config),
             access,
+            base_path: config.base_path.clone(),
             hosts,
             logs: self.logs,
             link: WorkerLink { links: self.links, door: self.door, shutdown: shutdown.clone() },
+            metrics: self.metrics,
             web: Arc::new(web),
             shutdown: shutdown.clone(),
         });

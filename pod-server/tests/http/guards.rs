@@ -123,7 +123,7 @@ async fn unknown_host_names_are_refused() {
 }
 
 #[tokio::test]
-async fn with_a_token_everything_but_healthz_needs_it() {
+async fn with_a_token_everything_but_the_probes_needs_it() {
     let server = Server::with(|config| config.token = Some(Secret::new("s3cret"))).await;
     for (n, path) in [
         "/POD/",
@@ -135,7 +135,6 @@ async fn with_a_token_everything_but_healthz_needs_it() {
         "/api/v1/nope",
         "/nope",
         "/metrics",
-        "/readyz",
         "/login",
     ]
     .into_iter()
@@ -155,7 +154,9 @@ async fn with_a_token_everything_but_healthz_needs_it() {
             assert!(sentence.contains("token"), "{path}: {body}");
         }
     }
-    assert_eq!(server.anonymous("GET", "/healthz").send().await.unwrap().status(), 200);
+    for probe in ["/healthz", "/readyz"] {
+        assert_eq!(server.anonymous("GET", probe).send().await.unwrap().status(), 200, "{probe}");
+    }
     assert_eq!(server.get("/POD/?action=getWorkers").await.status(), 200, "with the token");
     // A prefetch with a good token is still one.
     let prefetch = server.request("GET", "/POD/?action=resetPolicies").header("sec-purpose", "prefetch");

@@ -11,7 +11,7 @@ use axum::{
 use pod_core::{
     ActivityView, PodError,
     domain::{
-        ActivityStatus, ExecutionStatus, InstallationStatus, Isolation, Millis, NewActivity, OnLost, Payload,
+        ActivityStatus, ExecutionStatus, InstallationStatus, Isolation, Millis, Network, NewActivity, OnLost, Payload,
         ScriptSource, Settings, UnknownWorkdir, Workdir,
     },
 };
@@ -21,9 +21,10 @@ use crate::{
     Web,
     failure::{Failure, sentence},
     flash::Flash,
-    form::Filled,
+    form::{Filled, VERSION},
     format::{activity_address, filters},
     layout::Frame,
+    pages::conflict::{Conflict, as_text},
 };
 
 /// How many rows a page has.
@@ -112,6 +113,7 @@ struct Typed {
     /// `worker`, `execution`, or nothing for what the manager says.
     isolation: String,
     workdir: String,
+    network: String,
     env: String,
 }
 
@@ -121,11 +123,22 @@ struct FormPage<'a> {
     frame: &'a Frame,
     /// The activity that is edited; a new one where there is none.
     editing: Option<&'a str>,
+    /// What the form was made from; nothing where it makes an activity.
+    version: String,
     typed: Typed,
     /// The field that is wrong, and what to do.
     error: Option<(&'static str, String)>,
+    /// What somebody else saved meanwhile.
+    conflict: Option<Conflict>,
     /// What is edited came as a directory, which a page cannot show.
     was_directory: bool,
+}
+
+impl<'a> FormPage<'a> {
+    fn of(frame: &'a Frame, editing: Option<&'a str>, typed: Typed) -> Self {
+        let (version, error, conflict) = (String::new(), None, None);
+        Self { frame, editing, version, typed, error, conflict, was_directory: false }
+    }
 }
 
 impl FormPage<'_> {
@@ -152,8 +165,29 @@ impl Typed {
             max_concurrency: field("concurrency"),
             isolation: field("isolation"),
             workdir: field("workdir"),
+            network: field("network"),
             env: filled.get("env").to_owned(),
         }
+    }
+
+    fn text(&self) -> String {
+        let on_lost = if self.on_lost_fail { "let it fail" } else { "" };
+        let url = if self.from_url { self.url.as_str() } else { "" };
+        let mut text = as_text(&[
+            ("Fetched from", url),
+            ("Time limit in seconds", &self.timeout),
+            ("Retries", &self.retries),
+            ("At most at a time", &self.max_concurrency),
+            ("When a worker is lost", on_lost),
+            ("A container of its own", &self.isolation),
+            ("Working directory", &self.workdir),
+        ]);
+        let variables = self.env.lines().map(str::trim).filter(|line| !line.is_empty());
+        text.extend(variables.map(|line| format!("Environment: {line}\n")));
+        if !self.from_url {
+            text.push_str(&format!("Installation script:\n{}\n", self.script.trim_end()));
+        }
+        text
     }
 
     fn runs_privately(&self) -> bool {
@@ -223,13 +257,20 @@ impl Typed {
             "" => Workdir::default(),
             word => word.parse().map_err(|error: UnknownWorkdir| ("workdir", format!("{error}.")))?,
         };
-        Ok(Settings { timeout, retries, on_lost, env, max_concurrency, isolation, workdir })
+        let network = match self.network.as_str() {
+            "" | "default" => Network::Default,
+            "none" => Network::None,
+            other => return Err(("network", format!("{other:?} is neither default nor none."))),
+        };
+        Ok(Settings { timeout, retries, on_lost, env, max_concurrency, isolation, workdir, network })
     }
 
     fn of_view(view: &ActivityView, script: Option<Payload>) -> Self {
         let activity = &view.activity;
-        let settings = &activity.settings;
-        let url = match &activity.source {
+        // What a change is made from is the newest, whether it serves yet or not.
+        let newest = view.revisions.iter().find(|revision| revision.no == activity.latest);
+        let settings = newest.map_or(&activity.settings, |newest| &newest.settings);
+        let url = match newest.map_or(&activity.source, |newest| &newest.source) {
             ScriptSource::Url(url) => url.to_string(),
             _ => String::new(),
         };
@@ -250,6 +291,7 @@ impl Typed {
             max_concurrency: settings.max_concurrency.map(|most| most.to_string()).unwrap_or_default(),
             isolation: settings.isolation.map(|isolation| isolation.as_str().to_owned()).unwrap_or_default(),
             workdir: settings.workdir.as_str().to_owned(),
+            network: settings.network.as_str().to_owned(),
             env: settings.env.keys().map(|name| format!("{name}={MASK}\n")).collect(),
         }
     }
@@ -267,6 +309,7 @@ fn field_of(error: &PodError, from_url: bool) -> &'static str {
     match error {
         PodError::InvalidName(_) | PodError::ActivityExists(_) => "name",
         PodError::Invalid(sentence) if sentence.starts_with("isolation") => "isolation",
+        PodError::Invalid(sentence) if sentence.starts_with("network") => "network",
         PodError::Invalid(_) if from_url => "url",
         PodError::Invalid(sentence) if sentence.contains("environment") => "env",
         PodError::Invalid(_) => "script",
@@ -277,7 +320,7 @@ fn field_of(error: &PodError, from_url: bool) -> &'static str {
 /// `GET /activities/new`.
 pub(crate) async fn new(frame: Frame) -> Response {
     let typed = Typed::default();
-    frame.page(&FormPage { frame: &frame, editing: None, typed, error: None, was_directory: false })
+    frame.page(&FormPage::of(&frame, None, typed))
 }
 
 /// `POST /activities/new`.
@@ -285,7 +328,7 @@ pub(crate) async fn create(State(web): State<Arc<Web>>, frame: Frame, filled: Fi
     let typed = Typed::of(&filled);
     let error = match typed.understood(None) {
         Err(error) => error,
-        Ok(new) => match web.pod.create_activity(new).await {
+        Ok(new) => match filled.on(&web.pod).create_activity(new).await {
             Ok(activity) => {
                 let said = format!("{} was registered and is installed on one worker first.", activity.name);
                 return Ok(Flash::done(said).at(&activity_address(activity.name.as_str())));
@@ -293,7 +336,7 @@ pub(crate) async fn create(State(web): State<Arc<Web>>, frame: Frame, filled: Fi
             Err(error) => refused(error, typed.from_url)?,
         },
     };
-    let page = FormPage { frame: &frame, editing: None, typed, error: Some(error), was_directory: false };
+    let page = FormPage { error: Some(error), ..FormPage::of(&frame, None, typed) };
     Ok(frame.page_with(StatusCode::UNPROCESSABLE_ENTITY, &page))
 }
 
@@ -315,7 +358,8 @@ pub(crate) async fn edit(
     let script = web.pod.payload(view.activity.id, view.activity.latest).await?;
     let was_directory = matches!(script, Some(Payload::Archive(_)));
     let typed = Typed::of_view(&view, script);
-    Ok(frame.page(&FormPage { frame: &frame, editing: Some(&name), typed, error: None, was_directory }))
+    let version = view.version();
+    Ok(frame.page(&FormPage { version, was_directory, ..FormPage::of(&frame, Some(&name), typed) }))
 }
 
 /// `POST /activities/{name}/edit`.
@@ -332,7 +376,7 @@ pub(crate) async fn save(
     let typed = Typed { name: name.clone(), ..Typed::of(&filled) };
     let error = match typed.understood(Some(&before)) {
         Err(error) => error,
-        Ok(new) => match web.pod.put_activity(new).await {
+        Ok(new) => match filled.on_version(&web.pod).put_activity(new).await {
             Ok(activity) => {
                 let said = if activity.latest == before.activity.latest {
                     format!("Nothing was changed: this is what revision {} of {name} is.", activity.latest)
@@ -344,9 +388,18 @@ pub(crate) async fn save(
                 };
                 return Ok(Flash::done(said).at(&activity_address(&name)));
             }
+            Err(PodError::NotAsExpected { .. }) => {
+                let now = web.pod.activity(&name).await?;
+                let script = web.pod.payload(now.activity.id, now.activity.latest).await?;
+                let theirs = Typed::of_view(&now, script).text();
+                let conflict = Some(Conflict::of(&name, theirs, &typed.text()));
+                let page = FormPage { version: now.version(), conflict, ..FormPage::of(&frame, Some(&name), typed) };
+                return Ok(frame.page_with(StatusCode::PRECONDITION_FAILED, &page));
+            }
             Err(error) => refused(error, typed.from_url)?,
         },
     };
-    let page = FormPage { frame: &frame, editing: Some(&name), typed, error: Some(error), was_directory: false };
+    let version = filled.get(VERSION).to_owned();
+    let page = FormPage { version, error: Some(error), ..FormPage::of(&frame, Some(&name), typed) };
     Ok(frame.page_with(StatusCode::UNPROCESSABLE_ENTITY, &page))
 }

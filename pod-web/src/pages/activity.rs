@@ -9,10 +9,10 @@ use axum::{
     response::Response,
 };
 use pod_core::{
-    ActivityView, MAX_BATCH, PodError,
+    ActivityView, MAX_BATCH, Pod, PodError, Submitted,
     domain::{
-        ActivityStatus, Execution, ExecutionStatus, Installation, InstallationStatus, Isolation, NewExecution, OnLost,
-        Payload, Revision, RevisionNo, ScriptSource, Timestamp, Workdir, WorkerId,
+        ActivityStatus, Execution, ExecutionStatus, Installation, InstallationStatus, Isolation, Network, NewExecution,
+        OnLost, Payload, Revision, RevisionNo, ScriptSource, Timestamp, Workdir, WorkerId,
     },
     store::{ExecutionQuery, InstallLog},
 };
@@ -181,12 +181,16 @@ pub(crate) async fn run(
     let file = filled.get("file");
     let input = if file.is_empty() { filled.get("input") } else { file };
     let started = if filled.get("each") == "line" {
-        start_lines(&web, &name, input).await
+        start_lines(&filled.on(&web.pod), &name, input).await
     } else {
         let new = NewExecution::of(&name);
         let new = if input.is_empty() { new } else { new.input(input) };
-        web.pod.start(new).await.map(|id| {
-            let said = format!("Execution #{id} of {name} was submitted.");
+        filled.on(&web.pod).submit(new).await.map(|Submitted { id, repeated, .. }| {
+            let said = if repeated {
+                format!("This was sent twice and started once: execution #{id} of {name}.")
+            } else {
+                format!("Execution #{id} of {name} was submitted.")
+            };
             Flash::done(said).at(&format!("/executions/{id}"))
         })
     };
@@ -201,14 +205,14 @@ pub(crate) async fn run(
     }
 }
 
-async fn start_lines(web: &Web, name: &str, text: &str) -> Result<Response, PodError> {
+async fn start_lines(pod: &Pod, name: &str, text: &str) -> Result<Response, PodError> {
     let inputs: Vec<Option<String>> =
         // One more than are taken, so that what is too much is refused, and not kept.
         text.lines().filter(|line| !line.is_empty()).take(MAX_BATCH + 1).map(|line| Some(line.into())).collect();
     if inputs.is_empty() {
         return Err(PodError::Invalid("There is no line in the input. Type one for each execution.".to_owned()));
     }
-    let ids = web.pod.start_many(name, inputs, None).await?;
+    let ids = pod.start_many(name, inputs, None).await?;
     let said = match (ids.first(), ids.last()) {
         (Some(first), Some(last)) if first != last => {
             format!("{} executions of {name} were submitted, #{first} to #{last}.", thousands(ids.len() as u64))
@@ -258,9 +262,9 @@ pub(crate) async fn ask_delete(
 pub(crate) async fn delete(
     State(web): State<Arc<Web>>,
     Path(name): Path<String>,
-    _filled: Filled,
+    filled: Filled,
 ) -> Result<Response, Failure> {
-    match web.pod.delete_activity(&name).await {
+    match filled.on(&web.pod).delete_activity(&name).await {
         Ok(_) => Ok(Flash::done(format!("{name} is being removed from the workers.")).at("/activities")),
         Err(error @ PodError::NotDeletable(_)) => {
             let said = format!("{} Wait until it is verified, then delete it.", sentence(&error));

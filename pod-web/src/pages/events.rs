@@ -58,42 +58,73 @@ impl EventsPage<'_> {
         self.names.get(id).map_or("", |name| name)
     }
 
-    /// What there is to say beside what is named by links.
-    fn sentence(&self, event: &Event) -> String {
+    fn told(&self, event: &Event) -> Told {
+        Told::of(event)
+    }
+}
+
+/// What there is to say of an event beside what is named by links: the subject stands before it, the worker where it
+/// happened behind the verb, and what more is known at the end.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    verb: String,
+    more: String,
+}
+
+impl Told {
+    fn of(event: &Event) -> Self {
         let message = event.message.as_deref().unwrap_or_default();
-        let said = |text: &str| if message.is_empty() { text.to_owned() } else { format!("{text}: {message}") };
         let revision = |what: &str| match event.revision {
             Some(revision) => format!("revision {revision} {what}"),
             None => what.to_owned(),
         };
-        match event.kind {
-            EventKind::ActivityRegistered => revision("was registered"),
-            EventKind::ActivityApproved => revision("was approved"),
-            EventKind::ActivityRejected => said(&revision("was rejected")),
-            EventKind::ActivityUninstalling => "is being removed".to_owned(),
-            EventKind::ActivityDeleted => "is gone".to_owned(),
-            EventKind::InstallationChanged => said("installation"),
+        let (verb, more) = match event.kind {
+            EventKind::ActivityRegistered => (revision("was registered"), ""),
+            EventKind::ActivityApproved => (revision("was approved"), ""),
+            EventKind::ActivityRejected => (revision("was rejected"), message),
+            EventKind::ActivityUninstalling => ("is being removed".to_owned(), ""),
+            EventKind::ActivityDeleted => ("is gone".to_owned(), ""),
+            EventKind::InstallationChanged if message.is_empty() => ("is installed".to_owned(), ""),
+            EventKind::InstallationChanged => ("is not installed".to_owned(), message),
             EventKind::ExecutionSubmitted => match event.revision {
-                Some(revision) => format!("was submitted, with revision {revision}"),
-                None => "was submitted".to_owned(),
+                Some(revision) => (format!("was submitted, with revision {revision},"), ""),
+                None => ("was submitted".to_owned(), ""),
             },
             EventKind::ExecutionStarted => match event.attempt {
-                Some(attempt) if attempt.0 > 1 => format!("began to run, attempt {attempt}"),
-                _ => "began to run".to_owned(),
+                Some(attempt) if attempt.0 > 1 => (format!("began to run, attempt {attempt},"), ""),
+                _ => ("began to run".to_owned(), ""),
             },
-            EventKind::ExecutionRequeued => said("waits again"),
+            EventKind::ExecutionRequeued => ("waits again after an attempt".to_owned(), message),
             EventKind::ExecutionEnded => match message {
-                "" => "ended".to_owned(),
-                "finished" | "failed" => message.to_owned(),
-                "terminated" => "was terminated".to_owned(),
-                "timedOut" => "ran out of time".to_owned(),
-                reason => format!("failed: {reason}"),
+                "" => ("ended".to_owned(), ""),
+                "finished" | "failed" => (message.to_owned(), ""),
+                "terminated" => ("was terminated".to_owned(), ""),
+                "timedOut" => ("ran out of time".to_owned(), ""),
+                reason => ("failed".to_owned(), reason),
             },
-            EventKind::WorkerChanged => said("now"),
-            EventKind::PolicyChanged | EventKind::Scaled | EventKind::ClockSet => message.to_owned(),
-            EventKind::ManagerStarted => "The manager started".to_owned(),
-        }
+            EventKind::WorkerChanged => match message {
+                "launching" => ("is launched".to_owned(), ""),
+                "pending" => ("is starting".to_owned(), ""),
+                "ready" | "unreachable" => (format!("is {message}"), ""),
+                "working" => ("is at work".to_owned(), ""),
+                "draining" => ("takes no more work".to_owned(), ""),
+                "lost" => ("was lost".to_owned(), ""),
+                "terminated" => ("was let go".to_owned(), ""),
+                "failed" => ("failed".to_owned(), ""),
+                reason => ("is not there".to_owned(), reason),
+            },
+            EventKind::PolicyChanged | EventKind::Scaled | EventKind::ClockSet => (capitalised(message), ""),
+            EventKind::ManagerStarted => ("The manager started".to_owned(), ""),
+        };
+        // A comma holds the verb and the worker together; without a worker there is nothing to hold.
+        let verb = if event.worker.is_none() { verb.trim_end_matches(',').to_owned() } else { verb };
+        Self { verb, more: more.to_owned() }
     }
+}
+
+fn capitalised(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn subject(kind: EventKind) -> &'static str {
@@ -147,4 +178,40 @@ pub(crate) async fn list(
     let names = web.pod.activity_names().await?;
     let first_page = asked.before.is_empty();
     Ok(frame.page(&EventsPage { frame: &frame, about: &asked.about, events, names, first_page, older, searched }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(kind: EventKind, message: &str, worker: Option<u64>) -> String {
+        let message = Some(message).filter(|message| !message.is_empty()).map(Arc::from);
+        let worker = worker.map(pod_core::domain::WorkerId);
+        let at = pod_core::domain::Timestamp(0);
+        let nobody = (None, None, None, None);
+        let (activity, revision, execution, attempt) = nobody;
+        let Told { verb, more } =
+            Told::of(&Event { seq: 1, at, kind, activity, revision, execution, attempt, worker, message });
+        if more.is_empty() { verb } else { format!("{verb}: {more}") }
+    }
+
+    #[test]
+    fn every_event_has_its_verb() {
+        use EventKind as Kind;
+        for (kind, message, expected) in [
+            (Kind::InstallationChanged, "", "is installed"),
+            (Kind::InstallationChanged, "its script ended with 3", "is not installed: its script ended with 3"),
+            (Kind::ExecutionRequeued, "worker 1 was lost", "waits again after an attempt: worker 1 was lost"),
+            (Kind::ExecutionEnded, "timedOut", "ran out of time"),
+            (Kind::ExecutionEnded, "workerLost", "failed: workerLost"),
+            (Kind::WorkerChanged, "launching", "is launched"),
+            (Kind::WorkerChanged, "ready", "is ready"),
+            (Kind::WorkerChanged, "it was silent for 30 s", "is not there: it was silent for 30 s"),
+            (Kind::PolicyChanged, "policy busy was deleted", "Policy busy was deleted"),
+            (Kind::ManagerStarted, "", "The manager started"),
+        ] {
+            assert_eq!(told(kind, message, Some(1)), expected, "{kind:?}");
+        }
+        assert_eq!(told(Kind::Scaled, "", None), "");
+    }
 }

@@ -6,6 +6,7 @@ pub(crate) mod archive;
 pub(crate) mod ask;
 pub(crate) mod chart;
 pub(crate) mod confirm;
+pub(crate) mod conflict;
 pub(crate) mod events;
 pub(crate) mod execution;
 pub(crate) mod executions;

@@ -75,7 +75,7 @@ impl OverviewPage<'_> {
     }
 
     fn any_failed(&self) -> bool {
-        self.failed_in_a_day() > 0
+        self.overview.ended_in_a_day[1] > 0
     }
 
     fn any_timed_out(&self) -> bool {

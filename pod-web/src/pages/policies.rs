@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use pod_core::{
-    FleetPreview, PodError,
+    FleetPreview, Pod, PodError,
     domain::{Millis, Policy, PolicyId, Rules},
 };
 
@@ -17,10 +17,13 @@ use crate::{
     Web,
     failure::{Failure, sentence},
     flash::Flash,
-    form::Filled,
+    form::{Filled, VERSION},
     format::filters,
     layout::Frame,
-    pages::confirm::Confirm,
+    pages::{
+        confirm::Confirm,
+        conflict::{Conflict, as_text},
+    },
 };
 
 /// What rules mean, a sentence each.
@@ -140,15 +143,15 @@ pub(crate) async fn ask_apply(
 pub(crate) async fn apply(
     State(web): State<Arc<Web>>,
     Path(name): Path<String>,
-    _filled: Filled,
+    filled: Filled,
 ) -> Result<Response, Failure> {
-    let policy = web.pod.apply_policy(&name).await?;
+    let policy = filled.on(&web.pod).apply_policy(&name).await?;
     Ok(Flash::done(format!("{} is the active policy; the fleet is brought to it.", policy.name)).at("/policies"))
 }
 
 /// `POST /policies/reset`.
-pub(crate) async fn reset(State(web): State<Arc<Web>>, _filled: Filled) -> Result<Response, Failure> {
-    web.pod.reset_policies().await?;
+pub(crate) async fn reset(State(web): State<Arc<Web>>, filled: Filled) -> Result<Response, Failure> {
+    filled.on(&web.pod).reset_policies().await?;
     Ok(Flash::done("The default policy is the active one again.").at("/policies"))
 }
 
@@ -176,9 +179,9 @@ pub(crate) async fn ask_delete(
 pub(crate) async fn delete(
     State(web): State<Arc<Web>>,
     Path(name): Path<String>,
-    _filled: Filled,
+    filled: Filled,
 ) -> Result<Response, Failure> {
-    match web.pod.delete_policy(&name).await {
+    match filled.on(&web.pod).delete_policy(&name).await {
         Ok(policy) => Ok(Flash::done(format!("{} was deleted.", policy.name)).at("/policies")),
         Err(error @ PodError::DefaultPolicy) => Ok(Flash::refused(sentence(&error)).at("/policies")),
         Err(error) => Err(error.into()),
@@ -203,8 +206,12 @@ struct FormPage<'a> {
     frame: &'a Frame,
     editing: Option<&'a str>,
     is_active: bool,
+    /// What the form was made from; nothing where it makes a policy.
+    version: String,
     typed: Typed,
     error: Option<(&'static str, String)>,
+    /// What somebody else saved meanwhile.
+    conflict: Option<Conflict>,
     /// What the rules mean and would do, once asked for.
     preview: Option<(Vec<String>, Vec<String>)>,
 }
@@ -251,6 +258,18 @@ impl Typed {
             wait_seconds: scaled("maxWait", 1000).unwrap_or_default(),
             idle_minutes: scaled("terminationTime", 60_000).unwrap_or_default(),
         }
+    }
+
+    fn text(&self) -> String {
+        if self.fixed {
+            return as_text(&[("Workers", &self.workers)]);
+        }
+        as_text(&[
+            ("At least", &self.least),
+            ("At most", &self.most),
+            ("Longest wait, seconds", &self.wait_seconds),
+            ("Let go after, minutes", &self.idle_minutes),
+        ])
     }
 
     fn rules(&self) -> Result<BTreeMap<String, String>, (&'static str, String)> {
@@ -301,7 +320,16 @@ fn millis(field: &'static str, text: &str, unit: f64) -> Result<String, (&'stati
 /// `GET /policies/new`.
 pub(crate) async fn new(frame: Frame) -> Response {
     let typed = Typed { fixed: true, ..Typed::default() };
-    frame.page(&FormPage { frame: &frame, editing: None, is_active: false, typed, error: None, preview: None })
+    frame.page(&FormPage {
+        frame: &frame,
+        editing: None,
+        is_active: false,
+        version: String::new(),
+        typed,
+        error: None,
+        conflict: None,
+        preview: None,
+    })
 }
 
 /// `GET /policies/{name}/edit`.
@@ -315,7 +343,10 @@ pub(crate) async fn edit(
         return Ok(Flash::refused("The default policy stays as it is. Make another one.").at("/policies"));
     }
     let typed = Typed::of_policy(&policy);
-    Ok(frame.page(&FormPage { frame: &frame, editing: Some(&name), is_active, typed, error: None, preview: None }))
+    let (version, editing) = (policy.version(), Some(&*name));
+    let page =
+        FormPage { frame: &frame, editing, is_active, version, typed, error: None, conflict: None, preview: None };
+    Ok(frame.page(&page))
 }
 
 /// `POST /policies/new`.
@@ -339,14 +370,15 @@ async fn store(web: &Web, frame: &Frame, filled: &Filled, editing: Option<(&str,
     if let Some((name, _)) = editing {
         name.clone_into(&mut typed.name);
     }
-    let (mut error, mut preview) = (None, None);
+    let (mut error, mut conflict, mut preview) = (None, None, None);
+    let mut version = filled.get(VERSION).to_owned();
     match typed.rules() {
         Err(wrong) => error = Some(wrong),
         Ok(rules) if filled.has("preview") => {
             let shown = web.pod.preview_policy(rules).await?;
             preview = Some((in_words(&shown.rules), consequences(&shown)));
         }
-        Ok(rules) => match saved(web, &typed.name, rules, editing.is_some()).await {
+        Ok(rules) => match saved(&filled.on_version(&web.pod), &typed.name, rules, editing.is_some()).await {
             Ok(policy) => {
                 let said = match editing {
                     Some((_, true)) => format!("{} was changed; the fleet is brought to it.", policy.name),
@@ -358,16 +390,29 @@ async fn store(web: &Web, frame: &Frame, filled: &Filled, editing: Option<(&str,
             Err(refusal @ (PodError::InvalidName(_) | PodError::PolicyExists(_))) => {
                 error = Some(("name", sentence(&refusal)));
             }
+            Err(PodError::NotAsExpected { name, .. }) => {
+                let (now, _) = find(web, &name).await?;
+                version = now.version();
+                conflict = Some(Conflict::of(&name, Typed::of_policy(&now).text(), &typed.text()));
+            }
             Err(refusal) => return Err(refusal.into()),
         },
     }
-    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = match (&error, &conflict) {
+        (_, Some(_)) => StatusCode::PRECONDITION_FAILED,
+        (Some(_), None) => StatusCode::UNPROCESSABLE_ENTITY,
+        (None, None) => StatusCode::OK,
+    };
     let (editing, is_active) = (editing.map(|(name, _)| name), editing.is_some_and(|(_, active)| active));
-    Ok(frame.page_with(status, &FormPage { frame, editing, is_active, typed, error, preview }))
+    Ok(frame.page_with(status, &FormPage { frame, editing, is_active, version, typed, error, conflict, preview }))
 }
 
-async fn saved(web: &Web, name: &str, rules: BTreeMap<String, String>, replace: bool) -> Result<Policy, PodError> {
-    if replace { web.pod.put_policy(name, rules).await } else { web.pod.create_policy(name, rules).await }
+async fn saved(pod: &Pod, name: &str, rules: BTreeMap<String, String>, replace: bool) -> Result<Policy, PodError> {
+    if replace {
+        pod.put_policy(name, rules).await.map(|(policy, _)| policy)
+    } else {
+        pod.create_policy(name, rules).await
+    }
 }
 
 #[cfg(test)]

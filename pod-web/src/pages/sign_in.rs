@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 
-use crate::{assets, format::filters, layout};
+use crate::{Web, assets, format::filters, layout};
 
 /// How one stands who is asked for the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ struct SignIn<'a> {
 
 /// The form; `next` is where it leads afterwards.
 #[must_use]
-pub fn sign_in(headers: &HeaderMap, next: &str, standing: Standing) -> Response {
+pub fn sign_in(web: &Web, headers: &HeaderMap, next: &str, standing: Standing) -> Response {
     let (status, error) = match standing {
         Standing::Asked => (StatusCode::UNAUTHORIZED, None),
         Standing::Wrong => (
@@ -42,7 +42,7 @@ pub fn sign_in(headers: &HeaderMap, next: &str, standing: Standing) -> Response 
             Some(format!("Too many wrong tokens came from this address. Try again in {seconds} s.")),
         ),
     };
-    layout::html(status, &SignIn { style: assets::address("pod.css"), theme: theme(headers), next, error })
+    layout::html(status, &SignIn { style: assets::address("pod.css"), theme: web.theme(headers), next, error })
 }
 
 #[derive(Debug, Template)]
@@ -55,10 +55,6 @@ struct Refused<'a> {
 
 /// A refusal as a page. It shows nothing of the manager: whoever sees it may not.
 #[must_use]
-pub fn refused(headers: &HeaderMap, status: StatusCode, sentence: &str) -> Response {
-    layout::html(status, &Refused { style: assets::address("pod.css"), theme: theme(headers), sentence })
-}
-
-fn theme(headers: &HeaderMap) -> Option<&str> {
-    layout::cookie(headers, "pod_theme").filter(|theme| matches!(*theme, "dark" | "light"))
+pub fn refused(web: &Web, headers: &HeaderMap, status: StatusCode, sentence: &str) -> Response {
+    layout::html(status, &Refused { style: assets::address("pod.css"), theme: web.theme(headers), sentence })
 }

@@ -1,20 +1,26 @@
 //! The switch between light, dark, and what the system says; remembered in a cookie.
 
+use std::sync::Arc;
+
 use axum::{
-    http::{HeaderValue, header},
+    extract::State,
+    http::{HeaderMap, header},
     response::Response,
 };
 
-use crate::{flash::see_other, form::Filled};
+use crate::{Web, flash::see_other, form::Filled, layout, origin};
+
+/// How long it is remembered.
+const YEAR: u64 = 365 * 24 * 60 * 60;
 
 /// `POST /theme`.
-pub(crate) async fn choose(filled: Filled) -> Response {
-    let cookie = match filled.get("theme") {
-        "dark" => "pod_theme=dark; Path=/; Max-Age=31536000; SameSite=Lax",
-        "light" => "pod_theme=light; Path=/; Max-Age=31536000; SameSite=Lax",
-        _ => "pod_theme=; Path=/; Max-Age=0; SameSite=Lax",
+pub(crate) async fn choose(State(web): State<Arc<Web>>, headers: HeaderMap, filled: Filled) -> Response {
+    let (theme, seconds) = match filled.get("theme") {
+        theme @ ("dark" | "light") => (theme, YEAR),
+        _ => ("", 0),
     };
+    let cookie = layout::set_visible_cookie(&web.theme_cookie, theme, seconds, origin::is_https(&headers));
     let mut response = see_other(filled.back("/overview"));
-    response.headers_mut().append(header::SET_COOKIE, HeaderValue::from_static(cookie));
+    response.headers_mut().append(header::SET_COOKIE, cookie);
     response
 }

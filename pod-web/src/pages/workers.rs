@@ -135,7 +135,7 @@ pub(crate) async fn drain(
 ) -> Result<Response, Failure> {
     let id = find(&web, &id).await?.worker.id;
     let back = filled.back("/workers");
-    match web.pod.drain_worker(id).await {
+    match filled.on(&web.pod).drain_worker(id).await {
         Ok(view) if view.attempts.is_empty() => Ok(Flash::done(format!("Worker {id} is let go.")).at(back)),
         Ok(_) => Ok(Flash::done(format!("Worker {id} is let go when what it runs has ended.")).at(back)),
         Err(error @ PodError::WorkerGone(_)) => Ok(Flash::refused(sentence(&error)).at(back)),

@@ -65,6 +65,8 @@ impl Browser {
             "--disable-sync".to_owned(),
             "--disable-dev-shm-usage".to_owned(),
             "--window-size=1400,900".to_owned(),
+            // That of a proxy of a test is signed by nobody.
+            "--ignore-certificate-errors".to_owned(),
             // A name of another site that leads to this machine.
             "--host-resolver-rules=MAP rebound.test 127.0.0.1".to_owned(),
             format!("--user-data-dir={}", driver.profile.path().display()),

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Where tests/run installs the checkers.
-fn checkers() -> PathBuf {
+pub(crate) fn checkers() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     let installed = root.join("target/web-checks/node_modules");
     assert!(installed.is_dir(), "{} is missing; tests/run installs it", installed.display());
@@ -23,7 +23,7 @@ fn checkers() -> PathBuf {
 }
 
 /// A manager with something of everything, and the paths of its pages.
-async fn furnished(pod: &Pod) -> (Server, Vec<String>) {
+pub(crate) async fn furnished(pod: &Pod) -> (Server, Vec<String>) {
     let server = pod.serve(&[]);
     let main =
         "printf '\\033[1;32mok\\033[0m \\033[31mred\\033[0m \\033[44mground\\033[0m\\n'; echo wrong >&2; exit \"$1\"";

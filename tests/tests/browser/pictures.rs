@@ -11,6 +11,38 @@ use crate::{
     manager,
 };
 
+/// How bright the text of a page is at most, from 0 to 1, as its darkest channel tells.
+const BRIGHTEST: &str = "Math.max(...[...document.querySelectorAll('main, main *')].filter((part) => part.getClientRects().length \
+     && [...part.childNodes].some((node) => node.nodeType === 3 && node.data.trim()) && !part.closest('button, .button')).map((part) => \
+     Math.min(...getComputedStyle(part).color.match(/[0-9.]+/g).slice(0, 3).map(Number)) / 255))";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dark_page_is_printed_dark_on_white() {
+    let pod = Pod::new();
+    let server = pod.serve(&[]);
+    manager::register(
+        &server,
+        "colours",
+        "printf '\\033[32mgreen\\033[0m \\033[97mwhite\\033[0m plain\\n'; echo wrong >&2",
+    )
+    .await;
+    let id = manager::start(&server, "colours", "").await;
+    manager::ended(&server, id).await;
+    let browser = Browser::start(server.url(), Scripts::On).await;
+    browser.devtools("Emulation.setEmulatedMedia", &json!({ "media": "print" })).await;
+    for path in ["/overview", "/executions", "/activities/colours", &format!("/executions/{id}")] {
+        browser.go(path).await;
+        browser
+            .client
+            .execute("document.documentElement.dataset.theme = 'dark'", Vec::new())
+            .await
+            .expect("it is dark");
+        let brightest = browser.eval(BRIGHTEST).await.as_f64().expect("a number");
+        assert!(brightest < 0.5, "{path} has text of {brightest} on white paper");
+    }
+    browser.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_page_is_wider_than_its_window() {
     let pictures = std::env::var_os("POD_TEST_PICTURES").map(PathBuf::from);
@@ -54,6 +86,8 @@ async fn no_page_is_wider_than_its_window() {
         ("policy", "/policies/new".to_owned()),
         ("events", "/events".to_owned()),
         ("help", "/help".to_owned()),
+        ("asked", "/POD/?action=newExecution&name=thumbs&input=cat.png".to_owned()),
+        ("sign-in", "/login".to_owned()),
     ];
     let mut too_wide = Vec::new();
     let looks: &[(u32, &str)] = match pictures {

@@ -1,7 +1,12 @@
 //! Managers that are away: one that is restarted is waited for by every command alike, and a name that leads nowhere is
 //! said at once.
 
-use std::{net::TcpListener, process::Stdio, time::Duration};
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    process::Stdio,
+    time::Duration,
+};
 
 use pod_tests::{Pod, Ran, wait};
 
@@ -76,6 +81,29 @@ fn who_is_not_there_is_told_apart_from_what_is_not_there() {
         let status = wait(&mut child, Duration::from_secs(30)).unwrap_or_else(|| panic!("{words:?} went on trying"));
         assert_eq!(status.code(), Some(5), "{words:?}");
     }
+}
+
+#[test]
+fn something_else_at_the_address_is_no_manager() {
+    let pod = Pod::new();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let mut head = [0; 4096];
+            let _ = connection.read(&mut head);
+            let _ = connection
+                .write_all(b"HTTP/1.1 501 Unsupported\r\ncontent-length: 6\r\nconnection: close\r\n\r\n<html>");
+        }
+    });
+    let program = pod.program("hello", "echo hello\n");
+    for words in [&["run", &program][..], &["ps"], &["explain", "1"], &["terminate", "1"]] {
+        let ran = pod.run(&[words, &["--server", &address]].concat());
+        assert_eq!(ran.code, Some(5), "{words:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("does not speak POD's API (it answered 501"), "{}", ran.stderr);
+    }
+    let sent = pod.command(&["ps", "--server", &address]).env("POD_TOKEN", "abc\r").output().expect("it runs");
+    assert!(String::from_utf8_lossy(&sent.stderr).contains("the token has characters that cannot be sent"));
 }
 
 #[test]

@@ -18,3 +18,4 @@ mod slow_clients;
 mod terminals;
 mod words;
 mod workdir;
+mod workflows;

@@ -43,6 +43,11 @@ fn what_pod_writes_into_the_directory_makes_no_new_revision() {
         fs::remove_dir_all(pod.path("inside").join(results)).unwrap();
     }
     assert_eq!(revision(&pod, "inside"), 1);
+    // Those of before, too.
+    fs::remove_dir_all(pod.path("inside/deep")).unwrap();
+    within(&["map", ".", "names", "--results", "before"]);
+    let ran = within(&["run", ".", "x"]);
+    assert_eq!((ran.stdout.as_str(), revision(&pod, "inside")), ("got x\n", 1));
 
     // A data directory inside: its sockets and databases are not packed, the first time and later.
     for _ in 0..2 {
@@ -63,6 +68,21 @@ fn what_pod_writes_into_the_directory_makes_no_new_revision() {
         assert_eq!(ran.code, Some(1), "{words:?}");
         assert!(ran.stderr.contains(&format!("choose another one with {option}")), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn a_directory_may_have_another_name_as_an_activity() {
+    let pod = Pod::new();
+    let _server = pod.serve(&[]);
+    for (directory, name) in [("alice/job", "alices"), ("with a space", "spaced")] {
+        fs::create_dir_all(pod.path(directory).parent().unwrap()).unwrap();
+        let program = pod.program(directory, "echo \"$POD_ACTIVITY\"\n");
+        assert_eq!(pod.run(&["run", "--name", name, &program]).stdout, format!("{name}\n"));
+    }
+    let ran = pod.run(&["run", "--name", "not a name", "alice"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let ran = pod.run(&["run", "--name", "other", "activity:alices"]);
+    assert!(ran.stderr.contains("--name is for a directory"), "{}", ran.stderr);
 }
 
 #[test]

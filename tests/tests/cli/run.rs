@@ -112,6 +112,20 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 #[test]
+fn output_that_cannot_be_written_ends_it_and_leaves_nothing() {
+    let pod = Pod::new();
+    let program = pod.program("endless", "while echo y; do :; done\n");
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut child = pod.command(&["run", &program]).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+    let status = wait(&mut child, Duration::from_secs(60)).expect("it ends");
+    assert_eq!(status.code(), Some(1));
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.contains("could not be written"), "{said}");
+    assert_eq!(wait_until_gone(pod.path("").to_str().unwrap(), Duration::from_secs(20)), [0_u32; 0]);
+}
+
+#[test]
 fn changed_content_is_a_new_revision_and_unchanged_content_is_not() {
     let pod = Pod::new();
     let server = pod.serve(&[]);

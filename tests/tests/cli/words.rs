@@ -104,12 +104,17 @@ fn a_name_that_is_a_path_and_an_activity_is_not_guessed() {
 fn an_empty_filter_is_refused() {
     let pod = Pod::new();
     let _server = pod.serve(&[]);
+    let refused = |given: &[&str]| {
+        let ran = pod.run(given);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{given:?}: {}", ran.stderr);
+    };
     for command in ["terminate", "retry", "ps"] {
         for option in ["--activity", "--status", "--since", "--until"] {
-            for given in [&[command, option, ""][..], &[command, &format!("{option}="), "--status", "failed"]] {
-                let ran = pod.run(given);
-                assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{given:?}: {}", ran.stderr);
-            }
+            refused(&[command, option, ""]);
+            refused(&[command, &format!("{option}="), "--status", "failed"]);
+        }
+        for blank in [" ", "\u{a0}", "\u{200b}"] {
+            refused(&[command, "--activity", blank]);
         }
     }
 }

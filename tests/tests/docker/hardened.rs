@@ -46,7 +46,11 @@ fn an_execution_in_its_container_has_no_privileges_and_its_installation_the_few_
     let store = pod.stores().first().expect("a store").clone();
     let container = crate::engine::Left::of(&store).containers.remove(0);
     let limit = docker(&["inspect", "-f", "{{.HostConfig.PidsLimit}} {{.HostConfig.CapAdd}}", &container]);
-    assert_eq!(limit.expect("the engine answers").trim(), "4096 []");
+    assert_eq!(
+        limit.expect("the engine answers").trim(),
+        "4096 [CHOWN NET_ADMIN SETGID SETPCAP SETUID]",
+        "those that its init gives up"
+    );
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod isolated;
 mod kinds;
 mod limits;
 mod lost_answers;
+mod metadata;
 mod mistakes;
 mod other_backend;
 mod proxy;

@@ -76,9 +76,20 @@ fn programs_of_another_user_reach_nothing_of_pods_own() {
     client::until("it runs", || pid().is_some());
     let process = PathBuf::from(format!("/proc/{}", pid().expect("it is written")));
     assert_eq!(fs::metadata(&process).expect("it runs").uid(), 65534);
-    client::post(url, &format!("/api/v1/executions/{id}/terminate?grace=0"), &json!({}));
+    client::post(url, &format!("/api/v1/executions/{id}/terminate"), &json!({}));
     client::until("it is gone", || !process.exists());
     client::ended(url, id);
+    // A directory, with a script of its own or without one.
+    let program = pod.program("dir", "echo \"$(id -un) $(stat -c %U part main.sh | uniq)\"; cat part\n");
+    fs::write(pod.path("dir/part"), "a part\n").expect("a file");
+    for installed in ["", "echo more >> part\n"] {
+        if !installed.is_empty() {
+            fs::write(pod.path("dir/install.sh"), installed).expect("a file");
+        }
+        let ran = pod.run(&["run", &program, "--data-dir", data]);
+        let more = if installed.is_empty() { "" } else { "more\n" };
+        assert_eq!(ran.stdout, format!("nobody nobody\na part\n{more}"), "{}", ran.stderr);
+    }
     // A manager that would run them as itself does not take such workers on.
     assert!(server.stop().success());
     let server = pod.serve(&["--data-dir", data]);

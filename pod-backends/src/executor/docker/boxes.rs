@@ -13,7 +13,7 @@ use bollard::{
 use bytes::Bytes;
 use futures::StreamExt;
 use pod_core::{
-    domain::{AttemptEnd, StoreId, Workdir, WorkerId},
+    domain::{AttemptEnd, Network, StoreId, Workdir, WorkerId},
     provisioner::ProvisionError,
 };
 use tokio::{
@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use super::{
     Key, Shared,
+    fence::{FENCING, given_up, has_fence, nobody, unfenced},
     files::{self, Found},
     install::ACTIVITY,
     output::Output,
@@ -53,7 +54,7 @@ const KEY_LABEL: &str = "pod.installation";
 const ENTRY_LABEL: &str = "pod.entry";
 /// What the init in a snapshot and its worker say to each other: a snapshot with another one is not used.
 const INIT_LABEL: &str = "pod.init";
-const INIT: &str = "3";
+const INIT: &str = "4";
 
 /// A snapshot that is there.
 #[derive(Debug)]
@@ -144,12 +145,11 @@ impl Container {
         program: &[&str],
         env: Vec<String>,
         ground: Ground,
+        network: Network,
         files: Files,
     ) -> Result<Self, Error> {
         let settings = &shared.settings;
         let token = Uuid::new_v4().simple().to_string();
-        let init = [&format!("{HOME}/pod-spawner"), "init-program", &token, ground.word()];
-        let command = init.iter().chain(program).map(|&word| word.to_owned()).collect();
         let mut mounts: Vec<_> = wanted_mounts(settings).collect();
         if let Files::AsConfiguredAnd(dir) = files {
             mounts.push(own_volume(labels(shared.store, shared.worker), dir));
@@ -163,6 +163,21 @@ impl Container {
             host.cap_add = Some(capabilities(settings, &[]));
             host.pids_limit = Some(settings.pids.unwrap_or(PIDS_OF_AN_EXECUTION).into());
         }
+        if network == Network::None {
+            host.network_mode = Some("none".to_owned());
+        }
+        let mut base = plain(settings);
+        let mut fence = "open".to_owned();
+        if has_fence(host.network_mode.as_deref(), settings) {
+            let capabilities = host.cap_add.get_or_insert_default();
+            fence = format!("fenced:{}", given_up(capabilities));
+            let needed = FENCING.iter().map(|&(name, _)| name.to_owned());
+            capabilities.extend(needed.filter(|name| !capabilities.contains(name)).collect::<Vec<_>>());
+            // Its init becomes the right one.
+            base.user = Some("0".to_owned());
+        }
+        let init = [&format!("{HOME}/pod-spawner"), "init-program", &token, &fence, ground.word()];
+        let command = init.iter().chain(program).map(|&word| word.to_owned()).collect();
         let body = ContainerCreateBody {
             image: Some(image.to_owned()),
             entrypoint: Some(command),
@@ -176,7 +191,7 @@ impl Container {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             host_config: Some(host),
-            ..plain(settings)
+            ..base
         };
         let made = shared.engine.docker.create_container(Some(CreateContainerOptionsBuilder::default().build()), body);
         let id = made.await?.id;
@@ -234,6 +249,8 @@ impl Container {
             Some(End::Signalled(signal)) => AttemptEnd::Signalled(signal),
             Some(End::NotStarted(errno)) => AttemptEnd::StartFailed(self.not_started(errno).await.into()),
             Some(End::NoPlace(errno)) => AttemptEnd::StartFailed(no_place(errno, Path::new(ACTIVITY)).into()),
+            Some(End::NoUser) => AttemptEnd::StartFailed(nobody(&self.shared.settings).into()),
+            Some(End::NoFence(errno)) => AttemptEnd::StartFailed(unfenced(errno).into()),
             // Somebody else than POD ended the container.
             _ => AttemptEnd::Lost,
         }

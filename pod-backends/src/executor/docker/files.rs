@@ -24,11 +24,18 @@ pub(super) fn file_archive(path: &str, mode: u32, content: &[u8]) -> Vec<u8> {
     archive.into_inner().unwrap_or_default()
 }
 
+/// More of `main.sh` is not read.
+pub(super) const MOST: usize = 64 << 20;
+/// An archive has as much besides.
+const AROUND: usize = 64 << 10;
+
 /// What lies at a path of a container.
 pub(super) enum Found {
     /// With its mode and its content.
     File(u32, Vec<u8>),
     Link(PathBuf),
+    /// A file of more than [`MOST`] bytes.
+    Large,
     Other(&'static str),
 }
 
@@ -44,6 +51,7 @@ pub(super) async fn download(
     let mut archive = Vec::new();
     while let Some(piece) = pieces.next().await {
         match piece {
+            Ok(piece) if archive.len() + piece.len() > MOST + AROUND => return Ok(Some(Found::Large)),
             Ok(piece) => archive.extend_from_slice(&piece),
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(provision(shared.engine.failed("main.sh cannot be looked at", &error))),

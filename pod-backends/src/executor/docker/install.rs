@@ -11,7 +11,7 @@ use std::{
 
 use bollard::{models::ContainerConfig, query_parameters::CommitContainerOptionsBuilder};
 use pod_core::{
-    domain::{AttemptEnd, Payload, Stream},
+    domain::{AttemptEnd, Network, Payload, Stream},
     executor::{InstallError, InstallRequest, OutputSink},
     provisioner::ProvisionError,
 };
@@ -20,7 +20,8 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Shared,
     boxes::{Container, Files, Ground, remove_snapshot, snapshot_labels, snapshot_name},
-    files::{Found, download, file_archive},
+    fence::whom,
+    files::{Found, MOST, download, file_archive},
     output::Said,
 };
 use crate::{
@@ -76,16 +77,20 @@ pub(super) async fn install(
     let scratch =
         Scratch::new(shared.dir.join(format!("unpacked-{}-{}", key.0, key.1))).map_err(|error| disk(&error))?;
     let (files, script) = files(&request.payload, &scratch.0)?;
+    let own = own_files(whom(&shared.settings, &base.user)).map_err(|error| disk(&error))?;
     let mut env = environment(&shared.settings);
     env.extend(request.env.iter().map(|(name, value)| format!("{name}={value}")));
     let program = ["bash", script.unwrap_or("-c"), "true"];
-    let container = Container::make(shared, &shared.settings.image, &program, env, Ground::Activity, Files::Kept)
-        .await
-        .map_err(failed)?;
+    let (image, ground, network) = (&shared.settings.image, Ground::Activity, Network::Default);
+    let made = Container::make(shared, image, &program, env, ground, network, Files::Kept).await;
+    let container = made.map_err(failed)?;
     check_bash(engine, &container.id, &base, &shared.settings).await.map_err(provision)?;
     container.upload("/", files).await.map_err(failed)?;
+    container.upload("/", own.clone()).await.map_err(failed)?;
     if script.is_some() {
         run(shared, &container, &request, output).await?;
+        // A script that may do everything may have put something else in their place.
+        container.upload("/", own).await.map_err(failed)?;
     }
     let entry = settle_main(shared, &container, &scratch.0).await?;
     let options = CommitContainerOptionsBuilder::default()
@@ -122,12 +127,19 @@ impl Drop for Scratch {
     }
 }
 
-/// What goes into the container, as an archive from its top, and the script that is run there, if there is one.
+/// What POD itself has in the container, as an archive from its top: the init, and whom that is to run programs as.
+fn own_files(user: &str) -> io::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    put(&mut archive, &format!("{}/pod-spawner", &HOME[1..]), 0o755, PROGRAM)?;
+    put(&mut archive, &format!("{}/user", &HOME[1..]), 0o644, user.as_bytes())?;
+    archive.into_inner()
+}
+
+/// What is installed, as an archive from the container's top, and the script that is run there, if there is one.
 fn files(payload: &Payload, scratch: &Path) -> Result<(Vec<u8>, Option<&'static str>), InstallError> {
     let mut archive = tar::Builder::new(Vec::new());
     archive.follow_symlinks(false);
     let mut build = |script: Option<&[u8]>| {
-        put(&mut archive, &format!("{}/pod-spawner", &HOME[1..]), 0o755, PROGRAM)?;
         if let Some(script) = script {
             put(&mut archive, &SCRIPT[1..], 0o644, script)?;
         }
@@ -209,6 +221,7 @@ async fn run(
         AttemptEnd::Exited(code) => format!("failed with exit code {code}"),
         AttemptEnd::Signalled(signal) => format!("was ended by signal {signal}"),
         AttemptEnd::OutOfMemory => "ran out of memory: the memory of its container was used up".to_owned(),
+        AttemptEnd::StartFailed(why) => return Err(lasting(why.to_string())),
         _ => return Err(passing("the installation's container was ended from outside")),
     };
     let texts = tails.map(|tail| tail.text());
@@ -248,6 +261,12 @@ async fn settle_main(shared: &Arc<Shared>, container: &Container, scratch: &Path
                     .await
                     .map_err(|error| provision(shared.engine.failed("main.sh cannot be made ready to run", &error)))?;
                 return Ok(entry);
+            }
+            Found::Large => {
+                return Err(lasting(format!(
+                    "main.sh is larger than {} MiB; keep what is so large in a file of its own beside it",
+                    MOST >> 20
+                )));
             }
             Found::Link(target)
                 if target.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) =>

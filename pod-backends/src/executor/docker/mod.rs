@@ -7,12 +7,14 @@
 //! | module | what it does |
 //! |---|---|
 //! | `boxes` | the containers: made, removed, found by their labels |
+//! | `fence` | what a container is kept from: the metadata addresses of clouds |
 //! | `files` | what goes into a container, and what comes out of it |
 //! | `install` | the activity contract, and the snapshot |
 //! | `output` | what a container says: its output, and what its init tells of it (decision 13) |
 //! | `run` | one execution: its output, its end, its limits |
 
 mod boxes;
+mod fence;
 mod files;
 mod install;
 mod output;

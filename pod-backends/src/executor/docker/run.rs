@@ -201,7 +201,7 @@ impl Supervisor {
         let image = snapshot_name(&self.shared, (request.activity, request.revision));
         // Nothing can be put into a root that is read-only.
         let files = if file.is_some() { Files::AsConfiguredAnd(INPUT_DIR) } else { Files::AsConfigured };
-        let container = Container::make(&self.shared, &image, &program, env, ground, files).await?;
+        let container = Container::make(&self.shared, &image, &program, env, ground, request.network, files).await?;
         if let Some(file) = file {
             container.upload(INPUT_DIR, file).await?;
         }

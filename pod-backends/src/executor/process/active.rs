@@ -226,6 +226,8 @@ fn attempt_end(end: End, explain: fn(i32, &Path) -> String, dir: &Path) -> Attem
         End::NoPlace(errno) => AttemptEnd::StartFailed(failure::no_place(errno, dir).into()),
         End::OutOfMemory => AttemptEnd::OutOfMemory,
         End::Damaged => AttemptEnd::StartFailed("it is not what was installed".into()),
+        // Said by the init of a container only.
+        End::NoUser | End::NoFence(_) => AttemptEnd::StartFailed("its container is not ready for it".into()),
     }
 }
 

@@ -42,12 +42,17 @@ impl From<io::Error> for Refused {
 
 /// Unpacks a tar.gz into an empty directory: beside it, and into its place once all of it is there.
 pub(crate) fn unpack(bytes: &[u8], dir: &Path) -> Result<(), Refused> {
+    unpack_by(dir, |beside| fill(bytes, beside))
+}
+
+/// The same, where somebody else than this process's user may fill the new directory, and nothing around it.
+pub(super) fn unpack_by(dir: &Path, fill: impl FnOnce(&Path) -> Result<(), Refused>) -> Result<(), Refused> {
     let mut beside = dir.as_os_str().to_owned();
     beside.push(".unpacking");
     let beside = PathBuf::from(beside);
     remove_tree(&beside)?;
     DirBuilder::new().mode(0o755).create(&beside)?;
-    let unpacked = fill(bytes, &beside).and_then(|()| Ok(fs::rename(&beside, dir)?));
+    let unpacked = fill(&beside).and_then(|()| Ok(fs::rename(&beside, dir)?));
     if unpacked.is_err()
         && let Err(error) = remove_tree(&beside)
     {
@@ -56,7 +61,7 @@ pub(crate) fn unpack(bytes: &[u8], dir: &Path) -> Result<(), Refused> {
     unpacked
 }
 
-fn fill(bytes: &[u8], dir: &Path) -> Result<(), Refused> {
+pub(super) fn fill(bytes: &[u8], dir: &Path) -> Result<(), Refused> {
     let mut sieve = Sieve::new(bytes);
     let mut piece = vec![0; 64 << 10];
     let mut directories = Vec::new();

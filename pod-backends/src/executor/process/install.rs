@@ -240,16 +240,22 @@ fn prepare(payload: &Payload, layout: &Layout, key: Key) -> Result<Option<PathBu
             layout.give(&script).map_err(|error| disk(&error))?;
             Ok(Some(script))
         }
-        Payload::Archive(archive) => layout.act(|| unpack(archive, dir)).map_err(|error| disk(&error))?,
+        Payload::Archive(archive) => {
+            let unpacked = archive::unpack_by(dir, |beside| {
+                layout.give(beside)?;
+                layout.act(|| archive::fill(archive, beside))?
+            });
+            unpacked.map_err(|refused| match refused {
+                Refused::Content(message) => lasting(message),
+                Refused::Io(error) => disk(&error),
+            })?;
+            layout.act(|| script_of(dir)).map_err(|error| disk(&error))?
+        }
     }
 }
 
-/// Unpacks a directory. Its script, if it has one.
-fn unpack(archive: &[u8], dir: &Path) -> Result<Option<PathBuf>, InstallError> {
-    archive::unpack(archive, dir).map_err(|refused| match refused {
-        Refused::Content(message) => lasting(message),
-        Refused::Io(error) => disk(&error),
-    })?;
+/// The script of a directory that was unpacked, if it has one.
+fn script_of(dir: &Path) -> Result<Option<PathBuf>, InstallError> {
     let script = dir.join("install.sh");
     match fs::symlink_metadata(&script) {
         Ok(found) if found.is_file() => make_ready(&script).map(|()| Some(script)),

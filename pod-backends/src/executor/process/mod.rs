@@ -48,6 +48,10 @@ mod text;
 #[allow(unreachable_pub, reason = "it is compiled into the spawner too")]
 #[path = "../../../spawner/user.rs"]
 mod user;
+#[cfg(test)]
+#[allow(unreachable_pub, dead_code, reason = "it is compiled into the spawner")]
+#[path = "../../../spawner/user_of.rs"]
+mod user_of;
 #[allow(
     dead_code,
     unreachable_pub,

@@ -44,7 +44,7 @@ impl Script {
         let marked = text.len() < bytes.len();
         let first_line = text.iter().position(|&byte| byte == b'\n').map(|end| &text[..end]);
         let windows = first_line.is_some_and(|line| line.ends_with(b"\r"));
-        if !(marked || windows) || text.contains(&0) || std::str::from_utf8(text).is_err() {
+        if !(marked || windows) || !is_text(text) {
             return Self::AsItIs;
         }
         match windows.then(|| unix_line_ends(text)).flatten() {
@@ -53,6 +53,14 @@ impl Script {
             None => Self::AsItIs,
         }
     }
+}
+
+/// Whether this is nothing but text: of UTF-8, or of an encoding of before, in which each byte is a character. Such a text
+/// has none of the control characters that a payload has, and ends with a line end.
+fn is_text(bytes: &[u8]) -> bool {
+    let is_odd = |byte: &u8| matches!(byte, 0..=6 | 14..=26 | 28..=31 | 127);
+    let is_of_before = || bytes.ends_with(b"\n") && !bytes.iter().any(is_odd);
+    !bytes.contains(&0) && (std::str::from_utf8(bytes).is_ok() || is_of_before())
 }
 
 pub(crate) fn is_wide(beginning: &[u8]) -> bool {
@@ -157,6 +165,8 @@ mod tests {
         assert_eq!(Script::of(b"#!/bin/sh\r\necho hi\r\n"), clean(b"#!/bin/sh\necho hi\n"));
         assert_eq!(Script::of(b"a\r\nb\rc\r\r\n\r"), clean(b"a\nb\rc\r\n\r"));
         assert_eq!(Script::of("ä\r\n".as_bytes()), clean("ä\n".as_bytes()));
+        assert_eq!(Script::of(b"# gr\xfc\xdfe\r\n"), clean(b"# gr\xfc\xdfe\n"), "of an encoding of before");
+        assert_eq!(Script::of(b"a\r\n\xff\x01\r\n"), Script::AsItIs);
         for other in [&b"a\nb\r\n"[..], b"a\r\nb\n", b"a\r\n\0", b"a\r\n\xff", b"a\rb\r", b"a\r", b"", b"\n"] {
             assert_eq!(Script::of(other), Script::AsItIs, "{other:?}");
         }

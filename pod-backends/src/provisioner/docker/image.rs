@@ -22,6 +22,8 @@ pub(crate) struct Image {
     pub(crate) id: String,
     /// Where programs are looked for in it.
     pub(crate) path: String,
+    /// Whom its programs are run as, as it says.
+    pub(crate) user: String,
 }
 
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -41,9 +43,10 @@ pub(crate) async fn ensure(engine: &Engine, name: &str, told: Told<'_>) -> Resul
     };
     let found = found.map_err(|error| engine.failed(format_args!("the image {name} cannot be used"), &error))?;
     fit(name, &found)?;
-    let env = found.config.and_then(|config| config.env).unwrap_or_default();
+    let config = found.config.unwrap_or_default();
+    let (env, user) = (config.env.unwrap_or_default(), config.user.unwrap_or_default());
     let path = env.iter().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or(USUAL_PATH);
-    Ok(Image { id: found.id.unwrap_or_default(), path: path.to_owned() })
+    Ok(Image { id: found.id.unwrap_or_default(), path: path.to_owned(), user })
 }
 
 fn fit(name: &str, image: &ImageInspect) -> Result<(), ProvisionError> {

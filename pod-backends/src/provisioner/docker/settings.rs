@@ -32,6 +32,10 @@ pub struct DockerSettings {
     pub pids: Option<u32>,
     /// The network; the engine's default when absent, `none` for no network at all.
     pub network: Option<String>,
+    /// Whether programs of a container for each execution reach the metadata addresses of clouds, and so what the machine
+    /// itself may do there.
+    #[serde(default)]
+    pub metadata: bool,
     /// What is seen of the engine's machine.
     pub mounts: Vec<Mount>,
     /// As whom programs run; whom the image says when absent.
@@ -70,6 +74,7 @@ impl DockerSettings {
             cpus: None,
             pids: None,
             network: None,
+            metadata: false,
             mounts: Vec::new(),
             user: None,
             read_only: false,

@@ -2,7 +2,7 @@
 
 use pod_core::{
     domain::Payload,
-    store::{Change, KEPT_DECISIONS, KEPT_MINUTES, StoreError},
+    store::{Change, KEPT_DECISIONS, KEPT_MINUTES, KEPT_NOTES, StoreError},
 };
 use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
@@ -98,6 +98,21 @@ pub(super) async fn write(connection: &mut SqliteConnection, change: &Change) ->
                 sqlx::query(delete).bind(int(id.0)).execute(&mut *connection).await.map_err(from_sql)?;
             }
             return Ok(());
+        }
+        Change::PutNote { key, request_hash, note } => {
+            let put = "INSERT INTO notes (key, request_hash, note) VALUES (?, ?, ?) \
+                       ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash, note = excluded.note";
+            sqlx::query(put)
+                .bind(&**key)
+                .bind(&request_hash[..])
+                .bind(json(note)?)
+                .execute(&mut *connection)
+                .await
+                .map_err(from_sql)?;
+            sqlx::query("DELETE FROM notes WHERE no <= (SELECT max(no) FROM notes) - ?")
+                .bind(int(KEPT_NOTES))
+                .execute(&mut *connection)
+                .await
         }
         Change::PutPolicy(policy) => {
             sqlx::query("INSERT INTO policies (id, name, body) VALUES (?, ?, ?)")

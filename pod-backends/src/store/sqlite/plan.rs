@@ -82,7 +82,7 @@ impl<'a> Plan<'a> {
                 }
                 Change::PutIdempotency { key, request_hash, executions } => plan.idempotency.push((
                     key.clone(),
-                    IdempotencyRecord { request_hash: *request_hash, executions: executions.clone() },
+                    IdempotencyRecord { request_hash: *request_hash, executions: executions.clone(), note: None },
                 )),
                 // A worker is put once, with what it is at last.
                 Change::PutWorker(worker) if last_put.get(&worker.id) != Some(&at) => {}

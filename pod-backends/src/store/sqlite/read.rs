@@ -207,13 +207,17 @@ pub(super) async fn disordered(readers: &SqlitePool) -> Result<ExecutionId, Stor
 }
 
 pub(super) async fn idempotency(readers: &SqlitePool, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
-    let query = "SELECT request_hash, first_execution, end_execution FROM idempotency WHERE key = ?";
+    let query = "SELECT request_hash, first_execution, end_execution, NULL FROM idempotency WHERE key = ?1 \
+                 UNION ALL SELECT request_hash, 0, 0, note FROM notes WHERE key = ?1";
     let row = sqlx::query(query).bind(key.to_owned()).fetch_optional(readers).await.map_err(from_sql)?;
     let Some(row) = row else { return Ok(None) };
     let hash: &[u8] = row.try_get(0).map_err(from_sql)?;
     let request_hash = hash.try_into().map_err(|_| unreadable("a request hash that is not one"))?;
     let executions: Range<u64> = unsigned(&row, 1)?..unsigned(&row, 2)?;
-    Ok(Some(IdempotencyRecord { request_hash, executions }))
+    let note: Option<&str> = row.try_get(3).map_err(from_sql)?;
+    let note =
+        note.map(serde_json::from_str).transpose().map_err(|error| unreadable(format_args!("a note: {error}")))?;
+    Ok(Some(IdempotencyRecord { request_hash, executions, note }))
 }
 
 pub(super) async fn payload(

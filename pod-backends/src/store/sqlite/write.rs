@@ -350,8 +350,13 @@ async fn delete_executions(connection: &mut SqliteConnection, deleted: &[Executi
     }
     for delete in [
         "DELETE FROM inputs WHERE execution IN (SELECT value FROM json_each(?))",
-        "DELETE FROM idempotency WHERE end_execution IN (SELECT value + 1 FROM json_each(?))",
         "DELETE FROM executions WHERE id IN (SELECT value FROM json_each(?))",
+        // No execution belongs to two keys: the one that it may belong to is the first that ends above it. A key is
+        // remembered as long as any execution of it is there.
+        "DELETE FROM idempotency WHERE key IN (SELECT (SELECT i.key FROM idempotency AS i \
+         WHERE i.end_execution > d.value ORDER BY i.end_execution, i.key LIMIT 1) FROM json_each(?) AS d) \
+         AND NOT EXISTS (SELECT 1 FROM executions AS e \
+         WHERE e.id >= idempotency.first_execution AND e.id < idempotency.end_execution)",
     ] {
         sqlx::query(delete).bind(&json).execute(&mut *connection).await.map_err(from_sql)?;
     }

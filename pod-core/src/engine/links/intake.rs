@@ -245,7 +245,14 @@ impl Intake {
         let store = &self.shared.store;
         match piece {
             Piece::Order { key, offset, bytes } => store.append_order(key, offset, bytes).await,
-            Piece::Output { key, stream, offset, bytes } => store.append_output(key, stream, offset, bytes).await,
+            Piece::Output { key, stream, offset, bytes } => {
+                let count = bytes.len();
+                let stored = store.append_output(key, stream, offset, bytes).await;
+                if stored.is_ok() {
+                    self.shared.observer.output(count);
+                }
+                stored
+            }
             Piece::Tail { key, stream, offset, bytes } => store.append_tail(key, stream, offset, bytes).await,
             Piece::InstallLog { log, restart, bytes } => store.append_install_log(log, bytes, restart).await,
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     domain::{
-        Activity, ActivityId, ActivityName, ActivityStatus, Content, EventKind, Isolation, NewActivity, Payload,
-        Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource, Settings,
+        Activity, ActivityId, ActivityName, ActivityStatus, Content, EventKind, Isolation, Network, NewActivity,
+        Payload, Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource, Settings,
     },
     engine::{Registration, Reply},
     plan::{ActivityState, Decision, RevisionState, State},
@@ -16,6 +16,12 @@ use crate::{
 type Answer = Result<Reply, PodError>;
 
 impl ActivityState {
+    /// As [`ActivityView::version`](crate::ActivityView::version).
+    pub(super) fn version(&self) -> String {
+        let Activity { id, latest, .. } = &self.activity;
+        self.revision(*latest).map_or_else(|| format!("{id}.{latest}"), |newest| newest.revision.version())
+    }
+
     /// Brings the members that follow from the revisions up to date.
     pub(in crate::plan) fn derive(&mut self) {
         let mut candidates =
@@ -143,6 +149,13 @@ impl State {
                  an address to dial (--docker-manager)"
                     .to_owned(),
             )),
+            _ if settings.network == Network::None && self.isolation(settings) != Isolation::Execution => {
+                Err(PodError::Invalid(
+                    "network none takes a container for each execution; give isolation execution with it, on a manager \
+                     with --backend docker"
+                        .to_owned(),
+                ))
+            }
             _ => Ok(()),
         }
     }

@@ -8,6 +8,7 @@ use crate::{
         Timestamp, WorkerId,
     },
     link::EndReport,
+    observe::Measure,
     plan::{Decision, Effect, Held, State},
     store::Change,
 };
@@ -49,7 +50,7 @@ impl State {
         held.execution.started_at = Some(at);
         let began = clock.age_at(at).max(held.given);
         held.began = Some(began);
-        let wait = first_wait(&held.execution, began);
+        let (wait, activity) = (first_wait(&held.execution, began), held.execution.activity);
         out.update(&held.execution);
         out.change(Change::StartAttempt { key, started_at: at });
         let event = out.event(clock.wall, EventKind::ExecutionStarted);
@@ -57,6 +58,7 @@ impl State {
         (event.attempt, event.worker) = (Some(key.attempt), Some(worker));
         if let Some(wait) = wait {
             self.count_wait(wait);
+            out.measures.push(Measure::Waited(activity, wait));
         }
     }
 
@@ -97,10 +99,13 @@ impl State {
                 held.execution.started_at = Some(started_at);
             }
         }
+        let Some(held) = self.close(report.key, report.end.clone(), ended_at, out) else { return };
+        let activity = held.execution.activity;
         if let Some(wait) = wait {
             self.count_wait(wait);
+            out.measures.push(Measure::Waited(activity, wait));
         }
-        let Some(held) = self.close(report.key, report.end.clone(), ended_at, out) else { return };
+        out.measures.extend(duration.map(|duration| Measure::Ran(activity, duration)));
         if let Some(duration) = duration
             && matches!(report.end, AttemptEnd::Exited(_))
         {
@@ -158,6 +163,7 @@ impl State {
             AttemptEnd::Exited(_) | AttemptEnd::Signalled(_) | AttemptEnd::OutOfMemory | AttemptEnd::StartFailed(_) => {
                 execution.failures += 1;
                 if !cancelled && execution.failures <= settings.retries {
+                    out.measures.push(Measure::Retried(execution.activity));
                     let wait = self.backoff(execution.failures);
                     let reason = format!("attempt {} failed and is tried again in {wait}", attempt.key.attempt);
                     let not_before = self.now + wait;
@@ -185,6 +191,7 @@ impl State {
             // Ended by a worker that nobody asked to: it is as good as lost.
             AttemptEnd::Terminated | AttemptEnd::Lost | AttemptEnd::Recalled => {
                 execution.losses += 1;
+                out.measures.push(Measure::Lost(execution.activity));
                 let lost = format!("worker {} was lost while it ran attempt {}", attempt.worker, attempt.key.attempt);
                 if cancelled {
                     Ending::Terminated
@@ -209,6 +216,7 @@ impl State {
         execution.started_at = None;
         out.update(&execution);
         self.recount(&execution, Some(ExecutionStatus::Running), Some(ExecutionStatus::Waiting), out);
+        out.measures.push(Measure::Requeued(execution.activity));
         let event = out.event(self.wall(), EventKind::ExecutionRequeued);
         event.of(&execution);
         event.message = why;

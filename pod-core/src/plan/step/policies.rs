@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     domain::{ActivityName, EventKind, Policy, PolicyId, Rules},
-    engine::Reply,
+    engine::{Put, Reply},
     plan::{Decision, State},
     pod::PodError,
     store::Change,
@@ -29,12 +29,12 @@ impl State {
         self.policies.insert(policy.id, policy.clone());
         out.change(Change::PutPolicy(policy.clone()));
         self.tell(format!("policy {} was made", policy.name), out);
-        Ok(Reply::Policy(policy))
+        Ok(Reply::Policy(policy, Put::Made))
     }
 
     /// A row of a policy never changes: the new rules are another row of the same name.
-    pub(super) fn change_policy(&mut self, name: &str, rules: BTreeMap<String, String>, out: &mut Decision) -> Answer {
-        let old = self.policy_named(name)?;
+    pub(super) fn put_policy(&mut self, name: &str, rules: BTreeMap<String, String>, out: &mut Decision) -> Answer {
+        let Ok(old) = self.policy_named(name) else { return self.create_policy(name, rules, out) };
         if old.id == PolicyId(0) {
             return Err(PodError::DefaultPolicy);
         }
@@ -49,13 +49,13 @@ impl State {
         if self.active_policy == old.id {
             self.activate(&policy, out);
         }
-        Ok(Reply::Policy(policy))
+        Ok(Reply::Policy(policy, Put::Changed))
     }
 
     pub(super) fn apply_policy(&mut self, name: &str, out: &mut Decision) -> Answer {
         let policy = self.policy_named(name)?;
         self.activate(&policy, out);
-        Ok(Reply::Policy(policy))
+        Ok(Reply::Policy(policy, Put::Changed))
     }
 
     fn activate(&mut self, policy: &Policy, out: &mut Decision) {
@@ -79,7 +79,7 @@ impl State {
         }
         out.change(Change::DeletePolicy(policy.id));
         self.tell(format!("policy {} was deleted", policy.name), out);
-        Ok(Reply::Policy(policy))
+        Ok(Reply::Policy(policy, Put::Changed))
     }
 
     fn tell(&self, sentence: String, out: &mut Decision) {

@@ -9,6 +9,7 @@ use crate::{
     },
     engine::Reply,
     link::{Hello, PROTOCOL_VERSION, Refusal, StartOrder, Welcome},
+    observe::Measure,
     plan::{Decision, Effect, Held, LaunchRefusal, State, WorkerState},
     pod::PodError,
     provisioner::ProvisionError,
@@ -248,6 +249,7 @@ impl State {
             timeout: settings.timeout,
             grace: self.config.limits.grace,
             workdir: settings.workdir,
+            network: settings.network,
         }
     }
 
@@ -286,7 +288,7 @@ impl State {
         // Its machine or directory is cleared first; `destroyed` gives the work out.
         state.destroy(self.now, out);
         if never_worked {
-            self.refused_launch(&ProvisionError::new(reason));
+            self.refused_launch(&ProvisionError::new(reason), out);
         }
         self.lost(id, reason.to_owned(), out);
     }
@@ -322,7 +324,7 @@ impl State {
             (Ok(()), WorkerStatus::Launching) => self.set_status(id, WorkerStatus::Pending, None, out),
             (Ok(()), status) if status.is_terminal() => out.effects.push(Effect::Destroy(id)),
             (Err(error), WorkerStatus::Launching) => {
-                self.refused_launch(&error);
+                self.refused_launch(&error, out);
                 self.set_status(id, WorkerStatus::Failed, Some(format!("could not be launched: {error}")), out);
                 if let Some(state) = self.workers.get_mut(&id) {
                     state.destroy(self.now, out);
@@ -344,7 +346,8 @@ impl State {
 
     /// A worker was refused, or ended before it said hello. The next launch waits: 0 s, 10 s, 1 min, 5 min, 15 min.
     /// Those that were launched together and fail together count once.
-    pub(in crate::plan) fn refused_launch(&mut self, error: &ProvisionError) {
+    pub(in crate::plan) fn refused_launch(&mut self, error: &ProvisionError, out: &mut Decision) {
+        out.measures.push(Measure::LaunchRefused);
         if self.now >= self.due.launch_at {
             self.postpone_launches();
         }

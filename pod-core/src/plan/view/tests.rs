@@ -304,11 +304,11 @@ fn a_policy_tells_what_it_would_do_and_does_it_when_it_is_changed() {
     // The active policy, by another row of the same name.
     let Reply::Policies(before, active) = rig.ask(Request::Policies) else { panic!() };
     let name = before.iter().find(|policy| policy.id == active).unwrap().name.to_string();
-    rig.ask(Request::ChangePolicy { name: name.clone(), rules: rules("3") });
+    rig.ask(Request::PutPolicy { name: name.clone(), rules: rules("3") });
     let Reply::Policies(after, active) = rig.ask(Request::Policies) else { panic!() };
     assert_eq!(after.iter().find(|policy| policy.id == active).unwrap().name.as_str(), name);
     assert_eq!((after.len(), rig.overview().fleet.launching), (before.len(), 2));
-    let refused = rig.try_ask(Request::ChangePolicy { name: "default".into(), rules: rules("3") });
+    let refused = rig.try_ask(Request::PutPolicy { name: "default".into(), rules: rules("3") });
     assert!(matches!(refused, Err(PodError::DefaultPolicy)), "{refused:?}");
 }
 

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -79,6 +80,8 @@ pub enum OutputChunk {
 /// Use it by [`OutputFollower::next`], or as a `futures::Stream`.
 pub struct OutputFollower {
     chunks: BoxStream<'static, Result<OutputChunk, PodError>>,
+    /// Counts it among the followers.
+    _follower: Arc<()>,
 }
 
 impl fmt::Debug for OutputFollower {
@@ -90,6 +93,7 @@ impl fmt::Debug for OutputFollower {
 impl OutputFollower {
     pub(super) fn new(pod: Pod, execution: ExecutionId, position: OutputPosition, until: Until) -> Self {
         // Subscribed before anything is read, so that nothing is missed between the two.
+        let follower = pod.engine().follower();
         let news = pod.engine().subscribe(execution);
         let reader =
             Reader { pod, id: execution, news, known: None, position, until, merged: None, began: None, ended: false };
@@ -97,7 +101,7 @@ impl OutputFollower {
             let chunk = reader.next().await.transpose()?;
             Some((chunk, reader))
         });
-        Self { chunks: chunks.boxed() }
+        Self { chunks: chunks.boxed(), _follower: follower }
     }
 
     /// The next chunk; `None` after `Ended`, and at the end of an attempt that is followed alone. After an error it may be called again. Cancellation safe.

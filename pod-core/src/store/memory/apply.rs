@@ -10,7 +10,7 @@ use crate::{
     },
     store::{
         Batch, Change, ExecutionUpdate, IdempotencyRecord, InstallLog, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES,
-        QueueKey, StoreError,
+        KEPT_NOTES, QueueKey, StoreError,
     },
 };
 
@@ -122,9 +122,22 @@ impl State {
                 if self.idempotency.contains(key) {
                     return Err(conflict(format!("the idempotency key {key:?} was used already")));
                 }
-                let record = IdempotencyRecord { request_hash: *request_hash, executions: executions.clone() };
+                let (request_hash, executions) = (*request_hash, executions.clone());
+                let record = IdempotencyRecord { request_hash, executions: executions.clone(), note: None };
                 self.idempotency.put(key.clone(), record);
                 self.idempotency_ends.put((executions.end, key.clone()), ());
+            }
+            Change::PutNote { key, request_hash, note } => {
+                if self.idempotency.get(key).is_none_or(|record| record.note.is_none()) {
+                    if self.idempotency.contains(key) {
+                        return Err(conflict(format!("the idempotency key {key:?} was used already")));
+                    }
+                    let next = self.notes.iter().next_back().map_or(1, |(no, _)| no + 1);
+                    self.notes.put(next, key.clone());
+                    self.forget_notes(next.saturating_sub(KEPT_NOTES));
+                }
+                let (request_hash, note) = (*request_hash, Some(note.clone()));
+                self.idempotency.put(key.clone(), IdempotencyRecord { request_hash, executions: 0..0, note });
             }
             Change::PutWorker(worker) => self.workers.put(worker.id, worker.clone()),
             Change::DeleteWorker(id) => {
@@ -234,15 +247,28 @@ impl State {
             self.attempts.remove(&key);
             discarded.output.push(key);
         }
-        let end = id.0 + 1;
-        let keys = self.idempotency_ends.range((end, Arc::from(""))..(end + 1, Arc::from("")));
-        let keys: Vec<Arc<str>> = keys.map(|((_, key), ())| key.clone()).collect();
-        for key in keys {
-            self.idempotency.remove(&key);
-            self.idempotency_ends.remove(&(end, key));
-        }
         self.executions.remove(&id);
+        // No execution belongs to two keys: the one that it may belong to is the first that ends above it.
+        let above = self.idempotency_ends.range((id.0 + 1, Arc::from(""))..).next();
+        if let Some((end, key)) = above.map(|((end, key), ())| (*end, key.clone()))
+            && let Some(record) = self.idempotency.get(&key)
+        {
+            let all = ExecutionId(record.executions.start)..ExecutionId(end);
+            if self.executions.range(all).next().is_none() {
+                self.idempotency.remove(&key);
+                self.idempotency_ends.remove(&(end, key));
+            }
+        }
         Ok(())
+    }
+
+    /// Forgets the notes up to this number.
+    fn forget_notes(&mut self, last: u64) {
+        let doomed: Vec<(u64, Arc<str>)> = self.notes.range(..=last).map(|(no, key)| (*no, key.clone())).collect();
+        for (no, key) in doomed {
+            self.notes.remove(&no);
+            self.idempotency.remove(&key);
+        }
     }
 
     fn open_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError> {

@@ -47,8 +47,10 @@ pub(super) struct State {
     /// The open attempt of each running execution: there is room for one.
     pub(super) open: Table<ExecutionId, AttemptNo>,
     pub(super) idempotency: Table<Arc<str>, IdempotencyRecord>,
-    /// The keys by the last execution that they stand for, with which they are forgotten.
+    /// The keys by where the executions that they stand for end.
     pub(super) idempotency_ends: Table<(u64, Arc<str>), ()>,
+    /// The keys that have notes, in the order of their first ones.
+    pub(super) notes: Table<u64, Arc<str>>,
     pub(super) workers: Table<WorkerId, Worker>,
     pub(super) policies: Table<PolicyId, Policy>,
     /// One row: the active policy.
@@ -86,6 +88,7 @@ macro_rules! each_table {
         $state.open.$action();
         $state.idempotency.$action();
         $state.idempotency_ends.$action();
+        $state.notes.$action();
         $state.workers.$action();
         $state.policies.$action();
         $state.active_policy.$action();

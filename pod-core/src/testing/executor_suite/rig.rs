@@ -19,7 +19,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     domain::{
-        ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Stream, Workdir,
+        ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Network, Payload, RevisionNo, Stream,
+        Workdir,
     },
     executor::{Executor, InstallError, InstallRequest, RunEvent, Running, StartRequest},
 };
@@ -145,6 +146,7 @@ impl Rig {
             timeout: None,
             grace: Millis(PATIENCE.as_millis() as u64),
             workdir: Workdir::Private,
+            network: Network::Default,
         }
     }
 

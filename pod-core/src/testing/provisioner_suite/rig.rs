@@ -242,6 +242,7 @@ impl Guest {
             timeout: None,
             grace: Millis::from_secs(10),
             workdir: crate::domain::Workdir::Private,
+            network: crate::domain::Network::Default,
         };
         self.say(ToWorker::Start(Box::new(order))).await;
         loop {

@@ -271,6 +271,20 @@ pub async fn deleting_executions_takes_all_of_them_along(rig: &mut Rig) {
     assert_eq!(store.expired(Age::MAX, 10).await.unwrap().len(), 1);
 }
 
+/// The key of many executions is known as long as one of them is there, whichever goes first.
+pub async fn a_key_is_kept_as_long_as_anything_that_it_stands_for(rig: &mut Rig) {
+    for id in 1..=4 {
+        rig.commit(vec![insert(finished(id, 1))]).await;
+    }
+    let used = |key: &str, executions| Change::PutIdempotency { key: key.into(), request_hash: [1; 32], executions };
+    rig.commit(vec![used("before", 1..2), used("many", 2..5)]).await;
+    for (gone, known) in [(vec![4], true), (vec![1, 2], true), (vec![3], false)] {
+        rig.commit(vec![Change::DeleteExecutions(gone.iter().copied().map(ExecutionId).collect())]).await;
+        assert_eq!(rig.store().idempotency("many").await.unwrap().is_some(), known, "{gone:?} are gone");
+    }
+    assert_eq!(rig.store().idempotency("before").await.unwrap(), None);
+}
+
 /// The highest ids outlive what had them, and restarts.
 pub async fn ids_are_never_used_again(rig: &mut Rig) {
     let high = HighWater { activity: 1, execution: 5, worker: 3, policy: 2, event: 9, session: 4, disordered: 2 };

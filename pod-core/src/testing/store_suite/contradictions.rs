@@ -9,8 +9,8 @@ use super::{
     },
 };
 use crate::{
-    domain::{AttemptEnd, Epoch, ExecutionId, PolicyId, Timestamp},
-    store::{Change, StoreError},
+    domain::{AttemptEnd, Epoch, ExecutionId, PolicyId, Timestamp, WorkerId},
+    store::{Change, Note, StoreError},
 };
 
 /// An execution has one open attempt at most.
@@ -122,7 +122,12 @@ pub async fn an_idempotency_key_used_twice(rig: &mut Rig) {
     let used = |hash: u8| Change::PutIdempotency { key: "k".into(), request_hash: [hash; 32], executions: 1..2 };
     rig.commit(vec![used(1)]).await;
     rig.refuses(vec![used(2)]).await;
+    let note = Change::PutNote { key: "k".into(), request_hash: [1; 32], note: Note::Worker(WorkerId(1)) };
+    rig.refuses(vec![note]).await;
     assert_eq!(rig.store().idempotency("k").await.unwrap().expect("the key").request_hash, [1; 32]);
+    let note = Change::PutNote { key: "noted".into(), request_hash: [1; 32], note: Note::Worker(WorkerId(1)) };
+    rig.commit(vec![note]).await;
+    rig.refuses(vec![Change::PutIdempotency { key: "noted".into(), request_hash: [1; 32], executions: 1..2 }]).await;
 }
 
 /// Nobody may write under an epoch that was not given out.

@@ -11,7 +11,7 @@ use crate::{
         ActivityId, Age, AttemptEnd, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, Millis, MinuteTally,
         RevisionNo, ScalingDecision, Timestamp, WorkerId,
     },
-    store::{Change, ExecutionQuery, ExpiredExecution, IdempotencyRecord, KEPT_MINUTES, Order},
+    store::{Change, ExecutionQuery, ExpiredExecution, IdempotencyRecord, KEPT_MINUTES, Note, Order},
 };
 
 pub(super) fn decision(at: i64) -> ScalingDecision {
@@ -196,8 +196,21 @@ pub async fn idempotency_tells_the_request(rig: &mut Rig) {
     rig.commit(vec![Change::PutIdempotency { key: "batch of ten".into(), request_hash: hash, executions: 5..15 }])
         .await;
     let record = rig.store().idempotency("batch of ten").await.unwrap();
-    assert_eq!(record, Some(IdempotencyRecord { request_hash: hash, executions: 5..15 }));
+    assert_eq!(record, Some(IdempotencyRecord { request_hash: hash, executions: 5..15, note: None }));
     assert_eq!(rig.store().idempotency("batch of te").await.unwrap(), None);
+}
+
+/// So is a request that made no executions; what became of it replaces what it began with.
+pub async fn notes_tell_what_a_request_did(rig: &mut Rig) {
+    let (found, next) = (vec![ExecutionId(3), ExecutionId(7)], Some(ExecutionId(3)));
+    let done = Note::Done { ids: vec![ExecutionId(9)], refused: 1, why: Some("it \"ran\"".to_owned()), next };
+    for note in [Note::Found { ids: found, next }, done] {
+        let (key, request_hash) = ("all of them".into(), [7; 32]);
+        rig.commit(vec![Change::PutNote { key, request_hash, note: note.clone() }]).await;
+        rig.reopen().await;
+        let record = rig.store().idempotency("all of them").await.unwrap();
+        assert_eq!(record, Some(IdempotencyRecord { request_hash, executions: 0..0, note: Some(note) }));
+    }
 }
 
 /// A follower goes on where it was, also in the middle of a batch.

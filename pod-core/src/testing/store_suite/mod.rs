@@ -28,6 +28,7 @@ macro_rules! store_suite {
                 a_lifecycle_in_one_batch, a_recalled_attempt_is_gone_and_its_number_free, the_snapshot_holds_what_was_committed,
                 revisions_keep_their_tallies, revisions_share_a_payload,
                 a_deleted_activity_leaves_its_name_and_executions, deleting_executions_takes_all_of_them_along,
+                a_key_is_kept_as_long_as_anything_that_it_stands_for,
                 ids_are_never_used_again, texts_come_back_as_they_were, large_inputs_and_payloads_come_back,
                 readers_see_whole_batches, a_dropped_commit_is_finished, the_clocks_are_those_of_the_last_batch;
             contradictions: a_second_open_attempt, ending_what_is_not_open, starting_what_is_not_open, retrieving_twice,
@@ -38,7 +39,7 @@ macro_rules! store_suite {
             queue: claims_are_in_order_and_say_what_is_next, a_claim_goes_on_after_a_key, a_claim_takes_only_what_is_due,
                 activities_have_queues_of_their_own, revisions_have_queues_of_their_own, the_queue_follows_the_status;
             lists: executions_by_every_filter, executions_are_counted, executions_between_bounds, attempts_are_oldest_first,
-                idempotency_tells_the_request, events_before_a_number, minutes_are_kept_for_a_day,
+                idempotency_tells_the_request, notes_tell_what_a_request_did, events_before_a_number, minutes_are_kept_for_a_day,
                 events_after_a_number, decisions_are_newest_first, expired_are_oldest_first,
                 a_span_of_time_is_told_by_the_executions_own_moments;
             output: small_output_comes_with_the_end, large_output_comes_with_the_end, pieces_join_by_offset,

@@ -13,7 +13,7 @@ use crate::{
         ScriptSource, Settings, Stream, Timestamp, WorkerId,
     },
     store::{
-        ActivityTally, Change, ExecutionQuery, ExecutionUpdate, HighWater, MemoryStore, QueueKey, RevisionTally,
+        ActivityTally, Change, ExecutionQuery, ExecutionUpdate, HighWater, MemoryStore, Note, QueueKey, RevisionTally,
         Snapshot, Store, StoreError,
     },
 };
@@ -36,6 +36,8 @@ impl Dice {
 struct World {
     executions: Vec<Execution>,
     next: u64,
+    /// The first that no key stands for.
+    keyed: u64,
 }
 
 impl World {
@@ -76,11 +78,16 @@ impl World {
                 1 => Change::ActivatePolicy(PolicyId(dice.below(4))),
                 _ => Change::DeletePolicy(PolicyId(1 + dice.below(4))),
             }),
-            _ => changes.push(Change::PutIdempotency {
-                key: format!("key {}", dice.below(300)).into(),
-                request_hash: [dice.below(255) as u8; 32],
-                executions: self.next..self.next + dice.below(3),
-            }),
+            _ => {
+                let (key, request_hash) = (format!("key {}", dice.below(300)).into(), [dice.below(255) as u8; 32]);
+                // No execution belongs to two keys.
+                let executions = std::mem::replace(&mut self.keyed, self.next + 1).max(1)..self.next + 1;
+                changes.push(if executions.is_empty() {
+                    Change::PutNote { key, request_hash, note: Note::Execution(ExecutionId(self.next)) }
+                } else {
+                    Change::PutIdempotency { key, request_hash, executions }
+                });
+            }
         }
     }
 

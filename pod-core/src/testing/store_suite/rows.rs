@@ -133,6 +133,7 @@ pub(super) fn revision(activity: u64, no: u32) -> Revision {
             max_concurrency: Some(3),
             isolation: Some(Isolation::Execution),
             workdir: crate::domain::Workdir::Copy,
+            network: crate::domain::Network::None,
         },
         status: RevisionStatus::Rejected,
         error: Some("it would not".into()),

@@ -152,6 +152,7 @@ fn order(execution: u64, input: &str) -> ToWorker {
         timeout: None,
         grace: Millis::from_secs(10),
         workdir: crate::domain::Workdir::Private,
+        network: crate::domain::Network::Default,
     }))
 }
 

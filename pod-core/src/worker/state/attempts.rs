@@ -205,6 +205,7 @@ impl WorkerState {
                 timeout: order.timeout,
                 grace: order.grace,
                 workdir: order.workdir,
+                network: order.network,
             }));
         }
     }

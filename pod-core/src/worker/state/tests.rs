@@ -36,6 +36,7 @@ fn order(execution: u64) -> ToWorker {
         timeout: None,
         grace: Millis::from_secs(10),
         workdir: crate::domain::Workdir::Private,
+        network: crate::domain::Network::Default,
     }))
 }
 

@@ -2,7 +2,9 @@
 
 use pod_core::{
     ActivityView,
-    domain::{Activity, ActivityStatus, Installation, InstallationStatus, Isolation, OnLost, ScriptSource, Workdir},
+    domain::{
+        Activity, ActivityStatus, Installation, InstallationStatus, Isolation, Network, OnLost, ScriptSource, Workdir,
+    },
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,6 +12,10 @@ use utoipa::ToSchema;
 use super::{
     super::{
         env::{self, ShownEnv},
+        moment::Moment,
+        openapi::words::{
+            ActivityStatusWord, InstallationStatusWord, IsolationWord, NetworkWord, OnLostWord, SourceWord, WorkdirWord,
+        },
         seconds::Seconds,
     },
     overview::StatusCounts,
@@ -23,13 +29,14 @@ pub(crate) struct ActivityObject {
     id: u64,
     name: String,
     /// `verifying`, `approved`, `rejected` or `uninstalling`.
-    #[schema(value_type = String)]
+    #[schema(value_type = ActivityStatusWord)]
     status: ActivityStatus,
     /// The current revision, which executions run that name no other.
     revision: u32,
     /// The newest revision; another one while it is verified, or when it was rejected.
     latest_revision: u32,
     /// Where the script comes from: `url`, `inline` or `directory`.
+    #[schema(value_type = SourceWord)]
     source: &'static str,
     /// The address of the script, where it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,26 +47,31 @@ pub(crate) struct ActivityObject {
     /// Why the newest revision was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     error_description: Option<String>,
-    created_at: String,
+    created_at: Moment,
     /// How long one attempt may run; no limit when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<f64>)]
     timeout_seconds: Option<Seconds>,
     retries: u32,
     /// `requeue` or `fail`.
-    #[schema(value_type = String)]
+    #[schema(value_type = OnLostWord)]
     on_lost: OnLost,
     /// The names of its variables; what they hold is not shown.
+    #[schema(value_type = BTreeMap<String, env::Masked>)]
     env: ShownEnv,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_concurrency: Option<u32>,
     /// What has a container of its own: a `worker` or each `execution`; what the manager's setting says when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<IsolationWord>)]
     isolation: Option<Isolation>,
     /// Where its executions run: `private`, `copy` or `shared`.
-    #[schema(value_type = String)]
+    #[schema(value_type = WorkdirWord)]
     workdir: Workdir,
+    /// `none` where its executions reach nothing over the network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NetworkWord>)]
+    network: Option<Network>,
     #[serde(skip_serializing_if = "Option::is_none")]
     installations: Option<Vec<InstallationObject>>,
     /// Why its newest revision is not verified yet, in sentences.
@@ -95,7 +107,7 @@ impl From<&Activity> for ActivityObject {
             script_url,
             sha256: activity.sha256.as_deref().map(str::to_owned),
             error_description: activity.error.as_deref().map(str::to_owned),
-            created_at: activity.created_at.to_rfc3339(),
+            created_at: activity.created_at.into(),
             timeout_seconds: activity.settings.timeout.map(Seconds),
             retries: activity.settings.retries,
             on_lost: activity.settings.on_lost,
@@ -103,6 +115,7 @@ impl From<&Activity> for ActivityObject {
             max_concurrency: activity.settings.max_concurrency,
             isolation: activity.settings.isolation,
             workdir: activity.settings.workdir,
+            network: Some(activity.settings.network).filter(|network| *network != Network::Default),
             installations: None,
             waits_for: Vec::new(),
             executions: None,
@@ -132,14 +145,14 @@ pub(crate) struct InstallationObject {
     worker_id: u64,
     revision: u32,
     /// `pending`, `installing`, `installed`, `failed` or `removing`.
-    #[schema(value_type = String)]
+    #[schema(value_type = InstallationStatusWord)]
     status: InstallationStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_description: Option<String>,
-    changed_at: String,
+    changed_at: Moment,
     tries: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    retry_at: Option<String>,
+    retry_at: Option<Moment>,
 }
 
 impl From<&Installation> for InstallationObject {
@@ -150,9 +163,9 @@ impl From<&Installation> for InstallationObject {
             revision: installation.revision.0,
             status: installation.status,
             error_description: installation.error.as_deref().map(str::to_owned),
-            changed_at: installation.changed_at.to_rfc3339(),
+            changed_at: installation.changed_at.into(),
             tries: installation.tries,
-            retry_at: installation.retry_at.map(|at| at.to_rfc3339()),
+            retry_at: installation.retry_at.map(Moment::from),
         }
     }
 }

@@ -4,15 +4,19 @@ use pod_core::domain::{Event, EventKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::super::{moment::Moment, openapi::words::EventKindWord};
+
 /// Something that happened.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Event)]
+#[schema(as = Event, examples(json!({
+    "seq": 42, "at": "2026-11-24T14:05:00Z", "kind": "executionEnded", "activity": 1, "revision": 1, "execution": 17
+})))]
 pub(crate) struct EventObject {
     /// Its place in the order of all events.
     seq: u64,
-    at: String,
+    at: Moment,
     /// What kind of thing happened, for example `executionEnded`.
-    #[schema(value_type = String)]
+    #[schema(value_type = EventKindWord)]
     kind: EventKind,
     #[serde(skip_serializing_if = "Option::is_none")]
     activity: Option<u64>,
@@ -33,7 +37,7 @@ impl From<&Event> for EventObject {
     fn from(event: &Event) -> Self {
         Self {
             seq: event.seq,
-            at: event.at.to_rfc3339(),
+            at: event.at.into(),
             kind: event.kind,
             activity: event.activity.map(|id| id.0),
             revision: event.revision.map(|no| no.0),

@@ -7,10 +7,16 @@ use pod_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::super::{moment::Moment, openapi::words::ExecutionStatusWord};
+
 /// One run of an activity.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Execution)]
+#[schema(as = Execution, examples(json!({
+    "id": 17, "activity": "thumbs", "activityId": 1, "revision": 1, "status": "finished", "exitCode": 0,
+    "input": "cat.png", "submittedAt": "2026-11-24T14:05:00Z", "startedAt": "2026-11-24T14:05:00.2Z",
+    "finishedAt": "2026-11-24T14:05:03.7Z", "attempt": 1, "worker": 1, "failures": 0, "losses": 0
+})))]
 pub(crate) struct ExecutionObject {
     pub(in crate::api) id: u64,
     /// The name of its activity.
@@ -20,6 +26,7 @@ pub(crate) struct ExecutionObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u32>,
     /// `waiting`, `running`, `finished`, `failed`, `terminated` or `timedOut`.
+    #[schema(value_type = ExecutionStatusWord)]
     status: &'static str,
     /// Present when main.sh ran to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,18 +40,18 @@ pub(crate) struct ExecutionObject {
     /// The kind of the reason, for programs: `outOfMemory`, `timedOut`, `terminated`, `gaveUp`, or `workerLeft` where its
     /// worker left in an orderly way while it ran, and the activity says that it must not run again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason_code: Option<&'static str>,
+    reason_code: Option<ReasonCode>,
     /// The argument of main.sh. Lists leave out inputs of more than 4 KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<String>,
-    submitted_at: String,
+    submitted_at: Moment,
     #[serde(skip_serializing_if = "Option::is_none")]
-    started_at: Option<String>,
+    started_at: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    finished_at: Option<String>,
+    finished_at: Option<Moment>,
     /// While it waits for a moment to come: that moment.
     #[serde(skip_serializing_if = "Option::is_none")]
-    not_before: Option<String>,
+    not_before: Option<Moment>,
     /// 1 for the first attempt, 0 before it.
     attempt: u32,
     /// The worker of its latest attempt.
@@ -63,6 +70,22 @@ pub(crate) struct ExecutionObject {
     /// How long until it is expected to finish; told where it was submitted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::api) predicted_millis: Option<u64>,
+}
+
+/// The kind of a reason, for programs.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ReasonCode {
+    /// The memory of its worker was used up.
+    OutOfMemory,
+    /// Its time limit passed.
+    TimedOut,
+    /// Someone asked for its end.
+    Terminated,
+    /// It could not be run.
+    GaveUp,
+    /// Its worker left while it ran.
+    WorkerLeft,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -92,11 +115,11 @@ impl ExecutionObject {
         };
         let reason_code = execution.ending.as_ref().and_then(|ending| match ending {
             Ending::Exited(_) | Ending::Signalled(_) => None,
-            Ending::OutOfMemory => Some("outOfMemory"),
-            Ending::TimedOut => Some("timedOut"),
-            Ending::Terminated => Some("terminated"),
-            Ending::GaveUp(_) => Some("gaveUp"),
-            Ending::WorkerLeft(_) => Some("workerLeft"),
+            Ending::OutOfMemory => Some(ReasonCode::OutOfMemory),
+            Ending::TimedOut => Some(ReasonCode::TimedOut),
+            Ending::Terminated => Some(ReasonCode::Terminated),
+            Ending::GaveUp(_) => Some(ReasonCode::GaveUp),
+            Ending::WorkerLeft(_) => Some(ReasonCode::WorkerLeft),
         });
         let delayed = execution.status == ExecutionStatus::Waiting && execution.not_before > now.age;
         Self {
@@ -110,10 +133,10 @@ impl ExecutionObject {
             reason,
             reason_code,
             input: execution.input.as_deref().map(str::to_owned),
-            submitted_at: execution.submitted_at.to_rfc3339(),
-            started_at: execution.started_at.map(|at| at.to_rfc3339()),
-            finished_at: execution.finished_at.map(|at| at.to_rfc3339()),
-            not_before: delayed.then(|| now.moment_of(execution.not_before).to_rfc3339()),
+            submitted_at: execution.submitted_at.into(),
+            started_at: execution.started_at.map(Moment::from),
+            finished_at: execution.finished_at.map(Moment::from),
+            not_before: delayed.then(|| now.moment_of(execution.not_before).into()),
             attempt: execution.attempt.0,
             worker: execution.worker.map(|worker| worker.0),
             failures: execution.failures,

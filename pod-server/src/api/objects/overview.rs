@@ -4,6 +4,7 @@ use pod_core::{FleetCount, Overview, plan::ClockChange};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::super::moment::Moment;
 use crate::config::Config;
 
 /// Executions by status.
@@ -33,7 +34,7 @@ pub(crate) struct OverviewObject {
     executions: StatusCounts,
     /// When the execution that waits longest was submitted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    oldest_waiting_at: Option<String>,
+    oldest_waiting_at: Option<Moment>,
     workers: FleetObject,
     /// How many workers the active policy wants at least.
     min_workers: u32,
@@ -85,7 +86,7 @@ pub(crate) struct RefusalObject {
     /// It will be the same as long as nobody changes something.
     lasting: bool,
     /// When a launch is tried again, if one is needed then.
-    retry_at: String,
+    retry_at: Moment,
 }
 
 /// The system's clock was set.
@@ -152,7 +153,7 @@ impl OverviewObject {
     pub(in crate::api) fn of(overview: Overview, store: pod_core::domain::StoreId, backend: Backend) -> Self {
         Self {
             executions: overview.counts.into(),
-            oldest_waiting_at: overview.oldest_waiting.map(|at| at.to_rfc3339()),
+            oldest_waiting_at: overview.oldest_waiting.map(Moment::from),
             workers: overview.fleet.into(),
             min_workers: overview.wanted.0,
             max_workers: overview.wanted.1,
@@ -164,7 +165,7 @@ impl OverviewObject {
             launch_refusal: overview.launch_refusal.map(|refusal| RefusalObject {
                 reason: refusal.reason.to_string(),
                 lasting: refusal.lasting,
-                retry_at: refusal.retry_at.to_rfc3339(),
+                retry_at: refusal.retry_at.into(),
             }),
             clock: overview.clock.as_ref().map(ClockObject::from),
             store: store.to_string(),

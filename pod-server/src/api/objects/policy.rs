@@ -6,6 +6,8 @@ use pod_core::domain::{Policy, PolicyId, ScalingDecision};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::super::{moment::Moment, rules::RuleTexts};
+
 /// A policy: how the fleet of workers grows and shrinks.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Policy)]
@@ -13,6 +15,8 @@ pub(crate) struct PolicyObject {
     id: u64,
     pub(in crate::api) name: String,
     active: bool,
+    /// The rules as they were given, each a number as a text.
+    #[schema(value_type = RuleTexts)]
     rules: BTreeMap<String, String>,
 }
 
@@ -26,7 +30,7 @@ impl PolicyObject {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ScalingDecision)]
 pub(crate) struct DecisionObject {
-    at: String,
+    at: Moment,
     /// How many workers were launched.
     launch: u32,
     /// Which workers were told to drain.
@@ -38,7 +42,7 @@ pub(crate) struct DecisionObject {
 impl From<ScalingDecision> for DecisionObject {
     fn from(decision: ScalingDecision) -> Self {
         Self {
-            at: decision.at.to_rfc3339(),
+            at: decision.at.into(),
             launch: decision.launch,
             drain: decision.drain.iter().map(|worker| worker.0).collect(),
             reason: decision.reason.to_string(),

@@ -4,7 +4,13 @@ use pod_core::domain::{Activity, Revision, RevisionStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::activity::{InstallationObject, source_of};
+use super::{
+    super::{
+        moment::Moment,
+        openapi::words::{RevisionStatusWord, SourceWord},
+    },
+    activity::{InstallationObject, source_of},
+};
 
 /// One version of an activity.
 #[derive(Debug, Serialize, ToSchema)]
@@ -19,12 +25,13 @@ pub(crate) struct RevisionObject {
     /// Whether it is the one that executions run which name no other.
     current: bool,
     /// `verifying`, `approved`, `rejected` or `uninstalling`.
-    #[schema(value_type = String)]
+    #[schema(value_type = RevisionStatusWord)]
     status: RevisionStatus,
     /// Why it was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     error_description: Option<String>,
     /// Where the script comes from: `url`, `inline` or `directory`.
+    #[schema(value_type = SourceWord)]
     source: &'static str,
     /// The address of the script, where it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +39,7 @@ pub(crate) struct RevisionObject {
     /// The sha256 of the script, or of what the directory holds, once it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
-    created_at: String,
+    created_at: Moment,
     pub(in crate::api) installations: Vec<InstallationObject>,
     /// Why it is not verified yet, in sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -52,7 +59,7 @@ impl RevisionObject {
             source,
             script_url,
             sha256: revision.sha256.as_deref().map(str::to_owned),
-            created_at: revision.created_at.to_rfc3339(),
+            created_at: revision.created_at.into(),
             installations: Vec::new(),
             waits_for: Vec::new(),
         }

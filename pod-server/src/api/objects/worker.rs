@@ -7,7 +7,13 @@ use pod_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::activity::InstallationObject;
+use super::{
+    super::{
+        moment::Moment,
+        openapi::words::{IsolationWord, WorkerStatusWord},
+    },
+    activity::InstallationObject,
+};
 
 /// A worker.
 #[derive(Debug, Serialize, ToSchema)]
@@ -16,18 +22,19 @@ use super::activity::InstallationObject;
 pub(crate) struct WorkerObject {
     id: u64,
     /// `launching`, `pending`, `ready`, `working`, `unreachable`, `lost`, `draining`, `terminated` or `failed`.
+    #[schema(value_type = WorkerStatusWord)]
     status: &'static str,
     slots: u32,
     draining: bool,
-    created_at: String,
+    created_at: Moment,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ready_at: Option<String>,
+    ready_at: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_seen_at: Option<String>,
+    last_seen_at: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_worked_at: Option<String>,
+    last_worked_at: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ended_at: Option<String>,
+    ended_at: Option<Moment>,
     /// Why it was launched, let go or lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -36,7 +43,7 @@ pub(crate) struct WorkerObject {
     /// It dialled in by itself.
     external: bool,
     /// What has a container of its own on it: the `worker`, or each `execution`.
-    #[schema(value_type = String)]
+    #[schema(value_type = IsolationWord)]
     isolation: Isolation,
     /// What is assigned to it.
     attempts: Vec<AttemptObject>,
@@ -60,13 +67,13 @@ impl From<&AttemptKey> for AttemptObject {
 impl From<&WorkerView> for WorkerObject {
     fn from(view: &WorkerView) -> Self {
         let worker = &view.worker;
-        let time = |at: Option<pod_core::domain::Timestamp>| at.map(|at| at.to_rfc3339());
+        let time = |at: Option<pod_core::domain::Timestamp>| at.map(Moment::from);
         Self {
             id: worker.id.0,
             status: worker.status.as_str(),
             slots: worker.slots,
             draining: worker.draining,
-            created_at: worker.created_at.to_rfc3339(),
+            created_at: worker.created_at.into(),
             ready_at: time(worker.ready_at),
             last_seen_at: time(worker.last_seen),
             last_worked_at: time(worker.last_worked),

@@ -27,8 +27,8 @@ use super::{
     failure::{Exit, Failure},
     host::Workers,
     launches::{self, Host},
+    left_out::LeftOut,
     manager::Reached,
-    pack::LeftOut,
     settings::SubjectOptions,
     subject::Subject,
 };

@@ -5,8 +5,10 @@
 //! whatever ends a map on the way, a result that is there is whole and of what `17.made` says.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use pod_core::domain::Stream;
@@ -20,7 +22,15 @@ const ENDINGS: [&str; 4] = ["exit", "out", "err", "made"];
 
 /// Where results go: into a directory, or nowhere (to stdout, that is). Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Results(Option<PathBuf>);
+pub(super) struct Results(Option<Arc<Directory>>);
+
+/// A directory that no other map writes to meanwhile.
+#[derive(Debug)]
+struct Directory {
+    path: PathBuf,
+    /// Locked until this is dropped, or the process has ended.
+    _lock: fs::File,
+}
 
 /// What made a result.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,12 +53,31 @@ pub(super) enum Standing {
 }
 
 impl Results {
-    /// Results in that directory, which is made where it does not exist.
+    /// Results in that directory, which is made where it does not exist. A failure where another map is at work there, or
+    /// files have the names of results and no map has made them.
     pub(super) fn new(directory: Option<&Path>) -> Result<Self, Failure> {
-        if let Some(directory) = directory {
-            fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
+        let Some(path) = directory else { return Ok(Self(None)) };
+        let unusable = |error: io::Error| failed(path, &error);
+        if path.is_file() {
+            return Err(Failure::new(format!("{} is a file; name a directory with --results", path.display())));
         }
-        Ok(Self(directory.map(Path::to_owned)))
+        fs::create_dir_all(path).map_err(unusable)?;
+        let lock = fs::File::open(path).map_err(unusable)?;
+        if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
+            return Err(Failure::new(format!(
+                "another pod map is writing its results to {}; wait for its end, or choose another directory with \
+                 --results",
+                path.display()
+            )));
+        }
+        if let Some(theirs) = foreign(path)? {
+            return Err(Failure::new(format!(
+                "{} has the name of a result, and no map has made it; move it away, or choose another directory with \
+                 --results",
+                path.join(theirs).display()
+            )));
+        }
+        Ok(Self(Some(Arc::new(Directory { path: path.to_owned(), _lock: lock }))))
     }
 
     pub(super) const fn is_directory(&self) -> bool {
@@ -58,7 +87,7 @@ impl Results {
     /// Takes away what earlier runs left of all lines with a higher number.
     pub(super) async fn clear_after(&self, last: u64) -> Result<(), Failure> {
         let Some(directory) = self.0.clone() else { return Ok(()) };
-        let clearing = tokio::task::spawn_blocking(move || clear_after(&directory, last));
+        let clearing = tokio::task::spawn_blocking(move || clear_after(&directory.path, last));
         clearing.await.unwrap_or_else(|error| Err(Failure::new(error.to_string())))
     }
 
@@ -100,11 +129,30 @@ impl Results {
     }
 
     fn path(&self, number: u64, ending: &str) -> PathBuf {
-        self.0.as_deref().unwrap_or(Path::new("")).join(format!("{number}.{ending}"))
+        self.0.as_deref().map_or(Path::new(""), |directory| &directory.path).join(format!("{number}.{ending}"))
     }
 }
 
 fn clear_after(directory: &Path, last: u64) -> Result<(), Failure> {
+    let mut left: Vec<(usize, u64)> = all(directory)?.into_iter().filter(|(_, number)| *number > last).collect();
+    // The signs of completeness before everything else.
+    left.sort_unstable();
+    left.iter().try_for_each(|(rank, number)| remove(&directory.join(format!("{number}.{}", ENDINGS[*rank]))))
+}
+
+/// A file that has the name of a result, and would be taken away or written over, where neither of those is there that each map writes first and last.
+fn foreign(directory: &Path) -> Result<Option<String>, Failure> {
+    let mut lines: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    all(directory)?.into_iter().for_each(|(rank, number)| lines.entry(number).or_default().push(rank));
+    let is_ours = |ranks: &Vec<usize>| ranks.iter().any(|&rank| ["exit", "made"].contains(&ENDINGS[rank]));
+    let theirs = lines.into_iter().filter(|(_, ranks)| !is_ours(ranks));
+    let mut names =
+        theirs.flat_map(|(number, ranks)| ranks.into_iter().map(move |rank| format!("{number}.{}", ENDINGS[rank])));
+    Ok(names.find(|name| directory.join(name).is_file()))
+}
+
+/// All files that are named as results are: which of the endings, and the number of the line.
+fn all(directory: &Path) -> Result<Vec<(usize, u64)>, Failure> {
     let unreadable = |error: io::Error| failed(directory, &error);
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).map_err(unreadable)? {
@@ -113,13 +161,9 @@ fn clear_after(directory: &Path, last: u64) -> Result<(), Failure> {
         let rank = ENDINGS.iter().position(|known| *known == ending);
         // As we write them: not 007.out, nor 1e3.out.
         let number = number.parse::<u64>().ok().filter(|parsed| parsed.to_string() == number);
-        if let (Some(rank), Some(number)) = (rank, number.filter(|number| *number > last)) {
-            found.push((rank, number));
-        }
+        found.extend(rank.zip(number));
     }
-    // The signs of completeness before everything else.
-    found.sort_unstable();
-    found.iter().try_for_each(|(rank, number)| remove(&directory.join(format!("{number}.{}", ENDINGS[*rank]))))
+    Ok(found)
 }
 
 fn remove(path: &Path) -> Result<(), Failure> {
@@ -190,13 +234,27 @@ mod tests {
     #[tokio::test]
     async fn what_is_left_of_more_lines_goes_and_nothing_else() {
         let temporary = tempfile::tempdir().expect("a directory");
-        for name in ["1.out", "2.out", "2.exit", "10.err", "10.made", "007.out", "3.txt", "notes", "x.out"] {
+        for name in ["1.out", "1.made", "2.out", "2.exit", "10.err", "10.made", "007.out", "3.txt", "notes", "x.out"] {
             fs::write(temporary.path().join(name), "").expect("written");
         }
         Results::new(Some(temporary.path())).expect("there").clear_after(1).await.expect("cleared");
         let mut left: Vec<_> = fs::read_dir(temporary.path()).expect("read").flatten().map(|e| e.file_name()).collect();
         left.sort();
-        assert_eq!(left, ["007.out", "1.out", "3.txt", "notes", "x.out"]);
+        assert_eq!(left, ["007.out", "1.made", "1.out", "3.txt", "notes", "x.out"]);
+    }
+
+    #[test]
+    fn what_no_map_has_made_is_not_touched() {
+        let temporary = tempfile::tempdir().expect("a directory");
+        fs::write(temporary.path().join("100.out"), "mine").expect("written");
+        let message = Results::new(Some(temporary.path())).expect_err("refused").to_string();
+        assert!(message.contains("100.out") && message.contains("no map has made it"), "{message}");
+        fs::write(temporary.path().join("100.exit"), "0").expect("written");
+        let first = Results::new(Some(temporary.path())).expect("of a map of before");
+        let message = Results::new(Some(temporary.path())).expect_err("refused").to_string();
+        assert!(message.contains("another pod map"), "{message}");
+        drop(first);
+        Results::new(Some(temporary.path())).expect("free again");
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) async fn terminate(
     filled: Filled,
 ) -> Result<Response, Failure> {
     let id = id_of(&id)?;
-    let flash = match web.pod.request_termination(id).await {
+    let flash = match filled.on(&web.pod).request_termination(id).await {
         Ok(execution) if execution.status.is_terminal() => Flash::done(format!("Execution #{id} was terminated.")),
         Ok(_) => Flash::done(format!(
             "Execution #{id} is being terminated: its program was asked to end, and is killed if it does not."
@@ -37,9 +37,13 @@ pub(crate) async fn terminate(
 }
 
 /// `POST /executions/{id}/retry`: leads to the new execution.
-pub(crate) async fn retry(State(web): State<Arc<Web>>, Path(id): Path<String>, _: Filled) -> Result<Response, Failure> {
+pub(crate) async fn retry(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    filled: Filled,
+) -> Result<Response, Failure> {
     let id = id_of(&id)?;
-    match web.pod.retry(id).await {
+    match filled.on(&web.pod).retry(id).await {
         Ok(new) => {
             Ok(Flash::done(format!("This is #{}, which runs #{id} again.", new.id))
                 .at(&format!("/executions/{}", new.id)))

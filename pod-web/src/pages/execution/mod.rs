@@ -67,8 +67,8 @@ struct ExecutionPage<'a> {
     explanation: &'a Explanation,
     attempts: &'a [Attempt],
     story: Story,
-    /// The address of this manager.
-    host: &'a str,
+    /// Where a shell finds it.
+    manager: String,
     /// Which output is shown.
     shown: Shown,
     /// Nothing more will be printed there.
@@ -175,9 +175,9 @@ pub(crate) async fn show(
         "" => None,
         text => Some(output::search(&web.pod, shown, text).await?),
     };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8080");
+    let manager = web.address(&headers);
     let (explanation, attempts, asked) = (&explanation, attempts.as_slice(), &asked);
-    let page = ExecutionPage { frame: &frame, explanation, attempts, story, host, shown, over, part, asked, found };
+    let page = ExecutionPage { frame: &frame, explanation, attempts, story, manager, shown, over, part, asked, found };
     Ok(frame.page(&page))
 }
 

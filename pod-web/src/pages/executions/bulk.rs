@@ -40,7 +40,7 @@ pub(crate) async fn bulk(State(web): State<Arc<Web>>, frame: Frame, filled: Fill
         "retry" | "terminate" if chosen.is_empty() => {
             Ok(Flash::refused("Choose executions first, by the boxes at their left.").at(&back))
         }
-        "retry" => Ok(outcome(Act::Retry, &web.pod.retry_each(&chosen).await?.into()).at(&back)),
+        "retry" => Ok(outcome(Act::Retry, &web.pod.retry_each(&chosen, filled.key()).await?.into()).at(&back)),
         "terminate" if filled.has("sure") => {
             Ok(outcome(Act::Terminate, &web.pod.terminate_each(&chosen).await?.into()).at(&back))
         }
@@ -146,8 +146,8 @@ async fn all(web: &Web, frame: &Frame, filled: &Filled, act: Act, back: String) 
         Act::Terminate => ("terminate-all", question("Terminate", total, ""), "Terminate"),
     };
     let mut fields = fields(what, &back);
-    // Sent twice, it is done once: the moment and the last id name it.
-    let name = format!("{}-{newest}", web.pod.now().0);
+    // Sent twice, it is done once. Another who asks at the same moment asks for something else.
+    let name = format!("{}-{newest}-{}", web.pod.now().0, uuid::Uuid::new_v4().as_fields().0);
     for (field, value) in [("name", name), ("upto", newest.to_string()), ("total", total.to_string())] {
         fields.push((field.to_owned(), value));
     }

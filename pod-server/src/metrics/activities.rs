@@ -1,0 +1,149 @@
+//! What is counted of executions, by activity.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use pod_core::{
+    domain::{ActivityId, ExecutionStatus},
+    observe::{Measure, Observer},
+};
+use prometheus::{Error, Histogram, HistogramVec, IntCounter, IntCounterVec, Opts};
+
+use super::{ACTIVITIES, LONG, Maker, Metrics};
+
+/// The label of all activities that are not told apart. No activity has this name.
+const OTHERS: &str = "(others)";
+
+#[derive(Debug)]
+pub(super) struct Activities {
+    submitted: IntCounterVec,
+    ended: IntCounterVec,
+    retried: IntCounterVec,
+    lost: IntCounterVec,
+    requeued: IntCounterVec,
+    waits: HistogramVec,
+    runs: HistogramVec,
+    told: Mutex<Told>,
+}
+
+/// What is counted of each activity that is told apart, and of the others.
+#[derive(Debug, Default)]
+struct Told {
+    by_id: HashMap<ActivityId, Arc<Counts>>,
+    /// Activities of one name, of which there was one after the other, are one.
+    by_name: HashMap<Arc<str>, Arc<Counts>>,
+}
+
+/// What is counted of one activity.
+#[derive(Debug)]
+struct Counts {
+    submitted: IntCounter,
+    /// By final status, in their order.
+    ended: Vec<(ExecutionStatus, IntCounter)>,
+    retried: IntCounter,
+    lost: IntCounter,
+    requeued: IntCounter,
+    waits: Histogram,
+    runs: Histogram,
+}
+
+impl Activities {
+    pub(super) fn new(make: &Maker) -> Result<Self, Error> {
+        let counters =
+            |name: &str, help: &str, labels: &[&str]| make.add(IntCounterVec::new(Opts::new(name, help), labels));
+        let activity = ["activity"];
+        Ok(Self {
+            submitted: counters("pod_executions_submitted_total", "Executions that were accepted.", &activity)?,
+            ended: counters("pod_executions_ended_total", "Executions that concluded.", &["activity", "status"])?,
+            retried: counters("pod_attempts_retried_total", "Attempts that failed and were tried again.", &activity)?,
+            lost: counters("pod_attempts_lost_total", "Attempts that were lost with their worker.", &activity)?,
+            requeued: counters(
+                "pod_executions_requeued_total",
+                "Executions that went back to their queue.",
+                &activity,
+            )?,
+            waits: make.histograms(
+                "pod_execution_wait_seconds",
+                "How long executions waited until they ran for the first time.",
+                &activity,
+                &LONG,
+            )?,
+            runs: make.histograms("pod_attempt_run_seconds", "How long attempts ran.", &activity, &LONG)?,
+            told: Mutex::default(),
+        })
+    }
+
+    fn counts(&self, label: &str) -> Counts {
+        let ended = ExecutionStatus::ALL.into_iter().filter(|status| status.is_terminal());
+        let ended = ended.map(|status| (status, self.ended.with_label_values(&[label, status.as_str()])));
+        Counts {
+            submitted: self.submitted.with_label_values(&[label]),
+            ended: ended.collect(),
+            retried: self.retried.with_label_values(&[label]),
+            lost: self.lost.with_label_values(&[label]),
+            requeued: self.requeued.with_label_values(&[label]),
+            waits: self.waits.with_label_values(&[label]),
+            runs: self.runs.with_label_values(&[label]),
+        }
+    }
+
+    fn of(&self, id: ActivityId, name_of: &dyn Fn(ActivityId) -> Option<Arc<str>>) -> Arc<Counts> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counts) = told.by_id.get(&id) {
+            return counts.clone();
+        }
+        let name = name_of(id).filter(|name| told.by_name.contains_key(name) || told.by_name.len() < ACTIVITIES);
+        let name = name.unwrap_or_else(|| OTHERS.into());
+        let counts = told.by_name.entry(name.clone()).or_insert_with(|| Arc::new(self.counts(&name))).clone();
+        // Of many activities that come and go, no more is remembered than is quick to look up.
+        if told.by_id.len() >= 100 * ACTIVITIES {
+            told.by_id.clear();
+        }
+        told.by_id.insert(id, counts.clone());
+        counts
+    }
+}
+
+impl Counts {
+    fn count(&self, measure: Measure) {
+        let seconds = |millis: pod_core::domain::Millis| millis.as_duration().as_secs_f64();
+        match measure {
+            Measure::Submitted(_) => self.submitted.inc(),
+            Measure::Waited(_, wait) => self.waits.observe(seconds(wait)),
+            Measure::Ran(_, run) => self.runs.observe(seconds(run)),
+            Measure::Retried(_) => self.retried.inc(),
+            Measure::Lost(_) => self.lost.inc(),
+            Measure::Requeued(_) => self.requeued.inc(),
+            Measure::Ended(_, status) => {
+                if let Some((_, counter)) = self.ended.iter().find(|(ended, _)| *ended == status) {
+                    counter.inc();
+                }
+            }
+            Measure::Launched | Measure::LaunchRefused => {}
+        }
+    }
+}
+
+impl Observer for Metrics {
+    fn measured(&self, measures: &[Measure], name_of: &dyn Fn(ActivityId) -> Option<Arc<str>>) {
+        for measure in measures {
+            match (measure, measure.activity()) {
+                (_, Some(id)) => self.activities.of(id, name_of).count(*measure),
+                (Measure::Launched, _) => self.launches.inc(),
+                (_, None) => self.refusals.inc(),
+            }
+        }
+    }
+
+    fn committed(&self, rows: usize, took: Duration) {
+        self.commit_seconds.observe(took.as_secs_f64());
+        self.commit_rows.observe(rows as f64);
+    }
+
+    fn output(&self, bytes: usize) {
+        self.output_bytes.inc_by(bytes as u64);
+    }
+}
