@@ -12,7 +12,7 @@ use bytes::Bytes;
 use pod_backends::store::sqlite::SqliteStore;
 use pod_core::{
     domain::{
-        ActivityId, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Event, EventKind, Execution,
+        ActivityId, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Event, EventKind, Execution,
         ExecutionId, ExecutionStatus, OutputSummary, RevisionNo, Stream, Timestamp, WorkerId,
     },
     store::{ActivityTally, Batch, Change, ExecutionUpdate, HighWater, QueueKey, RevisionTally, Store},
@@ -67,6 +67,7 @@ fn conclude(id: u64) -> [Change; 2] {
         ending: Some(Ending::Exited(0)),
         started_at: Some(at),
         finished_at: Some(at),
+        ended: Some(Age(at.0)),
         ..running(id)
     };
     let end = Change::EndAttempt { key: key(id), started_at: Some(at), ended_at: at, end: AttemptEnd::Exited(0) };
@@ -95,6 +96,8 @@ impl Bench {
             seq: self.seq,
             epoch: self.epoch,
             at: Timestamp(1_800_000_000_000),
+            age: Age(1_800_000_000_000),
+            boot: None,
             changes,
             events: events.collect(),
             high_water: HighWater { execution: ids.end, ..HighWater::default() },
@@ -183,7 +186,7 @@ async fn main() {
         }
         let begun = Instant::now();
         let claimed =
-            bench.store.claim(ACTIVITY, RevisionNo(1), QueueKey::START, Timestamp::MAX, 1000).await.expect("a claim");
+            bench.store.claim(ACTIVITY, RevisionNo(1), QueueKey::START, Age::MAX, 1000).await.expect("a claim");
         println!("  a claim of {} takes {:.1} ms", claimed.executions.len(), begun.elapsed().as_secs_f64() * 1000.0);
     }
     drop(bench);

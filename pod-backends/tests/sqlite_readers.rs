@@ -8,7 +8,7 @@ use std::sync::{
 
 use pod_backends::store::sqlite::SqliteStore;
 use pod_core::{
-    domain::{ActivityId, Execution, ExecutionId, RevisionNo, Timestamp},
+    domain::{ActivityId, Age, Execution, ExecutionId, RevisionNo, Timestamp},
     store::{Batch, Change, ExecutionQuery, QueueKey, Store},
 };
 use tempfile::TempDir;
@@ -44,7 +44,7 @@ async fn the_planner_reads_beside_any_number_of_slow_searches() {
         tokio::task::yield_now().await;
     }
     for _ in 0..3 {
-        let claimed = engine.claim(ActivityId(1), RevisionNo(1), QueueKey::START, Timestamp::MAX, 10).await.unwrap();
+        let claimed = engine.claim(ActivityId(1), RevisionNo(1), QueueKey::START, Age::MAX, 10).await.unwrap();
         assert_eq!(claimed.executions.len(), 10);
         assert!(engine.execution(ExecutionId(7)).await.unwrap().is_some());
     }

@@ -39,7 +39,7 @@ mod pod;
 pub use tokio_util::sync::CancellationToken;
 
 pub use pod::{
-    ActivityView, Amount, Asked, Bound, Builder, Explanation, FetchScript, FetchedScript, FleetCount, FleetPreview,
-    InvalidLimit, Limits, MAX_BATCH, ManyAct, OutputChunk, OutputFollower, OutputPosition, Overview, Pod, PodError,
-    Portion, Submitted, WorkerView,
+    ActivityView, Amount, Asked, Bound, Builder, EventGap, Explanation, FetchScript, FetchedScript, FleetCount,
+    FleetPreview, InvalidLimit, Limits, MAX_BATCH, ManyAct, OutputChunk, OutputFollower, OutputPosition, Overview, Pod,
+    PodError, Portion, Submitted, WorkerView,
 };

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     domain::{
-        Activity, ActivityId, Attempt, AttemptNo, Event, Execution, ExecutionId, NewActivity, NewExecution,
+        Activity, ActivityId, Attempt, AttemptNo, Execution, ExecutionId, NewActivity, NewExecution, Now,
         OutputSummary, Policy, RetryRevision, RevisionChoice, RevisionNo, ScalingDecision, Stream, Timestamp, WorkerId,
     },
     engine::{Engine, Hurry, Put, Registration, Reply, Request, Terms},
@@ -14,6 +14,7 @@ use crate::{
 mod builder;
 mod bulk;
 mod error;
+mod events;
 mod follow;
 mod limits;
 mod lists;
@@ -22,6 +23,8 @@ mod views;
 pub use builder::{Builder, FetchScript, FetchedScript};
 pub use bulk::{Asked, ManyAct, Portion};
 pub use error::PodError;
+pub(crate) use error::gone;
+pub use events::EventGap;
 use follow::Until;
 pub use follow::{OutputChunk, OutputFollower, OutputPosition};
 pub use limits::{Amount, Bound, InvalidLimit, Limits};
@@ -395,23 +398,6 @@ impl Pod {
         Ok(self.engine.store().decisions(limit).await?)
     }
 
-    /// What happened after event `after`, oldest first; waits up to `limit_wait` while there is nothing new.
-    pub async fn events_after(&self, after: u64, limit: usize, limit_wait: Duration) -> Result<Vec<Event>> {
-        let _follower = self.engine.follower();
-        let mut newest = self.engine.newest_event();
-        // The guard of the watch is not held across the read, so that the future is `Send`.
-        let stopped = matches!(tokio::time::timeout(limit_wait, newest.wait_for(|seq| *seq > after)).await, Ok(Err(_)));
-        if stopped {
-            return Err(PodError::Stopped);
-        }
-        Ok(self.engine.store().events(after, limit).await?)
-    }
-
-    /// What happened before event `before`, newest first.
-    pub async fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>> {
-        Ok(self.engine.store().events_before(before, limit).await?)
-    }
-
     /// How many follow output or events at this moment.
     #[must_use]
     pub fn followers(&self) -> usize {
@@ -431,9 +417,15 @@ impl Pod {
         self.engine.store().id()
     }
 
-    /// The time as the engine sees it.
+    /// What the system's clock says.
     #[must_use]
     pub fn now(&self) -> Timestamp {
+        self.engine.now().wall
+    }
+
+    /// What the system's clock says, and how old this POD is.
+    #[must_use]
+    pub fn clock(&self) -> Now {
         self.engine.now()
     }
 

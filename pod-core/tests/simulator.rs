@@ -28,9 +28,31 @@ fn a_crashing_manager_makes_nothing_run_twice() {
     }
 }
 
+/// Somebody sets the clock over and over, by seconds, hours and years. What the simulator checks: nothing is deleted
+/// before it was kept for its time, nothing is tried again before its delay or held back beyond it, whatever is submitted
+/// bears the moment that the clock tells, and everything ends. With `POD_SIM_SEEDS=72` it is a whole day.
+#[test]
+fn hours_of_clocks_that_jump() {
+    let options = Options { executions: 60, faults_until: 20 * 60_000, ..Options::default() };
+    let mut deleted = 0;
+    for seed in seeds(6) {
+        let report = run(seed, &options).unwrap_or_else(|violation| panic!("{violation}"));
+        assert_eq!(report.acknowledged, report.concluded);
+        assert!(report.clock_changes > 10, "{report:?}");
+        deleted += report.deleted;
+    }
+    assert!(deleted > 0, "the retention deleted nothing");
+}
+
 #[test]
 fn defects_built_in_on_purpose_are_noticed() {
-    let mutants = [Mutant::ActBeforeCommit, Mutant::ForgetEnds, Mutant::TrustEveryHello, Mutant::KeepWhatWasRefused];
+    let mutants = [
+        Mutant::ActBeforeCommit,
+        Mutant::ForgetEnds,
+        Mutant::TrustEveryHello,
+        Mutant::KeepWhatWasRefused,
+        Mutant::LiveByTheWall,
+    ];
     for mutant in mutants {
         let options = Options { mutant: Some(mutant), worker_faults: false, ..Options::default() };
         let noticed = (0..1000).any(|seed| run(seed, &options).is_err());

@@ -99,7 +99,7 @@ impl Changed {
             Kind::ExecutionSubmitted | Kind::ExecutionStarted | Kind::ExecutionRequeued | Kind::ExecutionEnded => {
                 self.executions = seq;
             }
-            Kind::WorkerChanged | Kind::Scaled | Kind::ManagerStarted => self.workers = seq,
+            Kind::WorkerChanged | Kind::Scaled | Kind::ManagerStarted | Kind::ClockSet => self.workers = seq,
             Kind::PolicyChanged => self.policies = seq,
         }
     }

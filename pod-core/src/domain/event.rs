@@ -77,6 +77,8 @@ pub enum EventKind {
     Scaled,
     /// A manager took over the store.
     ManagerStarted,
+    /// The system's clock was set while a manager was running, or between two.
+    ClockSet,
 }
 
 /// One decision about the size of the fleet, with its sentence.

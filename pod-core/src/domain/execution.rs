@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActivityId, AttemptKey, AttemptNo, ExecutionId, OutputSummary, RevisionChoice, RevisionNo, Timestamp, WorkerId,
+    ActivityId, Age, AttemptKey, AttemptNo, ExecutionId, Now, OutputSummary, RevisionChoice, RevisionNo, Timestamp,
+    WorkerId,
 };
 
 /// One run of an activity that was asked for. Durable before it is acknowledged; concludes once.
@@ -26,12 +27,14 @@ pub struct Execution {
     pub ending: Option<Ending>,
     /// When it was acknowledged.
     pub submitted_at: Timestamp,
-    /// It is not given to a worker before this moment. Its place in the queue: `(not_before, id)`.
-    pub not_before: Timestamp,
+    /// It is not given to a worker before POD is so old. Its place in the queue: `(not_before, id)`.
+    pub not_before: Age,
     /// When its latest attempt began to run.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+    /// How old POD was when it ended: by that it is kept and deleted.
+    pub ended: Option<Age>,
     /// The number of its latest attempt; 0 before the first.
     pub attempt: AttemptNo,
     /// The worker of its latest attempt.
@@ -51,13 +54,14 @@ pub struct Execution {
 impl Execution {
     /// One that was just submitted: it waits, and nothing of it has run.
     #[must_use]
-    pub const fn waiting(
+    pub fn waiting(
         id: ExecutionId,
         activity: ActivityId,
         revision: RevisionNo,
         input: Option<Arc<str>>,
-        submitted_at: Timestamp,
+        now: impl Into<Now>,
     ) -> Self {
+        let now = now.into();
         Self {
             id,
             activity,
@@ -65,10 +69,11 @@ impl Execution {
             input,
             status: ExecutionStatus::Waiting,
             ending: None,
-            submitted_at,
-            not_before: submitted_at,
+            submitted_at: now.wall,
+            not_before: now.age,
             started_at: None,
             finished_at: None,
+            ended: None,
             attempt: AttemptNo(0),
             worker: None,
             failures: 0,

@@ -31,6 +31,6 @@ pub use order::Run;
 pub use output::{Gap, OutputSummary, Stream, StreamSummary};
 pub use policy::{InvalidRule, Policy, Rules};
 pub use statistics::{MinuteTally, Waits};
-pub use time::{Millis, Timestamp};
+pub use time::{Age, Boot, Millis, Now, Timestamp};
 pub use transitions::{InvalidTransition, Transitions};
 pub use worker::{MAX_SLOTS, Worker, WorkerStatus};

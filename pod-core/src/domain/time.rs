@@ -1,13 +1,44 @@
-//! Moments and durations, in milliseconds, as they are stored and sent.
+//! Moments, ages and durations, in milliseconds, as they are stored and sent.
+//!
+//! There are two times, and the types keep them apart. A [`Timestamp`] is what the system's clock said: it is shown and
+//! searched for, and nothing is decided by it, because anybody may set that clock. An [`Age`] is how long a POD has
+//! lived: everything that becomes due, is late or is over does so by it.
 
 use std::{fmt, ops, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// A moment: milliseconds since the Unix epoch.
+/// A moment, as the system's clock told it: milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
+
+/// How long a POD has lived, in milliseconds, by a clock that nobody can set. It goes on while the machine sleeps and
+/// while no manager runs, as long as the machine is not started anew; what passes between the last manager and the next
+/// start of a machine is not counted, as nothing but a clock that may be wrong tells of it.
+///
+/// The age of a new POD is the moment of its making, so that the two agree while the clock is right. Nothing relies on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[serde(transparent)]
+pub struct Age(pub i64);
+
+/// Both times, read together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Now {
+    /// What the system's clock says.
+    pub wall: Timestamp,
+    /// How old the POD is.
+    pub age: Age,
+}
+
+/// A start of the machine, and how old the POD was then: what makes its age go on from one manager to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// Which start.
+    pub id: uuid::Uuid,
+    /// The age of the POD at that moment.
+    pub age: Age,
+}
 
 /// A duration in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
@@ -28,6 +59,64 @@ impl Timestamp {
     #[must_use]
     pub fn to_rfc3339(self) -> String {
         self.to_string()
+    }
+}
+
+impl Age {
+    /// Older than any POD becomes.
+    pub const MAX: Self = Self(i64::MAX);
+
+    /// How long after `earlier` this age is; zero if it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Millis {
+        Millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl ops::Add<Millis> for Age {
+    type Output = Self;
+    fn add(self, duration: Millis) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.0).unwrap_or(i64::MAX)))
+    }
+}
+
+impl ops::Sub<Millis> for Age {
+    type Output = Self;
+    fn sub(self, duration: Millis) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.0).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Now {
+    /// How far the system's clock is ahead of the age. It changes when that clock is set.
+    pub(crate) fn ahead(self) -> i64 {
+        self.wall.0.saturating_sub(self.age.0)
+    }
+
+    /// The moment of an age, by the clock as it is now.
+    #[must_use]
+    pub fn moment_of(self, age: Age) -> Timestamp {
+        Timestamp(age.0.saturating_add(self.ahead()))
+    }
+
+    /// The age at a moment that is not long ago, by the clock as it is now.
+    #[must_use]
+    pub fn age_at(self, moment: Timestamp) -> Age {
+        Age(moment.0.saturating_sub(self.ahead())).min(self.age)
+    }
+}
+
+impl From<Timestamp> for Now {
+    /// By a clock that was never set.
+    fn from(moment: Timestamp) -> Self {
+        Self { wall: moment, age: Age(moment.0) }
+    }
+}
+
+impl From<Age> for Now {
+    /// By a clock that was never set.
+    fn from(age: Age) -> Self {
+        Timestamp(age.0).into()
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Isolation, Timestamp, WorkerId};
+use super::{Age, Isolation, Timestamp, WorkerId};
 
 /// How many slots a worker has at most. What it may hold is bounded by it, and so what one link must be able to take.
 pub const MAX_SLOTS: u32 = 1024;
@@ -30,6 +30,9 @@ pub struct Worker {
     pub last_worked: Option<Timestamp>,
     /// When it was gone.
     pub ended_at: Option<Timestamp>,
+    /// How old POD was then: by that it is forgotten.
+    #[serde(default)]
+    pub gone: Option<Age>,
     /// Why it was launched, let go or lost, as a sentence.
     pub reason: Option<Arc<str>>,
     /// Its host name or address, as it told.

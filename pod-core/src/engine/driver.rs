@@ -26,7 +26,7 @@ use super::{
     prepare::{execution_of, key_of, weight},
 };
 use crate::{
-    domain::{ExecutionId, Timestamp},
+    domain::{Age, ExecutionId},
     plan::{Config, Decision, Found, Input, Refill, ReplyId, SlipKind, State},
     pod::PodError,
     provisioner::Provisioner,
@@ -148,7 +148,7 @@ impl Driver {
         if let Ok(message) = self.inbox.try_recv() {
             return Some(message);
         }
-        let wait = self.state.next_wakeup().since(self.shared.now()).as_duration();
+        let wait = self.state.next_wakeup().since(self.shared.now().age).as_duration();
         // Never a busy loop, whatever the planner waits for.
         let wait = wait.clamp(Duration::from_millis(1), TICK);
         timeout(wait, self.inbox.recv()).await.ok().flatten()
@@ -253,7 +253,13 @@ impl Driver {
     async fn finish_round(&mut self) -> Result<(), PodError> {
         self.state.plan(self.shared.now(), &mut self.decision);
         self.tell_slips();
-        let batch = self.state.batch(&mut self.decision);
+        for change in std::mem::take(&mut self.decision.clock_changes) {
+            tracing::warn!("{}", change.sentence());
+        }
+        let mut batch = self.state.batch(&mut self.decision);
+        if let Some(batch) = &mut batch {
+            batch.boot = self.shared.boot();
+        }
         let round = std::mem::take(&mut self.decision);
         (self.inputs, self.urgent) = (0, false);
         let rows = batch.as_ref().map_or(0, |batch| batch.changes.len() + batch.events.len());
@@ -323,7 +329,7 @@ impl Driver {
     /// Reads on in the queues that run low. Nothing is uncommitted here, and what is read is stepped at once.
     async fn read_on(&mut self) {
         for Refill { activity, revision, after, limit } in self.state.refills() {
-            match self.shared.store.claim(activity, revision, after, Timestamp::MAX, limit).await {
+            match self.shared.store.claim(activity, revision, after, Age::MAX, limit).await {
                 Ok(claimed) => {
                     self.step(Input::Claimed(activity, revision, claimed));
                     self.again = true;
@@ -334,7 +340,7 @@ impl Driver {
     }
 
     /// Finds what the retention deletes. Read and stepped here for the same reason: nothing lies between.
-    async fn expire(&mut self, before: Timestamp) {
+    async fn expire(&mut self, before: Age) {
         /// Deleted at a time, so that a large deletion holds nothing up.
         const PAGE: usize = 500;
         match self.shared.store.expired(before, PAGE).await {

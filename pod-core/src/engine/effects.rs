@@ -13,7 +13,7 @@ use super::{
     prepare::{NO_FETCHER, sha256},
 };
 use crate::{
-    domain::{ActivityId, Isolation, Millis, Payload, RevisionNo, StoreId, Timestamp, WorkerId},
+    domain::{ActivityId, Age, Isolation, Millis, Payload, RevisionNo, StoreId, WorkerId},
     link::ToWorker,
     plan::{Config, Effect, Input, State},
     pod::FetchScript,
@@ -73,7 +73,7 @@ impl Performer {
         effects: Vec<Effect>,
         state: &State,
         outboxes: &mut Outboxes,
-    ) -> Option<Timestamp> {
+    ) -> Option<Age> {
         let mut expire = None;
         for effect in effects {
             match effect {

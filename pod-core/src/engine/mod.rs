@@ -17,6 +17,7 @@
 //! | `directory` | what tells one directory from another |
 //! | `topics` | who waits for news of which execution |
 
+mod clock;
 mod closing;
 mod directory;
 mod driver;
@@ -47,7 +48,7 @@ pub use self::{
 };
 use self::{message::Message, prepare::prepare};
 use crate::{
-    domain::{ExecutionId, Timestamp},
+    domain::{ExecutionId, Now},
     pod::PodError,
     store::Store,
 };
@@ -107,7 +108,7 @@ impl Engine {
         self.shared.newest_event.subscribe()
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Now {
         self.shared.now()
     }
 

@@ -6,7 +6,6 @@ use tokio::time::{Instant, sleep};
 
 use super::{Driver, closing::Phase};
 use crate::{
-    domain::Timestamp,
     plan::State,
     pod::PodError,
     store::{Batch, StoreError},
@@ -108,16 +107,16 @@ impl Driver {
     async fn load(&mut self) -> Result<State, PodError> {
         let mut patience = Patience::new();
         loop {
-            let now: Timestamp = self.shared.now();
             let loaded = async {
-                let lease = self.shared.store.acquire(now).await?;
+                let lease = self.shared.store.acquire(self.shared.now().wall).await?;
                 Ok((lease.epoch, self.shared.store.load().await?))
             };
             match loaded.await {
-                Ok((epoch, snapshot)) => {
+                Ok((epoch, mut snapshot)) => {
+                    self.shared.go_on(&mut snapshot);
                     self.shared.set_trouble(None);
                     self.config.epoch = epoch;
-                    return Ok(State::load(self.config.clone(), snapshot, now));
+                    return Ok(State::load(self.config.clone(), snapshot, self.shared.now()));
                 }
                 // Taking the lease may need space too.
                 Err(StoreError::Unavailable(why) | StoreError::Full(why)) => {

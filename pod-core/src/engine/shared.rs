@@ -4,18 +4,18 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::topics::Topics;
+use super::{clock::Clock, topics::Topics};
 use crate::{
-    domain::{AttemptKey, Millis, Timestamp, WorkerId},
+    domain::{AttemptKey, Boot, Now, WorkerId},
     observe::Observer,
     pod::{FetchScript, PodError},
-    store::{Store, StoreError},
+    store::{Snapshot, Store, StoreError},
 };
 
 /// A store that is away for so long is told to callers, instead of letting them wait.
@@ -46,30 +46,11 @@ pub(crate) struct Shared {
     pub(super) tasks: TaskTracker,
     /// Archives are looked into a few at a time: each takes a processor for as long as it lasts.
     pub(super) archives: Arc<Semaphore>,
-    told: Mutex<Told>,
+    clock: Clock,
 }
 
 /// How many archives are looked into at a time.
 const ARCHIVES: usize = 4;
-
-/// The time that was told last, and when by a clock that only goes on.
-#[derive(Clone, Copy, Debug)]
-struct Told {
-    time: Timestamp,
-    at: Instant,
-}
-
-impl Told {
-    fn at(&mut self, wall: Timestamp, now: Instant) -> Timestamp {
-        let passed = self.time + Millis::from(now.saturating_duration_since(self.at));
-        if wall < passed {
-            // From a fixed point, so that what is less than a millisecond does not get lost call by call.
-            return passed;
-        }
-        *self = Self { time: wall, at: now };
-        wall
-    }
-}
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,7 +78,7 @@ impl Shared {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             archives: Arc::new(Semaphore::new(ARCHIVES)),
-            told: Mutex::new(Told { time: Timestamp(0), at: Instant::now() }),
+            clock: Clock::new(),
         }
     }
 
@@ -121,13 +102,23 @@ impl Shared {
         self.tasks.spawn(task);
     }
 
-    /// The time. It never goes back: while the system's clock is behind what was told before, it goes on at the pace of
-    /// the clock that nobody can set, so that deadlines pass as they should.
-    pub(crate) fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wall = Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.at(wall, Instant::now())
+    /// Both times.
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// The start of the machine that ages are counted from.
+    pub(super) fn boot(&self) -> Option<Boot> {
+        self.clock.boot()
+    }
+
+    /// Goes on with the age that a store knows. Leaves there whether it is known what passed since.
+    pub(crate) fn go_on(&self, snapshot: &mut Snapshot) {
+        if let Some(mark) = &mut snapshot.clock
+            && !self.clock.go_on(*mark)
+        {
+            mark.boot = None;
+        }
     }
 
     /// Whether that attempt is open, on that worker.
@@ -185,21 +176,5 @@ impl Shared {
             first
         });
         self.stop.cancel();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_that_is_set_back_does_not_stop_the_time() {
-        let begin = Instant::now();
-        let after = |seconds| begin + Duration::from_secs(seconds);
-        let mut told = Told { time: Timestamp(0), at: begin };
-        let told: Vec<i64> = [(0, 5_000), (1, 6_000), (2, 1_000), (3, 2_000), (8, 7_000), (9, 100_000), (10, 99_000)]
-            .map(|(seconds, wall)| told.at(Timestamp(wall), after(seconds)).0)
-            .into();
-        assert_eq!(told, [5_000, 6_000, 7_000, 8_000, 13_000, 100_000, 101_000]);
     }
 }

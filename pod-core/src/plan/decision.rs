@@ -7,13 +7,13 @@ use std::{
 
 use crate::{
     domain::{
-        ActivityId, AttemptKey, Epoch, Event, EventKind, Execution, ExecutionId, Isolation, Millis, RevisionNo,
-        SessionId, Timestamp, WorkerId,
+        ActivityId, Age, AttemptKey, Epoch, Event, EventKind, Execution, ExecutionId, Isolation, Millis, Now,
+        RevisionNo, SessionId, Timestamp, WorkerId,
     },
     engine::Reply,
     link::{Refusal, StartOrder, Welcome},
     observe::Measure,
-    plan::Slips,
+    plan::{ClockChange, Slips},
     pod::PodError,
     store::{Batch, Change, ExecutionUpdate, HighWater},
 };
@@ -54,7 +54,7 @@ pub enum Effect {
     /// Fetch a script.
     Fetch(ActivityId, RevisionNo, Arc<str>),
     /// Look for executions whose retention time is over.
-    Expire(Timestamp),
+    Expire(Age),
 }
 
 /// How the row of an execution is to be written.
@@ -86,6 +86,10 @@ pub struct Decision {
     pub(super) tallied_revisions: BTreeSet<(ActivityId, RevisionNo)>,
     /// What the scheduler said that cannot be done, and was left out.
     pub slips: Slips,
+    /// How the system's clock was set since the last round.
+    pub clock_changes: Vec<ClockChange>,
+    /// A batch is to be written though nothing has changed.
+    pub touch: bool,
     /// How many workers were launched.
     pub launched: u32,
     /// What there is to count, in order.
@@ -136,7 +140,11 @@ impl Decision {
     /// Whether there is anything to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.executions.is_empty() && self.changes.is_empty() && self.events.is_empty() && self.tallied.is_empty()
+        self.executions.is_empty()
+            && self.changes.is_empty()
+            && self.events.is_empty()
+            && self.tallied.is_empty()
+            && !self.touch
     }
 
     /// Notes what happened; numbered by the caller.
@@ -157,7 +165,7 @@ impl Decision {
     }
 
     /// The batch to commit. Rows of executions come first, so that attempts find them.
-    pub(super) fn take_batch(&mut self, seq: u64, epoch: Epoch, at: Timestamp, high_water: HighWater) -> Batch {
+    pub(super) fn take_batch(&mut self, seq: u64, epoch: Epoch, now: Now, high_water: HighWater) -> Batch {
         let mut changes = Vec::with_capacity(self.executions.len() + self.changes.len());
         for (_, row) in std::mem::take(&mut self.executions) {
             changes.push(match row {
@@ -167,6 +175,17 @@ impl Decision {
         }
         changes.append(&mut self.changes);
         let events = std::mem::take(&mut self.events);
-        Batch { seq, epoch, at, changes, events, high_water, tallies: Vec::new(), revision_tallies: Vec::new() }
+        Batch {
+            seq,
+            epoch,
+            at: now.wall,
+            age: now.age,
+            boot: None,
+            changes,
+            events,
+            high_water,
+            tallies: Vec::new(),
+            revision_tallies: Vec::new(),
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    domain::{Isolation, RevisionStatus, Rules, Settings, Timestamp, WorkerId},
+    domain::{Age, Isolation, RevisionStatus, Rules, Settings, WorkerId},
     plan::{Slips, State, advice},
     scheduler::{Demand, FleetMember, MemberState, Scale},
 };
@@ -16,7 +16,7 @@ struct Kind {
     fleet: Vec<FleetMember>,
     demand: Demand,
     /// Since when something waits for it, verifications among them.
-    waits_since: Option<Timestamp>,
+    waits_since: Option<Age>,
 }
 
 impl Kind {
@@ -105,14 +105,10 @@ impl State {
         kinds
     }
 
-    fn oldest_verification(&self, isolation: Isolation) -> Option<Timestamp> {
+    fn oldest_verification(&self, isolation: Isolation) -> Option<Age> {
         let revisions = self.activities.values().flat_map(|activity| activity.revisions.values());
-        let revisions = revisions.map(|state| &state.revision);
-        let verifying = revisions.filter(|revision| revision.status == RevisionStatus::Verifying);
-        verifying
-            .filter(|revision| self.isolation(&revision.settings) == isolation)
-            .map(|revision| revision.created_at)
-            .min()
+        let verifying = revisions.filter(|state| state.revision.status == RevisionStatus::Verifying);
+        verifying.filter(|state| self.isolation(&state.revision.settings) == isolation).map(|state| state.since).min()
     }
 
     /// Who goes so that up to `missing` workers of another kind may come: those with nothing to do; and where something

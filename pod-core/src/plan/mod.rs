@@ -5,6 +5,7 @@
 //! draws a random number or starts a task; `now` is a parameter. So the engine, the simulator and "what if" share it.
 
 mod advice;
+mod clock;
 mod decision;
 mod kinds;
 mod place;
@@ -23,6 +24,8 @@ mod view;
 pub use advice::{SlipKind, Slips};
 #[cfg(feature = "testing")]
 pub(crate) use advice::{assignments as advise_assignments, scale as advise_scale};
+pub(crate) use clock::Clock;
+pub use clock::ClockChange;
 pub use decision::{Decision, Effect, ReplyId};
 pub(crate) use place::MAX_AHEAD;
 pub use queue::Queue;

@@ -118,7 +118,7 @@ impl State {
 
     /// Gives the first waiting execution of a revision to a worker.
     fn assign(&mut self, Assignment { activity: id, revision, worker }: Assignment, out: &mut Decision) {
-        let now = self.now;
+        let wall = self.wall();
         let Some(activity) = self.activities.get_mut(&id) else { return };
         let Some(state) = activity.revisions.get_mut(&revision) else { return };
         let Some(mut execution) = state.queue.pop() else { return };
@@ -133,7 +133,7 @@ impl State {
             key,
             revision,
             worker,
-            assigned_at: now,
+            assigned_at: wall,
             started_at: None,
             ended_at: None,
             end: None,
@@ -145,10 +145,10 @@ impl State {
         self.recount(&execution, Some(ExecutionStatus::Waiting), Some(ExecutionStatus::Running), out);
         if let Some(state) = self.workers.get_mut(&worker) {
             state.attempts.insert(key);
-            state.worker.last_worked = Some(now);
+            state.worker.last_worked = Some(wall);
         }
         self.dirty.insert(worker);
-        let held = Held { execution, attempt, recalled: false };
+        let held = Held { execution, attempt, given: self.now, began: None, recalled: false };
         out.effects.push(Effect::Start(worker, self.order(&held)));
         self.held.insert(key.execution, held);
     }
@@ -169,7 +169,7 @@ impl State {
                 continue;
             }
             let may = |worker: &&WorkerState| {
-                let retry = |at: crate::domain::Timestamp| at <= now;
+                let due = || worker.retries.get(&(id, no)).is_some_and(|at| *at <= now);
                 worker.takes_work()
                     && worker.worker.isolation == isolation
                     && !worker.installing()
@@ -177,7 +177,7 @@ impl State {
                     && (verifying || nowhere || worker.idle_slots() > 0)
                     && worker.installations.get(&(id, no)).is_none_or(|installation| match installation.status {
                         InstallationStatus::Pending => true,
-                        InstallationStatus::Failed => installation.retry_at.is_some_and(retry),
+                        InstallationStatus::Failed => due(),
                         _ => false,
                     })
             };
@@ -253,8 +253,8 @@ impl State {
         if execution.status.is_terminal() {
             return None;
         }
-        if let Some(started) = execution.started_at {
-            return Some(Millis(expected.0.saturating_sub(self.now.since(started).0)));
+        if let Some(began) = self.held.get(&execution.id).and_then(|held| held.began) {
+            return Some(Millis(expected.0.saturating_sub(self.now.since(began).0)));
         }
         let revision = activity.revision(execution.revision)?;
         let isolation = self.isolation(&revision.revision.settings);

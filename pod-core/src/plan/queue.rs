@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    domain::{Execution, ExecutionId, Timestamp},
+    domain::{Age, Execution, ExecutionId},
     store::{Claimed, QueueKey},
 };
 
@@ -62,21 +62,27 @@ impl Queue {
         }
     }
 
+    /// The first one in memory, due or not.
+    #[must_use]
+    pub fn first(&self) -> Option<&Execution> {
+        self.window.first_key_value().map(|(_, execution)| execution)
+    }
+
     /// The first one, when it is due.
     #[must_use]
-    pub fn first_due(&self, now: Timestamp) -> Option<&Execution> {
+    pub fn first_due(&self, now: Age) -> Option<&Execution> {
         self.window.first_key_value().filter(|(key, _)| key.not_before <= now).map(|(_, execution)| execution)
     }
 
     /// How many in memory are due, counted up to `limit`.
     #[must_use]
-    pub fn due(&self, now: Timestamp, limit: usize) -> usize {
+    pub fn due(&self, now: Age, limit: usize) -> usize {
         self.window.keys().take(limit).take_while(|key| key.not_before <= now).count()
     }
 
     /// When the first one in memory is due.
     #[must_use]
-    pub fn next_due(&self) -> Option<Timestamp> {
+    pub fn next_due(&self) -> Option<Age> {
         self.window.first_key_value().map(|(key, _)| key.not_before)
     }
 

@@ -74,7 +74,7 @@ impl State {
             self.by_name.remove(&activity.activity.name);
             self.activities.remove(&id);
             out.change(Change::DeleteActivity(id));
-            out.event(self.now, EventKind::ActivityDeleted).activity = Some(id);
+            out.event(self.wall(), EventKind::ActivityDeleted).activity = Some(id);
         }
     }
 
@@ -102,11 +102,12 @@ impl State {
 
     /// Ends the scripts that still run of a revision that was rejected.
     pub(in crate::plan) fn end_installations(&mut self, (id, no): (ActivityId, RevisionNo), out: &mut Decision) {
+        let now = self.wall();
         for (worker, state) in &mut self.workers {
             let Some(installation) = state.installations.get_mut(&(id, no)) else { continue };
             if installation.status == InstallationStatus::Installing {
                 installation.status = InstallationStatus::Removing;
-                installation.changed_at = self.now;
+                installation.changed_at = now;
                 out.change(Change::PutInstallation(installation.clone()));
                 out.effects.push(Effect::Remove(*worker, id, no));
             }
@@ -115,7 +116,7 @@ impl State {
 
     /// Asks for the removal of a revision everywhere; true once it is nowhere.
     fn uninstall(&mut self, id: ActivityId, no: RevisionNo, out: &mut Decision) -> bool {
-        let mut gone = true;
+        let (mut gone, now) = (true, self.wall());
         for (worker, state) in &mut self.workers {
             let Some(installation) = state.installations.get_mut(&(id, no)) else { continue };
             let never_there = matches!(installation.status, InstallationStatus::Failed | InstallationStatus::Pending);
@@ -127,7 +128,7 @@ impl State {
             gone = false;
             if installation.status != InstallationStatus::Removing {
                 installation.status = InstallationStatus::Removing;
-                installation.changed_at = self.now;
+                installation.changed_at = now;
                 out.change(Change::PutInstallation(installation.clone()));
                 out.effects.push(Effect::Remove(*worker, id, no));
             }

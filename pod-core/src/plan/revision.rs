@@ -4,7 +4,7 @@
 //! Those with nothing to do that are on no worker are dormant: they cost nothing per round, however many there are.
 
 use crate::{
-    domain::{Millis, Revision, RevisionNo, RevisionStatus, Timestamp},
+    domain::{Age, Millis, Revision, RevisionNo, RevisionStatus},
     plan::{ActivityState, Queue},
     store::{KEPT_REVISIONS, RevisionTally},
 };
@@ -27,25 +27,27 @@ pub struct RevisionState {
     pub(crate) running: u32,
     /// Its executions that the store keeps, the ended ones included.
     pub(crate) kept: u64,
+    /// When it was registered, or a manager first knew of it.
+    pub(crate) since: Age,
     /// It is not removed before, though nothing of it is unfinished.
-    pub(crate) hold_until: Timestamp,
+    pub(crate) hold_until: Age,
 }
 
 impl RevisionState {
     /// One that was just registered.
-    pub(crate) fn new(revision: Revision, now: Timestamp) -> Self {
+    pub(crate) fn new(revision: Revision, now: Age) -> Self {
         let hold_until = if revision.purpose.is_for_runs() { now + FIRST_USE } else { now };
-        Self { revision, queue: Queue::stored(0), running: 0, kept: 0, hold_until }
+        Self { revision, queue: Queue::stored(0), running: 0, kept: 0, since: now, hold_until }
     }
 
     /// One that a store held.
-    pub(crate) fn stored(revision: Revision, tally: Option<&RevisionTally>, now: Timestamp) -> Self {
+    pub(crate) fn stored(revision: Revision, tally: Option<&RevisionTally>, now: Age) -> Self {
         let (waiting, kept) = tally.map_or((0, 0), |tally| (tally.waiting, tally.kept));
         Self { queue: Queue::stored(waiting), kept, hold_until: now + LINGER, ..Self::new(revision, now) }
     }
 
     /// Somebody is about to submit executions of it.
-    pub(crate) fn expect_use(&mut self, now: Timestamp) {
+    pub(crate) fn expect_use(&mut self, now: Age) {
         self.hold_until = self.hold_until.max(now + FIRST_USE);
     }
 
@@ -108,11 +110,11 @@ impl ActivityState {
     }
 
     /// The last execution of a revision is done: it lingers, among a few others.
-    pub(crate) fn linger(&mut self, no: RevisionNo, now: Timestamp) {
+    pub(crate) fn linger(&mut self, no: RevisionNo, now: Age) {
         if let Some(state) = self.revisions.get_mut(&no) {
             state.hold_until = now + LINGER;
         }
-        let mut lingering: Vec<(Timestamp, RevisionNo)> = (self.revisions.iter())
+        let mut lingering: Vec<(Age, RevisionNo)> = (self.revisions.iter())
             .filter(|(no, state)| !self.serves(**no) && !state.has_work() && state.is_approved())
             .filter(|(_, state)| state.hold_until > now)
             .map(|(no, state)| (state.hold_until, *no))

@@ -2,8 +2,8 @@
 
 use crate::{
     domain::{
-        ActivityId, AttemptEnd, AttemptKey, ExecutionStatus, Installation, InstallationStatus, Millis, RevisionNo,
-        RevisionStatus, ScriptSource, Timestamp, WorkerId, WorkerStatus,
+        ActivityId, Age, AttemptEnd, AttemptKey, ExecutionStatus, Installation, InstallationStatus, Millis, Now,
+        RevisionNo, RevisionStatus, ScriptSource, WorkerId, WorkerStatus,
     },
     engine::Reply,
     observe::Measure,
@@ -19,8 +19,8 @@ const FORGET_AFTER: Millis = Millis::from_secs(24 * 3600);
 
 impl State {
     /// Decides what follows.
-    pub fn plan(&mut self, now: Timestamp, out: &mut Decision) {
-        self.advance(now);
+    pub fn plan(&mut self, now: impl Into<Now>, out: &mut Decision) {
+        self.advance(now.into(), out);
         for key in std::mem::take(&mut self.orphans) {
             self.give_up_attempt(key, AttemptEnd::Lost, out);
         }
@@ -42,10 +42,10 @@ impl State {
 
     /// When time alone gives the planner something to do, at the latest.
     #[must_use]
-    pub fn next_wakeup(&self) -> Timestamp {
+    pub fn next_wakeup(&self) -> Age {
         let queues = self.activities.values().flat_map(|activity| activity.revisions.values());
         let queues = queues.filter_map(|state| state.queue.next_due());
-        queues.filter(|due| *due > self.now).min().unwrap_or(Timestamp::MAX).min(self.now + Millis(500))
+        queues.filter(|due| *due > self.now).min().unwrap_or(Age::MAX).min(self.now + Millis(500))
     }
 
     /// Silence, launches that hang, destructions that must be asked for again.
@@ -54,7 +54,7 @@ impl State {
         let (now, limits) = (self.now, self.config.limits.clone());
         for id in self.workers.keys().copied().collect::<Vec<_>>() {
             let state = &self.workers[&id];
-            let silent = now.since(Self::last_heard(state));
+            let silent = now.since(state.heard);
             let again = state.destroy_again_at.is_some_and(|at| at <= now);
             match state.worker.status {
                 // Written down before, by this manager or one that ended before it could ask.
@@ -67,7 +67,7 @@ impl State {
                     self.give_up(id, format!("nothing was heard of it for {silent}"), out);
                 }
                 Unreachable if state.session.is_some() && silent < limits.unreachable_after => self.settle(id, out),
-                Launching | Pending if now.since(state.worker.created_at) >= self.config.launch_timeout => {
+                Launching | Pending if now.since(state.made) >= self.config.launch_timeout => {
                     let note = state.worker.reason.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
                     let reason = format!("it did not dial in within {}{note}", self.config.launch_timeout);
                     self.refused_launch(&ProvisionError::new(reason.as_str()), out);
@@ -78,7 +78,7 @@ impl State {
                 }
                 Draining if state.attempts.is_empty() && state.session.is_some() => self.let_go(id, again, out),
                 Lost | Failed | Terminated => {
-                    let forgotten = state.worker.ended_at.is_some_and(|at| now.since(at) >= FORGET_AFTER);
+                    let forgotten = state.worker.gone.is_some_and(|at| now.since(at) >= FORGET_AFTER);
                     let unfinished = !state.attempts.is_empty() || !state.installations.is_empty();
                     if again || (unfinished && state.destroy_again_at.is_none()) {
                         self.give_up(id, String::new(), out);
@@ -145,7 +145,7 @@ impl State {
 
     /// Begins to install a revision on a worker.
     pub(super) fn begin_install(&mut self, worker: WorkerId, id: ActivityId, no: RevisionNo, out: &mut Decision) {
-        let now = self.now;
+        let now = self.wall();
         let Some(state) = self.workers.get_mut(&worker) else { return };
         let tries = state.installations.get(&(id, no)).map_or(0, |installation| installation.tries);
         let installation = Installation {
@@ -168,7 +168,7 @@ impl State {
         let now = self.now;
         let mut late: Vec<AttemptKey> = Vec::new();
         for held in self.held.values_mut() {
-            let waits = held.attempt.started_at.is_none() && now.since(held.attempt.assigned_at) >= RECALL_AFTER;
+            let waits = held.attempt.started_at.is_none() && now.since(held.given) >= RECALL_AFTER;
             let crowded = self
                 .workers
                 .get(&held.attempt.worker)

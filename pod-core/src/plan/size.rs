@@ -74,8 +74,8 @@ impl State {
         }
         out.launched += scale.launch;
         let reason: Arc<str> = scale.reason.into();
-        out.event(self.now, EventKind::Scaled).message = Some(reason.clone());
-        let decision = ScalingDecision { at: self.now, launch: scale.launch, drain: scale.drain, reason };
+        out.event(self.wall(), EventKind::Scaled).message = Some(reason.clone());
+        let decision = ScalingDecision { at: self.wall(), launch: scale.launch, drain: scale.drain, reason };
         out.change(Change::RecordDecision(decision));
     }
 
@@ -87,11 +87,12 @@ impl State {
             status: WorkerStatus::Launching,
             slots: self.config.limits.slots,
             draining: false,
-            created_at: self.now,
+            created_at: self.wall(),
             ready_at: None,
             last_seen: None,
             last_worked: None,
             ended_at: None,
+            gone: None,
             reason: Some(reason.into()),
             host: None,
             external: false,
@@ -99,7 +100,7 @@ impl State {
             incarnation: None,
         };
         out.change(Change::PutWorker(worker.clone()));
-        let event = out.event(self.now, EventKind::WorkerChanged);
+        let event = out.event(self.wall(), EventKind::WorkerChanged);
         (event.worker, event.message) = (Some(worker.id), Some("launching".into()));
         let id = worker.id;
         self.workers.insert(id, WorkerState::new(worker, self.now));
@@ -122,7 +123,7 @@ impl State {
             state: member,
             draining: state.worker.draining,
             external: state.worker.external,
-            created_at: state.worker.created_at,
+            created_at: state.made,
             installed: state.installations.len(),
         })
     }
@@ -135,15 +136,14 @@ impl State {
     fn left_of(&self, key: crate::domain::AttemptKey) -> Millis {
         let Some(held) = self.held.get(&key.execution) else { return Millis(0) };
         let expected = self.activities.get(&held.execution.activity).and_then(super::ActivityState::expected);
-        let run = held.attempt.started_at.map_or(Millis(0), |started| self.now.since(started));
+        let run = held.began.map_or(Millis(0), |began| self.now.since(began));
         Millis(expected.map_or(UNKNOWN_RUN, |expected| expected.0).saturating_sub(run.0))
     }
 
     /// `β`: from launch to hello, 90th percentile of the workers that are remembered; a second while there are none.
     fn boot_time(&self) -> Millis {
         let boots = self.workers.values().filter(|state| !state.worker.external);
-        let mut boots: Vec<Millis> =
-            boots.filter_map(|state| Some(state.worker.ready_at?.since(state.worker.created_at))).collect();
+        let mut boots: Vec<Millis> = boots.filter_map(|state| state.boot).collect();
         boots.sort_unstable();
         boots.get((boots.len() * 9).div_ceil(10).saturating_sub(1)).copied().unwrap_or(Millis(1000))
     }
@@ -171,7 +171,7 @@ impl State {
                         let may_run = state.queue.waiting().min(u64::from(limit.saturating_sub(activity.running)));
                         waiting += may_run;
                         if may_run > 0 {
-                            let since = first.not_before.max(first.submitted_at);
+                            let since = first.not_before;
                             demand.oldest = Some(demand.oldest.map_or(since, |oldest| oldest.min(since)));
                         }
                     }

@@ -7,11 +7,12 @@ use std::{
 
 use crate::{
     domain::{
-        Activity, ActivityId, ActivityName, Attempt, AttemptKey, Epoch, Execution, ExecutionId, ExecutionStatus,
-        Installation, Millis, Policy, PolicyId, Revision, RevisionNo, SessionId, StoreId, Timestamp, Worker, WorkerId,
+        Activity, ActivityId, ActivityName, Age, Attempt, AttemptKey, Epoch, Execution, ExecutionId, ExecutionStatus,
+        Installation, Millis, Now, Policy, PolicyId, Revision, RevisionNo, SessionId, StoreId, Timestamp, Worker,
+        WorkerId,
     },
     observe::Measure,
-    plan::{Decision, Effect, RevisionState, statistics::Statistics},
+    plan::{Clock, Decision, Effect, RevisionState, statistics::Statistics, step::retry_after},
     pod::Limits,
     provisioner::Capabilities,
     scheduler::Scheduler,
@@ -64,13 +65,13 @@ pub(in crate::plan) const NO_SPACE: &str =
 /// When periodic things are next due.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Deadlines {
-    pub(crate) last_step: Timestamp,
-    pub(crate) list_at: Timestamp,
-    pub(crate) expire_at: Timestamp,
-    pub(crate) scale_at: Timestamp,
-    pub(crate) recall_at: Timestamp,
+    pub(crate) last_step: Age,
+    pub(crate) list_at: Age,
+    pub(crate) expire_at: Age,
+    pub(crate) scale_at: Age,
+    pub(crate) recall_at: Age,
     /// After a refused launch, none is tried before.
-    pub(crate) launch_at: Timestamp,
+    pub(crate) launch_at: Age,
     pub(crate) refused_launches: u32,
 }
 
@@ -127,10 +128,18 @@ pub struct WorkerState {
     pub(crate) progress: Option<Arc<str>>,
     pub(crate) attempts: BTreeSet<AttemptKey>,
     pub(crate) installations: BTreeMap<(ActivityId, RevisionNo), Installation>,
+    /// When it was wanted, or a manager first knew of it.
+    pub(crate) made: Age,
+    /// How long it took from there to its first hello.
+    pub(crate) boot: Option<Millis>,
+    /// When a frame of it last arrived.
+    pub(crate) heard: Age,
     /// When it became idle.
-    pub(crate) idle_since: Timestamp,
+    pub(crate) idle_since: Age,
+    /// When installations that failed are tried again.
+    pub(crate) retries: BTreeMap<(ActivityId, RevisionNo), Age>,
     /// The provisioner was asked to destroy it, and is asked again then.
-    pub(crate) destroy_again_at: Option<Timestamp>,
+    pub(crate) destroy_again_at: Option<Age>,
     pub(crate) failed_destroys: u32,
     /// This manager has asked the provisioner to create it.
     pub(crate) asked_for: bool,
@@ -145,6 +154,10 @@ pub struct Held {
     pub execution: Execution,
     /// Its attempt.
     pub attempt: Attempt,
+    /// When it was given to the worker.
+    pub(crate) given: Age,
+    /// When it began to run.
+    pub(crate) began: Option<Age>,
     /// It was asked back at this moment.
     pub(crate) recalled: bool,
 }
@@ -153,7 +166,9 @@ pub struct Held {
 #[derive(Clone, Debug)]
 pub struct State {
     pub(crate) config: Config,
-    pub(crate) now: Timestamp,
+    /// How old POD is, as of the last step: by this everything is decided.
+    pub(crate) now: Age,
+    pub(crate) clock: Clock,
     pub(crate) seq: u64,
     pub(crate) ids: HighWater,
     pub(crate) activities: BTreeMap<ActivityId, ActivityState>,
@@ -186,12 +201,15 @@ pub struct State {
 impl State {
     /// The state that a store holds.
     #[must_use]
-    pub fn load(config: Config, snapshot: Snapshot, now: Timestamp) -> Self {
+    pub fn load(config: Config, snapshot: Snapshot, now: impl Into<Now>) -> Self {
+        let clock: Now = now.into();
+        let now = clock.age;
         let mut policies: BTreeMap<_, _> = snapshot.policies.into_iter().map(|policy| (policy.id, policy)).collect();
         policies.insert(PolicyId(0), Policy::built_in());
         let mut state = Self {
             config,
             now,
+            clock: Clock::going_on(snapshot.clock, snapshot.newest_submitted, clock),
             seq: 0,
             ids: snapshot.high_water,
             activities: BTreeMap::new(),
@@ -234,15 +252,25 @@ impl State {
         }
         for mut worker in snapshot.workers {
             // Its deadlines start anew: it was the manager that was away.
-            worker.last_seen = worker.last_seen.map(|_| now);
+            worker.last_seen = worker.last_seen.map(|_| clock.wall);
+            if worker.status.is_terminal() {
+                worker.gone.get_or_insert(now);
+            }
             let mut state_of = WorkerState::new(worker, now);
+            let Worker { ready_at, created_at, .. } = state_of.worker;
+            state_of.boot = ready_at.map(|ready| ready.since(created_at).min(state.config.launch_timeout));
             // Who asked is not kept: to let it go is safe either way.
             state_of.asked_to_go = state_of.worker.draining;
             state.workers.insert(state_of.worker.id, state_of);
         }
         for installation in snapshot.installations {
             if let Some(worker) = state.workers.get_mut(&installation.worker) {
-                worker.installations.insert((installation.activity, installation.revision), installation);
+                let key = (installation.activity, installation.revision);
+                if let Some(at) = installation.retry_at {
+                    // Not after its delay, whatever the clock says.
+                    worker.retries.insert(key, now + at.since(clock.wall).min(retry_after(installation.tries)));
+                }
+                worker.installations.insert(key, installation);
             }
         }
         for (execution, attempt) in snapshot.running {
@@ -256,7 +284,8 @@ impl State {
                     revision.running += 1;
                 }
             }
-            state.held.insert(execution.id, Held { execution, attempt, recalled: false });
+            let began = attempt.started_at.map(|at| clock.age_at(at));
+            state.held.insert(execution.id, Held { execution, attempt, given: now, began, recalled: false });
         }
         state.rest_at_load();
         for worker in state.workers.values_mut() {
@@ -327,15 +356,18 @@ impl State {
 
     /// Numbers the batch of a round. `None` when there is nothing to write.
     pub fn batch(&mut self, out: &mut Decision) -> Option<Batch> {
+        out.touch |= self.is_to_be_written();
         if out.is_empty() {
             return None;
         }
+        out.touch = false;
+        self.was_written();
         for event in &mut out.events {
             self.ids.event += 1;
             event.seq = self.ids.event;
         }
         self.seq += 1;
-        let mut batch = out.take_batch(self.seq, self.config.epoch, self.now, self.ids);
+        let mut batch = out.take_batch(self.seq, self.config.epoch, self.clock(), self.ids);
         let tallied = std::mem::take(&mut out.tallied);
         batch.tallies = tallied.iter().filter_map(|id| Some(self.activities.get(id)?.tally.clone())).collect();
         let revisions = std::mem::take(&mut out.tallied_revisions);
@@ -351,18 +383,6 @@ impl State {
         let all = (slots * self.config.window.per_slot).max(self.config.window.least);
         let least = LEAST_WINDOW.min(self.config.window.least);
         (all * SHARED_BY / self.queues.max(SHARED_BY)).max(least)
-    }
-
-    /// Moves the clock on; it never goes back. After a stall of the manager itself, silence is not the workers' fault.
-    pub(crate) fn advance(&mut self, now: Timestamp) {
-        self.now = self.now.max(now);
-        let stalled = self.now.since(self.due.last_step);
-        self.due.last_step = self.now;
-        if stalled > self.config.limits.heartbeat {
-            for worker in self.workers.values_mut() {
-                worker.worker.last_seen = worker.worker.last_seen.map(|seen| (seen + stalled).min(self.now));
-            }
-        }
     }
 
     pub(crate) fn activity_named(&self, name: &str) -> Option<ActivityId> {
@@ -412,14 +432,18 @@ impl State {
 }
 
 impl WorkerState {
-    pub(crate) fn new(worker: Worker, now: Timestamp) -> Self {
+    pub(crate) fn new(worker: Worker, now: Age) -> Self {
         Self {
             worker,
             session: None,
             progress: None,
             attempts: BTreeSet::new(),
             installations: BTreeMap::new(),
+            made: now,
+            boot: None,
+            heard: now,
             idle_since: now,
+            retries: BTreeMap::new(),
             destroy_again_at: None,
             failed_destroys: 0,
             asked_for: false,
@@ -448,7 +472,7 @@ impl WorkerState {
     }
 
     /// Asks the provisioner to destroy it, unless it is not ours.
-    pub(crate) fn destroy(&mut self, now: Timestamp, out: &mut Decision) {
+    pub(crate) fn destroy(&mut self, now: Age, out: &mut Decision) {
         self.destroy_again_at = Some(now + Millis::from_secs(10));
         out.effects.push(Effect::Destroy(self.worker.id));
     }

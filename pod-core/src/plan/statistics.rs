@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    domain::{ExecutionStatus, Millis, MinuteTally, Timestamp},
+    domain::{Age, ExecutionStatus, Millis, MinuteTally, Timestamp},
     plan::{Decision, State},
     store::{Change, KEPT_MINUTES},
 };
@@ -17,7 +17,7 @@ const UNWRITTEN: Millis = Millis::from_secs(5);
 pub(crate) struct Statistics {
     minutes: VecDeque<MinuteTally>,
     /// Since when something is not written, and from which minute on.
-    unwritten: Option<(Timestamp, i64)>,
+    unwritten: Option<(Age, i64)>,
 }
 
 impl Statistics {
@@ -30,8 +30,8 @@ impl Statistics {
         self.minutes.iter().skip(self.minutes.partition_point(|tally| tally.minute < minute))
     }
 
-    fn current(&mut self, now: Timestamp) -> &mut MinuteTally {
-        let minute = MinuteTally::minute_of(now);
+    fn current(&mut self, now: Age) -> &mut MinuteTally {
+        let minute = minute_of(now);
         self.unwritten.get_or_insert((now, minute));
         if self.minutes.back().is_none_or(|last| last.minute < minute) {
             if self.minutes.len() >= KEPT_MINUTES {
@@ -44,7 +44,23 @@ impl Statistics {
     }
 }
 
+/// The minute of an age. Minutes are counted by it, so that an hour is an hour of work and not one of the clock.
+fn minute_of(age: Age) -> i64 {
+    MinuteTally::minute_of(Timestamp(age.0))
+}
+
 impl State {
+    /// The minute under way.
+    pub(super) fn minute(&self) -> i64 {
+        minute_of(self.now)
+    }
+
+    /// A minute as it is shown: when it was by the clock as it is now.
+    pub(super) fn dated(&self, tally: &MinuteTally) -> MinuteTally {
+        let begins = self.clock().moment_of(Age(tally.begins().0));
+        MinuteTally { minute: MinuteTally::minute_of(begins), ..tally.clone() }
+    }
+
     /// Counts what becomes of an execution.
     pub(super) fn count_step(&mut self, from: Option<ExecutionStatus>, to: Option<ExecutionStatus>) {
         let now = self.now;
@@ -63,7 +79,7 @@ impl State {
 
     /// Begins a minute while work waits, and writes what is unwritten for long enough.
     pub(super) fn keep_statistics(&mut self, out: &mut Decision) {
-        let (now, minute) = (self.now, MinuteTally::minute_of(self.now));
+        let (now, minute) = (self.now, self.minute());
         let begins = self.statistics.minutes.back().is_none_or(|last| last.minute < minute);
         if self.statistics.unwritten.is_some_and(|(since, _)| now.since(since) >= UNWRITTEN) {
             self.write_statistics(out);

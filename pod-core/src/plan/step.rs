@@ -8,8 +8,10 @@ mod policies;
 mod terms;
 mod workers;
 
+pub(super) use installations::retry_after;
+
 use crate::{
-    domain::{ActivityId, EventKind, Execution, Payload, RevisionNo, SessionId, Timestamp, WorkerId},
+    domain::{ActivityId, EventKind, Execution, Now, Payload, RevisionNo, SessionId, WorkerId},
     engine::{Reply, Request},
     link::{FromWorker, Hello},
     plan::{Decision, ReplyId, State},
@@ -118,10 +120,10 @@ pub struct Found {
 
 impl State {
     /// Takes one input.
-    pub fn step(&mut self, input: Input, now: Timestamp, out: &mut Decision) {
-        self.advance(now);
+    pub fn step(&mut self, input: Input, now: impl Into<Now>, out: &mut Decision) {
+        self.advance(now.into(), out);
         match input {
-            Input::Started => _ = out.event(self.now, EventKind::ManagerStarted),
+            Input::Started => _ = out.event(self.wall(), EventKind::ManagerStarted),
             Input::Request { request, reply, found } => self.request(request, reply, *found, out),
             Input::Hello { hello, session, anyone } => self.hello(*hello, session, anyone, out),
             Input::Said { worker, session, message } => self.said(worker, session, message, out),

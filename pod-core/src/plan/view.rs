@@ -3,12 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    domain::{
-        ActivityId, ActivityName, InstallationStatus, Millis, MinuteTally, Revision, RevisionNo, Rules, Waits,
-        WorkerStatus,
-    },
+    domain::{ActivityId, ActivityName, InstallationStatus, Millis, Revision, RevisionNo, Rules, Waits, WorkerStatus},
     engine::{Reply, Request},
-    plan::{ActivityState, Held, State, WorkerState, step::Found},
+    plan::{ActivityState, Held, LaunchRefusal, State, WorkerState, step::Found},
     pod::{ActivityView, FleetCount, Overview, PodError, WorkerView},
 };
 
@@ -122,7 +119,7 @@ impl State {
         let revisions = self.activities.values().flat_map(|activity| activity.revisions.values());
         let oldest = revisions.filter_map(|state| state.queue.first_due(self.now));
         let rules = self.rules();
-        let minute = MinuteTally::minute_of(self.now);
+        let minute = self.minute();
         let mut ended_in_a_day = [0; 4];
         for tally in self.statistics.since(minute - (24 * 60 - 1)) {
             for (sum, count) in ended_in_a_day.iter_mut().zip(tally.ended) {
@@ -133,16 +130,20 @@ impl State {
         self.statistics.since(minute - 59).for_each(|tally| waits.merge(&tally.waits));
         Overview {
             counts,
-            oldest_waiting: oldest.map(|execution| execution.submitted_at).min(),
+            oldest_waiting: oldest.map(|execution| self.clock().moment_of(execution.not_before)).min(),
             fleet: self.fleet_count(),
             wanted: (rules.min_workers, rules.max_workers),
             policy: self.active_policy,
             troubled: self.troubled().into_iter().collect(),
             trouble: self.full.then(|| crate::plan::state::NO_SPACE.into()),
-            minutes: self.statistics.since(minute - 59).cloned().collect(),
+            minutes: self.statistics.since(minute - 59).map(|tally| self.dated(tally)).collect(),
             ended_in_a_day,
             waits,
-            launch_refusal: self.launch_refusal.clone(),
+            launch_refusal: self
+                .launch_refusal
+                .clone()
+                .map(|refusal| LaunchRefusal { retry_at: self.clock().moment_of(self.due.launch_at), ..refusal }),
+            clock: self.clock_change(),
         }
     }
 

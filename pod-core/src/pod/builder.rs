@@ -110,8 +110,9 @@ impl Builder {
         let observer = self.observer.unwrap_or_else(|| Arc::new(Unobserved));
         let for_engine = store.for_engine().unwrap_or_else(|| store.clone());
         let shared = Arc::new(Shared::new(for_engine, self.fetch, observer));
-        let lease = store.acquire(shared.now()).await?;
-        let snapshot = store.load().await?;
+        let lease = store.acquire(shared.now().wall).await?;
+        let mut snapshot = store.load().await?;
+        shared.go_on(&mut snapshot);
         let (sender, inbox) = mpsc::channel(INBOX);
         let context = BackendContext {
             store: store.id(),

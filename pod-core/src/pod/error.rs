@@ -1,7 +1,7 @@
 //! What can be wrong with a request: one sentence each, that says what to do.
 
 use crate::{
-    domain::{ExecutionId, InvalidInput, InvalidName, InvalidRule, RevisionNo, WorkerId},
+    domain::{ActivityId, ExecutionId, InvalidInput, InvalidName, InvalidRule, RevisionNo, WorkerId},
     pod::InvalidLimit,
     provisioner::ProvisionError,
     store::StoreError,
@@ -32,6 +32,27 @@ pub enum PodError {
     /// No activity of that name.
     #[error("The requested activity doesn't exist")]
     NoSuchActivity(String),
+    /// The activity of an execution was deleted.
+    #[error("{}", gone(*id, name, *taken))]
+    ActivityGone {
+        /// Which.
+        id: ActivityId,
+        /// The name that it had.
+        name: String,
+        /// Another one has that name now.
+        taken: bool,
+    },
+    /// The name is that of an activity that is being removed.
+    #[error(
+        "The activity {name} is being removed{}; give it another name, or try again when that is done",
+        waits(executions)
+    )]
+    BeingRemoved {
+        /// The name.
+        name: String,
+        /// Those of its executions that have not ended, which it waits for.
+        executions: Vec<ExecutionId>,
+    },
     /// The activity takes no executions.
     #[error("The requested activity isn't approved for executions. Its current status is {status}")]
     NotOpen {
@@ -122,4 +143,22 @@ pub enum PodError {
     /// The engine has stopped.
     #[error("The manager is shutting down")]
     Stopped,
+}
+
+/// What became of an activity that was deleted, as a sentence without its stop.
+pub(crate) fn gone(id: ActivityId, name: &str, taken: bool) -> String {
+    let after = if taken { "; another one has the name now, which has nothing to do with it" } else { "" };
+    format!("The activity #{id} named {name} was deleted{after}")
+}
+
+/// What the removal of an activity waits for.
+fn waits(executions: &[ExecutionId]) -> String {
+    const SHOWN: usize = 10;
+    let shown: Vec<String> = executions.iter().take(SHOWN).map(ToString::to_string).collect();
+    match (shown.as_slice(), executions.len().saturating_sub(SHOWN)) {
+        ([], _) => ", and waits for its workers to remove it".to_owned(),
+        ([one], 0) => format!(", and waits for execution {one}"),
+        (some, 0) => format!(", and waits for executions {}", some.join(", ")),
+        (some, more) => format!(", and waits for executions {} and {more} more", some.join(", ")),
+    }
 }

@@ -27,34 +27,54 @@ impl Pod {
         Ok(self.engine.store().count_executions(query).await?)
     }
 
-    /// Limits a query to what was submitted from `from` on and before `until`. Ids are handed out in the order of time,
-    /// so that a span of time is a range of ids.
+    /// Limits a query to what was submitted from `from` on and before `until`, by the moments that the executions bear.
+    ///
+    /// As long as nobody set the system's clock back, ids are in the order of time and a span of time is a range of ids,
+    /// within which the query then looks. What was submitted before the clock was set back is looked through.
     pub async fn submitted_between(
         &self,
         query: &mut ExecutionQuery,
         from: Option<Timestamp>,
         until: Option<Timestamp>,
     ) -> Result<()> {
-        /// Above every id, and below what a store can write.
-        const NEVER: ExecutionId = ExecutionId(i64::MAX as u64 - 1);
-        if let Some(from) = from {
-            let first = self.first_submitted(from).await?.map_or(NEVER, |first| ExecutionId(first.0 - 1));
-            query.after = query.after.max(Some(first));
+        let disordered = self.engine.store().disordered().await?;
+        if (from.is_some() || until.is_some()) && self.is_there(disordered).await? {
+            // Their own moments tell, one by one.
+            query.submitted_from = query.submitted_from.max(from);
+            query.submitted_until = [query.submitted_until, until].into_iter().flatten().min();
+        } else if let Some(from) = from {
+            let before_first = match self.first_submitted(from, disordered).await? {
+                Some(first) => ExecutionId(first.0 - 1),
+                None => self.newest().await?,
+            };
+            query.after = query.after.max(Some(before_first));
         }
         if let Some(until) = until
-            && let Some(first) = self.first_submitted(until).await?
+            && let Some(first) = self.first_submitted(until, disordered).await?
         {
             query.before = Some(query.before.map_or(first, |before| before.min(first)));
         }
         Ok(())
     }
 
-    /// The first execution that was submitted at this moment or later, found in a few looks, however many there are.
-    pub async fn first_submitted(&self, at: Timestamp) -> Result<Option<ExecutionId>> {
+    /// Whether an execution up to this one is still kept.
+    async fn is_there(&self, last: ExecutionId) -> Result<bool> {
+        let before = Some(ExecutionId(last.0 + 1));
+        Ok(!self.executions(ExecutionQuery { before, limit: 1, ..ExecutionQuery::default() }).await?.is_empty())
+    }
+
+    async fn newest(&self) -> Result<ExecutionId> {
+        let newest = self.executions(ExecutionQuery { limit: 1, ..ExecutionQuery::default() }).await?.pop();
+        Ok(newest.map_or(ExecutionId(0), |newest| newest.id))
+    }
+
+    /// The first execution behind `low` that was submitted at this moment or later, found in a few looks, however many
+    /// there are: behind `low`, ids are in the order of time.
+    async fn first_submitted(&self, at: Timestamp, low: ExecutionId) -> Result<Option<ExecutionId>> {
         let one = |after, order| ExecutionQuery { after, order, limit: 1, ..ExecutionQuery::default() };
-        let Some(newest) = self.executions(one(None, Order::NewestFirst)).await?.pop() else { return Ok(None) };
+        let Some(newest) = self.executions(one(Some(low), Order::NewestFirst)).await?.pop() else { return Ok(None) };
         // What is above `low` and at most `high` may be the first; `high` is, if nothing between them is.
-        let (mut low, mut high) = (0, newest.id.0);
+        let (mut low, mut high) = (low.0, newest.id.0);
         if newest.submitted_at < at {
             return Ok(None);
         }

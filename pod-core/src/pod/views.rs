@@ -5,7 +5,7 @@ use crate::{
         Activity, ActivityId, AttemptKey, Execution, ExecutionId, Installation, Millis, MinuteTally, PolicyId,
         Revision, RevisionNo, RevisionStatus, Rules, Timestamp, Waits, Worker, WorkerId,
     },
-    plan::LaunchRefusal,
+    plan::{ClockChange, LaunchRefusal},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -93,6 +93,8 @@ pub struct Explanation {
     pub execution: Execution,
     /// The name of its activity.
     pub activity_name: Arc<str>,
+    /// That its activity was deleted, as a sentence without its stop: its name leads nowhere, or to another one.
+    pub activity_gone: Option<String>,
     /// What is, and why, in sentences, the most telling first.
     pub sentences: Vec<String>,
     /// How many executions of its activity are before it in the queue, while it waits and as far as that is known.
@@ -151,6 +153,8 @@ pub struct Overview {
     pub waits: Waits,
     /// Why the last launch of a worker failed, until one succeeds.
     pub launch_refusal: Option<LaunchRefusal>,
+    /// How the system's clock was set last, within the last 24 hours.
+    pub clock: Option<ClockChange>,
 }
 
 /// What applying rules would do to the fleet as it is now.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Debug};
 
-use crate::domain::{ActivityId, Millis, RevisionNo, Rules, Timestamp, WorkerId};
+use crate::domain::{ActivityId, Age, Millis, RevisionNo, Rules, WorkerId};
 
 mod place;
 mod scale;
@@ -15,11 +15,11 @@ pub trait Scheduler: Debug + Send + Sync + 'static {
     /// Which executions go where, one assignment each, in order: executions that are due ([`Lane::ready`]) and may run
     /// ([`Lane::allowance`], which lanes of one activity share), to workers that have them installed, never more than a
     /// room takes. Not asked while there is no room or nothing due.
-    fn place(&self, view: &PlacementView<'_>, now: Timestamp) -> Vec<Assignment>;
+    fn place(&self, view: &PlacementView<'_>, now: Age) -> Vec<Assignment>;
 
     /// How the fleet changes: launches within [`Rules::max_workers`] and [`Demand::may_launch`], and only members of the
     /// fleet are let go that are not external, and taken back that are draining.
-    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Timestamp) -> Scale;
+    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> Scale;
 }
 
 /// By age, fair between activities, on workers that have the activity installed; sized as `autoscaling` documents.
@@ -27,11 +27,11 @@ pub trait Scheduler: Debug + Send + Sync + 'static {
 pub struct DefaultScheduler;
 
 impl Scheduler for DefaultScheduler {
-    fn place(&self, view: &PlacementView<'_>, _now: Timestamp) -> Vec<Assignment> {
+    fn place(&self, view: &PlacementView<'_>, _now: Age) -> Vec<Assignment> {
         place::place(view)
     }
 
-    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Timestamp) -> Scale {
+    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> Scale {
         scale::scale(rules, demand, fleet, now)
     }
 }
@@ -57,7 +57,7 @@ pub struct Lane<'a> {
     /// How many more executions of the activity may run at a time, as far as this revision says.
     pub allowance: u32,
     /// Since when the oldest is due.
-    pub oldest: Timestamp,
+    pub oldest: Age,
     /// How much the activity was given so far, with all its revisions; who was given least comes first. Grows by one per
     /// assignment.
     pub served: u64,
@@ -97,7 +97,7 @@ pub struct Demand {
     /// `S`: how long they take in sum.
     pub work: Millis,
     /// Since when the oldest waits.
-    pub oldest: Option<Timestamp>,
+    pub oldest: Option<Age>,
     /// `c`: executions that one worker runs at a time.
     pub slots: u32,
     /// `β`: from launch to ready, 90th percentile.
@@ -118,7 +118,7 @@ pub struct FleetMember {
     /// It dialled in by itself: it counts, and is never let go.
     pub external: bool,
     /// When it was created.
-    pub created_at: Timestamp,
+    pub created_at: Age,
     /// How many activities are installed on it.
     pub installed: usize,
 }
@@ -129,7 +129,7 @@ pub enum MemberState {
     /// Not yet connected.
     Launching,
     /// Running nothing since then.
-    Idle(Timestamp),
+    Idle(Age),
     /// What is left of each execution that it runs, `r_i`.
     Busy(Vec<Millis>),
 }

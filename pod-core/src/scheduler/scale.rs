@@ -1,7 +1,7 @@
 //! The size of the fleet: the formula of `docs/autoscaling.md`, in its letters.
 
 use super::{Demand, FleetMember, MemberState, Scale};
-use crate::domain::{Millis, Rules, Timestamp};
+use crate::domain::{Age, Millis, Rules};
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +13,7 @@ const HANGS_AFTER: Millis = Millis(60_000);
 /// So many may boot at a time, however small the fleet.
 const BOOT_AT_ONCE: u64 = 5;
 
-pub(super) fn scale(rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Timestamp) -> Scale {
+pub(super) fn scale(rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> Scale {
     let count = Count::of(rules, demand, fleet, now);
     let (wanted, why) = wanted(rules, demand, &count, now);
     // The caps come last, over the floors too.
@@ -46,7 +46,7 @@ struct Count {
 }
 
 impl Count {
-    fn of(rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Timestamp) -> Self {
+    fn of(rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> Self {
         let (c, m) = (i128::from(demand.slots.max(1)), i128::from(rules.max_wait.0));
         let mut count = Self::default();
         for member in fleet.iter().filter(|member| !member.draining) {
@@ -82,7 +82,7 @@ fn mean(demand: &Demand) -> u64 {
 }
 
 /// `n`: how many workers are missing before the caps, and why.
-fn wanted(rules: &Rules, demand: &Demand, count: &Count, now: Timestamp) -> (u64, String) {
+fn wanted(rules: &Rules, demand: &Demand, count: &Count, now: Age) -> (u64, String) {
     let by_work = by_work(rules, demand, count);
     let floor = u64::from(rules.min_workers).saturating_sub(count.all);
     if floor > by_work {
@@ -170,7 +170,7 @@ fn obey_maximum(rules: &Rules, fleet: &[FleetMember], all: u64) -> Scale {
     Scale { drain, reason, ..Scale::default() }
 }
 
-fn let_idle_go(rules: &Rules, demand: &Demand, fleet: &[FleetMember], all: u64, now: Timestamp) -> Scale {
+fn let_idle_go(rules: &Rules, demand: &Demand, fleet: &[FleetMember], all: u64, now: Age) -> Scale {
     let idle_for = |member: &FleetMember| match member.state {
         MemberState::Idle(since) if !member.draining => Some(now.since(since)),
         _ => None,

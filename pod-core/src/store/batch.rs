@@ -4,9 +4,9 @@ use std::{ops::Range, sync::Arc};
 
 use super::Note;
 use crate::domain::{
-    Activity, ActivityId, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Event, Execution, ExecutionId,
-    ExecutionStatus, Installation, MinuteTally, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision,
-    Timestamp, Worker, WorkerId,
+    Activity, ActivityId, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Boot, Ending, Epoch, Event, Execution,
+    ExecutionId, ExecutionStatus, Installation, MinuteTally, Now, Payload, Policy, PolicyId, Revision, RevisionNo,
+    ScalingDecision, Timestamp, Worker, WorkerId,
 };
 
 /// Everything that one round of the engine writes.
@@ -18,6 +18,10 @@ pub struct Batch {
     pub epoch: Epoch,
     /// When it was made.
     pub at: Timestamp,
+    /// How old POD was then.
+    pub age: Age,
+    /// The start of the machine that its age is counted from, where that is known.
+    pub boot: Option<Boot>,
     /// The rows, in order.
     pub changes: Vec<Change>,
     /// What happened, in order; their `seq` goes on from the last batch.
@@ -28,6 +32,15 @@ pub struct Batch {
     pub tallies: Vec<ActivityTally>,
     /// The tallies of the revisions that changed, replacing earlier ones.
     pub revision_tallies: Vec<RevisionTally>,
+}
+
+/// What the clocks said when a store was written to last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockMark {
+    /// The system's clock, and how old POD was.
+    pub now: Now,
+    /// The start of the machine that the age was counted from, where that was known.
+    pub boot: Option<Boot>,
 }
 
 /// The highest id of each kind that was ever handed out.
@@ -45,6 +58,9 @@ pub struct HighWater {
     pub event: u64,
     /// Of sessions.
     pub session: u64,
+    /// Of executions that were submitted before the system's clock was set back: up to this one, a later id may have an
+    /// earlier moment. Behind it, moments are in the order of ids.
+    pub disordered: u64,
 }
 
 impl HighWater {
@@ -56,6 +72,7 @@ impl HighWater {
         self.policy = self.policy.max(other.policy);
         self.event = self.event.max(other.event);
         self.session = self.session.max(other.session);
+        self.disordered = self.disordered.max(other.disordered);
     }
 }
 
@@ -192,11 +209,13 @@ pub struct ExecutionUpdate {
     /// How it ended.
     pub ending: Option<Ending>,
     /// Its place in the queue.
-    pub not_before: Timestamp,
+    pub not_before: Age,
     /// When its latest attempt began to run.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+    /// How old POD was when it ended.
+    pub ended: Option<Age>,
     /// The number of its latest attempt.
     pub attempt: AttemptNo,
     /// The worker of its latest attempt.
@@ -218,6 +237,7 @@ impl From<&Execution> for ExecutionUpdate {
             not_before: execution.not_before,
             started_at: execution.started_at,
             finished_at: execution.finished_at,
+            ended: execution.ended,
             attempt: execution.attempt,
             worker: execution.worker,
             failures: execution.failures,
@@ -235,6 +255,7 @@ impl ExecutionUpdate {
         execution.not_before = self.not_before;
         execution.started_at = self.started_at;
         execution.finished_at = self.finished_at;
+        execution.ended = self.ended;
         execution.attempt = self.attempt;
         execution.worker = self.worker;
         execution.failures = self.failures;
@@ -277,4 +298,8 @@ pub struct Snapshot {
     pub active_policy: PolicyId,
     /// What happened in the last minutes, oldest first.
     pub minutes: Vec<MinuteTally>,
+    /// What the clocks said when it was written to last.
+    pub clock: Option<ClockMark>,
+    /// The moment that the newest execution bears.
+    pub newest_submitted: Option<Timestamp>,
 }

@@ -8,15 +8,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::domain::{
-    ActivityId, Attempt, AttemptKey, AttemptNo, Epoch, Event, Execution, ExecutionId, ExecutionStatus, OutputSummary,
-    Payload, RevisionNo, ScalingDecision, StoreId, Stream, Timestamp, WorkerId,
+    ActivityId, Age, Attempt, AttemptKey, AttemptNo, Epoch, Event, Execution, ExecutionId, ExecutionStatus,
+    OutputSummary, Payload, RevisionNo, ScalingDecision, StoreId, Stream, Timestamp, WorkerId,
 };
 
 mod batch;
 mod memory;
 mod note;
 
-pub use batch::{ActivityRecord, ActivityTally, Batch, Change, ExecutionUpdate, HighWater, RevisionTally, Snapshot};
+pub use batch::{
+    ActivityRecord, ActivityTally, Batch, Change, ClockMark, ExecutionUpdate, HighWater, RevisionTally, Snapshot,
+};
 pub use memory::MemoryStore;
 pub use note::{KEPT_NOTES, Note};
 
@@ -74,7 +76,7 @@ pub trait Store: Debug + Send + Sync + 'static {
         activity: ActivityId,
         revision: RevisionNo,
         after: QueueKey,
-        due: Timestamp,
+        due: Age,
         limit: usize,
     ) -> Result<Claimed, StoreError>;
 
@@ -91,6 +93,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// How many executions there are that a query asks for; its limit is not looked at.
     async fn count_executions(&self, query: ExecutionQuery) -> Result<u64, StoreError>;
 
+    /// Up to which execution ids need not be in the order of time: the last committed [`HighWater::disordered`].
+    async fn disordered(&self) -> Result<ExecutionId, StoreError>;
+
     /// What an idempotency key was used for: the hash of the request, and the executions it made or what else it did.
     async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError>;
 
@@ -106,8 +111,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The last scaling decisions, newest first.
     async fn decisions(&self, limit: usize) -> Result<Vec<ScalingDecision>, StoreError>;
 
-    /// Executions that ended before `before`, oldest first: for the retention to delete.
-    async fn expired(&self, before: Timestamp, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError>;
+    /// Executions that ended before POD was so old, the first ones first: for the retention to delete.
+    async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError>;
 
     /// Takes output of an open attempt. `offset` may lie before what is there (sent again: nothing changes, or the same
     /// bytes are written again), not after it (`StoreError::Gap`). Readable at once, durable after `sync_output` or
@@ -154,15 +159,15 @@ pub trait Store: Debug + Send + Sync + 'static {
 /// A place in the queue of a revision. Everything at or before the engine's cursor is in its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueKey {
-    /// Not before this moment.
-    pub not_before: Timestamp,
+    /// Not before POD is so old.
+    pub not_before: Age,
     /// Then by age.
     pub id: ExecutionId,
 }
 
 impl QueueKey {
     /// Before every execution.
-    pub const START: Self = Self { not_before: Timestamp(i64::MIN), id: ExecutionId(0) };
+    pub const START: Self = Self { not_before: Age(i64::MIN), id: ExecutionId(0) };
 }
 
 /// What `claim` found.
@@ -171,7 +176,7 @@ pub struct Claimed {
     /// The executions, in queue order.
     pub executions: Vec<Execution>,
     /// The first one behind them, due or not: where to go on, and when.
-    pub next: Option<Timestamp>,
+    pub next: Option<Age>,
 }
 
 /// Who holds the store.
@@ -194,6 +199,10 @@ pub struct ExecutionQuery {
     pub before: Option<ExecutionId>,
     /// With a larger id than this one.
     pub after: Option<ExecutionId>,
+    /// Submitted at this moment or later, by the clock as it was then.
+    pub submitted_from: Option<Timestamp>,
+    /// Submitted before this moment.
+    pub submitted_until: Option<Timestamp>,
     /// Whose latest attempt this worker has or had.
     pub worker: Option<WorkerId>,
     /// Whose input, or reason of giving up, holds this text; ASCII letters match in either case.
@@ -214,6 +223,8 @@ impl Default for ExecutionQuery {
             ended: None,
             before: None,
             after: None,
+            submitted_from: None,
+            submitted_until: None,
             worker: None,
             containing: None,
             order: Order::default(),

@@ -11,14 +11,14 @@ use std::collections::BTreeSet;
 
 use super::simulator::random::Random;
 use crate::{
-    domain::{ActivityId, Millis, RevisionNo, Rules, Timestamp, WorkerId},
+    domain::{ActivityId, Age, Millis, RevisionNo, Rules, WorkerId},
     plan::{Slips, advise_assignments, advise_scale},
     scheduler::{Demand, FleetMember, Lane, MemberState, PlacementView, Room, Scheduler},
 };
 
 /// How many views are drawn.
 const DRAWN: u64 = 2000;
-const NOW: Timestamp = Timestamp(1_000_000_000);
+const NOW: Age = Age(1_000_000_000);
 
 /// Makes one test of each case of the suite.
 #[macro_export]

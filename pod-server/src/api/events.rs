@@ -11,8 +11,9 @@ use axum::{
     },
 };
 use futures::Stream;
-use pod_core::{Pod, domain};
+use pod_core::{EventGap, Pod, domain};
 use serde::Deserialize;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
@@ -43,7 +44,8 @@ pub(super) struct EventsQuery {
 /// What happens, as it happens.
 ///
 /// Server-sent events: each has its `seq` as id, its kind as name, and as data an `Event` in JSON. Followed again after a
-/// pause by `Last-Event-ID` or `after`, none is missed.
+/// pause by `Last-Event-ID` or `after`, none is missed. Who names an event from which on not everything is there (it is not
+/// kept any more, or not of this store, which was restored) is told so first, by an event `gap`, whose id is where it goes on.
 #[utoipa::path(get, path = "/events", operation_id = "followEvents", tag = "events", params(EventsQuery,
         ("Last-Event-ID" = Option<String>, Header, pattern = "^([0-9]{1,18})?$", description = "Begin after this event")), responses(
     (status = 200, body = EventStream, content_type = "text/event-stream")))]
@@ -54,7 +56,10 @@ pub(super) async fn follow(
 ) -> Result<Response, Problem> {
     let resumed = storable("Last-Event-ID", last_event_id(&headers, "the seq of an event")?)?;
     let after = resumed.or(storable("after", query.after)?).unwrap_or_else(|| app.pod.newest_event());
-    let following = Following { pod: app.pod.clone(), after, pending: VecDeque::new(), shutdown: app.shutdown.clone() };
+    let gap = app.pod.event_gap(after).await?;
+    let after = gap.as_ref().map_or(after, |gap| gap.after);
+    let following =
+        Following { pod: app.pod.clone(), gap, after, pending: VecDeque::new(), shutdown: app.shutdown.clone() };
     Ok(sse(futures::stream::unfold(following, Following::next)))
 }
 
@@ -67,6 +72,8 @@ pub(super) fn sse(events: impl Stream<Item = Result<Event, Infallible>> + Send +
 
 struct Following {
     pod: Pod,
+    /// What is to be told first.
+    gap: Option<EventGap>,
     after: u64,
     pending: VecDeque<domain::Event>,
     shutdown: CancellationToken,
@@ -74,6 +81,14 @@ struct Following {
 
 impl Following {
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
+        if let Some(gap) = self.gap.take() {
+            let data = json!({
+                "asked": gap.asked, "after": gap.after, "oldest": gap.oldest, "newest": gap.newest,
+                "message": gap.message,
+            });
+            let event = Event::default().id(gap.after.to_string()).event("gap").data(data.to_string());
+            return Some((Ok(event), self));
+        }
         while self.pending.is_empty() {
             let events = tokio::select! {
                 events = self.pod.events_after(self.after, PAGE, LOOK) => events,

@@ -103,11 +103,11 @@ pub(super) async fn create(State(app): State<Arc<App>>, change: Change<Execution
     let RevisionMember(revision) = body.revision;
     let new = NewExecution { revision, input: body.input, ..NewExecution::of(body.activity) };
     let submitted = pod.submit(new).await.map_err(unknown_activity)?;
-    Ok(started(StatusCode::CREATED, &submitted, &name))
+    Ok(started(&app, StatusCode::CREATED, &submitted, &name))
 }
 
-fn started(status: StatusCode, submitted: &Submitted, activity_name: &str) -> Response {
-    let mut object = ExecutionObject::of(&submitted.execution, activity_name);
+fn started(app: &App, status: StatusCode, submitted: &Submitted, activity_name: &str) -> Response {
+    let mut object = ExecutionObject::of(&submitted.execution, activity_name, app.pod.clock());
     object.predicted_millis = submitted.predicted.map(|millis| millis.0);
     let mut response = json(status, &object);
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/executions/{}", submitted.id)) {
@@ -150,11 +150,12 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<Filter
     let limit = query.limit()?;
     let query = query.understood(&app.pod, limit + 1).await?;
     let names = app.pod.activity_names().await?;
+    let now = app.pod.clock();
     let page = Page::of(page::EXECUTIONS, app.pod.executions(query).await?, limit, |execution| execution.id);
     Ok(json(
         StatusCode::OK,
         &page.map(|execution| {
-            ExecutionObject::listed(&execution, names.get(&execution.activity).map_or("", |name| name))
+            ExecutionObject::listed(&execution, names.get(&execution.activity).map_or("", |name| name), now)
         }),
     ))
 }
@@ -199,7 +200,7 @@ pub(super) async fn show(
 async fn answered(app: &App, status: StatusCode, execution: &Execution) -> Result<Response, Problem> {
     let names = app.pod.activity_names().await?;
     let name = names.get(&execution.activity).map_or("", |name| name);
-    Ok(json(status, &ExecutionObject::of(execution, name)))
+    Ok(json(status, &ExecutionObject::of(execution, name, app.pod.clock())))
 }
 
 /// Asks for the end of an execution; its process tree gets TERM, and KILL after the grace time.
@@ -230,7 +231,7 @@ pub(super) async fn retry(
     let submitted = change.on(&app.pod).retry_once(id_of(&id)?, change.body.revision(), None).await?;
     let names = app.pod.activity_names().await?;
     let name = names.get(&submitted.execution.activity).map_or("", |name| name);
-    Ok(started(StatusCode::ACCEPTED, &submitted, name))
+    Ok(started(&app, StatusCode::ACCEPTED, &submitted, name))
 }
 
 /// Why an execution waits, or what became of it.
@@ -240,5 +241,5 @@ pub(super) async fn retry(
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn explain(State(app): State<Arc<App>>, id: Segment, _: Asked<Nothing>) -> Result<Response, Problem> {
     let explanation = app.pod.explain(id_of(&id)?).await?;
-    Ok(json(StatusCode::OK, &ExplanationObject::from(explanation)))
+    Ok(json(StatusCode::OK, &ExplanationObject::of(explanation, app.pod.clock())))
 }

@@ -2,7 +2,7 @@
 
 use pod_core::{
     Pod, PodError,
-    domain::{ExecutionId, ExecutionStatus, Timestamp},
+    domain::{ActivityId, ExecutionId, ExecutionStatus, Timestamp},
     store::ExecutionQuery,
 };
 use serde::Deserialize;
@@ -17,6 +17,8 @@ use super::{openapi::words::ExecutionStatusWord, page, problem::Problem};
 pub(super) struct FilterQuery {
     /// Of this activity only.
     activity: Option<String>,
+    /// Of the activity with this id only: also of one that was deleted, and whose name another one has now.
+    activity_id: Option<u64>,
     /// With this status only.
     #[param(value_type = Option<ExecutionStatusWord>)]
     status: Option<String>,
@@ -44,6 +46,7 @@ impl FilterQuery {
         [&self.activity, &self.status, &self.submitted_after, &self.submitted_before]
             .into_iter()
             .any(|value| given(value.as_ref()).is_some())
+            || self.activity_id.is_some()
     }
 
     /// Where the page begins.
@@ -53,8 +56,8 @@ impl FilterQuery {
 
     /// Which executions, and how many at a time, in words that are equal for equal filters; not where a page begins.
     pub(super) fn words(&self) -> String {
-        let Self { activity, status, submitted_after, submitted_before, limit, cursor: _ } = self;
-        format!("{activity:?} {status:?} {submitted_after:?} {submitted_before:?} {limit:?}")
+        let Self { activity, activity_id, status, submitted_after, submitted_before, limit, cursor: _ } = self;
+        format!("{activity:?} {activity_id:?} {status:?} {submitted_after:?} {submitted_before:?} {limit:?}")
     }
 
     /// How many items a page is to hold.
@@ -71,9 +74,18 @@ impl FilterQuery {
 
     /// What is to be looked for, with `limit` as the page's.
     pub(super) async fn understood(&self, pod: &Pod, limit: usize) -> Result<ExecutionQuery, Problem> {
-        let activity = match given(self.activity.as_ref()) {
-            None => None,
-            Some(name) => {
+        let activity = match (self.activity_id.map(ActivityId), given(self.activity.as_ref())) {
+            (None, None) => None,
+            (Some(id), name) => {
+                let names = pod.activity_names().await?;
+                let of_id = names.get(&id).ok_or_else(|| PodError::NoSuchActivity(format!("#{id}")))?;
+                if name.is_some_and(|name| *name != **of_id) {
+                    let wrong = format!("activityId {id} is of an activity named {of_id}; leave out one of both");
+                    return Err(Problem::invalid(wrong));
+                }
+                Some(id)
+            }
+            (None, Some(name)) => {
                 let found = pod.newest_of_name(name).await?;
                 Some(found.ok_or_else(|| PodError::NoSuchActivity(name.to_owned()))?)
             }

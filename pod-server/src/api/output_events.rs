@@ -9,7 +9,7 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use pod_core::{
     OutputChunk, OutputFollower, OutputPosition,
-    domain::{AttemptNo, Execution, Stream, Timestamp},
+    domain::{AttemptNo, Execution, Now, Stream, Timestamp},
 };
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -150,7 +150,7 @@ pub(super) async fn show(
     };
     let name =
         app.pod.activity_names().await?.get(&execution.activity).map_or_else(String::new, |name| name.to_string());
-    let following = Following { follower, only, position, name, shutdown: app.shutdown.clone() };
+    let following = Following { follower, only, position, name, now: app.pod.clock(), shutdown: app.shutdown.clone() };
     Ok(sse(futures::stream::unfold(Some(following), |state| async { state?.next().await })))
 }
 
@@ -159,6 +159,7 @@ struct Following {
     only: Option<Stream>,
     position: OutputPosition,
     name: String,
+    now: Now,
     shutdown: CancellationToken,
 }
 
@@ -205,7 +206,7 @@ impl Following {
                     ("attempt", text_of(&OutputAttempt { attempt }), false)
                 }
                 OutputChunk::Ended(execution) => {
-                    let object = ExecutionObject::of(&execution, &self.name);
+                    let object = ExecutionObject::of(&execution, &self.name, self.now);
                     let data = text_of(&object);
                     ("end", data, true)
                 }

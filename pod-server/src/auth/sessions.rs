@@ -4,7 +4,7 @@
 use std::{
     io::Write,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{LazyLock, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -54,13 +54,16 @@ impl Sessions {
     #[must_use]
     pub fn kept_in(self, data_dir: &Path) -> Self {
         let file = data_dir.join(FILE);
-        let open = match std::fs::read(&file) {
+        let mut open: Vec<Session> = match std::fs::read(&file) {
             Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
                 tracing::warn!(%error, "the sessions of before are not understood; everybody has to sign in again");
                 Vec::new()
             }),
             Err(_) => Vec::new(),
         };
+        // Where the clock was ahead when they were opened, none lasts the longer for it.
+        let latest = now() + LASTS.as_secs();
+        open.iter_mut().for_each(|session| session.ends = session.ends.min(latest));
         Self { cookie: self.cookie, file: Some(file), open: Mutex::new(open) }
     }
 
@@ -157,8 +160,20 @@ fn is(one: &Hash, other: &Hash) -> bool {
     one.ct_eq(other).into()
 }
 
+/// The seconds since 1970, counted on from the start of the process by a clock that nobody sets: a system's clock that
+/// is wrong for a moment signs nobody out.
 fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+    static BEGAN: LazyLock<(u64, i64)> = LazyLock::new(|| {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        (wall.as_secs(), up())
+    });
+    let (wall, began) = *BEGAN;
+    wall.saturating_add((up() - began).unsigned_abs())
+}
+
+/// How many seconds the machine has been up.
+fn up() -> i64 {
+    rustix::time::clock_gettime(rustix::time::ClockId::Boottime).tv_sec
 }
 
 #[cfg(test)]

@@ -107,6 +107,9 @@ fn summary(overview: &Overview, now: Timestamp) -> String {
         workers.busy_slots,
         workers.slots,
     ));
+    if let Some(change) = &overview.clock {
+        text.push_str(&format!("clock       {}\n", printable(&change.message)));
+    }
     if let Some(trouble) = &overview.trouble {
         text.push_str(&format!("trouble     {}\n", printable(trouble)));
     }

@@ -137,6 +137,15 @@ pub struct Overview {
     pub trouble: Option<String>,
     /// Why the last launch of a worker failed, until one succeeds.
     pub launch_refusal: Option<LaunchRefusal>,
+    /// How the clock of the manager's machine was set last, within the last 24 hours.
+    pub clock: Option<ClockChange>,
+}
+
+/// The clock of the manager's machine was set.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ClockChange {
+    /// All of it as a sentence, without its end.
+    pub message: String,
 }
 
 /// A launch that failed.

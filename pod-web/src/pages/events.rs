@@ -113,7 +113,7 @@ impl Told {
                 "failed" => ("failed".to_owned(), ""),
                 reason => ("is not there".to_owned(), reason),
             },
-            EventKind::PolicyChanged | EventKind::Scaled => (capitalised(message), ""),
+            EventKind::PolicyChanged | EventKind::Scaled | EventKind::ClockSet => (capitalised(message), ""),
             EventKind::ManagerStarted => ("The manager started".to_owned(), ""),
         };
         // A comma holds the verb and the worker together; without a worker there is nothing to hold.
@@ -139,7 +139,7 @@ fn subject(kind: EventKind) -> &'static str {
         Kind::ExecutionSubmitted | Kind::ExecutionStarted | Kind::ExecutionRequeued | Kind::ExecutionEnded => {
             "executions"
         }
-        Kind::WorkerChanged | Kind::Scaled | Kind::ManagerStarted => "workers",
+        Kind::WorkerChanged | Kind::Scaled | Kind::ManagerStarted | Kind::ClockSet => "workers",
         Kind::PolicyChanged => "policies",
     }
 }

@@ -2,6 +2,7 @@
 //! they can to survive their end.
 
 mod client;
+mod clocks;
 mod damaged;
 mod descendants;
 mod escaped;

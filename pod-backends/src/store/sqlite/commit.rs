@@ -1,6 +1,9 @@
 //! One transaction per batch, fenced by the epoch and settled by the sequence number in the lease row.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use pod_core::{
     domain::{Epoch, ExecutionId},
@@ -18,15 +21,24 @@ use super::{
     write::{self, Garbage},
 };
 
+/// Where more pages than this are free, and more than an eighth of all, they are given back to the disk: what is soon
+/// written again may as well stay.
+const FREE_PAGES: i64 = 512;
+const FREE_SHARE: i64 = 8;
+/// A log that is longer is emptied when nothing is written for a while.
+const LONG_LOG: u64 = 1 << 20;
+
 /// The one connection that writes.
 #[derive(Debug)]
 pub(super) struct Writer {
     connection: SqliteConnection,
+    /// Something was committed since the last look.
+    wrote: bool,
 }
 
 impl Writer {
     pub(super) fn new(connection: SqliteConnection) -> Self {
-        Self { connection }
+        Self { connection, wrote: false }
     }
 
     /// Raises the epoch, and learns which attempts an earlier holder left open.
@@ -43,6 +55,7 @@ impl Writer {
     }
 
     pub(super) async fn commit(&mut self, shared: &Arc<Shared>, batch: &Batch) -> Result<(), StoreError> {
+        self.wrote = true;
         let submits = || batch.changes.iter().any(|change| matches!(change, Change::InsertExecution(_)));
         self.look_for_room(shared).await;
         if shared.reserve.is_full() && submits() {
@@ -68,15 +81,36 @@ impl Writer {
     /// Returns to the disk what deleted rows left free in the database and its log. What fails here is tried again.
     async fn give_back_room(&mut self) {
         self.empty_log().await;
-        if let Err(error) = sqlx::query("PRAGMA incremental_vacuum(1024)").execute(&mut self.connection).await {
-            tracing::debug!(%error, "cannot give back room");
-        }
+        self.give_back_pages().await;
         self.empty_log().await;
     }
 
-    /// Brings everything from the write-ahead log into the database file.
+    /// Called about once a second: gives back a part of what is free where that is much, and empties a long log when
+    /// nobody writes. So much at a time that no commit waits for long.
+    pub(super) async fn tidy(&mut self, shared: &Shared) {
+        let quiet = !std::mem::replace(&mut self.wrote, false);
+        let free = "SELECT freelist_count, page_count FROM pragma_freelist_count(), pragma_page_count()";
+        let free: Option<(i64, i64)> = sqlx::query_as(free).fetch_one(&mut self.connection).await.ok();
+        if free.is_some_and(|(free, all)| free > FREE_PAGES && free > all / FREE_SHARE) {
+            self.give_back_pages().await;
+            // The file becomes shorter with the next checkpoint.
+            self.wrote = true;
+        } else if quiet && log_of(&shared.path).metadata().is_ok_and(|log| log.len() > LONG_LOG) {
+            self.empty_log().await;
+        }
+    }
+
+    async fn give_back_pages(&mut self) {
+        if let Err(error) = sqlx::query("PRAGMA incremental_vacuum(2048)").execute(&mut self.connection).await {
+            tracing::debug!(%error, "cannot give back room");
+        }
+    }
+
+    /// Brings everything from the write-ahead log into the database file, unless someone reads what is older: nobody
+    /// is waited for.
     pub(super) async fn empty_log(&mut self) {
-        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.connection).await {
+        let empty = "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 10000";
+        if let Err(error) = sqlx::raw_sql(empty).execute(&mut self.connection).await {
             tracing::debug!(%error, "the write-ahead log stays");
         }
     }
@@ -115,6 +149,13 @@ impl Writer {
     }
 }
 
+/// The write-ahead log of a database.
+fn log_of(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
 /// Begins the transaction, checks the fence and notes the batch; says whether it is new. One hop to the connection's
 /// thread for both statements.
 async fn take_turn(connection: &mut SqliteConnection, batch: &Batch) -> Result<bool, StoreError> {
@@ -122,12 +163,16 @@ async fn take_turn(connection: &mut SqliteConnection, batch: &Batch) -> Result<b
     let take = "BEGIN IMMEDIATE; UPDATE lease SET seq = ?, last_activity = max(last_activity, ?), \
                 last_execution = max(last_execution, ?), last_worker = max(last_worker, ?), \
                 last_policy = max(last_policy, ?), last_event = max(last_event, ?), \
-                last_session = max(last_session, ?) WHERE epoch = ? AND seq < ? RETURNING seq";
+                last_session = max(last_session, ?), last_disordered = max(last_disordered, ?), \
+                wall = ?, age = ?, boot = ?, boot_age = ? WHERE epoch = ? AND seq < ? RETURNING seq";
     let (seq, epoch) = (int(batch.seq), int(batch.epoch.0));
     let mut take = sqlx::query(take).bind(seq);
-    for highest in [high.activity, high.execution, high.worker, high.policy, high.event, high.session] {
+    for highest in [high.activity, high.execution, high.worker, high.policy, high.event, high.session, high.disordered]
+    {
         take = take.bind(int(highest));
     }
+    take = take.bind(batch.at.0).bind(batch.age.0);
+    take = take.bind(batch.boot.map(|boot| boot.id.to_string())).bind(batch.boot.map(|boot| boot.age.0));
     let taken = take.bind(epoch).bind(seq).fetch_all(&mut *connection).await.map_err(from_sql)?;
     if !taken.is_empty() {
         return Ok(true);

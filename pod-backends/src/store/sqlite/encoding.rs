@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use pod_core::{
     domain::{
-        ActivityId, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, Gap,
-        OutputSummary, RevisionNo, StreamSummary, Timestamp, WorkerId,
+        ActivityId, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus,
+        Gap, OutputSummary, RevisionNo, StreamSummary, Timestamp, WorkerId,
     },
     store::StoreError,
 };
@@ -135,8 +135,8 @@ fn read_attempt_end((kind, code, reason): EndingColumns) -> Result<Option<Attemp
 pub(super) const EXECUTION_COLUMNS: &str = "e.id, e.activity, e.status, e.retrieved, e.not_before, e.submitted_at, \
      e.started_at, e.finished_at, e.attempt, e.worker, e.failures, e.losses, e.cancel_requested, e.retry_of, \
      e.ending, e.ending_code, e.ending_reason, \
-     CASE e.input_apart WHEN 0 THEN e.input ELSE (SELECT input FROM inputs WHERE execution = e.id) END, e.revision";
-const EXECUTION_WIDTH: usize = 19;
+     CASE e.input_apart WHEN 0 THEN e.input ELSE (SELECT input FROM inputs WHERE execution = e.id) END, e.revision, e.ended";
+const EXECUTION_WIDTH: usize = 20;
 
 /// The columns that [`read_attempt`] reads, of the table `a`.
 pub(super) const ATTEMPT_COLUMNS: &str = "a.key, a.revision, a.worker, a.assigned_at, a.started_at, a.ended_at, \
@@ -155,9 +155,10 @@ pub(super) fn read_execution(row: &SqliteRow) -> Result<Execution, StoreError> {
         status: read_status(int(2)?)?,
         ending: read_ending((maybe(14)?, maybe(15)?, text(16)?))?,
         submitted_at: Timestamp(int(5)?),
-        not_before: Timestamp(int(4)?),
+        not_before: Age(int(4)?),
         started_at: maybe(6)?.map(Timestamp),
         finished_at: maybe(7)?.map(Timestamp),
+        ended: maybe(19)?.map(Age),
         attempt: AttemptNo(small(int(8)?)),
         worker: maybe(9)?.map(|id| WorkerId(number(id))),
         failures: small(int(10)?),

@@ -9,6 +9,11 @@ const SQLITE_CONSTRAINT: u32 = 19;
 const SQLITE_CORRUPT: u32 = 11;
 const SQLITE_NOTADB: u32 = 26;
 
+/// What to do about a damaged database.
+pub(super) const ADVICE: &str = "restore it from a backup, or save what can be read with \
+                                 `sqlite3 pod.db .recover | sqlite3 new.db` while no manager runs, and put new.db into \
+                                 its place, without the pod.db-wal and pod.db-shm of the old one";
+
 /// What a person hears of a full disk.
 const NO_SPACE: &str = "no space is left on the disk of the data directory; free some and try again";
 
@@ -24,7 +29,7 @@ pub(super) fn from_sql(error: sqlx::Error) -> StoreError {
         Some(SQLITE_FULL) => StoreError::Full(NO_SPACE.into()),
         Some(SQLITE_CONSTRAINT) => StoreError::Conflict(text),
         Some(SQLITE_CORRUPT | SQLITE_NOTADB) => {
-            StoreError::Unusable(format!("the database is damaged ({text}); restore it from a backup").into())
+            StoreError::Unusable(format!("the database is damaged ({text}); {ADVICE}").into())
         }
         _ => StoreError::Unavailable(text),
     }

@@ -31,6 +31,12 @@ fn ids(query: &ExecutionQuery) -> String {
     if let Some(worker) = query.worker {
         bounds.push_str(&format!(" AND worker = {}", int(worker.0)));
     }
+    if let Some(from) = query.submitted_from {
+        bounds.push_str(&format!(" AND submitted_at >= {}", from.0));
+    }
+    if let Some(until) = query.submitted_until {
+        bounds.push_str(&format!(" AND submitted_at < {}", until.0));
+    }
     if query.containing.is_some() {
         bounds.push_str(HOLDS_TEXT);
     }
@@ -77,5 +83,10 @@ fn bound(text: String, query: &ExecutionQuery, limit: i64) -> Query<'static, Sql
         .bind(limit)
         .bind(query.after.map_or(-1, |id| int(id.0)))
         .bind(query.containing.as_deref().unwrap_or_default().to_owned())
-        .persistent(query.activity.is_none() && query.worker.is_none())
+        .persistent(
+            query.activity.is_none()
+                && query.worker.is_none()
+                && query.submitted_from.is_none()
+                && query.submitted_until.is_none(),
+        )
 }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use pod_core::{
     domain::{
-        ActivityId, Attempt, AttemptKey, Event, Execution, ExecutionId, OutputSummary, Payload, RevisionNo,
+        ActivityId, Age, Attempt, AttemptKey, Event, Execution, ExecutionId, OutputSummary, Payload, RevisionNo,
         ScalingDecision, StoreId, Stream, Timestamp,
     },
     store::{
@@ -45,6 +45,7 @@ mod output;
 mod plan;
 mod read;
 mod reserve;
+mod restored;
 mod rows;
 mod write;
 
@@ -84,6 +85,7 @@ impl SqliteStore {
         open::make_directory(dir)?;
         let mut connection = open::writer(&path).await?;
         let id = open::migrate(&path, &mut connection).await?;
+        restored::notice(dir, &path, &mut connection).await?;
         for part in ["output", "install-logs"] {
             if let Err(error) = private::make_dir(&dir.join(part)) {
                 tracing::warn!(%error, part, "others may read what is kept");
@@ -194,6 +196,7 @@ impl Store for SqliteStore {
     async fn has_room(&self) -> bool {
         let mut writer = self.writer.lock().await;
         writer.look_for_room(&self.shared).await;
+        writer.tidy(&self.shared).await;
         !self.shared.reserve.is_full()
     }
 
@@ -207,7 +210,7 @@ impl Store for SqliteStore {
         activity: ActivityId,
         revision: RevisionNo,
         after: QueueKey,
-        due: Timestamp,
+        due: Age,
         limit: usize,
     ) -> Result<Claimed, StoreError> {
         read::claim(&self.readers, (activity, revision), after, due, limit).await
@@ -233,6 +236,10 @@ impl Store for SqliteStore {
         listing::count(&self.readers, &query).await
     }
 
+    async fn disordered(&self) -> Result<ExecutionId, StoreError> {
+        read::disordered(&self.readers).await
+    }
+
     async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
         read::idempotency(&self.readers, key).await
     }
@@ -253,7 +260,7 @@ impl Store for SqliteStore {
         read::decisions(&self.readers, limit).await
     }
 
-    async fn expired(&self, before: Timestamp, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
+    async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
         read::expired(&self.readers, before, limit).await
     }
 

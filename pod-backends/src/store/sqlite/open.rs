@@ -9,7 +9,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::error::{code, from_sql, is_not_a_database, unreadable};
+use super::error::{ADVICE, code, from_sql, is_not_a_database, unreadable};
 use crate::private;
 
 /// The migrations, oldest first. The version of a database is how many of them it has seen.
@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/3.sql"),
     include_str!("migrations/4.sql"),
     include_str!("migrations/5.sql"),
+    include_str!("migrations/6.sql"),
 ];
 /// Tells a database of POD from any other SQLite database: `POD1`.
 const APPLICATION_ID: i64 = 0x504f_4431;
@@ -85,13 +86,16 @@ fn close_to_others(path: &Path) -> std::io::Result<()> {
 fn refusal(path: &Path, error: sqlx::Error) -> StoreError {
     let path = path.display();
     let sentence = if is_not_a_database(&error) {
-        format!("{path} is not a database; move it away, or choose another data directory")
+        format!(
+            "{path} is not a database, or its beginning is damaged; move it away, choose another data directory, or {ADVICE}"
+        )
     } else {
         match code(&error) {
             Some(13) => {
                 let sentence = format!("there is no room for {path}; free some space on its disk and start again");
                 return StoreError::Full(sentence.into());
             }
+            Some(11) => format!("{path} is damaged ({error}); {ADVICE}"),
             Some(8) => format!("{path} cannot be written; make it and its directory writable"),
             Some(14) => format!("{path} cannot be opened; check that its directory exists and is writable"),
             _ => format!("{path} cannot be opened: {error}"),
@@ -126,11 +130,14 @@ pub(super) async fn migrate(path: &Path, connection: &mut SqliteConnection) -> R
         let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {}", MIGRATIONS.len());
         sqlx::raw_sql(AssertSqlSafe(marks)).execute(&mut *transaction).await.map_err(|error| refusal(path, error))?;
     }
-    sqlx::query("INSERT OR IGNORE INTO lease VALUES (1, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
-        .bind(Uuid::new_v4().to_string())
-        .execute(&mut *transaction)
-        .await
-        .map_err(|error| refusal(path, error))?;
+    sqlx::query(
+        "INSERT OR IGNORE INTO lease (id, store, epoch, seq, last_activity, last_execution, last_worker, last_policy, \
+         last_event, last_session, active_policy) VALUES (1, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0)",
+    )
+    .bind(Uuid::new_v4().to_string())
+    .execute(&mut *transaction)
+    .await
+    .map_err(|error| refusal(path, error))?;
     let id: String =
         sqlx::query_scalar("SELECT store FROM lease").fetch_one(&mut *transaction).await.map_err(from_sql)?;
     transaction.commit().await.map_err(|error| refusal(path, error))?;

@@ -5,11 +5,11 @@ use std::ops::Range;
 use futures::TryStreamExt;
 use pod_core::{
     domain::{
-        Activity, ActivityId, ActivityName, ActivityStatus, Attempt, AttemptKey, Event, Execution, ExecutionId,
-        Payload, PolicyId, Revision, RevisionNo, ScalingDecision, ScriptSource, Settings, Timestamp,
+        Activity, ActivityId, ActivityName, ActivityStatus, Age, Attempt, AttemptKey, Boot, Event, Execution,
+        ExecutionId, Now, Payload, PolicyId, Revision, RevisionNo, ScalingDecision, ScriptSource, Settings, Timestamp,
     },
     store::{
-        ActivityRecord, ActivityTally, Claimed, ExpiredExecution, HighWater, IdempotencyRecord, QueueKey,
+        ActivityRecord, ActivityTally, Claimed, ClockMark, ExpiredExecution, HighWater, IdempotencyRecord, QueueKey,
         RevisionTally, Snapshot, StoreError,
     },
 };
@@ -29,9 +29,11 @@ pub(super) async fn snapshot(readers: &SqlitePool) -> Result<Snapshot, StoreErro
     let mut connection = readers.acquire().await.map_err(from_sql)?;
     let mut view = connection.begin().await.map_err(from_sql)?;
     let lease = "SELECT last_activity, last_execution, last_worker, last_policy, last_event, last_session, \
-                 active_policy FROM lease";
+                 active_policy, last_disordered, wall, age, boot, boot_age FROM lease";
     let lease = sqlx::query(lease).fetch_one(&mut *view).await.map_err(from_sql)?;
     let high = |at: usize| -> Result<u64, StoreError> { unsigned(&lease, at) };
+    let newest = sqlx::query_scalar("SELECT submitted_at FROM executions ORDER BY id DESC LIMIT 1");
+    let newest: Option<i64> = newest.fetch_optional(&mut *view).await.map_err(from_sql)?;
     let mut snapshot = Snapshot {
         high_water: HighWater {
             activity: high(0)?,
@@ -40,8 +42,11 @@ pub(super) async fn snapshot(readers: &SqlitePool) -> Result<Snapshot, StoreErro
             policy: high(3)?,
             event: high(4)?,
             session: high(5)?,
+            disordered: high(7)?,
         },
         active_policy: PolicyId(high(6)?),
+        clock: clock_mark(&lease)?,
+        newest_submitted: newest.map(Timestamp),
         installations: bodies(&mut view, "SELECT body FROM installations ORDER BY worker, activity, revision").await?,
         workers: bodies(&mut view, "SELECT body FROM workers ORDER BY id").await?,
         policies: bodies(&mut view, "SELECT body FROM policies ORDER BY id").await?,
@@ -76,6 +81,17 @@ pub(super) async fn snapshot(readers: &SqlitePool) -> Result<Snapshot, StoreErro
     }
     view.commit().await.map_err(from_sql)?;
     Ok(snapshot)
+}
+
+/// What the clocks said at the last commit; nothing before the first.
+fn clock_mark(lease: &SqliteRow) -> Result<Option<ClockMark>, StoreError> {
+    let maybe = |at: usize| lease.try_get::<Option<i64>, _>(at).map_err(from_sql);
+    let boot: Option<&str> = lease.try_get(10).map_err(from_sql)?;
+    let boot = boot.and_then(|id| id.parse().ok()).zip(maybe(11)?);
+    Ok(maybe(8)?.zip(maybe(9)?).map(|(wall, age)| ClockMark {
+        now: Now { wall: Timestamp(wall), age: Age(age) },
+        boot: boot.map(|(id, age)| Boot { id, age: Age(age) }),
+    }))
 }
 
 fn unsigned(row: &SqliteRow, at: usize) -> Result<u64, StoreError> {
@@ -123,7 +139,7 @@ pub(super) async fn claim(
     readers: &SqlitePool,
     (activity, revision): (ActivityId, RevisionNo),
     after: QueueKey,
-    due: Timestamp,
+    due: Age,
     limit: usize,
 ) -> Result<Claimed, StoreError> {
     // One more than asked for tells what is next.
@@ -183,6 +199,11 @@ pub(super) async fn inline_output(
     let query =
         sqlx::query_scalar(AssertSqlSafe(query)).bind(int(offset).saturating_add(1)).bind(int(limit as u64)).bind(key);
     query.fetch_optional(readers).await.map(Option::flatten).map_err(from_sql)
+}
+
+pub(super) async fn disordered(readers: &SqlitePool) -> Result<ExecutionId, StoreError> {
+    let row = sqlx::query("SELECT last_disordered FROM lease").fetch_one(readers).await.map_err(from_sql)?;
+    Ok(ExecutionId(unsigned(&row, 0)?))
 }
 
 pub(super) async fn idempotency(readers: &SqlitePool, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
@@ -253,11 +274,11 @@ pub(super) async fn decisions(readers: &SqlitePool, limit: usize) -> Result<Vec<
 
 pub(super) async fn expired(
     readers: &SqlitePool,
-    before: Timestamp,
+    before: Age,
     limit: usize,
 ) -> Result<Vec<ExpiredExecution>, StoreError> {
     let query = "SELECT id, activity, status, attempt, revision FROM executions INDEXED BY ended_executions \
-                 WHERE status >= 2 AND finished_at < ? ORDER BY finished_at, id LIMIT ?";
+                 WHERE status >= 2 AND ended < ? ORDER BY ended, id LIMIT ?";
     let rows = sqlx::query(query).bind(before.0).bind(int(limit as u64)).fetch_all(readers).await.map_err(from_sql)?;
     let read = |row: &SqliteRow| -> Result<ExpiredExecution, StoreError> {
         Ok(ExpiredExecution {

@@ -14,14 +14,15 @@ use super::{
     error::{conflict, from_sql},
     output::SealedOutput,
     plan::{AttemptEnding, AttemptWrite, ExecutionWrite, Plan},
+    restored::HISTORY,
     rows::{RowsStatement, Step},
 };
 
 static INSERT_EXECUTIONS: RowsStatement = RowsStatement::new(
     "INSERT INTO executions (id, activity, revision, status, retrieved, not_before, submitted_at, started_at, finished_at, \
-     attempt, worker, failures, losses, cancel_requested, retry_of, ending, ending_code, ending_reason, input_apart, \
+     ended, attempt, worker, failures, losses, cancel_requested, retry_of, ending, ending_code, ending_reason, input_apart, \
      input) SELECT * FROM (VALUES ",
-    20,
+    21,
     ") WHERE column1 IS NOT NULL",
 );
 static INSERT_INPUTS: RowsStatement = RowsStatement::new(
@@ -30,11 +31,11 @@ static INSERT_INPUTS: RowsStatement = RowsStatement::new(
     ") WHERE column1 IS NOT NULL",
 );
 static UPDATE_EXECUTIONS: RowsStatement = RowsStatement::new(
-    "WITH v (id, status, retrieved, not_before, started_at, finished_at, attempt, worker, failures, losses, \
+    "WITH v (id, status, retrieved, not_before, started_at, finished_at, ended, attempt, worker, failures, losses, \
      cancel_requested, ending, ending_code, ending_reason) AS (VALUES ",
-    14,
+    15,
     ") UPDATE executions SET status = v.status, retrieved = v.retrieved, not_before = v.not_before, \
-     started_at = v.started_at, finished_at = v.finished_at, attempt = v.attempt, worker = v.worker, \
+     started_at = v.started_at, finished_at = v.finished_at, ended = v.ended, attempt = v.attempt, worker = v.worker, \
      failures = v.failures, losses = v.losses, cancel_requested = v.cancel_requested, ending = v.ending, \
      ending_code = v.ending_code, ending_reason = v.ending_reason \
      FROM v WHERE executions.id = v.id AND executions.status < 2",
@@ -223,9 +224,12 @@ fn add_events(step: &mut Step<'_>, batch: &Batch) -> Result<(), StoreError> {
 async fn trim_events(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
     let (Some(first), Some(last)) = (batch.events.first(), batch.events.last()) else { return Ok(()) };
     if first.seq / TRIM_EVERY != (last.seq + 1) / TRIM_EVERY {
-        let oldest = int(last.seq) - int(KEPT_EVENTS);
-        let trim = sqlx::query("DELETE FROM events WHERE last <= ?").bind(oldest);
-        trim.execute(&mut *connection).await.map_err(from_sql)?;
+        // Those of before a restoration go when there are enough of after it: their numbers are far away.
+        let of_this_history = last.seq % HISTORY;
+        if of_this_history > KEPT_EVENTS {
+            let trim = sqlx::query("DELETE FROM events WHERE last <= ?").bind(int(last.seq - KEPT_EVENTS));
+            trim.execute(&mut *connection).await.map_err(from_sql)?;
+        }
     }
     Ok(())
 }
@@ -266,6 +270,7 @@ fn bind_execution(arguments: &mut SqliteArguments, row: &Execution) -> Result<()
     arguments.add(row.submitted_at.0)?;
     arguments.add(row.started_at.map(|at| at.0))?;
     arguments.add(row.finished_at.map(|at| at.0))?;
+    arguments.add(row.ended.map(|age| age.0))?;
     arguments.add(i64::from(row.attempt.0))?;
     arguments.add(row.worker.map(|id| int(id.0)))?;
     arguments.add(i64::from(row.failures))?;
@@ -284,6 +289,7 @@ fn bind_update(arguments: &mut SqliteArguments, row: &ExecutionUpdate, retrieved
     arguments.add(row.not_before.0)?;
     arguments.add(row.started_at.map(|at| at.0))?;
     arguments.add(row.finished_at.map(|at| at.0))?;
+    arguments.add(row.ended.map(|age| age.0))?;
     arguments.add(i64::from(row.attempt.0))?;
     arguments.add(row.worker.map(|id| int(id.0)))?;
     arguments.add(i64::from(row.failures))?;

@@ -3,7 +3,7 @@
 use super::{Stage, StageWorker, within};
 use crate::{
     Pod, PodError,
-    domain::{Millis, NewExecution, RetryRevision, Rules, Timestamp},
+    domain::{Age, Millis, NewExecution, RetryRevision, Rules},
     pod::Limits,
     scheduler::{Assignment, DefaultScheduler, Demand, FleetMember, PlacementView, Scale, Scheduler},
     store::{ExecutionQuery, MemoryStore},
@@ -14,10 +14,10 @@ use crate::{
 struct Panics;
 
 impl Scheduler for Panics {
-    fn place(&self, view: &PlacementView<'_>, _: Timestamp) -> Vec<Assignment> {
+    fn place(&self, view: &PlacementView<'_>, _: Age) -> Vec<Assignment> {
         panic!("lane {} is not to my taste", view.lanes.len())
     }
-    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Timestamp) -> Scale {
+    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> Scale {
         DefaultScheduler.scale(rules, demand, fleet, now)
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::{
     domain::{
-        ActivityId, Attempt, AttemptKey, Event, Execution, ExecutionId, OutputSummary, Payload, RevisionNo,
+        ActivityId, Age, Attempt, AttemptKey, Event, Execution, ExecutionId, OutputSummary, Payload, RevisionNo,
         ScalingDecision, StoreId, Stream, Timestamp,
     },
     store::{
@@ -96,7 +96,7 @@ impl Store for FaultyStore {
         id: ActivityId,
         no: RevisionNo,
         after: QueueKey,
-        due: Timestamp,
+        due: Age,
         n: usize,
     ) -> Result<Claimed, StoreError> {
         self.inner.claim(id, no, after, due, n).await
@@ -113,6 +113,10 @@ impl Store for FaultyStore {
     async fn count_executions(&self, query: ExecutionQuery) -> Result<u64, StoreError> {
         self.inner.count_executions(query).await
     }
+    async fn disordered(&self) -> Result<ExecutionId, StoreError> {
+        self.inner.disordered().await
+    }
+
     async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
         self.inner.idempotency(key).await
     }
@@ -129,7 +133,7 @@ impl Store for FaultyStore {
     async fn decisions(&self, limit: usize) -> Result<Vec<ScalingDecision>, StoreError> {
         self.inner.decisions(limit).await
     }
-    async fn expired(&self, before: Timestamp, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
+    async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
         self.inner.expired(before, limit).await
     }
     async fn append_tail(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), StoreError> {

@@ -10,12 +10,12 @@ use crate::domain::{ActivityId, RevisionNo};
 fn waiting(key: QueueKey) -> Execution {
     Execution {
         not_before: key.not_before,
-        ..Execution::waiting(key.id, ActivityId(1), RevisionNo(1), Some(Arc::from("")), Timestamp(0))
+        ..Execution::waiting(key.id, ActivityId(1), RevisionNo(1), Some(Arc::from("")), Age(0))
     }
 }
 
 fn key(not_before: i64, id: u64) -> QueueKey {
-    QueueKey { not_before: Timestamp(not_before), id: ExecutionId(id) }
+    QueueKey { not_before: Age(not_before), id: ExecutionId(id) }
 }
 
 /// What the store holds, and the queue in front of it.

@@ -60,12 +60,12 @@ impl State {
         let (source, payload) = self.content(new.content)?;
         let sha256: Option<Arc<str>> = sha256.map(Arc::from);
         let id = match self.by_name.get(&name) {
+            Some(id) if self.activities[id].activity.status == ActivityStatus::Uninstalling => {
+                return Err(self.being_removed(*id, new.name));
+            }
             Some(_) if registration == Registration::Create => return Err(PodError::ActivityExists(new.name)),
             Some(id) => {
                 let existing = &self.activities[id];
-                if existing.activity.status == ActivityStatus::Uninstalling {
-                    return Err(PodError::NotOpen { name: new.name, status: "uninstalling" });
-                }
                 // A URL is fetched anew: what it leads to may have changed.
                 let same = |one: &&Revision| {
                     sha256.is_some()
@@ -84,7 +84,7 @@ impl State {
             }
             None => self.insert_activity(name),
         };
-        let now = self.now;
+        let (now, wall) = (self.now, self.wall());
         let activity = self.activities.get_mut(&id).unwrap_or_else(|| unreachable!("found or inserted above"));
         let made_for_runs = |no| activity.revision(no).is_none_or(|one| one.revision.purpose == RevisionPurpose::Run);
         let purpose = match registration {
@@ -96,7 +96,7 @@ impl State {
         let revision = Revision {
             activity: id,
             no,
-            created_at: now,
+            created_at: wall,
             source,
             settings: new.settings,
             status: RevisionStatus::Verifying,
@@ -111,7 +111,7 @@ impl State {
         if let Some(payload) = payload {
             out.change(Change::PutPayload { activity: id, revision: no, payload });
         }
-        let event = out.event(now, EventKind::ActivityRegistered);
+        let event = out.event(wall, EventKind::ActivityRegistered);
         (event.activity, event.revision) = (Some(id), Some(no));
         out.tallied.insert(id);
         Ok(self.registered(id, no, registration))
@@ -126,6 +126,14 @@ impl State {
             state.expect_use(now);
         }
         Reply::Registered(Box::new(self.activity_view(&self.activities[&id])), no)
+    }
+
+    /// Why a name cannot be used yet: what the removal of the activity waits for.
+    fn being_removed(&self, id: ActivityId, name: String) -> PodError {
+        let running = self.held.values().filter(|held| held.execution.activity == id);
+        let mut executions: Vec<_> = running.map(|held| held.execution.id).collect();
+        executions.sort_unstable();
+        PodError::BeingRemoved { name, executions }
     }
 
     fn check_isolation(&self, settings: &Settings) -> Result<(), PodError> {
@@ -158,7 +166,7 @@ impl State {
         let activity = Activity {
             id,
             name: name.clone(),
-            created_at: self.now,
+            created_at: self.wall(),
             status: ActivityStatus::Verifying,
             revision: RevisionNo(1),
             latest: RevisionNo(1),
@@ -210,7 +218,7 @@ impl State {
         }
         activity.activity.status = ActivityStatus::Uninstalling;
         out.change(Change::PutActivity(activity.activity.clone()));
-        out.event(self.now, EventKind::ActivityUninstalling).activity = Some(id);
+        out.event(self.wall(), EventKind::ActivityUninstalling).activity = Some(id);
         Ok(Reply::Activity(Box::new(self.activity_view(&self.activities[&id]))))
     }
 
@@ -279,7 +287,7 @@ impl State {
             RevisionStatus::Approved => EventKind::ActivityApproved,
             _ => EventKind::ActivityRejected,
         };
-        let event = out.event(self.now, kind);
+        let event = out.event(self.wall(), kind);
         (event.activity, event.revision, event.message) = (Some(id), Some(no), error);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     domain::{
-        Attempt, AttemptEnd, AttemptKey, Ending, EventKind, Execution, ExecutionStatus, Millis, OnLost, Settings,
+        Age, Attempt, AttemptEnd, AttemptKey, Ending, EventKind, Execution, ExecutionStatus, Millis, OnLost, Settings,
         Timestamp, WorkerId,
     },
     link::EndReport,
@@ -19,8 +19,13 @@ const MAX_BACKOFF: Millis = Millis::from_secs(300);
 const RECENT: usize = 50;
 
 /// How long an execution had waited when its first attempt began to run.
-fn first_wait(execution: &Execution, started_at: Timestamp) -> Option<Millis> {
-    (execution.attempt.0 == 1).then(|| started_at.since(execution.submitted_at))
+fn first_wait(execution: &Execution, began: Age) -> Option<Millis> {
+    (execution.attempt.0 == 1).then(|| began.since(execution.not_before))
+}
+
+/// A moment that a worker told, between two of the manager's. Where the clock was set back in between, the later one.
+fn within(earliest: Timestamp, told: Timestamp, latest: Timestamp) -> Timestamp {
+    told.max(earliest).min(latest)
 }
 
 impl State {
@@ -39,13 +44,16 @@ impl State {
             return;
         }
         // The worker's clock may differ from this one, by which is decided.
-        let at = at.min(self.now).max(held.attempt.assigned_at);
+        let clock = self.clock.now();
+        let at = within(held.attempt.assigned_at, at, clock.wall);
         held.attempt.started_at = Some(at);
         held.execution.started_at = Some(at);
-        let (wait, activity) = (first_wait(&held.execution, at), held.execution.activity);
+        let began = clock.age_at(at).max(held.given);
+        held.began = Some(began);
+        let (wait, activity) = (first_wait(&held.execution, began), held.execution.activity);
         out.update(&held.execution);
         out.change(Change::StartAttempt { key, started_at: at });
-        let event = out.event(self.now, EventKind::ExecutionStarted);
+        let event = out.event(clock.wall, EventKind::ExecutionStarted);
         event.of(&held.execution);
         (event.attempt, event.worker) = (Some(key.attempt), Some(worker));
         if let Some(wait) = wait {
@@ -58,7 +66,7 @@ impl State {
         if !self.holds(worker, key) {
             return;
         }
-        let Some(held) = self.close(key, AttemptEnd::Recalled, self.now, out) else { return };
+        let Some(held) = self.close(key, AttemptEnd::Recalled, self.wall(), out) else { return };
         let mut execution = held.execution;
         // It never ran there: its number is free again.
         execution.attempt.0 -= 1;
@@ -79,13 +87,14 @@ impl State {
         }
         // The duration is the worker's to tell. When it was is told by this clock, by which results are kept and deleted.
         let duration = report.started_at.map(|started| report.ended_at.since(started));
-        let mut ended_at = report.ended_at.min(self.now);
-        let mut wait = None;
+        let (mut ended_at, mut wait) = (report.ended_at, None);
+        let clock = self.clock();
         if let Some(held) = self.held.get_mut(&report.key.execution) {
-            ended_at = ended_at.max(held.attempt.assigned_at);
+            ended_at = within(held.attempt.assigned_at, ended_at, clock.wall);
             if let Some(duration) = duration {
-                let started_at = (ended_at - duration).max(held.attempt.assigned_at);
-                wait = first_wait(&held.execution, started_at).filter(|_| held.attempt.started_at.is_none());
+                let started_at = within(held.attempt.assigned_at, ended_at - duration, ended_at);
+                let began = (clock.age - duration).max(held.given);
+                wait = first_wait(&held.execution, began).filter(|_| held.attempt.started_at.is_none());
                 held.attempt.started_at = Some(started_at);
                 held.execution.started_at = Some(started_at);
             }
@@ -107,8 +116,8 @@ impl State {
 
     /// Gives up an attempt whose worker is gone: lost, or left.
     pub(in crate::plan) fn give_up_attempt(&mut self, key: AttemptKey, end: AttemptEnd, out: &mut Decision) {
-        if let Some(held) = self.close(key, end.clone(), self.now, out) {
-            let at = self.now;
+        let at = self.wall();
+        if let Some(held) = self.close(key, end.clone(), at, out) {
             self.follow_up(held.execution, held.attempt, end, at, out);
         }
     }
@@ -125,12 +134,13 @@ impl State {
                 revision.running = revision.running.saturating_sub(1);
             }
         }
+        let wall = self.wall();
         self.dirty.insert(held.attempt.worker);
         if let Some(worker) = self.workers.get_mut(&held.attempt.worker) {
             worker.attempts.remove(&key);
             if worker.attempts.is_empty() {
                 worker.idle_since = self.now;
-                worker.worker.last_worked = Some(self.now);
+                worker.worker.last_worked = Some(wall);
             }
         }
         Some(held)
@@ -200,14 +210,14 @@ impl State {
         self.conclude(execution, ExecutionStatus::Running, ending, out);
     }
 
-    fn requeue(&mut self, mut execution: Execution, not_before: Timestamp, why: Option<Arc<str>>, out: &mut Decision) {
+    fn requeue(&mut self, mut execution: Execution, not_before: Age, why: Option<Arc<str>>, out: &mut Decision) {
         execution.status = ExecutionStatus::Waiting;
         execution.not_before = not_before;
         execution.started_at = None;
         out.update(&execution);
         self.recount(&execution, Some(ExecutionStatus::Running), Some(ExecutionStatus::Waiting), out);
         out.measures.push(Measure::Requeued(execution.activity));
-        let event = out.event(self.now, EventKind::ExecutionRequeued);
+        let event = out.event(self.wall(), EventKind::ExecutionRequeued);
         event.of(&execution);
         event.message = why;
         self.queue(execution);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use crate::{
     domain::{
         ActivityId, ActivityName, ActivityStatus, Ending, EventKind, Execution, ExecutionId, ExecutionStatus, Millis,
-        NewExecution, RetryRevision, RevisionChoice, RevisionNo, RevisionStatus, validate_input,
+        NewExecution, Now, RetryRevision, RevisionChoice, RevisionNo, RevisionStatus, validate_input,
     },
     engine::{Hurry, Reply},
     plan::{Decision, Effect, State, step::Found},
@@ -128,9 +128,10 @@ impl State {
     ) -> Execution {
         self.ids.execution += 1;
         let id = ExecutionId(self.ids.execution);
-        let execution = Execution { retry_of, ..Execution::waiting(id, activity, revision, input, self.now) };
+        let now = Now { wall: self.submitted_at(id), age: self.now };
+        let execution = Execution { retry_of, ..Execution::waiting(id, activity, revision, input, now) };
         out.insert(&execution);
-        out.event(self.now, EventKind::ExecutionSubmitted).of(&execution);
+        out.event(self.wall(), EventKind::ExecutionSubmitted).of(&execution);
         self.recount(&execution, None, Some(ExecutionStatus::Waiting), out);
         self.queue(execution.clone());
         execution
@@ -193,9 +194,10 @@ impl State {
         out: &mut Decision,
     ) -> Execution {
         execution.status = ending.status();
-        execution.finished_at.get_or_insert(self.now);
+        execution.finished_at.get_or_insert(self.wall());
+        execution.ended = Some(self.now);
         self.recount(&execution, Some(from), Some(execution.status), out);
-        let event = out.event(self.now, EventKind::ExecutionEnded);
+        let event = out.event(self.wall(), EventKind::ExecutionEnded);
         event.of(&execution);
         event.message = Some(match &ending {
             Ending::GaveUp(reason) => reason.clone(),
@@ -245,7 +247,11 @@ impl State {
         let name = self.names.get(&old.activity).cloned().unwrap_or_else(|| "?".into());
         // Its name may meanwhile belong to another activity, which is not what was asked for.
         let Some(activity) = self.activities.get(&old.activity) else {
-            return Err(PodError::NoSuchActivity(name.to_string()));
+            return Err(PodError::ActivityGone {
+                id: old.activity,
+                taken: self.activity_named(&name).is_some(),
+                name: name.to_string(),
+            });
         };
         let choice = match revision {
             RetryRevision::Same if activity.revision(old.revision).is_none() => return Err(PodError::RevisionGone(id)),

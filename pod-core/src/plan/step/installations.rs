@@ -16,7 +16,7 @@ impl State {
         outcome: InstallOutcome,
         out: &mut Decision,
     ) {
-        let now = self.now;
+        let (now, wall) = (self.now, self.wall());
         let Some(state) = self.workers.get_mut(&worker) else { return };
         let Some(installation) = state.installations.get_mut(&(activity, revision)) else {
             // Not wanted any more, or never asked for.
@@ -26,7 +26,7 @@ impl State {
         if installation.status != InstallationStatus::Installing {
             return;
         }
-        installation.changed_at = now;
+        installation.changed_at = wall;
         let failure = match outcome {
             InstallOutcome::Installed => {
                 installation.status = InstallationStatus::Installed;
@@ -37,12 +37,14 @@ impl State {
                 installation.status = InstallationStatus::Failed;
                 installation.tries += 1;
                 installation.error = Some(message.as_str().into());
-                installation.retry_at = Some(now + retry_after(installation.tries));
+                let delay = retry_after(installation.tries);
+                installation.retry_at = Some(wall + delay);
+                state.retries.insert((activity, revision), now + delay);
                 Some((message, permanent))
             }
         };
         out.change(Change::PutInstallation(installation.clone()));
-        let event = out.event(now, EventKind::InstallationChanged);
+        let event = out.event(wall, EventKind::InstallationChanged);
         (event.activity, event.worker) = (Some(activity), Some(worker));
         event.message = failure.as_ref().map(|(message, _)| message.as_str().into());
         match failure {
@@ -62,7 +64,7 @@ impl State {
     }
 
     pub(super) fn removed(&mut self, worker: WorkerId, activity: ActivityId, revision: RevisionNo, out: &mut Decision) {
-        let now = self.now;
+        let wall = self.wall();
         let Some(state) = self.workers.get_mut(&worker) else { return };
         let Some(installation) = state.installations.get_mut(&(activity, revision)) else { return };
         match installation.status {
@@ -73,9 +75,9 @@ impl State {
             // Somebody has damaged it: it is made again where it is needed.
             InstallationStatus::Installed => {
                 installation.status = InstallationStatus::Pending;
-                installation.changed_at = now;
+                installation.changed_at = wall;
                 out.change(Change::PutInstallation(installation.clone()));
-                let event = out.event(now, EventKind::InstallationChanged);
+                let event = out.event(wall, EventKind::InstallationChanged);
                 (event.activity, event.worker) = (Some(activity), Some(worker));
                 event.message = Some("its files on the worker were damaged; it is installed there again".into());
             }
@@ -88,7 +90,7 @@ impl State {
 const VERIFYING_TRIES: u32 = 3;
 
 /// 10 s, 1 min, 5 min, then every 15 min.
-fn retry_after(tries: u32) -> Millis {
+pub(in crate::plan) fn retry_after(tries: u32) -> Millis {
     Millis::from_secs(match tries {
         0 | 1 => 10,
         2 => 60,

@@ -83,7 +83,7 @@ impl State {
     }
 
     fn tell(&self, sentence: String, out: &mut Decision) {
-        out.event(self.now, EventKind::PolicyChanged).message = Some(sentence.into());
+        out.event(self.wall(), EventKind::PolicyChanged).message = Some(sentence.into());
     }
 
     /// The rules that apply.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use crate::{
     domain::{
         ActivityId, AttemptEnd, AttemptKey, EventKind, InstallationStatus, Isolation, MAX_SLOTS, RevisionNo, SessionId,
-        Timestamp, Transitions, Worker, WorkerId, WorkerStatus,
+        Transitions, Worker, WorkerId, WorkerStatus,
     },
     engine::Reply,
     link::{Hello, PROTOCOL_VERSION, Refusal, StartOrder, Welcome},
@@ -25,7 +25,7 @@ impl State {
         reason: Option<String>,
         out: &mut Decision,
     ) {
-        let now = self.now;
+        let (now, wall) = (self.now, self.wall());
         let Some(state) = self.workers.get_mut(&id) else { return };
         if state.worker.status == status || !state.worker.status.can_become(status) {
             return;
@@ -41,25 +41,25 @@ impl State {
             state.worker.reason = Some(reason.as_str().into());
         }
         if status.is_terminal() {
-            state.worker.ended_at = Some(now);
+            (state.worker.ended_at, state.worker.gone) = (Some(wall), Some(now));
             // Should it still be there, it dials again and is told to stop.
             if let Some(session) = state.session.take() {
                 out.effects.push(Effect::Disconnect(session));
             }
         }
         out.change(Change::PutWorker(state.worker.clone()));
-        let event = out.event(now, EventKind::WorkerChanged);
+        let event = out.event(wall, EventKind::WorkerChanged);
         event.worker = Some(id);
         event.message = Some(reason.map_or_else(|| status.as_str().into(), Arc::from));
     }
 
     /// Notes that a frame arrived. False for a link that is not the worker's newest.
     pub(super) fn seen(&mut self, id: WorkerId, session: SessionId) -> bool {
-        let now = self.now;
+        let (now, wall) = (self.now, self.wall());
         let Some(state) = self.workers.get_mut(&id).filter(|state| state.session == Some(session)) else {
             return false;
         };
-        state.worker.last_seen = Some(now);
+        (state.worker.last_seen, state.heard) = (Some(wall), now);
         true
     }
 
@@ -68,18 +68,19 @@ impl State {
             Ok(id) => id,
             Err(refusal) => return out.effects.push(Effect::Refuse(session, refusal)),
         };
-        let now = self.now;
+        let (now, wall) = (self.now, self.wall());
         let state = self.workers.entry(id).or_insert_with(|| {
             let worker = Worker {
                 id,
                 status: WorkerStatus::Pending,
                 slots: hello.slots,
                 draining: false,
-                created_at: now,
+                created_at: wall,
                 ready_at: None,
                 last_seen: None,
                 last_worked: None,
                 ended_at: None,
+                gone: None,
                 reason: Some("dialled in by itself".into()),
                 host: None,
                 external: true,
@@ -92,12 +93,14 @@ impl State {
             out.effects.push(Effect::Disconnect(old));
         }
         let same_process = state.worker.incarnation == Some(hello.incarnation);
+        state.heard = now;
+        state.boot.get_or_insert(now.since(state.made));
         let worker = &mut state.worker;
         worker.incarnation = Some(hello.incarnation);
         worker.slots = hello.slots.clamp(1, MAX_SLOTS);
         worker.host = hello.host.as_deref().map(Arc::from);
-        worker.last_seen = Some(now);
-        worker.ready_at.get_or_insert(now);
+        worker.last_seen = Some(wall);
+        worker.ready_at.get_or_insert(wall);
         out.change(Change::PutWorker(worker.clone()));
         self.reconcile(id, session, &hello, same_process, out);
         self.settle(id, out);
@@ -349,7 +352,11 @@ impl State {
             self.postpone_launches();
         }
         let reason = error.message.trim_end_matches('.').into();
-        self.launch_refusal = Some(LaunchRefusal { reason, lasting: error.lasting, retry_at: self.due.launch_at });
+        self.launch_refusal = Some(LaunchRefusal {
+            reason,
+            lasting: error.lasting,
+            retry_at: self.clock().moment_of(self.due.launch_at),
+        });
     }
 
     fn postpone_launches(&mut self) {
@@ -408,10 +415,5 @@ impl State {
         state.worker.reason = Some(reason.into());
         out.change(Change::PutWorker(state.worker.clone()));
         self.settle(id, out);
-    }
-
-    /// When a worker was last heard of.
-    pub(in crate::plan) fn last_heard(state: &WorkerState) -> Timestamp {
-        state.worker.last_seen.unwrap_or(state.worker.created_at)
     }
 }

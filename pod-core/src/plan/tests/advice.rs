@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::{
-    domain::{Rules, WorkerStatus},
+    domain::{Age, Rules, WorkerStatus},
     plan::{SlipKind, Slips, State},
     scheduler::{Assignment, DefaultScheduler, Demand, FleetMember, PlacementView, Scale, Scheduler},
 };
@@ -17,10 +17,10 @@ struct Said {
 }
 
 impl Scheduler for Said {
-    fn place(&self, view: &PlacementView<'_>, now: Timestamp) -> Vec<Assignment> {
+    fn place(&self, view: &PlacementView<'_>, now: Age) -> Vec<Assignment> {
         self.place.lock().unwrap().take().unwrap_or_else(|| DefaultScheduler.place(view, now))
     }
-    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Timestamp) -> Scale {
+    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> Scale {
         self.scale.lock().unwrap().take().unwrap_or_else(|| DefaultScheduler.scale(rules, demand, fleet, now))
     }
 }

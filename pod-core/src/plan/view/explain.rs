@@ -8,7 +8,7 @@ use crate::{
         RevisionNo, RevisionStatus, WorkerId, WorkerStatus,
     },
     plan::{ActivityState, RevisionState, State, WorkerState},
-    pod::Explanation,
+    pod::{Explanation, gone},
 };
 
 impl State {
@@ -37,6 +37,11 @@ impl State {
             let (runs, current) = (execution.revision, activity.activity.revision);
             said.push(format!("It is bound to revision {runs} of its activity; revision {current} is current."));
         }
+        let name = self.names.get(&execution.activity).cloned().unwrap_or_else(|| "?".into());
+        let taken = || self.activity_named(&name).is_some();
+        let activity_gone = activity.is_none().then(|| gone(execution.activity, &name, taken()));
+        let told = activity_gone.iter().filter(|_| execution.ending.is_some());
+        said.extend(told.map(|gone| format!("{gone}.")));
         if execution.failures > 0 {
             said.push(format!("It has failed {}.", times(execution.failures)));
         }
@@ -44,7 +49,8 @@ impl State {
             said.push(format!("It has lost its worker {}.", times(execution.losses)));
         }
         Explanation {
-            activity_name: self.names.get(&execution.activity).cloned().unwrap_or_else(|| "?".into()),
+            activity_name: name,
+            activity_gone,
             sentences: said,
             ahead,
             predicted: self.predict(&execution),
@@ -57,14 +63,17 @@ impl State {
         let worker = self.workers.get(&id);
         let crowded = worker.is_some_and(|state| state.attempts.len() > state.worker.slots as usize);
         let mut said = vec![match execution.started_at {
-            Some(at) => format!("It has been running on worker {id} for {}, since {at}.", self.now.since(at)),
+            Some(at) => {
+                let began = self.held.get(&execution.id).and_then(|held| held.began).unwrap_or(self.now);
+                format!("It has been running on worker {id} for {}, since {at}.", self.now.since(began))
+            }
             None if crowded => {
                 format!("It was given to worker {id} ahead of time and starts there as soon as a slot is free.")
             }
             None => format!("It was given to worker {id}, which has not reported its start yet."),
         }];
         if let Some(state) = worker.filter(|state| state.worker.status == WorkerStatus::Unreachable) {
-            let silent = self.now.since(State::last_heard(state));
+            let silent = self.now.since(state.heard);
             let limit = self.config.limits.lost_after;
             said.push(format!("Nothing was heard of worker {id} for {silent}; after {limit} it is given up."));
         }
@@ -102,7 +111,7 @@ impl State {
     }
 
     fn tried_again(&self, execution: &Execution) -> String {
-        let (at, wait) = (execution.not_before, execution.not_before.since(self.now));
+        let (at, wait) = (self.clock().moment_of(execution.not_before), execution.not_before.since(self.now));
         match execution.failures {
             0 => format!("It is given to a worker at {at} at the earliest, in {wait}."),
             failures => format!("It is tried again at {at}, in {wait}, after failure {failures}."),
@@ -182,7 +191,7 @@ impl State {
         let installing = installing.filter(|installation| installation.status == InstallationStatus::Installing);
         let named = |installation: &Installation| {
             let name = self.names.get(&installation.activity)?;
-            let (worker, since) = (installation.worker, self.now.since(installation.changed_at));
+            let (worker, since) = (installation.worker, self.wall().since(installation.changed_at));
             Some(format!("Worker {worker} installs {name} before it, for {since} so far."))
         };
         installing.filter_map(named).collect()
@@ -199,7 +208,11 @@ impl State {
             InstallationStatus::Installing => Some(format!("Its activity is being installed on worker {worker}.")),
             InstallationStatus::Failed => {
                 let error = installation.error.as_deref().unwrap_or("no reason was told").trim_end_matches('.');
-                let again = match installation.retry_at {
+                let retry = self
+                    .workers
+                    .get(&worker)
+                    .and_then(|state| state.retries.get(&(installation.activity, installation.revision)).copied());
+                let again = match retry {
                     Some(at) if at > self.now => format!("; tried again in {}", at.since(self.now)),
                     _ => String::new(),
                 };

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::place;
 use crate::{
-    domain::{ActivityId, RevisionNo, Timestamp, WorkerId},
+    domain::{ActivityId, Age, RevisionNo, WorkerId},
     scheduler::{Assignment, Lane, PlacementView, Room},
 };
 
@@ -22,7 +22,7 @@ fn lane(activity: u64, ready: u32, installed_on: &BTreeSet<WorkerId>) -> Lane<'_
         revision: RevisionNo(1),
         ready,
         allowance: PLENTY,
-        oldest: Timestamp(0),
+        oldest: Age(0),
         served: 0,
         prefetch: false,
         installed_on,
@@ -49,7 +49,7 @@ fn load(placed: &[Assignment], worker: u64) -> usize {
 fn one_execution_goes_ahead_of_a_hundred_thousand_of_another_activity() {
     let all = workers([1]);
     let big = Lane { served: 70_000, ..lane(1, 100_000, &all) };
-    let small = Lane { oldest: Timestamp(9), served: 69_999, ..lane(2, 1, &all) };
+    let small = Lane { oldest: Age(9), served: 69_999, ..lane(2, 1, &all) };
     let placed = place(&PlacementView { lanes: &[big, small], rooms: &[room(1, 2, 0)] });
     assert_eq!(placed.iter().map(|assignment| assignment.activity.0).collect::<Vec<_>>(), [2, 1]);
 }
@@ -57,7 +57,7 @@ fn one_execution_goes_ahead_of_a_hundred_thousand_of_another_activity() {
 #[test]
 fn activities_that_were_given_equally_share_equally_and_the_older_one_begins() {
     let all = workers([1]);
-    let (late, early) = (Lane { oldest: Timestamp(5), ..lane(1, 100, &all) }, lane(2, 100, &all));
+    let (late, early) = (Lane { oldest: Age(5), ..lane(1, 100, &all) }, lane(2, 100, &all));
     let placed = place(&PlacementView { lanes: &[late, early], rooms: &[room(1, 4, 0)] });
     assert_eq!(placed.iter().map(|assignment| assignment.activity.0).collect::<Vec<_>>(), [2, 1, 2, 1]);
 }
@@ -145,10 +145,10 @@ fn activities_on_different_workers_do_not_rush_to_the_same_ones() {
 fn revisions_of_an_activity_take_turns_within_its_share() {
     let all = workers([1]);
     let of = |revision: u32, oldest: i64| {
-        let oldest = Timestamp(oldest);
+        let oldest = Age(oldest);
         Lane { revision: RevisionNo(revision), oldest, ..lane(1, 100, &all) }
     };
-    let lanes = [of(1, 2), of(2, 1), of(3, 3), Lane { oldest: Timestamp(9), ..lane(2, 100, &all) }];
+    let lanes = [of(1, 2), of(2, 1), of(3, 3), Lane { oldest: Age(9), ..lane(2, 100, &all) }];
     let placed = place(&PlacementView { lanes: &lanes, rooms: &[room(1, 8, 0)] });
     let order: Vec<_> = placed.iter().map(|one| (one.activity.0, one.revision.0)).collect();
     assert_eq!(order, [(1, 2), (2, 1), (1, 1), (2, 1), (1, 3), (2, 1), (1, 2), (2, 1)]);

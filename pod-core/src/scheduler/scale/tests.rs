@@ -14,7 +14,7 @@ use crate::{
     store::{Change, Snapshot},
 };
 
-const NOW: Timestamp = Timestamp(10_000_000);
+const NOW: Age = Age(10_000_000);
 const MINUTE: u64 = 60_000;
 
 fn rules(min: u32, max: u32) -> Rules {
@@ -323,7 +323,7 @@ mod what_goes_wrong_elsewhere {
 fn any_member() -> impl Strategy<Value = FleetMember> {
     let state = prop_oneof![
         Just(MemberState::Launching),
-        (0..5_000_000i64).prop_map(|ago| MemberState::Idle(Timestamp(NOW.0 - ago))),
+        (0..5_000_000i64).prop_map(|ago| MemberState::Idle(Age(NOW.0 - ago))),
         proptest::collection::vec(0..200_000u64, 0..4)
             .prop_map(|left| MemberState::Busy(left.into_iter().map(Millis).collect())),
     ];

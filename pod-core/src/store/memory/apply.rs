@@ -219,8 +219,8 @@ impl State {
             let key = QueueKey { not_before: row.not_before, id: row.id };
             self.waiting.put((row.activity, row.revision, key), ());
         }
-        if let Some(finished_at) = row.finished_at.filter(|_| row.status.is_terminal()) {
-            self.ended.put((finished_at, row.id), ());
+        if let Some(ended) = row.ended.filter(|_| row.status.is_terminal()) {
+            self.ended.put((ended, row.id), ());
         }
     }
 
@@ -239,8 +239,8 @@ impl State {
         if !row.status.is_terminal() || self.open.contains(&id) {
             return Err(conflict(format!("execution {id} has not ended and cannot be deleted")));
         }
-        if let Some(finished_at) = row.finished_at {
-            self.ended.remove(&(finished_at, id));
+        if let Some(ended) = row.ended {
+            self.ended.remove(&(ended, id));
         }
         let attempts: Vec<AttemptKey> = self.attempts_of(id).collect();
         for key in attempts {

@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use self::state::State;
 use super::{
-    Batch, Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, INSTALL_LOG_LIMIT, IdempotencyRecord, InstallLog,
-    Lease, OutputSlice, QueueKey, Snapshot, Store, StoreError,
+    Batch, Claimed, ClockMark, DurableOffsets, ExecutionQuery, ExpiredExecution, INSTALL_LOG_LIMIT, IdempotencyRecord,
+    InstallLog, Lease, OutputSlice, QueueKey, Snapshot, Store, StoreError,
 };
 use crate::domain::{
-    ActivityId, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, OutputSummary, Payload, RevisionNo,
-    ScalingDecision, StoreId, Stream, Timestamp,
+    ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Now, OutputSummary, Payload,
+    RevisionNo, ScalingDecision, StoreId, Stream, Timestamp,
 };
 
 mod apply;
@@ -109,6 +109,8 @@ impl Store for MemoryStore {
         state.settle();
         state.lease.seq = batch.seq;
         state.lease.high_water.raise_to(batch.high_water);
+        let now = Now { wall: batch.at, age: batch.age };
+        state.lease.clock = Some(ClockMark { now, boot: batch.boot });
         for key in discarded.output {
             state.output.remove(&key);
         }
@@ -123,7 +125,7 @@ impl Store for MemoryStore {
         activity: ActivityId,
         revision: RevisionNo,
         after: QueueKey,
-        due: Timestamp,
+        due: Age,
         limit: usize,
     ) -> Result<Claimed, StoreError> {
         Ok(self.state().claim((activity, revision), after, due, limit))
@@ -144,6 +146,10 @@ impl Store for MemoryStore {
 
     async fn count_executions(&self, query: ExecutionQuery) -> Result<u64, StoreError> {
         Ok(self.state().matching(&query).count() as u64)
+    }
+
+    async fn disordered(&self) -> Result<ExecutionId, StoreError> {
+        Ok(ExecutionId(self.state().lease.high_water.disordered))
     }
 
     async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
@@ -169,7 +175,7 @@ impl Store for MemoryStore {
         Ok(self.state().decisions.iter().rev().take(limit).map(|(_, decision)| decision.clone()).collect())
     }
 
-    async fn expired(&self, before: Timestamp, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
+    async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
         Ok(self.state().expired(before, limit))
     }
 

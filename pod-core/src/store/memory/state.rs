@@ -8,13 +8,12 @@ use super::{
 };
 use crate::{
     domain::{
-        Activity, ActivityId, Attempt, AttemptKey, AttemptNo, Ending, Epoch, Event, Execution, ExecutionId,
-        Installation, MinuteTally, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision, Timestamp, Worker,
-        WorkerId,
+        Activity, ActivityId, Age, Attempt, AttemptKey, AttemptNo, Ending, Epoch, Event, Execution, ExecutionId,
+        Installation, MinuteTally, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision, Worker, WorkerId,
     },
     store::{
-        ActivityRecord, ActivityTally, Claimed, ExecutionQuery, ExpiredExecution, HighWater, IdempotencyRecord,
-        InstallLog, Order, QueueKey, RevisionTally, Snapshot,
+        ActivityRecord, ActivityTally, Claimed, ClockMark, ExecutionQuery, ExpiredExecution, HighWater,
+        IdempotencyRecord, InstallLog, Order, QueueKey, RevisionTally, Snapshot,
     },
 };
 
@@ -24,6 +23,7 @@ pub(super) struct LeaseRow {
     pub(super) epoch: Epoch,
     pub(super) seq: u64,
     pub(super) high_water: HighWater,
+    pub(super) clock: Option<ClockMark>,
 }
 
 /// Everything. What a batch changes is in tables; output is not part of a batch until its attempt ends.
@@ -42,7 +42,7 @@ pub(super) struct State {
     /// The queue: an index of the waiting executions.
     pub(super) waiting: Table<(ActivityId, RevisionNo, QueueKey), ()>,
     /// An index of the ended executions, by when they ended.
-    pub(super) ended: Table<(Timestamp, ExecutionId), ()>,
+    pub(super) ended: Table<(Age, ExecutionId), ()>,
     pub(super) attempts: Table<AttemptKey, Attempt>,
     /// The open attempt of each running execution: there is room for one.
     pub(super) open: Table<ExecutionId, AttemptNo>,
@@ -142,6 +142,8 @@ impl State {
             running: running.collect(),
             policies: self.policies.iter().map(|(_, row)| row.clone()).collect(),
             active_policy: self.active_policy.get(&()).copied().unwrap_or_default(),
+            clock: self.lease.clock,
+            newest_submitted: self.executions.iter().next_back().map(|(_, row)| row.submitted_at),
             minutes: self.minutes.iter().map(|(_, minute)| minute.clone()).collect(),
         }
     }
@@ -150,10 +152,10 @@ impl State {
         &self,
         (activity, revision): (ActivityId, RevisionNo),
         after: QueueKey,
-        due: Timestamp,
+        due: Age,
         limit: usize,
     ) -> Claimed {
-        let last = QueueKey { not_before: Timestamp::MAX, id: ExecutionId(u64::MAX) };
+        let last = QueueKey { not_before: Age::MAX, id: ExecutionId(u64::MAX) };
         let key = |at| (activity, revision, at);
         let mut queue = self.waiting.range((Bound::Excluded(key(after)), Bound::Included(key(last))));
         let mut claimed = Claimed::default();
@@ -191,6 +193,8 @@ impl State {
                 && wanted.as_ref().is_none_or(|text| holds(execution, text))
                 && query.activity.is_none_or(|activity| execution.activity == activity)
                 && statuses.contains(&execution.status)
+                && query.submitted_from.is_none_or(|from| execution.submitted_at >= from)
+                && query.submitted_until.is_none_or(|until| execution.submitted_at < until)
                 && !(query.not_retrieved && execution.retrieved)
         };
         Box::new(ordered.map(|(_, execution)| execution).filter(matches))
@@ -212,7 +216,7 @@ impl State {
         self.open.get(&key.execution) == Some(&key.attempt)
     }
 
-    pub(super) fn expired(&self, before: Timestamp, limit: usize) -> Vec<ExpiredExecution> {
+    pub(super) fn expired(&self, before: Age, limit: usize) -> Vec<ExpiredExecution> {
         self.ended
             .range(..(before, ExecutionId(0)))
             .take(limit)

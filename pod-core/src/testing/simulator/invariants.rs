@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
-    domain::{AttemptKey, ExecutionId, ExecutionStatus, OnLost, RevisionNo, WorkerStatus},
+    domain::{AttemptKey, ExecutionId, ExecutionStatus, Millis, OnLost, RevisionNo, WorkerStatus},
     plan::State,
     store::{Batch, Change},
 };
@@ -30,12 +30,22 @@ pub(super) struct Checker {
     bound: HashMap<ExecutionId, RevisionNo>,
     committed: BTreeSet<AttemptKey>,
     pub(super) started: BTreeMap<ExecutionId, u32>,
+    /// When each execution concluded.
+    ended: HashMap<ExecutionId, i64>,
+    /// When an execution that failed is to be tried again, with what had not been counted by then.
+    retries: HashMap<ExecutionId, (i64, i64)>,
 }
+
+/// For how long what has ended is kept.
+pub(super) const RETENTION: Millis = Millis::from_secs(90);
+/// The first delay of what failed; it doubles.
+pub(super) const RETRY_BACKOFF: Millis = Millis(500);
 
 impl Checker {
     /// A batch is about to be committed.
-    pub(super) fn batch(&mut self, batch: &Batch) -> Result<(), String> {
+    pub(super) fn batch(&mut self, batch: &Batch, now: i64) -> Result<(), String> {
         for change in &batch.changes {
+            self.times(change, batch, now)?;
             match change {
                 Change::InsertExecution(execution) => {
                     if !self.acknowledged.insert(execution.id) {
@@ -61,6 +71,56 @@ impl Checker {
                     return Err(format!("{key} ended without being open"));
                 }
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What a change says about time, by the time that there really is.
+    fn times(&mut self, change: &Change, batch: &Batch, now: i64) -> Result<(), String> {
+        match change {
+            Change::InsertExecution(execution) if execution.submitted_at.0.abs_diff(batch.at.0) > 2000 => {
+                let (told, is) = (execution.submitted_at, batch.at);
+                return Err(format!("execution {} is dated {told} while the clock says {is}", execution.id));
+            }
+            Change::UpdateExecution(update) if update.status.is_terminal() => {
+                self.retries.remove(&update.id);
+                self.ended.insert(update.id, now);
+            }
+            Change::UpdateExecution(update) if update.status == ExecutionStatus::Waiting => {
+                let delay = update.not_before.since(batch.age);
+                let doubled = RETRY_BACKOFF.0 << update.failures.saturating_sub(1).min(20);
+                if delay > Millis(if update.failures == 0 { 0 } else { doubled }) {
+                    return Err(format!("execution {} waits for {delay} after failure {}", update.id, update.failures));
+                }
+                self.retries.insert(update.id, (now + delay.0.cast_signed(), now - batch.age.0));
+            }
+            Change::OpenAttempt(attempt) => {
+                let id = attempt.key.execution;
+                if let Some((due, _)) = self.retries.remove(&id).filter(|(due, _)| now < *due) {
+                    return Err(format!("execution {id} was tried again {} ms before its time", due - now));
+                }
+            }
+            Change::DeleteExecutions(ids) => {
+                let early =
+                    |id: &&ExecutionId| self.ended.get(id).is_some_and(|ended| now < ended + RETENTION.0.cast_signed());
+                if let Some(id) = ids.iter().find(early) {
+                    return Err(format!("execution {id} was deleted before it was kept for its time"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Nothing is held back beyond its delay. What was not counted since is.
+    pub(super) fn delays(&self, state: &State, now: i64, uncounted: i64) -> Result<(), String> {
+        let queues = state.activities.values().flat_map(|activity| activity.revisions.values());
+        for first in queues.filter_map(|revision| revision.queue.first()) {
+            let Some((due, not_counted)) = self.retries.get(&first.id) else { continue };
+            if now >= due + (uncounted - not_counted) && first.not_before > state.now {
+                let late = first.not_before.since(state.now);
+                return Err(format!("execution {} is due and held back for another {late}", first.id));
             }
         }
         Ok(())

@@ -23,13 +23,15 @@ pub struct Options {
     pub faults_until: i64,
     /// Whether workers die; without that, nothing may run twice.
     pub worker_faults: bool,
+    /// Whether somebody sets the system's clock, and machines are started anew between two managers.
+    pub clock_faults: bool,
     /// A defect built in on purpose, which the invariants must notice.
     pub mutant: Option<Mutant>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { executions: 40, faults_until: 120_000, worker_faults: true, mutant: None }
+        Self { executions: 40, faults_until: 120_000, worker_faults: true, clock_faults: true, mutant: None }
     }
 }
 

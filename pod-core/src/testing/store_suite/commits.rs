@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     domain::{
-        ActivityId, ActivityStatus, AttemptEnd, AttemptNo, Ending, ExecutionId, ExecutionStatus, Payload, PolicyId,
-        RevisionNo, Stream, Timestamp, WorkerId,
+        ActivityId, ActivityStatus, Age, AttemptEnd, AttemptNo, Boot, Ending, ExecutionId, ExecutionStatus, Now,
+        Payload, PolicyId, RevisionNo, Stream, Timestamp, WorkerId,
     },
-    store::{ActivityTally, Change, ExecutionQuery, HighWater, RevisionTally, StoreError},
+    store::{ActivityTally, Change, ClockMark, ExecutionQuery, HighWater, RevisionTally, StoreError},
 };
 
 /// A contradiction at its end leaves nothing of a batch.
@@ -176,7 +176,8 @@ pub async fn the_snapshot_holds_what_was_committed(rig: &mut Rig) {
         insert(finished(3, 2)),
     ]);
     batch.tallies = vec![tally.clone()];
-    batch.high_water = HighWater { activity: 2, execution: 3, worker: 8, policy: 2, event: 0, session: 5 };
+    batch.high_water =
+        HighWater { activity: 2, execution: 3, worker: 8, policy: 2, event: 0, session: 5, disordered: 1 };
     let high_water = batch.high_water;
     rig.store().commit(Arc::new(batch)).await.unwrap();
 
@@ -267,7 +268,7 @@ pub async fn deleting_executions_takes_all_of_them_along(rig: &mut Rig) {
     }
     assert_eq!(store.read_output(key(2, 1), Stream::Stderr, 0, 1 << 20).await.unwrap().bytes, large);
     assert!(store.idempotency("key 2").await.unwrap().is_some());
-    assert_eq!(store.expired(Timestamp::MAX, 10).await.unwrap().len(), 1);
+    assert_eq!(store.expired(Age::MAX, 10).await.unwrap().len(), 1);
 }
 
 /// The key of many executions is known as long as one of them is there, whichever goes first.
@@ -286,7 +287,7 @@ pub async fn a_key_is_kept_as_long_as_anything_that_it_stands_for(rig: &mut Rig)
 
 /// The highest ids outlive what had them, and restarts.
 pub async fn ids_are_never_used_again(rig: &mut Rig) {
-    let high = HighWater { activity: 1, execution: 5, worker: 3, policy: 2, event: 9, session: 4 };
+    let high = HighWater { activity: 1, execution: 5, worker: 3, policy: 2, event: 9, session: 4, disordered: 2 };
     let mut batch = rig.batch(vec![insert(finished(5, 1))]);
     batch.high_water = high;
     rig.store().commit(Arc::new(batch)).await.unwrap();
@@ -296,6 +297,21 @@ pub async fn ids_are_never_used_again(rig: &mut Rig) {
     assert_eq!(rig.store().load().await.unwrap().high_water, HighWater { session: 6, ..high });
     rig.reopen().await;
     assert_eq!(rig.store().load().await.unwrap().high_water, HighWater { session: 6, ..high });
+}
+
+/// What the clocks said is kept with each batch, and whatever the system's clock said before.
+pub async fn the_clocks_are_those_of_the_last_batch(rig: &mut Rig) {
+    assert_eq!(rig.store().load().await.unwrap().clock, None);
+    for (wall, age, boot) in [(900, 100, Some(-7)), (500, 200, Some(50)), (5, 300, None)] {
+        let boot = boot.map(|age| Boot { id: uuid::Uuid::from_u128(77), age: Age(age) });
+        let mut batch = rig.batch(vec![]);
+        (batch.at, batch.age, batch.boot) = (Timestamp(wall), Age(age), boot);
+        rig.store().commit(Arc::new(batch)).await.unwrap();
+        let mark = Some(ClockMark { now: Now { wall: Timestamp(wall), age: Age(age) }, boot });
+        assert_eq!(rig.store().load().await.unwrap().clock, mark);
+        rig.reopen().await;
+        assert_eq!(rig.store().load().await.unwrap().clock, mark);
+    }
 }
 
 /// Texts of every kind are kept to the byte.

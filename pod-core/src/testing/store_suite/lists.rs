@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{
-        ActivityId, AttemptEnd, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, Millis, MinuteTally,
+        ActivityId, Age, AttemptEnd, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, Millis, MinuteTally,
         RevisionNo, ScalingDecision, Timestamp, WorkerId,
     },
     store::{Change, ExecutionQuery, ExpiredExecution, IdempotencyRecord, KEPT_MINUTES, Note, Order},
@@ -269,9 +269,39 @@ pub async fn decisions_are_newest_first(rig: &mut Rig) {
     assert_eq!(rig.store().decisions(3).await.unwrap(), [decision(6), decision(5), decision(4)]);
 }
 
-/// Retention works from the oldest on.
+/// A span of time is that of the moments which the executions bear, in whatever order they are.
+pub async fn a_span_of_time_is_told_by_the_executions_own_moments(rig: &mut Rig) {
+    let at = |id: u64, at: i64| insert(Execution { submitted_at: Timestamp(at), ..waiting(id, 1) });
+    rig.commit(vec![at(1, 10), at(2, 900), at(3, 20), at(4, 30)]).await;
+    let store = rig.store();
+    for (from, until, expected) in [
+        (Some(20), None, vec![4, 3, 2]),
+        (Some(31), None, vec![2]),
+        (None, Some(30), vec![3, 1]),
+        (Some(11), Some(30), vec![3]),
+        (Some(901), None, vec![]),
+    ] {
+        let query = ExecutionQuery {
+            submitted_from: from.map(Timestamp),
+            submitted_until: until.map(Timestamp),
+            ..ExecutionQuery::default()
+        };
+        for query in [query.clone(), ExecutionQuery { status: Some(ExecutionStatus::Waiting), ..query }] {
+            let found = store.executions(query.clone()).await.unwrap();
+            let found: Vec<u64> = found.iter().map(|execution| execution.id.0).collect();
+            assert_eq!(found, expected, "{query:?}");
+            assert_eq!(store.count_executions(query).await.unwrap(), expected.len() as u64);
+        }
+    }
+}
+
+/// Retention works from the oldest on, by age.
 pub async fn expired_are_oldest_first(rig: &mut Rig) {
-    let ended_at = |id: u64, at: i64| ended(running(waiting(id, 1), 2), Ending::Exited(1), at);
+    let ended_at = |id: u64, at: i64| Execution {
+        // Somebody set the clock.
+        finished_at: Some(Timestamp(-at)),
+        ..ended(running(waiting(id, 1), 2), Ending::Exited(1), at)
+    };
     rig.commit(vec![
         insert(ended_at(1, 30)),
         insert(ended_at(2, 10)),
@@ -288,9 +318,9 @@ pub async fn expired_are_oldest_first(rig: &mut Rig) {
         status: ExecutionStatus::Failed,
         attempts: AttemptNo(2),
     };
-    assert_eq!(store.expired(Timestamp(40), 10).await.unwrap(), [expired(2), expired(3), expired(1)]);
-    assert_eq!(store.expired(Timestamp(40), 2).await.unwrap(), [expired(2), expired(3)]);
-    assert_eq!(store.expired(Timestamp(10), 2).await.unwrap(), []);
+    assert_eq!(store.expired(Age(40), 10).await.unwrap(), [expired(2), expired(3), expired(1)]);
+    assert_eq!(store.expired(Age(40), 2).await.unwrap(), [expired(2), expired(3)]);
+    assert_eq!(store.expired(Age(10), 2).await.unwrap(), []);
     rig.commit(vec![Change::DeleteExecutions(vec![ExecutionId(2)])]).await;
-    assert_eq!(Arc::clone(&store).expired(Timestamp(40), 1).await.unwrap(), [expired(3)]);
+    assert_eq!(Arc::clone(&store).expired(Age(40), 1).await.unwrap(), [expired(3)]);
 }

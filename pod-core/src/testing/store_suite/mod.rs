@@ -30,7 +30,7 @@ macro_rules! store_suite {
                 a_deleted_activity_leaves_its_name_and_executions, deleting_executions_takes_all_of_them_along,
                 a_key_is_kept_as_long_as_anything_that_it_stands_for,
                 ids_are_never_used_again, texts_come_back_as_they_were, large_inputs_and_payloads_come_back,
-                readers_see_whole_batches, a_dropped_commit_is_finished;
+                readers_see_whole_batches, a_dropped_commit_is_finished, the_clocks_are_those_of_the_last_batch;
             contradictions: a_second_open_attempt, ending_what_is_not_open, starting_what_is_not_open, retrieving_twice,
                 retrieving_what_has_not_ended, changing_what_has_ended, changing_what_is_not_there,
                 deleting_what_has_not_ended, two_activities_of_one_name, two_policies_of_one_name,
@@ -40,7 +40,8 @@ macro_rules! store_suite {
                 activities_have_queues_of_their_own, revisions_have_queues_of_their_own, the_queue_follows_the_status;
             lists: executions_by_every_filter, executions_are_counted, executions_between_bounds, attempts_are_oldest_first,
                 idempotency_tells_the_request, notes_tell_what_a_request_did, events_before_a_number, minutes_are_kept_for_a_day,
-                events_after_a_number, decisions_are_newest_first, expired_are_oldest_first;
+                events_after_a_number, decisions_are_newest_first, expired_are_oldest_first,
+                a_span_of_time_is_told_by_the_executions_own_moments;
             output: small_output_comes_with_the_end, large_output_comes_with_the_end, pieces_join_by_offset,
                 a_hole_is_refused, a_tail_leaves_a_gap, a_later_tail_replaces_an_earlier_one,
                 a_tail_that_joins_leaves_no_gap, slices_are_limited, what_is_synced_is_told,

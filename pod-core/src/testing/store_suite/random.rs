@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ActivityId, AttemptEnd, Ending, Execution, ExecutionId, ExecutionStatus, PolicyId, RevisionNo, ScriptSource,
-        Settings, Stream, Timestamp, WorkerId,
+        ActivityId, Age, AttemptEnd, Ending, Execution, ExecutionId, ExecutionStatus, PolicyId, RevisionNo,
+        ScriptSource, Settings, Stream, Timestamp, WorkerId,
     },
     store::{
         ActivityTally, Change, ExecutionQuery, ExecutionUpdate, HighWater, MemoryStore, Note, QueueKey, RevisionTally,
@@ -47,7 +47,8 @@ impl World {
             0..=4 => {
                 self.next += 1;
                 let mut row = waiting(self.next, 1 + dice.below(3));
-                row.not_before = Timestamp(dice.below(5) as i64);
+                row.not_before = Age(dice.below(5) as i64);
+                row.submitted_at = Timestamp(dice.below(9) as i64);
                 row.revision = RevisionNo(1 + dice.below(2) as u32);
                 if dice.below(5) == 0 {
                     row.input = Some("long ".repeat(dice.below(900) as usize).into());
@@ -224,6 +225,8 @@ async fn compare(dice: &mut Dice, world: &World, model: &dyn Store, store: &dyn 
         ended: [None, None, Some(true), Some(false)][dice.below(4) as usize],
         before: (dice.below(2) == 0).then(|| ExecutionId(dice.below(world.next + 2))),
         not_retrieved: dice.below(2) == 0,
+        submitted_from: (dice.below(3) == 0).then(|| Timestamp(dice.below(9) as i64)),
+        submitted_until: (dice.below(3) == 0).then(|| Timestamp(dice.below(9) as i64)),
         limit: dice.below(60) as usize,
         ..ExecutionQuery::default()
     };
@@ -232,13 +235,12 @@ async fn compare(dice: &mut Dice, world: &World, model: &dyn Store, store: &dyn 
     let count = model.count_executions(query.clone()).await.unwrap();
     assert_eq!(store.count_executions(query.clone()).await.unwrap(), count, "{when}: {query:?}");
     let (of, limit) = (ActivityId(1 + dice.below(3)), dice.below(8) as usize);
-    let after =
-        QueueKey { not_before: Timestamp(dice.below(5) as i64 - 1), id: ExecutionId(dice.below(world.next + 2)) };
-    let due = Timestamp(dice.below(6) as i64);
+    let after = QueueKey { not_before: Age(dice.below(5) as i64 - 1), id: ExecutionId(dice.below(world.next + 2)) };
+    let due = Age(dice.below(6) as i64);
     let no = RevisionNo(1 + dice.below(2) as u32);
     let claimed = model.claim(of, no, after, due, limit).await.unwrap();
     assert_eq!(store.claim(of, no, after, due, limit).await.unwrap(), claimed, "{when}: {of}.{no} after {after:?}");
-    let (before, limit) = (Timestamp(dice.below(60) as i64), dice.below(20) as usize);
+    let (before, limit) = (Age(dice.below(60) as i64), dice.below(20) as usize);
     assert_eq!(store.expired(before, limit).await.unwrap(), model.expired(before, limit).await.unwrap(), "{when}");
     let after = dice.below(400);
     assert_eq!(store.events(after, 9).await.unwrap(), model.events(after, 9).await.unwrap(), "{when}");

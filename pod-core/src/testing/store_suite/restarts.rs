@@ -8,7 +8,7 @@ use super::{
     rows::{attempt, conclude, finished, insert, key, one_running, open, running, update, waiting},
 };
 use crate::{
-    domain::{ExecutionId, Stream, Timestamp},
+    domain::{Age, ExecutionId, Stream},
     store::{Change, StoreError},
 };
 
@@ -89,5 +89,5 @@ pub async fn deleted_output_stays_deleted(rig: &mut Rig) {
     assert!(read_all(rig, key(1, 1), Stream::Stdout, 0).await.is_empty());
     rig.commit(vec![insert(waiting(2, 1)), update(&running(waiting(2, 1), 1)), open(2, 1)]).await;
     assert!(read_all(rig, key(2, 1), Stream::Stdout, 0).await.is_empty());
-    assert_eq!(rig.store().expired(Timestamp::MAX, 5).await.unwrap(), []);
+    assert_eq!(rig.store().expired(Age::MAX, 5).await.unwrap(), []);
 }

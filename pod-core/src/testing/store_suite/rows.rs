@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     domain::{
-        Activity, ActivityId, ActivityName, ActivityStatus, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Event,
-        EventKind, Execution, ExecutionId, ExecutionStatus, Installation, InstallationStatus, Isolation, Millis,
+        Activity, ActivityId, ActivityName, ActivityStatus, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending,
+        Event, EventKind, Execution, ExecutionId, ExecutionStatus, Installation, InstallationStatus, Isolation, Millis,
         OnLost, OutputSummary, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource,
         Settings, Timestamp, Worker, WorkerId, WorkerStatus,
     },
@@ -18,7 +18,7 @@ pub(super) fn key(execution: u64, attempt: u32) -> AttemptKey {
 
 pub(super) fn waiting(id: u64, activity: u64) -> Execution {
     Execution {
-        not_before: Timestamp(0),
+        not_before: Age(0),
         ..Execution::waiting(
             ExecutionId(id),
             ActivityId(activity),
@@ -51,6 +51,7 @@ pub(super) fn ended(mut execution: Execution, ending: Ending, at: i64) -> Execut
     execution.status = ending.status();
     execution.ending = Some(ending);
     execution.finished_at = Some(Timestamp(at));
+    execution.ended = Some(Age(at));
     execution
 }
 
@@ -165,6 +166,7 @@ pub(super) fn worker(id: u64) -> Worker {
         last_seen: None,
         last_worked: Some(Timestamp(3)),
         ended_at: None,
+        gone: Some(Age(9)),
         reason: Some("wanted".into()),
         host: Some("here".into()),
         external: true,

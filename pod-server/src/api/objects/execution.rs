@@ -2,7 +2,7 @@
 
 use pod_core::{
     Explanation,
-    domain::{Ending, Execution, ExecutionStatus, RevisionNo},
+    domain::{Ending, Execution, ExecutionStatus, Now, RevisionNo},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -99,7 +99,8 @@ const KILLED: i32 = 9;
 const LISTED_INPUT: usize = 4 << 10;
 
 impl ExecutionObject {
-    pub(in crate::api) fn of(execution: &Execution, activity_name: &str) -> Self {
+    /// `now` tells when it is due by the clock as it is.
+    pub(in crate::api) fn of(execution: &Execution, activity_name: &str, now: Now) -> Self {
         let (exit_code, signal, reason) = match &execution.ending {
             Some(Ending::Exited(code)) => (Some(*code), None, None),
             Some(Ending::Signalled(signal)) => (None, Some(*signal), None),
@@ -120,7 +121,7 @@ impl ExecutionObject {
             Ending::GaveUp(_) => Some(ReasonCode::GaveUp),
             Ending::WorkerLeft(_) => Some(ReasonCode::WorkerLeft),
         });
-        let delayed = execution.status == ExecutionStatus::Waiting && execution.not_before > execution.submitted_at;
+        let delayed = execution.status == ExecutionStatus::Waiting && execution.not_before > now.age;
         Self {
             id: execution.id.0,
             activity: activity_name.to_owned(),
@@ -135,7 +136,7 @@ impl ExecutionObject {
             submitted_at: execution.submitted_at.into(),
             started_at: execution.started_at.map(Moment::from),
             finished_at: execution.finished_at.map(Moment::from),
-            not_before: delayed.then(|| execution.not_before.into()),
+            not_before: delayed.then(|| now.moment_of(execution.not_before).into()),
             attempt: execution.attempt.0,
             worker: execution.worker.map(|worker| worker.0),
             failures: execution.failures,
@@ -146,8 +147,8 @@ impl ExecutionObject {
         }
     }
 
-    pub(in crate::api) fn listed(execution: &Execution, activity_name: &str) -> Self {
-        let mut listed = Self::of(execution, activity_name);
+    pub(in crate::api) fn listed(execution: &Execution, activity_name: &str, now: Now) -> Self {
+        let mut listed = Self::of(execution, activity_name, now);
         listed.input = listed.input.filter(|input| input.len() <= LISTED_INPUT);
         listed
     }
@@ -169,10 +170,10 @@ pub(crate) struct ExplanationObject {
     predicted_millis: Option<u64>,
 }
 
-impl From<Explanation> for ExplanationObject {
-    fn from(explanation: Explanation) -> Self {
+impl ExplanationObject {
+    pub(in crate::api) fn of(explanation: Explanation, now: Now) -> Self {
         Self {
-            execution: ExecutionObject::of(&explanation.execution, &explanation.activity_name),
+            execution: ExecutionObject::of(&explanation.execution, &explanation.activity_name, now),
             sentences: explanation.sentences,
             ahead: explanation.ahead,
             predicted_millis: explanation.predicted.map(|millis| millis.0),

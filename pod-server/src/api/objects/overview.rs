@@ -1,6 +1,6 @@
 //! Everything in numbers.
 
-use pod_core::{FleetCount, Overview};
+use pod_core::{FleetCount, Overview, plan::ClockChange};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -55,6 +55,9 @@ pub(crate) struct OverviewObject {
     /// Why the last launch of a worker failed, until one succeeds.
     #[serde(skip_serializing_if = "Option::is_none")]
     launch_refusal: Option<RefusalObject>,
+    /// How the clock of the manager's machine was set last, within the last 24 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<ClockObject>,
     /// The identity of the store.
     store: String,
     /// The version of the manager.
@@ -84,6 +87,32 @@ pub(crate) struct RefusalObject {
     lasting: bool,
     /// When a launch is tried again, if one is needed then.
     retry_at: Moment,
+}
+
+/// The system's clock was set.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ClockChange)]
+pub(crate) struct ClockObject {
+    /// What it said before.
+    before: String,
+    /// What it said then.
+    after: String,
+    /// How far it was set, in milliseconds; below zero when it was set back.
+    by_millis: i64,
+    /// All of it as a sentence.
+    message: String,
+}
+
+impl From<&ClockChange> for ClockObject {
+    fn from(change: &ClockChange) -> Self {
+        Self {
+            before: change.before.to_rfc3339(),
+            after: change.after.to_rfc3339(),
+            by_millis: change.by(),
+            message: change.sentence(),
+        }
+    }
 }
 
 /// Workers by status.
@@ -138,6 +167,7 @@ impl OverviewObject {
                 lasting: refusal.lasting,
                 retry_at: refusal.retry_at.into(),
             }),
+            clock: overview.clock.as_ref().map(ClockObject::from),
             store: store.to_string(),
             version: env!("CARGO_PKG_VERSION"),
         }

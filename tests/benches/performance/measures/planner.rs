@@ -11,7 +11,7 @@ use bytes::Bytes;
 use pod_core::{
     Limits,
     domain::{
-        Activity, ActivityId, ActivityName, ActivityStatus, AttemptEnd, AttemptKey, Epoch, Execution, ExecutionId,
+        Activity, ActivityId, ActivityName, ActivityStatus, Age, AttemptEnd, AttemptKey, Epoch, Execution, ExecutionId,
         Installation, InstallationStatus, Millis, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose,
         RevisionStatus, ScriptSource, SessionId, Settings, StoreId, Timestamp, Worker, WorkerId, WorkerStatus,
     },
@@ -171,7 +171,7 @@ fn claim(after: QueueKey, limit: u64, count: u64) -> Claimed {
     let first = after.id.0 + 1;
     let last = count.min(after.id.0 + limit);
     let executions = (first..=last).map(execution).collect();
-    Claimed { executions, next: (last < count).then_some(Timestamp(0)) }
+    Claimed { executions, next: (last < count).then_some(Age(0)) }
 }
 
 fn execution(id: u64) -> Execution {
@@ -215,6 +215,7 @@ fn snapshot(count: u64, now: Timestamp) -> Snapshot {
         last_seen: Some(now),
         last_worked: None,
         ended_at: None,
+        gone: None,
         reason: None,
         host: None,
         external: false,
@@ -232,7 +233,17 @@ fn snapshot(count: u64, now: Timestamp) -> Snapshot {
         retry_at: None,
     };
     Snapshot {
-        high_water: HighWater { activity: 1, execution: count, worker: WORKERS, policy: 1, event: 0, session: 0 },
+        clock: None,
+        newest_submitted: None,
+        high_water: HighWater {
+            activity: 1,
+            execution: count,
+            worker: WORKERS,
+            policy: 1,
+            event: 0,
+            session: 0,
+            disordered: 0,
+        },
         activities: vec![ActivityRecord {
             activity,
             revisions: vec![revision],

@@ -76,7 +76,7 @@ impl World {
         for id in self.workers.keys().copied().collect::<Vec<_>>() {
             self.cut(id);
         }
-        self.load()?;
+        self.load(false)?;
         if let (StoreError::Full(_), Some(state)) = (error, &mut self.state) {
             state.set_full(true);
         }

@@ -1,5 +1,7 @@
 //! The world of a run: virtual time, links that break, a manager that crashes, a fleet that comes and goes.
 
+mod clocks;
+mod counts;
 mod effects;
 mod faults;
 
@@ -14,18 +16,18 @@ use uuid::Uuid;
 
 use super::{
     Options,
-    invariants::{Checker, Violation},
+    invariants::{self, Checker, Violation},
     random::Random,
     worker::{Fate, SimWorker},
 };
 use crate::{
     domain::{
-        AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, OnLost, RevisionNo, SessionId,
+        Age, AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, OnLost, RevisionNo, SessionId,
         Settings, StoreId, Timestamp, WorkerId,
     },
     engine::{Hurry, Registration, Request},
     link::{FromWorker, ToWorker},
-    plan::{Config, Decision, Found, Input, Refill, ReplyId, State, Window},
+    plan::{Config, Decision, Effect, Found, Input, Refill, ReplyId, State, Window},
     pod::Limits,
     scheduler::DefaultScheduler,
     store::{MemoryStore, Store},
@@ -44,6 +46,8 @@ pub enum Mutant {
     SkipTheFence,
     /// What a refused batch would have made true is kept in memory.
     KeepWhatWasRefused,
+    /// What is due goes by the system's clock.
+    LiveByTheWall,
 }
 
 /// What a run amounted to.
@@ -59,6 +63,10 @@ pub struct Report {
     pub refusals: u64,
     /// How many workers died.
     pub deaths: u64,
+    /// How often somebody set the clock.
+    pub clock_changes: u64,
+    /// How many executions the retention deleted.
+    pub deleted: u64,
     /// How many steps were made.
     pub steps: u64,
     /// How long it took, in virtual milliseconds.
@@ -76,6 +84,7 @@ enum Happening {
     Dial(WorkerId),
     Client(u32),
     Mischief,
+    ClockSet,
     ManagerBack,
 }
 
@@ -83,6 +92,10 @@ pub(super) struct World {
     seed: u64,
     options: Options,
     now: i64,
+    /// How far the system's clock is ahead of it.
+    ahead: i64,
+    /// How much of it POD has not lived through.
+    uncounted: i64,
     order: u64,
     calendar: BTreeMap<(i64, u64), Happening>,
     store: MemoryStore,
@@ -91,6 +104,7 @@ pub(super) struct World {
     /// Links that are whole, with when their last message arrives: order is kept per link.
     links: BTreeMap<SessionId, (WorkerId, i64)>,
     faults: Random,
+    clocks: Random,
     fate: Programs,
     checker: Checker,
     history: VecDeque<String>,
@@ -125,6 +139,8 @@ impl World {
             seed,
             options,
             now: 1_000_000,
+            ahead: 0,
+            uncounted: 0,
             order: 0,
             calendar: BTreeMap::new(),
             store: MemoryStore::with_id(StoreId(Uuid::from_u128(u128::from(seed) + 1))),
@@ -132,6 +148,7 @@ impl World {
             workers: BTreeMap::new(),
             links: BTreeMap::new(),
             faults: Random::of(seed, 1),
+            clocks: Random::of(seed, 4),
             fate: Programs(Random::of(seed, 2)),
             checker: Checker::default(),
             history: VecDeque::new(),
@@ -161,6 +178,7 @@ impl World {
             self.at(when.cast_signed(), Happening::Client(number));
         }
         self.at(500, Happening::Mischief);
+        self.at(700, Happening::ClockSet);
         let (quiet_from, limit) = (begin + self.options.faults_until, begin + self.options.faults_until + PATIENCE);
         let mut next_tick = self.now;
         loop {
@@ -234,13 +252,17 @@ impl World {
             Happening::Dial(worker) => self.dial(worker),
             Happening::Client(number) => self.client(number),
             Happening::Mischief => self.mischief(),
+            Happening::ClockSet => {
+                self.set_clock();
+                Ok(())
+            }
             Happening::ManagerBack => self.restart_manager(),
         }
     }
 
     fn restart_manager(&mut self) -> Step {
         self.note(&"the manager starts");
-        self.load()?;
+        self.load(true)?;
         for id in self.workers.keys().copied().collect::<Vec<_>>() {
             self.at(20, Happening::Dial(id));
         }
@@ -248,21 +270,26 @@ impl World {
     }
 
     /// The manager takes the lease and reads what the store holds.
-    fn load(&mut self) -> Step {
-        let now = Timestamp(self.now);
-        let lease = now_or_never(self.store.acquire(now)).map_err(|error| error.to_string())?;
-        let snapshot = now_or_never(self.store.load()).map_err(|error| error.to_string())?;
+    fn load(&mut self, taken_over: bool) -> Step {
+        let lease = now_or_never(self.store.acquire(self.clock().wall)).map_err(|error| error.to_string())?;
+        let mut snapshot = now_or_never(self.store.load()).map_err(|error| error.to_string())?;
+        snapshot.clock = self.go_on(snapshot.clock, taken_over);
         let config = Config {
             store: self.store.id(),
             epoch: lease.epoch,
-            limits: Limits { slots: 2, retry_backoff: Millis(500), ..Limits::default() },
+            limits: Limits {
+                slots: 2,
+                retry_backoff: invariants::RETRY_BACKOFF,
+                retention: invariants::RETENTION,
+                ..Limits::default()
+            },
             launch_timeout: Millis::from_secs(60),
             capabilities: crate::provisioner::Capabilities::default(),
             scheduler: Arc::new(DefaultScheduler),
             // Small, so that most of a queue is in the store alone.
             window: Window { least: 2, per_slot: 1 },
         };
-        self.state = Some(State::load(config, snapshot, now));
+        self.state = Some(State::load(config, snapshot, self.clock()));
         Ok(())
     }
 
@@ -391,15 +418,6 @@ impl World {
         Ok(())
     }
 
-    /// Every five seconds, by the ticks of the manager's clock.
-    fn heartbeats(&mut self) {
-        if self.now / 500 % 10 == 0 {
-            for id in self.workers.keys().copied().collect::<Vec<_>>() {
-                self.send_up(id, vec![FromWorker::Heartbeat]);
-            }
-        }
-    }
-
     fn retries_of(&self, id: ExecutionId) -> Step<bool> {
         let execution = now_or_never(self.store.execution(id)).map_err(|error| error.to_string())?;
         Ok(execution.is_some_and(|execution| execution.failures > 0))
@@ -408,7 +426,7 @@ impl World {
     /// One round of the manager, with everything that can go wrong around its commit.
     fn manager(&mut self, mut inputs: Vec<Input>) -> Step {
         loop {
-            let now = Timestamp(self.now);
+            let now = self.clock();
             let Some(state) = &mut self.state else { return Ok(()) };
             let mut out = Decision::default();
             for input in inputs.drain(..) {
@@ -432,7 +450,7 @@ impl World {
                 if let Some(error) = self.refusal(&batch) {
                     return self.start_over(&error);
                 }
-                self.checker.batch(&batch)?;
+                self.checker.batch(&batch, self.now)?;
                 let repeated = self.fault(10); // applied, its answer lost, sent again
                 for _ in 0..=u8::from(repeated) {
                     now_or_never(self.store.commit(batch.clone())).map_err(|error| format!("commit: {error}"))?;
@@ -442,44 +460,29 @@ impl World {
                     return Ok(());
                 }
             }
+            let expire = effects.iter().find_map(|effect| match effect {
+                Effect::Expire(before) => Some(*before),
+                _ => None,
+            });
             self.perform(effects)?;
             let Some(state) = &self.state else { return Ok(()) };
             self.checker.state(state, MAX_WORKERS)?;
+            self.checker.delays(state, self.now, self.uncounted)?;
             for Refill { activity, revision, after, limit } in state.refills() {
-                let claimed = now_or_never(self.store.claim(activity, revision, after, Timestamp::MAX, limit));
+                let claimed = now_or_never(self.store.claim(activity, revision, after, Age::MAX, limit));
                 inputs.push(Input::Claimed(activity, revision, claimed.map_err(|error| error.to_string())?));
+            }
+            if let Some(before) = expire {
+                let input = self.expire(before)?;
+                if let Input::Expired(expired) = &input {
+                    self.report.deleted += expired.len() as u64;
+                }
+                inputs.extend((input != Input::Expired(Vec::new())).then_some(input));
             }
             if inputs.is_empty() {
                 return Ok(());
             }
         }
-    }
-
-    /// The counters equal a recount of the rows.
-    fn recount(&mut self) -> Step {
-        let Some(state) = &self.state else { return Ok(()) };
-        for (id, activity) in &state.activities {
-            let query = crate::store::ExecutionQuery { activity: Some(*id), limit: 1_000_000, ..Default::default() };
-            let rows = now_or_never(self.store.executions(query)).map_err(|error| error.to_string())?;
-            let mut counts = [0; 6];
-            for row in &rows {
-                counts[row.status as usize] += 1;
-            }
-            if counts != activity.tally.executions {
-                return Err(format!("activity {id}: rows {counts:?}, counters {:?}", activity.tally.executions));
-            }
-            for no in activity.all_revisions().iter().map(|revision| revision.no) {
-                let kept = rows.iter().filter(|row| row.revision == no).count() as u64;
-                let counted = activity.revision(no).map(|state| state.kept);
-                if counted != Some(kept) {
-                    return Err(format!("revision {no} of activity {id}: {kept} rows, counted {counted:?}"));
-                }
-            }
-            if let Some(row) = rows.iter().find(|row| activity.revision(row.revision).is_none()) {
-                return Err(format!("execution {} names revision {}, which is gone", row.id, row.revision));
-            }
-        }
-        Ok(())
     }
 }
 
