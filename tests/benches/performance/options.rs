@@ -1,6 +1,8 @@
 //! What to measure, and how thoroughly.
 
-use anyhow::{Result, bail};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
 
 use crate::measures::NAMES;
 
@@ -9,27 +11,35 @@ use crate::measures::NAMES;
 pub(crate) struct Options {
     /// A tenth of the work: for a look, not for a figure to quote.
     pub(crate) quick: bool,
+    /// Another `pod` binary, beside which this one is measured.
+    pub(crate) against: Option<PathBuf>,
     names: Vec<String>,
 }
 
 const HELP: &str = "\
-Usage: cargo bench -p pod-tests [-- [--quick] [MEASURE...]]
+Usage: cargo bench -p pod-tests [-- [--quick] [--against POD] [MEASURE...]]
 
 Measures POD against the floor and prints a table of ratios and targets.
 
-  --quick    a tenth of the work, and no queue of a million
-  MEASURE    only these:";
+  --quick        a tenth of the work, and no queue of a million
+  --against POD  the median of the ratios to this binary, in ten interleaved pairs of each measure
+  MEASURE        only these:";
 
 impl Options {
     /// Understands the command line; nothing when only help was wanted.
-    pub(crate) fn from_arguments(arguments: impl Iterator<Item = String>) -> Result<Option<Self>> {
-        let mut options = Self { quick: false, names: Vec::new() };
-        for argument in arguments {
+    pub(crate) fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>> {
+        let mut options = Self { quick: false, against: None, names: Vec::new() };
+        while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => options.quick = true,
                 "--help" | "-h" => {
                     println!("{HELP} {}", NAMES.join(", "));
                     return Ok(None);
+                }
+                "--against" => {
+                    let named = arguments.next().context("--against wants the path of a pod binary")?;
+                    options.against =
+                        Some(std::fs::canonicalize(&named).with_context(|| format!("{named} is not there"))?);
                 }
                 // What cargo adds by itself.
                 "--bench" => {}

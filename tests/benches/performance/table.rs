@@ -6,6 +6,15 @@ use std::fmt;
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<[String; 5]>,
+    figures: Vec<Figure>,
+}
+
+/// What was measured, as a number.
+#[derive(Clone, Debug)]
+pub(crate) struct Figure {
+    pub(crate) measure: String,
+    pub(crate) figure: f64,
+    pub(crate) unit: String,
 }
 
 /// What a figure is held against.
@@ -32,13 +41,13 @@ impl Target {
 
 impl Table {
     /// Adds a row whose target is about the ratio.
-    pub(crate) fn ratio(&mut self, measure: &str, value: String, ratio: f64, target: Target) {
+    pub(crate) fn ratio(&mut self, measure: &str, (figure, unit): (f64, &str), ratio: f64, target: Target) {
         let wanted = match target {
             Target::AtLeast(least) => format!("ratio ≥ {least:.2}"),
             Target::Below(limit) => format!("ratio < {limit:.2}"),
             Target::None => String::new(),
         };
-        self.push([measure.to_owned(), value, format!("{ratio:.2}"), wanted, target.met(ratio).to_owned()]);
+        self.push(measure, figure, unit, [format!("{ratio:.2}"), wanted, target.met(ratio).to_owned()]);
     }
 
     /// Adds a row whose target is about the value itself.
@@ -48,11 +57,18 @@ impl Table {
             Target::Below(limit) => format!("< {limit} {unit}"),
             Target::None => String::new(),
         };
-        let value = if figure < 10.0 { format!("{figure:.2} {unit}") } else { format!("{figure:.0} {unit}") };
-        self.push([measure.to_owned(), value, String::new(), wanted, target.met(figure).to_owned()]);
+        self.push(measure, figure, unit, [String::new(), wanted, target.met(figure).to_owned()]);
     }
 
-    fn push(&mut self, row: [String; 5]) {
+    /// The figures of all rows, in their order.
+    pub(crate) fn figures(&self) -> &[Figure] {
+        &self.figures
+    }
+
+    fn push(&mut self, measure: &str, figure: f64, unit: &str, [ratio, wanted, met]: [String; 3]) {
+        self.figures.push(Figure { measure: measure.to_owned(), figure, unit: unit.to_owned() });
+        let value = if figure < 10.0 { format!("{figure:.2} {unit}") } else { format!("{figure:.0} {unit}") };
+        let row = [measure.to_owned(), value, ratio, wanted, met];
         // As it comes, for whoever watches; the whole table again at the end.
         println!("{}", row.iter().filter(|cell| !cell.is_empty()).cloned().collect::<Vec<_>>().join("  ·  "));
         self.rows.push(row);
@@ -72,6 +88,17 @@ impl fmt::Display for Table {
             }
         }
         Ok(())
+    }
+}
+
+/// The value in the middle of a sample.
+pub(crate) fn median(sample: &mut [f64]) -> f64 {
+    sample.sort_by(f64::total_cmp);
+    let middle = sample.len() / 2;
+    match sample.len() {
+        0 => f64::NAN,
+        even if even % 2 == 0 => f64::midpoint(sample[middle - 1], sample[middle]),
+        _ => sample[middle],
     }
 }
 

@@ -39,7 +39,7 @@ async fn compare(bench: &Bench<'_>, image: &str, table: &mut Table) -> Result<()
     let one = bulk(bench, &[&docker[..], &["--slots", "2"]].concat(), 1).await?;
     let two = bulk(bench, &[&docker[..], &["--slots", "1"]].concat(), 2).await?;
     let mut row = |name, compared: Compared, target| {
-        table.ratio(name, format!("{:.0} /s", compared.rate), compared.ratio(), target);
+        table.ratio(name, (compared.rate, "/s"), compared.ratio(), target);
     };
     row("docker: bulk on the local backend", local, Target::None);
     row("docker: bulk in a container of 2 slots", one, Target::AtLeast(0.8));

@@ -26,7 +26,7 @@ pub(super) async fn measure(bench: &Bench<'_>, table: &mut Table) -> Result<()> 
     let count = bench.options.scaled(1_000);
     let watched = run(&server, lines, count).await?;
     let label = format!("{count} followers of one execution: its time beside none");
-    table.ratio(&label, format!("{watched:.2} s"), watched / alone, Target::Below(1.5));
+    table.ratio(&label, (watched, "s"), watched / alone, Target::Below(1.5));
     server.stop().await
 }
 

@@ -7,6 +7,7 @@ mod followers;
 mod idle;
 mod output;
 mod pages;
+mod pairs;
 mod planner;
 mod throughput;
 mod waiting;
@@ -47,20 +48,9 @@ pub(crate) async fn run(options: &Options, pod: &Path, table: &mut Table) -> Res
         if !options.wants(name) {
             continue;
         }
-        let outcome = match name {
-            "planner" => planner::measure(&bench, table),
-            "bulk" => throughput::bulk(&bench, table).await,
-            "single" => throughput::single(&bench, table).await,
-            "busy" => throughput::busy(&bench, table).await,
-            "idle" => idle::measure(&bench, table).await,
-            "waiting" => waiting::measure(&bench, table).await,
-            "output" => output::measure(&bench, table).await,
-            "flood" => flood::measure(&bench, table).await,
-            "pages" => pages::measure(&bench, table).await,
-            "dashboards" => dashboards::measure(&bench, table).await,
-            "docker" => docker::measure(&bench, table).await,
-            "workdir" => workdir::measure(&bench, table).await,
-            _ => followers::measure(&bench, table).await,
+        let outcome = match &options.against {
+            None => measure(name, &bench, table).await,
+            Some(before) => pairs::measure(name, &bench, &Bench { pod: before, ..bench }, table).await,
         };
         // One that fails must not hide what the others say.
         if let Err(error) = outcome {
@@ -72,8 +62,26 @@ pub(crate) async fn run(options: &Options, pod: &Path, table: &mut Table) -> Res
     Ok(())
 }
 
+async fn measure(name: &str, bench: &Bench<'_>, table: &mut Table) -> Result<()> {
+    match name {
+        "planner" => planner::measure(bench, table),
+        "bulk" => throughput::bulk(bench, table).await,
+        "single" => throughput::single(bench, table).await,
+        "busy" => throughput::busy(bench, table).await,
+        "idle" => idle::measure(bench, table).await,
+        "waiting" => waiting::measure(bench, table).await,
+        "output" => output::measure(bench, table).await,
+        "flood" => flood::measure(bench, table).await,
+        "pages" => pages::measure(bench, table).await,
+        "dashboards" => dashboards::measure(bench, table).await,
+        "docker" => docker::measure(bench, table).await,
+        "workdir" => workdir::measure(bench, table).await,
+        _ => followers::measure(bench, table).await,
+    }
+}
+
 /// What every measure needs.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Bench<'a> {
     options: &'a Options,
     pod: &'a Path,

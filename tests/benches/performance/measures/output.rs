@@ -45,7 +45,7 @@ pub(super) async fn measure(bench: &Bench<'_>, table: &mut Table) -> Result<()> 
     let (absolute, relative) =
         if rate >= 300.0 { (Target::AtLeast(300.0), Target::None) } else { (Target::None, Target::AtLeast(0.5)) };
     table.value("output of one execution, kept and synced", rate, "MB/s", absolute);
-    table.ratio("  beside cat into a file, synced", format!("{:.0} MB/s", rate / ratio), ratio, relative);
+    table.ratio("  beside cat into a file, synced", (rate / ratio, "MB/s"), ratio, relative);
     let manager = process::most_resident(server.pid()) as f64 / MEGABYTE;
     table.value("  the manager's memory at most", manager, "MB", Target::None);
     table.value("  a worker's memory at most", server.most_resident_worker() as f64 / MEGABYTE, "MB", Target::None);

@@ -36,12 +36,7 @@ pub(super) async fn bulk(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
         })
         .await?;
     table.value("floor: tokio output(), 2 at a time", compared.floor, "/s", Target::None);
-    table.ratio(
-        "bulk: one request for all",
-        format!("{:.0} /s", compared.rate),
-        compared.ratio(),
-        Target::AtLeast(1.0),
-    );
+    table.ratio("bulk: one request for all", (compared.rate, "/s"), compared.ratio(), Target::AtLeast(1.0));
     server.stop().await
 }
 
@@ -75,8 +70,12 @@ pub(super) async fn single(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
             Ok((each * CONNECTIONS) as f64 / begin.elapsed().as_secs_f64())
         })
         .await?;
-    let rate = format!("{:.0} /s", compared.rate);
-    table.ratio("single: a request each, 16 connections", rate, compared.ratio(), Target::AtLeast(0.8));
+    table.ratio(
+        "single: a request each, 16 connections",
+        (compared.rate, "/s"),
+        compared.ratio(),
+        Target::AtLeast(0.8),
+    );
     table.value("  its submits, p50 (all 16 at full speed)", quantile(&mut latencies, 0.5), "ms", Target::None);
     table.value("  its submits, p99 (all 16 at full speed)", quantile(&mut latencies, 0.99), "ms", Target::None);
     server.stop().await

@@ -51,7 +51,7 @@ pub(super) async fn measure(bench: &Bench<'_>, table: &mut Table) -> Result<()> 
         let first = *first_ratio.get_or_insert(compared.ratio());
         let label = format!("{name} of another wait: {:.2} of the floor, beside 1k", compared.ratio());
         let target = if *level > 1_000 { Target::AtLeast(0.9) } else { Target::None };
-        table.ratio(&label, format!("{:.0} /s", compared.rate), compared.ratio() / first, target);
+        table.ratio(&label, (compared.rate, "/s"), compared.ratio() / first, target);
         let resident = process::resident(server.pid()) as f64 / MEGABYTE;
         table.value(&format!("{name} of another wait: memory of the manager"), resident, "MB", *memory);
     }

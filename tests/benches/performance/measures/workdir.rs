@@ -9,7 +9,7 @@ use super::Bench;
 use crate::{
     client::Connection,
     server::{self, Server},
-    table::{Table, Target},
+    table::{Table, Target, median},
 };
 
 /// So many times both are measured, one after the other.
@@ -38,10 +38,8 @@ pub(super) async fn measure(bench: &Bench<'_>, table: &mut Table) -> Result<()> 
             }
             ratios.push(last[0] / last[1]);
         }
-        ratios.sort_by(f64::total_cmp);
-        let median = f64::midpoint(ratios[PAIRS / 2 - 1], ratios[PAIRS / 2]);
         let label = format!("private to shared, writes {name}");
-        table.ratio(&label, format!("{:.0} /s", last[0]), median, Target::AtLeast(target));
+        table.ratio(&label, (last[0], "/s"), median(&mut ratios), Target::AtLeast(target));
     }
     server.stop().await
 }
