@@ -10,7 +10,7 @@ use pod_core::{
         ActivityId, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Execution, ExecutionId, ExecutionStatus,
         OutputSummary, RevisionNo, Stream, Timestamp, WorkerId,
     },
-    store::{Batch, Change, ExecutionUpdate, Store, StoreError},
+    store::{Batch, Change, ExecutionQuery, ExecutionUpdate, Store, StoreError},
 };
 use tempfile::TempDir;
 
@@ -77,6 +77,70 @@ async fn raw(dir: &Path, statement: &'static str) {
     let mut connection = options.connect().await.unwrap();
     sqlx::query(statement).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
+}
+
+/// A store that holds so many executions with long inputs, at rest.
+async fn filled(dir: &Path, count: u64) {
+    let store = SqliteStore::open(dir).await.unwrap();
+    let epoch = store.acquire(Timestamp(0)).await.unwrap().epoch;
+    let mut writer = Writer { store, epoch, seq: 0 };
+    for id in 1..=count {
+        writer.commit(begin(id, 50_000)).await.unwrap();
+        writer.commit(conclude(id)).await.unwrap();
+    }
+    writer.store.rest().await;
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_told_with_what_to_do() {
+    let dir = TempDir::new().unwrap();
+    filled(dir.path(), 20).await;
+    let whole = fs::read(dir.path().join("pod.db")).unwrap();
+    let garbled = |from: usize, length: usize| {
+        let mut bytes = whole.clone();
+        bytes[from..from + length].fill(0xa5);
+        bytes
+    };
+    for (name, bytes) in [
+        ("cut in the middle", whole[..whole.len() / 2].to_vec()),
+        ("cut behind its first page", whole[..4096].to_vec()),
+        ("overwritten from its second page on", garbled(4096, whole.len() - 4096)),
+    ] {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join("pod.db"), &bytes).unwrap();
+        let said = match SqliteStore::open(dir.path()).await {
+            Err(refused) => refused,
+            // It is found where it is looked at.
+            Ok(store) => match store.acquire(Timestamp(0)).await {
+                Err(refused) => refused,
+                Ok(_) => store.executions(ExecutionQuery::default()).await.expect_err(name),
+            },
+        };
+        let StoreError::Unusable(sentence) = &said else { panic!("{name}: {said:?}") };
+        assert!(sentence.contains("damaged") && sentence.contains(".recover"), "{name}: {sentence}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_given_back_to_the_disk_a_part_at_a_time() {
+    let dir = TempDir::new().unwrap();
+    let count = 400;
+    filled(dir.path(), count).await;
+    let length = || fs::metadata(dir.path().join("pod.db")).unwrap().len();
+    let full = length();
+    assert!(full > count * 50_000, "{full}");
+    let store = SqliteStore::open(dir.path()).await.unwrap();
+    let epoch = store.acquire(Timestamp(0)).await.unwrap().epoch;
+    let mut writer = Writer { store, epoch, seq: 0 };
+    writer.commit(vec![Change::DeleteExecutions((1..count).map(ExecutionId).collect())]).await.unwrap();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while length() > full / 4 {
+        assert!(tokio::time::Instant::now() < deadline, "{} of {full} bytes are kept", length());
+        // As a manager asks now and then.
+        assert!(writer.store.has_room().await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(writer.store.execution(ExecutionId(count)).await.unwrap().is_some(), "what was not deleted is there");
 }
 
 /// A small disk, which takes a privileged user to make.

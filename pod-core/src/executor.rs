@@ -9,6 +9,9 @@ use crate::domain::{
     ActivityId, AttemptEnd, AttemptKey, Millis, Network, Payload, RevisionNo, Stream, Timestamp, Workdir,
 };
 
+/// How many installations a worker makes at a time at most: one that hangs must not hold up all others.
+pub const INSTALLATIONS_AT_A_TIME: usize = 4;
+
 /// Installs activities and runs executions on one worker: processes, containers, or something else.
 ///
 /// Every method may be called concurrently. A dropped future of `install` or `remove` ends what it began
@@ -19,6 +22,8 @@ pub trait Executor: Debug + Send + Sync + 'static {
     /// `output` receives what the script prints, in order; it is bounded, and the script is never blocked by it for good.
     ///
     /// Succeeds when the script exits 0 and left a regular file `main.sh`, made executable.
+    ///
+    /// Up to [`INSTALLATIONS_AT_A_TIME`] of different revisions are under way at once, beside executions.
     async fn install(&self, request: InstallRequest, output: OutputSink) -> Result<(), InstallError>;
 
     /// Deletes an installation; one that is not there is fine. Never called while it runs executions.

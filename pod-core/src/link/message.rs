@@ -136,8 +136,9 @@ pub struct Hello {
     /// What is completely installed, as far as it fits into a first frame.
     #[serde(deserialize_with = "bounded::list::<{ bounded::INSTALLATIONS }, _, _>")]
     pub installed: Vec<(ActivityId, RevisionNo)>,
-    /// What it is installing at the moment.
-    pub installing: Option<(ActivityId, RevisionNo)>,
+    /// What it is installing at the moment. None and one are the same bytes as in versions that made one at a time.
+    #[serde(deserialize_with = "bounded::list::<{ bounded::INSTALLATIONS }, _, _>")]
+    pub installing: Vec<(ActivityId, RevisionNo)>,
 }
 
 impl Hello {

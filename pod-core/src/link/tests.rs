@@ -27,7 +27,7 @@ fn hello() -> Hello {
         host: None,
         attempts: Vec::new(),
         installed: Vec::new(),
-        installing: None,
+        installing: Vec::new(),
     }
 }
 

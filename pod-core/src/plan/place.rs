@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::{
     domain::{
-        ActivityId, ActivityStatus, Attempt, AttemptKey, AttemptNo, ExecutionStatus, InstallationStatus, Millis,
-        OutputSummary, RevisionNo, RevisionStatus, WorkerId,
+        ActivityId, ActivityStatus, Attempt, AttemptKey, AttemptNo, ExecutionStatus, Installation, InstallationStatus,
+        Millis, OutputSummary, RevisionNo, RevisionStatus, WorkerId,
     },
+    executor::INSTALLATIONS_AT_A_TIME,
     plan::{ActivityState, Decision, Effect, Held, RevisionState, State, WorkerState, advice},
     scheduler::{Assignment, Lane, PlacementView, Room},
     store::Change,
@@ -39,8 +40,10 @@ impl WorkerState {
         self.installations.get(&(activity, revision)).is_some_and(|installation| installation.status == status)
     }
 
-    fn installing(&self) -> bool {
-        self.installations.values().any(|installation| installation.status == InstallationStatus::Installing)
+    /// Whether it can begin another installation.
+    fn can_install(&self) -> bool {
+        let under_way = |installation: &&Installation| installation.status == InstallationStatus::Installing;
+        self.installations.values().filter(under_way).count() < INSTALLATIONS_AT_A_TIME
     }
 }
 
@@ -172,7 +175,7 @@ impl State {
                 let due = || worker.retries.get(&(id, no)).is_some_and(|at| *at <= now);
                 worker.takes_work()
                     && worker.worker.isolation == isolation
-                    && !worker.installing()
+                    && worker.can_install()
                     // Where it is nowhere, it is not to wait for a slot: those of prefetched activities are never idle.
                     && (verifying || nowhere || worker.idle_slots() > 0)
                     && worker.installations.get(&(id, no)).is_none_or(|installation| match installation.status {

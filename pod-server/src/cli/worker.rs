@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use pod_backends::{
-    executor::process::{ProcessExecutor, adopt_orphans, clear},
+    executor::process::{ProcessExecutor, RunAs, adopt_orphans, clear},
     open_files, private,
     provisioner::{
         docker::{HOME, ManagerAddress, run_container_worker, run_isolated_worker},
@@ -35,7 +35,7 @@ use super::{
 const EXAMPLES: &str = "\
 Examples:
   POD_WORKER_TOKEN=… pod worker --manager http://10.0.0.7:8080
-  pod worker --manager http://10.0.0.7:8080 --slots 8 --dir /var/lib/pod-worker
+  pod worker --manager http://10.0.0.7:8080 --slots 8 --dir /var/lib/pod-worker --run-as pod-programs
 
 It dials the manager, and dials again when the connection breaks; what runs goes on meanwhile. When no manager was \
 there for 10 minutes and nothing is left to do, it ends with exit code 1. Ctrl-C or TERM lets it leave: it takes nothing \
@@ -61,6 +61,10 @@ pub(crate) struct Worker {
     /// A directory of its own [default: $XDG_DATA_HOME/pod-worker, else ~/.local/share/pod-worker]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+
+    /// Run programs as this user, who can reach nothing of the worker's; for a worker that is started as root
+    #[arg(long, env = "POD_RUN_AS", value_name = "USER")]
+    run_as: Option<String>,
 
     /// How long what runs may go on when the worker is asked to end
     #[arg(long, env = "POD_LEAVE_WITHIN", value_name = "DURATION", default_value = "75s", value_parser = parse_duration)]
@@ -149,11 +153,14 @@ impl Worker {
             }
         };
         let _lock = take(&dir)?;
+        let run_as = self.run_as.filter(|user| !user.is_empty()).map(|user| RunAs::find(&user, &dir));
+        let run_as = run_as.transpose().map_err(|problem| Failure::new(format!("--run-as: {problem}")))?;
         let work = dir.join("work");
         let unusable = |message: String| Failure::new(format!("the worker's directory cannot be used: {message}"));
         // Installations are named by ids that another manager's store uses for something else.
         clear(&work).await.map_err(|error| unusable(error.message))?;
         private::make_dir(&work).map_err(|error| unusable(error.to_string()))?;
+        RunAs::note(run_as.as_ref(), &work).map_err(|error| unusable(error.to_string()))?;
         let slots = self.slots.unwrap_or_else(|| Limits::default().slots);
         let executor = ProcessExecutor::open(&work, slots).await.map_err(|error| unusable(error.message))?;
         let (high, low) = uuid::Uuid::new_v4().as_u64_pair();

@@ -110,7 +110,7 @@ fn hello(attempts: usize) -> Vec<u8> {
         host: None,
         attempts: vec![AttemptReport { key, started_at: None, ended: false }; attempts],
         installed: Vec::new(),
-        installing: None,
+        installing: Vec::new(),
     };
     encode(&[FromWorker::Hello(Box::new(hello))]).unwrap()
 }

@@ -20,6 +20,8 @@ mod pages_alone;
 mod peers;
 mod repeated;
 mod requests;
+mod restored;
+mod same_name;
 mod server;
 mod sessions;
 mod shutdown;

@@ -45,13 +45,13 @@ impl Server {
         self.again_with(|_| {}).await
     }
 
-    /// The same, with other settings.
+    /// The same, with other settings, which are made while no manager is there.
     pub(crate) async fn again_with(mut self, change: impl FnOnce(&mut Config)) -> Self {
-        change(&mut self.config);
-        self.token = self.config.token.as_ref().map(|token| token.expose().to_owned());
         if let Some(running) = self.running.take() {
             running.stop().await;
         }
+        change(&mut self.config);
+        self.token = self.config.token.as_ref().map(|token| token.expose().to_owned());
         let running = start(&self.config).await.unwrap();
         self.base = format!("http://{}", running.address);
         Self { running: Some(running), ..self }

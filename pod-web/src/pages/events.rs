@@ -1,6 +1,6 @@
 //! What happened, newest first.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use askama::Template;
 use axum::{
@@ -11,7 +11,12 @@ use axum::{
 use pod_core::domain::{ActivityId, Event, EventKind};
 use serde::Deserialize;
 
-use crate::{Web, failure::Failure, format::filters, layout::Frame};
+use crate::{
+    Web,
+    failure::Failure,
+    format::{activity_address, filters},
+    layout::Frame,
+};
 
 /// How many rows a page has.
 const ROWS: usize = 100;
@@ -56,6 +61,13 @@ impl EventsPage<'_> {
 
     fn name(&self, id: &ActivityId) -> &str {
         self.names.get(id).map_or("", |name| name)
+    }
+
+    /// Where an activity is shown. Nowhere once another one has its name.
+    fn address(&self, id: &ActivityId) -> Option<String> {
+        let name = self.names.get(id)?;
+        let mut later = self.names.range((Bound::Excluded(id), Bound::Unbounded));
+        (!later.any(|(_, other)| other == name)).then(|| activity_address(name))
     }
 
     fn told(&self, event: &Event) -> Told {

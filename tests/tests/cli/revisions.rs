@@ -212,7 +212,7 @@ fn two_revisions_are_installed_once_each_however_they_are_mixed() {
 }
 
 #[test]
-fn a_run_that_is_interrupted_while_it_installs_holds_nobody_up() {
+fn an_installation_that_hangs_holds_nobody_up_and_ends_when_its_run_is_interrupted() {
     let pod = Pod::new();
     let server = pod.serve(&[]);
     let (hang, fine) = (pod.path("hang"), pod.path("fine"));
@@ -223,9 +223,9 @@ fn a_run_that_is_interrupted_while_it_installs_holds_nobody_up() {
     std::fs::write(fine.join("install.sh"), "true\n").unwrap();
     let mut run = start(&pod, &["run", hang.to_str().unwrap()]);
     wait_until("it is being installed", || marker.exists());
+    assert_eq!(printed(start(&pod, &["run", fine.to_str().unwrap()])), "fine\n");
     pod_tests::signal(run.id(), rustix::process::Signal::INT);
     assert_eq!(run.wait().expect("it ends").code(), Some(130));
-    assert_eq!(printed(start(&pod, &["run", fine.to_str().unwrap()])), "fine\n");
     let left = pod_tests::wait_until_gone("47114711", Duration::from_secs(20));
     assert_eq!(left, [0_u32; 0], "its script ends");
     let activity = ask(&server, "GET", "/activities/hang", None);

@@ -102,6 +102,29 @@ fn programs_of_another_user_reach_nothing_of_pods_own() {
 }
 
 #[test]
+fn programs_of_a_worker_that_dialled_in_have_another_user_too() {
+    let Some(place) = Place::new() else { return };
+    let pod = Pod::new();
+    let server = pod.serve(&[]);
+    let url = server.url();
+    client::post(url, "/api/v1/policies", &json!({ "name": "none", "rules": { "fixedWorkers": 0 } }));
+    client::post(url, "/api/v1/policies/none/apply", &json!({}));
+    let dir = place.0.path().join("worker");
+    let dir = dir.to_str().expect("text");
+    let arguments = ["worker", "--manager", url, "--slots", "1", "--dir", dir];
+    let root = pod.run(&[&arguments[..], &["--run-as", "root"]].concat());
+    assert!(root.code == Some(1) && root.stderr.contains("--run-as: \"root\" is root"), "{}", root.stderr);
+    let mut worker = pod.command(&[&arguments[..], &["--run-as", "nobody"]].concat()).spawn().expect("it runs");
+    let main = format!("id -un; stat -c %U main.sh; ls {dir} 2>/dev/null || echo closed");
+    client::register(url, "who", &main, json!({}));
+    let id = client::start(url, "who", "");
+    client::ended(url, id);
+    assert_eq!(String::from_utf8_lossy(&client::stdout(url, id).body), "nobody\nnobody\nclosed\n");
+    pod_tests::signal(worker.id(), rustix::process::Signal::TERM);
+    assert!(worker.wait().expect("it ends").success());
+}
+
+#[test]
 fn what_cannot_be_is_refused_in_a_sentence() {
     let Some(place) = Place::new() else { return };
     let pod = Pod::new();
@@ -115,7 +138,7 @@ fn what_cannot_be_is_refused_in_a_sentence() {
     let closed = closed.to_str().expect("text");
     for (arguments, said) in [
         (vec!["--data-dir", data, "--run-as", "nobody-knows"], "there is no user \"nobody-knows\""),
-        (vec!["--data-dir", data, "--run-as", "root"], "is root or the user of the manager itself"),
+        (vec!["--data-dir", data, "--run-as", "root"], "is root or the user of POD itself"),
         (vec!["--data-dir", closed, "--run-as", "nobody"], "nobody cannot reach"),
         (vec!["--data-dir", data, "--run-as", "nobody", "--backend", "docker"], "--docker-user"),
     ] {

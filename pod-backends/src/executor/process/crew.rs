@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use pod_core::executor::ExecutorError;
+use pod_core::executor::{ExecutorError, INSTALLATIONS_AT_A_TIME};
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
@@ -66,7 +66,7 @@ struct Crew {
     gone: CancellationToken,
 }
 
-/// What a slot is wanted for. Installations have one of their own and take none from the executions.
+/// What a slot is wanted for. Installations have slots of their own and take none from the executions.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
     Execution,
@@ -172,9 +172,15 @@ struct RunningCrew {
 }
 
 impl Recipe {
+    /// For executions and installations together.
+    const fn all_slots(&self) -> u32 {
+        self.slots + INSTALLATIONS_AT_A_TIME as u32
+    }
+
     async fn start(&self) -> io::Result<RunningCrew> {
         let (control, theirs) = socket_pair()?;
-        let nursery = program::start(&self.layout, &self.layout.workdirs(&self.mark, self.slots), &self.mark, theirs)?;
+        let workdirs = self.layout.workdirs(&self.mark, self.all_slots());
+        let nursery = program::start(&self.layout, &workdirs, &self.mark, theirs)?;
         if let Err(error) = leftovers::note(&self.layout, nursery.id()) {
             // Its mark still tells whose it is.
             tracing::warn!(%error, "the spawner's process id could not be noted down");
@@ -189,12 +195,12 @@ impl Recipe {
             return Err(io::Error::other("it ended at once"));
         }
         let gone = CancellationToken::new();
-        let mut open = (0..=self.slots).map(|index| open_slot(control.get_ref(), index));
-        let installer = open.by_ref().take(1).collect::<io::Result<Vec<_>>>()?;
+        let mut open = (0..self.all_slots()).map(|index| open_slot(control.get_ref(), index));
+        let installers = open.by_ref().take(INSTALLATIONS_AT_A_TIME).collect::<io::Result<Vec<_>>>()?;
         let slots = open.collect::<io::Result<Vec<_>>>()?;
         let crew = Arc::new(Crew {
             executions: Arc::new(Pool::new(slots, gone.clone())?),
-            installations: Arc::new(Pool::new(installer, gone.clone())?),
+            installations: Arc::new(Pool::new(installers, gone.clone())?),
             gone,
         });
         Ok(RunningCrew { crew, nursery, control })

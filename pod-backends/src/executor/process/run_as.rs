@@ -50,14 +50,14 @@ pub struct RunAs {
 }
 
 impl RunAs {
-    /// Looks a user up who is to run the programs of the workers below `data`, and makes the directory beside it. A
+    /// Looks a user up who is to run the programs of the workers below `data`, or of the one worker there, and makes the directory beside it. A
     /// sentence when there is no such user, it is root or this process's own, this process may not become another user,
     /// or that one could not reach the directory.
     pub fn find(user: &str, data: &Path) -> Result<Self, String> {
         let allowed = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
         if !allowed.contains(NEEDED) {
             return Err(
-                "programs can only run as another user where the manager was started as root, or with the capabilities \
+                "programs can only run as another user where POD was started as root, or with the capabilities \
                  SETUID, SETGID, CHOWN, DAC_OVERRIDE, FOWNER and KILL as ambient ones (AmbientCapabilities= of a unit)"
                     .to_owned(),
             );
@@ -65,7 +65,7 @@ impl RunAs {
         let (uid, gid, groups) = look_up(user)?;
         if uid == 0 || uid == geteuid().as_raw() {
             return Err(format!(
-                "{user:?} is root or the user of the manager itself: programs are to run as one who owns nothing else, \
+                "{user:?} is root or the user of POD itself: programs are to run as one who owns nothing else, \
                  such as a user made for them by useradd --system pod-programs"
             ));
         }
@@ -85,7 +85,7 @@ impl RunAs {
             Ok(Ok(_)) => Ok(found),
             Ok(Err(error)) | Err(error) => Err(format!(
                 "{user} cannot reach {}, where its programs would be ({error}): open the directories above it for others \
-                 to pass (chmod o+x), or choose another --data-dir, such as /var/lib/pod",
+                 to pass (chmod o+x), or choose another directory, such as one below /var/lib",
                 found.files.display()
             )),
         }

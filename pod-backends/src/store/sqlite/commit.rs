@@ -34,11 +34,13 @@ pub(super) struct Writer {
     connection: SqliteConnection,
     /// Something was committed since the last look.
     wrote: bool,
+    /// Pages were given back, and the file is as long as before until the log is emptied into it.
+    shrinks: bool,
 }
 
 impl Writer {
     pub(super) fn new(connection: SqliteConnection) -> Self {
-        Self { connection, wrote: false }
+        Self { connection, wrote: false, shrinks: false }
     }
 
     /// Raises the epoch, and learns which attempts an earlier holder left open.
@@ -93,10 +95,10 @@ impl Writer {
         let free: Option<(i64, i64)> = sqlx::query_as(free).fetch_one(&mut self.connection).await.ok();
         if free.is_some_and(|(free, all)| free > FREE_PAGES && free > all / FREE_SHARE) {
             self.give_back_pages().await;
-            // The file becomes shorter with the next checkpoint.
-            self.wrote = true;
-        } else if quiet && log_of(&shared.path).metadata().is_ok_and(|log| log.len() > LONG_LOG) {
+            self.shrinks = true;
+        } else if quiet && (self.shrinks || log_of(&shared.path).metadata().is_ok_and(|log| log.len() > LONG_LOG)) {
             self.empty_log().await;
+            self.shrinks = false;
         }
     }
 

@@ -116,7 +116,7 @@ impl StageWorker {
             host: None,
             attempts: Vec::new(),
             installed: Vec::new(),
-            installing: None,
+            installing: Vec::new(),
         }
     }
 

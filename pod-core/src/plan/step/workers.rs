@@ -143,7 +143,7 @@ impl State {
         let reported: BTreeSet<AttemptKey> = hello.attempts.iter().map(|report| report.key).collect();
         let mine = self.workers[&id].attempts.clone();
         let installed =
-            |key: &(ActivityId, RevisionNo)| hello.installed.contains(key) || hello.installing.as_ref() == Some(key);
+            |key: &(ActivityId, RevisionNo)| hello.installed.contains(key) || hello.installing.contains(key);
         let known = self.workers[&id].installations.clone();
         let remove = hello.installed.iter().chain(&hello.installing).filter(|key| !known.contains_key(key)).copied();
         let limits = &self.config.limits;

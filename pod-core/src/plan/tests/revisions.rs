@@ -7,6 +7,7 @@ use crate::{
         RevisionStatus, Settings, WorkerId,
     },
     engine::{Hurry, Registration, Reply, Request},
+    executor::INSTALLATIONS_AT_A_TIME,
     link::{FromWorker, InstallOutcome, StartOrder},
     plan::{Effect, Found, Input, ReplyId},
     pod::{ActivityView, PodError, Submitted},
@@ -193,11 +194,20 @@ fn a_revision_that_hangs_holds_up_no_execution_of_another_one() {
     rig.register("hangs", Registration::Put);
     let theirs = rig.submit();
     assert_eq!(rig.orders(), [(theirs.0, 1)]);
+    // Nor any installation, until as many hang as there may be at a time.
+    for more in 3..=INSTALLATIONS_AT_A_TIME as u32 + 1 {
+        rig.register(&format!("number {more}"), Registration::Run);
+        let mine = rig.submit_with(more);
+        assert!(rig.sentences(mine).join(" ").contains("is being installed on worker 1"), "{more}");
+    }
+    let last = INSTALLATIONS_AT_A_TIME as u32 + 2;
     rig.register("also new", Registration::Run);
-    let mine = rig.submit_with(3);
+    let mine = rig.submit_with(last);
     let said = rig.sentences(mine).join(" ");
     assert!(said.contains("Worker 1 installs echo before it"), "{said}");
-    assert!(said.contains("bound to revision 3") && said.contains("revision 1 is current"), "{said}");
+    assert!(said.contains(&format!("bound to revision {last}")) && said.contains("revision 1 is current"), "{said}");
+    rig.installed(3);
+    assert!(rig.sentences(mine).join(" ").contains("is being installed on worker 1"));
 }
 
 #[test]

@@ -172,7 +172,7 @@ impl Rig {
             host: None,
             attempts,
             installed: Vec::new(),
-            installing: None,
+            installing: Vec::new(),
         };
         self.step(Input::Hello { hello: Box::new(hello), session: SessionId(worker), anyone: false });
     }

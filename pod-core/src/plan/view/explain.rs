@@ -184,7 +184,7 @@ impl State {
         }
     }
 
-    /// What the workers install first: they make one installation at a time.
+    /// What the workers install first: they make only so many installations at a time.
     fn installed_before(&self, isolation: Isolation) -> Vec<String> {
         let fitting = self.workers.values().filter(|state| state.worker.isolation == isolation && state.takes_work());
         let installing = fitting.flat_map(|state| state.installations.values());

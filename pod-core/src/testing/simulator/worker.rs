@@ -39,7 +39,7 @@ pub(super) struct SimWorker {
     pub(super) session: Option<SessionId>,
     jobs: BTreeMap<AttemptKey, Job>,
     installed: BTreeSet<(ActivityId, RevisionNo)>,
-    installing: Option<((ActivityId, RevisionNo), Timestamp)>,
+    installing: BTreeMap<(ActivityId, RevisionNo), Timestamp>,
     /// Every start of a program, with the name of its activity, for the invariants.
     pub(super) starts: Vec<(ExecutionId, Arc<str>)>,
 }
@@ -63,7 +63,7 @@ impl SimWorker {
             session: None,
             jobs: BTreeMap::new(),
             installed: BTreeSet::new(),
-            installing: None,
+            installing: BTreeMap::new(),
             starts: Vec::new(),
         }
     }
@@ -89,7 +89,7 @@ impl SimWorker {
             host: None,
             attempts: self.jobs.iter().map(report).collect(),
             installed: self.installed.iter().copied().collect(),
-            installing: self.installing.map(|(key, _)| key),
+            installing: self.installing.keys().copied().collect(),
         }
     }
 
@@ -113,9 +113,7 @@ impl SimWorker {
                 }
                 for key in welcome.remove {
                     self.installed.remove(&key);
-                    if self.installing.is_some_and(|(other, _)| other == key) {
-                        self.installing = None;
-                    }
+                    self.installing.remove(&key);
                 }
                 let ended = self.jobs.values().filter_map(|job| match job {
                     Job::Ended(report) => Some(FromWorker::Ended(Box::new(report.clone()))),
@@ -129,15 +127,14 @@ impl SimWorker {
                 let key = (activity, revision);
                 if self.installed.contains(&key) {
                     said.push(FromWorker::InstallEnded { activity, revision, outcome: InstallOutcome::Installed });
-                } else if self.installing.is_none() {
-                    self.installing = Some((key, Timestamp(now.0 + fate.install_time().cast_signed())));
+                } else {
+                    let ends = || Timestamp(now.0 + fate.install_time().cast_signed());
+                    self.installing.entry(key).or_insert_with(ends);
                 }
             }
             ToWorker::Remove { activity, revision } => {
                 self.installed.remove(&(activity, revision));
-                if self.installing.is_some_and(|(key, _)| key == (activity, revision)) {
-                    self.installing = None;
-                }
+                self.installing.remove(&(activity, revision));
                 said.push(FromWorker::Removed { activity, revision });
             }
             ToWorker::Start(order) => {
@@ -193,8 +190,7 @@ impl SimWorker {
             *job = Job::Running { started: now, ends, stopped: false };
             said.push(FromWorker::Running { key: *key, at: now });
         }
-        if let Some(((activity, revision), _)) = self.installing.filter(|(_, ends)| *ends <= now) {
-            self.installing = None;
+        for ((activity, revision), _) in self.installing.extract_if(.., |_, ends| *ends <= now) {
             let outcome = if fate.install_fails() {
                 InstallOutcome::Failed { message: "the script failed".to_owned(), permanent: true }
             } else {
@@ -211,13 +207,13 @@ impl SimWorker {
             Job::Running { ends, .. } => Some(*ends),
             _ => None,
         });
-        programs.chain(self.installing.map(|(_, ends)| ends)).min()
+        programs.chain(self.installing.values().copied()).min()
     }
 
     /// The process died and a new one begins on the same disk.
     pub(super) fn restart(&mut self, incarnation: u64) {
         self.jobs.clear();
-        self.installing = None;
+        self.installing.clear();
         self.session = None;
         self.incarnation = incarnation;
     }

@@ -1,4 +1,4 @@
-//! What runs on the executor: a task per execution, one for an installation, one per removal, and their events.
+//! What runs on the executor: a task per execution, per installation and per removal, and their events.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -27,7 +27,7 @@ pub(super) struct Executions {
     tasks: JoinSet<AttemptKey>,
     running: HashMap<AttemptKey, Execution>,
     by_task: HashMap<task::Id, AttemptKey>,
-    install: Option<JoinHandle<()>>,
+    installs: HashMap<(ActivityId, RevisionNo), JoinHandle<()>>,
     others: JoinSet<()>,
 }
 
@@ -53,7 +53,7 @@ impl Executions {
             tasks: JoinSet::new(),
             running: HashMap::new(),
             by_task: HashMap::new(),
-            install: None,
+            installs: HashMap::new(),
             others: JoinSet::new(),
         }
     }
@@ -122,20 +122,23 @@ impl Executions {
 
     pub(super) fn install(&mut self, request: InstallRequest) {
         let (executor, sender) = (Arc::clone(&self.executor), self.sender.clone());
-        self.install = Some(tokio::spawn(async move {
+        let (activity, revision) = (request.activity, request.revision);
+        self.installs.retain(|_, install| !install.is_finished());
+        let task = tokio::spawn(async move {
             let result = install(&*executor, request, &sender).await;
-            let _ = sender.send(Input::InstallEnded(result)).await;
-        }));
+            let _ = sender.send(Input::InstallEnded(activity, revision, result)).await;
+        });
+        self.installs.insert((activity, revision), task);
     }
 
-    pub(super) fn abort_install(&mut self) {
-        let Some(install) = self.install.take() else { return };
+    pub(super) fn abort_install(&mut self, activity: ActivityId, revision: RevisionNo) {
+        let Some(install) = self.installs.remove(&(activity, revision)) else { return };
         install.abort();
         let sender = self.sender.clone();
         self.others.spawn(async move {
             // One that ended before it could be aborted has told so itself.
             if install.await.is_err() {
-                let _ = sender.send(Input::InstallAborted).await;
+                let _ = sender.send(Input::InstallAborted(activity, revision)).await;
             }
         });
     }
@@ -153,8 +156,10 @@ impl Executions {
     /// Ends everything; nothing of it is left then.
     pub(super) async fn shutdown(&mut self) {
         self.events.close();
-        if let Some(install) = self.install.take() {
+        for install in self.installs.values() {
             install.abort();
+        }
+        for (_, install) in self.installs.drain() {
             let _ = install.await;
         }
         self.tasks.shutdown().await;
@@ -165,7 +170,7 @@ impl Executions {
 
 impl Drop for Executions {
     fn drop(&mut self) {
-        if let Some(install) = &self.install {
+        for install in self.installs.values() {
             install.abort();
         }
     }
@@ -214,10 +219,11 @@ async fn install(
     request: InstallRequest,
     events: &mpsc::Sender<Input>,
 ) -> Result<(), InstallError> {
+    let (activity, revision) = (request.activity, request.revision);
     let (sink, mut output) = mpsc::channel::<(Stream, Bytes)>(INSTALL_OUTPUT_WAITING);
     let forward = async {
         while let Some((_, bytes)) = output.recv().await {
-            let _ = events.send(Input::InstallOutput(bytes)).await;
+            let _ = events.send(Input::InstallOutput(activity, revision, bytes)).await;
         }
     };
     // The sink is dropped by `install`, which ends the forwarding.

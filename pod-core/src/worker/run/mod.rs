@@ -190,7 +190,7 @@ impl Shell {
                 Effect::Stop(key, mode) => self.executions.stop(key, mode),
                 Effect::Recall(key) => self.executions.recall(key),
                 Effect::Install(request) => self.executions.install(request),
-                Effect::AbortInstall => self.executions.abort_install(),
+                Effect::AbortInstall(activity, revision) => self.executions.abort_install(activity, revision),
                 Effect::Remove(activity, revision) => self.executions.remove(activity, revision),
                 Effect::Disconnect(reason) => self.connection.give_up(&reason),
                 Effect::Exit(exit) => return Some(exit),

@@ -1,11 +1,11 @@
-//! What is installed on the worker, and what is being installed or removed. One installation at a time.
+//! What is installed on the worker, and what is being installed or removed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Effect, Outgoing, install_log::InstallOutput};
 use crate::{
     domain::{ActivityId, RevisionNo},
-    executor::{InstallError, InstallRequest},
+    executor::{INSTALLATIONS_AT_A_TIME, InstallError, InstallRequest},
     link::{FromWorker, InstallOutcome},
 };
 
@@ -14,7 +14,8 @@ type Key = (ActivityId, RevisionNo);
 #[derive(Debug)]
 pub(super) struct Installs {
     installed: BTreeSet<Key>,
-    current: Option<Current>,
+    /// At most [`INSTALLATIONS_AT_A_TIME`].
+    current: BTreeMap<Key, Current>,
     waiting: VecDeque<InstallRequest>,
     removals: BTreeMap<Key, Removal>,
     /// Failures that no link could carry: the answer when the manager asks again, instead of another try.
@@ -25,7 +26,6 @@ pub(super) struct Installs {
 
 #[derive(Debug)]
 struct Current {
-    key: Key,
     output: InstallOutput,
     /// Nothing of its output was sent.
     first: bool,
@@ -46,7 +46,7 @@ impl Installs {
     pub(super) fn new(installed: Vec<Key>) -> Self {
         Self {
             installed: installed.into_iter().collect(),
-            current: None,
+            current: BTreeMap::new(),
             waiting: VecDeque::new(),
             removals: BTreeMap::new(),
             undelivered: BTreeMap::new(),
@@ -64,12 +64,16 @@ impl Installs {
         self.installed.iter().copied().collect()
     }
 
-    pub(super) fn installing(&self) -> Option<Key> {
-        self.current.as_ref().filter(|current| !current.aborted).map(|current| current.key)
+    pub(super) fn installing(&self) -> Vec<Key> {
+        self.current.iter().filter(|(_, current)| !current.aborted).map(|(key, _)| *key).collect()
+    }
+
+    fn is_installing(&self, key: Key) -> bool {
+        self.current.get(&key).is_some_and(|current| !current.aborted)
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.current.is_none() && self.waiting.is_empty() && self.removals.is_empty()
+        self.current.is_empty() && self.waiting.is_empty() && self.removals.is_empty()
     }
 
     pub(super) fn install(&mut self, request: InstallRequest, outgoing: &mut Outgoing, effects: &mut Vec<Effect>) {
@@ -82,7 +86,7 @@ impl Installs {
             outgoing.say(ended(key, InstallOutcome::Installed));
         } else if let Some(outcome) = self.undelivered.remove(&key) {
             outgoing.say(ended(key, outcome));
-        } else if self.installing() != Some(key) {
+        } else if !self.is_installing(key) {
             self.waiting.retain(|other| (other.activity, other.revision) != key);
             self.waiting.push_back(request);
             self.begin_next(effects);
@@ -90,18 +94,19 @@ impl Installs {
     }
 
     fn begin_next(&mut self, effects: &mut Vec<Effect>) {
-        if self.current.is_some() {
-            return;
+        while self.current.len() < INSTALLATIONS_AT_A_TIME {
+            // What is being removed is installed again when it is gone.
+            let free = |request: &InstallRequest| !self.removals.contains_key(&(request.activity, request.revision));
+            let next = self.waiting.iter().position(free).and_then(|at| self.waiting.remove(at));
+            let Some(request) = next else { return };
+            let key = (request.activity, request.revision);
+            self.current.insert(key, Current { output: InstallOutput::default(), first: true, aborted: false });
+            effects.push(Effect::Install(request));
         }
-        let free = |request: &InstallRequest| !self.removals.contains_key(&(request.activity, request.revision));
-        let Some(request) = self.waiting.iter().position(free).and_then(|at| self.waiting.remove(at)) else { return };
-        let key = (request.activity, request.revision);
-        self.current = Some(Current { key, output: InstallOutput::default(), first: true, aborted: false });
-        effects.push(Effect::Install(request));
     }
 
-    pub(super) fn printed(&mut self, bytes: &[u8]) {
-        if let Some(current) = self.current.as_mut().filter(|current| !current.aborted) {
+    pub(super) fn printed(&mut self, key: Key, bytes: &[u8]) {
+        if let Some(current) = self.current.get_mut(&key).filter(|current| !current.aborted) {
             current.output.push(bytes);
         }
     }
@@ -111,17 +116,18 @@ impl Installs {
         if let Some(message) = self.left_over.pop_front() {
             return Some(message);
         }
-        self.current.as_mut().filter(|current| !current.aborted)?.next_output(max)
+        let mut telling = self.current.iter_mut().filter(|(_, current)| !current.aborted);
+        telling.find_map(|(key, current)| current.next_output(*key, max))
     }
 
     pub(super) fn ended(
         &mut self,
+        key: Key,
         result: Result<(), InstallError>,
         outgoing: &mut Outgoing,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(mut current) = self.current.take() else { return };
-        let key = current.key;
+        let Some(mut current) = self.current.remove(&key) else { return };
         if current.aborted {
             // It ended before it could be aborted; its removal takes whatever it left.
             return self.removal_can_begin(key, effects);
@@ -133,16 +139,16 @@ impl Installs {
             }
             Err(InstallError { message, permanent }) => InstallOutcome::Failed { message, permanent },
         };
-        for message in std::iter::from_fn(|| current.next_output(64 << 10)) {
+        for message in std::iter::from_fn(|| current.next_output(key, 64 << 10)) {
             outgoing.say(message);
         }
         outgoing.say(ended(key, outcome));
         self.begin_next(effects);
     }
 
-    pub(super) fn aborted(&mut self, effects: &mut Vec<Effect>) {
-        if let Some(current) = self.current.take() {
-            self.removal_can_begin(current.key, effects);
+    pub(super) fn aborted(&mut self, key: Key, effects: &mut Vec<Effect>) {
+        if self.current.remove(&key).is_some() {
+            self.removal_can_begin(key, effects);
         }
     }
 
@@ -169,10 +175,10 @@ impl Installs {
             return;
         }
         self.removals.insert(key, Removal::Waits);
-        match self.current.as_mut().filter(|current| current.key == key) {
+        match self.current.get_mut(&key) {
             Some(current) if !current.aborted => {
                 current.aborted = true;
-                effects.push(Effect::AbortInstall);
+                effects.push(Effect::AbortInstall(key.0, key.1));
             }
             Some(_) => {}
             None if in_use => {}
@@ -221,10 +227,10 @@ impl Installs {
 }
 
 impl Current {
-    fn next_output(&mut self, max: usize) -> Option<FromWorker> {
+    fn next_output(&mut self, (activity, revision): Key, max: usize) -> Option<FromWorker> {
         let bytes = self.output.next(max)?;
         let restart = std::mem::take(&mut self.first);
-        Some(FromWorker::InstallOutput { activity: self.key.0, revision: self.key.1, restart, bytes })
+        Some(FromWorker::InstallOutput { activity, revision, restart, bytes })
     }
 }
 

@@ -49,12 +49,12 @@ pub enum Input {
     StartFailed(AttemptKey, StartError),
     /// The executor lost an execution: it will tell nothing more of it.
     Vanished(AttemptKey),
-    /// The installation under way printed something.
-    InstallOutput(Bytes),
-    /// The installation under way ended.
-    InstallEnded(Result<(), InstallError>),
-    /// The installation under way was aborted, as [`Effect::AbortInstall`] asked, and nothing of it runs.
-    InstallAborted,
+    /// An installation under way printed something.
+    InstallOutput(ActivityId, RevisionNo, Bytes),
+    /// An installation under way ended.
+    InstallEnded(ActivityId, RevisionNo, Result<(), InstallError>),
+    /// An installation under way was aborted, as [`Effect::AbortInstall`] asked, and nothing of it runs.
+    InstallAborted(ActivityId, RevisionNo),
     /// A removal is done; a failed one counts, since what is left of it is not taken for an installation.
     Removed(ActivityId, RevisionNo),
     /// It is to leave; what runs may end for so long, and is killed right now if that is asked for.
@@ -77,10 +77,13 @@ pub enum Effect {
     Stop(AttemptKey, StopMode),
     /// Ask for an execution back that may not have begun; its end follows, or it goes on.
     Recall(AttemptKey),
-    /// Install a revision; [`Input::InstallEnded`] follows. Never two at a time.
+    /// Install a revision; [`Input::InstallEnded`] follows. Never more than [`INSTALLATIONS_AT_A_TIME`], and none of them
+    /// twice.
+    ///
+    /// [`INSTALLATIONS_AT_A_TIME`]: crate::executor::INSTALLATIONS_AT_A_TIME
     Install(InstallRequest),
-    /// End the installation under way; [`Input::InstallAborted`] or [`Input::InstallEnded`] follows.
-    AbortInstall,
+    /// End an installation under way; [`Input::InstallAborted`] or [`Input::InstallEnded`] follows.
+    AbortInstall(ActivityId, RevisionNo),
     /// Remove an installation; [`Input::Removed`] follows.
     Remove(ActivityId, RevisionNo),
     /// Give the link up and dial again; no [`Input::Disconnected`] need follow.
@@ -145,9 +148,11 @@ impl WorkerState {
             Input::Run(key, event) => self.run_event(key, event, now, effects),
             Input::StartFailed(key, error) => self.start_failed(key, error, now, effects),
             Input::Vanished(key) => self.finish(key, AttemptEnd::Lost, now.wall, now, effects),
-            Input::InstallOutput(bytes) => self.installs.printed(&bytes),
-            Input::InstallEnded(result) => self.installs.ended(result, &mut self.outgoing, effects),
-            Input::InstallAborted => self.installs.aborted(effects),
+            Input::InstallOutput(activity, revision, bytes) => self.installs.printed((activity, revision), &bytes),
+            Input::InstallEnded(activity, revision, result) => {
+                self.installs.ended((activity, revision), result, &mut self.outgoing, effects);
+            }
+            Input::InstallAborted(activity, revision) => self.installs.aborted((activity, revision), effects),
             Input::Removed(activity, revision) => {
                 self.installs.removed((activity, revision), &mut self.outgoing, effects);
             }

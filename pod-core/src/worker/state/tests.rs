@@ -287,7 +287,7 @@ fn what_is_found_damaged_is_told_given_back_and_installed_again() {
     let (payload, timeout) = (Payload::Script(Bytes::from_static(b"true")), Millis::from_secs(5));
     scene.hear([ToWorker::Install { activity: A, revision: R, payload, env: BTreeMap::new(), timeout }]);
     assert!(matches!(&scene.did()[..], [Effect::Install(_)]));
-    scene.step(Input::InstallEnded(Ok(())));
+    scene.step(Input::InstallEnded(A, R, Ok(())));
     scene.hear([order(4)]);
     assert_eq!(scene.started(), [key(4)]);
 }
@@ -429,65 +429,6 @@ fn alone_and_idle_it_ends_but_never_with_something_to_deliver() {
 }
 
 #[test]
-fn installations_go_one_by_one_and_repeated_ones_are_answered() {
-    let mut scene = Scene::welcomed(1);
-    scene.hear([install(A), install(ActivityId(2)), install(ActivityId(3)), install(ActivityId(2))]);
-    let installed = |activity| FromWorker::InstallEnded { activity, revision: R, outcome: InstallOutcome::Installed };
-    assert_eq!(scene.said(), [installed(A)], "it is there already");
-    assert!(matches!(&scene.did()[..], [Effect::Install(request)] if request.activity == ActivityId(2)));
-    scene.step(Input::InstallOutput(Bytes::from_static(b"building\n")));
-    scene.step(Input::InstallEnded(Ok(())));
-    let said = scene.said();
-    assert!(matches!(&said[0], FromWorker::InstallOutput { restart: true, bytes, .. } if &bytes[..] == b"building\n"));
-    assert_eq!(said[1..], [installed(ActivityId(2))]);
-    assert!(matches!(&scene.did()[..], [Effect::Install(request)] if request.activity == ActivityId(3)));
-    assert!(!scene.state.is_idle());
-}
-
-#[test]
-fn a_failure_that_no_link_carried_is_the_answer_when_asked_again() {
-    let mut scene = Scene::welcomed(1);
-    scene.hear([install(ActivityId(2))]);
-    scene.step(Input::InstallEnded(Err(InstallError { message: "exit code 3".into(), permanent: true })));
-    scene.step(Input::Disconnected);
-    scene.did();
-    scene.connect();
-    scene.hear([ToWorker::Welcome(Box::new(welcome())), install(ActivityId(2))]);
-    let said = scene.said();
-    let failed = |message: &FromWorker| {
-        matches!(message, FromWorker::InstallEnded { outcome: InstallOutcome::Failed { permanent: true, .. }, .. })
-    };
-    assert!(said.iter().any(failed), "{said:?}");
-    assert_eq!(scene.did(), [], "it was not tried again");
-    scene.hear([install(ActivityId(2))]);
-    assert!(matches!(&scene.did()[..], [Effect::Install(_)]), "asked once more it is");
-}
-
-#[test]
-fn a_removal_waits_for_what_runs_and_ends_what_is_being_installed() {
-    let remove = |activity| ToWorker::Remove { activity, revision: R };
-    let removed = |activity| FromWorker::Removed { activity, revision: R };
-    let mut scene = Scene::welcomed(1);
-    scene.hear([order(1), remove(A)]);
-    assert_eq!(scene.started(), [key(1)]);
-    scene.exits(1);
-    assert_eq!(scene.did(), [Effect::Remove(A, R)]);
-    scene.step(Input::Removed(A, R));
-    assert!(scene.said().contains(&removed(A)));
-
-    scene.hear([install(A), remove(A), install(A)]);
-    assert!(matches!(&scene.did()[..], [Effect::Install(_), Effect::AbortInstall]));
-    scene.step(Input::InstallAborted);
-    assert_eq!(scene.did(), [Effect::Remove(A, R)]);
-    scene.step(Input::Removed(A, R));
-    assert_eq!(scene.said(), [removed(A)]);
-    assert!(matches!(&scene.did()[..], [Effect::Install(_)]), "it was wanted again");
-
-    scene.hear([remove(ActivityId(44))]);
-    assert_eq!(scene.did(), [Effect::Remove(ActivityId(44), R)], "one that is not there is fine");
-}
-
-#[test]
 fn an_execution_that_the_executor_lost_is_reported_lost() {
     let mut scene = Scene::welcomed(1);
     scene.hear([order(1)]);
@@ -496,4 +437,5 @@ fn an_execution_that_the_executor_lost_is_reported_lost() {
 }
 
 mod floods;
+mod installs;
 mod leaving;

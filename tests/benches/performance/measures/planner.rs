@@ -102,7 +102,7 @@ impl Cluster {
                 host: None,
                 attempts: Vec::new(),
                 installed: vec![(ACTIVITY, REVISION)],
-                installing: None,
+                installing: Vec::new(),
             });
             self.state.step(Input::Hello { hello, session, anyone: false }, self.now, &mut out);
         }
