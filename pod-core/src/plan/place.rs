@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     domain::{
         ActivityId, ActivityStatus, Attempt, AttemptKey, AttemptNo, ExecutionStatus, Installation, InstallationStatus,
-        Millis, OutputSummary, RevisionNo, RevisionStatus, WorkerId,
+        Millis, OutputSummary, RevisionNo, RevisionStatus, Transitions, WorkerId,
     },
     executor::INSTALLATIONS_AT_A_TIME,
     plan::{ActivityState, Decision, Effect, Held, RevisionState, State, WorkerState, advice},
@@ -128,7 +128,7 @@ impl State {
         state.running += 1;
         activity.running += 1;
         activity.served = activity.served.max(self.level) + 1;
-        execution.status = ExecutionStatus::Running;
+        execution.status.move_to(ExecutionStatus::Running);
         execution.attempt = AttemptNo(execution.attempt.0 + 1);
         execution.worker = Some(worker);
         let key = AttemptKey { execution: execution.id, attempt: execution.attempt };

@@ -3,6 +3,7 @@
 use crate::{
     domain::{
         ActivityId, ActivityStatus, Ending, EventKind, ExecutionStatus, InstallationStatus, RevisionNo, RevisionStatus,
+        Transitions,
     },
     plan::{Decision, Effect, State},
     store::Change,
@@ -106,7 +107,7 @@ impl State {
         for (worker, state) in &mut self.workers {
             let Some(installation) = state.installations.get_mut(&(id, no)) else { continue };
             if installation.status == InstallationStatus::Installing {
-                installation.status = InstallationStatus::Removing;
+                installation.status.move_to(InstallationStatus::Removing);
                 installation.changed_at = now;
                 out.change(Change::PutInstallation(installation.clone()));
                 out.effects.push(Effect::Remove(*worker, id, no));
@@ -127,7 +128,7 @@ impl State {
             }
             gone = false;
             if installation.status != InstallationStatus::Removing {
-                installation.status = InstallationStatus::Removing;
+                installation.status.move_to(InstallationStatus::Removing);
                 installation.changed_at = now;
                 out.change(Change::PutInstallation(installation.clone()));
                 out.effects.push(Effect::Remove(*worker, id, no));

@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         ActivityId, Age, AttemptEnd, AttemptKey, ExecutionStatus, Installation, InstallationStatus, Millis, Now,
-        RevisionNo, RevisionStatus, ScriptSource, WorkerId, WorkerStatus,
+        RevisionNo, RevisionStatus, ScriptSource, Transitions, WorkerId, WorkerStatus,
     },
     engine::Reply,
     observe::Measure,
@@ -147,19 +147,19 @@ impl State {
     pub(super) fn begin_install(&mut self, worker: WorkerId, id: ActivityId, no: RevisionNo, out: &mut Decision) {
         let now = self.wall();
         let Some(state) = self.workers.get_mut(&worker) else { return };
-        let tries = state.installations.get(&(id, no)).map_or(0, |installation| installation.tries);
-        let installation = Installation {
+        let installation = state.installations.entry((id, no)).or_insert_with(|| Installation {
             worker,
             activity: id,
             revision: no,
-            status: InstallationStatus::Installing,
+            status: InstallationStatus::Pending,
             error: None,
             changed_at: now,
-            tries,
+            tries: 0,
             retry_at: None,
-        };
-        state.installations.insert((id, no), installation.clone());
-        out.change(Change::PutInstallation(installation));
+        });
+        installation.status.move_to(InstallationStatus::Installing);
+        (installation.error, installation.changed_at, installation.retry_at) = (None, now, None);
+        out.change(Change::PutInstallation(installation.clone()));
         out.effects.push(Effect::Install(worker, id, no));
     }
 

@@ -8,8 +8,8 @@ use std::{
 use crate::{
     domain::{
         Activity, ActivityId, ActivityName, Age, Attempt, AttemptKey, Epoch, Execution, ExecutionId, ExecutionStatus,
-        Installation, Millis, Now, Policy, PolicyId, Revision, RevisionNo, SessionId, StoreId, Timestamp, Worker,
-        WorkerId,
+        Installation, Millis, Now, Policy, PolicyId, Revision, RevisionNo, SessionId, StoreId, Timestamp, Transitions,
+        Worker, WorkerId,
     },
     observe::Measure,
     plan::{Clock, Decision, Effect, RevisionState, statistics::Statistics, step::retry_after},
@@ -291,7 +291,7 @@ impl State {
         for worker in state.workers.values_mut() {
             use crate::domain::WorkerStatus::{Ready, Working};
             if matches!(worker.worker.status, Ready | Working) {
-                worker.worker.status = if worker.attempts.is_empty() { Ready } else { Working };
+                worker.worker.status.move_to(if worker.attempts.is_empty() { Ready } else { Working });
             }
         }
         state

@@ -35,7 +35,8 @@ use super::{
 const EXAMPLES: &str = "\
 Examples:
   POD_WORKER_TOKEN=… pod worker --manager http://10.0.0.7:8080
-  pod worker --manager http://10.0.0.7:8080 --slots 8 --dir /var/lib/pod-worker --run-as pod-programs
+  pod worker --manager http://10.0.0.7:8080 --slots 8 --dir /var/lib/pod-worker
+  pod worker --manager http://10.0.0.7:8080 --run-as pod-programs
 
 It dials the manager, and dials again when the connection breaks; what runs goes on meanwhile. When no manager was \
 there for 10 minutes and nothing is left to do, it ends with exit code 1. Ctrl-C or TERM lets it leave: it takes nothing \

@@ -41,14 +41,7 @@ fn with_patience(body: Body, guest: Option<Arc<Guest>>, patience: Duration) -> B
         guest.is_waited_for();
     }
     let begun = Instant::now();
-    Body::from_stream(Paced {
-        stream: body.into_data_stream(),
-        guest,
-        begun,
-        patience,
-        came: 0,
-        deadline: Box::pin(sleep_until(begun + patience)),
-    })
+    Body::from_stream(Paced { stream: body.into_data_stream(), guest, begun, patience, came: 0, deadline: None })
 }
 
 struct Paced {
@@ -57,7 +50,8 @@ struct Paced {
     begun: Instant,
     patience: Duration,
     came: u64,
-    deadline: Pin<Box<Sleep>>,
+    /// Made when the body is waited for: most are there at once.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stream for Paced {
@@ -67,19 +61,26 @@ impl Stream for Paced {
         if let Poll::Ready(piece) = self.stream.poll_next_unpin(context) {
             if let Some(Ok(bytes)) = &piece {
                 self.came += bytes.len() as u64;
-                let until = self.begun + self.patience + Duration::from_secs(self.came / PACE);
-                self.deadline.as_mut().reset(until);
+                let until = self.until();
+                if let Some(deadline) = &mut self.deadline {
+                    deadline.as_mut().reset(until);
+                }
             } else {
                 self.has_come();
             }
             return Poll::Ready(piece.map(|piece| piece.map_err(io::Error::other)));
         }
-        ready!(self.deadline.as_mut().poll(context));
+        let until = self.until();
+        ready!(self.deadline.get_or_insert_with(|| Box::pin(sleep_until(until))).as_mut().poll(context));
         Poll::Ready(Some(Err(io::Error::other(TooSlow))))
     }
 }
 
 impl Paced {
+    fn until(&self) -> Instant {
+        self.begun + self.patience + Duration::from_secs(self.came / PACE)
+    }
+
     /// Whoever sent it waits for an answer now.
     fn has_come(&mut self) {
         if let Some(guest) = self.guest.take() {

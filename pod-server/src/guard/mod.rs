@@ -16,6 +16,7 @@ use crate::{
     action,
     api::problem::{Problem, ProblemKind},
     auth::{Shown, login},
+    metrics::Timing,
     peer::Peer,
     serve::{
         App,
@@ -43,14 +44,21 @@ enum Admitted {
     Ask,
 }
 
-/// Refuses a request or lets it through, and marks every answer.
+/// Refuses a request or lets it through, marks every answer, and counts how long it took.
 pub async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let timing = Timing::begins(&request);
+    let response = answer(&app, request, next).await;
+    timing.ends(&app.metrics, response.status());
+    response
+}
+
+async fn answer(app: &Arc<App>, request: Request, next: Next) -> Response {
     let guest = request.extensions().get::<Arc<Guest>>().cloned();
     let answering = Answering::begins(guest.clone());
     let path = request.uri().path();
     let speaks_actions = action::is_action_path(path);
-    let mut response = match admit(&app, &request) {
-        Ok(Admitted::Ask) => action::ask(&app, &request),
+    let mut response = match admit(app, &request) {
+        Ok(Admitted::Ask) => action::ask(app, &request),
         Ok(admitted) => {
             let renewed = (admitted == Admitted::InSession && path != login::LOGOUT_PATH)
                 .then(|| app.access.renewed(request.headers(), is_https(request.headers())))
@@ -62,9 +70,9 @@ pub async fn check(State(app): State<Arc<App>>, request: Request, next: Next) ->
             response
         }
         Err(problem) if login::wants_page(request.headers()) => match problem.kind {
-            ProblemKind::TokenNeeded => login::form(&app, &request),
+            ProblemKind::TokenNeeded => login::form(app, &request),
             _ if speaks_actions && !is_navigation(&request) => action::answer::refusal(&problem),
-            _ => page_of(&app, &problem, request.headers()),
+            _ => page_of(app, &problem, request.headers()),
         },
         Err(problem) if speaks_actions => action::answer::refusal(&problem),
         Err(problem) => problem.into_response(),
@@ -75,6 +83,7 @@ pub async fn check(State(app): State<Arc<App>>, request: Request, next: Next) ->
     // Answers are for the one who asked: not for frames, images or scripts of other sites.
     const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(pod_web::POLICY));
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         answering.for_good();
         return response;

@@ -15,7 +15,7 @@ mod activities;
 mod requests;
 
 use activities::Activities;
-pub(crate) use requests::timed;
+pub(crate) use requests::Timing;
 
 /// How many activities are told apart.
 pub(crate) const ACTIVITIES: usize = 50;

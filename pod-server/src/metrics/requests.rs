@@ -1,28 +1,34 @@
 //! How long answers take, by route and status.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use axum::{
-    extract::{MatchedPath, Request, State},
-    http::Method,
-    middleware::Next,
-    response::Response,
+    extract::{MatchedPath, Request},
+    http::{Method, StatusCode},
 };
 
-use crate::serve::App;
+use super::Metrics;
 
-/// Answers a request and counts how long that took, to the beginning of the body.
-pub(crate) async fn timed(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let begun = Instant::now();
-    let method = known(request.method());
-    // What is at no route is one, whatever path was asked for.
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    let status = response.status();
-    let labels = [method, route, status.as_str()];
-    app.metrics.request_seconds.with_label_values(&labels).observe(begun.elapsed().as_secs_f64());
-    response
+/// An answer on its way.
+pub(crate) struct Timing {
+    begun: Instant,
+    method: &'static str,
+    /// What is at no route is one, whatever path was asked for.
+    route: Option<MatchedPath>,
+}
+
+impl Timing {
+    pub(crate) fn begins(request: &Request) -> Self {
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        Self { begun: Instant::now(), method: known(request.method()), route }
+    }
+
+    /// Counts how long it took to the beginning of its body.
+    pub(crate) fn ends(self, metrics: &Metrics, status: StatusCode) {
+        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
+        let labels = [self.method, route, status.as_str()];
+        metrics.request_seconds.with_label_values(&labels).observe(self.begun.elapsed().as_secs_f64());
+    }
 }
 
 /// The name of a method; a stranger may call his as he likes.

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{OriginalUri, Request, State},
-    http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version, header},
+    http::{Extensions, HeaderMap, Method, StatusCode, Version, header},
     middleware,
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
+use tower::ServiceBuilder;
 use tower_http::{
     CompressionLevel,
     catch_panic::CatchPanicLayer,
     compression::{CompressionLayer, Predicate, predicate::SizeAbove},
-    set_header::SetResponseHeaderLayer,
 };
 
 use super::App;
@@ -22,7 +22,7 @@ use crate::{
     action, api,
     api::problem::{Problem, ProblemKind},
     auth::login,
-    guard, metrics, probes, worker_link,
+    guard, probes, worker_link,
 };
 
 /// The first parts of all paths: none of them can be that of a `--base-path`.
@@ -51,15 +51,11 @@ const WORTH_COMPRESSING: u64 = 1024;
 
 /// Everything that a manager answers to.
 pub fn router(app: Arc<App>) -> Router {
-    let policy = HeaderValue::from_static(pod_web::POLICY);
     let compression = CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
         .compress_when(SizeAbove::new(WORTH_COMPRESSING).and(is_page_or_record));
     let base_path = app.base_path.clone();
-    base_path
-        .below(routes(app))
-        .layer(SetResponseHeaderLayer::if_not_present(header::CONTENT_SECURITY_POLICY, policy))
-        .layer(compression)
+    base_path.below(routes(app)).layer(compression)
 }
 
 /// Whether an answer is of a kind that is compressed: never what programs print, which comes as it is printed, nor an
@@ -72,6 +68,10 @@ fn is_page_or_record(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensi
 }
 
 fn routes(app: Arc<App>) -> Router {
+    // As one layer: each that a router is given costs every request some allocations.
+    let around = ServiceBuilder::new()
+        .layer(middleware::from_fn_with_state(app.clone(), guard::check))
+        .layer(CatchPanicLayer::custom(panicked));
     Router::new()
         .nest("/api/v1", api::router())
         .route("/POD", any(action::at_pod))
@@ -86,9 +86,7 @@ fn routes(app: Arc<App>) -> Router {
         .merge(pod_web::router(app.web.clone()))
         .fallback(nothing_here)
         .method_not_allowed_fallback(api::method_not_allowed)
-        .layer(middleware::from_fn_with_state(app.clone(), guard::check))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(app.clone(), metrics::timed))
+        .layer(around)
         .with_state(app)
 }
 

@@ -41,6 +41,23 @@ fn nothing_is_left_open_and_no_queue_is_unbounded() {
     assert_none(&complaints, "these have no place in the source");
 }
 
+/// The guard of the transition tables can be walked around by an assignment. That of an activity follows from those of
+/// its revisions, and has no table.
+#[test]
+fn a_status_moves_along_its_table() {
+    let raw = |line: &str| line.contains(".status = ") && !line.contains("activity.status = ");
+    let mut complaints = Vec::new();
+    for path in files("pod-core/src/plan", ".rs") {
+        if path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs") {
+            continue;
+        }
+        let text = read(&path);
+        let assigned = text.lines().enumerate().filter(|(_, line)| raw(line));
+        complaints.extend(assigned.map(|(number, _)| format!("{}:{}", shown(&path), number + 1)));
+    }
+    assert_none(&complaints, "a status changes by `move_to`, which consults its table");
+}
+
 /// clippy's `disallowed-methods` holds for a whole crate, and the engine beside the planner does need a clock and tasks.
 #[test]
 fn the_planner_is_pure() {

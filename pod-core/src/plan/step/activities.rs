@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     domain::{
         Activity, ActivityId, ActivityName, ActivityStatus, Content, EventKind, Isolation, Network, NewActivity,
-        Payload, Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource, Settings,
+        Payload, Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource, Settings, Transitions,
     },
     engine::{Registration, Reply},
     plan::{ActivityState, Decision, RevisionState, State},
@@ -270,7 +270,7 @@ impl State {
         if state.revision.status != RevisionStatus::Verifying {
             return;
         }
-        state.revision.status = verdict;
+        state.revision.status.move_to(verdict);
         state.revision.error.clone_from(&error);
         if verdict == RevisionStatus::Rejected {
             state.hold_until = self.now;

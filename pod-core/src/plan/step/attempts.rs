@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     domain::{
         Age, Attempt, AttemptEnd, AttemptKey, Ending, EventKind, Execution, ExecutionStatus, Millis, OnLost, Settings,
-        Timestamp, WorkerId,
+        Timestamp, Transitions, WorkerId,
     },
     link::EndReport,
     observe::Measure,
@@ -211,7 +211,7 @@ impl State {
     }
 
     fn requeue(&mut self, mut execution: Execution, not_before: Age, why: Option<Arc<str>>, out: &mut Decision) {
-        execution.status = ExecutionStatus::Waiting;
+        execution.status.move_to(ExecutionStatus::Waiting);
         execution.not_before = not_before;
         execution.started_at = None;
         out.update(&execution);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use crate::{
     domain::{
         ActivityId, ActivityName, ActivityStatus, Ending, EventKind, Execution, ExecutionId, ExecutionStatus, Millis,
-        NewExecution, Now, RetryRevision, RevisionChoice, RevisionNo, RevisionStatus, validate_input,
+        NewExecution, Now, RetryRevision, RevisionChoice, RevisionNo, RevisionStatus, Transitions, validate_input,
     },
     engine::{Hurry, Reply},
     plan::{Decision, Effect, State, step::Found},
@@ -193,7 +193,7 @@ impl State {
         ending: Ending,
         out: &mut Decision,
     ) -> Execution {
-        execution.status = ending.status();
+        execution.status.move_to(ending.status());
         execution.finished_at.get_or_insert(self.wall());
         execution.ended = Some(self.now);
         self.recount(&execution, Some(from), Some(execution.status), out);

@@ -1,7 +1,7 @@
 //! What workers report of installations.
 
 use crate::{
-    domain::{ActivityId, EventKind, InstallationStatus, Millis, RevisionNo, WorkerId},
+    domain::{ActivityId, EventKind, InstallationStatus, Millis, RevisionNo, Transitions, WorkerId},
     link::InstallOutcome,
     plan::{Decision, Effect, State},
     store::Change,
@@ -29,12 +29,12 @@ impl State {
         installation.changed_at = wall;
         let failure = match outcome {
             InstallOutcome::Installed => {
-                installation.status = InstallationStatus::Installed;
+                installation.status.move_to(InstallationStatus::Installed);
                 (installation.error, installation.retry_at) = (None, None);
                 None
             }
             InstallOutcome::Failed { message, permanent } => {
-                installation.status = InstallationStatus::Failed;
+                installation.status.move_to(InstallationStatus::Failed);
                 installation.tries += 1;
                 installation.error = Some(message.as_str().into());
                 let delay = retry_after(installation.tries);
@@ -74,7 +74,7 @@ impl State {
             }
             // Somebody has damaged it: it is made again where it is needed.
             InstallationStatus::Installed => {
-                installation.status = InstallationStatus::Pending;
+                installation.status.move_to(InstallationStatus::Pending);
                 installation.changed_at = wall;
                 out.change(Change::PutInstallation(installation.clone()));
                 let event = out.event(wall, EventKind::InstallationChanged);

@@ -27,16 +27,14 @@ impl State {
     ) {
         let (now, wall) = (self.now, self.wall());
         let Some(state) = self.workers.get_mut(&id) else { return };
-        if state.worker.status == status || !state.worker.status.can_become(status) {
+        let before = state.worker.status;
+        if before == status || !state.worker.status.move_to(status) {
             return;
         }
-        if status == WorkerStatus::Ready
-            && matches!(state.worker.status, WorkerStatus::Launching | WorkerStatus::Pending)
-        {
+        if status == WorkerStatus::Ready && matches!(before, WorkerStatus::Launching | WorkerStatus::Pending) {
             // How far its making had come is no news any more.
             state.worker.reason = None;
         }
-        state.worker.status = status;
         if let Some(reason) = &reason {
             state.worker.reason = Some(reason.as_str().into());
         }
@@ -193,7 +191,7 @@ impl State {
                     out.effects.push(Effect::Install(id, key.0, key.1));
                 }
                 InstallationStatus::Installed if !there => {
-                    installation.status = InstallationStatus::Pending;
+                    installation.status.move_to(InstallationStatus::Pending);
                     out.change(Change::PutInstallation(installation.clone()));
                     if let Some(state) = self.workers.get_mut(&id) {
                         state.installations.insert(key, installation);
@@ -228,7 +226,7 @@ impl State {
         let flip = |status| matches!(status, WorkerStatus::Ready | WorkerStatus::Working);
         if let Some(state) = self.workers.get_mut(&id).filter(|state| flip(state.worker.status) && flip(status)) {
             // Follows from the attempts, which are committed: a row and an event per run would cost more than the run.
-            state.worker.status = status;
+            state.worker.status.move_to(status);
             return;
         }
         self.set_status(id, status, None, out);
@@ -300,6 +298,8 @@ impl State {
         let status = match state.worker.status {
             Launching | Pending => Failed,
             Draining if state.attempts.is_empty() => Terminated,
+            // Its end is known, and why.
+            gone if gone.is_terminal() => return,
             _ => Lost,
         };
         self.set_status(id, status, Some(reason), out);
