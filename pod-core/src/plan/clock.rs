@@ -41,7 +41,9 @@ impl ClockChange {
     #[must_use]
     pub fn sentence(&self) -> String {
         let direction = if self.by() < 0 { "back" } else { "forward" };
-        let (by, Self { before, after, away }) = (Millis(self.by().unsigned_abs()), self);
+        let Self { before, after, away } = self;
+        // The moments before and after are not read at the same instant.
+        let by = Millis::from_secs((self.by().unsigned_abs() + 500) / 1000);
         let when = if *away { " while no manager was running" } else { "" };
         format!(
             "the system's clock was set {direction} by {by}{when}, from {before} to {after}; nothing is deleted or \

@@ -19,7 +19,10 @@ use pod_server::{
     serve::{self, Running, StartError, WorkerHome},
 };
 
-use super::failure::Failure;
+use super::{
+    failure::Failure,
+    handover::{self, Note},
+};
 
 /// A manager that runs in this process. Its workers are processes of their own all the same: another run may take them
 /// over, and so may a `pod serve`.
@@ -28,6 +31,8 @@ pub(crate) struct Hosted {
     running: Running,
     data_dir: PathBuf,
     backend: BackendChoice,
+    /// Until nothing of it is left: who is to stay waits for that.
+    _passing: Option<Note>,
 }
 
 /// How long a run that is left at once waits for the end of what it kills.
@@ -76,7 +81,8 @@ pub(crate) async fn start(config: &Config) -> Result<Hosting, Failure> {
         }
         Ok(running) => {
             let (data_dir, backend) = (config.data_dir.clone(), config.backend);
-            Ok(Hosting::Here(Box::new(Hosted { running, data_dir, backend })))
+            let passing = Note::passing(&data_dir).ok();
+            Ok(Hosting::Here(Box::new(Hosted { running, data_dir, backend, _passing: passing })))
         }
         Err(StartError::DataDir(held @ DataDirError::Held { .. })) => Ok(Hosting::Held(held)),
         Err(error) => Err(Failure::new(error.to_string())),
@@ -114,6 +120,16 @@ impl Hosted {
         if let Some(held) = &mut held {
             held.leave();
         }
+    }
+
+    /// Whether a manager that is to stay waits for the directory.
+    pub(crate) fn is_wanted(&self) -> bool {
+        handover::is_wanted(&self.data_dir)
+    }
+
+    /// Stops it and leaves everything to the manager that comes: also what runs.
+    pub(crate) async fn hand_over(self) {
+        self.running.stop().await;
     }
 
     /// Kills what was asked to end and has not yet; its output and its end are kept.

@@ -2,7 +2,8 @@
 //! is hosted in this process for the run.
 //!
 //! Several runs may share a data directory: the first one hosts the manager, the others use it. When the host is done
-//! before them, it leaves the workers running, and one of the others takes the directory and the workers over.
+//! before them, it leaves the workers running, and one of the others takes the directory and the workers over. A
+//! `pod serve` that is started meanwhile gets it at once.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -35,7 +36,8 @@ pub(crate) struct Reached {
     hosted: Arc<Mutex<Option<Hosted>>>,
     /// It was hosted here from the beginning, with the settings of this command.
     is_hosted: bool,
-    /// Watches a host in another process, to follow it or to take its place.
+    /// Watches a host in another process, to follow it or to take its place, or gives ours up. Nothing where the manager
+    /// was named.
     watch: Option<JoinHandle<()>>,
     done: CancellationToken,
 }
@@ -73,8 +75,7 @@ impl Reached {
         let is_ours = hosted.is_some();
         let hosted = Arc::new(Mutex::new(hosted));
         let done = CancellationToken::new();
-        let watch = (!is_ours)
-            .then(|| tokio::spawn(take_over_when_gone(config, client.clone(), Arc::clone(&hosted), done.clone())));
+        let watch = Some(tokio::spawn(watch(config, client.clone(), Arc::clone(&hosted), done.clone())));
         let reached = Self { client, hosted, is_hosted: is_ours, watch, done };
         if !is_ours
             && is_particular
@@ -172,17 +173,19 @@ async fn find_or_host(config: &Config) -> Result<(String, Option<Hosted>), Failu
     }
 }
 
-/// Follows the manager of the data directory to another address, or hosts it when nobody does.
-async fn take_over_when_gone(
-    config: Config,
-    client: Client,
-    hosted: Arc<Mutex<Option<Hosted>>>,
-    done: CancellationToken,
-) {
+/// Follows the manager of the data directory to another address, hosts it when nobody does, and gives it to one that is
+/// to stay.
+async fn watch(config: Config, client: Client, hosted: Arc<Mutex<Option<Hosted>>>, done: CancellationToken) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(WATCH) => {}
             () = done.cancelled() => return,
+        }
+        let wanted = hosted.lock().await.take_if(|hosted| hosted.is_wanted());
+        if let Some(wanted) = wanted {
+            wanted.hand_over().await;
+            super::console::note("a pod serve was started here, and has its manager from now on");
+            continue;
         }
         if redirect(&config.data_dir, &client) {
             continue;
@@ -194,7 +197,6 @@ async fn take_over_when_gone(
                 }
                 if host.is_some() {
                     *hosted.lock().await = host;
-                    return;
                 }
             }
             Err(failure) => super::console::note(failure.to_string()),

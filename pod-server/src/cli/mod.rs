@@ -8,6 +8,7 @@ mod executions;
 mod failure;
 mod filter;
 mod fleet;
+mod handover;
 mod host;
 mod ids;
 mod input;

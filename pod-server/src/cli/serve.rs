@@ -4,19 +4,24 @@ use std::{
     fs::DirBuilder,
     io::{self, Write},
     os::unix::fs::DirBuilderExt,
+    time::Duration,
 };
 
 use clap::Args;
-use pod_backends::open_files;
+use pod_backends::{open_files, provisioner::local::DataDirError};
 use pod_core::PodError;
 use pod_server::{
     config::{Config, ServeArgs},
-    serve::{self, WorkerHome},
+    serve::{self, Running, StartError, WorkerHome},
 };
 
+use tokio::time::{Instant, sleep};
+
 use super::{
-    console::Interrupts,
+    connection::LOOK,
+    console::{self, Interrupts},
     failure::{Exit, Failure},
+    handover::{self, Note},
 };
 
 const EXAMPLES: &str = "\
@@ -35,6 +40,29 @@ pub(crate) struct Serve {
     settings: ServeArgs,
 }
 
+/// How long a run that hosts the manager may take to give it up.
+const HANDED_OVER_WITHIN: Duration = Duration::from_secs(20);
+
+/// Starts the manager. Where a run hosts one for as long as it takes, it is asked to hand it over.
+async fn start(config: &Config) -> Result<Running, StartError> {
+    let deadline = Instant::now() + HANDED_OVER_WITHIN;
+    let mut asked = None;
+    loop {
+        match serve::start(config, WorkerHome::Processes).await {
+            Err(StartError::DataDir(DataDirError::Held { .. }))
+                if Instant::now() < deadline && (asked.is_some() || handover::is_passing(&config.data_dir)) =>
+            {
+                if asked.is_none() {
+                    console::note("a run hosts the manager of the data directory, and is asked to hand it over");
+                    asked = Note::wanted(&config.data_dir).ok();
+                }
+                sleep(LOOK).await;
+            }
+            started => return started,
+        }
+    }
+}
+
 impl Serve {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         open_files::raise(None);
@@ -46,9 +74,7 @@ impl Serve {
         let _ = serve::install_log(&config.data_dir);
         let mut interrupts = Interrupts::listen()?;
         let running = tokio::select! {
-            started = serve::start(&config, WorkerHome::Processes) => {
-                started.map_err(|error| Failure::new(error.to_string()))?
-            }
+            started = start(&config) => started.map_err(|error| Failure::new(error.to_string()))?,
             _ = interrupts.next() => return Ok(Exit::DONE),
         };
         if running.needs_token {

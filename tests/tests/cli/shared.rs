@@ -63,6 +63,47 @@ fn two_runs_share_a_manager_whichever_ends_first() {
 }
 
 #[test]
+fn a_serve_that_is_started_gets_the_directory_from_the_run_that_hosts_its_manager() {
+    let pod = Pod::new();
+    let program = pod.program("gated", &format!("echo up\n{GATE}echo done\n"));
+    let gate = pod.path("gate");
+    let mut live = pod.spawn(&["run", &program, gate.to_str().unwrap()], &[]);
+    assert_eq!(live.line(), "up");
+    let server = pod.serve(&[]);
+    assert_eq!(attempts(&pod), [("running".to_owned(), 1)]);
+    let hello = pod.program("hello", "echo hello\n");
+    assert_eq!(pod.run(&["run", &hello]).stdout, "hello\n");
+    std::fs::write(gate, "").unwrap();
+    let ran = live.finish();
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "done\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("a pod serve was started here"), "{}", ran.stderr);
+    assert!(attempts(&pod).iter().all(|attempt| *attempt == ("finished".to_owned(), 1)));
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+#[test]
+fn a_service_that_is_restarted_is_there_again_though_a_run_took_its_place() {
+    let pod = Pod::new();
+    let program = pod.program("gated", &format!("echo up\n{GATE}echo done\n"));
+    let gate = pod.path("gate");
+    let server = pod.serve(&[]);
+    let mut live = pod.spawn(&["run", &program, gate.to_str().unwrap()], &[]);
+    assert_eq!(live.line(), "up");
+    assert_eq!(server.stop().code(), Some(0));
+    // By now the run is the manager.
+    assert_eq!(attempts(&pod), [("running".to_owned(), 1)]);
+    let server = pod.serve(&[]);
+    assert_eq!(attempts(&pod), [("running".to_owned(), 1)]);
+    // One that stays refuses another, as ever.
+    let refused = pod.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(refused.code != Some(0) && refused.stderr.contains("is in use by the manager"), "{}", refused.stderr);
+    std::fs::write(gate, "").unwrap();
+    let ran = live.finish();
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "done\n"), "{}", ran.stderr);
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+#[test]
 fn an_unchanged_directory_is_the_same_revision_whoever_packs_it() {
     let pod = Pod::new();
     let server = pod.serve(&[]);

@@ -1,8 +1,9 @@
 //! What runs on the executor: a task per execution, per installation and per removal, and their events.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use tokio::{
     sync::{mpsc, watch},
     task::{self, JoinHandle, JoinSet},
@@ -125,7 +126,12 @@ impl Executions {
         let (activity, revision) = (request.activity, request.revision);
         self.installs.retain(|_, install| !install.is_finished());
         let task = tokio::spawn(async move {
-            let result = install(&*executor, request, &sender).await;
+            // One that panics must not keep its place for good.
+            let installing = AssertUnwindSafe(install(&*executor, request, &sender)).catch_unwind();
+            let result = installing.await.unwrap_or_else(|_| {
+                let message = "the worker met a defect of its executor; its log has more".to_owned();
+                Err(InstallError { message, permanent: false })
+            });
             let _ = sender.send(Input::InstallEnded(activity, revision, result)).await;
         });
         self.installs.insert((activity, revision), task);

@@ -22,6 +22,9 @@ use crate::{
     link::{self, Hello, MAX_FRAME, StartOrder, ToWorker, Welcome},
 };
 
+/// Installing it is more than the executor can do.
+const DEFECT: ActivityId = ActivityId(13);
+
 /// Runs `echo`: prints its input and ends, but goes on until it is stopped where the input is `wait`.
 #[derive(Debug, Default)]
 struct Echo {
@@ -36,7 +39,8 @@ struct EchoRun {
 
 #[async_trait]
 impl Executor for Echo {
-    async fn install(&self, _: InstallRequest, output: OutputSink) -> Result<(), InstallError> {
+    async fn install(&self, request: InstallRequest, output: OutputSink) -> Result<(), InstallError> {
+        assert!(request.activity != DEFECT, "a defect of the executor");
         let _ = output.send((Stream::Stdout, Bytes::from_static(b"installing"))).await;
         Ok(())
     }
@@ -225,6 +229,36 @@ async fn a_worker_whose_manager_can_never_be_there_again_ends() {
     drop(scene.links);
     drop(manager);
     assert_eq!(scene.worker.await.unwrap(), WorkerExit::Abandoned("the test is over".into()));
+}
+
+#[tokio::test]
+async fn an_installation_that_panics_is_told_as_failed_and_makes_room() {
+    let scene = scene();
+    let (mut manager, _) = Manager::accept(&scene.links).await;
+    let install = |activity, revision| ToWorker::Install {
+        activity,
+        revision: RevisionNo(revision),
+        payload: crate::domain::Payload::Script(Bytes::from_static(b"true")),
+        env: BTreeMap::new(),
+        timeout: Millis::from_secs(5),
+    };
+    let most = u32::try_from(crate::executor::INSTALLATIONS_AT_A_TIME).unwrap();
+    let orders: Vec<ToWorker> = (1..=most).map(|revision| install(DEFECT, revision)).collect();
+    manager.say(&orders).await;
+    manager.say(&[install(ActivityId(2), 1)]).await;
+    let (mut failed, mut installed) = (0, 0);
+    while failed + installed <= most {
+        match manager.hear().await {
+            FromWorker::InstallEnded { outcome: link::InstallOutcome::Installed, .. } => installed += 1,
+            FromWorker::InstallEnded { outcome: link::InstallOutcome::Failed { message, permanent }, .. } => {
+                assert!(message.contains("a defect") && !permanent, "{message}");
+                failed += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((failed, installed), (most, 1));
+    scene.worker.abort();
 }
 
 #[tokio::test]
