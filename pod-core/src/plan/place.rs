@@ -40,10 +40,14 @@ impl WorkerState {
         self.installations.get(&(activity, revision)).is_some_and(|installation| installation.status == status)
     }
 
+    /// What is being installed on it.
+    pub(super) fn installing(&self) -> impl Iterator<Item = &Installation> {
+        self.installations.values().filter(|installation| installation.status == InstallationStatus::Installing)
+    }
+
     /// Whether it can begin another installation.
     fn can_install(&self) -> bool {
-        let under_way = |installation: &&Installation| installation.status == InstallationStatus::Installing;
-        self.installations.values().filter(under_way).count() < INSTALLATIONS_AT_A_TIME
+        self.installing().count() < INSTALLATIONS_AT_A_TIME
     }
 }
 

@@ -14,7 +14,6 @@ use pod_server::{
     config::{Config, ServeArgs},
     serve::{self, Running, StartError, WorkerHome},
 };
-
 use tokio::time::{Instant, sleep};
 
 use super::{

@@ -1,5 +1,7 @@
 //! Rules about the text of the source.
 
+use std::path::PathBuf;
+
 use crate::{assert_none, files, read, shown};
 
 const LONGEST_FILE: usize = 500;
@@ -41,16 +43,21 @@ fn nothing_is_left_open_and_no_queue_is_unbounded() {
     assert_none(&complaints, "these have no place in the source");
 }
 
+/// The files of the planner. Its tests may do as they like.
+fn planner() -> Vec<PathBuf> {
+    let mut planner = files("pod-core/src/plan", ".rs");
+    planner.retain(|path| !path.components().any(|part| part.as_os_str() == "tests"));
+    assert!(!planner.is_empty(), "the planner is in pod-core/src/plan");
+    planner
+}
+
 /// The guard of the transition tables can be walked around by an assignment. That of an activity follows from those of
 /// its revisions, and has no table.
 #[test]
 fn a_status_moves_along_its_table() {
     let raw = |line: &str| line.contains(".status = ") && !line.contains("activity.status = ");
     let mut complaints = Vec::new();
-    for path in files("pod-core/src/plan", ".rs") {
-        if path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs") {
-            continue;
-        }
+    for path in planner().into_iter().filter(|path| !path.ends_with("tests.rs")) {
         let text = read(&path);
         let assigned = text.lines().enumerate().filter(|(_, line)| raw(line));
         complaints.extend(assigned.map(|(number, _)| format!("{}:{}", shown(&path), number + 1)));
@@ -79,14 +86,8 @@ fn the_planner_is_pure() {
         ("tracing::", "what is worth telling is an event in the decision"),
         ("uuid", "identities come from the state or the input"),
     ];
-    let planner = files("pod-core/src/plan", ".rs");
-    assert!(!planner.is_empty(), "the planner is in pod-core/src/plan");
     let mut complaints = Vec::new();
-    for path in planner {
-        // Tests of the planner may do as they like.
-        if path.components().any(|part| part.as_os_str() == "tests") {
-            continue;
-        }
+    for path in planner() {
         let text = read(&path);
         let text = text.split("#[cfg(test)]").next().unwrap_or_default();
         for (number, line) in text.lines().enumerate() {

@@ -50,9 +50,9 @@ pub struct RunAs {
 }
 
 impl RunAs {
-    /// Looks a user up who is to run the programs of the workers below `data`, or of the one worker there, and makes the directory beside it. A
-    /// sentence when there is no such user, it is root or this process's own, this process may not become another user,
-    /// or that one could not reach the directory.
+    /// Looks a user up who is to run the programs of the workers below `data`, or of the one worker there, and makes the
+    /// directory beside it. A sentence when there is no such user, it is root or this process's own, this process may not
+    /// become another user, or that one could not reach the directory.
     pub fn find(user: &str, data: &Path) -> Result<Self, String> {
         let allowed = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
         if !allowed.contains(NEEDED) {

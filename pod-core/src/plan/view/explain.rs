@@ -187,14 +187,12 @@ impl State {
     /// What the workers install first: they make only so many installations at a time.
     fn installed_before(&self, isolation: Isolation) -> Vec<String> {
         let fitting = self.workers.values().filter(|state| state.worker.isolation == isolation && state.takes_work());
-        let installing = fitting.flat_map(|state| state.installations.values());
-        let installing = installing.filter(|installation| installation.status == InstallationStatus::Installing);
         let named = |installation: &Installation| {
             let name = self.names.get(&installation.activity)?;
             let (worker, since) = (installation.worker, self.wall().since(installation.changed_at));
             Some(format!("Worker {worker} installs {name} before it, for {since} so far."))
         };
-        installing.filter_map(named).collect()
+        fitting.flat_map(WorkerState::installing).filter_map(named).collect()
     }
 
     fn installations_of(&self, key: (ActivityId, RevisionNo), said: &mut Vec<String>) {

@@ -7,14 +7,19 @@ use crate::table::{Figure, Table, Target, median};
 
 /// So many times each is measured, one after the other and each first in turn: what else the machine does is the same
 /// for both.
-const PAIRS: usize = 10;
+pub(super) const PAIRS: usize = 10;
+
+/// Which of two comes first in a pair, and which second.
+pub(super) const fn in_turn(pair: usize) -> [usize; 2] {
+    if pair.is_multiple_of(2) { [0, 1] } else { [1, 0] }
+}
 
 /// Adds, for each figure of the measure, the median of the ratios of neighbours: of this binary to the one before.
 pub(super) async fn measure(name: &str, now: &Bench<'_>, before: &Bench<'_>, table: &mut Table) -> Result<()> {
     let mut rounds: Vec<[Vec<Figure>; 2]> = Vec::new();
     for pair in 0..PAIRS {
         let mut figures = [Vec::new(), Vec::new()];
-        for which in if pair % 2 == 0 { [0, 1] } else { [1, 0] } {
+        for which in in_turn(pair) {
             println!("{name}, pair {} of {PAIRS}, {}:", pair + 1, ["now", "before"][which]);
             let mut measured = Table::default();
             super::measure(name, [now, before][which], &mut measured).await?;

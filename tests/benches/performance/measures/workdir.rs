@@ -5,15 +5,16 @@ use std::time::Instant;
 use anyhow::Result;
 use serde_json::json;
 
-use super::Bench;
+use super::{
+    Bench,
+    pairs::{PAIRS, in_turn},
+};
 use crate::{
     client::Connection,
     server::{self, Server},
     table::{Table, Target, median},
 };
 
-/// So many times both are measured, one after the other.
-const PAIRS: usize = 10;
 const SILENT: &str = "#!/bin/sh\necho \"hello $1\"\n";
 const WRITING: &str = "#!/bin/sh\necho \"hello $1\" > out.txt\n";
 const KINDS: [&str; 2] = ["private", "shared"];
@@ -33,7 +34,7 @@ pub(super) async fn measure(bench: &Bench<'_>, table: &mut Table) -> Result<()> 
         }
         let (mut ratios, mut last) = (Vec::new(), [0.0; 2]);
         for pair in 0..PAIRS {
-            for place in if pair % 2 == 0 { [0, 1] } else { [1, 0] } {
+            for place in in_turn(pair) {
                 last[place] = rounds.rate(&mut connection, &names[place]).await?;
             }
             ratios.push(last[0] / last[1]);
