@@ -14,6 +14,10 @@ pub(super) fn of_json(error: &serde_json::Error) -> String {
 /// What is wrong with a query, from the words of its parser.
 pub(super) fn of_query(said: &str) -> String {
     let said = said.strip_prefix("Failed to deserialize query string: ").unwrap_or(said);
+    // About the name itself, which some parsers put in front.
+    if let Some(sentence) = member(said.split_once(": ").map_or(said, |(_, rest)| rest)) {
+        return sentence.replacen("The member", "The parameter", 1);
+    }
     if let Some((name, said)) = said.split_once(": ")
         && !name.contains(' ')
     {
@@ -29,10 +33,7 @@ pub(super) fn of_query(said: &str) -> String {
         };
         return format!("The parameter {name} is not understood: {expected}");
     }
-    match member(said) {
-        Some(sentence) => sentence.replacen("The member", "The parameter", 1),
-        None => format!("The query is not understood: {said}"),
-    }
+    format!("The query is not understood: {said}")
 }
 
 /// A sentence about a member that is unknown, missing or there twice.
@@ -131,6 +132,15 @@ mod tests {
             (
                 "unknown field `x`, expected one of `limit`, `cursor`",
                 "The parameter x is not known here; known: limit, cursor",
+            ),
+            ("dryRun: unknown field `dryRun`, there are no fields", "The parameter dryRun is not known here; none is"),
+            (
+                "x: unknown field `x`, expected `wait` or `stream`",
+                "The parameter x is not known here; known: wait or stream",
+            ),
+            (
+                "stream: unknown variant `x`, expected `stdout` or `stderr`",
+                "The parameter stream is not understood: it is one of stdout or stderr",
             ),
             ("missing field `stream`", "The parameter stream is missing"),
         ] {
