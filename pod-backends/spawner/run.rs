@@ -114,6 +114,8 @@ struct Stopping {
     end: End,
     /// Until then it may do so by itself; at no time when that lies beyond what the clock can tell.
     kill_at: Option<Instant>,
+    /// The processes that were told.
+    told: Vec<i32>,
 }
 
 /// The places in the list that is polled.
@@ -175,10 +177,8 @@ impl Run<'_> {
     }
 
     fn stop(&mut self, end: End, now: Instant) {
-        self.stopping = Some(Stopping { end, kill_at: now.checked_add(self.grace) });
-        if !self.grace.is_zero() {
-            tree::signal(self.program, SIGTERM);
-        }
+        let told = if self.grace.is_zero() { Vec::new() } else { tree::signal(self.program, SIGTERM) };
+        self.stopping = Some(Stopping { end, kill_at: now.checked_add(self.grace), told });
     }
 
     fn wait(&mut self, now: Instant) {
@@ -261,10 +261,14 @@ impl Run<'_> {
                             sys::kill(-pid, SIGKILL);
                         }
                     }
-                    if let Child::Ended(_, status) = sys::reap(pid)
-                        && pid == self.program
-                    {
+                    let Child::Ended(_, status) = sys::reap(pid) else { continue };
+                    if pid == self.program {
                         self.status = Some(status);
+                    }
+                    if let Some(stopping) = &mut self.stopping
+                        && ended_by(status) == End::Signalled(SIGTERM)
+                    {
+                        tree::signal_orphans(&mut stopping.told, SIGTERM);
                     }
                 }
                 Child::Busy => return,
@@ -301,7 +305,9 @@ impl Run<'_> {
             (_, None) if self.status.is_some() => self.linger_until = Some(now),
             (Stop::Terminate, None) => self.stop(End::Terminated, now),
             (Stop::Terminate, Some(_)) => {}
-            (Stop::Kill, None) => self.stopping = Some(Stopping { end: End::Terminated, kill_at: Some(now) }),
+            (Stop::Kill, None) => {
+                self.stopping = Some(Stopping { end: End::Terminated, kill_at: Some(now), told: Vec::new() });
+            }
             (Stop::Kill, Some(stopping)) => stopping.kill_at = Some(now),
         }
     }

@@ -11,14 +11,31 @@ const STOP_ROUNDS: u32 = 8;
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Sends a signal to every process below this one, once each: to the group at one stroke, then to who left it.
-/// Those that were stopped are woken, so that they can act on it.
-pub fn signal(group: i32, number: i32) {
-    let outside = || descendants(&[]).into_iter().filter(|&pid| sys::group_of(pid) != Some(group));
+/// Those that were stopped are woken, so that they can act on it. Gives who has been told.
+pub fn signal(group: i32, number: i32) -> Vec<i32> {
+    let mut told = descendants(&[]);
     sys::kill(-group, number);
-    let left: Vec<i32> = outside().collect();
-    left.iter().for_each(|&pid| sys::kill(pid, number));
+    let outside: Vec<i32> = descendants(&[]).into_iter().filter(|&pid| sys::group_of(pid) != Some(group)).collect();
+    outside.iter().for_each(|&pid| sys::kill(pid, number));
     sys::kill(-group, SIGCONT);
-    left.iter().for_each(|&pid| sys::kill(pid, SIGCONT));
+    outside.iter().for_each(|&pid| sys::kill(pid, SIGCONT));
+    told.extend(outside);
+    told
+}
+
+/// Sends a signal to the children of this process that have not been told, and adds them to those that have.
+///
+/// Such a child is an orphan that was forked after its parent had been told: shells and `posix_spawn` block all signals
+/// while they fork, so that a signal which comes just before ends the parent only when the child is there, and the child
+/// never hears of it.
+pub fn signal_orphans(told: &mut Vec<i32>, number: i32) {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let orphans: Vec<i32> = Table::read().children(own).into_iter().filter(|pid| !told.contains(pid)).collect();
+    for &pid in &orphans {
+        sys::kill(pid, number);
+        sys::kill(pid, SIGCONT);
+    }
+    told.extend(orphans);
 }
 
 /// Kills every process below this one but `spared` children and what is below those, and returns when they are gone.
