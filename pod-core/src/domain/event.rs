@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActivityId, AttemptNo, ExecutionId, RevisionNo, Timestamp, WorkerId};
+use super::{ActivityId, AttemptNo, ExecutionId, RevisionNo, ScaleReason, Timestamp, WorkerId, reason};
 
 /// Something that happened and was committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ pub enum EventKind {
     ClockSet,
 }
 
-/// One decision about the size of the fleet, with its sentence.
+/// One decision about the size of the fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ScalingDecision {
@@ -91,6 +91,7 @@ pub struct ScalingDecision {
     pub launch: u32,
     /// Which workers were told to drain.
     pub drain: Vec<WorkerId>,
-    /// Why, as a sentence.
-    pub reason: Arc<str>,
+    /// Why.
+    #[serde(deserialize_with = "reason::stored")]
+    pub reason: ScaleReason,
 }

@@ -9,6 +9,7 @@ mod ids;
 mod order;
 mod output;
 mod policy;
+mod reason;
 mod statistics;
 mod time;
 mod transitions;
@@ -30,6 +31,7 @@ pub use ids::{
 pub use order::Run;
 pub use output::{Gap, OutputSummary, Stream, StreamSummary};
 pub use policy::{InvalidRule, Policy, Rules};
+pub use reason::{Need, ScaleReason, WorkerReason};
 pub use statistics::{MinuteTally, Waits};
 pub use time::{Age, Boot, Millis, Now, Timestamp};
 pub use transitions::{InvalidTransition, Transitions};

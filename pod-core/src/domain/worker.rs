@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Age, Isolation, Timestamp, WorkerId};
+use super::{Age, Isolation, Timestamp, WorkerId, WorkerReason, reason};
 
 /// How many slots a worker has at most. What it may hold is bounded by it, and so what one link must be able to take.
 pub const MAX_SLOTS: u32 = 1024;
@@ -33,8 +33,12 @@ pub struct Worker {
     /// How old POD was then: by that it is forgotten.
     #[serde(default)]
     pub gone: Option<Age>,
-    /// Why it was launched, let go or lost, as a sentence.
-    pub reason: Option<Arc<str>>,
+    /// Why it was launched, let go or lost.
+    #[serde(default, deserialize_with = "reason::stored_or_none")]
+    pub reason: Option<WorkerReason>,
+    /// What was in the way when the provisioner was last asked to destroy it, as a sentence.
+    #[serde(default)]
+    pub destroy_error: Option<Arc<str>>,
     /// Its host name or address, as it told.
     pub host: Option<Arc<str>>,
     /// It dialled in by itself: POD did not create it and does not destroy it.
@@ -44,6 +48,21 @@ pub struct Worker {
     pub isolation: Isolation,
     /// The process that last said hello under this id: another one holds nothing of what was running.
     pub incarnation: Option<u64>,
+}
+
+impl Worker {
+    /// Why it is where it is, as a sentence: why it was launched, let go or lost, and what is in the way of its end.
+    #[must_use]
+    pub fn why(&self) -> Option<String> {
+        let reason = self.reason.as_ref().map(WorkerReason::to_string);
+        match &self.destroy_error {
+            None => reason,
+            Some(error) => {
+                let reason = reason.unwrap_or_else(|| "it was let go".to_owned());
+                Some(format!("{reason}; it could not be destroyed: {error}"))
+            }
+        }
+    }
 }
 
 /// Where a worker stands.

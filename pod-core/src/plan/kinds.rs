@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    domain::{Age, Isolation, RevisionStatus, Rules, Settings, WorkerId},
+    domain::{Age, Isolation, RevisionStatus, Rules, ScaleReason, Settings, WorkerId},
     plan::{Slips, State, advice},
     scheduler::{Demand, FleetMember, MemberState, Scale},
 };
@@ -65,9 +65,12 @@ impl State {
             let missing = within(rules.max_workers).launch.saturating_sub(scale.launch);
             if missing > 0 && others > 0 {
                 for (other, victims) in self.make_room(rules, &kinds, isolation, missing) {
-                    max += u32::try_from(victims.len()).unwrap_or(u32::MAX);
-                    let reason = kinds[index].wants_room(victims.len(), rules.max_workers);
-                    wanted.push((other, Scale { drain: victims, reason, ..Scale::default() }));
+                    let released = u32::try_from(victims.len()).unwrap_or(u32::MAX);
+                    max += released;
+                    let waiting = kinds[index].demand.waiting;
+                    let reason =
+                        ScaleReason::MakesRoom { released, wanted: isolation, waiting, max: rules.max_workers };
+                    wanted.push((other, Scale { drain: victims, reason: Some(reason), ..Scale::default() }));
                 }
                 scale = within(max.min(rules.max_workers));
             }
@@ -157,19 +160,6 @@ impl State {
 }
 
 impl Kind {
-    fn wants_room(&self, victims: usize, most: u32) -> String {
-        let gone = if victims == 1 { "1 worker".to_owned() } else { format!("{victims} workers") };
-        let waiting = match self.demand.waiting {
-            1 => "1 task waits".to_owned(),
-            waiting => format!("{waiting} tasks wait"),
-        };
-        let what = match self.isolation {
-            Isolation::Worker => "one that runs executions beside each other",
-            Isolation::Execution => "one that runs each execution in a container of its own",
-        };
-        format!("Let {gone} go: {waiting} for {what}, and the policy allows at most {most}.")
-    }
-
     /// The fleet as it is after that, so far as it counts for the other kinds.
     fn foresee(&mut self, scale: &Scale, state: &State) {
         for member in &mut self.fleet {

@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         ActivityId, Age, AttemptEnd, AttemptKey, ExecutionStatus, Installation, InstallationStatus, Millis, Now,
-        RevisionNo, RevisionStatus, ScriptSource, Transitions, WorkerId, WorkerStatus,
+        RevisionNo, RevisionStatus, ScriptSource, Transitions, WorkerId, WorkerReason, WorkerStatus,
     },
     engine::Reply,
     observe::Measure,
@@ -60,28 +60,27 @@ impl State {
                 // Written down before, by this manager or one that ended before it could ask.
                 Launching if !state.asked_for => self.ask_for(id, out),
                 Ready | Working | Draining if silent >= limits.unreachable_after => {
-                    let reason = format!("nothing was heard of it for {silent}");
-                    self.set_status(id, Unreachable, Some(reason), out);
+                    self.set_status(id, Unreachable, Some(WorkerReason::Silent { since: silent }), out);
                 }
                 Unreachable if silent >= limits.lost_after => {
-                    self.give_up(id, format!("nothing was heard of it for {silent}"), out);
+                    self.give_up(id, WorkerReason::Silent { since: silent }, out);
                 }
                 Unreachable if state.session.is_some() && silent < limits.unreachable_after => self.settle(id, out),
                 Launching | Pending if now.since(state.made) >= self.config.launch_timeout => {
-                    let note = state.worker.reason.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-                    let reason = format!("it did not dial in within {}{note}", self.config.launch_timeout);
-                    self.refused_launch(&ProvisionError::new(reason.as_str()), out);
+                    let (within, progress) = (self.config.launch_timeout, state.progress.clone());
+                    let reason = WorkerReason::NeverDialledIn { within, progress };
+                    self.refused_launch(&ProvisionError::new(reason.to_string()), out);
                     self.give_up(id, reason, out);
                 }
                 Launching | Pending if state.worker.draining => {
-                    self.give_up(id, "it was not needed any more".to_owned(), out);
+                    self.give_up(id, WorkerReason::NotNeeded, out);
                 }
                 Draining if state.attempts.is_empty() && state.session.is_some() => self.let_go(id, again, out),
                 Lost | Failed | Terminated => {
                     let forgotten = state.worker.gone.is_some_and(|at| now.since(at) >= FORGET_AFTER);
                     let unfinished = !state.attempts.is_empty() || !state.installations.is_empty();
                     if again || (unfinished && state.destroy_again_at.is_none()) {
-                        self.give_up(id, String::new(), out);
+                        self.destroy_again(id, out);
                     } else if forgotten && !unfinished {
                         self.workers.remove(&id);
                         out.change(Change::DeleteWorker(id));
@@ -102,15 +101,19 @@ impl State {
     }
 
     /// Ends a worker from outside; its work is given out when it is destroyed.
-    fn give_up(&mut self, id: WorkerId, reason: String, out: &mut Decision) {
-        let now = self.now;
-        let Some(state) = self.workers.get_mut(&id) else { return };
-        if state.worker.external {
-            self.lost(id, reason, out);
-            return self.release(id, out);
-        }
-        state.destroy(now, out);
+    fn give_up(&mut self, id: WorkerId, reason: WorkerReason, out: &mut Decision) {
         self.lost(id, reason, out);
+        self.destroy_again(id, out);
+    }
+
+    /// Asks for the end of a worker that is over, and has its work given out once it is not there any more.
+    fn destroy_again(&mut self, id: WorkerId, out: &mut Decision) {
+        let now = self.now;
+        match self.workers.get_mut(&id) {
+            Some(state) if state.worker.external => self.release(id, out),
+            Some(state) => state.destroy(now, out),
+            None => {}
+        }
     }
 
     /// A drained worker has nothing left to do.
@@ -120,8 +123,8 @@ impl State {
         if state.destroy_again_at.is_some() && !again {
             return;
         }
-        let reason = state.worker.reason.clone().unwrap_or_else(|| "it was let go".into());
-        out.effects.push(Effect::Shutdown(id, reason.to_string()));
+        let reason = state.worker.reason.as_ref().map_or_else(|| "it was let go".to_owned(), WorkerReason::to_string);
+        out.effects.push(Effect::Shutdown(id, reason));
         if state.worker.external {
             self.set_status(id, WorkerStatus::Terminated, None, out);
             return self.release(id, out);

@@ -1,11 +1,9 @@
 //! The size of the fleet: what the scheduler wants becomes workers that are launched and let go.
 
-use std::sync::Arc;
-
 use crate::{
     domain::{
-        ActivityStatus, EventKind, InstallationStatus, Isolation, Millis, Revision, RevisionStatus, Rules,
-        ScalingDecision, Worker, WorkerId, WorkerStatus,
+        ActivityStatus, EventKind, InstallationStatus, Isolation, Millis, Revision, RevisionStatus, Rules, ScaleReason,
+        ScalingDecision, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
     plan::{Decision, RevisionState, Slips, State, WorkerState},
     pod::FleetPreview,
@@ -34,13 +32,12 @@ impl State {
     pub(super) fn preview(&self, rules: Rules) -> FleetPreview {
         let fleet: Vec<FleetMember> = self.workers.values().filter_map(|worker| self.member(worker)).collect();
         // Applying a policy forgets earlier refusals to launch.
-        let mut scale = Scale::default();
+        let (mut scale, mut reasons) = (Scale::default(), Vec::new());
         for (_, part) in self.wanted(&rules, u32::MAX, &mut Slips::new()) {
             scale.launch += part.launch;
             scale.drain.extend(part.drain);
             scale.undrain.extend(part.undrain);
-            let between = if scale.reason.is_empty() || part.reason.is_empty() { "" } else { " " };
-            scale.reason = format!("{}{between}{}", scale.reason, part.reason);
+            reasons.extend(part.reason);
         }
         let running: usize =
             scale.drain.iter().filter_map(|id| self.workers.get(id)).map(|worker| worker.attempts.len()).sum();
@@ -51,7 +48,7 @@ impl State {
             drain: scale.drain,
             undrain: scale.undrain,
             workers: u32::try_from(fleet.iter().filter(|member| !member.draining).count()).unwrap_or(u32::MAX),
-            reason: scale.reason,
+            reasons,
         }
     }
 
@@ -66,21 +63,21 @@ impl State {
             }
             self.settle(*id, out);
         }
+        let reason = scale.reason.unwrap_or_else(|| ScaleReason::Said { sentence: "no reason was told".into() });
         for id in &scale.drain {
-            self.drain(*id, scale.reason.clone(), out);
+            self.drain(*id, WorkerReason::Scaled { why: reason.clone() }, out);
         }
         for _ in 0..scale.launch {
-            self.launch(isolation, &scale.reason, out);
+            self.launch(isolation, &reason, out);
         }
         out.launched += scale.launch;
-        let reason: Arc<str> = scale.reason.into();
-        out.event(self.wall(), EventKind::Scaled).message = Some(reason.clone());
+        out.event(self.wall(), EventKind::Scaled).message = Some(reason.to_string().into());
         let decision = ScalingDecision { at: self.wall(), launch: scale.launch, drain: scale.drain, reason };
         out.change(Change::RecordDecision(decision));
     }
 
     /// Writes the intent before the provisioner is asked.
-    fn launch(&mut self, isolation: Isolation, reason: &str, out: &mut Decision) {
+    fn launch(&mut self, isolation: Isolation, why: &ScaleReason, out: &mut Decision) {
         self.ids.worker += 1;
         let worker = Worker {
             id: WorkerId(self.ids.worker),
@@ -93,7 +90,8 @@ impl State {
             last_worked: None,
             ended_at: None,
             gone: None,
-            reason: Some(reason.into()),
+            reason: Some(WorkerReason::Scaled { why: why.clone() }),
+            destroy_error: None,
             host: None,
             external: false,
             isolation,

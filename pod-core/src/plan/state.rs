@@ -457,20 +457,6 @@ impl WorkerState {
         self.session.is_some() && !self.worker.draining && matches!(self.worker.status, Ready | Working)
     }
 
-    /// Tells what is in the way of destroying it beside why it goes, or that nothing is any more.
-    pub(crate) fn in_the_way(&mut self, problem: Option<&str>) {
-        const BESIDE: &str = "; it could not be destroyed: ";
-        if problem.is_none() && self.worker.reason.is_none() {
-            return;
-        }
-        let said = self.worker.reason.take().unwrap_or_else(|| "it was let go".into());
-        let why = said.split(BESIDE).next().unwrap_or_default();
-        self.worker.reason = Some(match problem {
-            Some(problem) => format!("{why}{BESIDE}{problem}").into(),
-            None => why.into(),
-        });
-    }
-
     /// Asks the provisioner to destroy it, unless it is not ours.
     pub(crate) fn destroy(&mut self, now: Age, out: &mut Decision) {
         self.destroy_again_at = Some(now + Millis::from_secs(10));

@@ -129,7 +129,7 @@ impl State {
             Input::Said { worker, session, message } => self.said(worker, session, message, out),
             Input::LinkLost { worker, session } => self.link_lost(worker, session),
             Input::Progress { worker, note } => self.launch_progress(worker, &note, out),
-            Input::Gone { worker, reason } => self.gone(worker, &reason, out),
+            Input::Gone { worker, reason } => self.gone(worker, reason.into(), out),
             Input::Created { worker, result } => self.created(worker, result, out),
             Input::Destroyed { worker, result } => self.destroyed(worker, result, out),
             Input::Listed(workers) => self.listed(&workers, out),
@@ -152,8 +152,8 @@ impl State {
                 self.install_ended(worker, activity, revision, outcome, out);
             }
             FromWorker::Removed { activity, revision } => self.removed(worker, activity, revision, out),
-            FromWorker::Leaving { reason } => self.leaves(worker, reason, out),
-            FromWorker::Goodbye { reason } => self.has_left(worker, &reason, out),
+            FromWorker::Leaving { reason } => self.leaves(worker, reason.into(), out),
+            FromWorker::Goodbye { reason } => self.has_left(worker, reason.into(), out),
             FromWorker::Hello(_)
             | FromWorker::Heartbeat
             | FromWorker::Order { .. }

@@ -114,7 +114,7 @@ fn how_far_a_launch_has_come_is_told_until_its_hello_or_its_end() {
     rig.submit();
     rig.step(Input::Progress { worker: WorkerId(1), note: "its task waits for a node".into() });
     rig.step(Input::Created { worker: WorkerId(1), result: Ok(()) });
-    let reason = |rig: &Rig| rig.state.workers[&WorkerId(1)].worker.reason.clone();
+    let reason = |rig: &Rig| rig.state.workers[&WorkerId(1)].worker.why();
     assert_eq!(reason(&rig).as_deref(), Some("its task waits for a node"));
     rig.pass(600_000);
     let said = reason(&rig).unwrap_or_default();
@@ -243,7 +243,7 @@ fn why_a_worker_was_lost_is_told_also_when_it_could_not_be_destroyed_at_first() 
         (Ok(()), "it was killed"),
     ] {
         rig.step(Input::Destroyed { worker: WorkerId(1), result });
-        assert_eq!(rig.state.workers[&WorkerId(1)].worker.reason.as_deref(), Some(expected));
+        assert_eq!(rig.state.workers[&WorkerId(1)].worker.why().as_deref(), Some(expected));
     }
 }
 

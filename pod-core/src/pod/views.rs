@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         Activity, ActivityId, AttemptKey, Execution, ExecutionId, Installation, Millis, MinuteTally, PolicyId,
-        Revision, RevisionNo, RevisionStatus, Rules, Timestamp, Waits, Worker, WorkerId,
+        Revision, RevisionNo, RevisionStatus, Rules, ScaleReason, Timestamp, Waits, Worker, WorkerId,
     },
     plan::{ClockChange, LaunchRefusal},
 };
@@ -172,6 +172,6 @@ pub struct FleetPreview {
     pub undrain: Vec<WorkerId>,
     /// How many workers there are now, those that are being let go left aside.
     pub workers: u32,
-    /// Why, as a sentence; empty when nothing would change.
-    pub reason: String,
+    /// Why, for each kind of workers; none when nothing would change.
+    pub reasons: Vec<ScaleReason>,
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Debug};
 
-use crate::domain::{ActivityId, Age, Millis, RevisionNo, Rules, WorkerId};
+use crate::domain::{ActivityId, Age, Millis, RevisionNo, Rules, ScaleReason, WorkerId};
 
 mod place;
 mod scale;
@@ -143,6 +143,6 @@ pub struct Scale {
     pub drain: Vec<WorkerId>,
     /// These were draining and are wanted again.
     pub undrain: Vec<WorkerId>,
-    /// Why, as a sentence; empty when nothing changes.
-    pub reason: String,
+    /// Why; none when nothing changes.
+    pub reason: Option<ScaleReason>,
 }

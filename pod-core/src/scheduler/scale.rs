@@ -1,7 +1,7 @@
 //! The size of the fleet: the formula of `docs/autoscaling.md`, in its letters.
 
 use super::{Demand, FleetMember, MemberState, Scale};
-use crate::domain::{Age, Millis, Rules};
+use crate::domain::{Age, Millis, Need, Rules, ScaleReason, WorkerId};
 
 #[cfg(test)]
 mod tests;
@@ -15,16 +15,18 @@ const BOOT_AT_ONCE: u64 = 5;
 
 pub(super) fn scale(rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> Scale {
     let count = Count::of(rules, demand, fleet, now);
-    let (wanted, why) = wanted(rules, demand, &count, now);
+    let needed = needed(rules, demand, &count, now);
     // The caps come last, over the floors too.
-    let missing = wanted.min(u64::from(rules.max_workers).saturating_sub(count.all));
-    if missing > 0 {
-        return grow(u32::try_from(missing).unwrap_or(u32::MAX), &why, demand, fleet);
+    if let Some((wanted, need)) = needed {
+        let missing = wanted.min(u64::from(rules.max_workers).saturating_sub(count.all));
+        if missing > 0 {
+            return grow(u32::try_from(missing).unwrap_or(u32::MAX), need, demand, fleet);
+        }
     }
     if count.all > u64::from(rules.max_workers) {
         return obey_maximum(rules, fleet, count.all);
     }
-    if wanted > 0 {
+    if needed.is_some() {
         return Scale::default();
     }
     let_idle_go(rules, demand, fleet, count.all, now)
@@ -81,41 +83,33 @@ fn mean(demand: &Demand) -> u64 {
     (demand.work.0 / demand.waiting.max(1)).max(1)
 }
 
-/// `n`: how many workers are missing before the caps, and why.
-fn wanted(rules: &Rules, demand: &Demand, count: &Count, now: Age) -> (u64, String) {
+/// `n`: how many workers are missing before the caps, and what for; nothing where none is.
+fn needed(rules: &Rules, demand: &Demand, count: &Count, now: Age) -> Option<(u64, Need)> {
     let by_work = by_work(rules, demand, count);
     let floor = u64::from(rules.min_workers).saturating_sub(count.all);
     if floor > by_work {
-        let there = if count.all == 1 { "there is 1".to_owned() } else { format!("there are {}", count.all) };
-        return (floor, format!("the policy wants at least {} and {there}", workers(rules.min_workers.into())));
+        return Some((floor, Need::BelowMinimum { min: rules.min_workers, present: count.all }));
     }
-    if demand.waiting == 0 {
-        return (0, String::new());
+    let (waiting, work) = (demand.waiting, demand.work);
+    if waiting == 0 {
+        return None;
     }
-    let waiting =
-        if demand.waiting == 1 { "1 task waits".to_owned() } else { format!("{} tasks wait", demand.waiting) };
     if count.all == 0 {
-        return (by_work.max(1), format!("{waiting}, about {} of work, and no worker is there", demand.work));
+        return Some((by_work.max(1), Need::NoWorker { waiting, work }));
     }
     if by_work > 0 {
-        let fleet = count.present + count.booting;
-        let slots = u128::from(fleet) * u128::from(demand.slots.max(1));
-        let time = (u128::from(demand.work.0) + count.left) / slots.max(1);
-        let compared = match fleet {
-            0 => "every launch so far hangs".to_owned(),
-            _ => format!("{} would take {}", workers(fleet), Millis(u64::try_from(time).unwrap_or(u64::MAX))),
-        };
-        return (by_work, format!("{waiting}, about {} of work, and {compared}", demand.work));
+        let workers = count.present + count.booting;
+        if workers == 0 {
+            return Some((by_work, Need::LaunchesHang { waiting, work }));
+        }
+        let slots = u128::from(workers) * u128::from(demand.slots.max(1));
+        let time = (u128::from(work.0) + count.left) / slots;
+        let time = Millis(u64::try_from(time).unwrap_or(u64::MAX));
+        return Some((by_work, Need::TooSlow { waiting, work, workers, time }));
     }
-    let waited = demand.oldest.map_or(Millis(0), |oldest| now.since(oldest));
-    if waited > rules.max_wait && count.booting == 0 {
-        let most = rules.max_wait;
-        return (
-            1,
-            format!("{waiting}, the oldest for {waited}, and the policy wants none to wait longer than {most}"),
-        );
-    }
-    (0, String::new())
+    let oldest = demand.oldest.map_or(Millis(0), |oldest| now.since(oldest));
+    let too_long = oldest > rules.max_wait && count.booting == 0;
+    too_long.then_some((1, Need::WaitsTooLong { waiting, oldest, max_wait: rules.max_wait }))
 }
 
 /// What the work that waits asks for: `⌈max(0, S − max(0, K)) / (c·max(M−β, mean d))⌉`, bounded.
@@ -131,22 +125,14 @@ fn by_work(rules: &Rules, demand: &Demand, count: &Count) -> u64 {
 
 /// Draining workers come back before anything is launched. Only those that still run something: one that runs nothing
 /// has been told to go already.
-fn grow(missing: u32, why: &str, demand: &Demand, fleet: &[FleetMember]) -> Scale {
+fn grow(missing: u32, need: Need, demand: &Demand, fleet: &[FleetMember]) -> Scale {
     let runs = |member: &&FleetMember| matches!(&member.state, MemberState::Busy(runs) if !runs.is_empty());
     let coming_back = fleet.iter().filter(|member| member.draining && !member.external).filter(runs);
     let undrain: Vec<_> = coming_back.map(|member| member.worker).take(missing as usize).collect();
-    let back = u32::try_from(undrain.len()).unwrap_or(u32::MAX);
-    let launch = (missing - back).min(demand.may_launch);
-    let reason = match (launch, back) {
-        (0, 0) => String::new(),
-        (0, back) => format!("Kept {} that should have gone: {why}.", workers(back.into())),
-        (launch, 0) => format!("Launched {}: {why}.", workers(launch.into())),
-        (launch, back) => {
-            let back = workers(back.into());
-            format!("Launched {} and kept {back} that should have gone: {why}.", workers(launch.into()))
-        }
-    };
-    Scale { launch, undrain, reason, ..Scale::default() }
+    let kept = u32::try_from(undrain.len()).unwrap_or(u32::MAX);
+    let launched = (missing - kept).min(demand.may_launch);
+    let reason = (launched > 0 || kept > 0).then_some(ScaleReason::Grown { launched, kept, need });
+    Scale { launch: launched, undrain, reason, ..Scale::default() }
 }
 
 /// Workers beyond the maximum take no new work at once; what they run ends as it would have.
@@ -165,9 +151,8 @@ fn obey_maximum(rules: &Rules, fleet: &[FleetMember], all: u64) -> Scale {
     if drain.is_empty() {
         return Scale::default(); // all of them dialled in by themselves
     }
-    let gone = workers(drain.len() as u64);
-    let reason = format!("Let {gone} go: the policy allows at most {} and there were {all}.", rules.max_workers);
-    Scale { drain, reason, ..Scale::default() }
+    let reason = ScaleReason::OverMaximum { released: number(&drain), max: rules.max_workers, present: all };
+    Scale { drain, reason: Some(reason), ..Scale::default() }
 }
 
 fn let_idle_go(rules: &Rules, demand: &Demand, fleet: &[FleetMember], all: u64, now: Age) -> Scale {
@@ -187,8 +172,8 @@ fn let_idle_go(rules: &Rules, demand: &Demand, fleet: &[FleetMember], all: u64, 
     if drain.is_empty() {
         return Scale::default();
     }
-    let reason = format!("Let {} go after {} without work.", workers(drain.len() as u64), rules.termination_time);
-    Scale { drain, reason, ..Scale::default() }
+    let reason = ScaleReason::Idle { released: number(&drain), after: rules.termination_time };
+    Scale { drain, reason: Some(reason), ..Scale::default() }
 }
 
 /// Who goes first: the one with the fewest installed activities, then the oldest.
@@ -196,6 +181,6 @@ fn order(member: &FleetMember) -> impl Ord + use<> {
     (member.installed, member.created_at, member.worker)
 }
 
-fn workers(n: u64) -> String {
-    if n == 1 { "1 worker".to_owned() } else { format!("{n} workers") }
+fn number(of: &[WorkerId]) -> u32 {
+    u32::try_from(of.len()).unwrap_or(u32::MAX)
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use crate::{
     domain::{
         ActivityId, AttemptEnd, AttemptKey, EventKind, InstallationStatus, Isolation, MAX_SLOTS, RevisionNo, SessionId,
-        Transitions, Worker, WorkerId, WorkerStatus,
+        Transitions, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
     engine::Reply,
     link::{Hello, PROTOCOL_VERSION, Refusal, StartOrder, Welcome},
@@ -22,7 +22,7 @@ impl State {
         &mut self,
         id: WorkerId,
         status: WorkerStatus,
-        reason: Option<String>,
+        reason: Option<WorkerReason>,
         out: &mut Decision,
     ) {
         let (now, wall) = (self.now, self.wall());
@@ -36,7 +36,7 @@ impl State {
             state.worker.reason = None;
         }
         if let Some(reason) = &reason {
-            state.worker.reason = Some(reason.as_str().into());
+            state.worker.reason = Some(reason.clone());
         }
         if status.is_terminal() {
             (state.worker.ended_at, state.worker.gone) = (Some(wall), Some(now));
@@ -48,7 +48,7 @@ impl State {
         out.change(Change::PutWorker(state.worker.clone()));
         let event = out.event(wall, EventKind::WorkerChanged);
         event.worker = Some(id);
-        event.message = Some(reason.map_or_else(|| status.as_str().into(), Arc::from));
+        event.message = Some(reason.map_or_else(|| status.as_str().into(), |reason| reason.to_string().into()));
     }
 
     /// Notes that a frame arrived. False for a link that is not the worker's newest.
@@ -79,7 +79,8 @@ impl State {
                 last_worked: None,
                 ended_at: None,
                 gone: None,
-                reason: Some("dialled in by itself".into()),
+                reason: Some(WorkerReason::DialledIn),
+                destroy_error: None,
                 host: None,
                 external: true,
                 isolation: Isolation::Worker,
@@ -258,41 +259,41 @@ impl State {
     }
 
     /// A worker that was asked to end where it runs: it is given nothing more, and goes when what it runs has ended.
-    pub(super) fn leaves(&mut self, id: WorkerId, reason: String, out: &mut Decision) {
-        self.drain(id, reason, out);
+    pub(super) fn leaves(&mut self, id: WorkerId, why: Arc<str>, out: &mut Decision) {
+        self.drain(id, WorkerReason::Leaves { why }, out);
         if let Some(state) = self.workers.get_mut(&id) {
             state.asked_to_go = true;
         }
     }
 
     /// A worker that ends in an orderly way and runs nothing any more: what it still has open is no loss.
-    pub(super) fn has_left(&mut self, id: WorkerId, reason: &str, out: &mut Decision) {
-        self.leaves(id, reason.to_owned(), out);
+    pub(super) fn has_left(&mut self, id: WorkerId, why: Arc<str>, out: &mut Decision) {
+        self.leaves(id, why.clone(), out);
         let open = self.workers.get(&id).map(|state| state.attempts.clone()).unwrap_or_default();
         for key in open {
             self.give_up_attempt(key, AttemptEnd::WorkerLeft, out);
         }
-        self.gone(id, reason, out);
+        self.gone(id, why, out);
     }
 
     /// A worker that is known to be dead: nothing of it runs, so its work is given out at once.
-    pub(super) fn gone(&mut self, id: WorkerId, reason: &str, out: &mut Decision) {
+    pub(super) fn gone(&mut self, id: WorkerId, how: Arc<str>, out: &mut Decision) {
         let Some(state) = self.workers.get_mut(&id).filter(|state| !state.worker.status.is_terminal()) else { return };
         if state.worker.external {
-            self.lost(id, reason.to_owned(), out);
+            self.lost(id, WorkerReason::Died { how }, out);
             return self.release(id, out);
         }
         let never_worked = matches!(state.worker.status, WorkerStatus::Launching | WorkerStatus::Pending);
         // Its machine or directory is cleared first; `destroyed` gives the work out.
         state.destroy(self.now, out);
         if never_worked {
-            self.refused_launch(&ProvisionError::new(reason), out);
+            self.refused_launch(&ProvisionError::new(&*how), out);
         }
-        self.lost(id, reason.to_owned(), out);
+        self.lost(id, WorkerReason::Died { how }, out);
     }
 
     /// Gives a worker up: it was silent for too long, or is dead. Its attempts are released once it is destroyed.
-    pub(in crate::plan) fn lost(&mut self, id: WorkerId, reason: String, out: &mut Decision) {
+    pub(in crate::plan) fn lost(&mut self, id: WorkerId, reason: WorkerReason, out: &mut Decision) {
         use WorkerStatus::{Draining, Failed, Launching, Lost, Pending, Terminated};
         let Some(state) = self.workers.get(&id) else { return };
         let status = match state.worker.status {
@@ -325,7 +326,12 @@ impl State {
             (Ok(()), status) if status.is_terminal() => out.effects.push(Effect::Destroy(id)),
             (Err(error), WorkerStatus::Launching) => {
                 self.refused_launch(&error, out);
-                self.set_status(id, WorkerStatus::Failed, Some(format!("could not be launched: {error}")), out);
+                self.set_status(
+                    id,
+                    WorkerStatus::Failed,
+                    Some(WorkerReason::LaunchFailed { error: error.message.into() }),
+                    out,
+                );
                 if let Some(state) = self.workers.get_mut(&id) {
                     state.destroy(self.now, out);
                 }
@@ -340,7 +346,7 @@ impl State {
         let launching = |state: &&mut WorkerState| state.worker.status == WorkerStatus::Launching;
         let Some(state) = self.workers.get_mut(&id).filter(launching) else { return };
         state.progress = Some(note.into());
-        state.worker.reason = Some(note.into());
+        state.worker.reason = Some(WorkerReason::Launching { progress: note.into() });
         out.change(Change::PutWorker(state.worker.clone()));
     }
 
@@ -368,7 +374,7 @@ impl State {
 
     pub(super) fn destroyed(&mut self, id: WorkerId, result: Result<(), String>, out: &mut Decision) {
         let Some(state) = self.workers.get_mut(&id) else { return };
-        state.in_the_way(result.as_ref().err().map(String::as_str));
+        state.worker.destroy_error = result.as_ref().err().map(|error| error.as_str().into());
         if result.is_err() {
             state.failed_destroys += 1;
             // Its work must not wait for ever on a provisioner that fails; the fence refuses what it may still report.
@@ -401,7 +407,7 @@ impl State {
         if state.worker.status.is_terminal() {
             return Err(PodError::WorkerGone(id));
         }
-        self.drain(id, "it was asked to drain".to_owned(), out);
+        self.drain(id, WorkerReason::AskedToDrain, out);
         if let Some(state) = self.workers.get_mut(&id) {
             state.asked_to_go = true;
         }
@@ -409,10 +415,10 @@ impl State {
     }
 
     /// Cordons a worker: no new work from this very batch on.
-    pub(in crate::plan) fn drain(&mut self, id: WorkerId, reason: String, out: &mut Decision) {
+    pub(in crate::plan) fn drain(&mut self, id: WorkerId, reason: WorkerReason, out: &mut Decision) {
         let Some(state) = self.workers.get_mut(&id).filter(|state| !state.worker.draining) else { return };
         state.worker.draining = true;
-        state.worker.reason = Some(reason.into());
+        state.worker.reason = Some(reason);
         out.change(Change::PutWorker(state.worker.clone()));
         self.settle(id, out);
     }

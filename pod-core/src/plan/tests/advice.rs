@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::{
-    domain::{Age, Rules, WorkerStatus},
+    domain::{Age, Rules, ScaleReason, WorkerStatus},
     plan::{SlipKind, Slips, State},
     scheduler::{Assignment, DefaultScheduler, Demand, FleetMember, PlacementView, Scale, Scheduler},
 };
@@ -125,7 +125,7 @@ fn a_fleet_is_not_changed_in_ways_that_cannot_be() {
         launch,
         drain: drain.iter().copied().map(WorkerId).collect(),
         undrain: undrain.iter().copied().map(WorkerId).collect(),
-        reason: "because".to_owned(),
+        reason: Some(ScaleReason::Said { sentence: "because".into() }),
     };
     for (said, kind) in [
         (scale(0, &[999], &[]), SlipKind::NotToDrain),

@@ -9,13 +9,15 @@ use super::{
 use crate::{
     domain::{
         ActivityId, Age, AttemptEnd, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, Millis, MinuteTally,
-        RevisionNo, ScalingDecision, Timestamp, WorkerId,
+        Need, RevisionNo, ScaleReason, ScalingDecision, Timestamp, WorkerId,
     },
     store::{Change, ExecutionQuery, ExpiredExecution, IdempotencyRecord, KEPT_MINUTES, Note, Order},
 };
 
 pub(super) fn decision(at: i64) -> ScalingDecision {
-    ScalingDecision { at: Timestamp(at), launch: 2, drain: vec![WorkerId(1), WorkerId(9)], reason: "demand".into() }
+    let need = Need::NoWorker { waiting: 3, work: Millis(5) };
+    let reason = ScaleReason::Grown { launched: 2, kept: 0, need };
+    ScalingDecision { at: Timestamp(at), launch: 2, drain: vec![WorkerId(1), WorkerId(9)], reason }
 }
 
 fn of_each_kind(id: u64) -> Execution {

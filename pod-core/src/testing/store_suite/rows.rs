@@ -7,7 +7,7 @@ use crate::{
         Activity, ActivityId, ActivityName, ActivityStatus, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending,
         Event, EventKind, Execution, ExecutionId, ExecutionStatus, Installation, InstallationStatus, Isolation, Millis,
         OnLost, OutputSummary, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource,
-        Settings, Timestamp, Worker, WorkerId, WorkerStatus,
+        Settings, Timestamp, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
     store::{Change, ExecutionUpdate},
 };
@@ -167,7 +167,8 @@ pub(super) fn worker(id: u64) -> Worker {
         last_worked: Some(Timestamp(3)),
         ended_at: None,
         gone: Some(Age(9)),
-        reason: Some("wanted".into()),
+        reason: Some(WorkerReason::NeverDialledIn { within: Millis(5), progress: Some("booting".into()) }),
+        destroy_error: Some("it hangs".into()),
         host: Some("here".into()),
         external: true,
         isolation: Isolation::Execution,

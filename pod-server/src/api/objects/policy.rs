@@ -28,6 +28,7 @@ impl PolicyObject {
 
 /// One decision about the size of the fleet.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = ScalingDecision)]
 pub(crate) struct DecisionObject {
     at: Moment,
@@ -37,6 +38,9 @@ pub(crate) struct DecisionObject {
     drain: Vec<u64>,
     /// Why, as a sentence.
     reason: String,
+    /// The same as a word for programs: `belowMinimum`, `noWorker`, `tooSlow`, `launchesHang`, `waitsTooLong`,
+    /// `overMaximum`, `idle`, `makesRoom` or `other`.
+    reason_code: &'static str,
 }
 
 impl From<ScalingDecision> for DecisionObject {
@@ -46,6 +50,7 @@ impl From<ScalingDecision> for DecisionObject {
             launch: decision.launch,
             drain: decision.drain.iter().map(|worker| worker.0).collect(),
             reason: decision.reason.to_string(),
+            reason_code: decision.reason.code(),
         }
     }
 }

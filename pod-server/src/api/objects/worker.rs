@@ -2,7 +2,7 @@
 
 use pod_core::{
     WorkerView,
-    domain::{AttemptKey, Isolation},
+    domain::{AttemptKey, Isolation, WorkerReason},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -38,6 +38,10 @@ pub(crate) struct WorkerObject {
     /// Why it was launched, let go or lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// The same as a word for programs: that of a scaling decision, `dialledIn`, `launching`, `launchFailed`,
+    /// `neverDialledIn`, `notNeeded`, `silent`, `askedToDrain`, `leaves`, `died` or `other`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason_code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
     /// It dialled in by itself.
@@ -78,7 +82,8 @@ impl From<&WorkerView> for WorkerObject {
             last_seen_at: time(worker.last_seen),
             last_worked_at: time(worker.last_worked),
             ended_at: time(worker.ended_at),
-            reason: worker.reason.as_deref().map(str::to_owned),
+            reason: worker.why(),
+            reason_code: worker.reason.as_ref().map(WorkerReason::code),
             host: worker.host.as_deref().map(str::to_owned),
             external: worker.external,
             isolation: worker.isolation,

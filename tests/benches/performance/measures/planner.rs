@@ -217,6 +217,7 @@ fn snapshot(count: u64, now: Timestamp) -> Snapshot {
         ended_at: None,
         gone: None,
         reason: None,
+        destroy_error: None,
         host: None,
         external: false,
         isolation: pod_core::domain::Isolation::Worker,
