@@ -1,6 +1,8 @@
 //! The process executor when its own parts are killed, and when its worker is.
 #![cfg(all(feature = "local", target_os = "linux"))]
 
+mod process_rig;
+
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -12,61 +14,16 @@ use std::{
 
 use pod_backends::executor::process::ProcessExecutor;
 use pod_core::{
-    domain::{
-        ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Stream, Workdir,
-    },
-    executor::{Executor, InstallRequest, RunEvent, Running, StartRequest, StopMode},
+    domain::{ActivityId, AttemptEnd, Millis, Payload, RevisionNo, Stream},
+    executor::{Executor, InstallRequest, RunEvent, Running},
 };
+use process_rig::{PATIENCE, finish, install, open, request};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Prints the process ids of its slot, of itself and of a child that left its session, and goes on for ever.
 const ENDLESS: &str = "#!/bin/sh\nsetsid sleep 1000 &\necho $PPID $$ $!\nwhile :; do sleep 0.05; done";
-
-async fn open(dir: &Path) -> ProcessExecutor {
-    ProcessExecutor::open(dir, 2).await.expect("the directory can be used")
-}
-
-async fn install(executor: &dyn Executor, activity: u64, main: &str) {
-    let (sink, _output) = tokio::sync::mpsc::channel(64);
-    let script = format!("cat > main.sh <<'END OF MAIN'\n{main}\nEND OF MAIN\n");
-    let request = InstallRequest {
-        activity: ActivityId(activity),
-        revision: RevisionNo(1),
-        payload: Payload::Script(script.into()),
-        env: BTreeMap::new(),
-        timeout: Millis::from_secs(60),
-    };
-    executor.install(request, sink).await.expect("it is a good one");
-}
-
-fn request(activity: u64, execution: u64) -> StartRequest {
-    StartRequest {
-        network: pod_core::domain::Network::Default,
-        key: AttemptKey { execution: ExecutionId(execution), attempt: AttemptNo(1) },
-        activity: ActivityId(activity),
-        activity_name: "an-activity".into(),
-        revision: RevisionNo(1),
-        input: Some(execution.to_string().into()),
-        env: BTreeMap::new(),
-        timeout: None,
-        grace: Millis::from_secs(60),
-        workdir: Workdir::Private,
-    }
-}
-
-async fn finish(run: &mut dyn Running) -> (String, AttemptEnd) {
-    let mut text = Vec::new();
-    loop {
-        match timeout(PATIENCE, run.next()).await.expect("it does not hang").expect("an end comes") {
-            RunEvent::Started { .. } | RunEvent::InstallationLost => {}
-            RunEvent::Output { bytes, .. } => text.extend_from_slice(&bytes),
-            RunEvent::Ended { end, .. } => return (String::from_utf8(text).expect("text"), end),
-        }
-    }
-}
 
 /// Starts [`ENDLESS`] and reads the process ids.
 async fn endless(executor: &dyn Executor, execution: u64) -> (Box<dyn Running>, [u32; 3]) {
@@ -496,68 +453,5 @@ async fn the_next_executor_ends_what_a_worker_and_its_spawner_left() {
     assert!(lives(main) && lives(child), "nobody is there to end them");
     let executor = open(dir.path()).await;
     assert!(!lives(main) && !lives(child), "they are gone before anything new is started");
-    executor.shutdown().await;
-}
-
-/// Blocks TERM, waits until it has come, starts a program, and ends by the signal: what a shell does that is told to end
-/// in the moment in which it forks. Perl is there wherever Debian is.
-const FORKS_WHILE_TOLD: &str = r#"#!/bin/sh
-exec perl -MPOSIX -e '
-    my $term = POSIX::SigSet->new(SIGTERM);
-    sigprocmask(SIG_BLOCK, $term);
-    $| = 1;
-    print "ready\n";
-    my $pending = POSIX::SigSet->new;
-    do { select(undef, undef, undef, 0.01); sigpending($pending) } until $pending->ismember(SIGTERM);
-    my $child = fork;
-    sigprocmask(SIG_UNBLOCK, $term);
-    exec "sleep", "1000" unless $child;
-    die "it was told to end";
-'"#;
-
-async fn first_line(run: &mut dyn Running) {
-    loop {
-        match timeout(PATIENCE, run.next()).await.expect("it does not hang") {
-            Some(RunEvent::Output { .. }) => return,
-            Some(RunEvent::Started { .. }) => {}
-            other => panic!("{other:?} before its line"),
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_is_forked_while_its_parent_is_told_to_end_is_told_too() {
-    let dir = TempDir::new().expect("a directory");
-    let executor = open(dir.path()).await;
-    install(&executor, 1, FORKS_WHILE_TOLD).await;
-    // Longer than this test has patience, for a stop and for the end of the time limit.
-    let long = Millis::from_secs(3600);
-    let mut run = executor.start(StartRequest { grace: long, ..request(1, 1) }).await.expect("it is installed");
-    first_line(&mut *run).await;
-    run.stop(StopMode::Terminate);
-    assert_eq!(finish(&mut *run).await.1, AttemptEnd::Terminated);
-
-    let timeout = Some(Millis(500));
-    let limited = StartRequest { grace: long, timeout, ..request(1, 2) };
-    let mut run = executor.start(limited).await.expect("it is installed");
-    assert_eq!(finish(&mut *run).await.1, AttemptEnd::TimedOut);
-    executor.shutdown().await;
-}
-
-/// Who cleans up is told once, and what it does that with is not told at all.
-#[tokio::test(flavor = "multi_thread")]
-async fn who_cleans_up_after_its_parent_has_ended_is_left_alone() {
-    const CLEANS_UP: &str = "#!/bin/sh
-        (exec 2>/dev/null; trap 'sleep 0.3 || echo hurt; sleep 0.3 || echo hurt; echo cleaned up; exit' TERM
-         echo ready; while :; do sleep 0.02; done) &
-        wait";
-    let dir = TempDir::new().expect("a directory");
-    let executor = open(dir.path()).await;
-    install(&executor, 1, CLEANS_UP).await;
-    let mut run = executor.start(request(1, 1)).await.expect("it is installed");
-    first_line(&mut *run).await;
-    run.stop(StopMode::Terminate);
-    let (text, end) = finish(&mut *run).await;
-    assert_eq!((text.as_str(), end), ("cleaned up\n", AttemptEnd::Terminated));
     executor.shutdown().await;
 }

@@ -40,6 +40,6 @@ pub use tokio_util::sync::CancellationToken;
 
 pub use pod::{
     ActivityView, Amount, Asked, Bound, Builder, EventGap, Explanation, FetchScript, FetchedScript, FleetCount,
-    FleetPreview, InvalidLimit, Limits, MAX_BATCH, ManyAct, OutputChunk, OutputFollower, OutputPosition, Overview, Pod,
-    PodError, Portion, Submitted, WorkerView,
+    FleetPreview, InvalidLimit, Limits, MAX_BATCH, ManyAct, NoWorker, OutputChunk, OutputFollower, OutputPosition,
+    Overview, Pod, PodError, Portion, StatusReason, Submitted, WorkerView,
 };

@@ -15,6 +15,7 @@ mod builder;
 mod bulk;
 mod error;
 mod events;
+mod explanation;
 mod follow;
 mod limits;
 mod lists;
@@ -25,10 +26,11 @@ pub use bulk::{Asked, ManyAct, Portion};
 pub use error::PodError;
 pub(crate) use error::gone;
 pub use events::EventGap;
+pub use explanation::{Explanation, NoWorker, StatusReason};
 use follow::Until;
 pub use follow::{OutputChunk, OutputFollower, OutputPosition};
 pub use limits::{Amount, Bound, InvalidLimit, Limits};
-pub use views::{ActivityView, Explanation, FleetCount, FleetPreview, Overview, Submitted, WorkerView};
+pub use views::{ActivityView, FleetCount, FleetPreview, Overview, Submitted, WorkerView};
 
 /// How many executions are started at once at most: all of them are in memory until they are committed.
 pub const MAX_BATCH: usize = 100_000;
@@ -278,7 +280,7 @@ impl Pod {
         expect!(self, Request::Retrieve(id), Reply::Execution(execution) => *execution)
     }
 
-    /// Why an execution waits, or what became of it, in sentences.
+    /// Why an execution waits, or what became of it.
     pub async fn explain(&self, id: ExecutionId) -> Result<Explanation> {
         expect!(self, Request::Explain(id), Reply::Explanation(explanation) => *explanation)
     }

@@ -1,7 +1,7 @@
 //! What can be wrong with a request: one sentence each, that says what to do.
 
 use crate::{
-    domain::{ActivityId, ExecutionId, InvalidInput, InvalidName, InvalidRule, RevisionNo, WorkerId},
+    domain::{ActivityId, ExecutionId, InvalidInput, InvalidName, InvalidRule, Isolation, RevisionNo, WorkerId},
     pod::InvalidLimit,
     provisioner::ProvisionError,
     store::StoreError,
@@ -79,10 +79,16 @@ pub enum PodError {
         /// The revision.
         revision: RevisionNo,
     },
-    /// The revision that an execution ran is not kept any more, so that it cannot be repeated as it was.
+    /// The backend does not make workers of that kind.
+    #[error("{}", impossible(*.0))]
+    IsolationImpossible(Isolation),
+    /// No network takes a container for each execution.
     #[error(
-        "Execution {0} ran a revision that is not kept any more; retry it with --latest (\"revision\": \"latest\") to run the current one"
+        "network none takes a container for each execution; give isolation execution with it, on a manager with a backend that makes containers"
     )]
+    NetworkNeedsIsolation,
+    /// The revision that an execution ran is not kept any more, so that it cannot be repeated as it was.
+    #[error("Execution {0} ran a revision that is not kept any more; retry it with the latest one")]
     RevisionGone(ExecutionId),
     /// The activity is still verifying, or already going.
     #[error("The requested activity isn't available for uninstalling yet")]
@@ -143,6 +149,20 @@ pub enum PodError {
     /// The engine has stopped.
     #[error("The manager is shutting down")]
     Stopped,
+}
+
+fn impossible(isolation: Isolation) -> &'static str {
+    match isolation {
+        Isolation::Execution => {
+            "isolation execution is not possible with this manager's backend, whose workers run executions beside each \
+             other; leave it out, or run the manager with a backend that makes containers"
+        }
+        Isolation::Worker => {
+            "isolation worker is not possible with this manager's backend, whose workers run each execution in a \
+             container of its own; leave it out, or let the manager have containers for workers too, which need an \
+             address to dial"
+        }
+    }
 }
 
 /// What became of an activity that was deleted, as a sentence without its stop.

@@ -6,6 +6,7 @@ use crate::{
         Revision, RevisionNo, RevisionStatus, Rules, ScaleReason, Timestamp, Waits, Worker, WorkerId,
     },
     plan::{ClockChange, LaunchRefusal},
+    pod::StatusReason,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,10 +21,10 @@ pub struct ActivityView {
     pub counts: [u64; 6],
     /// How long a run is expected to take; known after two.
     pub expected_duration: Option<Millis>,
-    /// Why its newest revision is not verified yet, in sentences; none when it is, or was rejected.
-    pub waits_for: Vec<String>,
+    /// Why its newest revision is not verified yet; none when it is, or was rejected.
+    pub waits_for: Vec<StatusReason>,
     /// The same for every revision that is being verified.
-    pub verifying: BTreeMap<RevisionNo, Vec<String>>,
+    pub verifying: BTreeMap<RevisionNo, Vec<StatusReason>>,
     /// How long its last runs took, oldest first; at most 50.
     pub recent_durations: Vec<Millis>,
     /// Its revisions that are kept, oldest first: at most the last 200, and the one that serves.
@@ -84,23 +85,6 @@ pub struct Submitted {
     pub predicted: Option<Millis>,
     /// The same request was accepted before under the same idempotency key: this is that execution.
     pub repeated: bool,
-}
-
-/// Why an execution is where it is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Explanation {
-    /// The execution.
-    pub execution: Execution,
-    /// The name of its activity.
-    pub activity_name: Arc<str>,
-    /// That its activity was deleted, as a sentence without its stop: its name leads nowhere, or to another one.
-    pub activity_gone: Option<String>,
-    /// What is, and why, in sentences, the most telling first.
-    pub sentences: Vec<String>,
-    /// How many executions of its activity are before it in the queue, while it waits and as far as that is known.
-    pub ahead: Option<u64>,
-    /// How long until it is expected to finish.
-    pub predicted: Option<Millis>,
 }
 
 /// Workers by status.

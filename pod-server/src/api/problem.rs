@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use pod_core::{PodError, store::StoreError};
+use pod_core::{PodError, domain::Isolation, store::StoreError};
 use serde::Serialize;
 
 /// Every kind of problem. The name after `urn:pod:problem:` is what clients match on.
@@ -156,7 +156,9 @@ impl From<PodError> for Problem {
             PodError::InvalidName(_) => ProblemKind::InvalidName,
             PodError::InvalidInput(_) => ProblemKind::InvalidInput,
             PodError::InvalidRule(_) => ProblemKind::InvalidRule,
-            PodError::Invalid(_) => ProblemKind::InvalidRequest,
+            PodError::Invalid(_) | PodError::IsolationImpossible(_) | PodError::NetworkNeedsIsolation => {
+                ProblemKind::InvalidRequest
+            }
             PodError::ActivityExists(_) | PodError::BeingRemoved { .. } => ProblemKind::ActivityExists,
             PodError::NoSuchActivity(_) | PodError::ActivityGone { .. } => ProblemKind::NoSuchActivity,
             PodError::NotOpen { .. } => ProblemKind::ActivityNotOpen,
@@ -185,7 +187,17 @@ impl From<PodError> for Problem {
         if kind == ProblemKind::Internal {
             tracing::error!(%error, "a request failed");
         }
-        Self::new(kind, error.to_string())
+        Self::new(kind, format!("{error}{}", spelling(&error)))
+    }
+}
+
+/// How what an error advises is spelt here; the engine, which others embed, knows neither flags nor members.
+const fn spelling(error: &PodError) -> &'static str {
+    match error {
+        PodError::IsolationImpossible(Isolation::Execution) | PodError::NetworkNeedsIsolation => " (--backend docker)",
+        PodError::IsolationImpossible(Isolation::Worker) => " (--docker-manager)",
+        PodError::RevisionGone(_) => " (--latest, or \"revision\": \"latest\")",
+        _ => "",
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
     activities::{ArchiveQuery, Upload},
     body::{json, read_body, read_json},
     changing::{Change, Content, Nothing},
-    objects::{InstallationObject, RevisionObject},
+    objects::{InstallationObject, ReasonObject, RevisionObject},
     openapi::bodies::Binary,
     page::{self, Page},
     problem::{Problem, ProblemKind},
@@ -133,7 +133,9 @@ impl RetryBody {
 
 fn object(view: &ActivityView, revision: &Revision) -> RevisionObject {
     let mut object = RevisionObject::of(&view.activity, revision);
-    object.waits_for = view.verifying.get(&revision.no).cloned().unwrap_or_default();
+    let reasons = || view.verifying.get(&revision.no).into_iter().flatten();
+    object.waits_for = reasons().map(ToString::to_string).collect();
+    object.waits_for_reasons = reasons().map(ReasonObject::from).collect();
     let own = view.installations.iter().filter(|installation| installation.revision == revision.no);
     object.installations = own.map(InstallationObject::from).collect();
     object

@@ -106,6 +106,6 @@ fn a_backend_without_containers_refuses_it() {
     let ran = pod.run(&["run", "--isolation", "execution", &program]);
     assert_eq!(ran.code, Some(1));
     let expected = "isolation execution is not possible with this manager's backend, whose workers run executions beside \
-                    each other; leave it out, or run the manager with --backend docker";
+                    each other; leave it out, or run the manager with a backend that makes containers (--backend docker)";
     assert!(ran.stderr.contains(expected), "{}", ran.stderr);
 }

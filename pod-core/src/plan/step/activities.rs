@@ -138,23 +138,9 @@ impl State {
 
     fn check_isolation(&self, settings: &Settings) -> Result<(), PodError> {
         match settings.isolation {
-            Some(Isolation::Execution) if !self.can_be_made(Isolation::Execution) => Err(PodError::Invalid(
-                "isolation execution is not possible with this manager's backend, whose workers run executions beside \
-                 each other; leave it out, or run the manager with --backend docker"
-                    .to_owned(),
-            )),
-            Some(Isolation::Worker) if !self.can_be_made(Isolation::Worker) => Err(PodError::Invalid(
-                "isolation worker is not possible with this manager's backend, whose workers run each execution in a \
-                 container of its own; leave it out, or let the manager have containers for workers too, which need \
-                 an address to dial (--docker-manager)"
-                    .to_owned(),
-            )),
+            Some(wanted) if !self.can_be_made(wanted) => Err(PodError::IsolationImpossible(wanted)),
             _ if settings.network == Network::None && self.isolation(settings) != Isolation::Execution => {
-                Err(PodError::Invalid(
-                    "network none takes a container for each execution; give isolation execution with it, on a manager \
-                     with --backend docker"
-                        .to_owned(),
-                ))
+                Err(PodError::NetworkNeedsIsolation)
             }
             _ => Ok(()),
         }

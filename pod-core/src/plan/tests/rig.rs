@@ -220,7 +220,7 @@ impl Rig {
     }
 
     pub(in crate::plan) fn sentences(&mut self, execution: ExecutionId) -> Vec<String> {
-        self.explain(execution).sentences
+        self.explain(execution).reasons.iter().map(ToString::to_string).collect()
     }
 
     pub(in crate::plan) fn overview(&mut self) -> Overview {

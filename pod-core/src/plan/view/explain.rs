@@ -1,14 +1,14 @@
-//! Why an execution is where it is, in sentences that are true at the moment they are said.
+//! Finds out why an execution is where it is.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     domain::{
-        ActivityId, ActivityStatus, Ending, Execution, ExecutionStatus, Installation, InstallationStatus, Isolation,
+        ActivityId, ActivityStatus, Execution, ExecutionStatus, Installation, InstallationStatus, Isolation,
         RevisionNo, RevisionStatus, WorkerId, WorkerStatus,
     },
     plan::{ActivityState, RevisionState, State, WorkerState},
-    pod::{Explanation, gone},
+    pod::{Explanation, NoWorker, StatusReason, gone},
 };
 
 impl State {
@@ -23,109 +23,96 @@ impl State {
         };
         let ahead = ahead.map(|(ahead, _)| ahead);
         let mut said = match &execution.ending {
-            Some(ending) => vec![ended(ending)],
+            Some(ending) => vec![StatusReason::Ended(ending.clone())],
             None if execution.status == ExecutionStatus::Running => self.why_running(&execution),
             None => self.why_waiting(&execution, activity, ahead),
         };
         if execution.cancel_requested && execution.ending.is_none() {
-            said.push("Its termination was asked for; it ends as soon as its processes are gone.".to_owned());
+            said.push(StatusReason::TerminationAsked);
         }
         if let Some(activity) = activity
             && execution.revision != RevisionNo(0)
             && execution.revision != activity.activity.revision
         {
-            let (runs, current) = (execution.revision, activity.activity.revision);
-            said.push(format!("It is bound to revision {runs} of its activity; revision {current} is current."));
+            said.push(StatusReason::OtherRevision { bound: execution.revision, current: activity.activity.revision });
         }
         let name = self.names.get(&execution.activity).cloned().unwrap_or_else(|| "?".into());
-        let taken = || self.activity_named(&name).is_some();
-        let activity_gone = activity.is_none().then(|| gone(execution.activity, &name, taken()));
-        let told = activity_gone.iter().filter(|_| execution.ending.is_some());
-        said.extend(told.map(|gone| format!("{gone}.")));
+        let taken = self.activity_named(&name).is_some();
+        let activity_gone = activity.is_none().then(|| gone(execution.activity, &name, taken));
+        if activity_gone.is_some() && execution.ending.is_some() {
+            said.push(StatusReason::ActivityGone { id: execution.activity, name: name.clone(), taken });
+        }
         if execution.failures > 0 {
-            said.push(format!("It has failed {}.", times(execution.failures)));
+            said.push(StatusReason::Failures { count: execution.failures });
         }
         if execution.losses > 0 {
-            said.push(format!("It has lost its worker {}.", times(execution.losses)));
+            said.push(StatusReason::Losses { count: execution.losses });
         }
         Explanation {
             activity_name: name,
             activity_gone,
-            sentences: said,
+            reasons: said,
             ahead,
             predicted: self.predict(&execution),
             execution,
         }
     }
 
-    fn why_running(&self, execution: &Execution) -> Vec<String> {
-        let Some(id) = execution.worker else { return vec!["It is running.".to_owned()] };
+    fn why_running(&self, execution: &Execution) -> Vec<StatusReason> {
+        let Some(id) = execution.worker else { return vec![StatusReason::Running { on: None }] };
         let worker = self.workers.get(&id);
         let crowded = worker.is_some_and(|state| state.attempts.len() > state.worker.slots as usize);
         let mut said = vec![match execution.started_at {
             Some(at) => {
                 let began = self.held.get(&execution.id).and_then(|held| held.began).unwrap_or(self.now);
-                format!("It has been running on worker {id} for {}, since {at}.", self.now.since(began))
+                StatusReason::Running { on: Some((id, self.now.since(began), at)) }
             }
-            None if crowded => {
-                format!("It was given to worker {id} ahead of time and starts there as soon as a slot is free.")
-            }
-            None => format!("It was given to worker {id}, which has not reported its start yet."),
+            None if crowded => StatusReason::GivenAhead { worker: id },
+            None => StatusReason::Given { worker: id },
         }];
         if let Some(state) = worker.filter(|state| state.worker.status == WorkerStatus::Unreachable) {
-            let silent = self.now.since(state.heard);
-            let limit = self.config.limits.lost_after;
-            said.push(format!("Nothing was heard of worker {id} for {silent}; after {limit} it is given up."));
+            let (silent, limit) = (self.now.since(state.heard), self.config.limits.lost_after);
+            said.push(StatusReason::WorkerSilent { worker: id, silent, limit });
         }
         said
     }
 
-    fn why_waiting(&self, execution: &Execution, activity: Option<&ActivityState>, ahead: Option<u64>) -> Vec<String> {
+    fn why_waiting(
+        &self,
+        execution: &Execution,
+        activity: Option<&ActivityState>,
+        ahead: Option<u64>,
+    ) -> Vec<StatusReason> {
         let mut said = Vec::new();
-        let gone = || vec!["Its activity is gone; it is about to be ended.".to_owned()];
-        let Some(activity) = activity else { return gone() };
-        let Some(state) = activity.revision(execution.revision) else { return gone() };
+        let Some(activity) = activity else { return vec![StatusReason::NothingToRun] };
+        let Some(state) = activity.revision(execution.revision) else { return vec![StatusReason::NothingToRun] };
         match state.revision.status {
-            _ if activity.activity.status == ActivityStatus::Uninstalling => {
-                said.push("Its activity is being removed; it is about to be ended for that.".to_owned());
-            }
+            _ if activity.activity.status == ActivityStatus::Uninstalling => said.push(StatusReason::ActivityLeaves),
             // Nothing else keeps it before that moment.
             RevisionStatus::Approved if execution.not_before > self.now => said.push(self.tried_again(execution)),
             RevisionStatus::Approved => {
                 self.what_is_missing(activity, state, &mut said);
-                match ahead {
-                    None | Some(0) => {}
-                    Some(1) => said.push("1 execution of its activity is before it.".to_owned()),
-                    Some(ahead) => said.push(format!("{ahead} executions of its activity are before it.")),
-                }
+                said.extend(ahead.filter(|ahead| *ahead > 0).map(|ahead| StatusReason::Queued { ahead }));
                 if said.is_empty() {
-                    said.push("It is about to be given to a worker.".to_owned());
+                    said.push(StatusReason::AboutToStart);
                 }
             }
             RevisionStatus::Verifying => self.what_verifies(state, &mut said),
-            RevisionStatus::Rejected | RevisionStatus::Uninstalling => {
-                said.push("Its activity was rejected; it is about to be ended for that.".to_owned());
-            }
+            RevisionStatus::Rejected | RevisionStatus::Uninstalling => said.push(StatusReason::ActivityRejected),
         }
         said
     }
 
-    fn tried_again(&self, execution: &Execution) -> String {
+    fn tried_again(&self, execution: &Execution) -> StatusReason {
         let (at, wait) = (self.clock().moment_of(execution.not_before), execution.not_before.since(self.now));
-        match execution.failures {
-            0 => format!("It is given to a worker at {at} at the earliest, in {wait}."),
-            failures => format!("It is tried again at {at}, in {wait}, after failure {failures}."),
-        }
+        StatusReason::NotBefore { at, wait, failures: execution.failures }
     }
 
     /// What an execution of an approved activity lacks.
-    fn what_is_missing(&self, activity: &ActivityState, state: &RevisionState, said: &mut Vec<String>) {
+    fn what_is_missing(&self, activity: &ActivityState, state: &RevisionState, said: &mut Vec<StatusReason>) {
         let limit = state.revision.settings.max_concurrency;
         if let Some(limit) = limit.filter(|limit| activity.running >= *limit) {
-            said.push(match limit {
-                1 => "Its activity allows 1 execution at a time, and one is running.".to_owned(),
-                limit => format!("Its activity allows {limit} executions at a time, and as many are running."),
-            });
+            said.push(StatusReason::ConcurrencyLimit { limit });
         }
         let isolation = self.isolation(&state.revision.settings);
         let fitting = || self.workers.values().filter(|state| state.worker.isolation == isolation);
@@ -135,11 +122,8 @@ impl State {
         }
         let free = || takes_work().filter(|state| state.attempts.len() < state.worker.slots as usize);
         if free().next().is_none() {
-            let slots: u64 = takes_work().map(|state| u64::from(state.worker.slots)).sum();
-            return said.push(match slots {
-                1 => "The only slot of the workers is busy.".to_owned(),
-                slots => format!("All {slots} slots of the workers are busy."),
-            });
+            let slots = takes_work().map(|state| u64::from(state.worker.slots)).sum();
+            return said.push(StatusReason::SlotsBusy { slots });
         }
         let key = (state.revision.activity, state.revision.no);
         let installed = |state: &WorkerState| {
@@ -151,12 +135,12 @@ impl State {
         let before = said.len();
         self.installations_of(key, said);
         if said.len() == before {
-            said.push("Its activity is not installed yet on a worker with an idle slot.".to_owned());
+            said.push(StatusReason::NotInstalled);
         }
     }
 
     /// Why revisions of an activity are still being verified.
-    pub(super) fn why_verifying(&self, activity: &ActivityState) -> BTreeMap<RevisionNo, Vec<String>> {
+    pub(super) fn why_verifying(&self, activity: &ActivityState) -> BTreeMap<RevisionNo, Vec<StatusReason>> {
         let verifying = |state: &&RevisionState| state.revision.status == RevisionStatus::Verifying;
         let why = |state: &RevisionState| {
             let mut said = Vec::new();
@@ -166,12 +150,12 @@ impl State {
         activity.revisions.values().filter(verifying).map(why).collect()
     }
 
-    fn what_verifies(&self, RevisionState { revision, .. }: &RevisionState, said: &mut Vec<String>) {
+    fn what_verifies(&self, RevisionState { revision, .. }: &RevisionState, said: &mut Vec<StatusReason>) {
         let isolation = self.isolation(&revision.settings);
         if revision.sha256.is_none() {
-            return said.push("Its activity is still being verified: its script is being fetched.".to_owned());
+            return said.push(StatusReason::Fetching);
         }
-        said.push("Its activity is still being verified: it is installed on one worker first.".to_owned());
+        said.push(StatusReason::Verifying);
         let mut fitting = self.workers.values().filter(|state| state.worker.isolation == isolation);
         if fitting.any(WorkerState::takes_work) {
             let before = said.len();
@@ -185,59 +169,41 @@ impl State {
     }
 
     /// What the workers install first: they make only so many installations at a time.
-    fn installed_before(&self, isolation: Isolation) -> Vec<String> {
+    fn installed_before(&self, isolation: Isolation) -> Vec<StatusReason> {
         let fitting = self.workers.values().filter(|state| state.worker.isolation == isolation && state.takes_work());
         let named = |installation: &Installation| {
-            let name = self.names.get(&installation.activity)?;
+            let activity = self.names.get(&installation.activity)?.clone();
             let (worker, since) = (installation.worker, self.wall().since(installation.changed_at));
-            Some(format!("Worker {worker} installs {name} before it, for {since} so far."))
+            Some(StatusReason::InstalledAfter { worker, activity, since })
         };
         fitting.flat_map(WorkerState::installing).filter_map(named).collect()
     }
 
-    fn installations_of(&self, key: (ActivityId, RevisionNo), said: &mut Vec<String>) {
+    fn installations_of(&self, key: (ActivityId, RevisionNo), said: &mut Vec<StatusReason>) {
         let found = self.workers.values().filter_map(|state| state.installations.get(&key));
         said.extend(found.filter_map(|installation| self.installation(installation)));
     }
 
-    fn installation(&self, installation: &Installation) -> Option<String> {
+    fn installation(&self, installation: &Installation) -> Option<StatusReason> {
         let worker: WorkerId = installation.worker;
         match installation.status {
-            InstallationStatus::Installing => Some(format!("Its activity is being installed on worker {worker}.")),
+            InstallationStatus::Installing => Some(StatusReason::Installing { worker }),
             InstallationStatus::Failed => {
-                let error = installation.error.as_deref().unwrap_or("no reason was told").trim_end_matches('.');
-                let retry = self
-                    .workers
-                    .get(&worker)
-                    .and_then(|state| state.retries.get(&(installation.activity, installation.revision)).copied());
-                let again = match retry {
-                    Some(at) if at > self.now => format!("; tried again in {}", at.since(self.now)),
-                    _ => String::new(),
-                };
-                let tries = times(installation.tries);
-                Some(format!("Installing its activity failed {tries} on worker {worker}: {error}{again}."))
+                let error = installation.error.clone().unwrap_or_else(|| "no reason was told".into());
+                let key = (installation.activity, installation.revision);
+                let retry = self.workers.get(&worker).and_then(|state| state.retries.get(&key).copied());
+                let again = retry.filter(|at| *at > self.now).map(|at| at.since(self.now));
+                Some(StatusReason::InstallFailed { worker, tries: installation.tries, error, again })
             }
             _ => None,
         }
     }
 
     /// Why there is no worker that an activity could run on.
-    fn no_worker(&self, isolation: Isolation) -> String {
+    fn no_worker(&self, isolation: Isolation) -> StatusReason {
         use WorkerStatus::{Launching, Pending, Unreachable};
         if !self.can_be_made(isolation) {
-            return match isolation {
-                Isolation::Execution => {
-                    "Its activity wants a container for each execution, and workers of this manager's backend \
-                    run executions beside each other; register it without that, or run the manager with --backend \
-                    docker."
-                }
-                Isolation::Worker => {
-                    "Its activity wants executions beside each other in one container, and workers of this manager's \
-                    backend run each in a container of its own; register it without that, or give workers in \
-                    containers an address to dial (--docker-manager)."
-                }
-            }
-            .to_owned();
+            return StatusReason::WrongBackend { wanted: isolation };
         }
         let count = |wanted: &[WorkerStatus]| {
             let fitting = self.workers.values().filter(|state| state.worker.isolation == isolation);
@@ -245,68 +211,28 @@ impl State {
         };
         // Where there are others, it is said what is meant.
         let others = self.workers.values().any(|state| state.worker.isolation != isolation && state.takes_work());
-        let worker = match isolation {
-            _ if !others => "worker",
-            Isolation::Worker => "worker that runs executions beside each other",
-            Isolation::Execution => "worker that runs each execution in a container of its own",
-        };
-        match (count(&[Launching, Pending]), count(&[Unreachable])) {
-            (1, _) => return format!("No {worker} is there yet; 1 is being launched{}.", self.launching(isolation)),
-            (count @ 2.., _) => {
-                return format!("No {worker} is there yet; {count} are being launched{}.", self.launching(isolation));
+        let refusal = || self.launch_refusal.as_ref().map(|refusal| refusal.reason.clone());
+        let why = match (count(&[Launching, Pending]), count(&[Unreachable])) {
+            (count @ 1.., _) => {
+                NoWorker::Launching { count, progress: self.launch_progressed(isolation), refusal: refusal() }
             }
-            (0, 1) => return format!("The only {worker} cannot be reached."),
-            (0, count @ 2..) if !others => return format!("None of the {count} workers can be reached."),
-            (0, count @ 2..) => return format!("No {worker} can be reached; there are {count}."),
-            (0, 0) => {}
-        }
-        if self.rules().max_workers == 0 {
-            return format!("No {worker} is there, and the active policy allows none.");
-        }
-        if self.due.launch_at > self.now {
-            let wait = self.due.launch_at.since(self.now);
-            let why = self.launch_refusal.as_ref().map(|refusal| format!(": {}", refusal.reason)).unwrap_or_default();
-            return format!("No {worker} is there: launching one failed, and it is tried again in {wait}{why}.");
-        }
-        if others && self.is_full_of_others(isolation) {
-            let most = self.rules().max_workers;
-            return format!(
-                "No {worker} is there, and the active policy allows no more than {most}; one of the others makes room."
-            );
-        }
-        format!("No {worker} is there; one is about to be launched.")
+            (0, count @ 1..) => NoWorker::Unreachable { count },
+            (0, 0) if self.rules().max_workers == 0 => NoWorker::NotAllowed,
+            (0, 0) if self.due.launch_at > self.now => {
+                NoWorker::LaunchRefused { again: self.due.launch_at.since(self.now), refusal: refusal() }
+            }
+            (0, 0) if others && self.is_full_of_others(isolation) => {
+                NoWorker::OthersInTheWay { max: self.rules().max_workers }
+            }
+            (0, 0) => NoWorker::AboutToLaunch,
+        };
+        StatusReason::NoWorker { kind: others.then_some(isolation), why }
     }
 
     /// How far the launches of a kind have come, as far as is known.
-    fn launching(&self, isolation: Isolation) -> String {
+    fn launch_progressed(&self, isolation: Isolation) -> Option<Arc<str>> {
         let launching = self.workers.values().filter(|state| state.worker.isolation == isolation);
         let mut launching = launching.filter(|state| state.worker.status == WorkerStatus::Launching);
-        match (launching.find_map(|state| state.progress.as_deref()), &self.launch_refusal) {
-            (Some(progress), _) => format!(": {progress}"),
-            (None, Some(refusal)) => format!(", after one could not be: {}", refusal.reason),
-            (None, None) => String::new(),
-        }
+        launching.find_map(|state| state.progress.clone())
     }
-}
-
-fn ended(ending: &Ending) -> String {
-    match ending {
-        Ending::Exited(0) => "It ran to its end with exit code 0.".to_owned(),
-        Ending::Exited(code) => format!("It ended because main.sh exited with code {code}."),
-        Ending::Signalled(signal) => {
-            format!("It ended because main.sh was ended by signal {signal}, which POD did not send.")
-        }
-        Ending::OutOfMemory => {
-            "It ran out of memory: the system killed it because the memory of its worker was used up.".to_owned()
-        }
-        Ending::Terminated => "It was terminated because someone asked for it.".to_owned(),
-        Ending::TimedOut => "It was ended because its time limit passed.".to_owned(),
-        Ending::GaveUp(reason) | Ending::WorkerLeft(reason) => {
-            format!("It was given up: {}.", reason.trim_end_matches('.'))
-        }
-    }
-}
-
-fn times(count: u32) -> String {
-    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }

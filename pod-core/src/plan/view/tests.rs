@@ -198,7 +198,7 @@ mod ended {
         rig.ends(1, id, end);
         let explanation = rig.explain(id);
         assert_eq!((explanation.ahead, explanation.predicted), (None, None));
-        explanation.sentences
+        explanation.reasons.iter().map(ToString::to_string).collect::<Vec<_>>()
     }
 
     #[test]
@@ -329,7 +329,7 @@ mod in_passing {
     use super::*;
 
     fn said(rig: &Rig, execution: &Execution) -> Vec<String> {
-        rig.state.explain(execution.clone()).sentences
+        rig.state.explain(execution.clone()).reasons.iter().map(ToString::to_string).collect()
     }
 
     fn one_waits(workers: u32) -> (Rig, Execution) {

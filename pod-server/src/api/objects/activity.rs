@@ -19,6 +19,7 @@ use super::{
         seconds::Seconds,
     },
     overview::StatusCounts,
+    reason::ReasonObject,
 };
 
 /// An activity.
@@ -77,6 +78,9 @@ pub(crate) struct ActivityObject {
     /// Why its newest revision is not verified yet, in sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     waits_for: Vec<String>,
+    /// The same, each with a word for programs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waits_for_reasons: Vec<ReasonObject>,
     /// Its executions by status.
     #[serde(skip_serializing_if = "Option::is_none")]
     executions: Option<StatusCounts>,
@@ -118,6 +122,7 @@ impl From<&Activity> for ActivityObject {
             network: Some(activity.settings.network).filter(|network| *network != Network::Default),
             installations: None,
             waits_for: Vec::new(),
+            waits_for_reasons: Vec::new(),
             executions: None,
             expected_millis: None,
         }
@@ -128,7 +133,8 @@ impl From<&ActivityView> for ActivityObject {
     fn from(view: &ActivityView) -> Self {
         Self {
             installations: Some(view.installations.iter().map(InstallationObject::from).collect()),
-            waits_for: view.waits_for.clone(),
+            waits_for: view.waits_for.iter().map(ToString::to_string).collect(),
+            waits_for_reasons: view.waits_for.iter().map(ReasonObject::from).collect(),
             executions: Some(view.counts.into()),
             expected_millis: view.expected_duration.map(|millis| millis.0),
             ..Self::from(&view.activity)

@@ -7,7 +7,10 @@ use pod_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::{moment::Moment, openapi::words::ExecutionStatusWord};
+use super::{
+    super::{moment::Moment, openapi::words::ExecutionStatusWord},
+    reason::ReasonObject,
+};
 
 /// One run of an activity.
 #[derive(Debug, Serialize, ToSchema)]
@@ -162,6 +165,8 @@ pub(crate) struct ExplanationObject {
     execution: ExecutionObject,
     /// What is, and why, in sentences, the most telling first.
     sentences: Vec<String>,
+    /// The same, each with a word for programs.
+    reasons: Vec<ReasonObject>,
     /// How many executions of its activity are before it in the queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     ahead: Option<u64>,
@@ -174,7 +179,8 @@ impl ExplanationObject {
     pub(in crate::api) fn of(explanation: Explanation, now: Now) -> Self {
         Self {
             execution: ExecutionObject::of(&explanation.execution, &explanation.activity_name, now),
-            sentences: explanation.sentences,
+            sentences: explanation.reasons.iter().map(ToString::to_string).collect(),
+            reasons: explanation.reasons.iter().map(ReasonObject::from).collect(),
             ahead: explanation.ahead,
             predicted_millis: explanation.predicted.map(|millis| millis.0),
         }

@@ -5,6 +5,7 @@ mod event;
 mod execution;
 mod overview;
 mod policy;
+mod reason;
 mod revision;
 mod worker;
 
@@ -13,5 +14,6 @@ pub(crate) use event::EventObject;
 pub(crate) use execution::{ExecutionObject, ExplanationObject};
 pub(crate) use overview::{Backend, OverviewObject};
 pub(crate) use policy::{DecisionObject, PolicyObject};
+pub(crate) use reason::ReasonObject;
 pub(crate) use revision::RevisionObject;
 pub(crate) use worker::WorkerObject;

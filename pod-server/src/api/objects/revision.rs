@@ -10,6 +10,7 @@ use super::{
         openapi::words::{RevisionStatusWord, SourceWord},
     },
     activity::{InstallationObject, source_of},
+    reason::ReasonObject,
 };
 
 /// One version of an activity.
@@ -44,6 +45,9 @@ pub(crate) struct RevisionObject {
     /// Why it is not verified yet, in sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(in crate::api) waits_for: Vec<String>,
+    /// The same, each with a word for programs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::api) waits_for_reasons: Vec<ReasonObject>,
 }
 
 impl RevisionObject {
@@ -62,6 +66,7 @@ impl RevisionObject {
             created_at: revision.created_at.into(),
             installations: Vec::new(),
             waits_for: Vec::new(),
+            waits_for_reasons: Vec::new(),
         }
     }
 }

@@ -97,7 +97,7 @@ impl Story {
             steps,
             expected,
             ending: execution.ending.as_ref().map(words::ending),
-            sentences: explanation.sentences.clone(),
+            sentences: explanation.reasons.iter().map(ToString::to_string).collect(),
             rows: rows.collect(),
             json,
             command,

@@ -1,0 +1,21 @@
+//! Why something is where it is, for people and for programs.
+
+use pod_core::StatusReason;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// One thing to know about an execution, or about what is being verified.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StatusReason)]
+pub(crate) struct ReasonObject {
+    /// A word for programs: `slotsBusy`, `notBefore`, `workerLaunching` and the like. There may be new ones.
+    code: &'static str,
+    /// The sentence.
+    message: String,
+}
+
+impl From<&StatusReason> for ReasonObject {
+    fn from(reason: &StatusReason) -> Self {
+        Self { code: reason.code(), message: reason.to_string() }
+    }
+}
