@@ -12,7 +12,7 @@ fn main() {}
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::sync::Arc;
 
-    use pod_backends::executor::process::ProcessExecutor;
+    use pod_backends::process::ProcessExecutor;
     use pod_core::executor::Executor;
 
     let count: u64 = std::env::args().nth(1).map_or(Ok(5000), |text| text.parse())?;
@@ -55,7 +55,7 @@ mod measure {
         time::Instant,
     };
 
-    use pod_backends::executor::process::ProcessExecutor;
+    use pod_backends::process::ProcessExecutor;
     use pod_core::{
         domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Workdir},
         executor::{Executor, InstallRequest, RunEvent, StartRequest},

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use pod_backends::store::sqlite::SqliteStore;
+use pod_backends::sqlite::SqliteStore;
 use pod_core::{
     domain::{
         ActivityId, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Event, EventKind, Execution,

@@ -16,7 +16,7 @@ use crate::{
     open_files,
     program::IGNORED,
     run::ended_by,
-    slot, sweeper,
+    serve, sweeper,
     sys::{self, Child, POLLIN, Patience, PollFd, SIGKILL},
     trash, tree,
     user::User,
@@ -173,7 +173,7 @@ impl Nursery {
         drop(nothing);
         self.open_files.into_iter().for_each(open_files::limit);
         let site = Site { base: std::mem::take(&mut self.base), slot: index, mounts: self.mounts, bell };
-        slot::serve(socket, life, site, birth, taken, self.user.as_ref())
+        serve::serve(socket, life, site, birth, taken, self.user.as_ref())
     }
 
     fn reap(&mut self) {
@@ -198,7 +198,7 @@ impl Nursery {
             let mut living: Vec<i32> = self.seats.iter().map(|seat| seat.pid).chain([self.sweeper]).collect();
             living.retain(|pid| !dead.iter().any(|(other, _)| other == pid));
             tree::kill_all(&self.children, &mut living, |pid, status| dead.push((pid, status)));
-            if ended_by(status) != End::Exited(slot::ANEW) {
+            if ended_by(status) != End::Exited(serve::ANEW) {
                 std::thread::sleep(REBIRTH_PAUSE);
             }
             self.open(seat.index, seat.socket, seat.taken, seat.birth + 1);

@@ -1,10 +1,32 @@
 //! The backends of POD: stores, executors and provisioners, and what fetches scripts. One cargo feature each.
 //!
+//! Each technology has a module, which holds all that is made of it:
+//!
+//! | module | feature | what it is |
+//! |---|---|---|
+//! | `sqlite` | `sqlite` | a store |
+//! | `process` | `local` | an executor: executions as processes of the worker's machine |
+//! | `local` | `local` | provisioners: workers in this process, or as processes of this machine |
+//! | `docker` | `docker` | workers as containers, and an executor that gives each execution a container |
+//! | `swarm` | `docker` | workers as tasks of a Docker Swarm |
+//! | `fetch` | `fetch` | installation scripts over HTTP |
+//!
+//! What several of them share:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `data_dir` | the directory of a manager: who holds it, and its workers' directories |
+//! | `door` | whom the manager lets in over the network, by join tokens |
+//! | `beside` | workers of a data directory that the backend which starts does not reach |
+//! | `turns` | one thing at a time is done to each worker |
+//! | `failure` | errors of the system as sentences |
+//! | `private`, `inherited`, `open_files` | files that nobody else may read, file descriptors, and how many there may be |
+//!
 //! An application that embeds POD chooses where records are kept and where executions run:
 //!
 #![cfg_attr(all(feature = "local", target_os = "linux"), doc = "```")]
 #![cfg_attr(not(all(feature = "local", target_os = "linux")), doc = "```ignore")]
-//! use pod_backends::provisioner::local::Local;
+//! use pod_backends::local::Local;
 //! use pod_core::{
 //!     OutputChunk, Pod,
 //!     domain::{ExecutionStatus, NewActivity, NewExecution},
@@ -36,14 +58,30 @@
 //! # }
 //! ```
 
-pub mod executor;
+#[cfg(all(feature = "docker", target_os = "linux"))]
+mod beside;
+#[cfg(all(feature = "local", target_os = "linux"))]
+pub mod data_dir;
+#[cfg(all(feature = "docker", target_os = "linux"))]
+pub mod docker;
+#[cfg(all(feature = "docker", target_os = "linux"))]
+pub mod door;
+#[cfg(all(feature = "local", target_os = "linux"))]
+mod failure;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 #[cfg(feature = "local")]
 pub mod inherited;
+#[cfg(all(feature = "local", target_os = "linux"))]
+pub mod local;
 #[cfg(feature = "local")]
 pub mod open_files;
 pub mod private;
-pub mod provisioner;
+#[cfg(all(feature = "local", target_os = "linux"))]
+pub mod process;
 #[cfg(feature = "sqlite")]
-pub mod store;
+pub mod sqlite;
+#[cfg(all(feature = "docker", target_os = "linux"))]
+pub mod swarm;
+#[cfg(all(feature = "local", target_os = "linux"))]
+mod turns;

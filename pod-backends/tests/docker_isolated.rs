@@ -6,10 +6,7 @@
 
 use std::{path::PathBuf, process::Command, sync::Arc};
 
-use pod_backends::{
-    executor::docker::ContainerExecutor,
-    provisioner::docker::{DockerSettings, Mount, MountSource},
-};
+use pod_backends::docker::{ContainerExecutor, DockerSettings, Mount, MountSource};
 use pod_core::{
     domain::{StoreId, WorkerId},
     executor::Executor,

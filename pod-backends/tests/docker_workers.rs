@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use pod_backends::provisioner::docker::{Docker, DockerSettings, HOME, ResidentProgram, run_container_worker};
+use pod_backends::docker::{Docker, DockerSettings, HOME, ResidentProgram, run_container_worker};
 use pod_core::{
     domain::WorkerId,
     provisioner::Backend,

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use pod_backends::{provisioner::local::Local, store::sqlite::SqliteStore};
+use pod_backends::{local::Local, sqlite::SqliteStore};
 use pod_core::{
     Limits, OutputChunk, Pod,
     domain::{AttemptNo, Ending, ExecutionStatus, Gap, NewActivity, NewExecution, Stream},

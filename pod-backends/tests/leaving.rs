@@ -5,7 +5,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use pod_backends::provisioner::local::Local;
+use pod_backends::local::Local;
 use pod_core::{
     Limits, Pod,
     domain::{

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use pod_backends::provisioner::local::{Local, LocalProcesses, run_local_worker};
+use pod_backends::local::{Local, LocalProcesses, run_local_worker};
 use pod_core::{
     Pod,
     domain::{Execution, ExecutionId, ExecutionStatus, NewActivity, NewExecution},

@@ -4,8 +4,9 @@
 
 use std::{path::Path, process::Command};
 
-use pod_backends::provisioner::local::{
-    DataDirError, DataDirLock, Local, LocalProcesses, end_worker_processes, run_local_worker,
+use pod_backends::{
+    data_dir::{DataDirError, DataDirLock},
+    local::{Local, LocalProcesses, end_worker_processes, run_local_worker},
 };
 use pod_core::{
     domain::WorkerId,

@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use pod_backends::executor::process::ProcessExecutor;
+use pod_backends::process::ProcessExecutor;
 use pod_core::executor::Executor;
 
 async fn open(dir: PathBuf, slots: u32) -> Arc<dyn Executor> {
@@ -20,7 +20,7 @@ mod in_a_container {
         process::{Command, Stdio},
     };
 
-    use pod_backends::provisioner::docker::{HOME, ResidentProgram};
+    use pod_backends::docker::{HOME, ResidentProgram};
 
     /// Removes the container when it is dropped.
     struct Container(String);

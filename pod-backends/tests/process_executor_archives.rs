@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, io::Write, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
-use pod_backends::executor::process::ProcessExecutor;
+use pod_backends::process::ProcessExecutor;
 use pod_core::{
     domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Workdir},
     executor::{Executor, InstallError, InstallRequest, RunEvent, StartRequest},

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use pod_backends::executor::process::ProcessExecutor;
+use pod_backends::process::ProcessExecutor;
 use pod_core::{
     domain::{ActivityId, AttemptEnd, Millis, Payload, RevisionNo, Stream},
     executor::{Executor, InstallRequest, RunEvent, Running},

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use pod_backends::executor::process::{ProcessExecutor, clear};
+use pod_backends::process::{ProcessExecutor, clear};
 use pod_core::{
     domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Workdir},
     executor::{Executor, InstallRequest, RunEvent, Running, StartRequest},

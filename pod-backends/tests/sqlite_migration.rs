@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use pod_backends::{provisioner::local::Local, store::sqlite::SqliteStore};
+use pod_backends::{local::Local, sqlite::SqliteStore};
 use pod_core::{
     OutputChunk, Pod,
     domain::{AttemptKey, AttemptNo, ExecutionId, RevisionPurpose, Stream},
@@ -32,11 +32,7 @@ const ROWS: &str = "
 async fn of_version_two(dir: &Path) {
     let options = SqliteConnectOptions::new().filename(dir.join("pod.db")).create_if_missing(true);
     let mut connection = options.connect().await.unwrap();
-    for sql in [
-        include_str!("../src/store/sqlite/migrations/1.sql"),
-        include_str!("../src/store/sqlite/migrations/2.sql"),
-        ROWS,
-    ] {
+    for sql in [include_str!("../src/sqlite/migrations/1.sql"), include_str!("../src/sqlite/migrations/2.sql"), ROWS] {
         sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     }
     connection.close().await.unwrap();

@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use pod_backends::store::sqlite::SqliteStore;
+use pod_backends::sqlite::SqliteStore;
 use pod_core::{
     domain::{ActivityId, Age, Execution, ExecutionId, RevisionNo, Timestamp},
     store::{Batch, Change, ExecutionQuery, QueueKey, Store},

@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use pod_backends::store::sqlite::SqliteStore;
+use pod_backends::sqlite::SqliteStore;
 use pod_core::store::Store;
 
 async fn open(dir: PathBuf) -> Arc<dyn Store> {

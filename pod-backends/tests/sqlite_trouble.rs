@@ -4,7 +4,7 @@
 use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use pod_backends::store::sqlite::SqliteStore;
+use pod_backends::sqlite::SqliteStore;
 use pod_core::{
     domain::{
         ActivityId, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Execution, ExecutionId, ExecutionStatus,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use pod_backends::executor::process::ProcessExecutor;
+use pod_backends::process::ProcessExecutor;
 use pod_core::{
     domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Workdir},
     executor::{Executor, InstallRequest, RunEvent, Running, StartRequest},

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use pod_backends::provisioner::local::{DataDirLock, Holder, Holding};
+use pod_backends::data_dir::{DataDirLock, Holder, Holding};
 use pod_server::{
     client::{Address, Client},
     config::{DockerArgs, default_data_dir},

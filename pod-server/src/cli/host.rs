@@ -3,11 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use pod_backends::{
+    data_dir::DataDirError,
+    docker::{end_containers, end_isolated_workers},
+    local::end_worker_processes,
     open_files,
-    provisioner::{
-        docker::{end_containers, end_isolated_workers},
-        local::{DataDirError, end_worker_processes},
-    },
 };
 use pod_core::{
     Pod,

@@ -5,7 +5,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use pod_backends::executor::process::stays_within;
+use pod_backends::process::stays_within;
 
 /// A link to something that is not packed with it.
 #[derive(Debug, thiserror::Error)]

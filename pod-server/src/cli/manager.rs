@@ -7,7 +7,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use pod_backends::provisioner::local::DataDirError;
+use pod_backends::data_dir::DataDirError;
 use pod_server::{
     client::{Address, Client},
     config::{BackendChoice, Config, DockerArgs, ServeArgs},

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use pod_backends::{open_files, provisioner::local::DataDirError};
+use pod_backends::{data_dir::DataDirError, open_files};
 use pod_core::PodError;
 use pod_server::{
     config::{Config, ServeArgs},

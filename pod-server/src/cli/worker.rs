@@ -9,12 +9,10 @@ use std::{
 
 use clap::Args;
 use pod_backends::{
-    executor::process::{ProcessExecutor, RunAs, adopt_orphans, clear},
+    docker::{HOME, ManagerAddress, run_container_worker, run_isolated_worker},
+    local::run_local_worker,
     open_files, private,
-    provisioner::{
-        docker::{HOME, ManagerAddress, run_container_worker, run_isolated_worker},
-        local::run_local_worker,
-    },
+    process::{ProcessExecutor, RunAs, adopt_orphans, clear},
 };
 use pod_core::{
     Limits,

@@ -1,6 +1,6 @@
 //! The settings of the containers of Docker workers: `--docker-…`, or the table `[docker]` of the file.
 
-use pod_backends::provisioner::docker::DockerSettings;
+use pod_backends::docker::DockerSettings;
 use pod_core::domain::Isolation;
 
 use super::{ConfigError, setting::Layers};

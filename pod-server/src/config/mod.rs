@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
-use pod_backends::provisioner::docker::DockerSettings;
+use pod_backends::docker::DockerSettings;
 use pod_core::{
     Amount, Bound, Limits,
     domain::{MAX_SLOTS, Millis},

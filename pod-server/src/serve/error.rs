@@ -1,6 +1,6 @@
 //! Why a manager could not start, or ended.
 
-use pod_backends::provisioner::local::DataDirError;
+use pod_backends::data_dir::DataDirError;
 use pod_core::{PodError, store::StoreError};
 
 use crate::config::ConfigError;

@@ -3,14 +3,13 @@
 use std::{path::Path, process::Command, sync::Arc};
 
 use pod_backends::{
-    executor::process::RunAs,
+    data_dir::DataDirLock,
+    docker::{AllDocker, Docker, IsolatedDocker, ResidentProgram},
+    local::LocalProcesses,
     open_files,
-    provisioner::{
-        docker::{AllDocker, Docker, IsolatedDocker, ResidentProgram},
-        local::{DataDirLock, LocalProcesses},
-        swarm::{self, Swarm},
-    },
-    store::sqlite::SqliteStore,
+    process::RunAs,
+    sqlite::SqliteStore,
+    swarm::{self, Swarm},
 };
 use pod_core::store::Store;
 

@@ -3,11 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use pod_backends::{
+    data_dir::DataDirLock,
+    door::Door,
     fetch::{FetchLimits, HttpFetch, Schemes},
-    provisioner::{
-        Door,
-        local::{DataDirLock, Local},
-    },
+    local::Local,
 };
 use pod_core::{Pod, provisioner::Backend, store::Store};
 use pod_web::Web;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pod_backends::{provisioner::local::Local, store::sqlite::SqliteStore};
+use pod_backends::{local::Local, sqlite::SqliteStore};
 use pod_core::{CancellationToken, Limits, Pod};
 use pod_web::Web;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pod_backends::executor::process::ProcessExecutor;
+use pod_backends::process::ProcessExecutor;
 use pod_core::worker::{Identity, WorkerConfig, WorkerExit, run};
 use pod_server::{config::Secret, worker_link::WebSocketDial};
 use serde_json::json;

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use pod_backends::provisioner::{
+use pod_backends::{
     docker::{DockerSettings, ManagerAddress, run_container_worker},
     swarm::{self, Swarm},
 };

@@ -3,7 +3,7 @@
 use std::{fs, net::TcpListener, path::Path, sync::Arc, thread, time::Duration};
 
 use async_trait::async_trait;
-use pod_backends::provisioner::{
+use pod_backends::{
     docker::{DockerSettings, ResidentProgram},
     swarm::Swarm,
 };
@@ -74,7 +74,7 @@ fn socket(port: u16) -> std::io::Result<TcpListener> {
 struct Listening {
     backend: WithWorkerLink<Swarm>,
     links: LinkSlot,
-    door: pod_backends::provisioner::Door,
+    door: pod_backends::door::Door,
     listener: TcpListener,
 }
 

@@ -59,5 +59,5 @@ fn lists(data: &[u8]) {
         assert_eq!(name.as_str(), text);
     }
     let _ = text.parse::<StoreId>();
-    let _ = text.parse::<pod_backends::provisioner::docker::Mount>();
+    let _ = text.parse::<pod_backends::docker::Mount>();
 }

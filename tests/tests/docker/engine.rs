@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, ops::Deref};
 
-use pod_backends::store::sqlite::SqliteStore;
+use pod_backends::sqlite::SqliteStore;
 use pod_core::store::Store;
 pub(crate) use pod_tests::docker;
 use pod_tests::{Pod, Server};

@@ -3,7 +3,7 @@
 use std::{process::Stdio, time::Instant};
 
 use anyhow::{Result, ensure};
-use pod_backends::provisioner::docker::end_containers;
+use pod_backends::docker::end_containers;
 use serde_json::json;
 use tokio::process::Command;
 

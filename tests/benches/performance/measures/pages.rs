@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context, Result};
-use pod_backends::store::sqlite::SqliteStore;
+use pod_backends::sqlite::SqliteStore;
 use pod_core::{
     domain::{ActivityId, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, RevisionNo, Timestamp, WorkerId},
     store::{ActivityTally, Batch, Change, HighWater, Store},

@@ -1,0 +1,239 @@
+//! Workers that are containers themselves, and whose executions are processes in them.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use pod_core::{
+    domain::WorkerId,
+    provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{launch, link, shared::Shared, watch};
+use crate::{
+    beside::{CONTAINERS, Family, clear_others},
+    data_dir::{
+        directory::{Certificate, Directories},
+        lock::DataDirLock,
+    },
+    docker::{
+        client::{
+            container::{self, State},
+            engine::Engine,
+            image,
+        },
+        resident::ResidentProgram,
+        settings::DockerSettings,
+    },
+    door::Door,
+    failure::failed,
+    turns::Turns,
+};
+
+/// Workers as containers, which run on when the manager ends and are taken on again by the next one.
+#[derive(Debug)]
+pub struct Docker {
+    data: PathBuf,
+    pub(super) settings: DockerSettings,
+    program: ResidentProgram,
+    /// Where workers dial over the network.
+    door: Option<Door>,
+}
+
+impl Docker {
+    /// Keeps what it must remember in that data directory. The engine is the one that `DOCKER_HOST` names, else that of
+    /// this machine. `program` is run in every container, and must call [`run_container_worker`](crate::docker::run_container_worker).
+    pub fn new(data: impl Into<PathBuf>, settings: DockerSettings, program: ResidentProgram) -> Self {
+        let door = settings.manager.as_ref().map(|url| Door::new(program.clone(), url.clone()));
+        Self { data: data.into(), settings, program, door }
+    }
+
+    /// What the HTTP server needs at which workers dial; nothing where they dial a socket.
+    #[must_use]
+    pub fn door(&self) -> Option<Door> {
+        self.door.clone()
+    }
+}
+
+#[async_trait]
+impl Backend for Docker {
+    async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
+        let engine = Engine::connect().await?;
+        if !engine.is_local() && self.settings.manager.is_none() {
+            let message = format!(
+                "the container engine {} is not on this machine, so its workers need an address to dial; set one that \
+                 they can reach with pod serve --docker-manager, for example http://10.0.0.7:8080, or give each execution \
+                 a container of its own with --docker-isolation execution",
+                engine.host()
+            );
+            return Err(ProvisionError::lasting(message));
+        }
+        let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
+        let directories = Directories::open(&self.data, CONTAINERS).map_err(unusable)?;
+        let lock = DataDirLock::take_for_workers(directories.data(), "docker.lock").await?;
+        clear_others(&self.data, &context, Family::Docker, Some(&engine)).await?;
+        let known = directories.all().map_err(unusable)?;
+        if let Some(door) = &self.door {
+            door.open_for(context.store);
+        }
+        let shared = Arc::new(Shared {
+            directories,
+            engine,
+            settings: self.settings,
+            program: self.program,
+            door: self.door,
+            context,
+            tracked: Mutex::default(),
+            turns: Turns::default(),
+            images: Mutex::default(),
+            _lock: lock,
+        });
+        for (worker, certificate) in known {
+            match certificate {
+                Some(ours) if ours.store == shared.context.store => shared.take_on(ours).await?,
+                other => shared.clear_foreign(worker, other).await?,
+            }
+        }
+        tokio::spawn(watch::watch(shared.clone()));
+        Ok(Arc::new(Containers(shared)))
+    }
+}
+
+/// Removes every container and volume that a data directory knows of, and returns when they are gone. For a manager
+/// that was there for a single run and has stopped.
+pub async fn end_containers(data: &Path) {
+    let known = Directories::below(data, CONTAINERS).all().unwrap_or_default();
+    if known.is_empty() {
+        return;
+    }
+    let engine = match Engine::connect().await {
+        Ok(engine) => engine,
+        Err(error) => return tracing::warn!(%error, "the containers of the workers could not be removed"),
+    };
+    // What they were stays written down: the next manager sees at once that they are gone.
+    for certificate in known.into_iter().filter_map(|(_, certificate)| certificate) {
+        if let Err(error) = container::remove(&engine, certificate.store, certificate.worker).await {
+            tracing::warn!(%error, worker = %certificate.worker, "a container could not be removed");
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Containers(Arc<Shared>);
+
+impl Shared {
+    /// Takes a worker of an earlier manager on, if its container runs.
+    async fn take_on(self: &Arc<Self>, certificate: Certificate) -> Result<(), ProvisionError> {
+        let worker = certificate.worker;
+        match container::state(&self.engine, certificate.store, worker).await? {
+            State::Running => {
+                if let Some(door) = &self.door {
+                    let dir = self.directories.of(worker);
+                    door.take_on(&dir, certificate).map_err(|error| {
+                        failed(format_args!("the join token of worker {worker} cannot be read"), error)
+                    })?;
+                }
+                let listener = self.listen(worker)?;
+                self.tracked().insert(worker, listener);
+                Ok(())
+            }
+            state => {
+                let reason = container::epitaph(&self.engine, certificate.store, worker, state).await;
+                let links = self.context.links.clone();
+                // The engine takes news only when its backend has started.
+                tokio::spawn(async move { links.gone(worker, reason).await });
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends what an earlier store of this data directory has left. Other containers of the engine are not ours.
+    async fn clear_foreign(&self, worker: WorkerId, found: Option<Certificate>) -> Result<(), ProvisionError> {
+        if let Some(certificate) = found {
+            container::remove(&self.engine, certificate.store, worker).await?;
+        }
+        self.directories.remove(worker).map_err(|error| failed("what an earlier worker left cannot be deleted", error))
+    }
+
+    /// Listens for a worker, where it dials a socket.
+    fn listen(&self, worker: WorkerId) -> Result<Option<DropGuard>, ProvisionError> {
+        if !self.dials_here() {
+            return Ok(None);
+        }
+        let end = CancellationToken::new();
+        let dir = self.link_dir(worker);
+        link::listen(&dir, worker, &self.context, end.clone())
+            .map_err(|error| failed(format_args!("{} cannot be listened in", dir.display()), error))?;
+        Ok(Some(end.drop_guard()))
+    }
+
+    async fn make(&self, certificate: Certificate) -> Result<(), ProvisionError> {
+        let worker = certificate.worker;
+        let written = self.directories.make(certificate).and_then(|dir| match &self.door {
+            Some(door) => door.expect(&dir, certificate).map(|token| Some(door.address_for(&token))),
+            None => Ok(None),
+        });
+        let address = written.map_err(|error| failed("a worker cannot be written down", error))?;
+        let image = image::ensure(&self.engine, &self.settings.image, Some((&self.context.links, worker))).await?;
+        container::remove(&self.engine, certificate.store, worker).await?;
+        let listener = self.listen(worker)?;
+        launch::start(self, certificate, &image, address.as_ref()).await?;
+        self.tracked().insert(worker, listener);
+        // One that ended before it was watched is no news to anybody else.
+        match container::state(&self.engine, certificate.store, worker).await? {
+            State::Running => Ok(()),
+            state => {
+                let message = container::epitaph(&self.engine, certificate.store, worker, state).await;
+                Err(ProvisionError::new(message))
+            }
+        }
+    }
+
+    /// As if it had never been made.
+    async fn unmake(&self, certificate: Certificate) -> Result<(), ProvisionError> {
+        self.tracked().remove(&certificate.worker);
+        if let Some(door) = &self.door {
+            door.let_out(certificate.worker);
+        }
+        container::remove(&self.engine, certificate.store, certificate.worker).await?;
+        self.directories
+            .remove(certificate.worker)
+            .map_err(|error| failed(format_args!("the directory of worker {} stays", certificate.worker), error))
+    }
+}
+
+#[async_trait]
+impl Provisioner for Containers {
+    async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
+        let shared = &self.0;
+        let _turn = shared.turns.of(worker).lock_owned().await;
+        if shared.tracked().contains_key(&worker)
+            && container::state(&shared.engine, spec.store, worker).await? == State::Running
+        {
+            return Ok(());
+        }
+        let certificate = Certificate { store: spec.store, worker, slots: spec.slots };
+        let made = shared.make(certificate).await;
+        if made.is_err()
+            && let Err(error) = shared.unmake(certificate).await
+        {
+            tracing::warn!(%worker, %error, "what was made of a worker could not be removed");
+        }
+        made
+    }
+
+    async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError> {
+        let turn = self.0.turns.of(worker);
+        let _turn = turn.lock().await;
+        self.0.unmake(Certificate { store: self.0.context.store, worker, slots: 0 }).await?;
+        self.0.turns.forget(worker);
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+        container::list(&self.0.engine, self.0.context.store).await
+    }
+}

@@ -1,0 +1,215 @@
+//! Workers as tasks of this process.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use pod_core::{
+    domain::{StoreId, WorkerId},
+    engine::{Admission, Links},
+    link::{Transport, in_process},
+    provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
+    worker::{Departure, Dial, DialError, Leave, WorkerExit, run},
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::worker::config;
+#[cfg(feature = "docker")]
+use crate::beside::{Family, clear_others};
+use crate::{
+    data_dir::{
+        directory::{Certificate, Directories, LOCAL},
+        lock::DataDirLock,
+    },
+    failure::failed,
+    process::{ProcessExecutor, clear},
+};
+
+/// Workers in this process, which run executions as processes of this machine. They end with this process, and so
+/// does what they run: by TERM and after its grace time KILL where the POD is shut down, at once where the process
+/// is killed. What is installed stays in the directory for the next time.
+#[derive(Debug)]
+pub struct Local {
+    data: PathBuf,
+    slots: Option<u32>,
+}
+
+impl Local {
+    /// Keeps its workers in that directory, which is made if it is not there.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self { data: data.into(), slots: None }
+    }
+
+    /// How many executions each worker runs at a time, instead of what [`pod_core::Limits::slots`] says.
+    #[must_use]
+    pub fn slots(mut self, slots: u32) -> Self {
+        self.slots = Some(slots);
+        self
+    }
+}
+
+#[async_trait]
+impl Backend for Local {
+    async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
+        let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
+        let directories = Directories::open(&self.data, LOCAL).map_err(unusable)?;
+        let lock = DataDirLock::take_for_workers(directories.data(), "workers.lock").await?;
+        #[cfg(feature = "docker")]
+        clear_others(&self.data, &context, Family::Local, None).await?;
+        let known = directories.all().map_err(unusable)?;
+        let provisioner = Arc::new(InProcess {
+            directories,
+            slots: self.slots,
+            context,
+            workers: Mutex::default(),
+            changing: tokio::sync::Mutex::new(()),
+            lock: Arc::new(lock),
+        });
+        for (worker, certificate) in known {
+            match certificate.filter(|certificate| certificate.store == provisioner.context.store) {
+                Some(certificate) => provisioner.revive(certificate).await,
+                None => {
+                    clear(&provisioner.directories.of(worker)).await.map_err(|error| failed("cleaning up", error))?
+                }
+            }
+        }
+        Ok(provisioner)
+    }
+}
+
+#[derive(Debug)]
+struct InProcess {
+    directories: Directories,
+    slots: Option<u32>,
+    context: BackendContext,
+    workers: Mutex<HashMap<WorkerId, Running>>,
+    /// Held while a worker is created or destroyed.
+    changing: tokio::sync::Mutex<()>,
+    /// Held until the last worker has ended.
+    lock: Arc<DataDirLock>,
+}
+
+#[derive(Debug)]
+struct Running {
+    leave: Leave,
+    task: JoinHandle<()>,
+    ended: CancellationToken,
+}
+
+impl InProcess {
+    /// Takes a worker of an earlier process on again: it holds nothing that ran, but what is installed.
+    async fn revive(&self, certificate: Certificate) {
+        let slots = self.slots.unwrap_or(certificate.slots);
+        let worker = certificate.worker;
+        if let Err(error) = self.run(Certificate { slots, ..certificate }).await {
+            let links = self.context.links.clone();
+            // The engine takes news only when its backend has started.
+            tokio::spawn(async move { links.gone(worker, error.message).await });
+        }
+    }
+
+    async fn run(&self, certificate: Certificate) -> Result<(), ProvisionError> {
+        let worker = certificate.worker;
+        let dir = self.directories.make(certificate).map_err(|error| failed("a worker cannot be made", error))?;
+        let opened = ProcessExecutor::open(&dir, certificate.slots).await;
+        let executor = Arc::new(opened.map_err(|error| ProvisionError::new(error.message))?);
+        let leave = Leave::ending_with(&self.context.shutdown);
+        let serving = serve(certificate, dir, executor, self.context.links.clone(), leave.clone());
+        let lock = self.lock.clone();
+        let ended = CancellationToken::new();
+        let end = ended.clone().drop_guard();
+        let task = tokio::spawn(async move {
+            // Dropped in reverse: who waits for the end finds the directory free.
+            let (_end, _lock) = (end, lock);
+            serving.await;
+        });
+        self.workers().insert(worker, Running { leave, task, ended });
+        Ok(())
+    }
+
+    fn workers(&self) -> std::sync::MutexGuard<'_, HashMap<WorkerId, Running>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn runs(&self, worker: WorkerId) -> bool {
+        self.workers().get(&worker).is_some_and(|running| !running.task.is_finished())
+    }
+}
+
+/// Runs one worker until it ends, leaves, is destroyed, or the engine has ended.
+async fn serve(certificate: Certificate, dir: PathBuf, executor: Arc<ProcessExecutor>, links: Links, leave: Leave) {
+    let dial = DialEngine { links: links.clone() };
+    let exit = run(config(certificate, &dir, Departure::ToReturn), executor, dial, leave).await;
+    if exit != WorkerExit::Cancelled {
+        links.gone(certificate.worker, exit.to_string()).await;
+    }
+}
+
+struct DialEngine {
+    links: Links,
+}
+
+#[async_trait]
+impl Dial for DialEngine {
+    async fn dial(&self) -> Result<Transport, DialError> {
+        let (here, there) = in_process();
+        self.links.connect(there, Admission::Known);
+        Ok(here)
+    }
+}
+
+#[async_trait]
+impl Provisioner for InProcess {
+    async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
+        let _changing = self.changing.lock().await;
+        if self.runs(worker) {
+            return Ok(());
+        }
+        self.run(Certificate { store: spec.store, worker, slots: self.slots.unwrap_or(spec.slots) }).await
+    }
+
+    async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError> {
+        let _changing = self.changing.lock().await;
+        let running = self.workers().remove(&worker);
+        if let Some(running) = running {
+            running.leave.at_once();
+            let _ = running.task.await;
+        }
+        clear(&self.directories.of(worker)).await.map_err(|error| ProvisionError::new(error.message))
+    }
+
+    fn slots(&self) -> Option<u32> {
+        self.slots
+    }
+
+    fn workers_stay(&self) -> bool {
+        false
+    }
+
+    async fn leave(&self, within: Duration) {
+        let leaving = |running: &Running| {
+            running.leave.within(within);
+            running.ended.clone()
+        };
+        let ended: Vec<CancellationToken> = self.workers().values().map(leaving).collect();
+        for ended in ended {
+            ended.cancelled().await;
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+        list(&self.directories, self.context.store)
+    }
+}
+
+/// The workers of a store that have a directory.
+pub(super) fn list(directories: &Directories, store: StoreId) -> Result<Vec<WorkerId>, ProvisionError> {
+    let all = directories.all().map_err(|error| failed("the workers' directories cannot be read", error))?;
+    let ours = all.into_iter().filter(|(_, found)| found.is_some_and(|found| found.store == store));
+    Ok(ours.map(|(worker, _)| worker).collect())
+}

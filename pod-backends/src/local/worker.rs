@@ -1,0 +1,150 @@
+//! What a worker process of this machine does.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use pod_core::{
+    executor::Executor,
+    link::{PROTOCOL_VERSION, Transport},
+    worker::{Departure, Dial, DialError, Identity, Leave, WorkerConfig, WorkerExit, run},
+};
+use uuid::Uuid;
+
+use super::socket;
+use crate::{
+    data_dir::{directory::Certificate, lock::write_process},
+    process::ProcessExecutor,
+};
+
+/// The file that a worker process holds locked.
+pub(super) const LOCK: &str = "worker.lock";
+/// The file in which it says what version of the link it speaks.
+const LINK: &str = "worker.link";
+
+/// A manager that looks whether a worker is alive holds its lock for a moment.
+const LOCK_WITHIN: Duration = Duration::from_secs(1);
+
+/// Runs the worker of a directory that [`super::LocalProcesses`] made, until it ends. To be called by a process that
+/// does nothing else; a runtime of one thread is the cheapest. Leaves the session of whoever started it.
+///
+/// `leave` asks it to leave; a token that is cancelled does, and then what runs is asked to end right away.
+pub async fn run_local_worker(dir: &Path, leave: impl Into<Leave>) -> WorkerExit {
+    run_worker_of(dir, leave.into(), |DirectoryWorker { dir, certificate }| async move {
+        let executor = ProcessExecutor::open(&dir, certificate.slots).await.map_err(|error| error.message)?;
+        Ok(Arc::new(executor) as Arc<dyn Executor>)
+    })
+    .await
+}
+
+/// A worker as its directory tells of it.
+#[derive(Clone, Debug)]
+pub(crate) struct DirectoryWorker {
+    pub(crate) dir: PathBuf,
+    pub(crate) certificate: Certificate,
+}
+
+/// The same, with the executor that `executor` opens.
+pub(crate) async fn run_worker_of<F>(
+    dir: &Path,
+    leave: Leave,
+    executor: impl FnOnce(DirectoryWorker) -> F,
+) -> WorkerExit
+where
+    F: Future<Output = Result<Arc<dyn Executor>, String>>,
+{
+    // Fails when this process leads a session already, which is as good.
+    let _ = rustix::process::setsid();
+    match open(dir, executor).await {
+        Ok((config, executor, dial, _lock)) => run(config, executor, dial, leave).await,
+        Err(reason) => WorkerExit::Broken(reason),
+    }
+}
+
+async fn open<F>(
+    dir: &Path,
+    executor: impl FnOnce(DirectoryWorker) -> F,
+) -> Result<(WorkerConfig, Arc<dyn Executor>, DialDataDir, File), String>
+where
+    F: Future<Output = Result<Arc<dyn Executor>, String>>,
+{
+    let unusable = |error: io::Error| format!("the worker's directory {} cannot be used: {error}", dir.display());
+    let dir = dir.canonicalize().map_err(unusable)?;
+    let certificate = Certificate::read(&dir).map_err(unusable)?;
+    let lock = hold(&dir).await?;
+    fs::write(dir.join(LINK), PROTOCOL_VERSION.to_string()).map_err(unusable)?;
+    let executor = executor(DirectoryWorker { dir: dir.clone(), certificate }).await?;
+    let config = config(certificate, &dir, Departure::ForGood);
+    Ok((config, executor, DialDataDir { dir, certificate }, lock))
+}
+
+/// Whether the worker process of a directory speaks this version of the link. What it is was not written down before.
+pub(super) fn speaks_this_version(dir: &Path) -> bool {
+    fs::read_to_string(dir.join(LINK)).is_ok_and(|version| version.trim().parse() == Ok(PROTOCOL_VERSION))
+}
+
+/// What a worker of this machine is run with.
+pub(crate) fn config(certificate: Certificate, dir: &Path, departure: Departure) -> WorkerConfig {
+    // Folded, so that all of its chance is used.
+    let (high, low) = Uuid::new_v4().as_u64_pair();
+    let identity = Identity {
+        store: Some(certificate.store),
+        worker: Some(certificate.worker),
+        host: rustix::system::uname().nodename().to_str().ok().map(str::to_owned),
+        departure,
+        ..Identity::new(high ^ low)
+    };
+    WorkerConfig { identity, spool: dir.join("spool") }
+}
+
+/// Locks a worker's directory for this process, which notes itself down there.
+async fn hold(dir: &Path) -> Result<File, String> {
+    let failed = |error: io::Error| format!("{} cannot be locked: {error}", dir.join(LOCK).display());
+    let mut file =
+        File::options().create(true).truncate(false).read(true).write(true).open(dir.join(LOCK)).map_err(failed)?;
+    let deadline = tokio::time::Instant::now() + LOCK_WITHIN;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(format!("another process is the worker of {} already", dir.display()));
+            }
+        }
+    }
+    write_process(&mut file).map_err(failed)?;
+    Ok(file)
+}
+
+/// Dials the manager of the data directory that a worker's directory lies in.
+struct DialDataDir {
+    dir: PathBuf,
+    certificate: Certificate,
+}
+
+#[async_trait]
+impl Dial for DialDataDir {
+    async fn dial(&self) -> Result<Transport, DialError> {
+        // Deleted, or made anew for another worker: this one's manager will never be there again.
+        match Certificate::read(&self.dir) {
+            Ok(found) if found.store == self.certificate.store && found.worker == self.certificate.worker => {}
+            Ok(_) => {
+                return Err(DialError::Never(format!("{} belongs to another worker now", self.dir.display())));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(DialError::Never(format!("its directory {} was deleted", self.dir.display())));
+            }
+            Err(error) => return Err(DialError::Later(error.to_string())),
+        }
+        let data = self.dir.ancestors().nth(2).unwrap_or(&self.dir);
+        socket::connect(data).await.map_err(|error| DialError::Later(format!("the manager is not there: {error}")))
+    }
+}

@@ -1,0 +1,31 @@
+//! What is kept of the output of an attempt: both streams, and the log of the order in which they came.
+
+use pod_core::domain::Stream;
+
+/// One of them. Each is bytes by offset, in a column while it is short and in files when it is long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sqlite) enum Track {
+    Of(Stream),
+    Order,
+}
+
+impl Track {
+    /// All of them.
+    pub(in crate::sqlite) const ALL: [Self; 3] = [Self::Of(Stream::Stdout), Self::Of(Stream::Stderr), Self::Order];
+
+    /// Its column.
+    pub(in crate::sqlite) const fn column(self) -> &'static str {
+        match self {
+            Self::Of(stream) => stream.as_str(),
+            Self::Order => "output_order",
+        }
+    }
+
+    /// The end of the names of its files.
+    pub(super) const fn suffix(self) -> &'static str {
+        match self {
+            Self::Of(stream) => stream.as_str(),
+            Self::Order => "order",
+        }
+    }
+}

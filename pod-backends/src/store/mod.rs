@@ -1,3 +1,0 @@
-//! Durable storage.
-
-pub mod sqlite;

@@ -1,0 +1,46 @@
+//! What the backend holds while it runs: the engine, the settings, and which tasks run.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use pod_core::{domain::WorkerId, provisioner::BackendContext};
+
+use super::{address::Address, nodes::FailedNodes};
+use crate::{
+    data_dir::{directory::Directories, lock::DataDirLock},
+    docker::{client::engine::Engine, settings::DockerSettings},
+    door::Door,
+    turns::Turns,
+};
+
+/// What all that is done to workers needs.
+pub(super) struct Shared {
+    pub(super) directories: Directories,
+    pub(super) engine: Engine,
+    pub(super) settings: DockerSettings,
+    pub(super) address: Address,
+    pub(super) door: Door,
+    pub(super) context: BackendContext,
+    /// The workers whose tasks run, as far as is known.
+    pub(super) tracked: Mutex<HashSet<WorkerId>>,
+    pub(super) failed_nodes: FailedNodes,
+    /// One thing at a time is done to each worker.
+    pub(super) turns: Turns,
+    /// Held for as long as this backend is there.
+    pub(super) _lock: DataDirLock,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("directories", &self.directories).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(super) fn tracked(&self) -> MutexGuard<'_, HashSet<WorkerId>> {
+        self.tracked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
