@@ -1,5 +1,6 @@
 //! What the compiler and clippy cannot enforce, and reviews would forget.
 
+mod circles;
 mod documents;
 mod layering;
 mod source;
