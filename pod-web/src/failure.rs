@@ -12,11 +12,12 @@ use axum::{
 use pod_core::{PodError, store::StoreError};
 
 use crate::{
-    Web,
     flash::Flash,
     format::filters,
     layout::{self, Frame},
     origin,
+    sentence::sentence,
+    web::Web,
 };
 
 /// Why a page is not shown.
@@ -58,22 +59,6 @@ impl From<PodError> for Failure {
         };
         Self::new(status, sentence(&error))
     }
-}
-
-/// An error as a sentence with its full stop.
-pub(crate) fn sentence(error: &PodError) -> String {
-    as_sentence(error.to_string())
-}
-
-/// The same of its text.
-pub(crate) fn as_sentence(mut text: String) -> String {
-    if let Some(first) = text.get(..1).map(str::to_uppercase) {
-        text.replace_range(..1, &first);
-    }
-    if !text.ends_with(['.', '!', '?']) {
-        text.push('.');
-    }
-    text
 }
 
 impl IntoResponse for Failure {

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::layout;
+use crate::cookies::set_cookie;
 
 /// A browser keeps at most about 4 KiB per cookie.
 const LONGEST: usize = 600;
@@ -61,7 +61,7 @@ impl Flash {
         let mark = if self.is_refusal() { "-" } else { "+" };
         let text: String = self.text.chars().take(LONGEST).collect();
         let value: String = url::form_urlencoded::byte_serialize(format!("{mark}{text}").as_bytes()).collect();
-        layout::set_cookie(name, &value, 60, secure)
+        set_cookie(name, &value, 60, secure)
     }
 
     /// Leads to a page of ours, which shows it. [`crate::failure::dress`] makes the cookie.

@@ -16,7 +16,7 @@ use pod_core::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::{Web, failure::Failure, origin};
+use crate::{failure::Failure, origin, web::Web};
 
 /// A form of ours, filled in.
 #[derive(Clone, Debug, Default)]

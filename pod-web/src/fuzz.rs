@@ -6,9 +6,9 @@ use bytes::Bytes;
 use pod_core::domain::{AttemptNo, Stream};
 
 use crate::{
+    cookies::cookie,
     flash::{Flash, see_other},
     form::Filled,
-    layout::cookie,
     output::{Place, Rows, View},
     pages::archive::Directory,
 };

@@ -14,7 +14,7 @@ use pod_core::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::failure::{as_sentence, sentence};
+use crate::sentence::{as_sentence, sentence};
 
 /// How many are remembered.
 const KEPT: usize = 50;

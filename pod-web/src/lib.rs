@@ -6,12 +6,15 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`web`](Web) | what the pages have at hand, and which path leads where |
+//! | [`web`](Web) | what the pages have at hand |
+//! | [`router`](router()) | which path leads where |
 //! | `layout` | the frame around every page: navigation, message, theme |
 //! | [`origin`] | whether a page of another site made a request |
 //! | `form` | what a form sent, checked to come from a page of this manager |
 //! | `flash` | the message that the next page shows |
 //! | `failure` | what went wrong, as a page |
+//! | `cookies` | how cookies are read and set |
+//! | `sentence` | errors as sentences |
 //! | `jobs` | what is done to many executions at once |
 //! | `live` | what tells open pages that something changed |
 //! | `format` | times, durations, sizes and states, the same everywhere |
@@ -22,6 +25,7 @@
 
 mod assets;
 mod base_path;
+mod cookies;
 mod failure;
 mod flash;
 mod form;
@@ -34,15 +38,19 @@ mod live;
 pub mod origin;
 mod output;
 mod pages;
+mod router;
+mod sentence;
 mod web;
 
 pub use assets::DIRECTORY as ASSETS;
 pub use base_path::BasePath;
+pub use cookies::{cookie, set_cookie};
 pub use flash::see_other;
-pub use layout::{POLICY, cookie, set_cookie};
+pub use layout::POLICY;
 pub use pages::{
     ask::{Question, ask},
     front::front,
     sign_in::{Standing, refused, sign_in},
 };
-pub use web::{Web, digits, router};
+pub use router::router;
+pub use web::{Web, digits};

@@ -1,22 +1,11 @@
 //! What tells open pages that something changed. One task reads the events for all of them, at most once a second, and
 //! only while a page is open; a page that hears of a change asks for itself again and puts the new parts in place.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use axum::{
-    extract::{Query, State},
-    http::{HeaderName, HeaderValue},
-    response::{
-        IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
-};
 use pod_core::{Pod, PodError, domain::EventKind};
-use serde::Deserialize;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
-
-use crate::Web;
 
 /// How many events are read at a time; where there are more, everything is taken to have changed.
 const PAGE: usize = 1000;
@@ -27,7 +16,7 @@ const PACE: Duration = Duration::from_secs(1);
 
 /// What a page may be about, and when that last changed: the number of the event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Changed {
+pub(crate) struct Changed {
     activities: u64,
     executions: u64,
     workers: u64,
@@ -53,6 +42,13 @@ impl Live {
             }
         });
         live
+    }
+
+    /// What one page hears.
+    pub(crate) fn open(&self) -> watch::Receiver<Changed> {
+        let changed = self.changed.subscribe();
+        self.opened.notify_one();
+        changed
     }
 }
 
@@ -105,7 +101,7 @@ impl Changed {
     }
 
     /// When the last of these changed.
-    fn of(&self, topics: &str) -> u64 {
+    pub(crate) fn of(&self, topics: &str) -> u64 {
         let last = topics.split(' ').map(|topic| match topic {
             "activities" => self.activities,
             "executions" => self.executions,
@@ -114,47 +110,6 @@ impl Changed {
             _ => 0,
         });
         last.max().unwrap_or_default()
-    }
-}
-
-/// What a page is about.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Topics {
-    /// `activities`, `executions`, `workers`, `policies`, apart by blanks.
-    #[serde(default)]
-    of: String,
-}
-
-/// `GET /stream`: says `changed` whenever something that the page is about did.
-pub(crate) async fn follow(State(web): State<Arc<Web>>, Query(topics): Query<Topics>) -> Response {
-    let changed = web.live.changed.subscribe();
-    web.live.opened.notify_one();
-    let known = changed.borrow().of(&topics.of);
-    let following = Following { changed, known, topics: topics.of, shutdown: web.shutdown.clone() };
-    let events = futures::stream::unfold(following, Following::next);
-    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(20))).into_response();
-    const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-    response.headers_mut().insert(BUFFERING, HeaderValue::from_static("no"));
-    response
-}
-
-struct Following {
-    changed: watch::Receiver<Changed>,
-    known: u64,
-    topics: String,
-    shutdown: CancellationToken,
-}
-
-impl Following {
-    async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
-        let (known, topics) = (self.known, self.topics.as_str());
-        let news = self.changed.wait_for(|changed| changed.of(topics) > known);
-        let news = tokio::select! {
-            news = news => news.ok()?.of(topics),
-            () = self.shutdown.cancelled() => return None,
-        };
-        self.known = news;
-        Some((Ok(Event::default().event("changed").data(news.to_string())), self))
     }
 }
 

@@ -1,31 +1,14 @@
-//! What the pages have at hand, and which path leads where.
+//! What the pages have at hand.
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    http::{HeaderMap, header},
-    middleware,
-    routing::{get, post},
-};
+use axum::http::{HeaderMap, header};
 use pod_core::{Limits, Pod};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    assets,
-    base_path::BasePath,
-    failure,
-    form::{self, Filled},
-    jobs::Jobs,
-    layout,
-    live::{self, Live},
-    origin,
-    output::Indexes,
-    pages::{self, activities, activity, executions, policies, workers},
-};
+use crate::{base_path::BasePath, cookies::cookie, jobs::Jobs, live::Live, origin, output::Indexes};
 
 /// How many bytes the token of a form has.
 const TOKEN: usize = 16;
@@ -133,7 +116,7 @@ impl Web {
 
     /// What tells the forms of one session from those of others.
     fn token_of(&self, headers: &HeaderMap) -> [u8; TOKEN] {
-        let session = self.session_cookie.as_deref().and_then(|name| layout::cookie(headers, name));
+        let session = self.session_cookie.as_deref().and_then(|name| cookie(headers, name));
         let mut hash = Sha256::new_with_prefix(self.form_secret);
         hash.update(session.unwrap_or_default());
         hash.finalize().first_chunk().copied().unwrap_or_default()
@@ -148,7 +131,7 @@ impl Web {
 
     /// The theme that was chosen; nothing where the system decides.
     pub(crate) fn theme(&self, headers: &HeaderMap) -> Option<&'static str> {
-        match layout::cookie(headers, &self.theme_cookie) {
+        match cookie(headers, &self.theme_cookie) {
             Some("dark") => Some("dark"),
             Some("light") => Some("light"),
             _ => None,
@@ -160,48 +143,4 @@ impl Web {
 #[must_use]
 pub fn digits(pod: &Pod) -> String {
     pod.store_id().to_string().chars().filter(char::is_ascii_hexdigit).take(8).collect()
-}
-
-/// Every path of the dashboard but `/`, which it shares with the action API: that one is [`crate::front`].
-///
-/// It is safe from pages of other sites by itself: a form is taken from a page of its own only. Who may use it is for
-/// the application to decide.
-pub fn router<S: Clone + Send + Sync + 'static>(web: Arc<Web>) -> Router<S> {
-    Router::new()
-        .route("/overview", get(pages::overview::show))
-        .route("/activities", get(activities::list))
-        .route("/activities/new", get(activities::new).post(activities::create))
-        .route("/activities/{name}", get(activity::show))
-        .route("/activities/{name}/edit", get(activities::edit).post(activities::save))
-        .route("/activities/{name}/delete", get(activity::ask_delete).post(activity::delete))
-        // A page that answers a form is asked for again by its address: that is the form's page then.
-        .route("/activities/{name}/run", post(activity::run).get(activity::form))
-        .route("/activities/{name}/revisions/{no}", get(pages::revision::show))
-        .route("/activities/{name}/installations/{worker}", get(activity::installation))
-        .route("/executions", get(executions::list))
-        .route("/executions/bulk", post(executions::bulk).get(executions::form))
-        .route("/executions/bulk/{id}", get(executions::progress))
-        .route("/workers", get(workers::list))
-        .route("/workers/{id}", get(workers::show))
-        .route("/workers/{id}/drain", get(workers::ask_drain).post(workers::drain))
-        .route("/policies", get(policies::list))
-        .route("/policies/new", get(policies::new).post(policies::create))
-        .route("/policies/reset", post(policies::reset))
-        .route("/policies/{name}/edit", get(policies::edit).post(policies::save))
-        .route("/policies/{name}/apply", get(policies::ask_apply).post(policies::apply))
-        .route("/policies/{name}/delete", get(policies::ask_delete).post(policies::delete))
-        .route("/events", get(pages::events::list))
-        .route("/help", get(pages::help::show))
-        .route("/stream", get(live::follow))
-        .route("/executions/{id}", get(pages::execution::show))
-        .route("/executions/{id}/output/live", get(pages::execution::follow))
-        .route("/executions/{id}/output/part", get(pages::execution::part))
-        .route("/executions/{id}/terminate", post(pages::execution::terminate))
-        .route("/executions/{id}/retry", post(pages::execution::retry))
-        .route("/theme", post(pages::theme::choose))
-        .route("/assets/{file}", get(assets::serve))
-        .layer(DefaultBodyLimit::max(Filled::LARGEST))
-        .layer(middleware::from_fn(form::guard))
-        .layer(middleware::from_fn_with_state(web.clone(), failure::dress))
-        .with_state(web)
 }

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use pod_core::{Pod, PodError};
 
 use super::{
-    Indexes, Place, Rows,
-    index::{Shown, Step, ends, walk},
+    index::{Indexes, Shown, Step, ends, walk},
+    place::Place,
+    rows::Rows,
 };
 
 /// So many parts are shown at once at the end, so that the last one is not shown alone when it is short.

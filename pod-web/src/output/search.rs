@@ -7,9 +7,8 @@ use memchr::memmem::Finder;
 use pod_core::{Pod, PodError, domain::Stream};
 
 use super::{
-    Place,
     index::{Lines, Shown, Step, ends, walk},
-    place::index,
+    place::{Place, index},
 };
 
 /// At most so many lines are told.

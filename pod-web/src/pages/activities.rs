@@ -18,13 +18,14 @@ use pod_core::{
 use serde::Deserialize;
 
 use crate::{
-    Web,
-    failure::{Failure, sentence},
+    failure::Failure,
     flash::Flash,
     form::{Filled, VERSION},
     format::{activity_address, filters},
     layout::Frame,
     pages::conflict::{Conflict, as_text},
+    sentence::sentence,
+    web::Web,
 };
 
 /// How many rows a page has.

@@ -19,8 +19,7 @@ use pod_core::{
 use serde::Deserialize;
 
 use crate::{
-    Web,
-    failure::{Failure, sentence},
+    failure::Failure,
     flash::{Flash, see_other},
     form::Filled,
     format::{activity_address, filters, thousands},
@@ -32,6 +31,8 @@ use crate::{
         executions::Row,
         script_diff::{DiffLine, diff},
     },
+    sentence::sentence,
+    web::Web,
 };
 
 /// How many of its executions are shown.

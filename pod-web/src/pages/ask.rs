@@ -6,7 +6,7 @@ use axum::{
 };
 
 use super::confirm::Confirm;
-use crate::{Web, layout::Frame};
+use crate::{layout::Frame, web::Web};
 
 /// What would be done, for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]

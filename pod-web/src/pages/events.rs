@@ -12,10 +12,10 @@ use pod_core::domain::{ActivityId, Event, EventKind};
 use serde::Deserialize;
 
 use crate::{
-    Web,
     failure::Failure,
     format::{activity_address, filters},
     layout::Frame,
+    web::Web,
 };
 
 /// How many rows a page has.

@@ -6,10 +6,10 @@ use axum::{
 };
 
 use crate::{
-    Web,
     failure::{self, Failure},
     layout::Frame,
     pages::overview,
+    web::Web,
 };
 
 /// What a browser gets at `/`, which the dashboard shares with the action API, and where nothing else is.

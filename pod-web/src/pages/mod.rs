@@ -17,5 +17,6 @@ pub(crate) mod policies;
 pub(crate) mod revision;
 pub(crate) mod script_diff;
 pub(crate) mod sign_in;
+pub(crate) mod stream;
 pub(crate) mod theme;
 pub(crate) mod workers;

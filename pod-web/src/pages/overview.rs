@@ -11,11 +11,11 @@ use pod_core::{
 };
 
 use crate::{
-    Web,
     failure::Failure,
     format::filters,
     layout::Frame,
     pages::{activities, chart::HourChart},
+    web::Web,
 };
 
 /// How many failures and changes of the fleet are shown.

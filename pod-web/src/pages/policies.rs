@@ -14,8 +14,7 @@ use pod_core::{
 };
 
 use crate::{
-    Web,
-    failure::{Failure, sentence},
+    failure::Failure,
     flash::Flash,
     form::{Filled, VERSION},
     format::filters,
@@ -24,6 +23,8 @@ use crate::{
         confirm::Confirm,
         conflict::{Conflict, as_text},
     },
+    sentence::sentence,
+    web::Web,
 };
 
 /// What rules mean, a sentence each.

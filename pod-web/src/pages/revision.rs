@@ -14,7 +14,7 @@ use super::{
     archive::{Directory, File},
     script_diff::{DiffLine, diff, diff_directories},
 };
-use crate::{Web, failure::Failure, format::filters, layout::Frame};
+use crate::{failure::Failure, format::filters, layout::Frame, web::Web};
 
 /// How much of a script is shown.
 const LONGEST_SCRIPT: usize = 256 << 10;

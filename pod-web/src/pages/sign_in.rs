@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 
-use crate::{Web, assets, format::filters, layout};
+use crate::{assets, format::filters, layout, web::Web};
 
 /// How one stands who is asked for the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

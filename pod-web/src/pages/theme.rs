@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 
-use crate::{Web, flash::see_other, form::Filled, layout, origin};
+use crate::{cookies::set_visible_cookie, flash::see_other, form::Filled, origin, web::Web};
 
 /// How long it is remembered.
 const YEAR: u64 = 365 * 24 * 60 * 60;
@@ -19,7 +19,7 @@ pub(crate) async fn choose(State(web): State<Arc<Web>>, headers: HeaderMap, fill
         theme @ ("dark" | "light") => (theme, YEAR),
         _ => ("", 0),
     };
-    let cookie = layout::set_visible_cookie(&web.theme_cookie, theme, seconds, origin::is_https(&headers));
+    let cookie = set_visible_cookie(&web.theme_cookie, theme, seconds, origin::is_https(&headers));
     let mut response = see_other(filled.back("/overview"));
     response.headers_mut().append(header::SET_COOKIE, cookie);
     response

@@ -13,13 +13,8 @@ use pod_core::{
 };
 
 use crate::{
-    Web,
-    failure::{Failure, sentence},
-    flash::Flash,
-    form::Filled,
-    format::filters,
-    layout::Frame,
-    pages::confirm::Confirm,
+    failure::Failure, flash::Flash, form::Filled, format::filters, layout::Frame, pages::confirm::Confirm,
+    sentence::sentence, web::Web,
 };
 
 /// How many gone workers are listed.

@@ -8,13 +8,8 @@ use axum::{
 };
 use pod_core::PodError;
 
-use super::id_of;
-use crate::{
-    Web,
-    failure::{Failure, sentence},
-    flash::Flash,
-    form::Filled,
-};
+use super::asked::id_of;
+use crate::{failure::Failure, flash::Flash, form::Filled, sentence::sentence, web::Web};
 
 /// `POST /executions/{id}/terminate`.
 pub(crate) async fn terminate(

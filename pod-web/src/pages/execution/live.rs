@@ -16,11 +16,11 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::id_of;
+use super::asked::id_of;
 use crate::{
-    Web,
     failure::Failure,
     output::{Place, Rows, View},
+    web::Web,
 };
 
 /// What comes within this time goes into one event: a page need not change more often.

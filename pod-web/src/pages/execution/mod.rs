@@ -10,55 +10,28 @@ use axum::{
 };
 use pod_core::{
     Explanation,
-    domain::{Attempt, AttemptNo, ExecutionId},
+    domain::{Attempt, AttemptNo},
 };
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    Web,
     failure::Failure,
     format::filters,
     layout::Frame,
     output::{self, Found, How, MOST_FOUND, Part, Shown, View},
+    web::Web,
 };
 
 mod actions;
+mod asked;
 mod live;
 mod story;
 mod words;
 
 pub(crate) use actions::{retry, terminate};
+use asked::{Asked, id_of};
 pub(crate) use live::follow;
 use story::Story;
-
-/// What the address asks for.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(crate) struct Asked {
-    /// `merged`, `stdout`, `stderr`.
-    #[serde(default)]
-    view: String,
-    /// Another attempt than the latest.
-    attempt: Option<u32>,
-    /// The part that holds this line.
-    line: Option<u64>,
-    /// This part.
-    part: Option<usize>,
-    /// Lines that hold this text.
-    #[serde(default)]
-    q: String,
-    /// `on`: each line with the time it came.
-    #[serde(default)]
-    times: String,
-    /// Everything but the output.
-    head: Option<String>,
-}
-
-impl Asked {
-    fn shows_times(&self) -> bool {
-        self.times == "on"
-    }
-}
 
 #[derive(Debug, Template)]
 #[template(path = "execution.html")]
@@ -112,12 +85,6 @@ impl ExecutionPage<'_> {
     fn enough(&self) -> usize {
         MOST_FOUND
     }
-}
-
-/// The number of an execution, as it stands in an address.
-fn id_of(text: &str) -> Result<ExecutionId, Failure> {
-    let id = text.parse().ok().filter(|id: &ExecutionId| id.0 < i64::MAX as u64);
-    id.ok_or_else(|| Failure::missing(format!("Executions are named by numbers; {text:?} is none.")))
 }
 
 /// What is asked for, checked against what there is.

@@ -17,7 +17,6 @@ use pod_core::{
 
 use super::asked::{Asked, Refused};
 use crate::{
-    Web,
     failure::Failure,
     flash::{Flash, see_other},
     form::Filled,
@@ -25,6 +24,7 @@ use crate::{
     jobs::{Act, Job, Order, Progress},
     layout::Frame,
     pages::confirm::Confirm,
+    web::Web,
 };
 
 /// How long an answer waits for the end, so that what is quick leads back at once.

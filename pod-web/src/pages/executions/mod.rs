@@ -19,7 +19,7 @@ use pod_core::{
 
 use self::asked::{Asked, Refused, SPANS, id_of};
 pub(crate) use self::bulk::{bulk, form, progress};
-use crate::{Web, failure::Failure, flash::see_other, format::filters, layout::Frame};
+use crate::{failure::Failure, flash::see_other, format::filters, layout::Frame, web::Web};
 
 /// How many rows a page has.
 const ROWS: usize = 50;
