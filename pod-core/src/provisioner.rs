@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     domain::{Isolation, StoreId, WorkerId},
-    engine::Links,
+    link::Transport,
 };
 
 /// Creates and destroys workers: processes, containers, machines. Knows nothing of queues or executions.
@@ -106,6 +106,31 @@ impl ProvisionError {
     }
 }
 
+/// Where a backend hands in connected workers, and news of dead ones. The engine has one; a test of a backend its own.
+#[async_trait]
+pub trait WorkerGateway: Debug + Send + Sync + 'static {
+    /// Serves a worker's link until it ends; returns at once.
+    fn connect(&self, transport: Transport, admission: Admission);
+
+    /// Tells how far the making of a worker has come, as a sentence, while that takes long.
+    async fn progress(&self, worker: WorkerId, note: String);
+
+    /// Tells that a worker is known to be dead, with the reason as a sentence: its work is given out again at once.
+    async fn gone(&self, worker: WorkerId, reason: String);
+}
+
+/// Who may come in over a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Only workers that this store created.
+    Known,
+    /// Only that worker: this is its own way in.
+    Only(WorkerId),
+    /// Workers that dial in by themselves, and none that was created: whoever is here has shown the token that they share.
+    /// One comes back as the process that it was.
+    Anyone,
+}
+
 /// A provisioner and the way its workers reach the engine. Started once by [`crate::Builder::start`].
 #[async_trait]
 pub trait Backend: Debug + Send + 'static {
@@ -122,7 +147,7 @@ pub struct BackendContext {
     /// The workers that hold open attempts of this store.
     pub busy: Arc<[WorkerId]>,
     /// Where connected workers are handed in.
-    pub links: Links,
+    pub links: Arc<dyn WorkerGateway>,
     /// Cancelled when the engine has ended: listeners end, workers stay. Those that end with this process have left
     /// before, where the engine came to its end as it should; what is still there is to end at once.
     pub shutdown: tokio_util::sync::CancellationToken,

@@ -12,7 +12,7 @@ use axum::{
 
 use pod_core::{
     Pod,
-    engine::{Expected, Terms},
+    api::{Expected, Terms},
 };
 use sha2::{Digest, Sha256};
 

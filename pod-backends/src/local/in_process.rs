@@ -10,9 +10,8 @@ use std::{
 use async_trait::async_trait;
 use pod_core::{
     domain::{StoreId, WorkerId},
-    engine::{Admission, Links},
     link::{Transport, in_process},
-    provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
+    provisioner::{Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerGateway, WorkerSpec},
     worker::{Departure, Dial, DialError, Leave, WorkerExit, run},
 };
 use tokio::task::JoinHandle;
@@ -142,7 +141,13 @@ impl InProcess {
 }
 
 /// Runs one worker until it ends, leaves, is destroyed, or the engine has ended.
-async fn serve(certificate: Certificate, dir: PathBuf, executor: Arc<ProcessExecutor>, links: Links, leave: Leave) {
+async fn serve(
+    certificate: Certificate,
+    dir: PathBuf,
+    executor: Arc<ProcessExecutor>,
+    links: Arc<dyn WorkerGateway>,
+    leave: Leave,
+) {
     let dial = DialEngine { links: links.clone() };
     let exit = run(config(certificate, &dir, Departure::ToReturn), executor, dial, leave).await;
     if exit != WorkerExit::Cancelled {
@@ -151,7 +156,7 @@ async fn serve(certificate: Certificate, dir: PathBuf, executor: Arc<ProcessExec
 }
 
 struct DialEngine {
-    links: Links,
+    links: Arc<dyn WorkerGateway>,
 }
 
 #[async_trait]

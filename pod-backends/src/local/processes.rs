@@ -11,8 +11,7 @@ use std::{
 use async_trait::async_trait;
 use pod_core::{
     domain::WorkerId,
-    engine::Admission,
-    provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
+    provisioner::{Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
 };
 use tokio::net::UnixListener;
 

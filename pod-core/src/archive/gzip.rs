@@ -7,7 +7,7 @@ use std::io::Read;
 
 use flate2::bufread::GzDecoder;
 
-use super::{Refused, shown};
+use super::refused::{Refused, shown};
 
 /// Programs that pack in parallel make members of 64 KiB and more.
 const MOST_MEMBERS: usize = 100_000;

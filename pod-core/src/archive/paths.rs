@@ -2,7 +2,10 @@
 
 use std::path::{Component, Path};
 
-use super::{LONGEST_NAME, LONGEST_PATH, Refused};
+use super::{
+    limits::{LONGEST_NAME, LONGEST_PATH},
+    refused::Refused,
+};
 
 /// A path without what does not change where it leads; empty for the top.
 pub(super) fn normal(path: &[u8]) -> Result<Vec<u8>, Refused> {

@@ -5,12 +5,12 @@ use std::{collections::HashMap, ffi::OsStr, fmt, os::unix::ffi::OsStrExt, path::
 use sha2::{Digest, Sha256};
 
 use super::{
-    LONGEST_PATH, MOST_BYTES, MOST_ENTRIES, MOST_EXTENSION, MOST_NAMES, Refused,
     gzip::Unpacked,
     header::{BLOCK, Header, text},
+    limits::{LONGEST_PATH, MOST_BYTES, MOST_ENTRIES, MOST_EXTENSION, MOST_NAMES},
     paths::{leads_out, normal, parent, stays_within},
     pax::{self, Pax},
-    shown,
+    refused::{Refused, shown},
 };
 
 /// An entry has at most a global header, one of its own, a long name and a long target before it.

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{ActivityId, Millis, RevisionNo, Timestamp, WorkerId};
+use super::{
+    ids::{ActivityId, RevisionNo, WorkerId},
+    time::{Millis, Timestamp},
+};
 
 /// The name of an activity or policy: 1 to 100 characters, letters, digits, `.`, `_`, `-`,
 /// not starting with `.` or `-`. Names never become paths.

@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActivityId, AttemptNo, ExecutionId, RevisionNo, ScaleReason, Timestamp, WorkerId, reason};
+use super::{
+    ids::{ActivityId, AttemptNo, ExecutionId, RevisionNo, WorkerId},
+    reason,
+    reason::ScaleReason,
+    time::Timestamp,
+};
 
 /// Something that happened and was committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +43,7 @@ pub struct Event {
 
 impl Event {
     /// Says that it is about that execution.
-    pub(crate) fn of(&mut self, execution: &super::Execution) {
+    pub(crate) fn of(&mut self, execution: &super::execution::Execution) {
         self.activity = Some(execution.activity);
         self.execution = Some(execution.id);
         self.revision = (execution.revision != RevisionNo(0)).then_some(execution.revision);

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActivityId, Age, AttemptKey, AttemptNo, ExecutionId, Now, OutputSummary, RevisionChoice, RevisionNo, Timestamp,
-    WorkerId,
+    activity::RevisionChoice,
+    ids::{ActivityId, AttemptKey, AttemptNo, ExecutionId, RevisionNo, WorkerId},
+    output::OutputSummary,
+    time::{Age, Now, Timestamp},
 };
 
 /// One run of an activity that was asked for. Durable before it is acknowledged; concludes once.

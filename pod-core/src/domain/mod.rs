@@ -3,6 +3,7 @@
 //! Plain data. Nothing here does IO, reads a clock or knows who stores it.
 
 mod activity;
+mod clock_change;
 mod event;
 mod execution;
 mod ids;
@@ -20,6 +21,7 @@ pub use activity::{
     NewActivity, OnLost, Payload, Revision, RevisionChoice, RevisionPurpose, RevisionStatus, ScriptSource, Settings,
     UnknownWorkdir, Workdir,
 };
+pub use clock_change::ClockChange;
 pub use event::{Event, EventKind, ScalingDecision};
 pub use execution::{
     Attempt, AttemptEnd, AttemptStatus, Ending, Execution, ExecutionStatus, InvalidInput, NewExecution, RetryRevision,

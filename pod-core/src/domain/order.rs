@@ -4,7 +4,7 @@
 //! with the time it came. What is known is the order in which the two pipes were read; what a program prints to both
 //! within a fraction of a millisecond may have been printed in another one.
 
-use super::{Millis, Stream};
+use super::{output::Stream, time::Millis};
 
 /// The next so many bytes of a stream, which came together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

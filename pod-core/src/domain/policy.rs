@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{ActivityName, Millis, PolicyId};
+use super::{activity::ActivityName, ids::PolicyId, time::Millis};
 
 /// A named set of rules. One policy is active at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

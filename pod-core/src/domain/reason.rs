@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Isolation, Millis};
+use super::{activity::Isolation, time::Millis};
 
 /// Why the size of the fleet changes. Displayed as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExecutionStatus, Millis, Timestamp};
+use super::{
+    execution::ExecutionStatus,
+    time::{Millis, Timestamp},
+};
 
 /// How many waits each power of two is divided into: a percentile is right to an eighth.
 const STEPS: u32 = 4;

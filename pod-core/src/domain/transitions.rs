@@ -3,7 +3,11 @@
 
 use std::fmt::Debug;
 
-use super::{AttemptStatus, ExecutionStatus, InstallationStatus, RevisionStatus, WorkerStatus};
+use super::{
+    activity::{InstallationStatus, RevisionStatus},
+    execution::{AttemptStatus, ExecutionStatus},
+    worker::WorkerStatus,
+};
 
 /// A status that changes along a fixed table.
 pub trait Transitions: Copy + Eq + Debug + 'static {

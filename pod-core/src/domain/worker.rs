@@ -4,7 +4,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Age, Isolation, Timestamp, WorkerId, WorkerReason, reason};
+use super::{
+    activity::Isolation,
+    ids::WorkerId,
+    reason,
+    reason::WorkerReason,
+    time::{Age, Timestamp},
+};
 
 /// How many slots a worker has at most. What it may hold is bounded by it, and so what one link must be able to take.
 pub const MAX_SLOTS: u32 = 1024;

@@ -6,24 +6,13 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Driver;
+use super::{driver::Driver, phase::Phase};
 use crate::{domain::Millis, provisioner::Provisioner};
 
 /// Beyond the time that what runs may take and its grace time, workers may take so long to leave.
 const SLACK: Duration = Duration::from_secs(15);
 /// How long the engine listens for what workers that have left said last.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// How far the engine is on its way to its end.
-#[derive(Debug)]
-pub(super) enum Phase {
-    /// Nobody asked for it.
-    Running,
-    /// Workers leave.
-    Leaving(CancellationToken),
-    /// They have left; their links end, with what was said last before.
-    Left(Instant),
-}
 
 impl Driver {
     /// Begins to end. Nothing is given out from now on.

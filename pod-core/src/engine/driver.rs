@@ -4,7 +4,6 @@
 //! publish, answer, perform, and read on in the queues.
 
 use std::{
-    any::Any,
     collections::{BTreeSet, HashMap},
     panic::AssertUnwindSafe,
     sync::Arc,
@@ -18,18 +17,19 @@ use tokio::{
 };
 
 use super::{
-    Admission, Request, Shared,
-    closing::Phase,
     effects::Performer,
     message::{Answer, Message},
     outboxes::Outboxes,
+    panic::said_in,
+    phase::Phase,
     prepare::{execution_of, key_of, weight},
+    shared::Shared,
 };
 use crate::{
+    api::{PodError, Request},
     domain::{Age, ExecutionId},
     plan::{Config, Decision, Found, Input, Refill, ReplyId, SlipKind, State},
-    pod::PodError,
-    provisioner::Provisioner,
+    provisioner::{Admission, Provisioner},
     store::StoreError,
 };
 
@@ -351,12 +351,6 @@ impl Driver {
             Err(error) => tracing::warn!("the retention could not be carried out and is tried again: {error}"),
         }
     }
-}
-
-/// What a panic said.
-pub(super) fn said_in(panic: &(dyn Any + Send)) -> Arc<str> {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("it did not say why").into()
 }
 
 /// Tells of the end of the task, whatever its cause.

@@ -7,16 +7,17 @@ use futures::FutureExt;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
-    Message, Shared,
-    driver::said_in,
+    message::Message,
     outboxes::Outboxes,
+    panic::said_in,
     prepare::{NO_FETCHER, sha256},
+    shared::Shared,
 };
 use crate::{
     domain::{ActivityId, Age, Isolation, Millis, Payload, RevisionNo, StoreId, WorkerId},
+    fetcher::FetchScript,
     link::ToWorker,
     plan::{Config, Effect, Input, State},
-    pod::FetchScript,
     provisioner::{ProvisionError, Provisioner, WorkerSpec},
     store::StoreError,
 };

@@ -3,12 +3,12 @@
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Admission, Reply, Request};
 use crate::{
+    api::{PodError, Reply, Request},
     domain::{SessionId, WorkerId},
     link::{FromWorker, Hello, ToWorker},
     plan::{Found, Input},
-    pod::PodError,
+    provisioner::Admission,
 };
 
 /// How many messages wait for the task at most.

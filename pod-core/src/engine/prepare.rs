@@ -3,11 +3,11 @@
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::{Registration, Request, Shared, Terms, directory};
+use super::{directory, shared::Shared};
 use crate::{
+    api::{PodError, Registration, Request, Terms},
     domain::{Content, ExecutionId, RetryRevision, RevisionChoice},
     plan::Found,
-    pod::PodError,
 };
 
 /// Hashes what a request brings along, and refuses what could never work.

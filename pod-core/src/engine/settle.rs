@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{Driver, closing::Phase};
+use super::{driver::Driver, phase::Phase};
 use crate::{
+    api::PodError,
     plan::State,
-    pod::PodError,
     store::{Batch, StoreError},
 };
 

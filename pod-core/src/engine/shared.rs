@@ -12,9 +12,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{clock::Clock, topics::Topics};
 use crate::{
+    api::PodError,
     domain::{AttemptKey, Boot, Now, WorkerId},
+    fetcher::FetchScript,
     observe::Observer,
-    pod::{FetchScript, PodError},
     store::{Snapshot, Store, StoreError},
 };
 

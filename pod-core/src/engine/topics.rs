@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{domain::ExecutionId, pod::PodError};
+use crate::{api::PodError, domain::ExecutionId};
 
 /// The executions that someone waits for.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_FIRST_FRAME, bounded};
+use super::{bounded, codec::MAX_FIRST_FRAME};
 use crate::domain::{
     ActivityId, AttemptEnd, AttemptKey, Epoch, Millis, Network, Payload, RevisionNo, SessionId, StoreId, Stream,
     Timestamp, Workdir, WorkerId,

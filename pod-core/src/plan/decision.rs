@@ -5,16 +5,15 @@ use std::{
     sync::Arc,
 };
 
+use super::advice::Slips;
 use crate::{
+    api::{PodError, Reply, Submitted},
     domain::{
-        ActivityId, Age, AttemptKey, Epoch, Event, EventKind, Execution, ExecutionId, Isolation, Millis, Now,
-        RevisionNo, SessionId, Timestamp, WorkerId,
+        ActivityId, Age, AttemptKey, ClockChange, Epoch, Event, EventKind, Execution, ExecutionId, Isolation, Millis,
+        Now, RevisionNo, SessionId, Timestamp, WorkerId,
     },
-    engine::Reply,
     link::{Refusal, StartOrder, Welcome},
     observe::Measure,
-    plan::{ClockChange, Slips},
-    pod::PodError,
     store::{Batch, Change, ExecutionUpdate, HighWater},
 };
 
@@ -95,7 +94,7 @@ pub struct Decision {
     /// What there is to count, in order.
     pub measures: Vec<Measure>,
     /// Submits that are to be told whether the fleet grew.
-    pub(super) submits: Vec<(ReplyId, Box<crate::pod::Submitted>)>,
+    pub(super) submits: Vec<(ReplyId, Box<Submitted>)>,
 }
 
 impl Decision {

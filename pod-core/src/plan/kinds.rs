@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use super::{advice::Slips, state::State};
 use crate::{
     domain::{Age, Isolation, RevisionStatus, Rules, ScaleReason, Settings, WorkerId},
-    plan::{Slips, State, advice},
+    plan::advice,
     scheduler::{Demand, FleetMember, MemberState, Scale},
 };
 

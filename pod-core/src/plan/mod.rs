@@ -4,8 +4,12 @@
 //! values: they are performed after the batch that they stand in was committed. Nothing here does IO, reads a clock,
 //! draws a random number or starts a task; `now` is a parameter. So the engine, the simulator and "what if" share it.
 
+mod activity;
 mod advice;
+mod backoff;
 mod clock;
+mod config;
+mod counting;
 mod decision;
 mod kinds;
 mod place;
@@ -19,16 +23,19 @@ mod statistics;
 mod step;
 #[cfg(test)]
 mod tests;
+mod times;
 mod view;
+mod worker;
 
+pub use activity::ActivityState;
 pub use advice::{SlipKind, Slips};
 #[cfg(feature = "testing")]
 pub(crate) use advice::{assignments as advise_assignments, scale as advise_scale};
-pub(crate) use clock::Clock;
-pub use clock::ClockChange;
+pub use config::{Config, Window};
 pub use decision::{Decision, Effect, ReplyId};
 pub(crate) use place::MAX_AHEAD;
 pub use queue::Queue;
 pub use revision::RevisionState;
-pub use state::{ActivityState, Config, Deadlines, Held, LaunchRefusal, Refill, State, Window, WorkerState};
+pub use state::{Deadlines, Held, Refill, State};
 pub use step::{Found, Input};
+pub use worker::WorkerState;

@@ -2,13 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use super::{
+    activity::ActivityState,
+    decision::{Decision, Effect},
+    revision::RevisionState,
+    state::{Held, State},
+    worker::WorkerState,
+};
 use crate::{
     domain::{
-        ActivityId, ActivityStatus, Attempt, AttemptKey, AttemptNo, ExecutionStatus, Installation, InstallationStatus,
-        Millis, OutputSummary, RevisionNo, RevisionStatus, Transitions, WorkerId,
+        ActivityId, ActivityStatus, Attempt, AttemptKey, AttemptNo, ExecutionStatus, InstallationStatus, Millis,
+        OutputSummary, RevisionNo, RevisionStatus, Transitions, WorkerId,
     },
-    executor::INSTALLATIONS_AT_A_TIME,
-    plan::{ActivityState, Decision, Effect, Held, RevisionState, State, WorkerState, advice},
+    plan::advice,
     scheduler::{Assignment, Lane, PlacementView, Room},
     store::Change,
 };
@@ -21,35 +27,6 @@ const MAX_PREFETCH: u64 = 64;
 /// How much one worker holds beyond its slots at most. All of it may have to be sent at once after a lost link, so it
 /// must find room among the orders that wait for a link.
 pub(crate) const MAX_AHEAD: u32 = 1024;
-
-impl ActivityState {
-    /// How long a run takes on average; known after two.
-    pub(super) fn expected(&self) -> Option<Millis> {
-        let recent = &self.tally.recent_durations;
-        let sum: u64 = recent.iter().map(|duration| u64::from(*duration)).sum();
-        (recent.len() >= 2).then(|| Millis(sum / recent.len() as u64))
-    }
-}
-
-impl WorkerState {
-    fn idle_slots(&self) -> u32 {
-        self.worker.slots.saturating_sub(u32::try_from(self.attempts.len()).unwrap_or(u32::MAX))
-    }
-
-    fn has(&self, activity: ActivityId, revision: RevisionNo, status: InstallationStatus) -> bool {
-        self.installations.get(&(activity, revision)).is_some_and(|installation| installation.status == status)
-    }
-
-    /// What is being installed on it.
-    pub(super) fn installing(&self) -> impl Iterator<Item = &Installation> {
-        self.installations.values().filter(|installation| installation.status == InstallationStatus::Installing)
-    }
-
-    /// Whether it can begin another installation.
-    fn can_install(&self) -> bool {
-        self.installing().count() < INSTALLATIONS_AT_A_TIME
-    }
-}
 
 impl State {
     /// Gives waiting executions to workers.

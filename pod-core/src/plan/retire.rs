@@ -1,11 +1,14 @@
 //! What is not wanted any more: revisions that others took the place of, activities that are rejected or deleted.
 
+use super::{
+    decision::{Decision, Effect},
+    state::State,
+};
 use crate::{
     domain::{
         ActivityId, ActivityStatus, Ending, EventKind, ExecutionStatus, InstallationStatus, RevisionNo, RevisionStatus,
         Transitions,
     },
-    plan::{Decision, Effect, State},
     store::Change,
 };
 

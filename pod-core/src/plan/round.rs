@@ -1,13 +1,16 @@
 //! What follows from the state as it is: who is lost, what is installed, given out, taken back, launched and let go.
 
+use super::{
+    decision::{Decision, Effect},
+    state::State,
+};
 use crate::{
+    api::Reply,
     domain::{
         ActivityId, Age, AttemptEnd, AttemptKey, ExecutionStatus, Installation, InstallationStatus, Millis, Now,
         RevisionNo, RevisionStatus, ScriptSource, Transitions, WorkerId, WorkerReason, WorkerStatus,
     },
-    engine::Reply,
     observe::Measure,
-    plan::{Decision, Effect, State},
     provisioner::ProvisionError,
     store::Change,
 };

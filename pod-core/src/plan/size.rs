@@ -1,12 +1,12 @@
 //! The size of the fleet: what the scheduler wants becomes workers that are launched and let go.
 
+use super::{advice::Slips, decision::Decision, revision::RevisionState, state::State, worker::WorkerState};
 use crate::{
+    api::FleetPreview,
     domain::{
         ActivityStatus, EventKind, InstallationStatus, Isolation, Millis, Revision, RevisionStatus, Rules, ScaleReason,
         ScalingDecision, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
-    plan::{Decision, RevisionState, Slips, State, WorkerState},
-    pod::FleetPreview,
     scheduler::{Demand, FleetMember, MemberState, Scale},
     store::Change,
 };

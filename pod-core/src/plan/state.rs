@@ -5,53 +5,20 @@ use std::{
     sync::Arc,
 };
 
+use super::{
+    activity::ActivityState, backoff::retry_after, clock::Clock, config::Config, decision::Decision,
+    revision::RevisionState, worker::WorkerState,
+};
 use crate::{
+    api::LaunchRefusal,
     domain::{
-        Activity, ActivityId, ActivityName, Age, Attempt, AttemptKey, Epoch, Execution, ExecutionId, ExecutionStatus,
-        Installation, Millis, Now, Policy, PolicyId, Revision, RevisionNo, SessionId, StoreId, Timestamp, Transitions,
-        Worker, WorkerId,
+        ActivityId, ActivityName, Age, Attempt, AttemptKey, Execution, ExecutionId, ExecutionStatus, Millis, Now,
+        Policy, PolicyId, Revision, RevisionNo, SessionId, Transitions, Worker, WorkerId,
     },
     observe::Measure,
-    plan::{Clock, Decision, Effect, RevisionState, statistics::Statistics, step::retry_after},
-    pod::Limits,
-    provisioner::Capabilities,
-    scheduler::Scheduler,
+    plan::statistics::Statistics,
     store::{ActivityTally, Batch, HighWater, QueueKey, Snapshot},
 };
-
-/// What does not change while the engine runs.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The store.
-    pub store: StoreId,
-    /// The lease.
-    pub epoch: Epoch,
-    /// Times, counts and sizes.
-    pub limits: Limits,
-    /// How long a worker may take from `create` to hello.
-    pub launch_timeout: Millis,
-    /// Which kinds of workers there can be.
-    pub capabilities: Capabilities,
-    /// Places and sizes.
-    pub scheduler: Arc<dyn Scheduler>,
-    /// How much of each queue is held in memory.
-    pub window: Window,
-}
-
-/// How many waiting executions of an activity are held in memory: what the fleet can start soon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// So many, however small the fleet is.
-    pub least: usize,
-    /// So many per slot of a larger one.
-    pub per_slot: usize,
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self { least: 512, per_slot: 8 }
-    }
-}
 
 /// So many queues have the whole window each; more of them share what these would have.
 const SHARED_BY: usize = 16;
@@ -75,36 +42,6 @@ pub struct Deadlines {
     pub(crate) refused_launches: u32,
 }
 
-/// Why the last launch failed, until one succeeds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LaunchRefusal {
-    /// The sentence.
-    pub reason: Arc<str>,
-    /// It will be the same as long as nobody changes something.
-    pub lasting: bool,
-    /// When a launch is tried again, if one is needed then.
-    pub retry_at: Timestamp,
-}
-
-/// An activity with its revisions and their queues.
-#[derive(Clone, Debug)]
-pub struct ActivityState {
-    /// The activity, its derived members kept up to date.
-    pub activity: Activity,
-    /// Those that serve, have work, or are on a worker.
-    pub(crate) revisions: BTreeMap<RevisionNo, RevisionState>,
-    /// The others that are kept: nothing of them waits or runs, and they are on no worker.
-    pub(crate) dormant: BTreeMap<RevisionNo, RevisionState>,
-    pub(crate) tally: ActivityTally,
-    /// Its executions that run.
-    pub(crate) running: u32,
-    /// How much it was given, for fairness: grows by one per assignment, and is never taken for less than the state's
-    /// `level`, so that who comes back after a pause has no claim for the time before.
-    pub(crate) served: u64,
-    /// Revisions that are being fetched.
-    pub(crate) fetching: BTreeSet<RevisionNo>,
-}
-
 /// A queue that is to be read further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refill {
@@ -116,35 +53,6 @@ pub struct Refill {
     pub after: QueueKey,
     /// At most so many.
     pub limit: usize,
-}
-
-/// A worker with what it holds.
-#[derive(Clone, Debug)]
-pub struct WorkerState {
-    /// The worker.
-    pub worker: Worker,
-    pub(crate) session: Option<SessionId>,
-    /// How far its making has come.
-    pub(crate) progress: Option<Arc<str>>,
-    pub(crate) attempts: BTreeSet<AttemptKey>,
-    pub(crate) installations: BTreeMap<(ActivityId, RevisionNo), Installation>,
-    /// When it was wanted, or a manager first knew of it.
-    pub(crate) made: Age,
-    /// How long it took from there to its first hello.
-    pub(crate) boot: Option<Millis>,
-    /// When a frame of it last arrived.
-    pub(crate) heard: Age,
-    /// When it became idle.
-    pub(crate) idle_since: Age,
-    /// When installations that failed are tried again.
-    pub(crate) retries: BTreeMap<(ActivityId, RevisionNo), Age>,
-    /// The provisioner was asked to destroy it, and is asked again then.
-    pub(crate) destroy_again_at: Option<Age>,
-    pub(crate) failed_destroys: u32,
-    /// This manager has asked the provisioner to create it.
-    pub(crate) asked_for: bool,
-    /// A person asked for its end: the fleet does not take it back.
-    pub(crate) asked_to_go: bool,
 }
 
 /// An execution with its open attempt.
@@ -428,38 +336,5 @@ impl State {
             state.tally.executions[to as usize] += 1;
         }
         out.tallied.insert(activity);
-    }
-}
-
-impl WorkerState {
-    pub(crate) fn new(worker: Worker, now: Age) -> Self {
-        Self {
-            worker,
-            session: None,
-            progress: None,
-            attempts: BTreeSet::new(),
-            installations: BTreeMap::new(),
-            made: now,
-            boot: None,
-            heard: now,
-            idle_since: now,
-            retries: BTreeMap::new(),
-            destroy_again_at: None,
-            failed_destroys: 0,
-            asked_for: false,
-            asked_to_go: false,
-        }
-    }
-
-    /// Whether it may be given work.
-    pub(crate) fn takes_work(&self) -> bool {
-        use crate::domain::WorkerStatus::{Ready, Working};
-        self.session.is_some() && !self.worker.draining && matches!(self.worker.status, Ready | Working)
-    }
-
-    /// Asks the provisioner to destroy it, unless it is not ours.
-    pub(crate) fn destroy(&mut self, now: Age, out: &mut Decision) {
-        self.destroy_again_at = Some(now + Millis::from_secs(10));
-        out.effects.push(Effect::Destroy(self.worker.id));
     }
 }

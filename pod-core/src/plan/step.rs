@@ -8,13 +8,14 @@ mod policies;
 mod terms;
 mod workers;
 
-pub(super) use installations::retry_after;
-
+use super::{
+    decision::{Decision, ReplyId},
+    state::State,
+};
 use crate::{
+    api::{Reply, Request},
     domain::{ActivityId, EventKind, Execution, Now, Payload, RevisionNo, SessionId, WorkerId},
-    engine::{Reply, Request},
     link::{FromWorker, Hello},
-    plan::{Decision, ReplyId, State},
     provisioner::ProvisionError,
     store::{Change, Claimed, ExpiredExecution, IdempotencyRecord},
 };

@@ -10,13 +10,12 @@ use rig::{ACTIVITY, REVISION, Rig, first_attempt, running};
 
 use super::{Effect, Input, MAX_AHEAD};
 use crate::{
+    api::{Limits, Registration, Reply, Request},
     domain::{
         ActivityId, AttemptEnd, AttemptKey, ExecutionId, ExecutionStatus, MAX_SLOTS, Millis, NewActivity, NewExecution,
         RevisionChoice, RevisionStatus, SessionId, Settings, Timestamp, WorkerId,
     },
-    engine::{Registration, Reply, Request},
     link::{AttemptReport, EndReport, FromWorker, InstallOutcome},
-    pod::Limits,
     provisioner::ProvisionError,
 };
 

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use super::{
+    activity::ActivityState,
+    state::{Held, State},
+    worker::WorkerState,
+};
 use crate::{
+    api::{ActivityView, FleetCount, LaunchRefusal, Overview, PodError, Reply, Request, WorkerView},
     domain::{ActivityId, ActivityName, InstallationStatus, Millis, Revision, RevisionNo, Rules, Waits, WorkerStatus},
-    engine::{Reply, Request},
-    plan::{ActivityState, Held, LaunchRefusal, State, WorkerState, step::Found},
-    pod::{ActivityView, FleetCount, Overview, PodError, WorkerView},
+    plan::step::Found,
 };
 
 mod explain;

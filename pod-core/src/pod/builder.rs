@@ -2,37 +2,19 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use async_trait::async_trait;
-use bytes::Bytes;
-
 use tokio::sync::mpsc;
 
-use super::{Limits, Pod, PodError};
+use super::handle::Pod;
 use crate::{
+    api::{Limits, PodError},
     engine::{Driver, Engine, INBOX, Links, Shared},
+    fetcher::FetchScript,
     observe::{Observer, Unobserved},
     plan::{Config, State},
     provisioner::{Backend, BackendContext},
     scheduler::{DefaultScheduler, Scheduler},
     store::Store,
 };
-
-/// Fetches installation scripts. The engine asks once per revision and pins what it gets.
-#[async_trait]
-pub trait FetchScript: Debug + Send + Sync + 'static {
-    /// Whether this address could be fetched at all: a sentence when not. Called before an activity is registered; no IO.
-    fn check(&self, url: &str) -> Result<(), String>;
-
-    /// Fetches it, within limits of time, size and redirects; a sentence when that failed.
-    async fn fetch(&self, url: &str) -> Result<FetchedScript, String>;
-}
-
-/// What was fetched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FetchedScript {
-    /// The bytes as they came.
-    pub bytes: Bytes,
-}
 
 /// Everything a POD is set up with. Only a store and a backend are needed.
 #[derive(Debug, Default)]
@@ -117,7 +99,7 @@ impl Builder {
         let context = BackendContext {
             store: store.id(),
             busy: snapshot.running.iter().map(|(_, attempt)| attempt.worker).collect(),
-            links: Links::new(shared.clone(), sender.clone()),
+            links: Arc::new(Links::new(shared.clone(), sender.clone())),
             shutdown: shared.stop_token(),
         };
         // The engine ends with its handle, and the backend with the engine: also when this future is dropped here.
@@ -149,5 +131,13 @@ impl Builder {
         let driver = Driver::new(shared.clone(), (sender, inbox), config, state, provisioner);
         shared.spawn(driver.run());
         Ok(Pod { engine, terms: None })
+    }
+}
+
+impl Pod {
+    /// Sets up a POD.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
     }
 }

@@ -3,10 +3,11 @@
 
 use futures::{StreamExt, stream};
 
-use super::{Pod, PodError, Result};
+use super::handle::{Pod, Result};
 use crate::{
+    api::{PodError, Reply, Request, Terms},
     domain::{ExecutionId, ExecutionStatus, RetryRevision},
-    engine::{Reply, Request, Terms, hash},
+    engine::hash,
     store::{ExecutionQuery, Note},
 };
 

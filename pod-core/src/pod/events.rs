@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Pod, PodError, Result};
-use crate::domain::Event;
+use super::handle::{Pod, Result};
+use crate::{api::PodError, domain::Event};
 
 /// Who heard of events up to a number cannot simply go on behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Lists of executions: pages, counts, and where a moment lies among the ids.
 
-use super::{Pod, PodError, Result};
+use super::handle::{Pod, Result};
 use crate::{
+    api::PodError,
     domain::{Execution, ExecutionId, Timestamp},
     store::{ExecutionQuery, Order},
 };

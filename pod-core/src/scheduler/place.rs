@@ -11,7 +11,7 @@ use std::{
     collections::{BTreeSet, BinaryHeap, HashMap, VecDeque},
 };
 
-use super::{Assignment, Lane, PlacementView};
+use super::interface::{Assignment, Lane, PlacementView};
 use crate::domain::WorkerId;
 
 #[cfg(test)]

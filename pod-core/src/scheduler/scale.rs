@@ -1,6 +1,6 @@
 //! The size of the fleet: the formula of `docs/autoscaling.md`, in its letters.
 
-use super::{Demand, FleetMember, MemberState, Scale};
+use super::interface::{Demand, FleetMember, MemberState, Scale};
 use crate::domain::{Age, Millis, Need, Rules, ScaleReason, WorkerId};
 
 #[cfg(test)]

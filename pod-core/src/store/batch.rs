@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::Note;
+use super::note::Note;
 use crate::domain::{
     Activity, ActivityId, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Boot, Ending, Epoch, Event, Execution,
     ExecutionId, ExecutionStatus, Installation, MinuteTally, Now, Payload, Policy, PolicyId, Revision, RevisionNo,

@@ -10,8 +10,8 @@ use axum::{
 use bytes::Bytes;
 use pod_core::{
     ActivityView,
+    api::Registration,
     domain::{Isolation, Millis, Network, NewActivity, OnLost, RevisionNo, Settings, Workdir, WorkerId},
-    engine::Registration,
     store::InstallLog,
 };
 use serde::Deserialize;

@@ -11,7 +11,7 @@ use axum::{
 };
 use pod_core::{
     Pod,
-    engine::{Expected, Terms},
+    api::{Expected, Terms},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{extract::State, http::StatusCode, response::Response};
 use pod_core::{
     PodError,
+    api::Put,
     domain::{Policy, PolicyId, Rules},
-    engine::Put,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;

@@ -4,19 +4,16 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use pod_core::{
-    engine::Links,
-    provisioner::{Backend, BackendContext, ProvisionError, Provisioner},
-};
+use pod_core::provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerGateway};
 
 /// The engine's links, once it has started its backend.
 #[derive(Clone, Debug, Default)]
-pub struct LinkSlot(Arc<OnceLock<Links>>);
+pub struct LinkSlot(Arc<OnceLock<Arc<dyn WorkerGateway>>>);
 
 impl LinkSlot {
     /// The links; none before the backend was started.
     #[must_use]
-    pub fn get(&self) -> Option<&Links> {
+    pub fn get(&self) -> Option<&Arc<dyn WorkerGateway>> {
         self.0.get()
     }
 }

@@ -14,7 +14,7 @@ use axum::{
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use pod_backends::door::Door;
-use pod_core::{domain::WorkerId, engine::Admission};
+use pod_core::{domain::WorkerId, provisioner::Admission};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_util::sync::CancellationToken;
 

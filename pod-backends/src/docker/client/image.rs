@@ -7,7 +7,10 @@ use bollard::{
     query_parameters::CreateImageOptionsBuilder,
 };
 use futures::StreamExt;
-use pod_core::{domain::WorkerId, engine::Links, provisioner::ProvisionError};
+use pod_core::{
+    domain::WorkerId,
+    provisioner::{ProvisionError, WorkerGateway},
+};
 use tokio::time::{Instant, timeout_at};
 
 use super::engine::{Engine, architecture, is_missing};
@@ -29,7 +32,7 @@ pub(crate) struct Image {
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Who is told how far a pull has come, if anybody is.
-pub(crate) type Told<'a> = Option<(&'a Links, WorkerId)>;
+pub(crate) type Told<'a> = Option<(&'a dyn WorkerGateway, WorkerId)>;
 
 /// Has the image on the engine; a sentence when it cannot be had, or cannot work there.
 pub(crate) async fn ensure(engine: &Engine, name: &str, told: Told<'_>) -> Result<Image, ProvisionError> {

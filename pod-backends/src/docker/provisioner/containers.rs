@@ -177,7 +177,7 @@ impl Shared {
             None => Ok(None),
         });
         let address = written.map_err(|error| failed("a worker cannot be written down", error))?;
-        let image = image::ensure(&self.engine, &self.settings.image, Some((&self.context.links, worker))).await?;
+        let image = image::ensure(&self.engine, &self.settings.image, Some((&*self.context.links, worker))).await?;
         container::remove(&self.engine, certificate.store, worker).await?;
         let listener = self.listen(worker)?;
         launch::start(self, certificate, &image, address.as_ref()).await?;

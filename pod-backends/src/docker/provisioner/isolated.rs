@@ -135,7 +135,7 @@ impl Isolated {
 #[async_trait]
 impl Provisioner for Isolated {
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
-        let image = image::ensure(&self.engine, &self.settings.image, Some((&self.context.links, worker))).await?;
+        let image = image::ensure(&self.engine, &self.settings.image, Some((&*self.context.links, worker))).await?;
         if !self.tried().contains(&image.id) {
             self.try_out(Certificate { store: spec.store, worker, slots: spec.slots }, &image).await?;
             self.tried().push(image.id);

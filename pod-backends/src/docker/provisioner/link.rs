@@ -2,7 +2,10 @@
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
-use pod_core::{domain::WorkerId, engine::Admission, provisioner::BackendContext};
+use pod_core::{
+    domain::WorkerId,
+    provisioner::{Admission, BackendContext},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::local::socket;

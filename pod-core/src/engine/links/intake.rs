@@ -13,13 +13,19 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{acks::Acks, serve::Farewell};
+use super::{
+    super::{message::Message, shared::Shared},
+    acks::Acks,
+};
 use crate::{
     domain::{AttemptEnd, AttemptKey, ExecutionId, Stream},
-    engine::{Message, Shared, message::Admitted},
+    engine::message::Admitted,
     link::{EndReport, FromWorker, Messages, ToWorker, bounded},
     store::{InstallLog, StoreError},
 };
+
+/// Why a link ended, for the log.
+pub(super) type Farewell = String;
 
 /// A worker that only prints is reported as alive so often.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);

@@ -8,18 +8,20 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Admission, acks::Acks, intake::Intake};
+use super::{
+    super::{message::Message, shared::Shared},
+    acks::Acks,
+    intake::{Farewell, Intake},
+};
 use crate::{
     domain::MAX_SLOTS,
-    engine::{
-        Message, Shared,
-        message::{Admitted, LinkHandle},
-    },
+    engine::message::{Admitted, LinkHandle},
     link::{
         self, FrameReader, FrameWriter, FromWorker, Hello, MAX_FIRST_FRAME, MAX_FRAME, Messages, PROTOCOL_VERSION,
         Refusal, ToWorker, Transport,
     },
     plan::{Input, MAX_AHEAD},
+    provisioner::Admission,
 };
 
 /// How long a link may take to say hello, and to take its refusal.
@@ -33,11 +35,8 @@ const FRAME_MESSAGES: usize = 512;
 /// A frame is sent when it has got so long.
 const FRAME_BYTES: usize = 1 << 20;
 
-/// Why a link ended, for the log.
-pub(super) type Farewell = String;
-
 /// Serves a link until it ends.
-pub(super) async fn serve(
+pub(in crate::engine) async fn serve(
     shared: Arc<Shared>,
     inbox: mpsc::Sender<Message>,
     transport: Transport,

@@ -3,8 +3,8 @@
 use super::{Stage, StageWorker, within};
 use crate::{
     Pod, PodError,
+    api::Limits,
     domain::{Age, Millis, NewExecution, RetryRevision, Rules},
-    pod::Limits,
     scheduler::{Assignment, DefaultScheduler, Demand, FleetMember, PlacementView, Scale, Scheduler},
     store::{ExecutionQuery, MemoryStore},
 };

@@ -6,8 +6,8 @@ use super::{Stage, StageWorker, within};
 use crate::{
     OutputChunk, OutputFollower, OutputPosition,
     domain::{AttemptEnd, AttemptKey, AttemptNo, Execution, Gap, Millis, Run, Stream, Timestamp},
-    engine::Admission,
     link::{EndReport, FromWorker, ToWorker},
+    provisioner::Admission,
 };
 
 /// Everything up to the end.

@@ -11,12 +11,11 @@ use crate::{
     domain::{
         AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, Run, Stream, Timestamp, WorkerId,
     },
-    engine::{Admission, Links},
     link::{
         self, AttemptReport, EndReport, FrameError, FromWorker, Hello, InstallOutcome, MAX_FRAME, PROTOCOL_VERSION,
         StartOrder, ToWorker, Transport, in_process,
     },
-    provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
+    provisioner::{Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerGateway, WorkerSpec},
     store::{MemoryStore, Store},
 };
 
@@ -24,12 +23,12 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) pod: Pod,
-    pub(super) links: Links,
+    pub(super) links: Arc<dyn WorkerGateway>,
 }
 
 /// A backend whose machines never come: the workers of a test dial in by themselves.
 #[derive(Debug, Default)]
-struct NoMachines(Arc<Mutex<Option<Links>>>);
+struct NoMachines(Arc<Mutex<Option<Arc<dyn WorkerGateway>>>>);
 
 #[async_trait]
 impl Backend for NoMachines {
@@ -121,7 +120,7 @@ impl StageWorker {
     }
 
     /// Dials and is welcomed.
-    pub(super) async fn dial(links: &Links, hello: Hello) -> Self {
+    pub(super) async fn dial(links: &Arc<dyn WorkerGateway>, hello: Hello) -> Self {
         let mut worker = Self::knock(links, hello).await;
         let ToWorker::Welcome(welcome) = worker.next().await else { panic!("not welcomed") };
         worker.hello.worker = Some(welcome.worker);
@@ -131,12 +130,12 @@ impl StageWorker {
     }
 
     /// Dials; what comes back is for the test to see.
-    pub(super) async fn knock(links: &Links, hello: Hello) -> Self {
+    pub(super) async fn knock(links: &Arc<dyn WorkerGateway>, hello: Hello) -> Self {
         Self::knock_at(links, Admission::Anyone, hello).await
     }
 
     /// The same by that way in.
-    pub(super) async fn knock_at(links: &Links, admission: Admission, hello: Hello) -> Self {
+    pub(super) async fn knock_at(links: &Arc<dyn WorkerGateway>, admission: Admission, hello: Hello) -> Self {
         let (ours, theirs) = in_process();
         links.connect(theirs, admission);
         let mut worker = Self { transport: ours, arrived: Default::default(), hello: hello.clone() };
@@ -145,7 +144,7 @@ impl StageWorker {
     }
 
     /// Loses the link and dials again, with what it holds.
-    pub(super) async fn redial(mut self, links: &Links, running: &[AttemptKey]) -> Self {
+    pub(super) async fn redial(mut self, links: &Arc<dyn WorkerGateway>, running: &[AttemptKey]) -> Self {
         let report = |key: &AttemptKey| AttemptReport { key: *key, started_at: Some(Timestamp(1)), ended: false };
         self.hello.attempts = running.iter().map(report).collect();
         let hello = self.hello.clone();

@@ -2,49 +2,17 @@
 
 use std::sync::Arc;
 
+use super::super::{activity::ActivityState, decision::Decision, revision::RevisionState, state::State};
 use crate::{
+    api::{PodError, Registration, Reply},
     domain::{
         Activity, ActivityId, ActivityName, ActivityStatus, Content, EventKind, Isolation, Network, NewActivity,
         Payload, Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource, Settings, Transitions,
     },
-    engine::{Registration, Reply},
-    plan::{ActivityState, Decision, RevisionState, State},
-    pod::PodError,
     store::{ActivityTally, Change},
 };
 
 type Answer = Result<Reply, PodError>;
-
-impl ActivityState {
-    /// As [`ActivityView::version`](crate::ActivityView::version).
-    pub(super) fn version(&self) -> String {
-        let Activity { id, latest, .. } = &self.activity;
-        self.revision(*latest).map_or_else(|| format!("{id}.{latest}"), |newest| newest.revision.version())
-    }
-
-    /// Brings the members that follow from the revisions up to date.
-    pub(in crate::plan) fn derive(&mut self) {
-        let mut candidates =
-            self.revisions.values().rev().map(|state| &state.revision).filter(|one| one.purpose.may_be_current());
-        let Some(newest) = candidates.clone().next() else { return };
-        let approved = candidates.find(|revision| revision.status == RevisionStatus::Approved);
-        let serving = approved.unwrap_or(newest);
-        let activity = &mut self.activity;
-        if activity.status != ActivityStatus::Uninstalling {
-            activity.status = match serving.status {
-                RevisionStatus::Approved => ActivityStatus::Approved,
-                RevisionStatus::Verifying => ActivityStatus::Verifying,
-                RevisionStatus::Rejected | RevisionStatus::Uninstalling => ActivityStatus::Rejected,
-            };
-        }
-        activity.revision = serving.no;
-        activity.latest = newest.no;
-        activity.source = serving.source.clone();
-        activity.settings = serving.settings.clone();
-        activity.sha256 = serving.sha256.clone();
-        activity.error = newest.error.clone();
-    }
-}
 
 impl State {
     pub(super) fn create_activity(

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use super::super::{
+    decision::{Decision, Effect},
+    state::{Held, State},
+};
 use crate::{
     domain::{
         Age, Attempt, AttemptEnd, AttemptKey, Ending, EventKind, Execution, ExecutionStatus, Millis, OnLost, Settings,
@@ -9,7 +13,6 @@ use crate::{
     },
     link::EndReport,
     observe::Measure,
-    plan::{Decision, Effect, Held, State},
     store::Change,
 };
 
@@ -44,7 +47,7 @@ impl State {
             return;
         }
         // The worker's clock may differ from this one, by which is decided.
-        let clock = self.clock.now();
+        let clock = self.clock.now;
         let at = within(held.attempt.assigned_at, at, clock.wall);
         held.attempt.started_at = Some(at);
         held.execution.started_at = Some(at);

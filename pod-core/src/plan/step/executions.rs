@@ -2,14 +2,17 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use super::super::{
+    decision::{Decision, Effect},
+    state::State,
+};
 use crate::{
+    api::{Hurry, PodError, Reply, Submitted},
     domain::{
         ActivityId, ActivityName, ActivityStatus, Ending, EventKind, Execution, ExecutionId, ExecutionStatus, Millis,
         NewExecution, Now, RetryRevision, RevisionChoice, RevisionNo, RevisionStatus, Transitions, validate_input,
     },
-    engine::{Hurry, Reply},
-    plan::{Decision, Effect, State, step::Found},
-    pod::{PodError, Submitted},
+    plan::step::Found,
     store::{Change, Claimed, ExpiredExecution, StoreError},
 };
 

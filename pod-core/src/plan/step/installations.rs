@@ -1,9 +1,13 @@
 //! What workers report of installations.
 
+use super::super::{
+    backoff::retry_after,
+    decision::{Decision, Effect},
+    state::State,
+};
 use crate::{
-    domain::{ActivityId, EventKind, InstallationStatus, Millis, RevisionNo, Transitions, WorkerId},
+    domain::{ActivityId, EventKind, InstallationStatus, RevisionNo, Transitions, WorkerId},
     link::InstallOutcome,
-    plan::{Decision, Effect, State},
     store::Change,
 };
 
@@ -88,13 +92,3 @@ impl State {
 
 /// A revision that could not be installed so often is rejected, whatever the reason.
 const VERIFYING_TRIES: u32 = 3;
-
-/// 10 s, 1 min, 5 min, then every 15 min.
-pub(in crate::plan) fn retry_after(tries: u32) -> Millis {
-    Millis::from_secs(match tries {
-        0 | 1 => 10,
-        2 => 60,
-        3 => 300,
-        _ => 900,
-    })
-}

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::super::{decision::Decision, state::State};
 use crate::{
+    api::{PodError, Put, Reply},
     domain::{ActivityName, EventKind, Policy, PolicyId, Rules},
-    engine::{Put, Reply},
-    plan::{Decision, State},
-    pod::PodError,
     store::Change,
 };
 

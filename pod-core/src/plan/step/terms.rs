@@ -1,10 +1,13 @@
 //! Requests on terms: what was done before is not done again, and what was changed meanwhile is not overwritten.
 
+use super::super::{
+    decision::{Decision, ReplyId},
+    state::State,
+};
 use crate::{
+    api::{ActivityView, Expected, PodError, Put, Reply, Request, Terms},
     domain::{ActivityId, Execution, NewActivity, Policy},
-    engine::{Expected, Put, Reply, Request, Terms},
-    plan::{Decision, ReplyId, State, step::Found},
-    pod::{ActivityView, PodError},
+    plan::step::Found,
     store::{Change, Note},
 };
 

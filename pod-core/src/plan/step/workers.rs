@@ -2,16 +2,19 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use super::super::{
+    decision::{Decision, Effect},
+    state::{Held, State},
+    worker::WorkerState,
+};
 use crate::{
+    api::{LaunchRefusal, PodError, Reply},
     domain::{
         ActivityId, AttemptEnd, AttemptKey, EventKind, InstallationStatus, Isolation, MAX_SLOTS, RevisionNo, SessionId,
         Transitions, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
-    engine::Reply,
     link::{Hello, PROTOCOL_VERSION, Refusal, StartOrder, Welcome},
     observe::Measure,
-    plan::{Decision, Effect, Held, LaunchRefusal, State, WorkerState},
-    pod::PodError,
     provisioner::ProvisionError,
     store::Change,
 };

@@ -2,14 +2,13 @@
 
 use super::rig::{ACTIVITY, REVISION, Rig};
 use crate::{
+    api::{PodError, Registration, Reply, Request},
     domain::{
         AttemptEnd, Content, ExecutionId, ExecutionStatus, Isolation, NewActivity, NewExecution, Settings, WorkerId,
         WorkerStatus,
     },
-    engine::{Registration, Reply, Request},
     link::{FromWorker, InstallOutcome},
     plan::Effect,
-    pod::PodError,
     provisioner::Capabilities,
 };
 

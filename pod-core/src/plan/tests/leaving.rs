@@ -83,7 +83,7 @@ fn a_goodbye_is_no_loss_also_where_an_end_was_not_delivered() {
 #[test]
 fn what_is_terminated_while_its_worker_leaves_is_terminated() {
     let (mut rig, id) = running(Settings::default(), 1);
-    rig.ask(Request::Terminate(id, crate::engine::Hurry::Grace));
+    rig.ask(Request::Terminate(id, crate::api::Hurry::Grace));
     leaves(&mut rig);
     rig.ends(1, id, AttemptEnd::WorkerLeft);
     assert_eq!(rig.stored[&id].ending, Some(Ending::Terminated));

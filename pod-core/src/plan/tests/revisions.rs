@@ -2,15 +2,14 @@
 
 use super::{Rig, rig::ACTIVITY};
 use crate::{
+    api::{ActivityView, Hurry, PodError, Registration, Reply, Request, Submitted},
     domain::{
         ActivityStatus, AttemptEnd, ExecutionId, ExecutionStatus, NewActivity, NewExecution, RetryRevision, RevisionNo,
         RevisionStatus, Settings, WorkerId,
     },
-    engine::{Hurry, Registration, Reply, Request},
     executor::INSTALLATIONS_AT_A_TIME,
     link::{FromWorker, InstallOutcome, StartOrder},
     plan::{Effect, Found, Input, ReplyId},
-    pod::{ActivityView, PodError, Submitted},
     store::{ExpiredExecution, KEPT_REVISIONS},
 };
 

@@ -6,15 +6,14 @@ use std::{
 };
 
 use crate::{
+    api::{Explanation, Limits, Overview, PodError, Reply, Request},
     domain::{
         Activity, ActivityId, ActivityName, ActivityStatus, AttemptEnd, AttemptKey, AttemptNo, Epoch, Execution,
         ExecutionId, Millis, MinuteTally, NewExecution, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose,
         RevisionStatus, ScriptSource, SessionId, Settings, StoreId, Timestamp, WorkerId,
     },
-    engine::{Reply, Request},
     link::{AttemptReport, EndReport, FromWorker, Hello, InstallOutcome, PROTOCOL_VERSION},
     plan::{Config, Decision, Effect, Found, Input, ReplyId, State},
-    pod::{Explanation, Limits, Overview, PodError},
     provisioner::Capabilities,
     scheduler::DefaultScheduler,
     store::{ActivityRecord, ActivityTally, Change, HighWater, Snapshot},

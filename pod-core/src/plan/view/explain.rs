@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::super::{activity::ActivityState, revision::RevisionState, state::State, worker::WorkerState};
 use crate::{
+    api::{Explanation, NoWorker, StatusReason, gone},
     domain::{
         ActivityId, ActivityStatus, Execution, ExecutionStatus, Installation, InstallationStatus, Isolation,
         RevisionNo, RevisionStatus, WorkerId, WorkerStatus,
     },
-    plan::{ActivityState, RevisionState, State, WorkerState},
-    pod::{Explanation, NoWorker, StatusReason, gone},
 };
 
 impl State {

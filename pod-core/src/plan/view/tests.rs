@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    api::{Hurry, Limits, PodError, Reply, Request},
     domain::{
         ActivityStatus, AttemptEnd, Execution, ExecutionId, InstallationStatus, Millis, PolicyId, RevisionStatus,
         Settings, WorkerId,
     },
-    engine::{Hurry, Reply, Request},
     link::InstallOutcome,
-    plan::Input,
-    pod::{Limits, PodError},
+    plan::{
+        Input,
+        tests::rig::{ACTIVITY, REVISION, Rig, START, first_attempt, running},
+    },
     provisioner::ProvisionError,
 };
-
-use crate::plan::tests::rig::{ACTIVITY, REVISION, Rig, START, first_attempt, running};
 
 mod waiting {
     use super::*;

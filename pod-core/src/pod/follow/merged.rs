@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::OutputPosition;
+use super::position::OutputPosition;
 use crate::{
     domain::{AttemptKey, Gap, Millis, OutputSummary, Run, Stream},
     store::{OutputSlice, Store, StoreError},

@@ -14,33 +14,42 @@ use futures::{
 };
 
 use self::merged::{Merged, Step};
-use super::{Pod, PodError};
+use super::handle::Pod;
 use crate::{
+    api::PodError,
     domain::{AttemptKey, AttemptNo, Execution, ExecutionId, ExecutionStatus, Gap, Millis, Stream, Timestamp},
     engine::Subscription,
     store::OutputSlice,
 };
 
 mod merged;
+mod position;
 
-/// A place in the output of an execution: what was taken so far. Resumes a follower without a gap or a repeat.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OutputPosition {
-    /// The attempt; 0 for the latest one, and for the first one while there is none.
-    pub attempt: AttemptNo,
-    /// The next offset of stdout.
-    pub stdout: u64,
-    /// The next offset of stderr.
-    pub stderr: u64,
-}
+pub use self::position::OutputPosition;
 
-impl OutputPosition {
-    /// The offset of a stream, to change it.
-    const fn of_mut(&mut self, stream: Stream) -> &mut u64 {
-        match stream {
-            Stream::Stdout => &mut self.stdout,
-            Stream::Stderr => &mut self.stderr,
-        }
+impl Pod {
+    /// Follows both streams of the latest attempt from their beginning, on into later attempts, until the execution
+    /// has ended.
+    pub async fn follow(&self, id: ExecutionId) -> Result<OutputFollower, PodError> {
+        self.follow_from(id, OutputPosition::default()).await
+    }
+
+    /// Follows from a position, for example that of the last chunk one has got.
+    pub async fn follow_from(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower, PodError> {
+        self.execution(id).await?;
+        Ok(OutputFollower::new(self.clone(), id, position, Until::Ended))
+    }
+
+    /// Follows a single attempt from a position, until that attempt has ended.
+    pub async fn follow_attempt(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower, PodError> {
+        self.execution(id).await?;
+        Ok(OutputFollower::new(self.clone(), id, position, Until::AttemptClosed))
+    }
+
+    /// Follows a single attempt from a position, as far as it has come by now; what is not there yet is not waited for.
+    pub async fn follow_so_far(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower, PodError> {
+        self.execution(id).await?;
+        Ok(OutputFollower::new(self.clone(), id, position, Until::Now))
     }
 }
 

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    api::Limits,
     domain::{Epoch, StoreId, WorkerId, WorkerStatus},
     plan::{Config, Decision, Effect, Input, State},
-    pod::Limits,
     provisioner::Capabilities,
     scheduler::DefaultScheduler,
     store::{Change, Snapshot},

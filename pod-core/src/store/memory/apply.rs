@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use super::state::State;
-use crate::{
-    domain::{
-        Activity, ActivityId, Attempt, AttemptEnd, AttemptKey, Execution, ExecutionId, ExecutionStatus, Policy,
-        PolicyId, RevisionNo, Timestamp, WorkerId,
+use super::{
+    super::{
+        batch::{Batch, Change, ExecutionUpdate},
+        interface::{IdempotencyRecord, InstallLog, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES, QueueKey, StoreError},
+        note::KEPT_NOTES,
     },
-    store::{
-        Batch, Change, ExecutionUpdate, IdempotencyRecord, InstallLog, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES,
-        KEPT_NOTES, QueueKey, StoreError,
-    },
+    state::State,
+};
+use crate::domain::{
+    Activity, ActivityId, Attempt, AttemptEnd, AttemptKey, Execution, ExecutionId, ExecutionStatus, Policy, PolicyId,
+    RevisionNo, Timestamp, WorkerId,
 };
 
 /// What a batch discards beside the tables, once it is final.

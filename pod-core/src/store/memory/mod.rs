@@ -9,8 +9,11 @@ use uuid::Uuid;
 
 use self::state::State;
 use super::{
-    Batch, Claimed, ClockMark, DurableOffsets, ExecutionQuery, ExpiredExecution, INSTALL_LOG_LIMIT, IdempotencyRecord,
-    InstallLog, Lease, OutputSlice, QueueKey, Snapshot, Store, StoreError,
+    batch::{Batch, ClockMark, Snapshot},
+    interface::{
+        Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, INSTALL_LOG_LIMIT, IdempotencyRecord, InstallLog,
+        Lease, OutputSlice, QueueKey, Store, StoreError,
+    },
 };
 use crate::domain::{
     ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Now, OutputSummary, Payload,

@@ -2,10 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::{
-    domain::{Gap, OutputSummary, Stream, StreamSummary},
-    store::{DurableOffsets, INLINE_OUTPUT, OutputSlice, StoreError},
-};
+use super::super::interface::{DurableOffsets, INLINE_OUTPUT, OutputSlice, StoreError};
+use crate::domain::{Gap, OutputSummary, Stream, StreamSummary};
 
 /// Both streams of an attempt.
 #[derive(Clone, Debug, Default)]

@@ -3,18 +3,16 @@
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use super::{
+    super::{
+        batch::{ActivityRecord, ActivityTally, ClockMark, HighWater, RevisionTally, Snapshot},
+        interface::{Claimed, ExecutionQuery, ExpiredExecution, IdempotencyRecord, InstallLog, Order, QueueKey},
+    },
     output::{InstallOutput, Output},
     table::Table,
 };
-use crate::{
-    domain::{
-        Activity, ActivityId, Age, Attempt, AttemptKey, AttemptNo, Ending, Epoch, Event, Execution, ExecutionId,
-        Installation, MinuteTally, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision, Worker, WorkerId,
-    },
-    store::{
-        ActivityRecord, ActivityTally, Claimed, ClockMark, ExecutionQuery, ExpiredExecution, HighWater,
-        IdempotencyRecord, InstallLog, Order, QueueKey, RevisionTally, Snapshot,
-    },
+use crate::domain::{
+    Activity, ActivityId, Age, Attempt, AttemptKey, AttemptNo, Ending, Epoch, Event, Execution, ExecutionId,
+    Installation, MinuteTally, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision, Worker, WorkerId,
 };
 
 /// Who may commit, and what was committed last.

@@ -1,4 +1,4 @@
-//! What every [`Executor`] must do. A backend runs all of it with one line, in a test of its own:
+//! What every [`Executor`](crate::executor::Executor) must do. A backend runs all of it with one line, in a test of its own:
 //!
 //! ```ignore
 //! pod_core::executor_suite!(open);

@@ -1,6 +1,6 @@
 //! Creating workers.
 
-use super::Rig;
+use super::rig::Rig;
 use crate::domain::WorkerId;
 
 /// Nothing is listed that nobody created.

@@ -1,9 +1,6 @@
 //! Destroying workers.
 
-use super::{
-    Rig,
-    rig::{dies, is_alive},
-};
+use super::rig::{Rig, dies, is_alive};
 use crate::domain::WorkerId;
 
 /// Its link ends, and it is not listed any more.

@@ -1,6 +1,6 @@
 //! What the next manager finds.
 
-use super::Rig;
+use super::rig::Rig;
 use crate::domain::{ActivityId, RevisionNo, WorkerId};
 
 /// It is the same worker, with what is installed in it.

@@ -2,6 +2,7 @@
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use tempfile::TempDir;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -12,13 +13,40 @@ use crate::{
         ActivityId, AttemptKey, AttemptNo, Epoch, ExecutionId, Millis, Payload, RevisionNo, SessionId, StoreId,
         WorkerId,
     },
-    engine::{Arrival, Links},
     link::{self, FromWorker, Hello, InstallOutcome, MAX_FRAME, StartOrder, ToWorker, Transport, Welcome},
-    provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
+    provisioner::{Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerGateway, WorkerSpec},
 };
 
 /// Nothing in the suite takes so long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a backend under test hands in.
+#[derive(Debug)]
+enum Arrival {
+    Link(Transport),
+    Gone(WorkerId),
+}
+
+/// Hands everything to the test instead of an engine.
+#[derive(Debug)]
+struct Observer(mpsc::Sender<Arrival>);
+
+#[async_trait]
+impl WorkerGateway for Observer {
+    fn connect(&self, transport: Transport, _admission: Admission) {
+        // A test that no longer looks lets the link end.
+        drop(self.0.try_send(Arrival::Link(transport)));
+    }
+
+    async fn progress(&self, worker: WorkerId, note: String) {
+        tracing::info!(%worker, note, "a worker is being made");
+    }
+
+    async fn gone(&self, worker: WorkerId, reason: String) {
+        tracing::info!(%worker, reason, "a worker is gone");
+        let _ = self.0.send(Arrival::Gone(worker)).await;
+    }
+}
 
 type MakeBackend = fn(&Path) -> Box<dyn Backend>;
 
@@ -65,7 +93,7 @@ impl Rig {
         let context = BackendContext {
             store: self.store,
             busy: Arc::default(),
-            links: Links::observed(observer),
+            links: Arc::new(Observer(observer)),
             shutdown: self.shutdown.clone(),
         };
         let started = timeout(PATIENCE, (self.backend)(&self.path()).start(context)).await.expect("in time");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Rig,
+    rig::Rig,
     rows::{
         activity, attempt, conclude, end, ended, finished, insert, installation, key, one_running, open, policy,
         revision, running, update, waiting, worker,

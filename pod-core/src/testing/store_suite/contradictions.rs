@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Rig,
+    rig::Rig,
     rows::{
         activity, conclude, end, event, finished, insert, key, one_running, open, policy, running, update, waiting,
     },

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Rig,
+    rig::Rig,
     rows::{attempt, end, ended, insert, open, running, waiting},
 };
 use crate::{

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Rig,
+    rig::Rig,
     rows::{conclude, end, key, one_running, open, running, update, waiting},
 };
 use crate::{

@@ -1,7 +1,7 @@
 //! Claiming from the queue of a revision.
 
 use super::{
-    Rig,
+    rig::Rig,
     rows::{insert, open, running, update, waiting},
 };
 use crate::{

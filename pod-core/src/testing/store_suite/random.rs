@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Rig,
     output::pattern,
+    rig::Rig,
     rows::{activity, attempt, ended, event, installation, key, policy, revision, running, waiting, worker},
 };
 use crate::{

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Rig,
     output::{append, pattern, read_all},
+    rig::Rig,
     rows::{attempt, conclude, finished, insert, key, one_running, open, running, update, waiting},
 };
 use crate::{

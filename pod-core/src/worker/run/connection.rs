@@ -5,7 +5,10 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Dial, DialError, Input};
+use super::{
+    super::state::Input,
+    dial::{Dial, DialError},
+};
 use crate::link::{
     FrameError, FrameReader, FrameWriter, FromWorker, MAX_FIRST_FRAME, MAX_FRAME, Messages, ToWorker, Transport, encode,
 };

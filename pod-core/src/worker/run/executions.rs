@@ -9,7 +9,7 @@ use tokio::{
     task::{self, JoinHandle, JoinSet},
 };
 
-use super::Input;
+use super::super::state::Input;
 use crate::{
     domain::{ActivityId, AttemptKey, RevisionNo, Stream},
     executor::{Executor, InstallError, InstallRequest, RunEvent, Running, StartRequest, StopMode},

@@ -5,27 +5,25 @@
 //! else up: reading and the executions go on meanwhile.
 
 mod connection;
+mod dial;
 mod executions;
 
 use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use tokio::time::{Instant, sleep_until};
 
+pub use self::dial::{Dial, DialError};
 use self::{
     connection::{Connection, LinkEvent},
     executions::Executions,
 };
 use super::{
-    Departure, Identity, Leave, SpoolDirectory, WorkerExit,
-    leave::Asked,
+    identity::{Departure, Identity, WorkerExit},
+    leave::{Asked, Leave},
+    spool::disk::SpoolDirectory,
     state::{Effect, Input, Now, WorkerState},
 };
-use crate::{
-    domain::Timestamp,
-    executor::Executor,
-    link::{FromWorker, Transport},
-};
+use crate::{domain::Timestamp, executor::Executor, link::FromWorker};
 
 /// How many events are taken in one round.
 const EVENTS: usize = 256;
@@ -40,24 +38,6 @@ pub struct WorkerConfig {
     pub identity: Identity,
     /// Where output goes that does not fit into memory.
     pub spool: PathBuf,
-}
-
-/// How a worker reaches its manager.
-#[async_trait]
-pub trait Dial: Send + Sync + 'static {
-    /// Dials once. Called again after a while when it failed, or when the link ended.
-    async fn dial(&self) -> Result<Transport, DialError>;
-}
-
-/// Why a manager could not be reached.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DialError {
-    /// It may be there later.
-    #[error("{0}")]
-    Later(String),
-    /// It can never be there again: the worker stops what it runs and ends.
-    #[error("{0}")]
-    Never(String),
 }
 
 /// Runs a worker until it ends or is asked to [`Leave`]; nothing that it ran is left then.

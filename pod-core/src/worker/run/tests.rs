@@ -1,5 +1,7 @@
 //! The shell against a manager at the other end of a link, with an executor whose programs are written in the test.
 
+use crate::link::Transport;
+use async_trait::async_trait;
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicU32, Ordering},

@@ -6,27 +6,18 @@
 //! the manager gets has at most one gap, and memory stays flat whatever the program prints. The order in which both
 //! streams came is kept beside them, as runs of bytes.
 
-mod disk;
+pub(in crate::worker) mod disk;
 mod order;
+mod piece;
 mod stream;
 mod tail;
 
-use bytes::Bytes;
-
 pub use disk::{SpoolDirectory, SpoolDisk, SpoolFile, SpoolMemory};
 use order::Order;
+pub(in crate::worker) use piece::Piece;
 use stream::StreamSpool;
 
 use crate::domain::{Millis, Run, Stream};
-
-/// How much of a stream is kept in memory before a file takes over.
-pub(super) const MEMORY: usize = 256 << 10;
-
-/// How many bytes of a stream may be on their way without an acknowledgement.
-pub(super) const WINDOW: u64 = 1 << 20;
-
-/// How much of the end of a stream is kept beyond the cap.
-pub(super) const TAIL: usize = 1 << 20;
 
 /// The output of one attempt.
 #[derive(Debug)]
@@ -36,15 +27,6 @@ pub(super) struct Spool {
     order: Order,
     /// How many more bytes belong to the head; none once something had to be cut.
     room: u64,
-}
-
-/// A piece of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
-    /// The offset of its first byte, as the program counts.
-    pub(super) offset: u64,
-    /// The bytes.
-    pub(super) bytes: Bytes,
 }
 
 impl Spool {

@@ -2,7 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::{Piece, SpoolDisk, StreamSpool, TAIL};
+use super::{
+    disk::SpoolDisk,
+    piece::{Piece, TAIL},
+    stream::StreamSpool,
+};
 use crate::domain::{Millis, Run, Stream};
 
 /// What of one stream comes within this time is one run.

@@ -2,7 +2,11 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{MEMORY, Piece, SpoolDisk, SpoolFile, WINDOW, tail::Tail};
+use super::{
+    disk::{SpoolDisk, SpoolFile},
+    piece::{MEMORY, Piece, WINDOW},
+    tail::Tail,
+};
 
 /// Offsets, as the program counts: `acked ≤ sent ≤ head_end ≤ total`. Kept are `acked..head_end`, the older part in
 /// memory, the newer in a file, and the tail of `head_end..total`.

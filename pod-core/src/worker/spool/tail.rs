@@ -1,8 +1,10 @@
 //! The last bytes of a stream, in a ring that grows up to a limit.
 
+use super::piece::TAIL;
+
 use bytes::Bytes;
 
-/// A ring of at most [`super::TAIL`] bytes.
+/// A ring of at most [`TAIL`] bytes.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     ring: Vec<u8>,
@@ -12,14 +14,14 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        let bytes = &bytes[bytes.len().saturating_sub(super::TAIL)..];
-        let grow = (super::TAIL - self.ring.len()).min(bytes.len());
+        let bytes = &bytes[bytes.len().saturating_sub(TAIL)..];
+        let grow = (TAIL - self.ring.len()).min(bytes.len());
         self.ring.extend_from_slice(&bytes[..grow]);
         let mut rest = &bytes[grow..];
         while !rest.is_empty() {
-            let count = rest.len().min(super::TAIL - self.oldest);
+            let count = rest.len().min(TAIL - self.oldest);
             self.ring[self.oldest..self.oldest + count].copy_from_slice(&rest[..count]);
-            self.oldest = (self.oldest + count) % super::TAIL;
+            self.oldest = (self.oldest + count) % TAIL;
             rest = &rest[count..];
         }
     }

@@ -1,5 +1,6 @@
 //! What arrives at the manager equals what the program printed, but for one gap per stream.
 
+use super::piece::{MEMORY, TAIL};
 use proptest::prelude::*;
 
 use super::*;

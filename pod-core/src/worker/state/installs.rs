@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Effect, Outgoing, install_log::InstallOutput};
+use super::{effect::Effect, install_log::InstallOutput, outgoing::Outgoing};
 use crate::{
     domain::{ActivityId, RevisionNo},
     executor::{INSTALLATIONS_AT_A_TIME, InstallError, InstallRequest},

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Effect, Now, WorkerState};
+use super::{
+    super::identity::{Departure, Identity, WorkerExit},
+    effect::Effect,
+    input::Now,
+};
 use crate::{
     domain::{Epoch, Millis},
-    link::{FromWorker, Hello, PROTOCOL_VERSION, Refusal, Welcome},
-    worker::{Departure, Identity, WorkerExit},
+    link::Welcome,
 };
 
 /// How long a manager may take to answer a hello.
@@ -17,19 +20,19 @@ const SILENT_INTERVALS: u32 = 3;
 
 #[derive(Debug)]
 pub(super) struct Session {
-    identity: Identity,
+    pub(super) identity: Identity,
     /// The newest epoch met.
-    epoch: Option<Epoch>,
-    link: Link,
+    pub(super) epoch: Option<Epoch>,
+    pub(super) link: Link,
     heartbeat: Duration,
     give_up_after: Duration,
     pub(super) output_cap: u64,
     /// Since when no manager has welcomed it, while none does.
-    alone_since: Option<Duration>,
+    pub(super) alone_since: Option<Duration>,
 }
 
 #[derive(Debug)]
-enum Link {
+pub(super) enum Link {
     Down,
     /// The hello is on its way.
     Greeting {
@@ -39,7 +42,7 @@ enum Link {
 }
 
 #[derive(Debug)]
-struct Up {
+pub(super) struct Up {
     last_said: Duration,
     last_heard: Duration,
     last_heartbeat: Duration,
@@ -149,7 +152,7 @@ impl Session {
     }
 
     /// Takes a welcome, or says why the worker must not serve this manager.
-    fn take_welcome(&mut self, welcome: &Welcome, now: Now) -> Result<(), String> {
+    pub(super) fn take_welcome(&mut self, welcome: &Welcome, now: Now) -> Result<(), String> {
         let known = &self.identity;
         if let Some(store) = known.store.filter(|store| *store != welcome.store) {
             return Err(format!("the manager serves the store {}, and this worker belongs to {store}", welcome.store));
@@ -178,67 +181,5 @@ impl Session {
             owes_heartbeat: false,
         });
         Ok(())
-    }
-}
-
-impl WorkerState {
-    pub(super) fn connected(&mut self, now: Now) {
-        self.disconnected(now);
-        self.session.link = Link::Greeting { since: now.uptime };
-        let identity = &self.session.identity;
-        let hello = Hello {
-            protocol: PROTOCOL_VERSION,
-            store: identity.store,
-            worker: identity.worker,
-            epoch: self.session.epoch,
-            incarnation: identity.incarnation,
-            token: identity.token.clone(),
-            slots: self.slots,
-            host: identity.host.clone(),
-            attempts: self.attempts.report(),
-            installed: self.installs.installed(),
-            installing: self.installs.installing(),
-        };
-        self.outgoing.greet(FromWorker::Hello(Box::new(hello.fitting())));
-    }
-
-    pub(super) fn disconnected(&mut self, now: Now) {
-        if self.session.is_up() {
-            self.session.alone_since = Some(now.uptime);
-        }
-        self.session.link = Link::Down;
-        let undelivered = self.outgoing.link_ended();
-        self.installs.remember_undelivered(undelivered);
-        self.attempts.unqueue_all();
-    }
-
-    pub(super) fn welcomed(&mut self, welcome: Box<Welcome>, now: Now, effects: &mut Vec<Effect>) {
-        if !matches!(self.session.link, Link::Greeting { .. }) {
-            return;
-        }
-        if let Err(reason) = self.session.take_welcome(&welcome, now) {
-            effects.push(Effect::Exit(WorkerExit::Foreign(reason)));
-            return;
-        }
-        for key in welcome.discard {
-            self.forget(key, effects);
-        }
-        self.announce_departure();
-        self.attempts.resend_all(&mut self.outgoing);
-        for (activity, revision) in welcome.remove {
-            self.remove(activity, revision, effects);
-        }
-    }
-
-    pub(super) fn refused(&mut self, refusal: Refusal, now: Now, effects: &mut Vec<Effect>) {
-        match refusal {
-            // It leaves, and was let go meanwhile: the word of that may have been lost with a link.
-            Refusal::Stop(_) if self.leaving.is_some() => effects.push(Effect::Exit(WorkerExit::Cancelled)),
-            Refusal::Stop(reason) => effects.push(Effect::Exit(WorkerExit::Refused(reason))),
-            Refusal::Later(reason) => {
-                self.disconnected(now);
-                effects.push(Effect::Disconnect(reason));
-            }
-        }
     }
 }

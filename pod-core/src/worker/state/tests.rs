@@ -1,14 +1,19 @@
 //! Scenarios: what a worker says and does when its manager and its executions say and do something.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::*;
 use crate::{
-    domain::{AttemptNo, Epoch, ExecutionId, Millis, Payload, Run, SessionId, StoreId, Stream, WorkerId},
-    link::{AttemptReport, Hello, InstallOutcome, Refusal, StartOrder, Welcome},
-    worker::SpoolMemory,
+    domain::{
+        ActivityId, AttemptEnd, AttemptKey, AttemptNo, Epoch, ExecutionId, Millis, Payload, RevisionNo, Run, SessionId,
+        StoreId, Stream, Timestamp, WorkerId,
+    },
+    executor::{InstallError, RunEvent, StartError, StopMode},
+    link::{AttemptReport, FromWorker, Hello, InstallOutcome, Refusal, StartOrder, ToWorker, Welcome},
+    worker::{Identity, SpoolMemory, WorkerExit},
 };
 
 const A: ActivityId = ActivityId(1);

@@ -1,6 +1,6 @@
 //! Everything in numbers.
 
-use pod_core::{FleetCount, Overview, plan::ClockChange};
+use pod_core::{FleetCount, Overview, domain::ClockChange};
 use serde::Serialize;
 use utoipa::ToSchema;
 

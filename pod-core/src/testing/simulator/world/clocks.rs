@@ -1,13 +1,12 @@
 //! The clocks of the world: virtual time, which is the truth; the system's clock, which somebody sets; and the age of
 //! POD, which does not count what passes while no manager runs and the machine is started anew.
 
-use super::{Happening, Step, World, now_or_never};
+use super::{super::options::Mutant, Happening, Step, World, now_or_never};
 use crate::{
     domain::{Age, Now, Timestamp},
     link::FromWorker,
     plan::Input,
     store::{ClockMark, ExecutionQuery, Order, Store},
-    testing::simulator::Mutant,
 };
 
 const DAY: u64 = 86_400_000;

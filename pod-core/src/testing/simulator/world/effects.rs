@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Happening, SimWorker, Step, World};
+use super::{super::worker::SimWorker, Happening, Step, World};
 use crate::{
     domain::{Millis, Payload, SessionId, WorkerId},
     link::ToWorker,

@@ -1,6 +1,6 @@
 //! What goes wrong by itself: managers crash, links break, workers die, and the store refuses what it is given.
 
-use super::{Happening, Mutant, Step, World};
+use super::{super::options::Mutant, Happening, Step, World};
 use crate::{
     domain::{SessionId, WorkerId},
     plan::Input,

@@ -15,40 +15,22 @@ use futures::FutureExt;
 use uuid::Uuid;
 
 use super::{
-    Options,
     invariants::{self, Checker, Violation},
+    options::{Mutant, Options},
     random::Random,
     worker::{Fate, SimWorker},
 };
 use crate::{
+    api::{Hurry, Limits, Registration, Request},
     domain::{
         Age, AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, OnLost, RevisionNo, SessionId,
         Settings, StoreId, Timestamp, WorkerId,
     },
-    engine::{Hurry, Registration, Request},
     link::{FromWorker, ToWorker},
     plan::{Config, Decision, Effect, Found, Input, Refill, ReplyId, State, Window},
-    pod::Limits,
     scheduler::DefaultScheduler,
     store::{MemoryStore, Store},
 };
-
-/// A defect built in on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutant {
-    /// Effects are performed before their batch is committed.
-    ActBeforeCommit,
-    /// The end of an attempt is acknowledged, and never committed.
-    ForgetEnds,
-    /// A hello that lacks an attempt is taken for one that holds it.
-    TrustEveryHello,
-    /// Reports of another link are taken.
-    SkipTheFence,
-    /// What a refused batch would have made true is kept in memory.
-    KeepWhatWasRefused,
-    /// What is due goes by the system's clock.
-    LiveByTheWall,
-}
 
 /// What a run amounted to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! What can be wrong with a request: one sentence each, that says what to do.
 
+use super::limits::InvalidLimit;
 use crate::{
     domain::{ActivityId, ExecutionId, InvalidInput, InvalidName, InvalidRule, Isolation, RevisionNo, WorkerId},
-    pod::InvalidLimit,
     provisioner::ProvisionError,
     store::StoreError,
 };

@@ -1,12 +1,9 @@
 //! What the handle answers with.
 
-use crate::{
-    domain::{
-        Activity, ActivityId, AttemptKey, Execution, ExecutionId, Installation, Millis, MinuteTally, PolicyId,
-        Revision, RevisionNo, RevisionStatus, Rules, ScaleReason, Timestamp, Waits, Worker, WorkerId,
-    },
-    plan::{ClockChange, LaunchRefusal},
-    pod::StatusReason,
+use super::explanation::StatusReason;
+use crate::domain::{
+    Activity, ActivityId, AttemptKey, ClockChange, Execution, ExecutionId, Installation, Millis, MinuteTally, PolicyId,
+    Revision, RevisionNo, RevisionStatus, Rules, ScaleReason, Timestamp, Waits, Worker, WorkerId,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -158,4 +155,15 @@ pub struct FleetPreview {
     pub workers: u32,
     /// Why, for each kind of workers; none when nothing would change.
     pub reasons: Vec<ScaleReason>,
+}
+
+/// Why the last launch failed, until one succeeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchRefusal {
+    /// The sentence.
+    pub reason: Arc<str>,
+    /// It will be the same as long as nobody changes something.
+    pub lasting: bool,
+    /// When a launch is tried again, if one is needed then.
+    pub retry_at: Timestamp,
 }

@@ -2,10 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{
-    domain::{Ending, Execution, Isolation, Millis, RevisionNo, Timestamp, WorkerId},
-    pod::error::gone,
-};
+use super::error::gone;
+use crate::domain::{Ending, Execution, Isolation, Millis, RevisionNo, Timestamp, WorkerId};
 
 /// Why an execution is where it is.
 #[derive(Clone, Debug, PartialEq)]

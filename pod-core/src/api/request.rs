@@ -2,13 +2,16 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
+use super::{
+    explanation::Explanation,
+    terms::Terms,
+    views::{ActivityView, FleetPreview, Overview, Submitted, WorkerView},
+};
 use crate::{
     domain::{
         ActivityId, Execution, ExecutionId, NewActivity, NewExecution, Policy, PolicyId, RetryRevision, RevisionChoice,
         RevisionNo, WorkerId,
     },
-    engine::Terms,
-    pod::{ActivityView, Explanation, FleetPreview, Overview, Submitted, WorkerView},
     store::Note,
 };
 

@@ -3,34 +3,17 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
+    api::{
+        ActivityView, Explanation, FleetPreview, Hurry, Overview, PodError, Put, Registration, Reply, Request,
+        Submitted, Terms, WorkerView,
+    },
     domain::{
         Activity, ActivityId, Attempt, AttemptNo, Execution, ExecutionId, NewActivity, NewExecution, Now,
         OutputSummary, Policy, RetryRevision, RevisionChoice, RevisionNo, ScalingDecision, Stream, Timestamp, WorkerId,
     },
-    engine::{Engine, Hurry, Put, Registration, Reply, Request, Terms},
+    engine::Engine,
     store::{InstallLog, OutputSlice},
 };
-
-mod builder;
-mod bulk;
-mod error;
-mod events;
-mod explanation;
-mod follow;
-mod limits;
-mod lists;
-mod views;
-
-pub use builder::{Builder, FetchScript, FetchedScript};
-pub use bulk::{Asked, ManyAct, Portion};
-pub use error::PodError;
-pub(crate) use error::gone;
-pub use events::EventGap;
-pub use explanation::{Explanation, NoWorker, StatusReason};
-use follow::Until;
-pub use follow::{OutputChunk, OutputFollower, OutputPosition};
-pub use limits::{Amount, Bound, InvalidLimit, Limits};
-pub use views::{ActivityView, FleetCount, FleetPreview, Overview, Submitted, WorkerView};
 
 /// How many executions are started at once at most: all of them are in memory until they are committed.
 pub const MAX_BATCH: usize = 100_000;
@@ -52,19 +35,13 @@ macro_rules! expect {
 /// that was already sent.
 #[derive(Clone, Debug)]
 pub struct Pod {
-    engine: Arc<Engine>,
-    terms: Option<Arc<Terms>>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) terms: Option<Arc<Terms>>,
 }
 
-type Result<T> = std::result::Result<T, PodError>;
+pub(super) type Result<T> = std::result::Result<T, PodError>;
 
 impl Pod {
-    /// Sets up a POD.
-    #[must_use]
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     /// A handle for one request that changes something, on terms: under a key, so that it can be sent again, or as long
     /// as what it changes is what it is expected to be. A request that was refused may be sent again with other terms.
     ///
@@ -80,7 +57,7 @@ impl Pod {
         Self { engine: self.engine.clone(), terms: Some(Arc::new(terms)) }
     }
 
-    async fn ask(&self, request: Request) -> Result<Reply> {
+    pub(super) async fn ask(&self, request: Request) -> Result<Reply> {
         let request = match &self.terms {
             Some(terms) => request.on(terms),
             None => request,
@@ -285,30 +262,6 @@ impl Pod {
         expect!(self, Request::Explain(id), Reply::Explanation(explanation) => *explanation)
     }
 
-    /// Follows both streams of the latest attempt from their beginning, on into later attempts, until the execution
-    /// has ended.
-    pub async fn follow(&self, id: ExecutionId) -> Result<OutputFollower> {
-        self.follow_from(id, OutputPosition::default()).await
-    }
-
-    /// Follows from a position, for example that of the last chunk one has got.
-    pub async fn follow_from(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower> {
-        self.execution(id).await?;
-        Ok(OutputFollower::new(self.clone(), id, position, Until::Ended))
-    }
-
-    /// Follows a single attempt from a position, until that attempt has ended.
-    pub async fn follow_attempt(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower> {
-        self.execution(id).await?;
-        Ok(OutputFollower::new(self.clone(), id, position, Until::AttemptClosed))
-    }
-
-    /// Follows a single attempt from a position, as far as it has come by now; what is not there yet is not waited for.
-    pub async fn follow_so_far(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower> {
-        self.execution(id).await?;
-        Ok(OutputFollower::new(self.clone(), id, position, Until::Now))
-    }
-
     /// Reads a piece of output of an attempt; what is not there yet is not waited for, and empty. So is the output of an
     /// attempt that has not begun.
     ///
@@ -443,7 +396,7 @@ impl Pod {
     }
 
     /// Stops in an orderly way: no new work is given out, and what runs in workers that end with this process may end
-    /// within `time`. What has not ended then gets TERM, and KILL after its grace time ([`Limits::grace`]). It is run
+    /// within `time`. What has not ended then gets TERM, and KILL after its grace time ([`Limits::grace`](crate::Limits::grace)). It is run
     /// again at the next start, which counts as no loss; what has begun and must not run again (`onLost=fail`) fails
     /// as [`Ending::WorkerLeft`](crate::domain::Ending::WorkerLeft). Then what was accepted is committed, and links are
     /// closed. Workers in processes of their own go on, and are not waited for.

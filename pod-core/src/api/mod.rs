@@ -1,0 +1,18 @@
+//! What callers say and hear: requests with their terms, replies, views, errors.
+//!
+//! Plain data. Whoever answers is above it: the planner decides, the engine performs, [`Pod`](crate::Pod) asks.
+
+mod error;
+mod explanation;
+mod limits;
+mod request;
+mod terms;
+mod views;
+
+pub use error::PodError;
+pub(crate) use error::gone;
+pub use explanation::{Explanation, NoWorker, StatusReason};
+pub use limits::{Amount, Bound, InvalidLimit, Limits};
+pub use request::{Hurry, Put, Registration, Reply, Request};
+pub use terms::{Expected, Terms};
+pub use views::{ActivityView, FleetCount, FleetPreview, LaunchRefusal, Overview, Submitted, WorkerView};

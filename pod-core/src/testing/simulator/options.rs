@@ -1,0 +1,39 @@
+//! What a run is made of.
+
+/// What a run is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many executions are submitted.
+    pub executions: u32,
+    /// Until when faults happen, in virtual milliseconds; after that everything must end.
+    pub faults_until: i64,
+    /// Whether workers die; without that, nothing may run twice.
+    pub worker_faults: bool,
+    /// Whether somebody sets the system's clock, and machines are started anew between two managers.
+    pub clock_faults: bool,
+    /// A defect built in on purpose, which the invariants must notice.
+    pub mutant: Option<Mutant>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { executions: 40, faults_until: 120_000, worker_faults: true, clock_faults: true, mutant: None }
+    }
+}
+
+/// A defect built in on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// Effects are performed before their batch is committed.
+    ActBeforeCommit,
+    /// The end of an attempt is acknowledged, and never committed.
+    ForgetEnds,
+    /// A hello that lacks an attempt is taken for one that holds it.
+    TrustEveryHello,
+    /// Reports of another link are taken.
+    SkipTheFence,
+    /// What a refused batch would have made true is kept in memory.
+    KeepWhatWasRefused,
+    /// What is due goes by the system's clock.
+    LiveByTheWall,
+}
