@@ -8,7 +8,7 @@ use super::{
     objects::ActivityObject,
     params::Params,
 };
-use crate::{api::request::unknown_activity, serve::App};
+use crate::{api::request::unknown_activity, serve::app::App};
 
 pub(super) async fn create(app: &App, params: &Params<'_>) -> Answer {
     let (name, location) = (params.need("name")?, params.need("installationScriptLocation")?);

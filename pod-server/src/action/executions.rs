@@ -8,22 +8,14 @@ use pod_core::{
     PodError,
     domain::{Execution, ExecutionId, NewExecution},
 };
-use serde::Serialize;
 
 use super::{
     answer::{ActionError, Answer, answer},
     objects::ExecutionObject,
     params::{GivenId, Params},
-    whole::Whole,
+    whole::{Shown, Whole},
 };
-use crate::{api::request::unknown_activity, serve::App};
-
-#[derive(Serialize)]
-pub(super) struct Shown<'a> {
-    pub(super) execution: ExecutionObject<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) event: Option<&'static str>,
-}
+use crate::{api::request::unknown_activity, serve::app::App};
 
 pub(super) async fn create(app: &App, params: &Params<'_>, idempotency_key: Option<String>) -> Answer {
     let name = params.need("name")?;

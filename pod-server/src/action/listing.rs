@@ -15,7 +15,7 @@ use pod_core::{
 };
 
 use super::{answer::Answer, words};
-use crate::serve::App;
+use crate::serve::app::App;
 
 const PAGE: usize = 1000;
 

@@ -6,7 +6,7 @@ use super::{
     answer::{ActionError, Answer, answer},
     params::Params,
 };
-use crate::serve::App;
+use crate::serve::app::App;
 
 pub(super) async fn show(app: &App, params: &Params<'_>) -> Answer {
     let log = match params.need("type")? {

@@ -18,7 +18,7 @@ use crate::{
         request::idempotency_key,
     },
     auth::login,
-    serve::App,
+    serve::app::App,
 };
 use answer::{ActionError, Answer};
 use params::Params;
@@ -40,9 +40,6 @@ mod workers;
 const MAX_FORM: usize = 4 << 20;
 
 const WELCOME: &str = "Welcome to Processing On Demand";
-
-/// The parameter that holds the token of a form of ours.
-const FORM: &str = "form";
 
 /// Every action that changes something. `getExecutionStatus` does: it consumes a result.
 const CHANGING: &[&str] = &[
@@ -122,7 +119,7 @@ async fn respond(app: &App, request: Request, silence: Silence) -> Response {
         Err(error) => return ActionError::from(error).into_response(),
     };
     if let Some(headers) = form_of
-        && !app.web.made_form(&headers, params.get(FORM).unwrap_or_default())
+        && !app.web.made_form(&headers, params.get(question::FORM).unwrap_or_default())
     {
         let detail = "This form was not made by a page of this manager; open the address anew";
         return answer::refusal(&Problem::new(ProblemKind::CrossSite, detail));

@@ -8,7 +8,7 @@ use super::{
     objects::PolicyObject,
     params::Params,
 };
-use crate::serve::App;
+use crate::serve::app::App;
 
 pub(super) async fn create(app: &App, params: &Params<'_>) -> Answer {
     let (name, rules) = (params.need("name")?, params.need("rules")?);

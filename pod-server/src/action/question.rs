@@ -4,6 +4,9 @@ use pod_web::Question;
 
 use super::params::Params;
 
+/// The parameter that holds the token of a form of ours.
+pub(super) const FORM: &str = "form";
+
 /// How much of a value is shown.
 const SHOWN: usize = 200;
 
@@ -65,11 +68,7 @@ pub(super) fn of(action: &str, params: &Params<'_>, path: &str) -> Question {
         title,
         sentences: vec![sentence, asked.to_owned()],
         action: path.to_owned(),
-        fields: params
-            .pairs()
-            .filter(|(name, _)| *name != super::FORM)
-            .map(|(n, v)| (n.to_owned(), v.to_owned()))
-            .collect(),
+        fields: params.pairs().filter(|(name, _)| *name != FORM).map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
         verb: "Go on",
     }
 }

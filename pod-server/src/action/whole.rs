@@ -13,7 +13,17 @@ use pod_core::{
     domain::{AttemptNo, Execution, Gap, OutputSummary, Stream},
 };
 
-use super::{executions::Shown, objects::ExecutionObject};
+use serde::Serialize;
+
+use super::objects::ExecutionObject;
+
+/// An execution as this API tells it.
+#[derive(Serialize)]
+pub(super) struct Shown<'a> {
+    pub(super) execution: ExecutionObject<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) event: Option<&'static str>,
+}
 
 /// How much is read from the store at a time. Escaped, a byte may take six.
 const PIECE: usize = 64 << 10;

@@ -9,7 +9,7 @@ use super::{
     objects::WorkerObject,
     words::WorkerCount,
 };
-use crate::serve::App;
+use crate::serve::app::App;
 
 /// Terminated workers are counted, not listed. Both come from one look, so that they agree.
 pub(super) async fn list(app: &App) -> Answer {

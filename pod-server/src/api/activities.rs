@@ -33,7 +33,7 @@ use super::{
     request::{Asked, Segment, unknown_activity},
     seconds::Seconds,
 };
-use crate::serve::App;
+use crate::serve::app::App;
 
 /// An activity to be registered: `scriptUrl` or `script`, and what applies to its executions.
 #[derive(Debug, Deserialize, ToSchema)]

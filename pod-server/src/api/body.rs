@@ -15,7 +15,7 @@ use super::{
     plain,
     problem::{Problem, ProblemKind},
 };
-use crate::guard::was_too_slow;
+use crate::guard::body::was_too_slow;
 
 /// How much of a body that is refused is still read, so that its sender gets to see the answer.
 const DISCARDED: usize = 64 << 20;

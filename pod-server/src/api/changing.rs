@@ -21,7 +21,7 @@ use super::{
     problem::{Problem, ProblemKind},
     request::{Asked, idempotency_key},
 };
-use crate::serve::App;
+use crate::serve::app::App;
 
 /// A request that changes something, with nothing in it that is not understood: its body, its query, and what it expects
 /// of what it changes.

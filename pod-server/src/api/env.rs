@@ -14,7 +14,7 @@ use utoipa::{
 };
 
 use super::{openapi::bodies::True, problem::Problem};
-use crate::serve::App;
+use crate::serve::app::App;
 
 /// A value that is there and is not shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]

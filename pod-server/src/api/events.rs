@@ -5,12 +5,8 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration}
 use axum::{
     extract::State,
     http::HeaderMap,
-    response::{
-        IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+    response::{Response, sse::Event},
 };
-use futures::Stream;
 use pod_core::{EventGap, Pod, domain};
 use serde::Deserialize;
 use serde_json::json;
@@ -19,12 +15,12 @@ use utoipa::IntoParams;
 
 use super::{
     objects::EventObject,
-    openapi::bodies::EventStream,
-    output,
+    openapi::streams::EventStream,
     problem::Problem,
     request::{Asked, last_event_id, storable},
+    sse::sse,
 };
-use crate::serve::App;
+use crate::serve::app::App;
 
 /// How many events are read at a time.
 const PAGE: usize = 256;
@@ -61,13 +57,6 @@ pub(super) async fn follow(
     let following =
         Following { pod: app.pod.clone(), gap, after, pending: VecDeque::new(), shutdown: app.shutdown.clone() };
     Ok(sse(futures::stream::unfold(following, Following::next)))
-}
-
-/// An answer of events that no proxy holds back. An idle one says something now and then, so that both ends notice
-/// when the other is gone.
-pub(super) fn sse(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
-    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)));
-    output::unbuffered(events.into_response())
 }
 
 struct Following {

@@ -22,11 +22,11 @@ use super::{
     objects::{ExecutionObject, ExplanationObject},
     openapi::bodies::Input,
     page::{self, Page},
-    problem::{Problem, ProblemKind},
+    problem::Problem,
     request::{Asked, Segment, unknown_activity},
     revisions::{RetryBody, RevisionMember, RevisionNumberOrLatest},
 };
-use crate::serve::App;
+use crate::serve::app::App;
 
 /// An execution to be started.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -82,10 +82,6 @@ impl JsonContent for BatchBody {
     fn limit(_: &App) -> usize {
         64 << 20
     }
-}
-
-pub(super) fn id_of(segment: &Segment) -> Result<ExecutionId, Problem> {
-    segment.id(ProblemKind::NoSuchExecution, "Execution")
 }
 
 /// Starts an execution. The same `Idempotency-Key` and body again give the same execution.
@@ -180,7 +176,7 @@ pub(super) async fn show(
     id: Segment,
     Asked(query): Asked<WaitQuery>,
 ) -> Result<Response, Problem> {
-    let id = id_of(&id)?;
+    let id = id.execution_id()?;
     let execution = match query.wait {
         None => app.pod.execution(id).await?,
         Some(seconds) if (0.0..=LONGEST_WAIT).contains(&seconds) => {
@@ -210,7 +206,7 @@ async fn answered(app: &App, status: StatusCode, execution: &Execution) -> Resul
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn terminate(State(app): State<Arc<App>>, id: Segment, change: Change) -> Result<Response, Problem> {
-    let execution = change.on(&app.pod).request_termination(id_of(&id)?).await?;
+    let execution = change.on(&app.pod).request_termination(id.execution_id()?).await?;
     answered(&app, StatusCode::ACCEPTED, &execution).await
 }
 
@@ -228,7 +224,7 @@ pub(super) async fn retry(
     id: Segment,
     change: Change<RetryBody>,
 ) -> Result<Response, Problem> {
-    let submitted = change.on(&app.pod).retry_once(id_of(&id)?, change.body.revision(), None).await?;
+    let submitted = change.on(&app.pod).retry_once(id.execution_id()?, change.body.revision(), None).await?;
     let names = app.pod.activity_names().await?;
     let name = names.get(&submitted.execution.activity).map_or("", |name| name);
     Ok(started(&app, StatusCode::ACCEPTED, &submitted, name))
@@ -240,6 +236,6 @@ pub(super) async fn retry(
     (status = 200, body = ExplanationObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn explain(State(app): State<Arc<App>>, id: Segment, _: Asked<Nothing>) -> Result<Response, Problem> {
-    let explanation = app.pod.explain(id_of(&id)?).await?;
+    let explanation = app.pod.explain(id.execution_id()?).await?;
     Ok(json(StatusCode::OK, &ExplanationObject::of(explanation, app.pod.clock())))
 }

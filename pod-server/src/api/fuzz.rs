@@ -8,7 +8,8 @@ use pod_core::domain::ExecutionId;
 use serde::de::DeserializeOwned;
 
 use super::{
-    activities, body, events, executions, filter, output, output_events, page, policies, problem::Problem, request,
+    activities, body, events, executions, filter, output_events, output_query, page, policies, problem::Problem,
+    request,
 };
 
 /// Every body that is JSON.
@@ -62,7 +63,7 @@ pub(crate) fn queries(data: &[u8]) {
     if let Some(query) = read::<activities::ArchiveQuery>(&uri) {
         said(query.settings());
     }
-    if let Some(query) = read::<output::OutputQuery>(&uri) {
+    if let Some(query) = read::<output_query::OutputQuery>(&uri) {
         said(query.stream());
     }
     read::<activities::ListQuery>(&uri);

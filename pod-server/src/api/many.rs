@@ -16,7 +16,7 @@ use super::{
     problem::Problem,
     revisions::RetryBody,
 };
-use crate::serve::App;
+use crate::serve::app::App;
 
 /// What became of a portion.
 #[derive(Debug, Serialize, ToSchema)]

@@ -8,8 +8,7 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::serve::App;
-pub(crate) use objects::Backend;
+use crate::serve::app::App;
 use problem::{Problem, ProblemKind};
 
 mod activities;
@@ -25,10 +24,11 @@ mod filter;
 pub(crate) mod fuzz;
 mod many;
 mod moment;
-mod objects;
+pub(crate) mod objects;
 mod openapi;
 mod output;
 mod output_events;
+mod output_query;
 mod overview;
 mod page;
 mod plain;
@@ -38,6 +38,7 @@ pub(crate) mod request;
 mod revisions;
 mod rules;
 mod seconds;
+mod sse;
 mod workers;
 
 /// Everything under `/api/v1`.

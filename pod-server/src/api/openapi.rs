@@ -13,11 +13,12 @@ use super::{
     activities, changing::Nothing, events, executions, many, objects::EventObject, output, output_events, overview,
     policies, problem, request::Asked, revisions, workers,
 };
-use crate::serve::App;
+use crate::serve::app::App;
 
 pub(super) mod bodies;
 mod finish;
 mod requests;
+pub(super) mod streams;
 pub(super) mod words;
 
 #[derive(OpenApi)]

@@ -13,21 +13,17 @@ use pod_core::{
     OutputChunk, OutputFollower, OutputPosition, Pod, PodError,
     domain::{AttemptNo, Execution, ExecutionId, Gap, Stream},
 };
-use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
-use utoipa::IntoParams;
 
 use super::{
-    executions::id_of,
-    openapi::{
-        bodies::{Binary, OutputStream},
-        words::StreamWord,
-    },
+    openapi::{bodies::Binary, streams::OutputStream},
     output_events,
+    output_query::OutputQuery,
     problem::{Problem, ProblemKind},
     request::{Asked, Segment, storable},
+    sse::unbuffered,
 };
-use crate::serve::App;
+use crate::serve::app::App;
 
 /// How much is read from the store at a time.
 const PIECE: usize = 256 << 10;
@@ -35,36 +31,6 @@ const PIECE: usize = 256 << 10;
 const GAP_START: HeaderName = HeaderName::from_static("pod-output-gap-start");
 const GAP_END: HeaderName = HeaderName::from_static("pod-output-gap-end");
 const ATTEMPT: HeaderName = HeaderName::from_static("pod-output-attempt");
-
-/// Which output.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct OutputQuery {
-    /// `stdout` (unless given) or `stderr`. As events: both unless given.
-    #[param(value_type = Option<StreamWord>)]
-    pub(super) stream: Option<String>,
-    /// From this offset on, as the program counts its bytes.
-    #[param(maximum = 9_223_372_036_854_775_807_u64)]
-    pub(super) offset: Option<u64>,
-    /// Go on until the end of the attempt. Events do so, and through later attempts, unless this is `false`.
-    pub(super) follow: Option<bool>,
-    /// Of this attempt; the latest one unless given.
-    #[param(minimum = 1)]
-    pub(super) attempt: Option<u32>,
-}
-
-impl OutputQuery {
-    pub(super) fn stream(&self) -> Result<Option<Stream>, Problem> {
-        match self.stream.as_deref() {
-            None => Ok(None),
-            Some(word) => match Stream::BOTH.into_iter().find(|stream| stream.as_str() == word) {
-                Some(stream) => Ok(Some(stream)),
-                None => Err(Problem::invalid(format!("stream must be stdout or stderr, not {word:?}"))),
-            },
-        }
-    }
-}
 
 /// The output of an execution.
 ///
@@ -91,7 +57,7 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     storable("offset", query.offset)?;
-    let execution = app.pod.execution(id_of(&id)?).await?;
+    let execution = app.pod.execution(id.execution_id()?).await?;
     let attempt = match query.attempt {
         Some(number) if number > execution.attempt.0 || number == 0 => {
             return Err(Problem::new(
@@ -132,13 +98,6 @@ pub(super) fn raw_headers(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     let policy = HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'");
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-}
-
-/// Tells a proxy in between to pass on each piece when it comes.
-pub(super) fn unbuffered(mut response: Response) -> Response {
-    const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-    response.headers_mut().insert(BUFFERING, HeaderValue::from_static("no"));
-    response
 }
 
 fn mark_attempt(response: &mut Response, attempt: AttemptNo) {

@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::{
-    events::sse, moment::Moment, objects::ExecutionObject, openapi::words::StreamWord, output::OutputQuery,
-    page::is_storable, problem::Problem, request::last_event_id,
+    moment::Moment, objects::ExecutionObject, openapi::words::StreamWord, output_query::OutputQuery, page::is_storable,
+    problem::Problem, request::last_event_id, sse::sse,
 };
-use crate::serve::App;
+use crate::serve::app::App;
 
 /// A piece of output: the data of an event `output`.
 #[derive(Debug, Serialize, ToSchema)]

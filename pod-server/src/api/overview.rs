@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{extract::State, http::StatusCode, response::Response};
 
 use super::{body::json, changing::Nothing, objects::OverviewObject, problem::Problem, request::Asked};
-use crate::serve::App;
+use crate::serve::app::App;
 
 /// What the whole POD is doing, in numbers.
 #[utoipa::path(get, path = "/overview", operation_id = "getOverview", tag = "overview", responses((status = 200, body = OverviewObject)))]

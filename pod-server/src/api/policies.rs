@@ -22,7 +22,7 @@ use super::{
     request::{Asked, Segment},
     rules::{GivenRules, RuleValue},
 };
-use crate::serve::App;
+use crate::serve::app::App;
 
 /// A policy to be made.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -6,7 +6,10 @@ use axum::{
     extract::{FromRequestParts, Path, Query},
     http::{HeaderMap, request::Parts},
 };
-use pod_core::{PodError, domain::InvalidName};
+use pod_core::{
+    PodError,
+    domain::{ExecutionId, InvalidName},
+};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -31,6 +34,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
 }
 
 impl Segment {
+    /// The variable as the id of an execution.
+    pub(super) fn execution_id(&self) -> Result<ExecutionId, Problem> {
+        self.id(ProblemKind::NoSuchExecution, "Execution")
+    }
+
     /// The variable as an id; one that no id can be is not there, as any unknown id is.
     pub(super) fn id<T: FromStr>(&self, kind: ProblemKind, what: impl Display) -> Result<T, Problem> {
         self.0.parse().map_err(|_| {

@@ -28,7 +28,7 @@ use super::{
     request::{Asked, Segment, unknown_activity},
     rules::whole,
 };
-use crate::serve::App;
+use crate::serve::app::App;
 
 /// The member `revision` of a request: a number, or `"latest"` for the one that is current then.
 #[derive(Clone, Copy, Debug, Default)]

@@ -14,7 +14,7 @@ use super::{
     problem::{Problem, ProblemKind},
     request::{Asked, Segment},
 };
-use crate::serve::App;
+use crate::serve::app::App;
 
 fn id_of(segment: &Segment) -> Result<WorkerId, Problem> {
     segment.id(ProblemKind::NoSuchWorker, "Worker")

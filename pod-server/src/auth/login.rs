@@ -19,7 +19,7 @@ use crate::{
         problem::{Problem, ProblemKind, seconds_of},
     },
     peer::Peer,
-    serve::App,
+    serve::app::App,
 };
 
 /// Where the form is, and is sent to.

@@ -9,10 +9,9 @@ use std::{
 };
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::config::Secret;
+use crate::config::secret::Secret;
 
 pub(crate) mod kept;
 pub(crate) mod login;
@@ -20,9 +19,8 @@ mod sessions;
 mod tries;
 
 pub use sessions::Sessions;
+use sessions::{Hash, hash};
 use tries::Tries;
-
-type Hash = [u8; 32];
 
 /// What the manager asks for.
 #[derive(Debug)]
@@ -132,10 +130,6 @@ impl Access {
 
 fn is(expected: Hash, shown: &str) -> bool {
     expected.ct_eq(&hash(shown)).into()
-}
-
-fn hash(text: &str) -> Hash {
-    Sha256::digest(text.as_bytes()).into()
 }
 
 /// The token that a request shows as Bearer; empty where it shows another kind.

@@ -11,9 +11,8 @@ use std::{
 use axum::http::{HeaderMap, HeaderValue};
 use pod_backends::private;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-
-use super::{Hash, hash};
 
 /// The name of the file in the data directory.
 const FILE: &str = "sessions";
@@ -23,6 +22,9 @@ const LASTS: Duration = Duration::from_secs(12 * 60 * 60);
 const RENEWED_AFTER: Duration = Duration::from_secs(5 * 60);
 /// So many at most: the one that is nearest to its end goes for a new one.
 const MOST: usize = 1000;
+
+/// A token or a cookie, as it is kept.
+pub(super) type Hash = [u8; 32];
 
 /// The sessions of a manager.
 #[derive(Debug)]
@@ -174,6 +176,10 @@ fn now() -> u64 {
 /// How many seconds the machine has been up.
 fn up() -> i64 {
     rustix::time::clock_gettime(rustix::time::ClockId::Boottime).tv_sec
+}
+
+pub(super) fn hash(text: &str) -> Hash {
+    Sha256::digest(text.as_bytes()).into()
 }
 
 #[cfg(test)]

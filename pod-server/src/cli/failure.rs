@@ -4,8 +4,6 @@ use std::{fmt, io};
 
 use pod_server::client::{ClientError, InvalidAddress};
 
-use super::host::Workers;
-
 /// What the process exits with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exit(pub(crate) u8);
@@ -56,9 +54,9 @@ impl Failure {
         Self { message: None, exit, is_hasty: true, is_output: false }
     }
 
-    /// What is to become of the workers of a manager that was hosted for the command.
-    pub(crate) const fn workers(&self) -> Workers {
-        if self.is_hasty { Workers::EndAtOnce } else { Workers::EndIfIdle }
+    /// Whether the user did not want to wait for an orderly end.
+    pub(crate) const fn is_hasty(&self) -> bool {
+        self.is_hasty
     }
 
     /// Whether nobody gets our output any more: its reader has gone away, or it cannot be written.

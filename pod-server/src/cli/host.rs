@@ -55,6 +55,13 @@ pub(crate) enum Workers {
     EndAtOnce,
 }
 
+impl Workers {
+    /// Those of a manager that was hosted for a command which failed so.
+    pub(crate) const fn after(failure: &Failure) -> Self {
+        if failure.is_hasty() { Self::EndAtOnce } else { Self::EndIfIdle }
+    }
+}
+
 /// Starts a manager as configured; it accepts requests when this returns.
 pub(crate) async fn start(config: &Config) -> Result<Hosting, Failure> {
     if config.backend == BackendChoice::Swarm {

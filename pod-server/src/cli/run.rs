@@ -70,7 +70,7 @@ impl Run {
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
         let outcome = run_once(manager.client(), manager.host(), subject, input, &mut interrupts).await;
-        manager.close(outcome.as_ref().map_or_else(Failure::workers, |_| Workers::EndIfIdle)).await;
+        manager.close(outcome.as_ref().map_or_else(Workers::after, |_| Workers::EndIfIdle)).await;
         outcome
     }
 }

@@ -10,8 +10,10 @@ use serde_json::json;
 use url::{Url, form_urlencoded};
 
 use super::{
-    Activity, BatchIds, Client, Execution, Explanation, IDEMPOTENCY_KEY, Overview, Page, Policy, Portion, Result,
-    Revision, Worker, patience::Resend,
+    error::Result,
+    http::{Client, IDEMPOTENCY_KEY},
+    model::{Activity, BatchIds, Execution, Explanation, Overview, Page, Policy, Portion, Revision, Worker},
+    patience::Resend,
 };
 
 /// Which executions to list.

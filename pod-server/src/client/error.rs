@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use super::Address;
+use super::address::Address;
+
+/// What became of a request.
+pub(super) type Result<T> = std::result::Result<T, ClientError>;
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use pod_core::domain::Stream;
 use reqwest::{Method, Response};
 
-use super::{Client, ClientError, Result};
+use super::{
+    error::{ClientError, Result},
+    http::Client,
+};
 
 /// Which bytes to read.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,12 @@ use pod_core::domain::Stream;
 use reqwest::{Method, Response, header};
 use serde::Deserialize;
 
-use super::{Client, ClientError, Execution, Gap, Result};
+use super::{
+    error::{ClientError, Result},
+    http::Client,
+    model::Execution,
+    output::Gap,
+};
 
 /// Which events to read.
 #[derive(Clone, Debug)]

@@ -1,6 +1,11 @@
 //! The flags of `pod serve`. Values stay text here, so that all places are checked by the same code.
 
-use super::{Given, docker::DockerArgs};
+use std::collections::BTreeMap;
+
+use super::docker::DockerArgs;
+
+/// Only the settings that were given on the command line.
+pub(super) type Given = BTreeMap<&'static str, String>;
 
 /// Above what says how containers are made.
 const CONTAINERS: &str = "Containers, with --backend docker or swarm";

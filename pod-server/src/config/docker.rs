@@ -3,7 +3,7 @@
 use pod_backends::docker::DockerSettings;
 use pod_core::domain::Isolation;
 
-use super::{ConfigError, setting::Layers};
+use super::{error::ConfigError, setting::Layers};
 
 /// The least memory that engines allow.
 const LEAST_MEMORY: u64 = 6 << 20;
@@ -155,7 +155,8 @@ pub(super) fn apply(settings: &mut DockerSettings, layers: &Layers<'_>) -> Resul
         }
     }
     if let Some(written) = layers.find("docker-manager") {
-        crate::worker_link::link_url(&written.text).map_err(|problem| written.wrong(format!("is wrong: {problem}")))?;
+        crate::worker_link::dial::link_url(&written.text)
+            .map_err(|problem| written.wrong(format!("is wrong: {problem}")))?;
         settings.manager = Some(written.text);
     }
     Ok(())

@@ -2,7 +2,41 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{ConfigError, SETTINGS};
+use super::error::ConfigError;
+
+/// The names of all settings, which are their flags, their keys in the file and, in capitals, their variables.
+pub(super) const SETTINGS: &[&str] = &[
+    "allow-file-urls",
+    "allow-host",
+    "backend",
+    "base-path",
+    "data-dir",
+    "docker-cap-add",
+    "docker-cpus",
+    "docker-env",
+    "docker-image",
+    "docker-isolation",
+    "docker-manager",
+    "docker-memory",
+    "docker-metadata",
+    "docker-mount",
+    "docker-network",
+    "docker-pids",
+    "docker-read-only",
+    "docker-user",
+    "fetch-timeout",
+    "grace",
+    "install-timeout",
+    "listen",
+    "lost-after",
+    "output-cap",
+    "retention",
+    "run-as",
+    "slots",
+    "store",
+    "token",
+    "worker-token",
+];
 
 /// Reads the file as text per setting. Unknown keys are errors: a typo would silently change nothing.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {

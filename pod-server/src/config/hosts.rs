@@ -2,8 +2,8 @@
 
 use pod_web::BasePath;
 
-use super::{ConfigError, setting::Written};
-use crate::serve::FIRST_PARTS;
+use super::{error::ConfigError, setting::Written};
+use crate::serve::paths::FIRST_PARTS;
 
 /// Checks `HOST:PORT`, also `[::1]:PORT` and `:PORT` (loopback).
 pub(super) fn listen_address(written: &Written) -> Result<String, ConfigError> {

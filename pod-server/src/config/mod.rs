@@ -2,7 +2,7 @@
 //!
 //! Every wrong value is refused with a sentence that names the setting, where the value came from, and what is allowed.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use pod_backends::docker::DockerSettings;
 use pod_core::{
@@ -15,16 +15,18 @@ use sha2::{Digest, Sha256};
 mod args;
 mod docker;
 mod duration;
+mod error;
 mod file;
 mod hosts;
-mod secret;
+pub(crate) mod secret;
 mod setting;
 
 pub use args::ServeArgs;
 pub use docker::DockerArgs;
+pub use error::ConfigError;
 pub use secret::Secret;
 
-use crate::guard::Hosts;
+use crate::guard::hosts::Hosts;
 use duration::show_duration;
 use setting::{Layers, Written};
 
@@ -39,45 +41,6 @@ pub(crate) fn fuzz(text: &str) {
     let _ = duration::parse_size(text);
     let _ = file::parse(std::path::Path::new("file"), text);
 }
-
-/// The names of all settings, which are their flags, their keys in the file and, in capitals, their variables.
-const SETTINGS: &[&str] = &[
-    "allow-file-urls",
-    "allow-host",
-    "backend",
-    "base-path",
-    "data-dir",
-    "docker-cap-add",
-    "docker-cpus",
-    "docker-env",
-    "docker-image",
-    "docker-isolation",
-    "docker-manager",
-    "docker-memory",
-    "docker-metadata",
-    "docker-mount",
-    "docker-network",
-    "docker-pids",
-    "docker-read-only",
-    "docker-user",
-    "fetch-timeout",
-    "grace",
-    "install-timeout",
-    "listen",
-    "lost-after",
-    "output-cap",
-    "retention",
-    "run-as",
-    "slots",
-    "store",
-    "token",
-    "worker-token",
-];
-
-/// A setting that is wrong, as a sentence.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(pub String);
 
 /// The settings of a manager, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -394,9 +357,6 @@ fn backend_choice(written: &Written) -> Result<BackendChoice, ConfigError> {
         text => Err(written.wrong(format!("must be local, docker or swarm, not {text:?}"))),
     }
 }
-
-/// Only the settings that were given on the command line.
-type Given = BTreeMap<&'static str, String>;
 
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use pod_core::domain::Millis;
 
 use super::{
-    ConfigError,
     duration::{parse_duration, parse_size},
+    error::ConfigError,
 };
 
 /// Where the value of a setting came from.

@@ -1,8 +1,8 @@
 //! Where settings come from, and what is said when they are wrong.
 
-use std::io::Write;
+use std::{collections::BTreeMap, io::Write};
 
-use super::*;
+use super::{file::SETTINGS, *};
 
 fn resolve(args: &ServeArgs, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let mut variables: BTreeMap<String, String> =

@@ -16,20 +16,19 @@ use crate::{
     action,
     api::problem::{Problem, ProblemKind},
     auth::{Shown, login},
-    metrics::Timing,
+    metrics::requests::Timing,
     peer::Peer,
     serve::{
-        App,
+        app::App,
         room::{Answering, Guest},
     },
     worker_link,
 };
 
-mod body;
+pub(crate) mod body;
 mod browser;
-mod hosts;
+pub(crate) mod hosts;
 
-pub(crate) use body::was_too_slow;
 use browser::Verdict;
 pub use hosts::Hosts;
 

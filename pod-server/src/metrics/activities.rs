@@ -3,16 +3,21 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use pod_core::{
     domain::{ActivityId, ExecutionStatus},
-    observe::{Measure, Observer},
+    observe::Measure,
 };
 use prometheus::{Error, Histogram, HistogramVec, IntCounter, IntCounterVec, Opts};
 
-use super::{ACTIVITIES, LONG, Maker, Metrics};
+use super::maker::Maker;
+
+/// How many activities are told apart.
+pub(crate) const ACTIVITIES: usize = 50;
+/// Times from a millisecond to a day, in seconds.
+const LONG: [f64; 14] =
+    [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0];
 
 /// The label of all activities that are not told apart. No activity has this name.
 const OTHERS: &str = "(others)";
@@ -39,7 +44,7 @@ struct Told {
 
 /// What is counted of one activity.
 #[derive(Debug)]
-struct Counts {
+pub(super) struct Counts {
     submitted: IntCounter,
     /// By final status, in their order.
     ended: Vec<(ExecutionStatus, IntCounter)>,
@@ -90,7 +95,7 @@ impl Activities {
         }
     }
 
-    fn of(&self, id: ActivityId, name_of: &dyn Fn(ActivityId) -> Option<Arc<str>>) -> Arc<Counts> {
+    pub(super) fn of(&self, id: ActivityId, name_of: &dyn Fn(ActivityId) -> Option<Arc<str>>) -> Arc<Counts> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(counts) = told.by_id.get(&id) {
             return counts.clone();
@@ -108,7 +113,7 @@ impl Activities {
 }
 
 impl Counts {
-    fn count(&self, measure: Measure) {
+    pub(super) fn count(&self, measure: Measure) {
         let seconds = |millis: pod_core::domain::Millis| millis.as_duration().as_secs_f64();
         match measure {
             Measure::Submitted(_) => self.submitted.inc(),
@@ -124,26 +129,5 @@ impl Counts {
             }
             Measure::Launched | Measure::LaunchRefused => {}
         }
-    }
-}
-
-impl Observer for Metrics {
-    fn measured(&self, measures: &[Measure], name_of: &dyn Fn(ActivityId) -> Option<Arc<str>>) {
-        for measure in measures {
-            match (measure, measure.activity()) {
-                (_, Some(id)) => self.activities.of(id, name_of).count(*measure),
-                (Measure::Launched, _) => self.launches.inc(),
-                (_, None) => self.refusals.inc(),
-            }
-        }
-    }
-
-    fn committed(&self, rows: usize, took: Duration) {
-        self.commit_seconds.observe(took.as_secs_f64());
-        self.commit_rows.observe(rows as f64);
-    }
-
-    fn output(&self, bytes: usize) {
-        self.output_bytes.inc_by(bytes as u64);
     }
 }

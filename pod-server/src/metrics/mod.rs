@@ -1,28 +1,24 @@
 //! What `/metrics` answers: counted where it happens, by the `prometheus` crate, and read off when it is asked for.
 //!
-//! Labels are bounded: the first [`ACTIVITIES`] activities that do something are told apart, all others are counted
+//! Labels are bounded: the first [`ACTIVITIES`](activities::ACTIVITIES) activities that do something are told apart, all others are counted
 //! together; routes are those of the router.
 
 use std::path::PathBuf;
 
 use pod_core::{Overview, Pod, domain::ExecutionStatus};
 use prometheus::{
-    Encoder, Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, process_collector::ProcessCollector,
+    Encoder, Error, Gauge, Histogram, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    process_collector::ProcessCollector,
 };
 
 mod activities;
-mod requests;
+mod maker;
+mod observer;
+pub(crate) mod requests;
 
 use activities::Activities;
-pub(crate) use requests::Timing;
+use maker::Maker;
 
-/// How many activities are told apart.
-pub(crate) const ACTIVITIES: usize = 50;
-
-/// Times from a millisecond to a day, in seconds.
-const LONG: [f64; 14] =
-    [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0];
 /// Times of what somebody waits for, in seconds.
 const SHORT: [f64; 9] = [0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
 /// Sizes of batches.
@@ -61,38 +57,6 @@ struct Now {
     store_bytes: IntGauge,
 }
 
-/// Makes metrics, each registered.
-#[derive(Debug, Default)]
-struct Maker(Registry);
-
-impl Maker {
-    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, metric: Result<C, Error>) -> Result<C, Error> {
-        let metric = metric?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
-        self.add(IntCounter::new(name, help))
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, Error> {
-        self.add(IntGauge::new(name, help))
-    }
-
-    fn gauges(&self, name: &str, help: &str, label: &str) -> Result<IntGaugeVec, Error> {
-        self.add(IntGaugeVec::new(Opts::new(name, help), &[label]))
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, Error> {
-        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
-    }
-
-    fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Result<HistogramVec, Error> {
-        self.add(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
-    }
-}
-
 impl Metrics {
     /// Nothing counted yet. `store` is where the store keeps its files.
     pub(crate) fn new(store: PathBuf) -> Self {
@@ -105,7 +69,7 @@ impl Metrics {
             .const_label("version", env!("CARGO_PKG_VERSION"))
             .const_label("commit", option_env!("POD_COMMIT").unwrap_or("unknown"));
         make.add(IntGauge::with_opts(build))?.set(1);
-        make.0.register(Box::new(ProcessCollector::for_self()))?;
+        make.registry.register(Box::new(ProcessCollector::for_self()))?;
         let now = Now {
             executions: make.gauges("pod_executions", "Executions that are kept, by status.", "status")?,
             workers: make.gauges("pod_workers", "Workers that are remembered, by status.", "status")?,
@@ -137,7 +101,7 @@ impl Metrics {
                 &SHORT,
             )?,
             now,
-            registry: make.0,
+            registry: make.registry,
             store,
         })
     }

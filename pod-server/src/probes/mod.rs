@@ -10,7 +10,7 @@ use axum::{
 
 use crate::{
     api::problem::{Problem, ProblemKind},
-    serve::App,
+    serve::app::App,
 };
 
 /// Needs no token, and tells nothing but that the process answers.

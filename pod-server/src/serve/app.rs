@@ -7,7 +7,9 @@ use pod_web::{BasePath, Web};
 use tokio_util::sync::CancellationToken;
 
 use super::logs::ManagerLogs;
-use crate::{api::Backend, auth::Access, guard::Hosts, metrics::Metrics, worker_link::WorkerLink};
+use crate::{
+    api::objects::overview::Backend, auth::Access, guard::hosts::Hosts, metrics::Metrics, worker_link::WorkerLink,
+};
 
 /// The state of the HTTP side of a manager.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 use tower::Layer;
 
-use super::{App, StartError, connection::Connection, room::Room, router::router};
+use super::{app::App, connection::Connection, error::StartError, room::Room, router::router};
 use crate::{config::Config, peer::Users};
 
 /// A connection on which no request comes for so long is closed.

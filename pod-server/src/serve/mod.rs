@@ -1,13 +1,14 @@
 //! `pod serve`: starts a manager, listens, shuts down.
 
-mod app;
+pub(crate) mod app;
 mod connection;
 mod error;
-mod links;
+pub(crate) mod links;
 mod listen;
 mod log_file;
 mod logs;
 mod parts;
+pub(crate) mod paths;
 pub(crate) mod room;
 mod router;
 mod start;
@@ -18,6 +19,5 @@ pub use links::{LinkSlot, WithWorkerLink};
 pub use log_file::install as install_log;
 pub use logs::{ManagerLogs, ShownLog};
 pub use parts::WorkerHome;
-pub(crate) use router::FIRST_PARTS;
 pub use router::router;
 pub use start::{Manager, NEEDS_TOKEN, Parts, Running, Unheard, embed, start};

@@ -13,7 +13,7 @@ use pod_backends::{
 };
 use pod_core::store::Store;
 
-use super::StartError;
+use super::error::StartError;
 use crate::config::{Config, StoreChoice};
 
 /// Where local workers live.

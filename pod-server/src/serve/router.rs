@@ -17,34 +17,13 @@ use tower_http::{
     compression::{CompressionLayer, Predicate, predicate::SizeAbove},
 };
 
-use super::App;
+use super::app::App;
 use crate::{
     action, api,
     api::problem::{Problem, ProblemKind},
     auth::login,
     guard, probes, worker_link,
 };
-
-/// The first parts of all paths: none of them can be that of a `--base-path`.
-pub(crate) const FIRST_PARTS: &[&str] = &[
-    "POD",
-    "activities",
-    "api",
-    "assets",
-    "events",
-    "executions",
-    "healthz",
-    "help",
-    "login",
-    "logout",
-    "metrics",
-    "overview",
-    "policies",
-    "readyz",
-    "stream",
-    "theme",
-    "workers",
-];
 
 /// So many bytes have to be there for an answer to be worth compressing.
 const WORTH_COMPRESSING: u64 = 1024;

@@ -13,12 +13,19 @@ use pod_web::Web;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, LinkSlot, ManagerLogs, StartError, WithWorkerLink, WorkerHome, listen, parts};
+use super::{
+    app::App,
+    error::StartError,
+    links::{LinkSlot, WithWorkerLink},
+    listen,
+    logs::ManagerLogs,
+    parts::{self, WorkerHome},
+};
 use crate::{
-    api,
+    api::objects::overview,
     auth::{Access, Sessions, kept::form_secret},
     config::{BackendChoice, Config},
-    guard::Hosts,
+    guard::hosts::Hosts,
     metrics::Metrics,
     peer::Users,
     worker_link::WorkerLink,
@@ -180,7 +187,7 @@ impl Manager {
         let app = Arc::new(App {
             pod: self.pod.clone(),
             limits: config.limits(),
-            backend: api::Backend::of(config),
+            backend: overview::Backend::of(config),
             access,
             base_path: config.base_path.clone(),
             hosts,

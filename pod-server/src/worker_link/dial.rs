@@ -9,12 +9,11 @@ use tokio_tungstenite::tungstenite::{
     http::{HeaderValue, StatusCode, header},
 };
 
-use super::{
-    PATH,
-    frames::{dialled, limits},
-};
-use crate::{api::problem::ProblemKind, config::Secret};
+use super::frames::{dialled, limits};
+use crate::{api::problem::ProblemKind, config::secret::Secret};
 
+/// Where workers dial in.
+pub const PATH: &str = "/api/v1/worker-link";
 /// How long a manager may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -21,18 +21,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::problem::{Problem, ProblemKind},
     auth::bearer,
-    serve::LinkSlot,
+    serve::links::LinkSlot,
 };
 
-mod dial;
+pub(crate) mod dial;
 mod frames;
 mod websocket_dial;
 
-pub use dial::{DialError, dial, link_url};
+pub use dial::{DialError, PATH, dial, link_url};
 pub use websocket_dial::WebSocketDial;
-
-/// Where workers dial in.
-pub const PATH: &str = "/api/v1/worker-link";
 
 /// What the worker link needs of a manager.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use pod_core::{
 };
 
 use super::dial::{DialError, dial, link_url};
-use crate::config::Secret;
+use crate::config::secret::Secret;
 
 /// Dials a manager's worker link.
 pub struct WebSocketDial {

@@ -3,7 +3,7 @@
 mod activity;
 mod event;
 mod execution;
-mod overview;
+pub(crate) mod overview;
 mod policy;
 mod reason;
 mod revision;
@@ -12,7 +12,7 @@ mod worker;
 pub(crate) use activity::{ActivityObject, InstallationObject};
 pub(crate) use event::EventObject;
 pub(crate) use execution::{ExecutionObject, ExplanationObject};
-pub(crate) use overview::{Backend, OverviewObject};
+pub(crate) use overview::OverviewObject;
 pub(crate) use policy::{DecisionObject, PolicyObject};
 pub(crate) use reason::ReasonObject;
 pub(crate) use revision::RevisionObject;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{bodies::CONTENT_SCHEMA, requests};
+use super::{requests, streams::CONTENT_SCHEMA};
 use crate::api::problem::ProblemKind;
 
 /// Statuses with a problem that any request may get, whatever it asks for.

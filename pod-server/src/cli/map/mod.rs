@@ -101,7 +101,7 @@ impl Map {
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
         let outcome = self.map(manager.client(), manager.host(), subject, results, lines, &mut interrupts).await;
-        manager.close(outcome.as_ref().map_or_else(Failure::workers, |_| Workers::EndIfIdle)).await;
+        manager.close(outcome.as_ref().map_or_else(Workers::after, |_| Workers::EndIfIdle)).await;
         outcome
     }
 
