@@ -13,10 +13,12 @@ use crate::{
 #[async_trait]
 pub trait Provisioner: Debug + Send + Sync + 'static {
     /// Creates that worker, which will dial its manager. Idempotent per worker: asked again, it is the same worker.
-    /// Dropping the future leaves a worker that `list` finds or none.
+    /// Dropping the future leaves a worker that `list` finds or none: that is done when the worker is not wanted any more,
+    /// and followed by `destroy`. Nothing else is asked about a worker while this is under way.
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError>;
 
-    /// Destroys that worker with everything it runs; returns when it is gone. One that is not there is fine.
+    /// Destroys that worker with everything it runs; returns when it is gone. One that is not there is fine. Asked once
+    /// until it answers; one that takes ten minutes is dropped, and asked again.
     async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError>;
 
     /// The workers of this store that exist, and no others.

@@ -1,28 +1,28 @@
 //! Performs what was committed. Orders go into outboxes at once; what takes time runs in tasks of its own, whose
 //! results come back as inputs.
 
-use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
-use futures::FutureExt;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
+    later::later,
+    machines::Machines,
     message::Message,
     outboxes::Outboxes,
-    panic::said_in,
     prepare::{NO_FETCHER, sha256},
     shared::Shared,
 };
 use crate::{
-    domain::{ActivityId, Age, Isolation, Millis, Payload, RevisionNo, StoreId, WorkerId},
+    domain::{ActivityId, Age, Millis, Payload, RevisionNo, WorkerId},
     fetcher::FetchScript,
     link::ToWorker,
     plan::{Config, Effect, Input, State},
-    provisioner::{ProvisionError, Provisioner, WorkerSpec},
+    provisioner::Provisioner,
     store::StoreError,
 };
 
-/// How many things are asked of the provisioner and the fetcher at a time, each.
+/// How many scripts are fetched at a time.
 const AT_A_TIME: usize = 16;
 /// How many payloads are kept for the next worker that installs them.
 const KEPT_PAYLOADS: usize = 4;
@@ -32,12 +32,9 @@ pub(super) struct Performer {
     shared: Arc<Shared>,
     /// Where results go.
     inbox: mpsc::Sender<Message>,
-    provisioner: Arc<dyn Provisioner>,
-    store: StoreId,
-    slots: u32,
+    machines: Machines,
     install_timeout: Millis,
     max_payload: usize,
-    machines: Arc<Semaphore>,
     fetches: Arc<Semaphore>,
     payloads: VecDeque<((ActivityId, RevisionNo), Payload)>,
 }
@@ -50,21 +47,18 @@ impl Performer {
         config: &Config,
     ) -> Self {
         Self {
+            machines: Machines::new(shared.clone(), inbox.clone(), provisioner, config),
             shared,
             inbox,
-            provisioner,
-            store: config.store,
-            slots: config.limits.slots,
             install_timeout: config.limits.install_timeout,
             max_payload: config.limits.max_payload,
-            machines: Arc::new(Semaphore::new(AT_A_TIME)),
             fetches: Arc::new(Semaphore::new(AT_A_TIME)),
             payloads: VecDeque::new(),
         }
     }
 
     pub(super) fn provisioner(&self) -> Arc<dyn Provisioner> {
-        self.provisioner.clone()
+        self.machines.provisioner()
     }
 
     /// Performs effects in order. Gives back up to when the retention is to delete, if it is to: the caller reads that
@@ -92,9 +86,9 @@ impl Performer {
                     outboxes.send(worker, ToWorker::Remove { activity, revision });
                 }
                 Effect::Shutdown(worker, reason) => outboxes.send(worker, ToWorker::Shutdown { reason }),
-                Effect::Create(worker, isolation) => self.create(worker, isolation),
-                Effect::Destroy(worker) => self.destroy(worker),
-                Effect::List => self.list(),
+                Effect::Create(worker, isolation) => self.machines.create(worker, isolation),
+                Effect::Destroy(worker) => self.machines.destroy(worker),
+                Effect::List => self.machines.list(),
                 Effect::Fetch(activity, revision, url) => self.fetch(activity, revision, url),
                 Effect::Expire(before) => expire = Some(before),
             }
@@ -139,72 +133,18 @@ impl Performer {
         Ok(payload)
     }
 
-    fn create(&self, worker: WorkerId, isolation: Isolation) {
-        let provisioner = self.provisioner.clone();
-        let spec = WorkerSpec { store: self.store, slots: self.slots, isolation };
-        let crashed = move |why| Input::Created { worker, result: Err(ProvisionError::new(why)) };
-        self.later(&self.machines, crashed, async move {
-            let result = provisioner.create(worker, &spec).await;
-            Some(Input::Created { worker, result })
-        });
-    }
-
-    fn destroy(&self, worker: WorkerId) {
-        let provisioner = self.provisioner.clone();
-        let crashed = move |why| Input::Destroyed { worker, result: Err(why) };
-        self.later(&self.machines, crashed, async move {
-            let result = provisioner.destroy(worker).await.map_err(|error| error.message);
-            Some(Input::Destroyed { worker, result })
-        });
-    }
-
-    fn list(&self) {
-        let provisioner = self.provisioner.clone();
-        self.later(&self.machines, |_| Input::Tick, async move {
-            match provisioner.list().await {
-                Ok(workers) => Some(Input::Listed(workers)),
-                Err(error) => {
-                    tracing::warn!("workers could not be listed and are listed again later: {error}");
-                    None
-                }
-            }
-        });
-    }
-
     fn fetch(&self, activity: ActivityId, revision: RevisionNo, url: Arc<str>) {
         let (fetch, max) = (self.shared.fetch.clone(), self.max_payload);
         let crashed = move |why| Input::Fetched { activity, revision, result: Err(why) };
-        self.later(&self.fetches, crashed, async move {
+        let room = self.fetches.clone();
+        later(&self.shared, &self.inbox, crashed, async move {
+            // Never closed.
+            let _permit = room.acquire().await;
             let result = match fetch {
                 Some(fetch) => fetch_script(&*fetch, &url, max).await,
                 None => Err(NO_FETCHER.to_owned()),
             };
             Some(Input::Fetched { activity, revision, result })
-        });
-    }
-
-    /// Does something in a task and sends what came of it to the engine, also of a panic. Ends with the engine.
-    fn later(
-        &self,
-        room: &Arc<Semaphore>,
-        crashed: impl FnOnce(String) -> Input + Send + 'static,
-        work: impl Future<Output = Option<Input>> + Send + 'static,
-    ) {
-        let (room, inbox, stop) = (room.clone(), self.inbox.clone(), self.shared.stop_token());
-        self.shared.spawn(async move {
-            let all = async {
-                // Never closed.
-                let _permit = room.acquire().await;
-                let done = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-                    let why = format!("the backend crashed: {}", said_in(&*panic));
-                    tracing::error!("{why}");
-                    Some(crashed(why))
-                });
-                if let Some(input) = done {
-                    let _ = inbox.send(Message::Happened(input)).await;
-                }
-            };
-            stop.run_until_cancelled(all).await;
         });
     }
 }

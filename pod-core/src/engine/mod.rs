@@ -11,7 +11,9 @@
 //! | `driver` | the task: collects a round of inputs, plans, commits, publishes |
 //! | `closing` | the end: workers that end with this process leave before it |
 //! | `settle` | what a failed commit leads to |
-//! | `effects` | performs what was committed: orders to workers, the provisioner, fetched scripts |
+//! | `effects` | performs what was committed: orders to workers, installations, fetched scripts |
+//! | `machines` | asks the provisioner to create, destroy and list workers |
+//! | `later` | work that takes long, beside the task |
 //! | `outboxes` | the connected workers, and what is to be sent to them |
 //! | `links` | the tasks that serve the links; output goes past the engine into the store |
 //! | `prepare` | what is worked out of a request on the caller's side |
@@ -25,7 +27,9 @@ mod driver;
 mod effects;
 mod gateway;
 mod handle;
+mod later;
 mod links;
+mod machines;
 mod message;
 mod outboxes;
 mod panic;

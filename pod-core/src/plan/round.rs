@@ -17,6 +17,9 @@ use crate::{
 
 /// Prefetched work that has not started after so long is taken back, in case another worker is free.
 const RECALL_AFTER: Millis = Millis(1000);
+/// The work of a worker does not wait for longer than this for the provisioner to destroy it: the fence refuses what the
+/// worker may still report.
+const RELEASE_AFTER: Millis = Millis::from_secs(30);
 /// How long a gone worker is still shown.
 const FORGET_AFTER: Millis = Millis::from_secs(24 * 3600);
 
@@ -58,7 +61,6 @@ impl State {
         for id in self.workers.keys().copied().collect::<Vec<_>>() {
             let state = &self.workers[&id];
             let silent = now.since(state.heard);
-            let again = state.destroy_again_at.is_some_and(|at| at <= now);
             match state.worker.status {
                 // Written down before, by this manager or one that ended before it could ask.
                 Launching if !state.asked_for => self.ask_for(id, out),
@@ -78,11 +80,14 @@ impl State {
                 Launching | Pending if state.worker.draining => {
                     self.give_up(id, WorkerReason::NotNeeded, out);
                 }
-                Draining if state.attempts.is_empty() && state.session.is_some() => self.let_go(id, again, out),
+                Draining if state.attempts.is_empty() && state.session.is_some() => self.let_go(id, out),
                 Lost | Failed | Terminated => {
                     let forgotten = state.worker.gone.is_some_and(|at| now.since(at) >= FORGET_AFTER);
                     let unfinished = !state.attempts.is_empty() || !state.installations.is_empty();
-                    if again || (unfinished && state.destroy_again_at.is_none()) {
+                    let fails = state.destroy_again_at.is_some();
+                    if state.destroying.is_some_and(|since| now.since(since) >= RELEASE_AFTER) && unfinished {
+                        self.release(id, out);
+                    } else if (fails || unfinished) && !state.is_being_destroyed(now) {
                         self.destroy_again(id, out);
                     } else if forgotten && !unfinished {
                         self.workers.remove(&id);
@@ -120,10 +125,10 @@ impl State {
     }
 
     /// A drained worker has nothing left to do.
-    fn let_go(&mut self, id: WorkerId, again: bool, out: &mut Decision) {
+    fn let_go(&mut self, id: WorkerId, out: &mut Decision) {
         let now = self.now;
         let Some(state) = self.workers.get_mut(&id) else { return };
-        if state.destroy_again_at.is_some() && !again {
+        if state.is_being_destroyed(now) {
             return;
         }
         let reason = state.worker.reason.as_ref().map_or_else(|| "it was let go".to_owned(), WorkerReason::to_string);

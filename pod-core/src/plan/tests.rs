@@ -247,6 +247,41 @@ fn why_a_worker_was_lost_is_told_also_when_it_could_not_be_destroyed_at_first() 
 }
 
 #[test]
+fn a_destruction_is_asked_for_once_until_it_is_answered_and_again_after_a_failure() {
+    let (mut rig, _) = running(Settings::default(), 1);
+    let destroys = |rig: &mut Rig| {
+        let asked = rig.effects.iter().filter(|effect| **effect == Effect::Destroy(WorkerId(1))).count();
+        rig.effects.clear();
+        asked
+    };
+    rig.step(Input::Gone { worker: WorkerId(1), reason: "it was killed".into() });
+    assert_eq!(destroys(&mut rig), 1);
+    rig.pass(25_000);
+    assert_eq!(destroys(&mut rig), 0, "the provisioner is at it");
+    for (wait, asked_within) in [(10_000, 1), (10_000, 1), (59_000, 0)] {
+        rig.step(Input::Destroyed { worker: WorkerId(1), result: Err("no engine".into()) });
+        assert_eq!(destroys(&mut rig), 0, "not at once");
+        rig.pass(wait);
+        assert_eq!(destroys(&mut rig), asked_within);
+    }
+    rig.pass(1000);
+    assert_eq!(destroys(&mut rig), 1);
+    rig.step(Input::Destroyed { worker: WorkerId(1), result: Ok(()) });
+    rig.pass(600_000);
+    assert_eq!(destroys(&mut rig), 0);
+}
+
+#[test]
+fn the_work_of_a_dead_worker_does_not_wait_for_ever_until_it_is_destroyed() {
+    let (mut rig, id) = running(Settings::default(), 1);
+    rig.step(Input::Gone { worker: WorkerId(1), reason: "it was killed".into() });
+    rig.pass(29_000);
+    assert_eq!(rig.stored[&id].status, ExecutionStatus::Running);
+    rig.pass(2000);
+    assert_eq!(rig.stored[&id].status, ExecutionStatus::Waiting);
+}
+
+#[test]
 fn what_a_worker_finds_damaged_is_installed_there_again_and_its_execution_waits_uncounted() {
     let mut rig = Rig::new(Settings::default(), 1);
     let id = rig.submit();

@@ -31,7 +31,9 @@ pub struct WorkerState {
     pub(crate) idle_since: Age,
     /// When installations that failed are tried again.
     pub(crate) retries: BTreeMap<(ActivityId, RevisionNo), Age>,
-    /// The provisioner was asked to destroy it, and is asked again then.
+    /// Since when the provisioner destroys it: it was asked, and has not answered.
+    pub(crate) destroying: Option<Age>,
+    /// It could not be destroyed, and the provisioner is asked again then.
     pub(crate) destroy_again_at: Option<Age>,
     pub(crate) failed_destroys: u32,
     /// This manager has asked the provisioner to create it.
@@ -53,6 +55,7 @@ impl WorkerState {
             heard: now,
             idle_since: now,
             retries: BTreeMap::new(),
+            destroying: None,
             destroy_again_at: None,
             failed_destroys: 0,
             asked_for: false,
@@ -66,10 +69,17 @@ impl WorkerState {
         self.session.is_some() && !self.worker.draining && matches!(self.worker.status, Ready | Working)
     }
 
-    /// Asks the provisioner to destroy it, unless it is not ours.
+    /// Asks the provisioner to destroy it, unless it does so already.
     pub(crate) fn destroy(&mut self, now: Age, out: &mut Decision) {
-        self.destroy_again_at = Some(now + Millis::from_secs(10));
-        out.effects.push(Effect::Destroy(self.worker.id));
+        if self.destroying.is_none() {
+            (self.destroying, self.destroy_again_at) = (Some(now), None);
+            out.effects.push(Effect::Destroy(self.worker.id));
+        }
+    }
+
+    /// Whether the provisioner has been asked to destroy it, and need not be asked again yet.
+    pub(super) fn is_being_destroyed(&self, now: Age) -> bool {
+        self.destroying.is_some() || self.destroy_again_at.is_some_and(|at| at > now)
     }
 
     pub(super) fn idle_slots(&self) -> u32 {

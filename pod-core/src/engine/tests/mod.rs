@@ -2,6 +2,7 @@
 
 mod crashes;
 mod faults;
+mod machines;
 mod many;
 mod output;
 mod requests;

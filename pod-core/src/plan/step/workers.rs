@@ -10,14 +10,17 @@ use super::super::{
 use crate::{
     api::{LaunchRefusal, PodError, Reply},
     domain::{
-        ActivityId, AttemptEnd, AttemptKey, EventKind, InstallationStatus, Isolation, MAX_SLOTS, RevisionNo, SessionId,
-        Transitions, Worker, WorkerId, WorkerReason, WorkerStatus,
+        ActivityId, AttemptEnd, AttemptKey, EventKind, InstallationStatus, Isolation, MAX_SLOTS, Millis, RevisionNo,
+        SessionId, Transitions, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
     link::{Hello, PROTOCOL_VERSION, Refusal, StartOrder, Welcome},
     observe::Measure,
     provisioner::ProvisionError,
     store::Change,
 };
+
+/// After so many failures, destroying a worker is tried less often.
+const MANY_FAILURES: u32 = 3;
 
 impl State {
     /// Changes a worker's status along its table, and writes it.
@@ -312,7 +315,6 @@ impl State {
     /// Nothing of this worker runs any more: its attempts are lost, its installations gone.
     pub(in crate::plan) fn release(&mut self, id: WorkerId, out: &mut Decision) {
         let Some(state) = self.workers.get_mut(&id) else { return };
-        state.destroy_again_at = None;
         let (attempts, installations) = (state.attempts.clone(), std::mem::take(&mut state.installations));
         for (activity, revision) in installations.into_keys() {
             out.change(Change::DeleteInstallation { worker: id, activity, revision });
@@ -326,7 +328,11 @@ impl State {
         let Some(state) = self.workers.get(&id) else { return };
         match (result, state.worker.status) {
             (Ok(()), WorkerStatus::Launching) => self.set_status(id, WorkerStatus::Pending, None, out),
-            (Ok(()), status) if status.is_terminal() => out.effects.push(Effect::Destroy(id)),
+            (Ok(()), status) if status.is_terminal() => {
+                if let Some(state) = self.workers.get_mut(&id) {
+                    state.destroy(self.now, out);
+                }
+            }
             (Err(error), WorkerStatus::Launching) => {
                 self.refused_launch(&error, out);
                 self.set_status(
@@ -372,23 +378,24 @@ impl State {
         let waits = [0, 10, 60, 300, 900];
         let wait = waits[(self.due.refused_launches as usize).min(waits.len() - 1)];
         self.due.refused_launches += 1;
-        self.due.launch_at = self.now + crate::domain::Millis::from_secs(wait);
+        self.due.launch_at = self.now + Millis::from_secs(wait);
     }
 
     pub(super) fn destroyed(&mut self, id: WorkerId, result: Result<(), String>, out: &mut Decision) {
         let Some(state) = self.workers.get_mut(&id) else { return };
+        state.destroying = None;
         state.worker.destroy_error = result.as_ref().err().map(|error| error.as_str().into());
         if result.is_err() {
             state.failed_destroys += 1;
+            let wait = if state.failed_destroys < MANY_FAILURES { 10 } else { 60 };
+            state.destroy_again_at = Some(self.now + Millis::from_secs(wait));
             // Its work must not wait for ever on a provisioner that fails; the fence refuses what it may still report.
-            if state.failed_destroys == 3 {
+            if state.failed_destroys == MANY_FAILURES {
                 self.release(id, out);
-                if let Some(state) = self.workers.get_mut(&id) {
-                    state.destroy_again_at = Some(self.now + crate::domain::Millis::from_secs(60));
-                }
             }
             return;
         }
+        state.destroy_again_at = None;
         if !state.worker.status.is_terminal() {
             self.set_status(id, WorkerStatus::Terminated, None, out);
         }
@@ -400,7 +407,10 @@ impl State {
         let strays: BTreeSet<WorkerId> = listed.iter().filter(unknown).copied().collect();
         // Only what was there twice: a list may be older than what was just done.
         for id in strays.intersection(&self.strays) {
-            out.effects.push(Effect::Destroy(*id));
+            match self.workers.get_mut(id) {
+                Some(state) => state.destroy(self.now, out),
+                None => out.effects.push(Effect::Destroy(*id)),
+            }
         }
         self.strays = strays;
     }

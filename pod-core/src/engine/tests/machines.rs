@@ -1,0 +1,137 @@
+//! A provisioner that is slow, hangs or panics holds up nothing but what it was asked for.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use super::within;
+use crate::{
+    api::Limits,
+    domain::{Epoch, Isolation, Millis, WorkerId},
+    engine::{machines::Machines, message::Message, shared::Shared},
+    observe::Unobserved,
+    plan::{Config, Input, Window},
+    provisioner::{Capabilities, ProvisionError, Provisioner, WorkerSpec},
+    scheduler::DefaultScheduler,
+    store::{MemoryStore, Store as _},
+};
+
+/// Workers up to here hang in what is asked of them, the one of this number panics, and those beyond are quick.
+const HANGING: u64 = 100;
+
+/// Notes what it is asked and what is given up.
+#[derive(Clone, Debug, Default)]
+struct Slow(Arc<Mutex<Vec<(&'static str, u64)>>>);
+
+impl Slow {
+    fn note(&self, what: &'static str, worker: WorkerId) {
+        self.0.lock().unwrap().push((what, worker.0));
+    }
+
+    fn noted(&self) -> Vec<(&'static str, u64)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// Notes that a call was dropped before it was over.
+struct Drops<'a>(&'a Slow, WorkerId);
+
+impl Drop for Drops<'_> {
+    fn drop(&mut self) {
+        self.0.note("given up", self.1);
+    }
+}
+
+#[async_trait]
+impl Provisioner for Slow {
+    async fn create(&self, worker: WorkerId, _: &WorkerSpec) -> Result<(), ProvisionError> {
+        self.note("create", worker);
+        assert_ne!(worker.0, HANGING, "a provisioner that panics");
+        if worker.0 < HANGING {
+            let _drops = Drops(self, worker);
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError> {
+        self.note("destroy", worker);
+        if (1..HANGING / 2).contains(&worker.0) {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+        Ok(Vec::new())
+    }
+}
+
+fn machines(provisioner: &Slow) -> (Machines, mpsc::Receiver<Message>) {
+    let store = MemoryStore::new();
+    let config = Config {
+        store: store.id(),
+        epoch: Epoch(1),
+        limits: Limits::default(),
+        launch_timeout: Millis::from_secs(600),
+        capabilities: Capabilities::default(),
+        scheduler: Arc::new(DefaultScheduler),
+        window: Window::default(),
+    };
+    let shared = Arc::new(Shared::new(Arc::new(store), None, Arc::new(Unobserved)));
+    let (sender, inbox) = mpsc::channel(64);
+    (Machines::new(shared, sender, Arc::new(provisioner.clone()), &config), inbox)
+}
+
+/// Which worker the next answer is about, and whether it went well.
+async fn answer(inbox: &mut mpsc::Receiver<Message>) -> (&'static str, u64, bool) {
+    match within(inbox.recv()).await {
+        Some(Message::Happened(Input::Created { worker, result })) => ("created", worker.0, result.is_ok()),
+        Some(Message::Happened(Input::Destroyed { worker, result })) => ("destroyed", worker.0, result.is_ok()),
+        other => panic!("{other:?} is no answer of a provisioner"),
+    }
+}
+
+#[tokio::test]
+async fn a_creation_that_is_not_wanted_any_more_is_given_up_before_the_destruction_begins() {
+    let (slow, worker) = (Slow::default(), WorkerId(HANGING - 1));
+    let (machines, mut inbox) = machines(&slow);
+    machines.create(worker, Isolation::Worker);
+    while slow.noted().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    machines.destroy(worker);
+    assert_eq!(answer(&mut inbox).await, ("destroyed", worker.0, true), "and nothing is told of the creation");
+    assert_eq!(slow.noted(), [("create", worker.0), ("given up", worker.0), ("destroy", worker.0)]);
+}
+
+#[tokio::test]
+async fn what_hangs_holds_up_no_other_worker_and_is_not_asked_twice() {
+    let slow = Slow::default();
+    let (machines, mut inbox) = machines(&slow);
+    let hanging = || (1..=40).map(WorkerId);
+    hanging().for_each(|worker| machines.destroy(worker));
+    machines.create(WorkerId(HANGING + 1), Isolation::Worker);
+    assert_eq!(answer(&mut inbox).await, ("created", HANGING + 1, true));
+    hanging().for_each(|worker| machines.destroy(worker));
+    machines.create(WorkerId(HANGING + 2), Isolation::Worker);
+    assert_eq!(answer(&mut inbox).await, ("created", HANGING + 2, true));
+    let mut asked = slow.noted();
+    let all = asked.len();
+    asked.sort_unstable();
+    asked.dedup();
+    assert_eq!(asked.len(), all, "each was asked for once: {asked:?}");
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer_and_what_comes_after_it_is_asked_for() {
+    let slow = Slow::default();
+    let (machines, mut inbox) = machines(&slow);
+    machines.create(WorkerId(HANGING), Isolation::Worker);
+    assert_eq!(answer(&mut inbox).await, ("created", HANGING, false));
+    for _ in 0..2 {
+        machines.destroy(WorkerId(HANGING));
+        assert_eq!(answer(&mut inbox).await, ("destroyed", HANGING, true));
+    }
+}
