@@ -6,6 +6,7 @@ mod activity;
 mod clock_change;
 mod event;
 mod execution;
+mod give_up;
 mod ids;
 mod order;
 mod output;
@@ -27,6 +28,7 @@ pub use execution::{
     Attempt, AttemptEnd, AttemptStatus, Ending, Execution, ExecutionStatus, InvalidInput, NewExecution, RetryRevision,
     validate_input,
 };
+pub use give_up::{GiveUp, Requeue};
 pub use ids::{
     ActivityId, AttemptKey, AttemptNo, Epoch, ExecutionId, PolicyId, RevisionNo, SessionId, StoreId, WorkerId,
 };

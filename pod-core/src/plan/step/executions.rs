@@ -203,7 +203,7 @@ impl State {
         let event = out.event(self.wall(), EventKind::ExecutionEnded);
         event.of(&execution);
         event.message = Some(match &ending {
-            Ending::GaveUp(reason) => reason.clone(),
+            Ending::GaveUp(why) => why.to_string().into(),
             _ => execution.status.as_str().into(),
         });
         execution.ending = Some(ending);
