@@ -5,6 +5,7 @@
 mod activity;
 mod clock_change;
 mod event;
+mod event_detail;
 mod execution;
 mod give_up;
 mod ids;
@@ -24,6 +25,7 @@ pub use activity::{
 };
 pub use clock_change::ClockChange;
 pub use event::{Event, EventKind, ScalingDecision};
+pub use event_detail::{EventDetail, PolicyChange};
 pub use execution::{
     Attempt, AttemptEnd, AttemptStatus, Ending, Execution, ExecutionStatus, InvalidInput, NewExecution, RetryRevision,
     validate_input,

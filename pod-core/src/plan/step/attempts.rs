@@ -6,8 +6,8 @@ use super::super::{
 };
 use crate::{
     domain::{
-        Age, Attempt, AttemptEnd, AttemptKey, Ending, EventKind, Execution, ExecutionStatus, GiveUp, Millis, OnLost,
-        Requeue, Settings, Timestamp, Transitions, WorkerId,
+        Age, Attempt, AttemptEnd, AttemptKey, Ending, EventDetail, EventKind, Execution, ExecutionStatus, GiveUp,
+        Millis, OnLost, Requeue, Settings, Timestamp, Transitions, WorkerId,
     },
     link::EndReport,
     observe::Measure,
@@ -222,7 +222,7 @@ impl State {
         out.measures.push(Measure::Requeued(execution.activity));
         let event = out.event(self.wall(), EventKind::ExecutionRequeued);
         event.of(&execution);
-        event.message = why.map(|why| why.to_string().into());
+        event.detail = why.map(|why| EventDetail::Requeued { why });
         self.queue(execution);
     }
 
