@@ -363,6 +363,7 @@ impl State {
         let reason = error.message.trim_end_matches('.').into();
         self.launch_refusal = Some(LaunchRefusal {
             reason,
+            kind: error.kind,
             lasting: error.lasting,
             retry_at: self.clock().moment_of(self.due.launch_at),
         });
