@@ -89,7 +89,7 @@ impl Bench {
                 execution: Some(ExecutionId(id)),
                 attempt: None,
                 worker: None,
-                message: None,
+                detail: None,
             }
         });
         let batch = Batch {

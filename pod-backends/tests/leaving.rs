@@ -165,7 +165,7 @@ async fn what_must_not_run_again_fails_with_its_worker_only_if_it_has_not_ended_
     let waits = site.run(&pod).await;
     in_time("the shutdown", pod.shutdown_within(Duration::from_millis(50))).await;
     let failed = pod.execution(id).await.unwrap();
-    assert!(matches!(failed.ending, Some(Ending::WorkerLeft(_))), "{failed:?}");
+    assert!(matches!(failed.ending, Some(Ending::WorkerLeft { .. })), "{failed:?}");
     assert_eq!((failed.status, failed.losses, site.noted("cleaned")), (ExecutionStatus::Failed, 0, 1));
     // It had not begun: it runs at the next start.
     site.go();

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use pod_backends::{local::Local, sqlite::SqliteStore};
 use pod_core::{
     OutputChunk, Pod,
-    domain::{AttemptKey, AttemptNo, ExecutionId, RevisionPurpose, Stream},
+    domain::{AttemptKey, AttemptNo, Ending, ExecutionId, GiveUp, RevisionPurpose, Stream, WorkerId},
     store::Store,
 };
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
@@ -43,6 +43,28 @@ async fn of_version_two(dir: &Path) {
 
 const fn key(execution: u64) -> AttemptKey {
     AttemptKey { execution: ExecutionId(execution), attempt: AttemptNo(1) }
+}
+
+#[tokio::test]
+async fn why_an_execution_ended_is_read_as_the_sentence_of_before() {
+    let dir = TempDir::new().unwrap();
+    of_version_two(dir.path()).await;
+    let rows = "INSERT INTO executions VALUES
+        (4, 1, 3, 0, 5, 5, 6, 9, 2, 7, 0, 1, 0, NULL, 4, NULL, 'the activity was deleted', 0, NULL),
+        (5, 1, 3, 0, 5, 5, 6, 9, 2, 7, 0, 0, 0, NULL, 6, NULL, 'worker 7 left', 0, NULL);
+        UPDATE lease SET last_execution = 5;";
+    let mut connection = SqliteConnectOptions::new().filename(dir.path().join("pod.db")).connect().await.unwrap();
+    sqlx::raw_sql(rows).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let store = SqliteStore::open(dir.path()).await.unwrap();
+    let endings = [
+        (4, Ending::GaveUp(GiveUp::Said { sentence: "the activity was deleted".into() })),
+        (5, Ending::WorkerLeft { worker: WorkerId(7), attempt: AttemptNo(2) }),
+    ];
+    for (id, ending) in endings {
+        let found = store.execution(ExecutionId(id)).await.unwrap().expect("it is there");
+        assert_eq!(found.ending, Some(ending));
+    }
 }
 
 #[tokio::test]

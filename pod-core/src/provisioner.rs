@@ -92,19 +92,64 @@ pub struct WorkerSpec {
 pub struct ProvisionError {
     /// The sentence.
     pub message: String,
+    /// What is in the way, as far as the backend knows.
+    pub kind: ProvisionErrorKind,
     /// Trying again without a change by a person leads to the same.
     pub lasting: bool,
+}
+
+/// What is in the way of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ProvisionErrorKind {
+    /// There is no room for it, where workers are made.
+    Capacity,
+    /// It would be more than the account may have.
+    Quota,
+    /// Too much was asked for at a time.
+    Throttled,
+    /// What was asked for cannot be made: an image that does not fit, a setting that is refused.
+    Invalid,
+    /// Whoever asks may not, or is not known.
+    Credentials,
+    /// Nothing answers.
+    Unreachable,
+    /// The backend does not know, or has no word for it.
+    #[default]
+    Other,
+}
+
+impl ProvisionErrorKind {
+    /// A word for programs, which stays the same.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Capacity => "capacity",
+            Self::Quota => "quota",
+            Self::Throttled => "throttled",
+            Self::Invalid => "invalid",
+            Self::Credentials => "credentials",
+            Self::Unreachable => "unreachable",
+            Self::Other => "other",
+        }
+    }
 }
 
 impl ProvisionError {
     /// Something that may pass by itself.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), lasting: false }
+        Self { message: message.into(), kind: ProvisionErrorKind::Other, lasting: false }
     }
 
     /// Something that will not pass by itself.
     pub fn lasting(message: impl Into<String>) -> Self {
-        Self { message: message.into(), lasting: true }
+        Self { message: message.into(), kind: ProvisionErrorKind::Other, lasting: true }
+    }
+
+    /// Says what is in the way.
+    #[must_use]
+    pub fn of_kind(self, kind: ProvisionErrorKind) -> Self {
+        Self { kind, ..self }
     }
 }
 

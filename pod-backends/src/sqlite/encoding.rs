@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pod_core::{
     domain::{
         ActivityId, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus,
-        Gap, OutputSummary, RevisionNo, StreamSummary, Timestamp, WorkerId,
+        Gap, GiveUp, OutputSummary, RevisionNo, StreamSummary, Timestamp, WorkerId,
     },
     store::StoreError,
 };
@@ -72,20 +72,62 @@ pub(super) fn read_status(column: i64) -> Result<ExecutionStatus, StoreError> {
 /// A way to end as three columns: what, its code, its reason.
 pub(super) type EndingColumns = (Option<i64>, Option<i64>, Option<Arc<str>>);
 
-pub(super) fn ending(ending: Option<&Ending>) -> EndingColumns {
+/// What the row of an execution says of its latest attempt. The reason for an ending names the same, so that it is not
+/// written a second time.
+pub(super) struct Latest {
+    pub(super) attempt: AttemptNo,
+    pub(super) worker: Option<WorkerId>,
+    pub(super) losses: u32,
+}
+
+pub(super) fn ending(ending: Option<&Ending>, latest: &Latest) -> EndingColumns {
     match ending {
         None => (None, None, None),
         Some(Ending::Exited(code)) => (Some(0), Some(i64::from(*code)), None),
         Some(Ending::Signalled(signal)) => (Some(1), Some(i64::from(*signal)), None),
         Some(Ending::Terminated) => (Some(2), None, None),
         Some(Ending::TimedOut) => (Some(3), None, None),
-        Some(Ending::GaveUp(reason)) => (Some(4), None, Some(reason.clone())),
+        Some(Ending::GaveUp(why)) => {
+            let sentence: Arc<str> = why.to_string().into();
+            (Some(4), give_up_code(why, &sentence, latest), Some(sentence))
+        }
         Some(Ending::OutOfMemory) => (Some(5), None, None),
-        Some(Ending::WorkerLeft(reason)) => (Some(6), None, Some(reason.clone())),
+        Some(ending @ Ending::WorkerLeft { .. }) => (Some(6), None, ending.reason().map(Arc::from)),
     }
 }
 
-fn read_ending((kind, code, reason): EndingColumns) -> Result<Option<Ending>, StoreError> {
+/// Which reason it is, so that it is read as more than its sentence; nothing where it would not be read as it is.
+fn give_up_code(why: &GiveUp, sentence: &Arc<str>, latest: &Latest) -> Option<i64> {
+    let code = match why {
+        GiveUp::StartFailed { .. } => 1,
+        GiveUp::NotRunAgain { .. } => 2,
+        GiveUp::LostTooOften { .. } => 3,
+        GiveUp::ActivityDeleted => 4,
+        GiveUp::ActivityRejected { .. } => 5,
+        GiveUp::NotInstalled { .. } => 6,
+        _ => return None,
+    };
+    (read_give_up(Some(code), sentence, latest).as_ref() == Some(why)).then_some(code)
+}
+
+/// The reason of that code. Nothing where it is not known, as in the rows of earlier versions: only its sentence is.
+fn read_give_up(code: Option<i64>, sentence: &Arc<str>, latest: &Latest) -> Option<GiveUp> {
+    let Latest { attempt, worker, losses } = *latest;
+    // The sentence of such a reason ends with the error.
+    let error = |without: GiveUp| sentence.strip_prefix(&without.to_string()).map(Arc::<str>::from);
+    Some(match code? {
+        1 => GiveUp::StartFailed { error: sentence.clone() },
+        2 => GiveUp::NotRunAgain { worker: worker?, attempt },
+        3 => GiveUp::LostTooOften { worker: worker?, attempt, losses },
+        4 => GiveUp::ActivityDeleted,
+        5 => GiveUp::ActivityRejected { error: error(GiveUp::ActivityRejected { error: "".into() })? },
+        6 => GiveUp::NotInstalled { error: error(GiveUp::NotInstalled { error: "".into() })? },
+        _ => return None,
+    })
+}
+
+fn read_ending((kind, code, reason): EndingColumns, latest: &Latest) -> Result<Option<Ending>, StoreError> {
+    let given_up = code;
     let code = i32::try_from(code.unwrap_or_default()).unwrap_or(i32::MAX);
     Ok(Some(match kind {
         None => return Ok(None),
@@ -93,9 +135,15 @@ fn read_ending((kind, code, reason): EndingColumns) -> Result<Option<Ending>, St
         Some(1) => Ending::Signalled(code),
         Some(2) => Ending::Terminated,
         Some(3) => Ending::TimedOut,
-        Some(4) => Ending::GaveUp(reason.unwrap_or_default()),
+        Some(4) => {
+            let sentence = reason.unwrap_or_default();
+            Ending::GaveUp(read_give_up(given_up, &sentence, latest).unwrap_or(GiveUp::Said { sentence }))
+        }
         Some(5) => Ending::OutOfMemory,
-        Some(6) => Ending::WorkerLeft(reason.unwrap_or_default()),
+        Some(6) => {
+            let worker = latest.worker.ok_or_else(|| unreadable("the worker that left, of which there is none"))?;
+            Ending::WorkerLeft { worker, attempt: latest.attempt }
+        }
         Some(other) => return Err(unreadable(format_args!("the ending {other}"))),
     }))
 }
@@ -147,22 +195,27 @@ pub(super) fn read_execution(row: &SqliteRow) -> Result<Execution, StoreError> {
     let int = |at: usize| row.try_get::<i64, _>(at).map_err(from_sql);
     let maybe = |at: usize| row.try_get::<Option<i64>, _>(at).map_err(from_sql);
     let text = |at: usize| row.try_get::<Option<&str>, _>(at).map(|text| text.map(Arc::from)).map_err(from_sql);
+    let latest = Latest {
+        attempt: AttemptNo(small(int(8)?)),
+        worker: maybe(9)?.map(|id| WorkerId(number(id))),
+        losses: small(int(11)?),
+    };
     Ok(Execution {
         id: ExecutionId(number(int(0)?)),
         activity: ActivityId(number(int(1)?)),
         revision: RevisionNo(small(int(18)?)),
         input: text(17)?,
         status: read_status(int(2)?)?,
-        ending: read_ending((maybe(14)?, maybe(15)?, text(16)?))?,
+        ending: read_ending((maybe(14)?, maybe(15)?, text(16)?), &latest)?,
         submitted_at: Timestamp(int(5)?),
         not_before: Age(int(4)?),
         started_at: maybe(6)?.map(Timestamp),
         finished_at: maybe(7)?.map(Timestamp),
         ended: maybe(19)?.map(Age),
-        attempt: AttemptNo(small(int(8)?)),
-        worker: maybe(9)?.map(|id| WorkerId(number(id))),
+        attempt: latest.attempt,
+        worker: latest.worker,
         failures: small(int(10)?),
-        losses: small(int(11)?),
+        losses: latest.losses,
         cancel_requested: int(12)? != 0,
         retrieved: int(3)? != 0,
         retry_of: maybe(13)?.map(|id| ExecutionId(number(id))),

@@ -10,7 +10,7 @@ use sqlx::{Arguments, Row, SqliteConnection, error::BoxDynError, sqlite::SqliteA
 
 use super::{
     change,
-    encoding::{EndingColumns, INLINE_INPUT, attempt_end, attempt_key, ending, int, json, read_key, status},
+    encoding::{EndingColumns, INLINE_INPUT, Latest, attempt_end, attempt_key, ending, int, json, read_key, status},
     error::{conflict, expect, from_sql},
     output::SealedOutput,
     plan::{AttemptEnding, AttemptWrite, ExecutionWrite, Plan},
@@ -273,7 +273,8 @@ fn bind_execution(arguments: &mut SqliteArguments, row: &Execution) -> Result<()
     arguments.add(i64::from(row.losses))?;
     arguments.add(row.cancel_requested)?;
     arguments.add(row.retry_of.map(|id| int(id.0)))?;
-    bind_ending(arguments, ending(row.ending.as_ref()))?;
+    let latest = Latest { attempt: row.attempt, worker: row.worker, losses: row.losses };
+    bind_ending(arguments, ending(row.ending.as_ref(), &latest))?;
     arguments.add(row.input.is_some() && inline.is_none())?;
     arguments.add(inline)
 }
@@ -291,7 +292,8 @@ fn bind_update(arguments: &mut SqliteArguments, row: &ExecutionUpdate, retrieved
     arguments.add(i64::from(row.failures))?;
     arguments.add(i64::from(row.losses))?;
     arguments.add(row.cancel_requested)?;
-    bind_ending(arguments, ending(row.ending.as_ref()))
+    let latest = Latest { attempt: row.attempt, worker: row.worker, losses: row.losses };
+    bind_ending(arguments, ending(row.ending.as_ref(), &latest))
 }
 
 fn bind_attempt(arguments: &mut SqliteArguments, key: i64, row: &Attempt) -> Result<(), BoxDynError> {

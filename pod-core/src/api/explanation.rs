@@ -361,7 +361,8 @@ fn ended(ending: &Ending, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         Ending::Terminated => f.write_str("It was terminated because someone asked for it."),
         Ending::TimedOut => f.write_str("It was ended because its time limit passed."),
-        Ending::GaveUp(reason) | Ending::WorkerLeft(reason) => {
+        Ending::GaveUp(_) | Ending::WorkerLeft { .. } => {
+            let reason = ending.reason().unwrap_or_default();
             write!(f, "It was given up: {}.", reason.trim_end_matches('.'))
         }
     }

@@ -1,9 +1,12 @@
 //! What the handle answers with.
 
 use super::explanation::StatusReason;
-use crate::domain::{
-    Activity, ActivityId, AttemptKey, ClockChange, Execution, ExecutionId, Installation, Millis, MinuteTally, PolicyId,
-    Revision, RevisionNo, RevisionStatus, Rules, ScaleReason, Timestamp, Waits, Worker, WorkerId,
+use crate::{
+    domain::{
+        Activity, ActivityId, AttemptKey, ClockChange, Execution, ExecutionId, Installation, Millis, MinuteTally,
+        PolicyId, Revision, RevisionNo, RevisionStatus, Rules, ScaleReason, Timestamp, Waits, Worker, WorkerId,
+    },
+    provisioner::ProvisionErrorKind,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -162,6 +165,8 @@ pub struct FleetPreview {
 pub struct LaunchRefusal {
     /// The sentence.
     pub reason: Arc<str>,
+    /// What is in the way.
+    pub kind: ProvisionErrorKind,
     /// It will be the same as long as nobody changes something.
     pub lasting: bool,
     /// When a launch is tried again, if one is needed then.

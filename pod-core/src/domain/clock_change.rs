@@ -1,9 +1,11 @@
 //! A change of the system's clock.
 
+use serde::{Deserialize, Serialize};
+
 use super::time::{Millis, Timestamp};
 
 /// Someone, or a service, has set the system's clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockChange {
     /// What it said before, counted on to the moment at which it was noticed.
     pub before: Timestamp,

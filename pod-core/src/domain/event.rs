@@ -2,18 +2,24 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::{IntoDeserializer, value},
+};
 
 use super::{
+    event_detail::EventDetail,
+    execution::{Ending, ExecutionStatus},
     ids::{ActivityId, AttemptNo, ExecutionId, RevisionNo, WorkerId},
     reason,
     reason::ScaleReason,
     time::Timestamp,
+    worker::WorkerStatus,
 };
 
 /// Something that happened and was committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", from = "Stored")]
 pub struct Event {
     /// Its place in the order of all events; starts at 1, without gaps.
     pub seq: u64,
@@ -22,23 +28,77 @@ pub struct Event {
     /// What.
     pub kind: EventKind,
     /// The activity that it is about.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub activity: Option<ActivityId>,
     /// The revision of it.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<RevisionNo>,
     /// The execution that it is about.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub execution: Option<ExecutionId>,
     /// The attempt that it is about.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptNo>,
     /// The worker that it is about.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<WorkerId>,
-    /// A sentence, where there is more to say than `kind` does.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub message: Option<Arc<str>>,
+    /// What there is to tell beside `kind`. Displayed as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<EventDetail>,
+}
+
+/// An event as it is stored, perhaps by a version that had a sentence in the place of `detail`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    seq: u64,
+    at: Timestamp,
+    kind: EventKind,
+    #[serde(default)]
+    activity: Option<ActivityId>,
+    #[serde(default)]
+    revision: Option<RevisionNo>,
+    #[serde(default)]
+    execution: Option<ExecutionId>,
+    #[serde(default)]
+    attempt: Option<AttemptNo>,
+    #[serde(default)]
+    worker: Option<WorkerId>,
+    #[serde(default)]
+    detail: Option<EventDetail>,
+    #[serde(default)]
+    message: Option<Arc<str>>,
+}
+
+impl From<Stored> for Event {
+    fn from(stored: Stored) -> Self {
+        let Stored { seq, at, kind, activity, revision, execution, attempt, worker, detail, message } = stored;
+        let detail = detail.or_else(|| message.map(|sentence| of_before(kind, sentence)));
+        Self { seq, at, kind, activity, revision, execution, attempt, worker, detail }
+    }
+}
+
+/// What an event of that kind told in an earlier version, which had a sentence or the word of a status.
+fn of_before(kind: EventKind, sentence: Arc<str>) -> EventDetail {
+    match kind {
+        EventKind::WorkerChanged => {
+            let word: value::StrDeserializer<'_, value::Error> = (*sentence).into_deserializer();
+            match WorkerStatus::deserialize(word) {
+                Ok(status) => EventDetail::Worker { status, reason: None },
+                Err(_) => EventDetail::Said { sentence },
+            }
+        }
+        EventKind::ExecutionEnded => match ExecutionStatus::from_word(&sentence) {
+            Some(status) => EventDetail::Ended { status, ending: None },
+            None => {
+                let ending = Ending::GaveUp(sentence.into());
+                EventDetail::Ended { status: ending.status(), ending: Some(ending) }
+            }
+        },
+        EventKind::Scaled => EventDetail::Scaled { why: sentence.into() },
+        EventKind::ActivityRejected => EventDetail::Rejected { error: sentence },
+        _ => EventDetail::Said { sentence },
+    }
 }
 
 impl Event {

@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     activity::RevisionChoice,
+    give_up,
+    give_up::GiveUp,
     ids::{ActivityId, AttemptKey, AttemptNo, ExecutionId, RevisionNo, WorkerId},
     output::OutputSummary,
+    reason,
     time::{Age, Now, Timestamp},
 };
 
@@ -157,12 +160,16 @@ pub enum Ending {
     /// Its time limit passed.
     TimedOut,
     /// POD could not run it, or gave it up, for this reason.
-    GaveUp(Arc<str>),
+    GaveUp(#[serde(deserialize_with = "reason::stored")] GiveUp),
     /// The system killed it because its worker's memory was used up.
     OutOfMemory,
-    /// Its worker left in an orderly way while it ran, and the activity says that it must not run again: why, as a
-    /// sentence.
-    WorkerLeft(Arc<str>),
+    /// Its worker left in an orderly way while it ran, and the activity says that it must not run again.
+    WorkerLeft {
+        /// The worker.
+        worker: WorkerId,
+        /// The attempt that ran there.
+        attempt: AttemptNo,
+    },
 }
 
 impl Ending {
@@ -171,11 +178,24 @@ impl Ending {
     pub const fn status(&self) -> ExecutionStatus {
         match self {
             Self::Exited(0) => ExecutionStatus::Finished,
-            Self::Exited(_) | Self::Signalled(_) | Self::OutOfMemory | Self::GaveUp(_) | Self::WorkerLeft(_) => {
+            Self::Exited(_) | Self::Signalled(_) | Self::OutOfMemory | Self::GaveUp(_) | Self::WorkerLeft { .. } => {
                 ExecutionStatus::Failed
             }
             Self::Terminated => ExecutionStatus::Terminated,
             Self::TimedOut => ExecutionStatus::TimedOut,
+        }
+    }
+
+    /// Why POD could not run it or gave it up, as a sentence without its stop. Nothing where it ended in another way.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::GaveUp(why) => Some(why.to_string()),
+            Self::WorkerLeft { worker, attempt } => {
+                let left = give_up::left(*worker, *attempt);
+                Some(format!("{left}, and the activity says that it must not run again"))
+            }
+            _ => None,
         }
     }
 }

@@ -5,7 +5,9 @@
 mod activity;
 mod clock_change;
 mod event;
+mod event_detail;
 mod execution;
+mod give_up;
 mod ids;
 mod order;
 mod output;
@@ -23,10 +25,12 @@ pub use activity::{
 };
 pub use clock_change::ClockChange;
 pub use event::{Event, EventKind, ScalingDecision};
+pub use event_detail::{EventDetail, PolicyChange};
 pub use execution::{
     Attempt, AttemptEnd, AttemptStatus, Ending, Execution, ExecutionStatus, InvalidInput, NewExecution, RetryRevision,
     validate_input,
 };
+pub use give_up::{GiveUp, Requeue};
 pub use ids::{
     ActivityId, AttemptKey, AttemptNo, Epoch, ExecutionId, PolicyId, RevisionNo, SessionId, StoreId, WorkerId,
 };

@@ -157,7 +157,7 @@ impl Decision {
             execution: None,
             attempt: None,
             worker: None,
-            message: None,
+            detail: None,
         });
         let last = self.events.len() - 1;
         &mut self.events[last]

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ActivityId, ActivityStatus, Attempt, AttemptKey, AttemptNo, ExecutionStatus, InstallationStatus, Millis,
-        OutputSummary, RevisionNo, RevisionStatus, Transitions, WorkerId,
+        ActivityId, ActivityStatus, Attempt, AttemptKey, AttemptNo, ExecutionStatus, GiveUp, InstallationStatus,
+        Millis, OutputSummary, RevisionNo, RevisionStatus, Transitions, WorkerId,
     },
     plan::advice,
     scheduler::{Assignment, Lane, PlacementView, Room},
@@ -226,7 +226,7 @@ impl State {
             }
         }
         for (revision, error) in hopeless {
-            self.end_queue(revision, &format!("the activity could not be installed on any worker: {error}"), out);
+            self.end_queue(revision, &GiveUp::NotInstalled { error }, out);
         }
     }
 

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ActivityId, ActivityStatus, Ending, EventKind, ExecutionStatus, InstallationStatus, RevisionNo, RevisionStatus,
-        Transitions,
+        ActivityId, ActivityStatus, Ending, EventKind, ExecutionStatus, GiveUp, InstallationStatus, RevisionNo,
+        RevisionStatus, Transitions,
     },
     store::Change,
 };
@@ -24,13 +24,13 @@ impl State {
             let leaving = activity.activity.status == ActivityStatus::Uninstalling;
             let waiting = || activity.revisions.values().filter(|state| state.queue.waiting() > 0);
             let queues = waiting().count();
-            let unserved: Vec<(RevisionNo, String)> = waiting()
+            let unserved: Vec<(RevisionNo, GiveUp)> = waiting()
                 .filter(|state| leaving || state.revision.status == RevisionStatus::Rejected)
                 .map(|state| match &state.revision.error {
-                    _ if leaving => (state.revision.no, "the activity was deleted".to_owned()),
+                    _ if leaving => (state.revision.no, GiveUp::ActivityDeleted),
                     error => {
-                        let error = error.as_deref().unwrap_or("no reason was told");
-                        (state.revision.no, format!("the activity was rejected: {error}"))
+                        let error = error.clone().unwrap_or_else(|| "no reason was told".into());
+                        (state.revision.no, GiveUp::ActivityRejected { error })
                     }
                 })
                 .collect();
@@ -42,11 +42,11 @@ impl State {
         }
     }
 
-    pub(super) fn end_queue(&mut self, (id, no): (ActivityId, RevisionNo), reason: &str, out: &mut Decision) {
+    pub(super) fn end_queue(&mut self, (id, no): (ActivityId, RevisionNo), reason: &GiveUp, out: &mut Decision) {
         for _ in 0..DRAINED_PER_ROUND {
             let revision = self.activities.get_mut(&id).and_then(|activity| activity.revisions.get_mut(&no));
             let Some(execution) = revision.and_then(|state| state.queue.pop()) else { return };
-            self.conclude(execution, ExecutionStatus::Waiting, Ending::GaveUp(reason.into()), out);
+            self.conclude(execution, ExecutionStatus::Waiting, Ending::GaveUp(reason.clone()), out);
         }
     }
 

@@ -4,8 +4,8 @@ use super::{advice::Slips, decision::Decision, revision::RevisionState, state::S
 use crate::{
     api::FleetPreview,
     domain::{
-        ActivityStatus, EventKind, InstallationStatus, Isolation, Millis, Revision, RevisionStatus, Rules, ScaleReason,
-        ScalingDecision, Worker, WorkerId, WorkerReason, WorkerStatus,
+        ActivityStatus, EventDetail, EventKind, InstallationStatus, Isolation, Millis, Revision, RevisionStatus, Rules,
+        ScaleReason, ScalingDecision, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
     scheduler::{Demand, FleetMember, MemberState, Scale},
     store::Change,
@@ -71,7 +71,7 @@ impl State {
             self.launch(isolation, &reason, out);
         }
         out.launched += scale.launch;
-        out.event(self.wall(), EventKind::Scaled).message = Some(reason.to_string().into());
+        out.event(self.wall(), EventKind::Scaled).detail = Some(EventDetail::Scaled { why: reason.clone() });
         let decision = ScalingDecision { at: self.wall(), launch: scale.launch, drain: scale.drain, reason };
         out.change(Change::RecordDecision(decision));
     }
@@ -99,7 +99,8 @@ impl State {
         };
         out.change(Change::PutWorker(worker.clone()));
         let event = out.event(self.wall(), EventKind::WorkerChanged);
-        (event.worker, event.message) = (Some(worker.id), Some("launching".into()));
+        let detail = EventDetail::Worker { status: worker.status, reason: None };
+        (event.worker, event.detail) = (Some(worker.id), Some(detail));
         let id = worker.id;
         self.workers.insert(id, WorkerState::new(worker, self.now));
         self.ask_for(id, out);

@@ -3,14 +3,12 @@
 //! Everything is decided by the age of POD, which no one can set. The system's clock only dates what is shown, so that
 //! all there is to do when it was set is to say so.
 
-use std::sync::Arc;
-
 use super::{
     clock::{SET_BY, WRITTEN_EVERY},
     decision::Decision,
     state::State,
 };
-use crate::domain::{ClockChange, EventKind, ExecutionId, Millis, Now, Timestamp};
+use crate::domain::{ClockChange, EventDetail, EventKind, ExecutionId, Millis, Now, Timestamp};
 
 /// For so long it is shown that the clock was set.
 const SHOWN_FOR: Millis = Millis::from_secs(24 * 3600);
@@ -38,7 +36,8 @@ impl State {
             }
         }
         if let Some(change) = self.clock.untold.take() {
-            out.event(self.wall(), EventKind::ClockSet).message = Some(Arc::from(change.sentence()));
+            let detail = EventDetail::ClockSet { change: change.clone() };
+            out.event(self.wall(), EventKind::ClockSet).detail = Some(detail);
             out.clock_changes.push(change);
         }
     }

@@ -1,6 +1,6 @@
 //! The objects of the action API. Members that are absent are left out; none is ever `null`.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{borrow::Cow, collections::BTreeMap, net::IpAddr};
 
 use pod_core::{
     ActivityView, WorkerView,
@@ -100,7 +100,7 @@ pub(super) struct ExecutionObject<'a> {
     pub(super) stderr: Option<&'a str>,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
+    error: Option<Cow<'a, str>>,
     activity_id: u64,
     activity_name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,9 +138,11 @@ impl<'a> ExecutionObject<'a> {
         let (exit_code, signal, error) = match &execution.ending {
             Some(Ending::Exited(code)) => (Some(*code), None, None),
             Some(Ending::Signalled(signal)) => (None, Some(*signal), None),
-            Some(Ending::OutOfMemory) => (None, Some(9), Some("It ran out of memory")),
-            Some(Ending::TimedOut) => (None, None, Some("The time limit of the activity passed")),
-            Some(Ending::GaveUp(reason) | Ending::WorkerLeft(reason)) => (None, None, Some(&**reason)),
+            Some(Ending::OutOfMemory) => (None, Some(9), Some(Cow::Borrowed("It ran out of memory"))),
+            Some(Ending::TimedOut) => (None, None, Some(Cow::Borrowed("The time limit of the activity passed"))),
+            Some(given_up @ (Ending::GaveUp(_) | Ending::WorkerLeft { .. })) => {
+                (None, None, given_up.reason().map(Cow::Owned))
+            }
             Some(Ending::Terminated) | None => (None, None, None),
         };
         Self {

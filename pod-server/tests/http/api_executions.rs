@@ -241,3 +241,17 @@ async fn time_limits_and_signals_are_told() {
     let shown = server.action(&format!("action=getExecutionStatus&executionId={id}")).await;
     assert_eq!((&shown["execution"]["status"], &shown["execution"]["signal"]), (&json!("finished"), &json!(9)));
 }
+
+#[tokio::test]
+async fn why_an_execution_was_given_up_is_told_to_programs() {
+    let server = Server::start().await;
+    let body = json!({ "name": "broken", "script": "sleep 0.5; exit 3" });
+    assert_eq!(server.api("POST", "/activities", Some(body)).await.0, 201);
+    let ended = server.ended(server.submitted("broken", None).await).await;
+    assert_eq!(
+        [&ended["status"], &ended["reasonCode"], &ended["reasonDetail"]],
+        [&json!("failed"), &json!("gaveUp"), &json!("activityRejected")],
+        "{ended}"
+    );
+    assert!(ended["reason"].as_str().unwrap().starts_with("the activity was rejected: "), "{ended}");
+}

@@ -83,6 +83,8 @@ async fn policies_and_their_decisions() {
 async fn events_tell_what_happened_and_are_resumed() {
     let server = Server::start().await;
     server.approved("a", "printf 'exit 0\\n' > main.sh").await;
+    let (status, _) = server.api("POST", "/policies", Some(json!({ "name": "busy", "rules": {} }))).await;
+    assert_eq!(status, 201);
     let id = server.submitted("a", None).await;
     server.ended(id).await;
     let request = server.request("GET", "/api/v1/events?after=0");
@@ -92,6 +94,13 @@ async fn events_tell_what_happened_and_are_resumed() {
     let last = all.last().unwrap();
     assert_eq!((&last.data["execution"], &last.data["kind"]), (&json!(id), &json!("executionEnded")));
     assert!(last.data["at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    assert_eq!((&last.data["message"], last.data.get("code")), (&json!("finished"), None));
+    let made = all.iter().find(|event| event.name == "policyChanged").expect("a policy was made");
+    assert_eq!(
+        (&made.data["message"], &made.data["code"]),
+        (&json!("policy busy was made"), &json!("policyMade")),
+        "{made:?}"
+    );
     for kind in ["activityRegistered", "activityApproved", "executionSubmitted", "workerChanged"] {
         assert!(all.iter().any(|event| event.name == kind), "{kind}");
     }

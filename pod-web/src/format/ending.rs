@@ -17,7 +17,7 @@ pub(crate) fn ending(execution: &Execution) -> String {
         },
         Some(Ending::TimedOut) => "its time limit passed".to_owned(),
         Some(Ending::OutOfMemory) => "it used more memory than it may".to_owned(),
-        Some(Ending::GaveUp(reason) | Ending::WorkerLeft(reason)) => reason.to_string(),
+        Some(given_up @ (Ending::GaveUp(_) | Ending::WorkerLeft { .. })) => given_up.reason().unwrap_or_default(),
     }
 }
 

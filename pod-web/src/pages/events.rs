@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use pod_core::domain::{ActivityId, Event, EventKind};
+use pod_core::domain::{ActivityId, Event, EventDetail, EventKind, ExecutionStatus, WorkerStatus};
 use serde::Deserialize;
 
 use crate::{
@@ -85,7 +85,12 @@ struct Told {
 
 impl Told {
     fn of(event: &Event) -> Self {
-        let message = event.message.as_deref().unwrap_or_default();
+        let message = event.detail.as_ref().map(ToString::to_string).unwrap_or_default();
+        let reason = match &event.detail {
+            Some(EventDetail::Ended { ending: Some(ending), .. }) => ending.reason().unwrap_or_default(),
+            _ => String::new(),
+        };
+        let message = message.as_str();
         let revision = |what: &str| match event.revision {
             Some(revision) => format!("revision {revision} {what}"),
             None => what.to_owned(),
@@ -107,23 +112,14 @@ impl Told {
                 _ => ("began to run".to_owned(), ""),
             },
             EventKind::ExecutionRequeued => ("waits again after an attempt".to_owned(), message),
-            EventKind::ExecutionEnded => match message {
-                "" => ("ended".to_owned(), ""),
-                "finished" | "failed" => (message.to_owned(), ""),
-                "terminated" => ("was terminated".to_owned(), ""),
-                "timedOut" => ("ran out of time".to_owned(), ""),
-                reason => ("failed".to_owned(), reason),
+            EventKind::ExecutionEnded => match &event.detail {
+                Some(EventDetail::Ended { status, .. }) => (concluded(*status).to_owned(), reason.as_str()),
+                _ => ("ended".to_owned(), message),
             },
-            EventKind::WorkerChanged => match message {
-                "launching" => ("is launched".to_owned(), ""),
-                "pending" => ("is starting".to_owned(), ""),
-                "ready" | "unreachable" => (format!("is {message}"), ""),
-                "working" => ("is at work".to_owned(), ""),
-                "draining" => ("takes no more work".to_owned(), ""),
-                "lost" => ("was lost".to_owned(), ""),
-                "terminated" => ("was let go".to_owned(), ""),
-                "failed" => ("failed".to_owned(), ""),
-                reason => ("is not there".to_owned(), reason),
+            EventKind::WorkerChanged => match &event.detail {
+                Some(EventDetail::Worker { status, reason: None }) => (stands(*status).to_owned(), ""),
+                Some(EventDetail::Worker { status, .. }) => (stands(*status).to_owned(), message),
+                _ => ("is not there".to_owned(), message),
             },
             EventKind::PolicyChanged | EventKind::Scaled | EventKind::ClockSet => (capitalised(message), ""),
             EventKind::ManagerStarted => ("The manager started".to_owned(), ""),
@@ -131,6 +127,32 @@ impl Told {
         // A comma holds the verb and the worker together; without a worker there is nothing to hold.
         let verb = if event.worker.is_none() { verb.trim_end_matches(',').to_owned() } else { verb };
         Self { verb, more: more.to_owned() }
+    }
+}
+
+/// How an execution concluded.
+const fn concluded(status: ExecutionStatus) -> &'static str {
+    match status {
+        ExecutionStatus::Finished => "finished",
+        ExecutionStatus::Failed => "failed",
+        ExecutionStatus::Terminated => "was terminated",
+        ExecutionStatus::TimedOut => "ran out of time",
+        ExecutionStatus::Waiting | ExecutionStatus::Running => "ended",
+    }
+}
+
+/// Where a worker stands now.
+const fn stands(status: WorkerStatus) -> &'static str {
+    match status {
+        WorkerStatus::Launching => "is launched",
+        WorkerStatus::Pending => "is starting",
+        WorkerStatus::Ready => "is ready",
+        WorkerStatus::Working => "is at work",
+        WorkerStatus::Unreachable => "is unreachable",
+        WorkerStatus::Draining => "takes no more work",
+        WorkerStatus::Lost => "was lost",
+        WorkerStatus::Terminated => "was let go",
+        WorkerStatus::Failed => "failed",
     }
 }
 
@@ -194,36 +216,61 @@ pub(crate) async fn list(
 
 #[cfg(test)]
 mod tests {
+    use pod_core::domain::{ActivityName, AttemptNo, Ending, GiveUp, PolicyChange, Requeue, WorkerId, WorkerReason};
+
     use super::*;
 
-    fn told(kind: EventKind, message: &str, worker: Option<u64>) -> String {
-        let message = Some(message).filter(|message| !message.is_empty()).map(Arc::from);
+    fn told(kind: EventKind, detail: Option<EventDetail>, worker: Option<u64>) -> String {
         let worker = worker.map(pod_core::domain::WorkerId);
         let at = pod_core::domain::Timestamp(0);
         let nobody = (None, None, None, None);
         let (activity, revision, execution, attempt) = nobody;
         let Told { verb, more } =
-            Told::of(&Event { seq: 1, at, kind, activity, revision, execution, attempt, worker, message });
+            Told::of(&Event { seq: 1, at, kind, activity, revision, execution, attempt, worker, detail });
         if more.is_empty() { verb } else { format!("{verb}: {more}") }
     }
 
     #[test]
     fn every_event_has_its_verb() {
         use EventKind as Kind;
-        for (kind, message, expected) in [
-            (Kind::InstallationChanged, "", "is installed"),
-            (Kind::InstallationChanged, "its script ended with 3", "is not installed: its script ended with 3"),
-            (Kind::ExecutionRequeued, "worker 1 was lost", "waits again after an attempt: worker 1 was lost"),
-            (Kind::ExecutionEnded, "timedOut", "ran out of time"),
-            (Kind::ExecutionEnded, "workerLost", "failed: workerLost"),
-            (Kind::WorkerChanged, "launching", "is launched"),
-            (Kind::WorkerChanged, "ready", "is ready"),
-            (Kind::WorkerChanged, "it was silent for 30 s", "is not there: it was silent for 30 s"),
-            (Kind::PolicyChanged, "policy busy was deleted", "Policy busy was deleted"),
-            (Kind::ManagerStarted, "", "The manager started"),
+        let failed = || EventDetail::InstallationFailed { error: "its script ended with 3".into() };
+        let why = Requeue::WorkerLost { worker: WorkerId(1), attempt: AttemptNo(2) };
+        let ended = |ending: Ending| EventDetail::Ended { status: ending.status(), ending: Some(ending) };
+        let worker = |status, reason| EventDetail::Worker { status, reason };
+        let name = ActivityName::new("busy").expect("a valid name");
+        let deleted = EventDetail::Policy { name, change: PolicyChange::Deleted };
+        for (kind, detail, expected) in [
+            (Kind::InstallationChanged, None, "is installed"),
+            (Kind::InstallationChanged, Some(failed()), "is not installed: its script ended with 3"),
+            (
+                Kind::ExecutionRequeued,
+                Some(EventDetail::Requeued { why }),
+                "waits again after an attempt: worker 1 was lost while it ran attempt 2",
+            ),
+            (Kind::ExecutionEnded, Some(ended(Ending::TimedOut)), "ran out of time"),
+            (Kind::ExecutionEnded, Some(ended(Ending::Exited(3))), "failed"),
+            (
+                Kind::ExecutionEnded,
+                Some(ended(Ending::GaveUp(GiveUp::ActivityDeleted))),
+                "failed: the activity was deleted",
+            ),
+            (Kind::WorkerChanged, Some(worker(WorkerStatus::Launching, None)), "is launched"),
+            (Kind::WorkerChanged, Some(worker(WorkerStatus::Ready, None)), "is ready"),
+            (
+                Kind::WorkerChanged,
+                Some(worker(WorkerStatus::Draining, Some(WorkerReason::AskedToDrain))),
+                "takes no more work: it was asked to drain",
+            ),
+            (
+                Kind::WorkerChanged,
+                Some(EventDetail::Said { sentence: "it was silent for 30 s".into() }),
+                "is not there: it was silent for 30 s",
+            ),
+            (Kind::PolicyChanged, Some(deleted), "Policy busy was deleted"),
+            (Kind::ManagerStarted, None, "The manager started"),
         ] {
-            assert_eq!(told(kind, message, Some(1)), expected, "{kind:?}");
+            assert_eq!(told(kind, detail, Some(1)), expected, "{kind:?}");
         }
-        assert_eq!(told(Kind::Scaled, "", None), "");
+        assert_eq!(told(Kind::Scaled, None, None), "");
     }
 }

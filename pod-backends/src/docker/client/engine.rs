@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use bollard::{Docker, errors::Error};
-use pod_core::provisioner::ProvisionError;
+use pod_core::provisioner::{ProvisionError, ProvisionErrorKind};
 
 use super::refusal::remedy;
 
@@ -30,7 +30,7 @@ impl Engine {
 
     /// Connects to that engine.
     pub(crate) async fn connect_to(host: String) -> Result<Self, ProvisionError> {
-        let refused = |error: &Error| ProvisionError::new(explain(&host, error));
+        let refused = |error: &Error| ProvisionError::new(explain(&host, error)).of_kind(kind(error));
         let mut docker = Docker::connect_with_host(&host).map_err(|error| refused(&error))?;
         let usual_timeout = docker.timeout();
         docker.set_timeout(ANSWERS_WITHIN);
@@ -50,7 +50,7 @@ impl Engine {
                 "the container engine at {host} is too old: it speaks version {api} of its API and {major}.{minor} is \
                  needed, that of Docker 20.10; upgrade it"
             );
-            return Err(ProvisionError::lasting(message));
+            return Err(ProvisionError::lasting(message).of_kind(ProvisionErrorKind::Invalid));
         }
         let docker = docker.negotiate_version().await.map_err(|error| refused(&error))?.with_timeout(usual_timeout);
         let theirs = version.arch.unwrap_or_default();
@@ -60,7 +60,7 @@ impl Engine {
                  engine's architecture",
                 architecture()
             );
-            return Err(ProvisionError::lasting(message));
+            return Err(ProvisionError::lasting(message).of_kind(ProvisionErrorKind::Invalid));
         }
         Ok(Self { docker, host })
     }
@@ -76,7 +76,8 @@ impl Engine {
 
     /// An error while doing something, which goes on as "… cannot be …".
     pub(crate) fn failed(&self, what: impl std::fmt::Display, error: &Error) -> ProvisionError {
-        ProvisionError { message: format!("{what}: {}", explain(&self.host, error)), lasting: is_refusal(error) }
+        let message = format!("{what}: {}", explain(&self.host, error));
+        ProvisionError { lasting: is_refusal(error), ..ProvisionError::new(message).of_kind(kind(error)) }
     }
 }
 
@@ -99,6 +100,17 @@ pub(crate) fn is_without_image(error: &Error) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code: 404, message } if message.contains("o such image"))
 }
 
+/// What is in the way, by the status that the engine answered with.
+const fn kind(error: &Error) -> ProvisionErrorKind {
+    match error {
+        Error::DockerResponseServerError { status_code: 401 | 403, .. } => ProvisionErrorKind::Credentials,
+        Error::DockerResponseServerError { status_code: 429, .. } => ProvisionErrorKind::Throttled,
+        Error::DockerResponseServerError { status_code: 400 | 404, .. } => ProvisionErrorKind::Invalid,
+        error if is_silence(error) => ProvisionErrorKind::Unreachable,
+        _ => ProvisionErrorKind::Other,
+    }
+}
+
 /// Whether the engine refused what it was asked for: it does so every time. Where it failed, the next time may be
 /// another matter, unless a setting is known to be the cause; so it is with a conflict, which is between two requests.
 fn is_refusal(error: &Error) -> bool {
@@ -111,7 +123,7 @@ fn is_refusal(error: &Error) -> bool {
 }
 
 /// Whether there was no answer: the engine does not run, or does not any more.
-pub(crate) fn is_silence(error: &Error) -> bool {
+pub(crate) const fn is_silence(error: &Error) -> bool {
     !matches!(
         error,
         Error::DockerResponseServerError { .. } | Error::DockerStreamError { .. } | Error::JsonDataError { .. }

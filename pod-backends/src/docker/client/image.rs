@@ -9,7 +9,7 @@ use bollard::{
 use futures::StreamExt;
 use pod_core::{
     domain::WorkerId,
-    provisioner::{ProvisionError, WorkerGateway},
+    provisioner::{ProvisionError, ProvisionErrorKind, WorkerGateway},
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -53,7 +53,7 @@ pub(crate) async fn ensure(engine: &Engine, name: &str, told: Told<'_>) -> Resul
 }
 
 fn fit(name: &str, image: &ImageInspect) -> Result<(), ProvisionError> {
-    let refused = |message: String| Err(ProvisionError::lasting(message));
+    let refused = |message: String| Err(ProvisionError::lasting(message).of_kind(ProvisionErrorKind::Invalid));
     let (os, theirs) = (image.os.as_deref().unwrap_or("linux"), image.architecture.as_deref().unwrap_or_default());
     if os != "linux" {
         return refused(format!("the image {name} is one for {os}; choose one for linux"));

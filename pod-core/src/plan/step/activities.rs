@@ -6,8 +6,9 @@ use super::super::{activity::ActivityState, decision::Decision, revision::Revisi
 use crate::{
     api::{PodError, Registration, Reply},
     domain::{
-        Activity, ActivityId, ActivityName, ActivityStatus, Content, EventKind, Isolation, Network, NewActivity,
-        Payload, Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource, Settings, Transitions,
+        Activity, ActivityId, ActivityName, ActivityStatus, Content, EventDetail, EventKind, Isolation, Network,
+        NewActivity, Payload, Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource, Settings,
+        Transitions,
     },
     store::{ActivityTally, Change},
 };
@@ -242,7 +243,8 @@ impl State {
             _ => EventKind::ActivityRejected,
         };
         let event = out.event(self.wall(), kind);
-        (event.activity, event.revision, event.message) = (Some(id), Some(no), error);
+        (event.activity, event.revision) = (Some(id), Some(no));
+        event.detail = error.map(|error| EventDetail::Rejected { error });
     }
 }
 

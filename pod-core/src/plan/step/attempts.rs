@@ -1,15 +1,13 @@
 //! What workers report of attempts, and what follows from an end.
 
-use std::sync::Arc;
-
 use super::super::{
     decision::{Decision, Effect},
     state::{Held, State},
 };
 use crate::{
     domain::{
-        Age, Attempt, AttemptEnd, AttemptKey, Ending, EventKind, Execution, ExecutionStatus, Millis, OnLost, Settings,
-        Timestamp, Transitions, WorkerId,
+        Age, Attempt, AttemptEnd, AttemptKey, Ending, EventDetail, EventKind, Execution, ExecutionStatus, GiveUp,
+        Millis, OnLost, Requeue, Settings, Timestamp, Transitions, WorkerId,
     },
     link::EndReport,
     observe::Measure,
@@ -168,44 +166,46 @@ impl State {
                 if !cancelled && execution.failures <= settings.retries {
                     out.measures.push(Measure::Retried(execution.activity));
                     let wait = self.backoff(execution.failures);
-                    let reason = format!("attempt {} failed and is tried again in {wait}", attempt.key.attempt);
+                    let why = Requeue::Failed { attempt: attempt.key.attempt, wait };
                     let not_before = self.now + wait;
-                    return self.requeue(execution, not_before, Some(reason.into()), out);
+                    return self.requeue(execution, not_before, Some(why), out);
                 }
                 match end {
                     AttemptEnd::Exited(code) => Ending::Exited(code),
                     AttemptEnd::Signalled(signal) => Ending::Signalled(signal),
                     AttemptEnd::OutOfMemory => Ending::OutOfMemory,
-                    AttemptEnd::StartFailed(reason) => Ending::GaveUp(reason),
+                    AttemptEnd::StartFailed(error) => Ending::GaveUp(GiveUp::StartFailed { error }),
                     _ => unreachable!("matched above"),
                 }
             }
             AttemptEnd::WorkerLeft => {
-                let left = format!("worker {} left while it ran attempt {}", attempt.worker, attempt.key.attempt);
+                let started = attempt.started_at.is_some();
+                let (worker, attempt) = (attempt.worker, attempt.key.attempt);
                 if cancelled {
                     Ending::Terminated
-                } else if settings.on_lost == OnLost::Fail && attempt.started_at.is_some() {
-                    Ending::WorkerLeft(format!("{left}, and the activity says that it must not run again").into())
+                } else if settings.on_lost == OnLost::Fail && started {
+                    Ending::WorkerLeft { worker, attempt }
                 } else {
                     let not_before = execution.not_before;
-                    return self.requeue(execution, not_before, Some(left.into()), out);
+                    let why = Requeue::WorkerLeft { worker, attempt };
+                    return self.requeue(execution, not_before, Some(why), out);
                 }
             }
             // Ended by a worker that nobody asked to: it is as good as lost.
             AttemptEnd::Terminated | AttemptEnd::Lost | AttemptEnd::Recalled => {
                 execution.losses += 1;
                 out.measures.push(Measure::Lost(execution.activity));
-                let lost = format!("worker {} was lost while it ran attempt {}", attempt.worker, attempt.key.attempt);
+                let (worker, attempt) = (attempt.worker, attempt.key.attempt);
                 if cancelled {
                     Ending::Terminated
                 } else if settings.on_lost == OnLost::Fail {
-                    Ending::GaveUp(format!("{lost}, and the activity says that it must not run again").into())
+                    Ending::GaveUp(GiveUp::NotRunAgain { worker, attempt })
                 } else if execution.losses >= self.config.limits.max_losses {
-                    let times = execution.losses;
-                    Ending::GaveUp(format!("{lost}; given up after {times} lost attempts").into())
+                    Ending::GaveUp(GiveUp::LostTooOften { worker, attempt, losses: execution.losses })
                 } else {
                     let not_before = execution.not_before;
-                    return self.requeue(execution, not_before, Some(lost.into()), out);
+                    let why = Requeue::WorkerLost { worker, attempt };
+                    return self.requeue(execution, not_before, Some(why), out);
                 }
             }
         };
@@ -213,7 +213,7 @@ impl State {
         self.conclude(execution, ExecutionStatus::Running, ending, out);
     }
 
-    fn requeue(&mut self, mut execution: Execution, not_before: Age, why: Option<Arc<str>>, out: &mut Decision) {
+    fn requeue(&mut self, mut execution: Execution, not_before: Age, why: Option<Requeue>, out: &mut Decision) {
         execution.status.move_to(ExecutionStatus::Waiting);
         execution.not_before = not_before;
         execution.started_at = None;
@@ -222,7 +222,7 @@ impl State {
         out.measures.push(Measure::Requeued(execution.activity));
         let event = out.event(self.wall(), EventKind::ExecutionRequeued);
         event.of(&execution);
-        event.message = why;
+        event.detail = why.map(|why| EventDetail::Requeued { why });
         self.queue(execution);
     }
 

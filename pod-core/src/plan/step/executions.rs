@@ -9,8 +9,9 @@ use super::super::{
 use crate::{
     api::{Hurry, PodError, Reply, Submitted},
     domain::{
-        ActivityId, ActivityName, ActivityStatus, Ending, EventKind, Execution, ExecutionId, ExecutionStatus, Millis,
-        NewExecution, Now, RetryRevision, RevisionChoice, RevisionNo, RevisionStatus, Transitions, validate_input,
+        ActivityId, ActivityName, ActivityStatus, Ending, EventDetail, EventKind, Execution, ExecutionId,
+        ExecutionStatus, Millis, NewExecution, Now, RetryRevision, RevisionChoice, RevisionNo, RevisionStatus,
+        Transitions, validate_input,
     },
     plan::step::Found,
     store::{Change, Claimed, ExpiredExecution, StoreError},
@@ -202,10 +203,8 @@ impl State {
         self.recount(&execution, Some(from), Some(execution.status), out);
         let event = out.event(self.wall(), EventKind::ExecutionEnded);
         event.of(&execution);
-        event.message = Some(match &ending {
-            Ending::GaveUp(reason) => reason.clone(),
-            _ => execution.status.as_str().into(),
-        });
+        let told = (ending != Ending::Exited(0)).then(|| ending.clone());
+        event.detail = Some(EventDetail::Ended { status: execution.status, ending: told });
         execution.ending = Some(ending);
         out.update(&execution);
         self.done_with(execution.activity, execution.revision, out);

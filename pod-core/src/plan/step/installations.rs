@@ -6,7 +6,7 @@ use super::super::{
     state::State,
 };
 use crate::{
-    domain::{ActivityId, EventKind, InstallationStatus, RevisionNo, Transitions, WorkerId},
+    domain::{ActivityId, EventDetail, EventKind, InstallationStatus, RevisionNo, Transitions, WorkerId},
     link::InstallOutcome,
     store::Change,
 };
@@ -50,7 +50,8 @@ impl State {
         out.change(Change::PutInstallation(installation.clone()));
         let event = out.event(wall, EventKind::InstallationChanged);
         (event.activity, event.worker) = (Some(activity), Some(worker));
-        event.message = failure.as_ref().map(|(message, _)| message.as_str().into());
+        let failed = |(error, _): &(String, bool)| EventDetail::InstallationFailed { error: error.as_str().into() };
+        event.detail = failure.as_ref().map(failed);
         match failure {
             None => self.approve(activity, revision, out),
             Some((message, permanent)) if permanent || self.tries(activity, revision) >= VERIFYING_TRIES => {
@@ -83,7 +84,7 @@ impl State {
                 out.change(Change::PutInstallation(installation.clone()));
                 let event = out.event(wall, EventKind::InstallationChanged);
                 (event.activity, event.worker) = (Some(activity), Some(worker));
-                event.message = Some("its files on the worker were damaged; it is installed there again".into());
+                event.detail = Some(EventDetail::InstallationDamaged);
             }
             _ => {}
         }

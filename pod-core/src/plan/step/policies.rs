@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::{decision::Decision, state::State};
 use crate::{
     api::{PodError, Put, Reply},
-    domain::{ActivityName, EventKind, Policy, PolicyId, Rules},
+    domain::{ActivityName, EventDetail, EventKind, Policy, PolicyChange, PolicyId, Rules},
     store::Change,
 };
 
@@ -27,7 +27,7 @@ impl State {
         let policy = Policy { id: PolicyId(self.ids.policy), name, rules };
         self.policies.insert(policy.id, policy.clone());
         out.change(Change::PutPolicy(policy.clone()));
-        self.tell(format!("policy {} was made", policy.name), out);
+        self.tell(&policy, PolicyChange::Made, out);
         Ok(Reply::Policy(policy, Put::Made))
     }
 
@@ -44,7 +44,7 @@ impl State {
         self.policies.insert(policy.id, policy.clone());
         out.change(Change::DeletePolicy(old.id));
         out.change(Change::PutPolicy(policy.clone()));
-        self.tell(format!("policy {} was changed", policy.name), out);
+        self.tell(&policy, PolicyChange::Changed, out);
         if self.active_policy == old.id {
             self.activate(&policy, out);
         }
@@ -64,7 +64,7 @@ impl State {
         (self.due.launch_at, self.due.refused_launches) = (self.now, 0);
         self.launch_refusal = None;
         out.change(Change::ActivatePolicy(policy.id));
-        self.tell(format!("policy {} was applied", policy.name), out);
+        self.tell(policy, PolicyChange::Applied, out);
     }
 
     pub(super) fn delete_policy(&mut self, name: &str, out: &mut Decision) -> Answer {
@@ -77,12 +77,13 @@ impl State {
             self.activate(&Policy::built_in(), out);
         }
         out.change(Change::DeletePolicy(policy.id));
-        self.tell(format!("policy {} was deleted", policy.name), out);
+        self.tell(&policy, PolicyChange::Deleted, out);
         Ok(Reply::Policy(policy, Put::Changed))
     }
 
-    fn tell(&self, sentence: String, out: &mut Decision) {
-        out.event(self.wall(), EventKind::PolicyChanged).message = Some(sentence.into());
+    fn tell(&self, policy: &Policy, change: PolicyChange, out: &mut Decision) {
+        let detail = EventDetail::Policy { name: policy.name.clone(), change };
+        out.event(self.wall(), EventKind::PolicyChanged).detail = Some(detail);
     }
 
     /// The rules that apply.

@@ -10,8 +10,8 @@ use super::super::{
 use crate::{
     api::{LaunchRefusal, PodError, Reply},
     domain::{
-        ActivityId, AttemptEnd, AttemptKey, EventKind, InstallationStatus, Isolation, MAX_SLOTS, Millis, RevisionNo,
-        SessionId, Transitions, Worker, WorkerId, WorkerReason, WorkerStatus,
+        ActivityId, AttemptEnd, AttemptKey, EventDetail, EventKind, InstallationStatus, Isolation, MAX_SLOTS, Millis,
+        RevisionNo, SessionId, Transitions, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
     link::{Hello, PROTOCOL_VERSION, Refusal, StartOrder, Welcome},
     observe::Measure,
@@ -54,7 +54,7 @@ impl State {
         out.change(Change::PutWorker(state.worker.clone()));
         let event = out.event(wall, EventKind::WorkerChanged);
         event.worker = Some(id);
-        event.message = Some(reason.map_or_else(|| status.as_str().into(), |reason| reason.to_string().into()));
+        event.detail = Some(EventDetail::Worker { status, reason });
     }
 
     /// Notes that a frame arrived. False for a link that is not the worker's newest.
@@ -369,6 +369,7 @@ impl State {
         let reason = error.message.trim_end_matches('.').into();
         self.launch_refusal = Some(LaunchRefusal {
             reason,
+            kind: error.kind,
             lasting: error.lasting,
             retry_at: self.clock().moment_of(self.due.launch_at),
         });

@@ -44,7 +44,7 @@ fn what_must_not_run_again_and_has_begun_fails_because_its_worker_left() {
     assert_eq!(rig.stored[&id].status, ExecutionStatus::Running, "it is waited for");
     rig.ends(1, id, AttemptEnd::WorkerLeft);
     let ended = &rig.stored[&id];
-    assert!(matches!(ended.ending, Some(Ending::WorkerLeft(_))), "{ended:?}");
+    assert!(matches!(ended.ending, Some(Ending::WorkerLeft { .. })), "{ended:?}");
     assert_eq!((ended.status, ended.losses), (ExecutionStatus::Failed, 0));
 }
 

@@ -13,7 +13,7 @@ use crate::{
         Input,
         tests::rig::{ACTIVITY, REVISION, Rig, START, first_attempt, running},
     },
-    provisioner::ProvisionError,
+    provisioner::{ProvisionError, ProvisionErrorKind},
 };
 
 mod waiting {
@@ -38,10 +38,11 @@ mod waiting {
 
     #[test]
     fn for_a_launch_that_was_refused_to_be_tried_again() {
+        let full = || ProvisionError::new("no space.").of_kind(ProvisionErrorKind::Capacity);
         let mut rig = Rig::new(Settings::default(), 1);
         let id = rig.submit();
         for worker in [1, 2] {
-            rig.step(Input::Created { worker: WorkerId(worker), result: Err(ProvisionError::new("no space.")) });
+            rig.step(Input::Created { worker: WorkerId(worker), result: Err(full()) });
             rig.pass(1000);
             if worker == 1 {
                 let said = "No worker is there yet; 1 is being launched, after one could not be: no space.";
@@ -51,6 +52,7 @@ mod waiting {
         let said = "No worker is there: launching one failed, and it is tried again in 9 s: no space.";
         assert_eq!(rig.sentences(id), [said]);
         let refusal = rig.overview().launch_refusal.unwrap();
+        assert_eq!(refusal.kind, ProvisionErrorKind::Capacity);
         assert_eq!((&*refusal.reason, refusal.lasting, refusal.retry_at), ("no space", false, rig.now + Millis(9000)));
         rig.pass(9000);
         rig.connect(3, 1);

@@ -62,12 +62,10 @@ pub(super) struct State {
 
 /// Whether the input or the reason of an execution holds a text of small letters.
 fn holds(execution: &Execution, text: &str) -> bool {
-    let reason = match &execution.ending {
-        Some(Ending::GaveUp(reason) | Ending::WorkerLeft(reason)) => Some(reason),
-        _ => None,
-    };
+    let mentions = |held: &str| held.to_ascii_lowercase().contains(text);
     text.is_empty()
-        || [execution.input.as_ref(), reason].into_iter().flatten().any(|held| held.to_ascii_lowercase().contains(text))
+        || execution.input.as_deref().is_some_and(mentions)
+        || execution.ending.as_ref().and_then(Ending::reason).is_some_and(|reason| mentions(&reason))
 }
 
 macro_rules! each_table {

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ActivityId, ActivityStatus, Age, AttemptEnd, AttemptNo, Boot, Ending, ExecutionId, ExecutionStatus, Now,
-        Payload, PolicyId, RevisionNo, Stream, Timestamp, WorkerId,
+        ActivityId, ActivityStatus, Age, AttemptEnd, AttemptNo, Boot, Ending, ExecutionId, ExecutionStatus, GiveUp,
+        Now, Payload, PolicyId, RevisionNo, Stream, Timestamp, WorkerId,
     },
     store::{ActivityTally, Change, ClockMark, ExecutionQuery, HighWater, RevisionTally, StoreError},
 };
@@ -337,6 +337,37 @@ pub async fn texts_come_back_as_they_were(rig: &mut Rig) {
     without.input = None;
     rig.commit(vec![insert(without.clone())]).await;
     assert_eq!(rig.execution(50).await, without);
+}
+
+/// Each reason is the same value after a restart, and is found by its sentence.
+pub async fn why_it_was_given_up_comes_back(rig: &mut Rig) {
+    let (worker, attempt) = (WorkerId(7), AttemptNo(3));
+    let endings = [
+        Ending::GaveUp(GiveUp::StartFailed { error: "the activity was rejected: no".into() }),
+        Ending::GaveUp(GiveUp::StartFailed { error: "".into() }),
+        Ending::GaveUp(GiveUp::NotRunAgain { worker, attempt }),
+        Ending::GaveUp(GiveUp::LostTooOften { worker, attempt, losses: 4 }),
+        Ending::GaveUp(GiveUp::ActivityDeleted),
+        Ending::GaveUp(GiveUp::ActivityRejected { error: "".into() }),
+        Ending::GaveUp(GiveUp::ActivityRejected { error: "exit code 1\nthe activity was rejected: no".into() }),
+        Ending::GaveUp(GiveUp::NotInstalled { error: "exit code 1".into() }),
+        Ending::GaveUp(GiveUp::Said { sentence: "the activity was deleted".into() }),
+        Ending::WorkerLeft { worker, attempt },
+    ];
+    let of = |(at, ending): (usize, &Ending)| {
+        let mut execution = running(waiting(at as u64 + 1, 1), attempt.0);
+        execution.losses = 4;
+        ended(execution, ending.clone(), 30)
+    };
+    let rows: Vec<_> = endings.iter().enumerate().map(of).collect();
+    rig.commit(rows.iter().cloned().map(insert).collect()).await;
+    rig.reopen().await;
+    for row in rows {
+        assert_eq!(rig.execution(row.id.0).await, row);
+        let containing = row.ending.as_ref().and_then(Ending::reason).map(|reason| reason.to_ascii_uppercase());
+        let query = ExecutionQuery { containing, limit: 100, ..ExecutionQuery::default() };
+        assert!(rig.store().executions(query).await.unwrap().iter().any(|found| found.id == row.id), "{row:?}");
+    }
 }
 
 /// A megabyte of input is as good as a word.

@@ -167,11 +167,8 @@ pub async fn executions_between_bounds(rig: &mut Rig) {
 }
 
 fn mentions(row: &Execution, text: &str) -> bool {
-    let reason = match &row.ending {
-        Some(Ending::GaveUp(reason)) => reason,
-        _ => "",
-    };
-    let held = [row.input.as_deref().unwrap_or_default(), reason];
+    let reason = row.ending.as_ref().and_then(Ending::reason).unwrap_or_default();
+    let held = [row.input.as_deref().unwrap_or_default(), &reason];
     held.iter().any(|held| held.to_ascii_lowercase().contains(&text.to_ascii_lowercase()))
 }
 

@@ -29,7 +29,7 @@ macro_rules! store_suite {
                 revisions_keep_their_tallies, revisions_share_a_payload,
                 a_deleted_activity_leaves_its_name_and_executions, deleting_executions_takes_all_of_them_along,
                 a_key_is_kept_as_long_as_anything_that_it_stands_for,
-                ids_are_never_used_again, texts_come_back_as_they_were, large_inputs_and_payloads_come_back,
+                ids_are_never_used_again, texts_come_back_as_they_were, why_it_was_given_up_comes_back, large_inputs_and_payloads_come_back,
                 readers_see_whole_batches, a_dropped_commit_is_finished, the_clocks_are_those_of_the_last_batch;
             contradictions: a_second_open_attempt, ending_what_is_not_open, starting_what_is_not_open, retrieving_twice,
                 retrieving_what_has_not_ended, changing_what_has_ended, changing_what_is_not_there,

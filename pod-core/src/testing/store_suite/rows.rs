@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     domain::{
         Activity, ActivityId, ActivityName, ActivityStatus, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending,
-        Event, EventKind, Execution, ExecutionId, ExecutionStatus, Installation, InstallationStatus, Isolation, Millis,
-        OnLost, OutputSummary, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource,
-        Settings, Timestamp, Worker, WorkerId, WorkerReason, WorkerStatus,
+        Event, EventDetail, EventKind, Execution, ExecutionId, ExecutionStatus, Installation, InstallationStatus,
+        Isolation, Millis, OnLost, OutputSummary, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose,
+        RevisionStatus, ScriptSource, Settings, Timestamp, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
     store::{Change, ExecutionUpdate},
 };
@@ -100,7 +100,7 @@ pub(super) fn event(seq: u64) -> Event {
         execution: Some(ExecutionId(seq)),
         attempt: None,
         worker: None,
-        message: Some(format!("event {seq}").into()),
+        detail: Some(EventDetail::InstallationFailed { error: format!("event {seq}").into() }),
     }
 }
 

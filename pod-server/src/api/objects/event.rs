@@ -1,6 +1,6 @@
 //! What happened.
 
-use pod_core::domain::{Event, EventKind};
+use pod_core::domain::{Event, EventDetail, EventKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -29,8 +29,13 @@ pub(crate) struct EventObject {
     attempt: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     worker: Option<u64>,
+    /// What there is to say beside the kind: a sentence, or the status that something has now.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+    /// Where there is a reason, a word for it, for programs: `silent`, `lostTooOften`, `tooSlow` and the like. There may be
+    /// new ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
 }
 
 impl From<&Event> for EventObject {
@@ -44,7 +49,8 @@ impl From<&Event> for EventObject {
             execution: event.execution.map(|id| id.0),
             attempt: event.attempt.map(|no| no.0),
             worker: event.worker.map(|id| id.0),
-            message: event.message.as_deref().map(str::to_owned),
+            message: event.detail.as_ref().map(ToString::to_string),
+            code: event.detail.as_ref().and_then(EventDetail::code),
         }
     }
 }

@@ -44,6 +44,11 @@ pub(crate) struct ExecutionObject {
     /// worker left in an orderly way while it ran, and the activity says that it must not run again.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason_code: Option<ReasonCode>,
+    /// With `gaveUp`, why, for programs: `startFailed`, `notRunAgain` (its worker was lost, and the activity says that it
+    /// must not run again), `lostTooOften`, `activityDeleted`, `activityRejected`, `notInstalled`, or `other` where an
+    /// earlier version gave it up. There may be new ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason_detail: Option<&'static str>,
     /// The argument of main.sh. Lists leave out inputs of more than 4 KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<String>,
@@ -112,8 +117,10 @@ impl ExecutionObject {
             }
             Some(Ending::TimedOut) => (None, None, Some("the time limit passed".to_owned())),
             Some(Ending::Terminated) => (None, None, Some("someone asked to terminate it".to_owned())),
-            Some(Ending::GaveUp(reason)) => (None, None, Some(reason.to_string())),
-            Some(Ending::WorkerLeft(reason)) => (None, None, Some(format!("workerLeft: {reason}"))),
+            Some(Ending::GaveUp(why)) => (None, None, Some(why.to_string())),
+            Some(left @ Ending::WorkerLeft { .. }) => {
+                (None, None, left.reason().map(|reason| format!("workerLeft: {reason}")))
+            }
             None => (None, None, None),
         };
         let reason_code = execution.ending.as_ref().and_then(|ending| match ending {
@@ -122,8 +129,12 @@ impl ExecutionObject {
             Ending::TimedOut => Some(ReasonCode::TimedOut),
             Ending::Terminated => Some(ReasonCode::Terminated),
             Ending::GaveUp(_) => Some(ReasonCode::GaveUp),
-            Ending::WorkerLeft(_) => Some(ReasonCode::WorkerLeft),
+            Ending::WorkerLeft { .. } => Some(ReasonCode::WorkerLeft),
         });
+        let reason_detail = match &execution.ending {
+            Some(Ending::GaveUp(why)) => Some(why.code()),
+            _ => None,
+        };
         let delayed = execution.status == ExecutionStatus::Waiting && execution.not_before > now.age;
         Self {
             id: execution.id.0,
@@ -135,6 +146,7 @@ impl ExecutionObject {
             signal,
             reason,
             reason_code,
+            reason_detail,
             input: execution.input.as_deref().map(str::to_owned),
             submitted_at: execution.submitted_at.into(),
             started_at: execution.started_at.map(Moment::from),

@@ -83,6 +83,9 @@ impl Backend {
 #[schema(as = LaunchRefusal)]
 pub(crate) struct RefusalObject {
     reason: String,
+    /// What is in the way, for programs: `capacity`, `quota`, `throttled`, `invalid`, `credentials`, `unreachable`, or
+    /// `other`. There may be new ones.
+    code: &'static str,
     /// It will be the same as long as nobody changes something.
     lasting: bool,
     /// When a launch is tried again, if one is needed then.
@@ -164,6 +167,7 @@ impl OverviewObject {
             trouble: overview.trouble.as_deref().map(str::to_owned),
             launch_refusal: overview.launch_refusal.map(|refusal| RefusalObject {
                 reason: refusal.reason.to_string(),
+                code: refusal.kind.code(),
                 lasting: refusal.lasting,
                 retry_at: refusal.retry_at.into(),
             }),

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use self::{
     lines::Line,
     results::Results,
-    work::{TOO_MANY_FAILED, Work},
+    work::{Stop, Work},
 };
 use super::{
     connection::{HostOptions, ManagerOptions},
@@ -126,11 +126,11 @@ impl Map {
         let mut work = Work::new(client, prepared, current, program, results, self.retry_failed);
         let outcome = tokio::select! {
             outcome = work.run(lines, self.max_fails) => outcome,
-            never = launches::watch(client, host) => Err(never),
-            exit = interrupts.next() => Err(Failure::quiet(exit)),
+            never = launches::watch(client, host) => Err(never.into()),
+            exit = interrupts.next() => Err(Failure::quiet(exit).into()),
         };
-        let Err(failure) = outcome else { return Ok(work.conclude(None)) };
-        let rest = if failure.exit == Exit::NO_ANSWER {
+        let Err(stop) = outcome else { return Ok(work.conclude(None)) };
+        let rest = if matches!(&stop, Stop::Failed(failure) if failure.exit == Exit::NO_ANSWER) {
             // Nobody is there to be asked for its end.
             Ok("the rest is left to itself".to_owned())
         } else {
@@ -145,8 +145,10 @@ impl Map {
                 }
             }
         };
-        let is_limit = failure.message.as_deref() == Some(TOO_MANY_FAILED);
-        let exit = is_limit.then(|| work.conclude(Some("the rest was terminated")));
+        let ended = match stop {
+            Stop::TooManyFailed => Ok(work.conclude(Some("the rest was terminated"))),
+            Stop::Failed(failure) => Err(failure),
+        };
         match rest {
             Ok(rest) => work.tell_early_end(&rest),
             Err(unended) => {
@@ -154,6 +156,6 @@ impl Map {
                 console::note(unended.to_string());
             }
         }
-        exit.ok_or(failure)
+        ended
     }
 }

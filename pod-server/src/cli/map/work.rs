@@ -34,8 +34,19 @@ const TERMINATED_AT_ONCE: usize = 32;
 /// So many of the failed lines are named at the end.
 const NAMED: usize = 10;
 
-/// The reason to stop that is not an error of its own.
-pub(super) const TOO_MANY_FAILED: &str = "too many lines failed";
+/// Why a map stops before its end.
+pub(super) enum Stop {
+    /// As many lines failed as `--max-fails` allows.
+    TooManyFailed,
+    /// It cannot go on, or is not to.
+    Failed(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
 
 /// The numbers of lines, each with the id of its execution.
 type Batch = Vec<(u64, u64)>;
@@ -107,7 +118,7 @@ impl<'a> Work<'a> {
         &mut self,
         mut lines: mpsc::Receiver<Result<Line, Failure>>,
         max_fails: Option<u64>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Stop> {
         if !self.retry_failed {
             self.results.clear_after(0).await?;
         }
@@ -132,7 +143,7 @@ impl<'a> Work<'a> {
                     let unreadable = batch.pop_if(|last: &mut Result<Line, Failure>| last.is_err());
                     self.submit(batch.drain(..).flatten().collect()).await?;
                     if let Some(Err(failure)) = unreadable {
-                        return Err(failure);
+                        return Err(failure.into());
                     }
                     if is_read {
                         // Of this input there are no more lines: what is there of others is not its result.
@@ -148,10 +159,10 @@ impl<'a> Work<'a> {
                     look_at = Instant::now() + waiting::LOOK;
                 }
                 Some(finished) = watched.next(), if !watched.is_empty() => self.take(finished?).await?,
-                else => return self.prepared.installed(self.client).await,
+                else => return Ok(self.prepared.installed(self.client).await?),
             }
             if max_fails.is_some_and(|limit| self.fails >= limit) {
-                return Err(Failure::new(TOO_MANY_FAILED));
+                return Err(Stop::TooManyFailed);
             }
         }
     }

@@ -15,7 +15,9 @@ pub(super) fn ending(ending: &Ending) -> String {
             "Killed by the system because the memory of its worker was used up. Give workers more, or run fewer at once."
                 .to_owned()
         }
-        Ending::GaveUp(reason) | Ending::WorkerLeft(reason) => format!("Not run to its end: {reason}."),
+        Ending::GaveUp(_) | Ending::WorkerLeft { .. } => {
+            format!("Not run to its end: {}.", ending.reason().unwrap_or_default())
+        }
     }
 }
 
