@@ -65,7 +65,7 @@ fn an_activity_that_wants_a_container_for_each_execution_is_refused() {
     let program = pod.program("apart", "true\n");
     let ran = pod.run(&["run", "--server", server.url(), "--isolation", "execution", &program]);
     let expected = "isolation execution is not possible with this manager's backend, whose workers run executions beside \
-                    each other; leave it out, or run the manager with --backend docker";
+                    each other; leave it out, or run the manager with a backend that makes containers (--backend docker)";
     assert!(ran.code == Some(1) && ran.stderr.contains(expected), "{}", ran.stderr);
 }
 
