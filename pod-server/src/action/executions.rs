@@ -25,7 +25,7 @@ pub(super) async fn create(app: &App, params: &Params<'_>, idempotency_key: Opti
     }
     let submitted = app.pod.submit(new).await.map_err(unknown_activity)?;
     let mut execution = ExecutionObject::of(&submitted.execution, name);
-    execution.predicted_time = submitted.predicted.map(|millis| millis.0);
+    execution.standing.predicted_time = submitted.predicted.map(|millis| millis.0);
     let event = submitted.launching_worker.then_some("launchingWorker");
     Ok(answer(&Shown { execution, event }))
 }

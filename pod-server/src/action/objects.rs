@@ -88,16 +88,27 @@ fn one_per_worker(view: &ActivityView) -> Vec<InstallationObject> {
         .collect()
 }
 
+/// An execution. With its output, that stands between its two parts.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct ExecutionObject<'a> {
+    #[serde(flatten)]
+    pub(super) request: ExecutionRequest<'a>,
+    #[serde(flatten)]
+    pub(super) standing: ExecutionStanding<'a>,
+}
+
+/// What was asked for.
+#[derive(Debug, Serialize)]
+pub(super) struct ExecutionRequest<'a> {
     id: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     stdin: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) stdout: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) stderr: Option<&'a str>,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ExecutionStanding<'a> {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Cow<'a, str>>,
@@ -146,22 +157,21 @@ impl<'a> ExecutionObject<'a> {
             Some(Ending::Terminated) | None => (None, None, None),
         };
         Self {
-            id: execution.id.0,
-            stdin: execution.input.as_deref(),
-            stdout: None,
-            stderr: None,
-            status: words::execution(execution),
-            error,
-            activity_id: execution.activity.0,
-            activity_name,
-            start_time: execution.started_at.map(|at| at.0),
-            finish_time: execution.finished_at.map(|at| at.0),
-            predicted_time: None,
-            exit_code,
-            signal,
-            attempt: execution.attempt.0,
-            stdout_gap: None,
-            stderr_gap: None,
+            request: ExecutionRequest { id: execution.id.0, stdin: execution.input.as_deref() },
+            standing: ExecutionStanding {
+                status: words::execution(execution),
+                error,
+                activity_id: execution.activity.0,
+                activity_name,
+                start_time: execution.started_at.map(|at| at.0),
+                finish_time: execution.finished_at.map(|at| at.0),
+                predicted_time: None,
+                exit_code,
+                signal,
+                attempt: execution.attempt.0,
+                stdout_gap: None,
+                stderr_gap: None,
+            },
         }
     }
 }

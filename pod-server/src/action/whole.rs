@@ -30,9 +30,12 @@ const PIECE: usize = 64 << 10;
 /// An answer up to this size goes out whole, with its length.
 const SHORT: usize = 256 << 10;
 
-/// Where the two outputs belong in the object.
-const OUTPUTS: &str = r#","stdout":"","stderr":"","#;
-const BETWEEN: &str = r#"","stderr":""#;
+/// The object around what [`members`] gives.
+const BEGIN: &str = r#"{"execution":{"#;
+const STDOUT: &str = r#","stdout":""#;
+const STDERR: &str = r#"","stderr":""#;
+const GO_ON: &str = r#"","#;
+const END: &str = "}}";
 
 /// The object, piece by piece.
 pub(super) struct Whole {
@@ -91,9 +94,7 @@ impl Whole {
             let piece = match self.step {
                 Step::Begin => {
                     self.step = Step::Of(Stream::Stdout);
-                    let mut begin = self.around().0;
-                    begin.push_str(r#","stdout":""#);
-                    begin.into_bytes()
+                    [BEGIN, &members(&self.object().request), STDOUT].concat().into_bytes()
                 }
                 Step::Of(stream) => match self.read(stream).await? {
                     Some(bytes) => self.text.escape(&bytes),
@@ -102,11 +103,11 @@ impl Whole {
                         self.offset = 0;
                         if stream == Stream::Stdout {
                             self.step = Step::Of(Stream::Stderr);
-                            end.extend_from_slice(BETWEEN.as_bytes());
+                            end.extend_from_slice(STDERR.as_bytes());
                         } else {
                             self.step = Step::Done;
-                            end.extend_from_slice(br#"","#);
-                            end.extend_from_slice(self.around().1.as_bytes());
+                            let rest = [GO_ON, &members(&self.object().standing), END].concat();
+                            end.extend_from_slice(rest.as_bytes());
                         }
                         end
                     }
@@ -120,19 +121,12 @@ impl Whole {
         }
     }
 
-    /// The object before and after the outputs. The gaps are known when the outputs have been read.
-    fn around(&self) -> (String, String) {
+    /// The execution without its outputs. The gaps are known when the outputs have been read.
+    fn object(&self) -> ExecutionObject<'_> {
         let mut execution = ExecutionObject::of(&self.execution, &self.activity_name);
-        (execution.stdout, execution.stderr) = (Some(""), Some(""));
-        (execution.stdout_gap, execution.stderr_gap) =
-            (self.stdout_gap.map(Into::into), self.stderr_gap.map(Into::into));
-        let shown = Shown { execution, event: None };
-        // In a value, a quotation mark is escaped: these are the members themselves.
-        let object = serde_json::to_string(&shown).unwrap_or_else(|error| unreachable!("it is always JSON: {error}"));
-        match object.split_once(OUTPUTS) {
-            Some((before, after)) => (before.to_owned(), after.to_owned()),
-            None => unreachable!("both outputs are in {object}"),
-        }
+        let standing = &mut execution.standing;
+        (standing.stdout_gap, standing.stderr_gap) = (self.stdout_gap.map(Into::into), self.stderr_gap.map(Into::into));
+        execution
     }
 
     async fn read(&mut self, stream: Stream) -> Result<Option<Bytes>, PodError> {
@@ -181,6 +175,13 @@ impl IntoResponse for Begun {
         };
         (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response()
     }
+}
+
+/// The members of an object, without its brackets.
+fn members(object: &impl Serialize) -> String {
+    let mut text = serde_json::to_string(object).unwrap_or_else(|error| unreachable!("it is always JSON: {error}"));
+    text.pop();
+    text.split_off(1)
 }
 
 /// Bytes that become the inside of a JSON string, piece by piece: what is not UTF-8 is replaced, just as if it all came
