@@ -313,11 +313,7 @@ impl fmt::Display for StatusReason {
 }
 
 fn no_worker(kind: Option<Isolation>, why: &NoWorker, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let worker = match kind {
-        None => "worker",
-        Some(Isolation::Worker) => "worker that runs executions beside each other",
-        Some(Isolation::Execution) => "worker that runs each execution in a container of its own",
-    };
+    let worker = kind.map_or_else(|| "worker".to_owned(), |kind| format!("worker that {}", kind.does()));
     match why {
         NoWorker::Launching { count, progress, refusal } => {
             let verb = if *count == 1 { "is" } else { "are" };

@@ -258,6 +258,14 @@ pub enum Isolation {
 }
 
 impl Isolation {
+    /// What workers of that kind do, as the end of a sentence about one of them.
+    pub(crate) const fn does(self) -> &'static str {
+        match self {
+            Self::Worker => "runs executions beside each other",
+            Self::Execution => "runs each execution in a container of its own",
+        }
+    }
+
     /// The word of `/api/v1`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -99,14 +99,7 @@ impl EventDetail {
             Self::Worker { reason, .. } => reason.as_ref().map(WorkerReason::code),
             Self::Scaled { why } => Some(why.code()),
             Self::Requeued { why } => Some(why.code()),
-            Self::Ended { ending, .. } => match ending.as_ref()? {
-                Ending::GaveUp(why) => Some(why.code()),
-                Ending::WorkerLeft { .. } => Some("workerLeft"),
-                Ending::OutOfMemory => Some("outOfMemory"),
-                Ending::TimedOut => Some("timedOut"),
-                Ending::Terminated => Some("terminated"),
-                Ending::Exited(_) | Ending::Signalled(_) => None,
-            },
+            Self::Ended { ending, .. } => ending.as_ref()?.code(),
             Self::Policy { change, .. } => Some(match change {
                 PolicyChange::Made => "policyMade",
                 PolicyChange::Changed => "policyChanged",

@@ -186,6 +186,20 @@ impl Ending {
         }
     }
 
+    /// A word for programs, which stays the same, of what ended it or kept it from running; nothing where `main.sh` ended
+    /// by itself.
+    #[must_use]
+    pub const fn code(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Exited(_) | Self::Signalled(_) => return None,
+            Self::Terminated => "terminated",
+            Self::TimedOut => "timedOut",
+            Self::OutOfMemory => "outOfMemory",
+            Self::GaveUp(why) => why.code(),
+            Self::WorkerLeft { .. } => "workerLeft",
+        })
+    }
+
     /// Why POD could not run it or gave it up, as a sentence without its stop. Nothing where it ended in another way.
     #[must_use]
     pub fn reason(&self) -> Option<String> {

@@ -149,12 +149,8 @@ impl fmt::Display for ScaleReason {
             }
             Self::Idle { released, after } => write!(f, "Let {} go after {after} without work.", workers(*released)),
             Self::MakesRoom { released, wanted, waiting, max } => {
-                let what = match wanted {
-                    Isolation::Worker => "one that runs executions beside each other",
-                    Isolation::Execution => "one that runs each execution in a container of its own",
-                };
-                let (gone, waiting) = (workers(*released), tasks(*waiting));
-                write!(f, "Let {gone} go: {waiting} for {what}, and the policy allows at most {max}.")
+                let (gone, waiting, does) = (workers(*released), tasks(*waiting), wanted.does());
+                write!(f, "Let {gone} go: {waiting} for one that {does}, and the policy allows at most {max}.")
             }
             Self::Said { sentence } => f.write_str(sentence),
         }

@@ -109,7 +109,7 @@ impl State {
     }
 
     /// Ends a worker from outside; its work is given out when it is destroyed.
-    fn give_up(&mut self, id: WorkerId, reason: WorkerReason, out: &mut Decision) {
+    pub(super) fn give_up(&mut self, id: WorkerId, reason: WorkerReason, out: &mut Decision) {
         self.lost(id, reason, out);
         self.destroy_again(id, out);
     }

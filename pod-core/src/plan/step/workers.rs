@@ -284,18 +284,11 @@ impl State {
 
     /// A worker that is known to be dead: nothing of it runs, so its work is given out at once.
     pub(super) fn gone(&mut self, id: WorkerId, how: Arc<str>, out: &mut Decision) {
-        let Some(state) = self.workers.get_mut(&id).filter(|state| !state.worker.status.is_terminal()) else { return };
-        if state.worker.external {
-            self.lost(id, WorkerReason::Died { how }, out);
-            return self.release(id, out);
-        }
-        let never_worked = matches!(state.worker.status, WorkerStatus::Launching | WorkerStatus::Pending);
-        // Its machine or directory is cleared first; `destroyed` gives the work out.
-        state.destroy(self.now, out);
-        if never_worked {
+        let Some(state) = self.workers.get(&id).filter(|state| !state.worker.status.is_terminal()) else { return };
+        if !state.worker.external && matches!(state.worker.status, WorkerStatus::Launching | WorkerStatus::Pending) {
             self.refused_launch(&ProvisionError::new(&*how), out);
         }
-        self.lost(id, WorkerReason::Died { how }, out);
+        self.give_up(id, WorkerReason::Died { how }, out);
     }
 
     /// Gives a worker up: it was silent for too long, or is dead. Its attempts are released once it is destroyed.
@@ -335,15 +328,7 @@ impl State {
             }
             (Err(error), WorkerStatus::Launching) => {
                 self.refused_launch(&error, out);
-                self.set_status(
-                    id,
-                    WorkerStatus::Failed,
-                    Some(WorkerReason::LaunchFailed { error: error.message.into() }),
-                    out,
-                );
-                if let Some(state) = self.workers.get_mut(&id) {
-                    state.destroy(self.now, out);
-                }
+                self.give_up(id, WorkerReason::LaunchFailed { error: error.message.into() }, out);
             }
             // It was asked for twice, around a restart of the manager, and has said hello meanwhile.
             _ => {}
