@@ -1,4 +1,4 @@
-//! Work that takes long, beside the task of the engine.
+//! Work that takes long, beside the task of the manager.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -6,14 +6,13 @@ use futures::FutureExt;
 use tokio::sync::mpsc;
 
 use super::{message::Message, panic::said_in, shared::Shared};
-use crate::plan::Input;
 
-/// Does something in a task and sends what came of it to the engine, also of a panic. Ends with the engine.
+/// Does something in a task and sends what came of it to the manager, also of a panic. Ends with the engine.
 pub(super) fn later(
     shared: &Arc<Shared>,
     inbox: &mpsc::Sender<Message>,
-    crashed: impl FnOnce(String) -> Input + Send + 'static,
-    work: impl Future<Output = Option<Input>> + Send + 'static,
+    crashed: impl FnOnce(String) -> Message + Send + 'static,
+    work: impl Future<Output = Option<Message>> + Send + 'static,
 ) {
     let (inbox, stop) = (inbox.clone(), shared.stop_token());
     shared.spawn(async move {
@@ -23,8 +22,8 @@ pub(super) fn later(
                 tracing::error!("{why}");
                 Some(crashed(why))
             });
-            if let Some(input) = done {
-                let _ = inbox.send(Message::Happened(input)).await;
+            if let Some(message) = done {
+                let _ = inbox.send(message).await;
             }
         };
         stop.run_until_cancelled(all).await;

@@ -47,6 +47,8 @@ pub(crate) enum Message {
         /// What, in order.
         messages: Vec<FromWorker>,
     },
+    /// The creation of a worker that was given up is over.
+    CreationAbandoned(WorkerId),
     /// Anything else that happened.
     Happened(Input),
 }

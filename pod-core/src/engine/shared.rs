@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{clock::Clock, topics::Topics};
 use crate::{
     api::PodError,
-    domain::{AttemptKey, Boot, Now, WorkerId},
+    domain::{AttemptKey, Boot, Millis, Now, WorkerId},
     fetcher::FetchScript,
     observe::Observer,
     store::{Snapshot, Store, StoreError},
@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(super) tasks: TaskTracker,
     /// Archives are looked into a few at a time: each takes a processor for as long as it lasts.
     pub(super) archives: Arc<Semaphore>,
+    /// How long workers that leave may take beyond their time to end what runs.
+    pub(super) grace: Millis,
     clock: Clock,
 }
 
@@ -63,7 +65,12 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(store: Arc<dyn Store>, fetch: Option<Arc<dyn FetchScript>>, observer: Arc<dyn Observer>) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        fetch: Option<Arc<dyn FetchScript>>,
+        observer: Arc<dyn Observer>,
+        grace: Millis,
+    ) -> Self {
         Self {
             store,
             fetch,
@@ -79,6 +86,7 @@ impl Shared {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             archives: Arc::new(Semaphore::new(ARCHIVES)),
+            grace,
             clock: Clock::new(),
         }
     }

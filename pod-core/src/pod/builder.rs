@@ -7,10 +7,11 @@ use tokio::sync::mpsc;
 use super::handle::Pod;
 use crate::{
     api::{Limits, PodError},
-    engine::{Driver, Engine, INBOX, Links, Shared},
+    engine::{Engine, INBOX, Links, ManagerTask, Shared, load},
     fetcher::FetchScript,
+    manager::ManagerConfig,
     observe::{Observer, Unobserved},
-    plan::{Config, State},
+    plan::Config,
     provisioner::{Backend, BackendContext},
     scheduler::{DefaultScheduler, Scheduler},
     store::Store,
@@ -91,14 +92,12 @@ impl Builder {
         let backend = self.backend.ok_or_else(|| missing("backend"))?;
         let observer = self.observer.unwrap_or_else(|| Arc::new(Unobserved));
         let for_engine = store.for_engine().unwrap_or_else(|| store.clone());
-        let shared = Arc::new(Shared::new(for_engine, self.fetch, observer));
-        let lease = store.acquire(shared.now().wall).await?;
-        let mut snapshot = store.load().await?;
-        shared.go_on(&mut snapshot);
+        let shared = Arc::new(Shared::new(for_engine, self.fetch, observer, self.limits.grace));
+        let loaded = load(&shared).await?;
         let (sender, inbox) = mpsc::channel(INBOX);
         let context = BackendContext {
             store: store.id(),
-            busy: snapshot.running.iter().map(|(_, attempt)| attempt.worker).collect(),
+            busy: loaded.snapshot.running.iter().map(|(_, attempt)| attempt.worker).collect(),
             links: Arc::new(Links::new(shared.clone(), sender.clone())),
             shutdown: shared.stop_token(),
         };
@@ -120,16 +119,16 @@ impl Builder {
         }
         let config = Config {
             store: store.id(),
-            epoch: lease.epoch,
+            epoch: loaded.epoch,
             limits: self.limits,
             launch_timeout: provisioner.launch_timeout(),
             capabilities: provisioner.capabilities(),
             scheduler: self.scheduler.unwrap_or_else(|| Arc::new(DefaultScheduler)),
             window: crate::plan::Window::default(),
         };
-        let state = State::load(config.clone(), snapshot, shared.now());
-        let driver = Driver::new(shared.clone(), (sender, inbox), config, state, provisioner);
-        shared.spawn(driver.run());
+        let config = ManagerConfig { plan: config, workers_stay: provisioner.workers_stay() };
+        let task = ManagerTask::new(shared.clone(), (sender, inbox), config, loaded, provisioner);
+        shared.spawn(task.run());
         Ok(Pod { engine, terms: None })
     }
 }

@@ -2,9 +2,9 @@
 
 mod crashes;
 mod faults;
-mod machines;
 mod many;
 mod output;
+mod provisioning;
 mod requests;
 mod revisions;
 mod stage;

@@ -1,4 +1,4 @@
-//! A provisioner that is slow, hangs or panics holds up nothing but what it was asked for.
+//! A provisioner that hangs or panics is given up, and what came of it is told.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use super::within;
 use crate::{
     api::Limits,
     domain::{Epoch, Isolation, Millis, WorkerId},
-    engine::{machines::Machines, message::Message, shared::Shared},
+    engine::{message::Message, provisioning::Provisioning, shared::Shared},
     observe::Unobserved,
     plan::{Config, Input, Window},
     provisioner::{Capabilities, ProvisionError, Provisioner, WorkerSpec},
@@ -17,7 +17,7 @@ use crate::{
     store::{MemoryStore, Store as _},
 };
 
-/// Workers up to here hang in what is asked of them, the one of this number panics, and those beyond are quick.
+/// Workers up to here hang in their creation, that of this number panics, and those beyond are quick.
 const HANGING: u64 = 100;
 
 /// Notes what it is asked and what is given up.
@@ -57,9 +57,6 @@ impl Provisioner for Slow {
 
     async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError> {
         self.note("destroy", worker);
-        if (1..HANGING / 2).contains(&worker.0) {
-            std::future::pending::<()>().await;
-        }
         Ok(())
     }
 
@@ -68,7 +65,7 @@ impl Provisioner for Slow {
     }
 }
 
-fn machines(provisioner: &Slow) -> (Machines, mpsc::Receiver<Message>) {
+fn provisioning(provisioner: &Slow) -> (Provisioning, mpsc::Receiver<Message>) {
     let store = MemoryStore::new();
     let config = Config {
         store: store.id(),
@@ -79,9 +76,9 @@ fn machines(provisioner: &Slow) -> (Machines, mpsc::Receiver<Message>) {
         scheduler: Arc::new(DefaultScheduler),
         window: Window::default(),
     };
-    let shared = Arc::new(Shared::new(Arc::new(store), None, Arc::new(Unobserved)));
+    let shared = Arc::new(Shared::new(Arc::new(store), None, Arc::new(Unobserved), Millis(0)));
     let (sender, inbox) = mpsc::channel(64);
-    (Machines::new(shared, sender, Arc::new(provisioner.clone()), &config), inbox)
+    (Provisioning::new(shared, sender, Arc::new(provisioner.clone()), &config), inbox)
 }
 
 /// Which worker the next answer is about, and whether it went well.
@@ -89,49 +86,36 @@ async fn answer(inbox: &mut mpsc::Receiver<Message>) -> (&'static str, u64, bool
     match within(inbox.recv()).await {
         Some(Message::Happened(Input::Created { worker, result })) => ("created", worker.0, result.is_ok()),
         Some(Message::Happened(Input::Destroyed { worker, result })) => ("destroyed", worker.0, result.is_ok()),
+        Some(Message::CreationAbandoned(worker)) => ("abandoned", worker.0, true),
         other => panic!("{other:?} is no answer of a provisioner"),
     }
 }
 
 #[tokio::test]
-async fn a_creation_that_is_not_wanted_any_more_is_given_up_before_the_destruction_begins() {
+async fn a_creation_that_is_not_wanted_any_more_is_dropped_before_that_is_told() {
     let (slow, worker) = (Slow::default(), WorkerId(HANGING - 1));
-    let (machines, mut inbox) = machines(&slow);
-    machines.create(worker, Isolation::Worker);
+    let (mut provisioning, mut inbox) = provisioning(&slow);
+    provisioning.create(worker, Isolation::Worker);
     while slow.noted().is_empty() {
         tokio::task::yield_now().await;
     }
-    machines.destroy(worker);
-    assert_eq!(answer(&mut inbox).await, ("destroyed", worker.0, true), "and nothing is told of the creation");
-    assert_eq!(slow.noted(), [("create", worker.0), ("given up", worker.0), ("destroy", worker.0)]);
-}
-
-#[tokio::test]
-async fn what_hangs_holds_up_no_other_worker_and_is_not_asked_twice() {
-    let slow = Slow::default();
-    let (machines, mut inbox) = machines(&slow);
-    let hanging = || (1..=40).map(WorkerId);
-    hanging().for_each(|worker| machines.destroy(worker));
-    machines.create(WorkerId(HANGING + 1), Isolation::Worker);
+    provisioning.abandon_creation(worker);
+    assert_eq!(answer(&mut inbox).await, ("abandoned", worker.0, true));
+    assert_eq!(slow.noted(), [("create", worker.0), ("given up", worker.0)]);
+    provisioning.create(WorkerId(HANGING + 1), Isolation::Worker);
     assert_eq!(answer(&mut inbox).await, ("created", HANGING + 1, true));
-    hanging().for_each(|worker| machines.destroy(worker));
-    machines.create(WorkerId(HANGING + 2), Isolation::Worker);
-    assert_eq!(answer(&mut inbox).await, ("created", HANGING + 2, true));
-    let mut asked = slow.noted();
-    let all = asked.len();
-    asked.sort_unstable();
-    asked.dedup();
-    assert_eq!(asked.len(), all, "each was asked for once: {asked:?}");
+    // Its answer was told: there is nothing to give up.
+    provisioning.abandon_creation(WorkerId(HANGING + 1));
 }
 
 #[tokio::test]
 async fn a_panic_is_an_answer_and_what_comes_after_it_is_asked_for() {
     let slow = Slow::default();
-    let (machines, mut inbox) = machines(&slow);
-    machines.create(WorkerId(HANGING), Isolation::Worker);
+    let (mut provisioning, mut inbox) = provisioning(&slow);
+    provisioning.create(WorkerId(HANGING), Isolation::Worker);
     assert_eq!(answer(&mut inbox).await, ("created", HANGING, false));
     for _ in 0..2 {
-        machines.destroy(WorkerId(HANGING));
+        provisioning.destroy(WorkerId(HANGING));
         assert_eq!(answer(&mut inbox).await, ("destroyed", HANGING, true));
     }
 }

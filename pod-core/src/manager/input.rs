@@ -1,0 +1,105 @@
+//! What happens to the manager.
+
+use crate::domain::Payload;
+use crate::{
+    api::Request,
+    domain::{Boot, Epoch, Execution, SessionId, WorkerId},
+    link::{FromWorker, Hello},
+    plan::{self, Found, ReplyId},
+    store::{Claimed, ExpiredExecution, IdempotencyRecord, Snapshot, StoreError},
+};
+
+/// Something that happened. What is marked with *news* is handed in only while [`Manager::takes_news`] says so.
+///
+/// [`Manager::takes_news`]: super::Manager::takes_news
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// News: a user asks for something.
+    Request(Box<Asked>),
+    /// News: a worker said hello on a link, which has this number from [`Manager::next_session`](super::Manager::next_session).
+    Hello {
+        /// What it said.
+        hello: Box<Hello>,
+        /// The number of the link.
+        session: SessionId,
+        /// Whether it may be a worker that this store did not create.
+        anyone: bool,
+    },
+    /// News: a worker said something, in this order. Without its output.
+    Said {
+        /// Who.
+        worker: WorkerId,
+        /// On which link.
+        session: SessionId,
+        /// What.
+        messages: Vec<FromWorker>,
+    },
+    /// News: anything else that happened.
+    Happened(plan::Input),
+    /// News: the creation of a worker that was given up is over.
+    CreationAbandoned(WorkerId),
+    /// There is no more news at the moment.
+    Drained,
+    /// The moment of [`Manager::next_deadline`](super::Manager::next_deadline) has come.
+    Tick,
+    /// A link did not take a message: it is full, or has ended.
+    NotSent(SessionId),
+    /// The answer to [`Action::Read`](super::Action::Read).
+    Read(Answer),
+    /// The answer to [`Action::Commit`](super::Action::Commit).
+    Committed(Result<(), StoreError>),
+    /// The answer to [`Action::Load`](super::Action::Load).
+    Loaded(Result<Box<Loaded>, StoreError>),
+    /// The manager is to end.
+    Close,
+    /// The answer to [`Action::Leave`](super::Action::Leave): the workers that end with this process have left.
+    WorkersLeft,
+    /// The answer to [`Action::TakeNoMore`](super::Action::TakeNoMore): all that was accepted was handed in.
+    TookAll,
+}
+
+/// A request, and whom to answer.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What is asked for.
+    pub(crate) request: Request,
+    /// Whom to answer.
+    pub(crate) reply: ReplyId,
+    /// What the caller has already worked out of it.
+    pub(crate) found: Box<Found>,
+}
+
+/// What a [`Query`](super::Query) found.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// To `Rows`.
+    Rows(Result<Box<Rows>, StoreError>),
+    /// To `Queue`.
+    Queue(Result<Claimed, StoreError>),
+    /// To `Expired`.
+    Expired(Result<Vec<ExpiredExecution>, StoreError>),
+    /// To `Payload`.
+    Payload(Result<Option<Payload>, StoreError>),
+    /// To `Room`: whether there is some.
+    Room(bool),
+}
+
+/// What a request names, as the store has it.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    /// The execution.
+    pub(crate) execution: Option<Execution>,
+    /// What the idempotency key was used for, and that first execution.
+    pub(crate) idempotency: Option<(IdempotencyRecord, Option<Execution>)>,
+}
+
+/// What a store holds, under a lease that was just taken.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The lease.
+    pub(crate) epoch: Epoch,
+    /// The rows.
+    pub(crate) snapshot: Snapshot,
+    /// The start of the machine that ages are counted from.
+    pub(crate) boot: Option<Boot>,
+}
