@@ -16,7 +16,7 @@
 //! | [`link`] | what manager and workers say to each other, and how it is framed |
 //! | [`observe`] | what an embedder may count |
 //! | [`worker`] | the worker: drives an executor, spools output, survives its manager |
-//! | `manager` | the manager as a machine without IO: rounds, commits, reads, links |
+//! | [`manager`] | the manager as a machine without IO: rounds, commits, reads, links |
 //! | `engine` | the tokio shell around it |
 //! | [`Pod`] | the handle for embedders |
 //!
@@ -29,7 +29,7 @@ mod engine;
 pub mod executor;
 pub mod fetcher;
 pub mod link;
-mod manager;
+pub mod manager;
 pub mod observe;
 pub mod plan;
 pub mod provisioner;

@@ -35,6 +35,8 @@ mod task;
 mod tests;
 mod topics;
 
+#[cfg(test)]
+pub(crate) use self::store_calls::read;
 pub(crate) use self::{
     gateway::Links, handle::Engine, message::INBOX, prepare::hash, shared::Shared, store_calls::load,
     task::ManagerTask, topics::Subscription,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Reads.
-pub(super) async fn read(store: &dyn Store, query: Query) -> Answer {
+pub(crate) async fn read(store: &dyn Store, query: Query) -> Answer {
     match query {
         Query::Rows { execution, key } => Answer::Rows(rows(store, execution, key.as_deref()).await.map(Box::new)),
         Query::Queue(Refill { activity, revision, after, limit }) => {

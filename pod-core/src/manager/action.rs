@@ -15,7 +15,7 @@ use crate::{
 /// Something to do. [`Action::Read`], [`Action::Commit`] and [`Action::Load`] are questions: their answer is the next input
 /// but for [`Input::Close`](super::Input::Close) and [`Input::NotSent`](super::Input::NotSent). Nothing else is waited for.
 #[derive(Debug)]
-pub(crate) enum Action {
+pub enum Action {
     /// Read from the store; [`Input::Read`](super::Input::Read) answers.
     Read(Query),
     /// Commit a batch, or commit the same one again; [`Input::Committed`](super::Input::Committed) answers.
@@ -61,7 +61,7 @@ pub(crate) enum Action {
 
 /// What to read from the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Query {
+pub enum Query {
     /// What a request names.
     Rows {
         /// The execution.
@@ -86,18 +86,18 @@ pub(crate) enum Query {
 
 /// What a committed round lets others know.
 #[derive(Debug, Default)]
-pub(crate) struct Published {
+pub struct Published {
     /// What there is to count.
-    pub(crate) measures: Vec<Measure>,
+    pub measures: Vec<Measure>,
     /// The names of the activities that it is about.
-    pub(crate) names: Arc<BTreeMap<ActivityId, Arc<str>>>,
+    pub names: Arc<BTreeMap<ActivityId, Arc<str>>>,
     /// Attempts that are no longer open. They count before those that became open: a number that was taken back is used
     /// again, perhaps in the same round.
-    pub(crate) closed: Vec<AttemptKey>,
+    pub closed: Vec<AttemptKey>,
     /// Attempts that became open, and of whom.
-    pub(crate) opened: Vec<(AttemptKey, WorkerId)>,
+    pub opened: Vec<(AttemptKey, WorkerId)>,
     /// Executions whose state changed.
-    pub(crate) touched: Vec<ExecutionId>,
+    pub touched: Vec<ExecutionId>,
     /// The number of the newest event.
-    pub(crate) newest_event: u64,
+    pub newest_event: u64,
 }

@@ -13,7 +13,7 @@ use crate::{
 ///
 /// [`Manager::takes_news`]: super::Manager::takes_news
 #[derive(Debug)]
-pub(crate) enum Input {
+pub enum Input {
     /// News: a user asks for something.
     Request(Box<Asked>),
     /// News: a worker said hello on a link, which has this number from [`Manager::next_session`](super::Manager::next_session).
@@ -60,18 +60,18 @@ pub(crate) enum Input {
 
 /// A request, and whom to answer.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub struct Asked {
     /// What is asked for.
-    pub(crate) request: Request,
+    pub request: Request,
     /// Whom to answer.
-    pub(crate) reply: ReplyId,
+    pub reply: ReplyId,
     /// What the caller has already worked out of it.
-    pub(crate) found: Box<Found>,
+    pub found: Box<Found>,
 }
 
 /// What a [`Query`](super::Query) found.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// To `Rows`.
     Rows(Result<Box<Rows>, StoreError>),
     /// To `Queue`.
@@ -86,20 +86,20 @@ pub(crate) enum Answer {
 
 /// What a request names, as the store has it.
 #[derive(Debug, Default)]
-pub(crate) struct Rows {
+pub struct Rows {
     /// The execution.
-    pub(crate) execution: Option<Execution>,
+    pub execution: Option<Execution>,
     /// What the idempotency key was used for, and that first execution.
-    pub(crate) idempotency: Option<(IdempotencyRecord, Option<Execution>)>,
+    pub idempotency: Option<(IdempotencyRecord, Option<Execution>)>,
 }
 
 /// What a store holds, under a lease that was just taken.
 #[derive(Debug)]
-pub(crate) struct Loaded {
+pub struct Loaded {
     /// The lease.
-    pub(crate) epoch: Epoch,
+    pub epoch: Epoch,
     /// The rows.
-    pub(crate) snapshot: Snapshot,
+    pub snapshot: Snapshot,
     /// The start of the machine that ages are counted from.
-    pub(crate) boot: Option<Boot>,
+    pub boot: Option<Boot>,
 }

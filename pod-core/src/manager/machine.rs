@@ -26,16 +26,16 @@ const TICK: Millis = Millis(500);
 
 /// What does not change while a manager runs.
 #[derive(Clone, Debug)]
-pub(crate) struct ManagerConfig {
+pub struct ManagerConfig {
     /// What the planner goes by. Its epoch is that of the lease that was taken last.
-    pub(crate) plan: Config,
+    pub plan: Config,
     /// Whether workers go on when the manager's process ends.
-    pub(crate) workers_stay: bool,
+    pub workers_stay: bool,
 }
 
 /// A manager that holds the lease of its store.
 #[derive(Debug)]
-pub(crate) struct Manager {
+pub struct Manager {
     pub(super) config: ManagerConfig,
     pub(super) boot: Option<Boot>,
     /// As of the last input.
@@ -62,7 +62,7 @@ pub(crate) struct Manager {
 
 impl Manager {
     /// A manager that has just taken the lease and loaded what its store holds.
-    pub(crate) fn new(mut config: ManagerConfig, loaded: Loaded, now: impl Into<Now>) -> Self {
+    pub fn new(mut config: ManagerConfig, loaded: Loaded, now: impl Into<Now>) -> Self {
         let now = now.into();
         config.plan.epoch = loaded.epoch;
         let mut manager = Self {
@@ -88,7 +88,7 @@ impl Manager {
     }
 
     /// Takes an input. What follows from it is to be [polled](Self::poll) before the next one.
-    pub(crate) fn handle(&mut self, input: Input, now: impl Into<Now>) {
+    pub fn handle(&mut self, input: Input, now: impl Into<Now>) {
         self.now = now.into();
         match input {
             Input::Drained => {
@@ -110,7 +110,7 @@ impl Manager {
     }
 
     /// The next thing to do; nothing when there is nothing more before the next input.
-    pub(crate) fn poll(&mut self) -> Option<Action> {
+    pub fn poll(&mut self) -> Option<Action> {
         loop {
             match self.actions.pop_front()? {
                 // It was given up since.
@@ -121,17 +121,17 @@ impl Manager {
     }
 
     /// Whether [`Self::poll`] gives something.
-    pub(crate) fn has_actions(&self) -> bool {
+    pub fn has_actions(&self) -> bool {
         !self.actions.is_empty()
     }
 
     /// Whether news is taken: nothing has to be done before.
-    pub(crate) fn takes_news(&self) -> bool {
+    pub fn takes_news(&self) -> bool {
         self.waiting.is_none() && self.work.is_empty() && !self.phase.has_ended()
     }
 
     /// When [`Input::Tick`] is due, if nothing happens before. Nothing while an answer is waited for.
-    pub(crate) fn next_deadline(&self) -> Option<Age> {
+    pub fn next_deadline(&self) -> Option<Age> {
         let now = self.now.age;
         match &self.waiting {
             Some(waiting) => waiting.next_try_at(),
@@ -146,23 +146,22 @@ impl Manager {
     }
 
     /// A number for a new link, which is to say hello with it.
-    pub(crate) fn next_session(&mut self) -> SessionId {
+    pub fn next_session(&mut self) -> SessionId {
         self.state.next_session()
     }
 
     /// The open attempts and their workers, as committed when [`Action::Reloaded`] is to be performed.
-    pub(crate) fn open_attempts(&self) -> impl Iterator<Item = (AttemptKey, WorkerId)> {
+    pub fn open_attempts(&self) -> impl Iterator<Item = (AttemptKey, WorkerId)> {
         self.state.open_attempts()
     }
 
     /// The number of the newest event.
-    pub(crate) fn newest_event(&self) -> u64 {
+    pub fn newest_event(&self) -> u64 {
         self.state.newest_event()
     }
 
     /// What the planner knows.
-    #[cfg(any(test, feature = "testing"))]
-    pub(crate) const fn state(&self) -> &State {
+    pub const fn state(&self) -> &State {
         &self.state
     }
 

@@ -38,9 +38,11 @@ mod payloads;
 mod phase;
 mod request;
 mod round;
+#[cfg(test)]
+mod tests;
 mod work;
 
-pub(crate) use self::{
+pub use self::{
     action::{Action, Published, Query},
     input::{Answer, Asked, Input, Loaded, Rows},
     machine::{Manager, ManagerConfig},

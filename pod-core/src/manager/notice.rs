@@ -10,7 +10,7 @@ use crate::{
 
 /// Something that whoever runs the manager may want to know.
 #[derive(Clone, Debug)]
-pub(crate) enum Notice {
+pub enum Notice {
     /// The system's clock was set.
     ClockSet(ClockChange),
     /// The scheduler said what cannot be done. Each kind is told once: it may come in every round.
@@ -36,7 +36,7 @@ pub(crate) enum Notice {
 
 /// How much a notice matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Severity {
+pub enum Severity {
     /// Something is wrong with POD, or what it is set up with.
     Error,
     /// Something is in the way and may pass.
@@ -45,7 +45,7 @@ pub(crate) enum Severity {
 
 impl Notice {
     /// How much it matters.
-    pub(crate) const fn severity(&self) -> Severity {
+    pub const fn severity(&self) -> Severity {
         match self {
             Self::Slip(..) | Self::Refused(StoreError::Conflict(_)) => Severity::Error,
             _ => Severity::Warning,

@@ -1,7 +1,7 @@
 //! The planner alone: how long it takes to decide about a million executions on ten thousand workers.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,8 +15,9 @@ use pod_core::{
         Installation, InstallationStatus, Millis, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose,
         RevisionStatus, ScriptSource, SessionId, Settings, StoreId, Timestamp, Worker, WorkerId, WorkerStatus,
     },
-    link::{EndReport, FromWorker, Hello, PROTOCOL_VERSION},
-    plan::{Config, Decision, Effect, Input, Refill, State},
+    link::{EndReport, FromWorker, Hello, PROTOCOL_VERSION, ToWorker},
+    manager::{Action, Answer, Input, Loaded, Manager, ManagerConfig, Query},
+    plan::{Config, Refill},
     scheduler::DefaultScheduler,
     store::{ActivityRecord, ActivityTally, Claimed, HighWater, QueueKey, RevisionTally, Snapshot},
 };
@@ -30,7 +31,7 @@ use crate::{
 const WORKERS: u64 = 10_000;
 const ACTIVITY: ActivityId = ActivityId(1);
 const REVISION: RevisionNo = RevisionNo(1);
-/// How many inputs the engine drains into one batch at most.
+/// How many ends come before the manager is told that there is nothing more at the moment.
 const ROUND: usize = 2048;
 
 /// Every execution is claimed, assigned, ended and written; only the store and the workers are not there.
@@ -59,13 +60,15 @@ pub(super) fn measure(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// The planner, with the least that stands in for what is around it.
+/// The manager, with the least that stands in for what is around it.
 struct Cluster {
-    state: State,
+    manager: Manager,
     now: Timestamp,
     count: u64,
     /// What was started and is to end, in order.
-    running: VecDeque<(WorkerId, AttemptKey)>,
+    running: VecDeque<(WorkerId, SessionId, AttemptKey)>,
+    /// The workers of the links.
+    workers: HashMap<SessionId, WorkerId>,
     ended: u64,
     rows: u64,
 }
@@ -82,15 +85,16 @@ impl Cluster {
             scheduler: Arc::new(DefaultScheduler),
             window: pod_core::plan::Window::default(),
         };
-        let state = State::load(config, snapshot(count, now), now);
-        Self { state, now, count, running: VecDeque::new(), ended: 0, rows: 0 }
+        let config = ManagerConfig { plan: config, workers_stay: true };
+        let loaded = Loaded { epoch: Epoch(1), snapshot: snapshot(count, now), boot: None };
+        let manager = Manager::new(config, loaded, now);
+        Self { manager, now, count, running: VecDeque::new(), workers: HashMap::new(), ended: 0, rows: 0 }
     }
 
     /// Every worker says hello.
     fn connect(&mut self) {
-        let mut out = Decision::default();
         for worker in 1..=WORKERS {
-            let session = self.state.next_session();
+            let session = self.manager.next_session();
             let hello = Box::new(Hello {
                 protocol: PROTOCOL_VERSION,
                 store: Some(StoreId(uuid::Uuid::from_u128(1))),
@@ -104,17 +108,17 @@ impl Cluster {
                 installed: vec![(ACTIVITY, REVISION)],
                 installing: Vec::new(),
             });
-            self.state.step(Input::Hello { hello, session, anyone: false }, self.now, &mut out);
+            self.workers.insert(session, WorkerId(worker));
+            self.hand_in(Input::Hello { hello, session, anyone: false });
         }
-        self.settle(out);
+        self.settle();
     }
 
-    /// A round of the engine: inputs, plan, batch, effects, refills.
+    /// What runs ends, and what follows from it is done.
     fn round(&mut self) -> Result<()> {
         self.now = self.now + Millis(5);
-        let mut out = Decision::default();
         let ending = ROUND.min(self.running.len());
-        for (worker, key) in self.running.drain(..ending) {
+        for (worker, session, key) in self.running.drain(..ending).collect::<Vec<_>>() {
             let report = EndReport {
                 key,
                 started_at: Some(self.now - Millis(100)),
@@ -127,12 +131,11 @@ impl Cluster {
                 order: Bytes::new(),
                 order_from: 0,
             };
-            let said =
-                Input::Said { worker, session: SessionId(worker.0), message: FromWorker::Ended(Box::new(report)) };
-            self.state.step(said, self.now, &mut out);
+            let messages = vec![FromWorker::Ended(Box::new(report))];
+            self.hand_in(Input::Said { worker, session, messages });
         }
         self.ended += ending as u64;
-        self.settle(out);
+        self.settle();
         ensure!(
             !self.running.is_empty() || self.ended == self.count,
             "nothing runs, and {} are left",
@@ -141,32 +144,54 @@ impl Cluster {
         Ok(())
     }
 
-    /// Plans, writes and performs; then reads on in the queues that run low, which may give more to do.
-    fn settle(&mut self, mut out: Decision) {
+    /// Until there is nothing more to do at the moment.
+    fn settle(&mut self) {
         loop {
-            self.state.plan(self.now, &mut out);
-            if let Some(batch) = self.state.batch(&mut out) {
-                self.rows += batch.changes.len() as u64;
-            }
-            for effect in std::mem::take(&mut out.effects) {
-                if let Effect::Start(worker, order) = effect {
-                    self.running.push_back((worker, order.key));
+            self.hand_in(Input::Drained);
+            // What lingers in the hope of more closes when its time has come.
+            match self.manager.next_deadline() {
+                Some(due) if due.since(Age(self.now.0)) <= Millis(10) => {
+                    self.now = self.now.max(Timestamp(due.0));
+                    self.hand_in(Input::Tick);
                 }
+                _ => return,
             }
-            let refills = self.state.refills();
-            if refills.is_empty() {
-                return;
-            }
-            out = Decision::default();
-            for Refill { activity, revision, after, limit } in refills {
-                let claimed = claim(after, limit as u64, self.count);
-                self.state.step(Input::Claimed(activity, revision, claimed), self.now, &mut out);
+        }
+    }
+
+    fn hand_in(&mut self, input: Input) {
+        self.manager.handle(input, self.now);
+        while let Some(action) = self.manager.poll() {
+            match action {
+                Action::Commit(batch) => {
+                    self.rows += batch.changes.len() as u64;
+                    self.manager.handle(Input::Committed(Ok(())), self.now);
+                }
+                Action::Read(query) => {
+                    let answer = answer(query, self.count);
+                    self.manager.handle(Input::Read(answer), self.now);
+                }
+                Action::Send(session, ToWorker::Start(order)) => {
+                    self.running.push_back((self.workers[&session], session, order.key));
+                }
+                _ => {}
             }
         }
     }
 }
 
-/// What a store would answer: the next of the queue, which needs no memory since all of them are alike.
+/// What a store would answer.
+fn answer(query: Query, count: u64) -> Answer {
+    match query {
+        Query::Queue(Refill { after, limit, .. }) => Answer::Queue(Ok(claim(after, limit as u64, count))),
+        Query::Rows { .. } => Answer::Rows(Ok(Box::default())),
+        Query::Expired { .. } => Answer::Expired(Ok(Vec::new())),
+        Query::Payload(..) => Answer::Payload(Ok(None)),
+        Query::Room => Answer::Room(true),
+    }
+}
+
+/// The next of the queue, which needs no memory since all of them are alike.
 fn claim(after: QueueKey, limit: u64, count: u64) -> Claimed {
     let first = after.id.0 + 1;
     let last = count.min(after.id.0 + limit);

@@ -1,0 +1,181 @@
+//! A manager whose in-memory store answers at once, and refuses when it is told to.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures::FutureExt;
+
+use crate::{
+    api::{Limits, Registration, Request},
+    domain::{Age, Epoch, Millis, NewActivity, NewExecution, SessionId, Timestamp, WorkerId},
+    engine::read,
+    link::{Hello, PROTOCOL_VERSION},
+    manager::{Action, Asked, Input, Loaded, Manager, ManagerConfig},
+    plan::{Config, Found, ReplyId, Window},
+    provisioner::Capabilities,
+    scheduler::DefaultScheduler,
+    store::{Batch, MemoryStore, Store, StoreError},
+};
+
+pub(super) struct Rig {
+    pub(super) manager: Manager,
+    pub(super) now: Age,
+    store: MemoryStore,
+    replies: u64,
+    workers: HashMap<SessionId, WorkerId>,
+    refusal: Option<StoreError>,
+}
+
+impl Rig {
+    pub(super) fn new(workers_stay: bool) -> Self {
+        let (store, now) = (MemoryStore::new(), Age(1_000_000));
+        let plan = Config {
+            store: store.id(),
+            epoch: Epoch(0),
+            limits: Limits::default(),
+            launch_timeout: Millis::from_secs(600),
+            capabilities: Capabilities::default(),
+            scheduler: Arc::new(DefaultScheduler),
+            window: Window::default(),
+        };
+        let loaded = load(&store);
+        let manager = Manager::new(ManagerConfig { plan, workers_stay }, loaded, now);
+        let mut rig = Self { manager, now, store, replies: 0, workers: HashMap::new(), refusal: None };
+        rig.settle();
+        rig
+    }
+
+    /// With an activity `a`, which no worker has installed, and nothing to do.
+    pub(super) fn with_activity() -> Self {
+        let mut rig = Self::new(true);
+        let new = NewActivity::script("a", "cp /bin/true main.sh");
+        rig.ask(Request::CreateActivity { new, registration: Registration::Create });
+        rig.settle();
+        rig
+    }
+
+    pub(super) fn pass(&mut self, time: Millis) {
+        self.now = self.now + time;
+    }
+
+    pub(super) fn hand_in(&mut self, input: Input) {
+        self.manager.handle(input, self.now);
+    }
+
+    pub(super) fn ask(&mut self, request: Request) -> ReplyId {
+        self.replies += 1;
+        let reply = ReplyId(self.replies);
+        let found = Box::new(Found { sha256: Some("ab".into()), ..Found::default() });
+        self.hand_in(Input::Request(Box::new(Asked { request, reply, found })));
+        reply
+    }
+
+    /// A link says hello.
+    pub(super) fn arrive(&mut self, hello: Hello) -> SessionId {
+        let session = self.manager.next_session();
+        self.hand_in(Input::Hello { hello: Box::new(hello), session, anyone: true });
+        session
+    }
+
+    /// A worker that nobody created dials in.
+    pub(super) fn connect(&mut self) -> SessionId {
+        self.arrive(hello())
+    }
+
+    pub(super) fn worker_of(&self, session: SessionId) -> WorkerId {
+        self.workers[&session]
+    }
+
+    pub(super) fn poll(&mut self) -> Option<Action> {
+        let action = self.manager.poll()?;
+        if let Action::Admit(session, worker) = action {
+            self.workers.insert(session, worker);
+        }
+        Some(action)
+    }
+
+    /// The store does not take the next batch.
+    pub(super) fn refuse_next(&mut self, error: StoreError) {
+        self.refusal = Some(error);
+    }
+
+    pub(super) fn commit(&mut self, batch: &Arc<Batch>) {
+        let outcome = match self.refusal.take() {
+            Some(error) => Err(error),
+            None => self.store.commit(batch.clone()).now_or_never().unwrap(),
+        };
+        self.hand_in(Input::Committed(outcome));
+    }
+
+    /// Lets the store answer, where it is asked.
+    pub(super) fn answer(&mut self, action: Action) {
+        match action {
+            Action::Commit(batch) => self.commit(&batch),
+            Action::Read(query) => {
+                let answer = read(&self.store, query).now_or_never().unwrap();
+                self.hand_in(Input::Read(answer));
+            }
+            Action::Load => {
+                let loaded = load(&self.store);
+                self.hand_in(Input::Loaded(Ok(Box::new(loaded))));
+            }
+            _ => {}
+        }
+    }
+
+    /// Goes on until nothing but time is left to wait for, a tenth of a second at most. Gives what was done.
+    pub(super) fn settle(&mut self) -> Vec<Action> {
+        let mut done = Vec::new();
+        let until = self.now + Millis(100);
+        loop {
+            self.hand_in(Input::Drained);
+            while let Some(action) = self.poll() {
+                let seen = match &action {
+                    Action::Commit(batch) => Action::Commit(batch.clone()),
+                    Action::Read(query) => Action::Read(query.clone()),
+                    _ => Action::Load,
+                };
+                match action {
+                    Action::Commit(_) | Action::Read(_) | Action::Load => {
+                        self.answer(action);
+                        done.push(seen);
+                    }
+                    action => done.push(action),
+                }
+            }
+            match self.manager.next_deadline() {
+                Some(due) if due <= until => {
+                    self.now = self.now.max(due);
+                    self.hand_in(Input::Tick);
+                }
+                _ => return done,
+            }
+        }
+    }
+}
+
+fn load(store: &MemoryStore) -> Loaded {
+    let lease = store.acquire(Timestamp(0)).now_or_never().unwrap().unwrap();
+    let snapshot = store.load().now_or_never().unwrap().unwrap();
+    Loaded { epoch: lease.epoch, snapshot, boot: None }
+}
+
+pub(super) fn submit() -> Request {
+    Request::Submit(NewExecution::of("a"))
+}
+
+/// The first hello of a worker that nobody created.
+pub(super) fn hello() -> Hello {
+    Hello {
+        protocol: PROTOCOL_VERSION,
+        store: None,
+        worker: None,
+        epoch: None,
+        incarnation: 7,
+        token: None,
+        slots: 1,
+        host: None,
+        attempts: Vec::new(),
+        installed: Vec::new(),
+        installing: Vec::new(),
+    }
+}
