@@ -3,6 +3,7 @@
 
 mod acks;
 mod intake;
+mod pieces;
 mod serve;
 
 pub(in crate::engine) use serve::serve;
