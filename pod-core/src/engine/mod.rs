@@ -41,6 +41,8 @@ mod shared;
 mod tests;
 mod topics;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::links::{LeftOut, Part, Piece, Stored, has_room, parts};
 pub(crate) use self::{
     driver::Driver, gateway::Links, handle::Engine, message::INBOX, prepare::hash, shared::Shared, topics::Subscription,
 };
