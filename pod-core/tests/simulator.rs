@@ -1,6 +1,6 @@
 //! Seeds of the simulator that every change must pass, and defects that it must notice.
 
-use pod_core::testing::simulator::{Mutant, Options, run};
+use pod_core::testing::simulator::{Mutant, Options, Report, run};
 
 fn seeds(count: u64) -> std::ops::Range<u64> {
     let first = std::env::var("POD_SIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
@@ -9,15 +9,35 @@ fn seeds(count: u64) -> std::ops::Range<u64> {
 
 #[test]
 fn nothing_is_lost_and_nothing_concludes_twice_whatever_fails() {
-    let (mut crashes, mut refusals) = (0, 0);
+    let mut total = Report::default();
     for seed in seeds(150) {
         let report = run(seed, &Options::default()).unwrap_or_else(|violation| panic!("{violation}"));
         assert_eq!(report.acknowledged, report.concluded);
-        crashes += report.crashes;
-        refusals += report.refusals;
+        total = total.and(report);
     }
-    assert!(crashes > 0, "no run had the manager crash");
-    assert!(refusals > 0, "no run had the store refuse a batch");
+    // What never happens is not tested.
+    for (count, what) in [
+        (total.crashes, "manager crashed"),
+        (total.output_losses, "crash lost output that was not durable"),
+        (total.refusals, "store refused a batch"),
+        (total.deaths, "worker died"),
+        (total.cuts, "link was cut"),
+        (total.silent_cuts, "link fell silent"),
+        (total.half_open_cuts, "link fell silent one way"),
+        (total.stalls, "link stalled"),
+        (total.pauses, "worker process was stopped for a while"),
+        (total.sleeps, "machine slept"),
+        (total.leaves, "machine was asked to leave"),
+        (total.stopped, "program was stopped"),
+        (total.timed_out, "program ran out of its time"),
+        (total.install_timeouts, "installation hung"),
+        (total.streams, "output was compared"),
+        (total.gaps, "output had a gap"),
+        (total.acknowledgements, "output was acknowledged before its end"),
+        (total.left_out, "full store left output out"),
+    ] {
+        assert!(count > 0, "no {what} in any run: {total:?}");
+    }
 }
 
 #[test]
@@ -44,18 +64,32 @@ fn hours_of_clocks_that_jump() {
     assert!(deleted > 0, "the retention deleted nothing");
 }
 
+fn are_noticed(mutants: &[Mutant]) {
+    for mutant in mutants {
+        let options = Options { mutant: Some(*mutant), worker_faults: false, ..Options::default() };
+        let noticed = (0..1000).any(|seed| run(seed, &options).is_err());
+        assert!(noticed, "{mutant:?} went unnoticed");
+    }
+}
+
 #[test]
 fn defects_built_in_on_purpose_are_noticed() {
-    let mutants = [
+    are_noticed(&[
         Mutant::ActBeforeCommit,
         Mutant::ForgetEnds,
         Mutant::TrustEveryHello,
         Mutant::KeepWhatWasRefused,
         Mutant::LiveByTheWall,
-    ];
-    for mutant in mutants {
-        let options = Options { mutant: Some(mutant), worker_faults: false, ..Options::default() };
-        let noticed = (0..1000).any(|seed| run(seed, &options).is_err());
-        assert!(noticed, "{mutant:?} went unnoticed");
-    }
+    ]);
+}
+
+#[test]
+fn defects_of_workers_and_links_are_noticed() {
+    are_noticed(&[
+        Mutant::AcknowledgeTooEarly,
+        Mutant::TellEndsOnce,
+        Mutant::ResendFromElsewhere,
+        Mutant::IgnoreStops,
+        Mutant::GiveBackWhatRuns,
+    ]);
 }

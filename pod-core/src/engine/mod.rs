@@ -35,7 +35,9 @@ mod task;
 mod tests;
 mod topics;
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
+pub(crate) use self::links::{LeftOut, Part, Piece, Stored, has_room, parts};
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use self::store_calls::read;
 pub(crate) use self::{
     gateway::Links, handle::Engine, message::INBOX, prepare::hash, shared::Shared, store_calls::load,

@@ -4,9 +4,8 @@
 //! with its end, and everything else goes on, so that the ends of others still arrive. The worker keeps what was not
 //! acknowledged; when there is room again the link ends, and its next hello brings all of that.
 
-use std::{collections::HashSet, mem::take, sync::Arc, time::Duration};
+use std::{mem::take, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, sleep_until},
@@ -16,12 +15,13 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{message::Message, shared::Shared},
     acks::Acks,
+    pieces::{LeftOut, Part, Piece, Stored, has_room, parts},
 };
 use crate::{
-    domain::{AttemptEnd, AttemptKey, ExecutionId, Stream},
+    domain::{AttemptKey, ExecutionId},
     engine::message::Admitted,
-    link::{EndReport, FromWorker, Messages, ToWorker, bounded},
-    store::{InstallLog, StoreError},
+    link::{FromWorker, Messages, ToWorker},
+    store::StoreError,
 };
 
 /// Why a link ended, for the log.
@@ -49,26 +49,10 @@ pub(super) struct Intake {
     last_said: Instant,
     /// What printed and was not told yet: once a frame, and not for each piece.
     printed: Vec<ExecutionId>,
-    left_out: Option<LeftOut>,
-}
-
-/// What a full store did not take.
-#[derive(Debug)]
-struct LeftOut {
-    /// The first of it, to ask again with.
-    first: Piece,
-    /// The attempts that are to be sent again.
-    attempts: HashSet<AttemptKey>,
-    ask_at: Instant,
-}
-
-/// Something for the store.
-#[derive(Clone, Debug)]
-enum Piece {
-    Order { key: AttemptKey, offset: u64, bytes: Bytes },
-    Output { key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes },
-    Tail { key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes },
-    InstallLog { log: InstallLog, restart: bool, bytes: Bytes },
+    /// What a full store did not take.
+    left_out: LeftOut,
+    /// When to ask again whether it has room, once something was left out.
+    ask_at: Option<Instant>,
 }
 
 impl Intake {
@@ -80,20 +64,19 @@ impl Intake {
         outbox: mpsc::Sender<ToWorker>,
         cancel: CancellationToken,
     ) -> Self {
-        let (last_said, printed) = (Instant::now(), Vec::new());
-        Self { shared, inbox, admitted, acks, outbox, cancel, last_said, printed, left_out: None }
+        let (now, printed, left_out) = (Instant::now(), Vec::new(), LeftOut::default());
+        Self { shared, inbox, admitted, acks, outbox, cancel, last_said: now, printed, left_out, ask_at: None }
     }
 
     /// Waits until there is room again for what was left out; that is the end of the link. Cancellation safe.
     pub(super) async fn room_again(&mut self) -> Farewell {
         loop {
-            let Some(LeftOut { first, ask_at, .. }) = &self.left_out else { return std::future::pending().await };
-            let first = first.clone();
-            sleep_until(*ask_at).await;
-            if let Some(left_out) = &mut self.left_out {
-                left_out.ask_at = Instant::now() + LOOK_FOR_ROOM;
-            }
-            if !matches!(self.store(first).await, Err(StoreError::Full(_) | StoreError::Unavailable(_))) {
+            let (Some(first), Some(ask_at)) = (self.left_out.first().cloned(), self.ask_at) else {
+                return std::future::pending().await;
+            };
+            sleep_until(ask_at).await;
+            self.ask_at = Some(Instant::now() + LOOK_FOR_ROOM);
+            if has_room(&self.store(first).await) {
                 return "there is room again for output, and what was left out is to be sent again".to_owned();
             }
         }
@@ -103,25 +86,19 @@ impl Intake {
     pub(super) async fn take(&mut self, messages: Messages<FromWorker>) -> Result<(), Farewell> {
         let mut news = Vec::new();
         for message in messages {
-            match message.map_err(|error| error.to_string())? {
-                FromWorker::Hello(_) => return Err("it said hello twice".to_owned()),
-                FromWorker::Heartbeat => self.answer(),
-                FromWorker::Order { key, offset, bytes } => {
-                    self.take_piece(key, bytes.len(), Piece::Order { key, offset, bytes }).await?;
+            let message = message.map_err(|error| error.to_string())?;
+            for part in parts(self.admitted.worker, message)? {
+                match part {
+                    Part::Heartbeat => self.answer(),
+                    Part::Piece(piece) => self.take_piece(piece).await?,
+                    Part::Ended(report) => {
+                        if !self.left_out.holds(report.key) {
+                            self.acks.ended(report.key);
+                            news.push(FromWorker::Ended(report));
+                        }
+                    }
+                    Part::News(message) => news.push(message),
                 }
-                FromWorker::Output { key, stream, offset, bytes } => {
-                    self.take_piece(key, bytes.len(), Piece::Output { key, stream, offset, bytes }).await?;
-                }
-                FromWorker::Tail { key, stream, offset, bytes } if self.takes(key) => {
-                    self.keep(Piece::Tail { key, stream, offset, bytes }).await?;
-                }
-                FromWorker::Tail { .. } => {}
-                FromWorker::InstallOutput { activity, revision, restart, bytes } => {
-                    let log = InstallLog { worker: self.admitted.worker, activity, revision };
-                    self.keep(Piece::InstallLog { log, restart, bytes }).await?;
-                }
-                FromWorker::Ended(report) => news.extend(self.end(report).await?.map(FromWorker::Ended)),
-                other => news.push(other),
             }
             if news.len() == NEWS {
                 self.say(take(&mut news)).await?;
@@ -142,84 +119,47 @@ impl Intake {
         let _ = self.outbox.try_send(ToWorker::Heartbeat);
     }
 
-    /// Keeps the output that comes with an end, and gives the report without it; nothing while output of that attempt
-    /// is left out.
-    async fn end(&mut self, mut report: Box<EndReport>) -> Result<Option<Box<EndReport>>, Farewell> {
-        let key = report.key;
-        if let AttemptEnd::StartFailed(reason) = &mut report.end
-            && reason.len() > bounded::TEXT
-        {
-            // For people, as other texts are that workers send.
-            *reason = reason[..reason.floor_char_boundary(bounded::TEXT)].into();
-        }
-        let piece = |stream, offset, bytes| Piece::Output { key, stream, offset, bytes };
-        let (order, stdout, stderr) = (take(&mut report.order), take(&mut report.stdout), take(&mut report.stderr));
-        let pieces = [
-            // It goes first: who follows shows output by it.
-            (order.len(), Piece::Order { key, offset: report.order_from, bytes: order }),
-            (stdout.len(), piece(Stream::Stdout, report.stdout_from, stdout)),
-            (stderr.len(), piece(Stream::Stderr, report.stderr_from, stderr)),
-        ];
-        for (len, piece) in pieces {
-            if len > 0 {
-                self.take_piece(key, len, piece).await?;
-            }
-        }
-        if self.is_left_out(key) {
-            return Ok(None);
-        }
-        self.acks.ended(key);
-        Ok(Some(report))
-    }
-
-    /// Keeps a piece that is acknowledged later, once it is durable.
-    async fn take_piece(&mut self, key: AttemptKey, len: usize, piece: Piece) -> Result<(), Farewell> {
-        if !self.takes(key) {
+    /// Keeps a piece, unless it is of an attempt that was superseded (the engine tells the worker to stop it), or of which
+    /// something is missing. What is to be acknowledged is, once it is durable.
+    async fn take_piece(&mut self, piece: Piece) -> Result<(), Farewell> {
+        let is_wanted = |key| self.shared.is_open(key, self.admitted.worker) && !self.left_out.holds(key);
+        if !piece.attempt().is_none_or(is_wanted) {
             return Ok(());
         }
+        let acknowledged = piece.acknowledged();
         self.keep(piece).await?;
-        if !self.is_left_out(key) {
+        if let Some((key, len)) = acknowledged.filter(|(key, _)| !self.left_out.holds(*key)) {
             self.acks.took(key, len);
         }
         Ok(())
     }
 
-    /// Not of an attempt that was superseded (the engine tells the worker to stop it), or of which something is
-    /// missing.
-    fn takes(&self, key: AttemptKey) -> bool {
-        self.shared.is_open(key, self.admitted.worker) && !self.is_left_out(key)
-    }
-
-    fn is_left_out(&self, key: AttemptKey) -> bool {
-        self.left_out.as_ref().is_some_and(|left_out| left_out.attempts.contains(&key))
-    }
-
     /// A full store did not take a piece.
-    fn leave_out(&mut self, piece: Piece, why: &str) {
-        let (Piece::Order { key, .. } | Piece::Output { key, .. } | Piece::Tail { key, .. }) = piece else {
+    fn was_left_out(&mut self, key: Option<AttemptKey>, why: &StoreError) {
+        let Some(key) = key else {
             // It is for people only, and its installation tells by itself how it ended.
             return tracing::warn!(worker = %self.admitted.worker, "the log of an installation has a hole: {why}");
         };
         tracing::warn!(attempt = %key, "output waits in its worker until there is room: {why}");
-        let new = || LeftOut { first: piece, attempts: HashSet::new(), ask_at: Instant::now() + LOOK_FOR_ROOM };
-        self.left_out.get_or_insert_with(new).attempts.insert(key);
+        self.ask_at.get_or_insert_with(|| Instant::now() + LOOK_FOR_ROOM);
     }
 
     /// Gives a piece to the store, again and again while that is away: meanwhile this link is not read, and the worker
     /// spools. A full store is not waited for.
-    async fn keep(&mut self, piece: Piece) -> Result<(), Farewell> {
-        let mut pause = PAUSES.0;
+    async fn keep(&mut self, mut piece: Piece) -> Result<(), Farewell> {
+        let (key, mut pause) = (piece.attempt(), PAUSES.0);
         loop {
-            let error = match self.store(piece.clone()).await {
-                Ok(()) => break,
-                // Its attempt has ended meanwhile.
-                Err(StoreError::Conflict(_)) => return Ok(()),
-                Err(StoreError::Full(why)) => {
-                    self.leave_out(piece, &why);
+            let stored = self.store(piece.clone()).await;
+            let error;
+            (piece, error) = match self.left_out.stored(piece, stored) {
+                Stored::Kept => break,
+                Stored::Superseded => return Ok(()),
+                Stored::LeftOut(piece, why) => {
+                    self.was_left_out(piece.attempt(), &why);
                     return Ok(());
                 }
-                Err(error @ StoreError::Unavailable(_)) => error,
-                Err(error) => return Err(format!("what it sent could not be kept: {error}")),
+                Stored::Again(piece, error) => (piece, error),
+                Stored::Failed(why) => return Err(why),
             };
             self.tell();
             tracing::warn!(worker = %self.admitted.worker, "output is not taken at the moment: {error}");
@@ -234,10 +174,10 @@ impl Intake {
                 self.answer();
             }
         }
-        if let Piece::Order { key, .. } | Piece::Output { key, .. } | Piece::Tail { key, .. } = piece
-            && self.printed.last() != Some(&key.execution)
+        if let Some(AttemptKey { execution, .. }) = key
+            && self.printed.last() != Some(&execution)
         {
-            self.printed.push(key.execution);
+            self.printed.push(execution);
         }
         Ok(())
     }
@@ -248,20 +188,12 @@ impl Intake {
     }
 
     async fn store(&self, piece: Piece) -> Result<(), StoreError> {
-        let store = &self.shared.store;
-        match piece {
-            Piece::Order { key, offset, bytes } => store.append_order(key, offset, bytes).await,
-            Piece::Output { key, stream, offset, bytes } => {
-                let count = bytes.len();
-                let stored = store.append_output(key, stream, offset, bytes).await;
-                if stored.is_ok() {
-                    self.shared.observer.output(count);
-                }
-                stored
-            }
-            Piece::Tail { key, stream, offset, bytes } => store.append_tail(key, stream, offset, bytes).await,
-            Piece::InstallLog { log, restart, bytes } => store.append_install_log(log, bytes, restart).await,
+        let printed = if let Piece::Output { bytes, .. } = &piece { Some(bytes.len()) } else { None };
+        let stored = piece.store(&*self.shared.store).await;
+        if let (Ok(()), Some(count)) = (&stored, printed) {
+            self.shared.observer.output(count);
         }
+        stored
     }
 
     async fn say(&mut self, messages: Vec<FromWorker>) -> Result<(), Farewell> {

@@ -3,6 +3,9 @@
 
 mod acks;
 mod intake;
+mod pieces;
 mod serve;
 
+#[cfg(feature = "testing")]
+pub(crate) use pieces::{LeftOut, Part, Piece, Stored, has_room, parts};
 pub(in crate::engine) use serve::serve;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
-    domain::{AttemptKey, ExecutionId, ExecutionStatus, Millis, OnLost, RevisionNo, WorkerStatus},
+    domain::{AttemptEnd, AttemptKey, ExecutionId, ExecutionStatus, Millis, OnLost, RevisionNo, WorkerStatus},
     plan::State,
     store::{Batch, Change},
 };
@@ -30,6 +30,8 @@ pub(super) struct Checker {
     bound: HashMap<ExecutionId, RevisionNo>,
     committed: BTreeSet<AttemptKey>,
     pub(super) started: BTreeMap<ExecutionId, u32>,
+    /// Attempts that were ended and at whose output nobody has looked.
+    just_ended: Vec<(AttemptKey, AttemptEnd)>,
     /// When each execution concluded.
     ended: HashMap<ExecutionId, i64>,
     /// When an execution that failed is to be tried again, with what had not been counted by then.
@@ -70,10 +72,21 @@ impl Checker {
                 Change::EndAttempt { key, .. } if self.open.remove(&key.execution) != Some(*key) => {
                     return Err(format!("{key} ended without being open"));
                 }
+                Change::EndAttempt { key, end, .. } => self.just_ended.push((*key, end.clone())),
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// The attempts that were ended since the last call.
+    pub(super) fn take_ended(&mut self) -> Vec<(AttemptKey, AttemptEnd)> {
+        std::mem::take(&mut self.just_ended)
+    }
+
+    /// The execution that was acknowledged last.
+    pub(super) fn newest(&self) -> Option<ExecutionId> {
+        self.acknowledged.last().copied()
     }
 
     /// What a change says about time, by the time that there really is.

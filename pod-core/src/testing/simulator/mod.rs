@@ -1,20 +1,27 @@
-//! A deterministic simulator: the real planner and the protocol of the link, a modelled fleet, virtual time, one seed,
-//! faults all the time, and every invariant checked after every step.
+//! A deterministic simulator: the real planner, real workers, the protocol of the link with its bytes, modelled machines,
+//! programs and networks, virtual time, one seed, faults all the time, and every invariant checked after every step.
 //!
 //! ```
 //! let report = pod_core::testing::simulator::run(7, &Default::default()).unwrap();
 //! assert!(report.concluded > 0);
 //! ```
 
+mod content;
+mod ends;
+mod history;
 mod invariants;
+mod ledger;
+mod luck;
+mod machine;
+mod network;
 mod options;
 pub(in crate::testing) mod random;
-mod worker;
+mod report;
 mod world;
 
 pub use invariants::Violation;
 pub use options::{Mutant, Options};
-pub use world::Report;
+pub use report::Report;
 
 /// Runs one seed. An error is a defect of POD: it names the invariant, the seed, and the last things that happened.
 pub fn run(seed: u64, options: &Options) -> Result<Report, Box<Violation>> {

@@ -36,4 +36,14 @@ pub enum Mutant {
     KeepWhatWasRefused,
     /// What is due goes by the system's clock.
     LiveByTheWall,
+    /// Output is acknowledged to its worker before it is durable.
+    AcknowledgeTooEarly,
+    /// A worker tells each end once, and not again over the next link.
+    TellEndsOnce,
+    /// A worker sends output again, and gives it another place.
+    ResendFromElsewhere,
+    /// A worker does not stop what it is to stop.
+    IgnoreStops,
+    /// A worker gives back what has begun.
+    GiveBackWhatRuns,
 }

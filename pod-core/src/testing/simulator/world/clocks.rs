@@ -4,7 +4,6 @@
 use super::{super::options::Mutant, Happening, Step, World, now_or_never};
 use crate::{
     domain::{Age, Now, Timestamp},
-    link::FromWorker,
     plan::Input,
     store::{ClockMark, ExecutionQuery, Order, Store},
 };
@@ -70,15 +69,6 @@ impl World {
         match rows.windows(2).find(|pair| pair[0].submitted_at > pair[1].submitted_at) {
             Some(pair) => Err(format!("execution {} bears a later moment than {}", pair[0].id, pair[1].id)),
             None => Ok(()),
-        }
-    }
-
-    /// Every five seconds, by the ticks of the manager's clock.
-    pub(super) fn heartbeats(&mut self) {
-        if self.now / 500 % 10 == 0 {
-            for id in self.workers.keys().copied().collect::<Vec<_>>() {
-                self.send_up(id, vec![FromWorker::Heartbeat]);
-            }
         }
     }
 }

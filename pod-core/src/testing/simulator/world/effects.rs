@@ -4,27 +4,19 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{super::worker::SimWorker, Happening, Step, World};
+use super::{Step, World};
 use crate::{
-    domain::{Millis, Payload, SessionId, WorkerId},
+    domain::{Millis, Payload},
     link::ToWorker,
-    plan::{Effect, Input},
-    store::Store,
+    plan::Effect,
 };
 
 impl World {
     pub(super) fn perform(&mut self, effects: Vec<Effect>) -> Step {
         for effect in effects {
             match effect {
-                Effect::Welcome(welcome) => {
-                    let (id, session) = (welcome.worker, welcome.session);
-                    self.send_on(session, id, ToWorker::Welcome(welcome));
-                }
-                Effect::Refuse(session, refusal) => {
-                    if let Some((id, _)) = self.links.get(&session).copied() {
-                        self.send_on(session, id, ToWorker::Refused(refusal));
-                    }
-                }
+                Effect::Welcome(welcome) => self.welcome(*welcome),
+                Effect::Refuse(session, refusal) => self.refuse(session, refusal),
                 Effect::Start(id, order) => {
                     self.checker.start(order.key)?;
                     self.send_down(id, ToWorker::Start(Box::new(order)));
@@ -39,57 +31,14 @@ impl World {
                 }
                 Effect::Remove(id, activity, revision) => self.send_down(id, ToWorker::Remove { activity, revision }),
                 Effect::Shutdown(id, reason) => self.send_down(id, ToWorker::Shutdown { reason }),
-                Effect::Disconnect(session) => {
-                    self.links.remove(&session);
-                }
+                Effect::Disconnect(session) => self.hang_up(session),
                 Effect::Create(id, _) => self.create(id),
-                Effect::Destroy(id) => {
-                    self.links.retain(|_, (worker, _)| *worker != id);
-                    self.workers.remove(&id);
-                    let delay = self.faults.between(1, 500).cast_signed();
-                    let failed = self.fault(50);
-                    let result = if failed { Err("the machine does not answer".to_owned()) } else { Ok(()) };
-                    self.at(delay, Happening::Manager(Input::Destroyed { worker: id, result }));
-                }
-                Effect::List => {
-                    let listed = self.workers.keys().copied().collect();
-                    self.at(5, Happening::Manager(Input::Listed(listed)));
-                }
+                Effect::Destroy(id) => self.destroy(id),
+                Effect::List => self.list(),
                 Effect::Fetch(..) | Effect::Expire(_) => {}
             }
         }
+        self.flush();
         Ok(())
-    }
-
-    pub(super) fn create(&mut self, id: WorkerId) {
-        let delay = self.faults.between(1, 4000).cast_signed();
-        if self.fault(100) {
-            let result = Err(crate::provisioner::ProvisionError::new("no machine to be had"));
-            return self.at(delay, Happening::Manager(Input::Created { worker: id, result }));
-        }
-        self.at(delay, Happening::Manager(Input::Created { worker: id, result: Ok(()) }));
-        self.incarnations += 1;
-        let worker = SimWorker::new(id, self.store.id(), self.incarnations, 2);
-        self.workers.entry(id).or_insert(worker);
-        if !self.fault(50) {
-            self.at(delay + 100, Happening::Dial(id)); // else it never dials in
-        }
-    }
-
-    pub(super) fn send_down(&mut self, id: WorkerId, message: ToWorker) {
-        let newest = self.links.iter().filter(|(_, (worker, _))| *worker == id).map(|(session, _)| *session).max();
-        if let Some(session) = newest {
-            self.send_on(session, id, message);
-        }
-    }
-
-    pub(super) fn send_on(&mut self, session: SessionId, id: WorkerId, message: ToWorker) {
-        let twice = self.fault(30);
-        if let Some(at) = self.arrival(session) {
-            if twice {
-                self.at(at, Happening::Down(session, id, message.clone()));
-            }
-            self.at(at, Happening::Down(session, id, message));
-        }
     }
 }

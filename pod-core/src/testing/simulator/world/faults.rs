@@ -1,20 +1,43 @@
 //! What goes wrong by itself: managers crash, links break, workers die, and the store refuses what it is given.
 
-use super::{super::options::Mutant, Happening, Step, World};
+use std::time::Duration;
+
+use super::{
+    super::{
+        luck::Fault,
+        network::{LinkId, Way},
+        options::Mutant,
+    },
+    Happening, Step, World,
+};
 use crate::{
-    domain::{SessionId, WorkerId},
+    domain::WorkerId,
     plan::Input,
     store::{Batch, Change, StoreError},
 };
 
+/// A worker that is silent for longer may be taken for lost, and what it ran may run again.
+const NOT_LOST: u64 = 8_000;
+
 impl World {
+    /// The manager dies; now and then with its machine, by which output is lost that was not made durable.
     pub(super) fn crash_manager(&mut self) {
         self.note(&"the manager crashes");
         self.report.crashes += 1;
         self.state = None;
-        self.links.clear();
+        self.close_all();
+        if self.faults.per_mille(400) {
+            self.report.output_losses += 1;
+            self.store.lose_unsynced_output();
+        }
         let back = self.faults.between(10, 40_000).cast_signed();
         self.at(back, Happening::ManagerBack);
+    }
+
+    fn close_all(&mut self) {
+        for link in self.ends.ends.keys().copied().collect::<Vec<_>>() {
+            self.close(link);
+        }
     }
 
     pub(super) fn mischief(&mut self) -> Step {
@@ -23,37 +46,136 @@ impl World {
         }
         let next = self.faults.between(200, 8000).cast_signed();
         self.at(next, Happening::Mischief);
-        let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        let ids: Vec<WorkerId> = self.machines.keys().copied().collect();
         let victim = (!ids.is_empty()).then(|| ids[self.faults.between(0, ids.len() as u64) as usize]);
-        match (self.faults.between(0, 7), victim) {
-            (6, _) => {
+        match (self.faults.between(0, 14), victim) {
+            (0, _) if self.luck.has(Fault::Full) => {
                 self.note(&"the store is full");
                 self.full_until = self.now + self.faults.between(500, 20_000).cast_signed();
             }
-            (0, _) if self.state.is_some() => self.crash_manager(),
-            (1 | 2, Some(id)) => self.cut(id),
-            (3, Some(id)) if self.options.worker_faults => {
+            (1, _) if self.state.is_some() && self.luck.has(Fault::Manager) => self.crash_manager(),
+            (2..7, Some(id)) if self.luck.has(Fault::Network) => self.disturb(id),
+            (7, Some(id)) if self.luck.has(Fault::Death) => {
                 self.note(&("worker dies and comes back", id));
                 self.report.deaths += 1;
-                self.cut(id);
-                self.incarnations += 1;
-                let incarnation = self.incarnations;
-                if let Some(worker) = self.workers.get_mut(&id) {
-                    worker.restart(incarnation);
+                self.kill(id);
+                if let Some(machine) = self.machines.get_mut(&id).filter(|_| self.faults.per_mille(300)) {
+                    machine.lose_disk();
+                }
+                let back = self.faults.between(10, 20_000).cast_signed();
+                self.at(back, Happening::Boot(id));
+            }
+            (8, Some(id)) if self.luck.has(Fault::Death) => return self.machine_dies(id),
+            (9, Some(id)) if self.luck.has(Fault::Leave) => {
+                let (within, at_once) = (self.faults.between(0, 30_000), self.faults.per_mille(200));
+                self.note(&("asked to leave", id, within, at_once));
+                self.report.leaves += 1;
+                if let Some(machine) = self.machines.get_mut(&id) {
+                    machine.leave(Duration::from_millis(within), at_once);
                 }
             }
-            (4, Some(id)) if self.options.worker_faults => {
-                self.note(&("worker dies", id));
-                self.report.deaths += 1;
-                self.cut(id);
-                self.workers.remove(&id);
-                if self.faults.per_mille(500) {
-                    self.manager(vec![Input::Gone { worker: id, reason: "killed".to_owned() }])?;
+            (10 | 11, Some(id)) if self.luck.has(Fault::Pause) => self.pause(id),
+            (12, Some(id)) if self.options.clock_faults => {
+                let ahead = self.clocks.between(0, 20 * 3_600_000).cast_signed() - 10 * 3_600_000;
+                self.note(&("the clock of a machine is set, and is ahead by", id, ahead));
+                if let Some(machine) = self.machines.get_mut(&id) {
+                    machine.set_clock(ahead);
                 }
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// A machine dies. Its links may end by that or fall silent, and its manager may be told.
+    fn machine_dies(&mut self, id: WorkerId) -> Step {
+        self.note(&("machine dies", id));
+        self.report.deaths += 1;
+        if self.faults.per_mille(500) {
+            for link in self.network.of(id) {
+                self.network.silence(link, Way::Up, &mut self.luck);
+            }
+        }
+        self.kill(id);
+        self.machines.remove(&id);
+        if self.faults.per_mille(500) {
+            return self.manager(vec![Input::Gone { worker: id, reason: "killed".to_owned() }]);
+        }
+        Ok(())
+    }
+
+    /// A worker process gets no processor, or its whole machine sleeps.
+    fn pause(&mut self, id: WorkerId) {
+        let most = if self.options.worker_faults { 50_000 } else { NOT_LOST };
+        let time = self.faults.between(100, most).cast_signed();
+        let sleeps = self.faults.per_mille(300);
+        self.note(&(if sleeps { "machine sleeps" } else { "worker is stopped" }, id, time));
+        let Some(machine) = self.machines.get_mut(&id) else { return };
+        if sleeps {
+            self.report.sleeps += 1;
+            machine.sleep(self.now, time);
+        } else {
+            self.report.pauses += 1;
+            machine.stop_until(self.now + time);
+        }
+    }
+
+    /// The newest link of a machine breaks in one of the ways in which links do.
+    fn disturb(&mut self, id: WorkerId) {
+        let Some(link) = self.network.of(id).last().copied() else { return };
+        let kind = self.faults.between(0, 10);
+        self.note(&("link disturbed", id, link, kind));
+        match kind {
+            // What is silent for long is lost: only where that may be.
+            0..2 if self.options.worker_faults => {
+                self.report.silent_cuts += 1;
+                self.fall_silent(link, &[Way::Up, Way::Down]);
+            }
+            2..5 if self.options.worker_faults => {
+                self.report.half_open_cuts += 1;
+                let way = if self.faults.per_mille(500) { Way::Up } else { Way::Down };
+                self.fall_silent(link, &[way]);
+            }
+            5 | 6 => {
+                self.report.stalls += 1;
+                let most = if self.options.worker_faults { 25_000 } else { NOT_LOST };
+                let until = self.now + self.faults.between(100, most).cast_signed();
+                self.network.stall(link, Way::Up, until);
+                if self.faults.per_mille(700) {
+                    self.network.stall(link, Way::Down, until);
+                }
+                if let Some(machine) = self.machines.get_mut(&id) {
+                    machine.unreachable_until = until;
+                }
+            }
+            _ => self.cut(link),
+        }
+    }
+
+    /// Nothing arrives any more; long after, each side's system gives up what it sent.
+    fn fall_silent(&mut self, link: LinkId, ways: &[Way]) {
+        for way in ways {
+            self.network.silence(link, *way, &mut self.luck);
+        }
+        for way in [Way::Up, Way::Down] {
+            let given_up = self.faults.between(60_000, 900_000).cast_signed();
+            self.at(given_up, Happening::LinkEnded(link, way));
+        }
+    }
+
+    /// A link breaks, with everything that is under way on it.
+    fn cut(&mut self, link: LinkId) {
+        self.report.cuts += 1;
+        for way in [Way::Up, Way::Down] {
+            self.network.silence(link, way, &mut self.luck);
+            let noticed = self.faults.between(1, 300).cast_signed();
+            self.at(noticed, Happening::LinkEnded(link, way));
+        }
+    }
+
+    /// Whether the store takes output.
+    pub(super) fn has_room(&self) -> bool {
+        self.now >= self.full_until
     }
 
     /// What the store has against a batch: it is full, or finds a contradiction.
@@ -73,9 +195,7 @@ impl World {
         if self.options.mutant == Some(Mutant::KeepWhatWasRefused) {
             return Ok(());
         }
-        for id in self.workers.keys().copied().collect::<Vec<_>>() {
-            self.cut(id);
-        }
+        self.close_all();
         self.load(false)?;
         if let (StoreError::Full(_), Some(state)) = (error, &mut self.state) {
             state.set_full(true);
@@ -89,18 +209,5 @@ impl World {
         if let Some(state) = &mut self.state {
             state.set_full(full);
         }
-    }
-
-    /// The link of a worker breaks, with everything that is under way on it.
-    pub(super) fn cut(&mut self, id: WorkerId) {
-        self.note(&("link cut", id));
-        let sessions: Vec<SessionId> =
-            self.links.iter().filter(|(_, (worker, _))| *worker == id).map(|(session, _)| *session).collect();
-        for session in sessions {
-            self.links.remove(&session);
-            self.at(1, Happening::Manager(Input::LinkLost { worker: id, session }));
-        }
-        let again = self.faults.between(50, 3000).cast_signed();
-        self.at(again, Happening::Dial(id));
     }
 }

@@ -4,10 +4,15 @@ mod clocks;
 mod counts;
 mod effects;
 mod faults;
+mod fleet;
+mod links;
+mod load;
+mod output;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     fmt::Debug,
+    panic::{self, AssertUnwindSafe},
     sync::Arc,
 };
 
@@ -15,56 +20,48 @@ use futures::FutureExt;
 use uuid::Uuid;
 
 use super::{
+    ends::Ends,
+    history::History,
     invariants::{self, Checker, Violation},
+    ledger::Ledger,
+    luck::Luck,
+    machine::Machine,
+    network::{LinkId, Network, Way, over_the_wire},
     options::{Mutant, Options},
     random::Random,
-    worker::{Fate, SimWorker},
+    report::Report,
 };
 use crate::{
-    api::{Hurry, Limits, Registration, Request},
-    domain::{
-        Age, AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, OnLost, RevisionNo, SessionId,
-        Settings, StoreId, Timestamp, WorkerId,
-    },
+    api::Limits,
+    domain::{Age, ExecutionId, Millis, OnLost, StoreId, WorkerId},
     link::{FromWorker, ToWorker},
-    plan::{Config, Decision, Effect, Found, Input, Refill, ReplyId, State, Window},
+    plan::{Config, Decision, Effect, Input, Refill, State, Window},
     scheduler::DefaultScheduler,
     store::{MemoryStore, Store},
 };
 
-/// What a run amounted to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Executions that were acknowledged.
-    pub acknowledged: u64,
-    /// Executions that concluded.
-    pub concluded: u64,
-    /// How often the manager crashed.
-    pub crashes: u64,
-    /// How many batches the store refused.
-    pub refusals: u64,
-    /// How many workers died.
-    pub deaths: u64,
-    /// How often somebody set the clock.
-    pub clock_changes: u64,
-    /// How many executions the retention deleted.
-    pub deleted: u64,
-    /// How many steps were made.
-    pub steps: u64,
-    /// How long it took, in virtual milliseconds.
-    pub virtual_time: i64,
-}
-
 const MAX_WORKERS: u32 = 3;
 /// Everything must have ended so long after the last fault.
 const PATIENCE: i64 = 4 * 3600 * 1000;
+/// Workers must hold nothing so long after everything has ended: longer than an installation that hangs, and than a
+/// worker looks for a manager.
+const SETTLED_WITHIN: i64 = 20 * 60 * 1000;
 
 enum Happening {
     Manager(Input),
-    Up(SessionId, WorkerId, FromWorker),
-    Down(SessionId, WorkerId, ToWorker),
-    Dial(WorkerId),
+    Up(LinkId, Vec<FromWorker>),
+    Down(LinkId, Vec<ToWorker>),
+    /// A link takes the next frame of its worker.
+    Written(LinkId),
+    /// The end of a link arrives.
+    LinkEnded(LinkId, Way),
+    /// What arrived of output on a link is made durable.
+    Sync(LinkId),
+    LookForRoom(LinkId),
+    Boot(WorkerId),
     Client(u32),
+    /// Whoever started a program that does not end by itself ends it.
+    EndServer(ExecutionId),
     Mischief,
     ClockSet,
     ManagerBack,
@@ -82,41 +79,26 @@ pub(super) struct World {
     calendar: BTreeMap<(i64, u64), Happening>,
     store: MemoryStore,
     state: Option<State>,
-    workers: BTreeMap<WorkerId, SimWorker>,
-    /// Links that are whole, with when their last message arrives: order is kept per link.
-    links: BTreeMap<SessionId, (WorkerId, i64)>,
+    machines: BTreeMap<WorkerId, Machine>,
+    network: Network,
+    ends: Ends,
+    ledger: Ledger,
+    luck: Luck,
     faults: Random,
     clocks: Random,
-    fate: Programs,
     checker: Checker,
-    history: VecDeque<String>,
+    history: History,
     report: Report,
     incarnations: u64,
     /// The store takes no new executions until then, and of the rest not everything.
     full_until: i64,
 }
 
-struct Programs(Random);
-
-impl Fate for Programs {
-    fn run_time(&mut self, _key: AttemptKey) -> u64 {
-        if self.0.per_mille(100) { self.0.between(1000, 60_000) } else { self.0.between(1, 2000) }
-    }
-    fn end(&mut self, _key: AttemptKey) -> AttemptEnd {
-        if self.0.per_mille(150) { AttemptEnd::Exited(1) } else { AttemptEnd::Exited(0) }
-    }
-    fn install_time(&mut self) -> u64 {
-        self.0.between(10, 3000)
-    }
-    fn install_fails(&mut self) -> bool {
-        self.0.per_mille(30)
-    }
-}
-
 type Step<T = ()> = Result<T, String>;
 
 impl World {
     pub(super) fn new(seed: u64, options: Options) -> Self {
+        let luck = Luck::of(seed, options.worker_faults);
         Self {
             seed,
             options,
@@ -127,13 +109,15 @@ impl World {
             calendar: BTreeMap::new(),
             store: MemoryStore::with_id(StoreId(Uuid::from_u128(u128::from(seed) + 1))),
             state: None,
-            workers: BTreeMap::new(),
-            links: BTreeMap::new(),
+            machines: BTreeMap::new(),
+            network: Network::default(),
+            ends: Ends::default(),
+            ledger: Ledger::default(),
+            luck,
             faults: Random::of(seed, 1),
             clocks: Random::of(seed, 4),
-            fate: Programs(Random::of(seed, 2)),
             checker: Checker::default(),
-            history: VecDeque::new(),
+            history: History::default(),
             report: Report::default(),
             incarnations: 0,
             full_until: 0,
@@ -141,14 +125,18 @@ impl World {
     }
 
     pub(super) fn run(mut self) -> Result<Report, Box<Violation>> {
-        let (seed, result) = (self.seed, self.live());
-        match result {
-            Ok(()) => Ok(self.report),
-            Err(sentence) => {
-                let history = self.history.into_iter().collect::<Vec<_>>().join("\n");
-                Err(Box::new(Violation { sentence, seed, history }))
+        // What panics is a defect too, and its seed is to be known.
+        let result = panic::catch_unwind(AssertUnwindSafe(|| self.live()));
+        let sentence = match result {
+            Ok(Ok(())) => return Ok(self.report),
+            Ok(Err(sentence)) => sentence,
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let said = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("nothing");
+                format!("something panicked, and said {said:?}")
             }
-        }
+        };
+        Err(Box::new(Violation { sentence, seed: self.seed, history: self.history.to_string() }))
     }
 
     fn live(&mut self) -> Step {
@@ -162,15 +150,15 @@ impl World {
         self.at(500, Happening::Mischief);
         self.at(700, Happening::ClockSet);
         let (quiet_from, limit) = (begin + self.options.faults_until, begin + self.options.faults_until + PATIENCE);
-        let mut next_tick = self.now;
+        let (mut next_tick, mut over) = (self.now, None);
         loop {
             let due = self.calendar.first_key_value().map(|((at, _), _)| *at);
-            let programs = self.workers.values().filter_map(SimWorker::next_change).min().map(|at| at.0);
-            let next = due.into_iter().chain(programs).chain([next_tick]).min().unwrap_or(next_tick);
+            let machines = self.next_of_machines();
+            let next = due.into_iter().chain(machines).chain([next_tick]).min().unwrap_or(next_tick);
             self.now = next.max(self.now);
+            self.luck.quiet = self.quiet();
             if self.now >= next_tick {
                 next_tick = self.now + 500;
-                self.heartbeats();
                 self.look_for_room();
                 self.manager(vec![Input::Tick])?;
             }
@@ -179,17 +167,28 @@ impl World {
                 self.happen(happening)?;
             }
             self.pass_time()?;
+            self.check_output()?;
             self.report.steps += 1;
-            self.report.virtual_time = self.now - begin;
             (self.report.acknowledged, self.report.concluded) = self.checker.progress();
-            let done = self.now > quiet_from && self.state.is_some() && self.checker.unfinished().is_empty();
-            if done {
-                return self.recount();
-            }
-            if self.now > limit {
+            let is_over = self.now > quiet_from && self.state.is_some() && self.checker.unfinished().is_empty();
+            if !is_over && self.now > limit {
                 return Err(format!("executions {:?} never ended", self.checker.unfinished()));
             }
+            if is_over && over.is_none() {
+                self.report.virtual_time = self.now - begin;
+                over = Some(self.now);
+                self.recount()?;
+            }
+            match (over, self.first_busy()) {
+                (Some(_), None) => break,
+                (Some(since), Some(busy)) if self.now > since + SETTLED_WITHIN => {
+                    return Err(format!("everything has ended, and {busy}"));
+                }
+                _ => {}
+            }
         }
+        (self.report.output, self.report.install_timeouts) = (self.ledger.bytes, self.luck.hangs);
+        Ok(())
     }
 
     fn at(&mut self, delay: i64, happening: Happening) {
@@ -198,12 +197,7 @@ impl World {
     }
 
     fn note(&mut self, what: &dyn Debug) {
-        if self.history.len() >= 60 {
-            self.history.pop_front();
-        }
-        let mut line = format!("{:>9} {what:?}", self.now);
-        line.truncate(400);
-        self.history.push_back(line);
+        self.history.note(self.now, what);
     }
 
     fn quiet(&self) -> bool {
@@ -217,21 +211,22 @@ impl World {
     fn happen(&mut self, happening: Happening) -> Step {
         match happening {
             Happening::Manager(input) => self.manager(vec![input]),
-            Happening::Up(session, worker, message) => {
-                if !self.links.contains_key(&session) && self.options.mutant != Some(Mutant::SkipTheFence) {
-                    return Ok(());
+            Happening::Up(link, frame) => self.hear(link, frame),
+            Happening::Down(link, frame) => self.deliver(link, frame),
+            Happening::Written(link) => {
+                if let Some(machine) = self.machine_of(link) {
+                    machine.written(link, false);
                 }
-                self.note(&("up", worker, &message));
-                self.manager(vec![Input::Said { worker, session, message }])
+                Ok(())
             }
-            Happening::Down(session, worker, message) => {
-                if self.links.contains_key(&session) {
-                    self.deliver(session, worker, message)
-                } else {
-                    Ok(())
-                }
+            Happening::LinkEnded(link, way) => self.link_ended(link, way),
+            Happening::Sync(link) => self.sync(link),
+            Happening::LookForRoom(link) => self.ask_for_room(link),
+            Happening::Boot(worker) => {
+                self.boot(worker);
+                Ok(())
             }
-            Happening::Dial(worker) => self.dial(worker),
+            Happening::EndServer(id) => self.end_server(id),
             Happening::Client(number) => self.client(number),
             Happening::Mischief => self.mischief(),
             Happening::ClockSet => {
@@ -242,12 +237,27 @@ impl World {
         }
     }
 
+    fn machine_of(&mut self, link: LinkId) -> Option<&mut Machine> {
+        self.machines.get_mut(&self.network.worker(link)?)
+    }
+
+    /// A frame arrives at a worker.
+    fn deliver(&mut self, link: LinkId, frame: Vec<ToWorker>) -> Step {
+        if !self.network.carries(link, Way::Down) {
+            return Ok(());
+        }
+        let frame = over_the_wire(frame, &mut self.luck)?;
+        self.note(&("down", link, &frame));
+        self.report.frames += 1;
+        if let Some(machine) = self.machine_of(link) {
+            machine.hear(link, frame);
+        }
+        Ok(())
+    }
+
     fn restart_manager(&mut self) -> Step {
         self.note(&"the manager starts");
         self.load(true)?;
-        for id in self.workers.keys().copied().collect::<Vec<_>>() {
-            self.at(20, Happening::Dial(id));
-        }
         self.manager(vec![Input::Started])
     }
 
@@ -263,6 +273,7 @@ impl World {
                 slots: 2,
                 retry_backoff: invariants::RETRY_BACKOFF,
                 retention: invariants::RETENTION,
+                output_cap: self.luck.output_cap,
                 ..Limits::default()
             },
             launch_timeout: Millis::from_secs(60),
@@ -273,136 +284,6 @@ impl World {
         };
         self.state = Some(State::load(config, snapshot, self.clock()));
         Ok(())
-    }
-
-    fn newest_revision(&self, name: &str) -> Option<RevisionNo> {
-        let state = self.state.as_ref()?;
-        let activity = &state.activities[&state.activity_named(name)?];
-        activity.all_revisions().last().map(|revision| revision.no)
-    }
-
-    fn client(&mut self, number: u32) -> Step {
-        if self.state.is_none() {
-            self.at(1000, Happening::Client(number));
-            return Ok(());
-        }
-        let mut sha256 = 0;
-        let request = if number < 3 {
-            let name = format!("activity-{number}");
-            let settings = Settings {
-                retries: number,
-                on_lost: on_lost(&name),
-                max_concurrency: (number == 1).then_some(2),
-                ..Settings::default()
-            };
-            let new = NewActivity::script(name, "echo > main.sh").settings(settings);
-            let put = if number == 0 { Registration::Run } else { Registration::Put };
-            Request::CreateActivity { new, registration: put }
-        } else if self.faults.per_mille(60) {
-            // Somebody edits a program and runs it, or puts another one into its place, while executions wait.
-            sha256 = self.faults.between(1, 6);
-            let name = format!("activity-{}", self.faults.between(0, 3));
-            let settings = Settings { on_lost: on_lost(&name), ..Settings::default() };
-            let new = NewActivity::script(name, format!("echo {sha256} > main.sh")).settings(settings);
-            let registration = if self.faults.per_mille(500) { Registration::Run } else { Registration::Put };
-            Request::CreateActivity { new, registration }
-        } else if self.faults.per_mille(100) {
-            Request::Terminate(ExecutionId(self.faults.between(1, u64::from(number))), Hurry::Grace)
-        } else {
-            let name = format!("activity-{}", self.faults.between(0, 3));
-            let newest = self.newest_revision(&name);
-            let mut new = NewExecution::of(&name).input(number.to_string());
-            if let Some(newest) = newest.filter(|_| self.faults.per_mille(300)) {
-                new = new
-                    .revision(RevisionNo(u32::try_from(self.faults.between(1, u64::from(newest.0) + 1)).unwrap_or(1)));
-            }
-            Request::Submit(new)
-        };
-        let mut found = Found { sha256: Some(format!("{sha256:064}")), ..Found::default() };
-        if let Request::Terminate(id, _) = request {
-            found.execution = now_or_never(self.store.execution(id)).map_err(|error| error.to_string())?;
-        }
-        self.note(&("client", &request));
-        self.manager(vec![Input::Request { request, reply: ReplyId(u64::from(number)), found: Box::new(found) }])?;
-        // Whoever registers an activity asks again where that was refused.
-        let is_missing = |state: &State| state.activity_named(&format!("activity-{number}")).is_none();
-        if number < 3 && self.state.as_ref().is_none_or(is_missing) {
-            self.at(1000, Happening::Client(number));
-        }
-        Ok(())
-    }
-
-    fn dial(&mut self, id: WorkerId) -> Step {
-        let Some(worker) = self.workers.get(&id) else { return Ok(()) };
-        let mut hello = worker.hello();
-        if self.options.mutant == Some(Mutant::TrustEveryHello) {
-            hello.attempts.clear();
-        }
-        let Some(state) = &mut self.state else { return Ok(()) };
-        let session = state.next_session();
-        self.links.retain(|_, (worker, _)| *worker != id);
-        self.links.insert(session, (id, self.now));
-        self.note(&("hello", id, session));
-        self.manager(vec![Input::Hello { hello: Box::new(hello), session, anyone: false }])
-    }
-
-    fn deliver(&mut self, session: SessionId, id: WorkerId, message: ToWorker) -> Step {
-        self.note(&("down", id, &message));
-        let Some(worker) = self.workers.get_mut(&id) else { return Ok(()) };
-        let mut said = Vec::new();
-        if !worker.take(message, Timestamp(self.now), &mut self.fate, &mut said) {
-            self.note(&("worker ends", id));
-            self.workers.remove(&id);
-            self.links.remove(&session);
-        }
-        self.send_up(id, said);
-        Ok(())
-    }
-
-    fn send_up(&mut self, id: WorkerId, said: Vec<FromWorker>) {
-        let Some(session) = self.workers.get(&id).and_then(|worker| worker.session) else { return };
-        for message in said {
-            let twice = self.fault(30);
-            if let Some(at) = self.arrival(session) {
-                if twice {
-                    self.at(at, Happening::Up(session, id, message.clone()));
-                }
-                self.at(at, Happening::Up(session, id, message));
-            }
-        }
-    }
-
-    /// When the next message of a link arrives: never before the one ahead of it.
-    fn arrival(&mut self, session: SessionId) -> Option<i64> {
-        let delay = self.faults.between(0, 20).cast_signed();
-        let (_, last) = self.links.get_mut(&session)?;
-        *last = (*last).max(self.now + delay);
-        Some(*last - self.now)
-    }
-
-    fn pass_time(&mut self) -> Step {
-        for id in self.workers.keys().copied().collect::<Vec<_>>() {
-            let mut said = Vec::new();
-            let Some(worker) = self.workers.get_mut(&id) else { continue };
-            worker.pass(Timestamp(self.now), &mut self.fate, &mut said);
-            let started = std::mem::take(&mut worker.starts);
-            for (execution, activity) in started {
-                // By name: a creation that was refused leaves the ids in another order.
-                let on_lost = on_lost(&activity);
-                // What failed by itself is tried again by right.
-                let retried = self.retries_of(execution)?;
-                if !retried {
-                    self.checker.program(execution, on_lost, !self.options.worker_faults)?;
-                }
-            }
-            self.send_up(id, said);
-        }
-        Ok(())
-    }
-
-    fn retries_of(&self, id: ExecutionId) -> Step<bool> {
-        let execution = now_or_never(self.store.execution(id)).map_err(|error| error.to_string())?;
-        Ok(execution.is_some_and(|execution| execution.failures > 0))
     }
 
     /// One round of the manager, with everything that can go wrong around its commit.

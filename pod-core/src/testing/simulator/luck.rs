@@ -1,0 +1,85 @@
+//! What is drawn: one generator per concern, and which faults a run has at all.
+
+use super::random::Random;
+
+/// A kind of fault that a run has or has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Managers crash.
+    Manager,
+    /// Links break, are silent, or stall.
+    Network,
+    /// Worker processes and machines die.
+    Death,
+    /// Worker processes are stopped for a while, and machines sleep.
+    Pause,
+    /// Machines are asked to leave by their owners.
+    Leave,
+    /// Programs cannot be started, or are lost.
+    Program,
+    /// Installations hang, fail, or are found damaged.
+    Install,
+    /// The store is full.
+    Full,
+}
+
+const KINDS: u64 = 8;
+
+/// All generators of a run.
+#[derive(Debug)]
+pub(super) struct Luck {
+    /// What programs do and print.
+    pub(super) programs: Random,
+    /// What installations do.
+    pub(super) installs: Random,
+    /// Delays of the network.
+    pub(super) network: Random,
+    /// What machines are like, and what befalls them.
+    pub(super) machines: Random,
+    /// What the manager's side of links meets: disks that sync late.
+    pub(super) intake: Random,
+    /// The faults that this run has not.
+    without: u64,
+    /// How many installations were drawn that hang.
+    pub(super) hangs: u64,
+    /// No fault happens any more.
+    pub(super) quiet: bool,
+    /// Workers die, so that what they ran may run again.
+    pub(super) worker_faults: bool,
+    /// How much output of an attempt keeps its place.
+    pub(super) output_cap: u64,
+    /// Whether the programs of the first activity are so short that they are prefetched.
+    pub(super) short_programs: bool,
+}
+
+impl Luck {
+    pub(super) fn of(seed: u64, worker_faults: bool) -> Self {
+        let mut swarm = Random::of(seed, 10);
+        // Every run is without a third of the faults, another one each: rare combinations get their turn.
+        let without = (0..KINDS).filter(|_| swarm.per_mille(300)).fold(0, |without, kind| without | 1 << kind);
+        let output_cap = match swarm.between(0, 10) {
+            0 => 3 << 20,
+            1 | 2 => 512 << 10,
+            _ => 64 << 10,
+        };
+        Self {
+            programs: Random::of(seed, 2),
+            installs: Random::of(seed, 5),
+            network: Random::of(seed, 6),
+            machines: Random::of(seed, 7),
+            intake: Random::of(seed, 8),
+            without,
+            hangs: 0,
+            quiet: false,
+            worker_faults,
+            output_cap,
+            short_programs: swarm.per_mille(500),
+        }
+    }
+
+    /// Whether this run has such faults, and is not over them.
+    pub(super) const fn has(&self, fault: Fault) -> bool {
+        let allowed = self.worker_faults || !matches!(fault, Fault::Death | Fault::Leave);
+        !self.quiet && allowed && self.without & (1 << fault as u64) == 0
+    }
+}

@@ -1,0 +1,318 @@
+//! The manager's side of links: what `engine::links` and its outboxes do, in virtual time.
+
+use std::mem::take;
+
+use super::{
+    super::{
+        ends::End,
+        network::{LinkId, Way, over_the_wire},
+        options::Mutant,
+    },
+    Happening, Step, World, now_or_never,
+};
+use crate::{
+    domain::{AttemptKey, SessionId, WorkerId},
+    engine::{Part, Piece, Stored, has_room, parts},
+    link::{FromWorker, Refusal, ToWorker, Welcome},
+    plan::Input,
+    store::{DurableOffsets, Store, StoreError},
+};
+
+/// A worker that only prints is reported as alive so often.
+const SIGN_OF_LIFE: i64 = 1000;
+/// A store that was full is asked again so often whether it has room.
+const LOOK_FOR_ROOM: i64 = 1000;
+/// So much output is made durable at once.
+const MUCH: usize = 256 << 10;
+
+/// What is sent to workers.
+impl World {
+    /// Lets a link in. An older link of the same worker ends.
+    pub(super) fn welcome(&mut self, welcome: Welcome) {
+        let Some(link) = self.ends.link(welcome.session) else { return };
+        let worker = welcome.worker;
+        if let Some(end) = self.ends.ends.get_mut(&link) {
+            end.admitted = Some(worker);
+        }
+        if let Some(older) = self.ends.newest.insert(worker, link).filter(|older| *older != link) {
+            self.close(older);
+        }
+        self.ends.send(worker, ToWorker::Welcome(Box::new(welcome)));
+    }
+
+    /// Does not let a link in.
+    pub(super) fn refuse(&mut self, session: SessionId, refusal: Refusal) {
+        let link = self.ends.link(session);
+        if let Some(end) = link.and_then(|link| self.ends.ends.get_mut(&link)) {
+            end.outbox.push(ToWorker::Refused(refusal));
+            end.last_words = true;
+        }
+    }
+
+    /// Puts a message into the outbox of a worker, if it is connected.
+    pub(super) fn send_down(&mut self, worker: WorkerId, message: ToWorker) {
+        self.ends.send(worker, message);
+    }
+
+    /// Gives up a link.
+    pub(super) fn hang_up(&mut self, session: SessionId) {
+        if let Some(link) = self.ends.link(session) {
+            self.close(link);
+        }
+    }
+
+    /// Sends what is in the outboxes.
+    pub(super) fn flush(&mut self) {
+        let full: Vec<LinkId> =
+            self.ends.ends.iter().filter(|(_, end)| !end.outbox.is_empty()).map(|(link, _)| *link).collect();
+        for link in full {
+            let Some(end) = self.ends.ends.get_mut(&link) else { continue };
+            let (messages, last_words) = (take(&mut end.outbox), end.last_words);
+            let mut frame = Vec::new();
+            for message in messages {
+                // The answer to a hello is the only one of its frame.
+                let alone = matches!(message, ToWorker::Welcome(_) | ToWorker::Refused(_));
+                if may_come_twice(&message) && self.fault(20) {
+                    frame.push(message.clone());
+                }
+                frame.push(message);
+                if alone {
+                    self.send_frame(link, take(&mut frame));
+                }
+            }
+            if !frame.is_empty() {
+                self.send_frame(link, frame);
+            }
+            if last_words {
+                self.close(link);
+            }
+        }
+    }
+
+    fn send_frame(&mut self, link: LinkId, frame: Vec<ToWorker>) {
+        if let Some(at) = self.network.send(link, Way::Down, self.now, &mut self.luck).arrives {
+            self.at(at - self.now, Happening::Down(link, frame));
+        }
+    }
+
+    /// The manager gives its end of a link up; what was sent goes before.
+    pub(super) fn close(&mut self, link: LinkId) {
+        self.ends.remove(link);
+        if let Some(at) = self.network.send(link, Way::Down, self.now, &mut self.luck).arrives {
+            self.at(at - self.now, Happening::LinkEnded(link, Way::Down));
+        }
+    }
+}
+
+/// What comes from workers.
+impl World {
+    /// A worker reached its manager.
+    pub(super) fn accept(&mut self, link: LinkId) {
+        self.report.links += 1;
+        self.ends.ends.insert(link, End { last_said: self.now, ..End::default() });
+    }
+
+    /// A frame arrives at the manager.
+    pub(super) fn hear(&mut self, mut link: LinkId, frame: Vec<FromWorker>) -> Step {
+        if !self.network.carries(link, Way::Up) {
+            return Ok(());
+        }
+        if self.options.mutant == Some(Mutant::SkipTheFence)
+            && let Some(newest) = self.network.worker(link).and_then(|worker| self.ends.newest.get(&worker))
+        {
+            link = *newest;
+        }
+        if !self.ends.ends.contains_key(&link) {
+            return Ok(());
+        }
+        let frame = over_the_wire(frame, &mut self.luck)?;
+        self.report.frames += 1;
+        self.note(&("up", link, &frame));
+        match self.ends.ends.get(&link).and_then(|end| end.session) {
+            None => self.greet(link, frame),
+            Some(session) => self.take_frame(link, session, frame),
+        }
+    }
+
+    fn greet(&mut self, link: LinkId, frame: Vec<FromWorker>) -> Step {
+        let Some(FromWorker::Hello(mut hello)) = frame.into_iter().next() else {
+            return Err("the first message of a link was not a hello".to_owned());
+        };
+        if self.options.mutant == Some(Mutant::TrustEveryHello) {
+            hello.attempts.clear();
+        }
+        let Some(state) = &mut self.state else { return Ok(()) };
+        let session = state.next_session();
+        if let Some(end) = self.ends.ends.get_mut(&link) {
+            end.session = Some(session);
+        }
+        self.manager(vec![Input::Hello { hello, session, anyone: false }])
+    }
+
+    /// Output goes into the store, and the rest to the manager.
+    fn take_frame(&mut self, link: LinkId, session: SessionId, frame: Vec<FromWorker>) -> Step {
+        let Some(worker) = self.ends.ends.get(&link).and_then(|end| end.admitted) else { return Ok(()) };
+        let mut news = Vec::new();
+        for message in frame {
+            let twice = comes_twice(&message) && self.fault(20);
+            let again = twice.then(|| message.clone());
+            for message in [Some(message), again].into_iter().flatten() {
+                for part in parts(worker, message)? {
+                    match part {
+                        Part::Heartbeat => self.ends.send(worker, ToWorker::Heartbeat),
+                        Part::Piece(piece) => self.take_piece(link, worker, piece)?,
+                        Part::Ended(report) => {
+                            let Some(end) = self.ends.ends.get_mut(&link) else { continue };
+                            if !end.left_out.holds(report.key) {
+                                end.taken.remove(&report.key);
+                                news.push(FromWorker::Ended(report));
+                            }
+                        }
+                        Part::News(message) => news.push(message),
+                    }
+                }
+            }
+        }
+        let Some(end) = self.ends.ends.get_mut(&link) else { return Ok(()) };
+        if news.is_empty() && self.now - end.last_said < SIGN_OF_LIFE {
+            self.flush();
+            return Ok(());
+        }
+        end.last_said = self.now;
+        if news.is_empty() {
+            news.push(FromWorker::Heartbeat);
+        }
+        let said = news.into_iter().map(|message| Input::Said { worker, session, message });
+        self.manager(said.collect())
+    }
+
+    fn take_piece(&mut self, link: LinkId, worker: WorkerId, piece: Piece) -> Step {
+        let is_open = |key: AttemptKey| {
+            let held = self.state.as_ref().and_then(|state| state.held.get(&key.execution));
+            held.is_some_and(|held| held.attempt.key == key && held.attempt.worker == worker)
+        };
+        let Some(end) = self.ends.ends.get(&link) else { return Ok(()) };
+        if !piece.attempt().is_none_or(|key| is_open(key) && !end.left_out.holds(key)) {
+            return Ok(());
+        }
+        let acknowledged = piece.acknowledged();
+        let result = if self.has_room() {
+            now_or_never(piece.clone().store(&self.store))
+        } else {
+            Err(StoreError::Full("no space is left".into()))
+        };
+        let Some(end) = self.ends.ends.get_mut(&link) else { return Ok(()) };
+        let asked = end.left_out.first().is_some();
+        match end.left_out.stored(piece, result) {
+            Stored::Kept | Stored::Superseded => {}
+            Stored::LeftOut(..) => {
+                self.report.left_out += 1;
+                if !asked && end.left_out.first().is_some() {
+                    self.at(LOOK_FOR_ROOM, Happening::LookForRoom(link));
+                }
+                return Ok(());
+            }
+            Stored::Again(_, error) => return Err(error.to_string()),
+            Stored::Failed(error) => return Err(format!("worker {worker}: {error}")),
+        }
+        if let Some((key, len)) = acknowledged {
+            let first = end.taken.is_empty();
+            end.taken.insert(key);
+            end.taken_bytes += len;
+            let much = end.taken_bytes >= MUCH;
+            if first || much {
+                let wait = if much { 1 } else { self.luck.intake.between(1, 60).cast_signed() };
+                self.at(wait, Happening::Sync(link));
+            }
+        }
+        Ok(())
+    }
+
+    /// Output is made durable and acknowledged; now and then that fails, and is tried again.
+    pub(super) fn sync(&mut self, link: LinkId) -> Step {
+        let Some(end) = self.ends.ends.get_mut(&link) else { return Ok(()) };
+        end.taken_bytes = 0;
+        let (keys, worker) = (take(&mut end.taken), end.admitted);
+        if self.fault(50) {
+            if let Some(end) = self.ends.ends.get_mut(&link) {
+                end.taken.extend(keys);
+            }
+            self.at(50, Happening::Sync(link));
+            return Ok(());
+        }
+        for key in keys {
+            let durable = if self.options.mutant == Some(Mutant::AcknowledgeTooEarly) {
+                let summary = now_or_never(self.store.output_summary(key)).map_err(|error| error.to_string())?;
+                DurableOffsets { stdout: summary.stdout.len, stderr: summary.stderr.len, order: 0 }
+            } else {
+                now_or_never(self.store.sync_output(key)).map_err(|error| error.to_string())?
+            };
+            let DurableOffsets { stdout, stderr, order } = durable;
+            if let Some(worker) = worker.filter(|_| durable != DurableOffsets::default()) {
+                self.report.acknowledgements += 1;
+                self.ends.send(worker, ToWorker::OutputAck { key, stdout, stderr, order });
+            }
+        }
+        self.flush();
+        Ok(())
+    }
+
+    /// A link of which something was left out ends when there is room again.
+    pub(super) fn ask_for_room(&mut self, link: LinkId) -> Step {
+        let Some(first) = self.ends.ends.get(&link).and_then(|end| end.left_out.first().cloned()) else {
+            return Ok(());
+        };
+        let said = if self.has_room() {
+            now_or_never(first.store(&self.store))
+        } else {
+            Err(StoreError::Full("no space is left".into()))
+        };
+        if has_room(&said) {
+            self.manager_end_is_over(link)
+        } else {
+            self.at(LOOK_FOR_ROOM, Happening::LookForRoom(link));
+            Ok(())
+        }
+    }
+
+    /// The manager ends a link by itself.
+    fn manager_end_is_over(&mut self, link: LinkId) -> Step {
+        let end = self.ends.remove(link);
+        self.close(link);
+        self.lost(end)
+    }
+
+    /// The end of a link arrives at one side.
+    pub(super) fn link_ended(&mut self, link: LinkId, way: Way) -> Step {
+        let Some(worker) = self.network.worker(link) else { return Ok(()) };
+        match way {
+            Way::Down => {
+                if let Some(machine) = self.machines.get_mut(&worker) {
+                    machine.link_ended(link, self.now, &mut self.luck);
+                }
+                Ok(())
+            }
+            Way::Up => {
+                let end = self.ends.remove(link);
+                self.lost(end)
+            }
+        }
+    }
+
+    fn lost(&mut self, end: Option<End>) -> Step {
+        let lost = end.and_then(|end| end.session.zip(end.admitted));
+        let Some((session, worker)) = lost else { return Ok(()) };
+        self.manager(vec![Input::LinkLost { worker, session }])
+    }
+}
+
+/// What a worker takes twice: it is sent again after every hello.
+const fn may_come_twice(message: &ToWorker) -> bool {
+    !matches!(message, ToWorker::Welcome(_) | ToWorker::Refused(_))
+}
+
+/// What a manager takes twice. A piece of an installation's log has no offset, and the number of an attempt that was
+/// given back is used again.
+const fn comes_twice(message: &FromWorker) -> bool {
+    !matches!(message, FromWorker::Hello(_) | FromWorker::InstallOutput { .. } | FromWorker::Recalled { .. })
+}
