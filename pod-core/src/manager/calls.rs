@@ -80,6 +80,12 @@ impl Calls {
         self.next()
     }
 
+    /// The workers that are destroyed, or are going to be.
+    pub(super) fn destroyed(&self) -> impl Iterator<Item = WorkerId> {
+        let ends = |call: &Call| matches!(call, Call::Abandoning | Call::ToDestroy | Call::Destroying);
+        self.calls.iter().filter(move |(_, call)| ends(call)).map(|(worker, _)| *worker)
+    }
+
     /// A creation is over, or what was left of one that was given up. Says whether its outcome is still wanted.
     pub(super) fn creation_over(&mut self, worker: WorkerId) -> (bool, Vec<Ask>) {
         match self.calls.get(&worker) {

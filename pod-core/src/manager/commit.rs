@@ -135,6 +135,7 @@ impl Manager {
                 self.config.plan.epoch = loaded.epoch;
                 self.boot = loaded.boot;
                 self.state = State::load(self.config.plan.clone(), loaded.snapshot, self.now);
+                self.state.are_being_destroyed(self.calls.destroyed());
                 self.state.set_full(matches!(error, StoreError::Full(_)));
                 if self.phase.is_closing() {
                     self.state.give_nothing_out();

@@ -130,6 +130,11 @@ impl Manager {
         self.waiting.is_none() && self.work.is_empty() && !self.phase.has_ended()
     }
 
+    /// Whether all that it knows is committed, and nothing follows from it.
+    pub fn is_at_rest(&self) -> bool {
+        self.takes_news() && self.round.closes_at().is_none() && self.actions.is_empty()
+    }
+
     /// When [`Input::Tick`] is due, if nothing happens before. Nothing while an answer is waited for.
     pub fn next_deadline(&self) -> Option<Age> {
         let now = self.now.age;
@@ -226,7 +231,7 @@ impl Manager {
             if let Some(work) = self.work.pop_front() {
                 self.perform(work);
                 worked = true;
-            } else if self.round.is_full() {
+            } else if self.round.is_full(self.now.age) {
                 self.close_round();
             } else {
                 self.go_on_closing();

@@ -9,6 +9,9 @@ use crate::{
 const MAX_INPUTS: usize = 2048;
 /// How long news of workers, for which nobody waits, collects into one batch.
 const LINGER: Millis = Millis(4);
+/// A round that has collected for so long closes though more is there: where each request has to be read for, and the store
+/// is slow, the first caller would wait for thousands.
+const MAX_TIME: Millis = Millis(100);
 /// Rounds that follow each other faster than this are worth collecting.
 const BUSY: Millis = Millis(10);
 
@@ -21,6 +24,8 @@ pub(super) struct Round {
     inputs: usize,
     /// It holds something that a caller waits for.
     urgent: bool,
+    /// When it began; nothing while it is empty.
+    begun_at: Option<Age>,
     /// When it closes though nobody waits for it; nothing while it is empty.
     closes_at: Option<Age>,
 }
@@ -30,6 +35,7 @@ impl Round {
     pub(super) fn count(&mut self, weight: usize, now: Age, last_ended: Age) {
         self.inputs += weight;
         let linger = if now.since(last_ended) < BUSY { LINGER } else { Millis(0) };
+        self.begun_at.get_or_insert(now);
         self.closes_at.get_or_insert(now + linger);
     }
 
@@ -39,8 +45,8 @@ impl Round {
     }
 
     /// Whether it takes nothing more.
-    pub(super) const fn is_full(&self) -> bool {
-        self.inputs >= MAX_INPUTS
+    pub(super) fn is_full(&self, now: Age) -> bool {
+        self.inputs >= MAX_INPUTS || self.begun_at.is_some_and(|at| now.since(at) >= MAX_TIME)
     }
 
     /// Whether it is time to close it, when there is nothing more to put into it.

@@ -124,8 +124,12 @@ impl Decision {
     /// Whether an execution has changes that are not committed yet.
     #[must_use]
     pub fn holds(&self, id: ExecutionId) -> bool {
-        self.executions.contains_key(&id)
-            || self.changes.iter().any(|change| matches!(change, Change::Retrieve(other) if *other == id))
+        let changes = |change: &Change| match change {
+            Change::Retrieve(other) => *other == id,
+            Change::DeleteExecutions(ids) => ids.contains(&id),
+            _ => false,
+        };
+        self.executions.contains_key(&id) || self.changes.iter().any(changes)
     }
 
     /// Whether an idempotency key was used in this round.

@@ -64,7 +64,8 @@ impl State {
             match state.worker.status {
                 // Written down before, by this manager or one that ended before it could ask.
                 Launching if !state.asked_for => self.ask_for(id, out),
-                Ready | Working | Draining if silent >= limits.unreachable_after => {
+                // One that is being destroyed is silent by right.
+                Ready | Working | Draining if silent >= limits.unreachable_after && !state.is_being_destroyed(now) => {
                     self.set_status(id, Unreachable, Some(WorkerReason::Silent { since: silent }), out);
                 }
                 Unreachable if silent >= limits.lost_after => {

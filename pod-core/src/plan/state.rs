@@ -250,6 +250,15 @@ impl State {
         self.closing = true;
     }
 
+    /// The provisioner is destroying these workers: it was asked before this state was loaded.
+    pub fn are_being_destroyed(&mut self, workers: impl IntoIterator<Item = WorkerId>) {
+        for id in workers {
+            if let Some(state) = self.workers.get_mut(&id) {
+                state.destroying = Some(self.now);
+            }
+        }
+    }
+
     /// Whether a worker that this store created is connected.
     #[must_use]
     pub fn hears_created_workers(&self) -> bool {

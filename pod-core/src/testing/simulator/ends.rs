@@ -12,7 +12,9 @@ use crate::{
 /// One end.
 #[derive(Debug, Default)]
 pub(super) struct End {
-    /// Its number at the manager, once it said hello.
+    /// It said hello.
+    pub(super) greeted: bool,
+    /// Its number at the manager, once that has taken its hello.
     pub(super) session: Option<SessionId>,
     /// Who it was let in as.
     pub(super) admitted: Option<WorkerId>,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
-    domain::{AttemptEnd, AttemptKey, ExecutionId, ExecutionStatus, Millis, OnLost, RevisionNo, WorkerStatus},
+    domain::{Age, AttemptEnd, AttemptKey, ExecutionId, ExecutionStatus, Millis, OnLost, RevisionNo, WorkerStatus},
     plan::State,
     store::{Batch, Change},
 };
@@ -84,9 +84,17 @@ impl Checker {
         std::mem::take(&mut self.just_ended)
     }
 
-    /// The execution that was acknowledged last.
-    pub(super) fn newest(&self) -> Option<ExecutionId> {
-        self.acknowledged.last().copied()
+    /// Somebody is told of an execution: it is durable by then.
+    pub(super) fn told_of(&self, id: ExecutionId) -> Result<(), String> {
+        if self.acknowledged.contains(&id) {
+            return Ok(());
+        }
+        Err(format!("execution {id} was acknowledged, and is not in the store"))
+    }
+
+    /// Whether an execution that the store has is yet to end.
+    pub(super) fn is_unfinished(&self, id: ExecutionId) -> bool {
+        self.acknowledged.contains(&id) && !self.concluded.contains(&id)
     }
 
     /// What a change says about time, by the time that there really is.
@@ -127,12 +135,12 @@ impl Checker {
     }
 
     /// Nothing is held back beyond its delay. What was not counted since is.
-    pub(super) fn delays(&self, state: &State, now: i64, uncounted: i64) -> Result<(), String> {
+    pub(super) fn delays(&self, state: &State, age: Age, now: i64, uncounted: i64) -> Result<(), String> {
         let queues = state.activities.values().flat_map(|activity| activity.revisions.values());
         for first in queues.filter_map(|revision| revision.queue.first()) {
             let Some((due, not_counted)) = self.retries.get(&first.id) else { continue };
-            if now >= due + (uncounted - not_counted) && first.not_before > state.now {
-                let late = first.not_before.since(state.now);
+            if now >= due + (uncounted - not_counted) && first.not_before > age {
+                let late = first.not_before.since(age);
                 return Err(format!("execution {} is due and held back for another {late}", first.id));
             }
         }

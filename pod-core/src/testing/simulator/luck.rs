@@ -21,9 +21,11 @@ pub(super) enum Fault {
     Install,
     /// The store is full.
     Full,
+    /// The store answers nobody for a while.
+    Away,
 }
 
-const KINDS: u64 = 8;
+const KINDS: u64 = 9;
 
 /// All generators of a run.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(super) struct Luck {
     pub(super) machines: Random,
     /// What the manager's side of links meets: disks that sync late.
     pub(super) intake: Random,
+    /// How long the store takes to answer its manager.
+    pub(super) store: Random,
     /// The faults that this run has not.
     without: u64,
     /// How many installations were drawn that hang.
@@ -68,6 +72,7 @@ impl Luck {
             network: Random::of(seed, 6),
             machines: Random::of(seed, 7),
             intake: Random::of(seed, 8),
+            store: Random::of(seed, 9),
             without,
             hangs: 0,
             quiet: false,

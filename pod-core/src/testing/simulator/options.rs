@@ -44,6 +44,10 @@ pub enum Mutant {
     ResendFromElsewhere,
     /// A worker does not stop what it is to stop.
     IgnoreStops,
+    /// The ends of attempts are never acknowledged to their workers.
+    NeverAcknowledgeEnds,
+    /// A machine that is to be destroyed stays, and is said to be gone.
+    ForgetToDestroy,
     /// A worker gives back what has begun.
     GiveBackWhatRuns,
 }

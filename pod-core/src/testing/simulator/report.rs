@@ -13,6 +13,18 @@ pub struct Report {
     pub output_losses: u64,
     /// How many batches the store refused.
     pub refusals: u64,
+    /// How often a manager was asked to end, and did.
+    pub orderly_ends: u64,
+    /// How often a manager got no processor for a while.
+    pub manager_pauses: u64,
+    /// How often another one took its lease meanwhile.
+    pub fenced: u64,
+    /// How often a batch was committed and the answer lost.
+    pub lost_answers: u64,
+    /// How many creations of workers were given up.
+    pub abandoned: u64,
+    /// How many requests were answered.
+    pub replies: u64,
     /// How many workers died.
     pub deaths: u64,
     /// How often somebody set the clock of the manager.
@@ -71,6 +83,12 @@ impl Report {
             crashes: self.crashes + other.crashes,
             output_losses: self.output_losses + other.output_losses,
             refusals: self.refusals + other.refusals,
+            orderly_ends: self.orderly_ends + other.orderly_ends,
+            manager_pauses: self.manager_pauses + other.manager_pauses,
+            fenced: self.fenced + other.fenced,
+            lost_answers: self.lost_answers + other.lost_answers,
+            abandoned: self.abandoned + other.abandoned,
+            replies: self.replies + other.replies,
             deaths: self.deaths + other.deaths,
             clock_changes: self.clock_changes + other.clock_changes,
             deleted: self.deleted + other.deleted,

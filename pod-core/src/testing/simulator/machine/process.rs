@@ -291,6 +291,6 @@ impl Process {
 
     /// In words, what is not idle.
     pub(super) fn holds(&self) -> String {
-        format!("{} programs, {} live attempts, idle: {}", self.executor.count(), self.state.running(), self.is_idle())
+        format!("{} programs, {} live attempts: {:?}", self.executor.count(), self.state.running(), self.state)
     }
 }

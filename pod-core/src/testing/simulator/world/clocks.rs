@@ -4,7 +4,6 @@
 use super::{super::options::Mutant, Happening, Step, World, now_or_never};
 use crate::{
     domain::{Age, Now, Timestamp},
-    plan::Input,
     store::{ClockMark, ExecutionQuery, Order, Store},
 };
 
@@ -48,12 +47,6 @@ impl World {
             mark.boot = None;
         }
         Some(mark)
-    }
-
-    /// The retention: what it deletes was kept for its time, whatever the clock said.
-    pub(super) fn expire(&mut self, before: Age) -> Step<Input> {
-        let expired = now_or_never(self.store.expired(before, 500)).map_err(|error| error.to_string())?;
-        Ok(Input::Expired(expired))
     }
 
     /// Behind the last moment at which the clock was set back, moments are in the order of ids.

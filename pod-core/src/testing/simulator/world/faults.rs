@@ -6,14 +6,15 @@ use super::{
     super::{
         luck::Fault,
         network::{LinkId, Way},
-        options::Mutant,
     },
-    Happening, Step, World,
+    Happening, Step, World, now_or_never,
+    process::News,
 };
 use crate::{
     domain::WorkerId,
-    plan::Input,
-    store::{Batch, Change, StoreError},
+    manager::Input,
+    plan,
+    store::{Batch, Change, Store, StoreError},
 };
 
 /// A worker that is silent for longer may be taken for lost, and what it ran may run again.
@@ -24,7 +25,7 @@ impl World {
     pub(super) fn crash_manager(&mut self) {
         self.note(&"the manager crashes");
         self.report.crashes += 1;
-        self.state = None;
+        self.manager_is_gone();
         self.close_all();
         if self.faults.per_mille(400) {
             self.report.output_losses += 1;
@@ -34,7 +35,7 @@ impl World {
         self.at(back, Happening::ManagerBack);
     }
 
-    fn close_all(&mut self) {
+    pub(super) fn close_all(&mut self) {
         for link in self.ends.ends.keys().copied().collect::<Vec<_>>() {
             self.close(link);
         }
@@ -48,12 +49,16 @@ impl World {
         self.at(next, Happening::Mischief);
         let ids: Vec<WorkerId> = self.machines.keys().copied().collect();
         let victim = (!ids.is_empty()).then(|| ids[self.faults.between(0, ids.len() as u64) as usize]);
-        match (self.faults.between(0, 14), victim) {
+        match (self.faults.between(0, 15), victim) {
             (0, _) if self.luck.has(Fault::Full) => {
                 self.note(&"the store is full");
                 self.full_until = self.now + self.faults.between(500, 20_000).cast_signed();
             }
-            (1, _) if self.state.is_some() && self.luck.has(Fault::Manager) => self.crash_manager(),
+            (1, _) if self.process.is_some() && self.luck.has(Fault::Manager) => return self.disturb_manager(),
+            (13, _) if self.luck.has(Fault::Away) => {
+                self.note(&"the store is away");
+                self.away_until = self.now + self.faults.between(10, 15_000).cast_signed();
+            }
             (2..7, Some(id)) if self.luck.has(Fault::Network) => self.disturb(id),
             (7, Some(id)) if self.luck.has(Fault::Death) => {
                 self.note(&("worker dies and comes back", id));
@@ -87,6 +92,34 @@ impl World {
         Ok(())
     }
 
+    /// The manager crashes, is asked to end, or gets no processor for a while, in which another one may take its lease.
+    fn disturb_manager(&mut self) -> Step {
+        match self.faults.between(0, 4) {
+            0 => {
+                self.note(&"the manager is asked to end");
+                return self.tell(News::Input(Input::Close));
+            }
+            1 => {
+                let most = if self.options.worker_faults { 60_000 } else { NOT_LOST };
+                let time = self.faults.between(100, most).cast_signed();
+                self.note(&("the manager gets no processor", time));
+                self.report.manager_pauses += 1;
+                if let Some(process) = &mut self.process {
+                    process.paused_until = self.now + time;
+                }
+                self.at(time, Happening::Resumed);
+                if self.faults.per_mille(300) {
+                    self.note(&"and another one takes its lease");
+                    self.report.fenced += 1;
+                    let lease = now_or_never(self.store.acquire(self.clock().wall));
+                    lease.map_err(|error| error.to_string())?;
+                }
+            }
+            _ => self.crash_manager(),
+        }
+        Ok(())
+    }
+
     /// A machine dies. Its links may end by that or fall silent, and its manager may be told.
     fn machine_dies(&mut self, id: WorkerId) -> Step {
         self.note(&("machine dies", id));
@@ -99,7 +132,8 @@ impl World {
         self.kill(id);
         self.machines.remove(&id);
         if self.faults.per_mille(500) {
-            return self.manager(vec![Input::Gone { worker: id, reason: "killed".to_owned() }]);
+            return self
+                .tell(News::Input(Input::Happened(plan::Input::Gone { worker: id, reason: "killed".to_owned() })));
         }
         Ok(())
     }
@@ -186,28 +220,5 @@ impl World {
             return Some(StoreError::Full("no space is left".into()));
         }
         self.fault(3).then(|| StoreError::Conflict("made up".into()))
-    }
-
-    /// As the engine does after a commit that was refused: links end, and the state is loaded anew.
-    pub(super) fn start_over(&mut self, error: &StoreError) -> Step {
-        self.note(&("refused", error));
-        self.report.refusals += 1;
-        if self.options.mutant == Some(Mutant::KeepWhatWasRefused) {
-            return Ok(());
-        }
-        self.close_all();
-        self.load(false)?;
-        if let (StoreError::Full(_), Some(state)) = (error, &mut self.state) {
-            state.set_full(true);
-        }
-        Ok(())
-    }
-
-    /// The engine asks now and then whether there is room.
-    pub(super) fn look_for_room(&mut self) {
-        let full = self.now < self.full_until;
-        if let Some(state) = &mut self.state {
-            state.set_full(full);
-        }
     }
 }

@@ -4,44 +4,144 @@ use super::{
     super::{
         machine::{Machine, Wish},
         network::Way,
+        options::Mutant,
     },
     Happening, Step, World, now_or_never, on_lost,
+    process::{Call, News},
 };
 use crate::{
     domain::{AttemptKey, OnLost, WorkerId},
-    plan::Input,
+    manager::Input,
+    plan,
     provisioner::ProvisionError,
     store::Store,
     worker::WorkerExit,
 };
 
 impl World {
-    pub(super) fn create(&mut self, id: WorkerId) {
-        let delay = self.faults.between(1, 4000).cast_signed();
-        if self.fault(100) {
-            let result = Err(ProvisionError::new("no machine to be had"));
-            return self.at(delay, Happening::Manager(Input::Created { worker: id, result }));
+    pub(super) fn create(&mut self, id: WorkerId) -> Step {
+        self.call(id, Call::Create)?;
+        let delay = self.provisioning_time(4000);
+        self.later(delay, id, Call::Create);
+        Ok(())
+    }
+
+    /// The creation of a worker is given up; there may be a machine already.
+    pub(super) fn abandon_creation(&mut self, id: WorkerId) {
+        let under_way = self.process.as_ref().is_some_and(|process| process.calls.get(&id) == Some(&Call::Create));
+        if !under_way {
+            return; // it is over, and the manager is about to hear of it
         }
-        self.at(delay, Happening::Manager(Input::Created { worker: id, result: Ok(()) }));
-        let machine = Machine::new(id, self.store.id(), self.options.mutant, &mut self.luck);
-        self.machines.entry(id).or_insert(machine);
-        if !self.fault(50) {
-            self.at(delay + 100, Happening::Boot(id)); // else it never dials in
+        self.report.abandoned += 1;
+        if self.faults.per_mille(500) {
+            self.make(id);
+        }
+        if let Some(process) = &mut self.process {
+            process.calls.insert(id, Call::Abandon);
+        }
+        let delay = self.faults.between(0, 300).cast_signed();
+        self.later(delay, id, Call::Abandon);
+    }
+
+    pub(super) fn destroy(&mut self, id: WorkerId) -> Step {
+        self.call(id, Call::Destroy)?;
+        let delay = self.provisioning_time(500);
+        // Some machines are gone long before their provider says so, and others only then.
+        if !self.options.worker_faults || self.faults.per_mille(500) {
+            self.take_away(id);
+        }
+        self.later(delay, id, Call::Destroy);
+        Ok(())
+    }
+
+    /// Now and then a provider takes its time.
+    fn provisioning_time(&mut self, usual: u64) -> i64 {
+        let most = if self.fault(50) { 90_000 } else { usual };
+        self.faults.between(1, most).cast_signed()
+    }
+
+    /// The manager calls the provisioner: about a worker of which nothing else is under way.
+    fn call(&mut self, id: WorkerId, call: Call) -> Step {
+        let Some(process) = &mut self.process else { return Ok(()) };
+        match process.calls.insert(id, call) {
+            Some(other) => {
+                Err(format!("the provisioner was asked to {call:?} worker {id} while it had to {other:?} it"))
+            }
+            None => Ok(()),
         }
     }
 
-    pub(super) fn destroy(&mut self, id: WorkerId) {
+    fn later(&mut self, delay: i64, id: WorkerId, call: Call) {
+        if let Some(process) = &self.process {
+            self.at(delay, Happening::Provisioned(process.number, id, call));
+        }
+    }
+
+    /// The provisioner is done. What it was asked by a manager that is dead, it does all the same, or not.
+    pub(super) fn provisioned(&mut self, number: u64, id: WorkerId, call: Call) -> Step {
+        let asks = self.process.as_ref().filter(|process| process.number == number);
+        let is_asked = asks.is_some_and(|process| process.calls.get(&id) == Some(&call));
+        if !is_asked {
+            // It was given up, or whoever asked is dead.
+            if asks.is_none() && self.faults.per_mille(500) {
+                match call {
+                    Call::Create => self.make(id),
+                    Call::Abandon => {}
+                    Call::Destroy => self.take_away(id),
+                }
+            }
+            return Ok(());
+        }
+        let failed = self.fault(if call == Call::Create { 100 } else { 50 });
+        let input = match call {
+            Call::Create if failed => {
+                let result = Err(ProvisionError::new("no machine to be had"));
+                Input::Happened(plan::Input::Created { worker: id, result })
+            }
+            Call::Create => {
+                self.make(id);
+                Input::Happened(plan::Input::Created { worker: id, result: Ok(()) })
+            }
+            Call::Abandon => Input::CreationAbandoned(id),
+            Call::Destroy if failed => {
+                let result = Err("the machine does not answer".to_owned());
+                Input::Happened(plan::Input::Destroyed { worker: id, result })
+            }
+            Call::Destroy => {
+                if self.options.mutant != Some(Mutant::ForgetToDestroy) {
+                    self.take_away(id);
+                }
+                Input::Happened(plan::Input::Destroyed { worker: id, result: Ok(()) })
+            }
+        };
+        if let Some(process) = &mut self.process {
+            process.calls.remove(&id);
+        }
+        self.tell(News::Input(input))
+    }
+
+    /// There is a machine.
+    fn make(&mut self, id: WorkerId) {
+        if self.machines.contains_key(&id) {
+            return;
+        }
+        let machine = Machine::new(id, self.store.id(), self.options.mutant, &mut self.luck);
+        self.machines.insert(id, machine);
+        if !self.fault(50) {
+            self.at(100, Happening::Boot(id)); // else it never dials in
+        }
+    }
+
+    /// A machine is not there any more.
+    fn take_away(&mut self, id: WorkerId) {
         self.kill(id);
         self.machines.remove(&id);
-        let delay = self.faults.between(1, 500).cast_signed();
-        let failed = self.fault(50);
-        let result = if failed { Err("the machine does not answer".to_owned()) } else { Ok(()) };
-        self.at(delay, Happening::Manager(Input::Destroyed { worker: id, result }));
     }
 
+    /// What is listed is as it was when that was asked for.
     pub(super) fn list(&mut self) {
         let listed = self.machines.keys().copied().collect();
-        self.at(5, Happening::Manager(Input::Listed(listed)));
+        self.at(5, Happening::News(News::Input(Input::Happened(plan::Input::Listed(listed)))));
     }
 
     /// A worker process begins, where none is.
@@ -115,7 +215,7 @@ impl World {
 
     fn dial(&mut self, id: WorkerId) {
         let Some(machine) = self.machines.get_mut(&id) else { return };
-        let reaches = self.state.is_some() && machine.unreachable_until <= self.now;
+        let reaches = self.process.is_some() && machine.unreachable_until <= self.now;
         let link = reaches.then(|| self.network.open(id, self.now));
         machine.dialled(link, self.now, &mut self.luck);
         if let Some(link) = link {
@@ -138,8 +238,8 @@ impl World {
         } else {
             self.machines.remove(&id);
             if self.faults.per_mille(300) {
-                let gone = Input::Gone { worker: id, reason: exit.to_string() };
-                self.at(10, Happening::Manager(gone));
+                let gone = plan::Input::Gone { worker: id, reason: exit.to_string() };
+                self.at(10, Happening::News(News::Input(Input::Happened(gone))));
             }
         }
         Ok(())
@@ -167,12 +267,17 @@ impl World {
         Ok(execution.is_some_and(|execution| execution.failures > 0))
     }
 
+    /// Whether a program runs, or a worker holds something.
+    pub(super) fn is_busy(&self) -> bool {
+        self.ledger.live().next().is_some() || self.machines.values().any(|machine| !machine.is_idle())
+    }
+
     /// What a worker still holds although everything has ended.
-    pub(super) fn first_busy(&self) -> Option<String> {
+    pub(super) fn first_busy(&self) -> String {
         if let Some((key, place)) = self.ledger.live().next() {
-            return Some(format!("{key} runs on {place:?}"));
+            return format!("{key} runs on {place:?}");
         }
         let busy = self.machines.iter().find(|(_, machine)| !machine.is_idle());
-        busy.map(|(id, machine)| format!("worker {id} holds {}", machine.holds()))
+        busy.map_or_else(String::new, |(id, machine)| format!("worker {id} holds {}", machine.holds()))
     }
 }

@@ -5,16 +5,19 @@ use std::mem::take;
 use super::{
     super::{
         ends::End,
+        luck::Fault,
         network::{LinkId, Way, over_the_wire},
         options::Mutant,
     },
     Happening, Step, World, now_or_never,
+    process::News,
 };
 use crate::{
     domain::{AttemptKey, SessionId, WorkerId},
     engine::{Part, Piece, Stored, has_room, parts},
-    link::{FromWorker, Refusal, ToWorker, Welcome},
-    plan::Input,
+    link::{FromWorker, Refusal, ToWorker},
+    manager::Input,
+    plan,
     store::{DurableOffsets, Store, StoreError},
 };
 
@@ -27,17 +30,13 @@ const MUCH: usize = 256 << 10;
 
 /// What is sent to workers.
 impl World {
-    /// Lets a link in. An older link of the same worker ends.
-    pub(super) fn welcome(&mut self, welcome: Welcome) {
-        let Some(link) = self.ends.link(welcome.session) else { return };
-        let worker = welcome.worker;
+    /// Lets a link in: it serves this worker.
+    pub(super) fn admit(&mut self, session: SessionId, worker: WorkerId) {
+        let Some(link) = self.ends.link(session) else { return };
         if let Some(end) = self.ends.ends.get_mut(&link) {
             end.admitted = Some(worker);
         }
-        if let Some(older) = self.ends.newest.insert(worker, link).filter(|older| *older != link) {
-            self.close(older);
-        }
-        self.ends.send(worker, ToWorker::Welcome(Box::new(welcome)));
+        self.ends.newest.insert(worker, link);
     }
 
     /// Does not let a link in.
@@ -49,9 +48,26 @@ impl World {
         }
     }
 
-    /// Puts a message into the outbox of a worker, if it is connected.
-    pub(super) fn send_down(&mut self, worker: WorkerId, message: ToWorker) {
-        self.ends.send(worker, message);
+    /// Puts a message into the outbox of a link. Now and then it is full.
+    pub(super) fn send(&mut self, session: SessionId, message: ToWorker) -> Step {
+        if let ToWorker::Start(order) = &message {
+            self.checker.start(order.key)?;
+        }
+        if self.options.mutant == Some(Mutant::NeverAcknowledgeEnds) && matches!(message, ToWorker::EndAck { .. }) {
+            return Ok(());
+        }
+        let is_full = self.luck.has(Fault::Network) && self.fault(2);
+        let link = self.ends.link(session).filter(|_| !is_full);
+        match link.and_then(|link| self.ends.ends.get_mut(&link)) {
+            Some(end) => end.outbox.push(message),
+            None => {
+                let now = self.clock();
+                if let Some(process) = &mut self.process {
+                    process.manager.handle(Input::NotSent(session), now);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Gives up a link.
@@ -128,9 +144,13 @@ impl World {
         let frame = over_the_wire(frame, &mut self.luck)?;
         self.report.frames += 1;
         self.note(&("up", link, &frame));
-        match self.ends.ends.get(&link).and_then(|end| end.session) {
-            None => self.greet(link, frame),
-            Some(session) => self.take_frame(link, session, frame),
+        match self.ends.ends.get(&link) {
+            Some(end) if !end.greeted => self.greet(link, frame),
+            Some(end) => match end.session {
+                Some(session) => self.take_frame(link, session, frame),
+                None => Ok(()),
+            },
+            None => Ok(()),
         }
     }
 
@@ -141,12 +161,10 @@ impl World {
         if self.options.mutant == Some(Mutant::TrustEveryHello) {
             hello.attempts.clear();
         }
-        let Some(state) = &mut self.state else { return Ok(()) };
-        let session = state.next_session();
         if let Some(end) = self.ends.ends.get_mut(&link) {
-            end.session = Some(session);
+            end.greeted = true;
         }
-        self.manager(vec![Input::Hello { hello, session, anyone: false }])
+        self.tell(News::Hello(link, hello))
     }
 
     /// Output goes into the store, and the rest to the manager.
@@ -182,15 +200,12 @@ impl World {
         if news.is_empty() {
             news.push(FromWorker::Heartbeat);
         }
-        let said = news.into_iter().map(|message| Input::Said { worker, session, message });
-        self.manager(said.collect())
+        self.tell(News::Input(Input::Said { worker, session, messages: news }))
     }
 
     fn take_piece(&mut self, link: LinkId, worker: WorkerId, piece: Piece) -> Step {
-        let is_open = |key: AttemptKey| {
-            let held = self.state.as_ref().and_then(|state| state.held.get(&key.execution));
-            held.is_some_and(|held| held.attempt.key == key && held.attempt.worker == worker)
-        };
+        let open = self.process.as_ref().map(|process| &process.open);
+        let is_open = |key: AttemptKey| open.is_some_and(|open| open.get(&key) == Some(&worker));
         let Some(end) = self.ends.ends.get(&link) else { return Ok(()) };
         if !piece.attempt().is_none_or(|key| is_open(key) && !end.left_out.holds(key)) {
             return Ok(());
@@ -302,7 +317,7 @@ impl World {
     fn lost(&mut self, end: Option<End>) -> Step {
         let lost = end.and_then(|end| end.session.zip(end.admitted));
         let Some((session, worker)) = lost else { return Ok(()) };
-        self.manager(vec![Input::LinkLost { worker, session }])
+        self.tell(News::Input(Input::Happened(plan::Input::LinkLost { worker, session })))
     }
 }
 

@@ -2,12 +2,13 @@
 
 mod clocks;
 mod counts;
-mod effects;
 mod faults;
 mod fleet;
 mod links;
 mod load;
 mod output;
+mod process;
+mod store;
 
 use std::{
     collections::BTreeMap,
@@ -19,25 +20,27 @@ use std::{
 use futures::FutureExt;
 use uuid::Uuid;
 
+use self::{
+    load::{Requests, Wanted},
+    process::{Call, ManagerProcess, News},
+};
 use super::{
     ends::Ends,
     history::History,
-    invariants::{self, Checker, Violation},
+    invariants::{Checker, Violation},
     ledger::Ledger,
     luck::Luck,
     machine::Machine,
     network::{LinkId, Network, Way, over_the_wire},
-    options::{Mutant, Options},
+    options::Options,
     random::Random,
     report::Report,
 };
 use crate::{
-    api::Limits,
-    domain::{Age, ExecutionId, Millis, OnLost, StoreId, WorkerId},
+    domain::{Epoch, ExecutionId, OnLost, StoreId, WorkerId},
     link::{FromWorker, ToWorker},
-    plan::{Config, Decision, Effect, Input, Refill, State, Window},
-    scheduler::DefaultScheduler,
-    store::{MemoryStore, Store},
+    manager::Input,
+    store::{Batch, MemoryStore},
 };
 
 const MAX_WORKERS: u32 = 3;
@@ -48,7 +51,16 @@ const PATIENCE: i64 = 4 * 3600 * 1000;
 const SETTLED_WITHIN: i64 = 20 * 60 * 1000;
 
 enum Happening {
-    Manager(Input),
+    /// News reaches the manager, whichever runs.
+    News(News),
+    /// The store or the provisioner answers the manager of that number.
+    Answered(u64, Input),
+    /// The provisioner is done with what the manager of that number asked it.
+    Provisioned(u64, WorkerId, Call),
+    /// A batch is written long after its manager was told so.
+    LateCommit(u64, Arc<Batch>),
+    /// A manager that got no processor goes on.
+    Resumed,
     Up(LinkId, Vec<FromWorker>),
     Down(LinkId, Vec<ToWorker>),
     /// A link takes the next frame of its worker.
@@ -60,6 +72,9 @@ enum Happening {
     LookForRoom(LinkId),
     Boot(WorkerId),
     Client(u32),
+    Operator,
+    /// Somebody asks again.
+    Ask(Box<Wanted>),
     /// Whoever started a program that does not end by itself ends it.
     EndServer(ExecutionId),
     Mischief,
@@ -78,7 +93,12 @@ pub(super) struct World {
     order: u64,
     calendar: BTreeMap<(i64, u64), Happening>,
     store: MemoryStore,
-    state: Option<State>,
+    process: Option<ManagerProcess>,
+    managers: u64,
+    /// The batch that the store took last.
+    applied: Option<(Epoch, u64)>,
+    /// The batch that was decided last, and when: it may be written later.
+    decided: (Option<(Epoch, u64)>, i64),
     machines: BTreeMap<WorkerId, Machine>,
     network: Network,
     ends: Ends,
@@ -86,12 +106,17 @@ pub(super) struct World {
     luck: Luck,
     faults: Random,
     clocks: Random,
+    users: Random,
     checker: Checker,
     history: History,
     report: Report,
     incarnations: u64,
     /// The store takes no new executions until then, and of the rest not everything.
     full_until: i64,
+    /// The store answers nobody until then.
+    away_until: i64,
+    /// What users wait for.
+    requests: Requests,
 }
 
 type Step<T = ()> = Result<T, String>;
@@ -108,7 +133,10 @@ impl World {
             order: 0,
             calendar: BTreeMap::new(),
             store: MemoryStore::with_id(StoreId(Uuid::from_u128(u128::from(seed) + 1))),
-            state: None,
+            process: None,
+            managers: 0,
+            applied: None,
+            decided: (None, 0),
             machines: BTreeMap::new(),
             network: Network::default(),
             ends: Ends::default(),
@@ -116,11 +144,14 @@ impl World {
             luck,
             faults: Random::of(seed, 1),
             clocks: Random::of(seed, 4),
+            users: Random::of(seed, 11),
             checker: Checker::default(),
             history: History::default(),
             report: Report::default(),
             incarnations: 0,
             full_until: 0,
+            away_until: 0,
+            requests: Requests::default(),
         }
     }
 
@@ -142,25 +173,21 @@ impl World {
     fn live(&mut self) -> Step {
         let begin = self.now;
         self.at(0, Happening::ManagerBack);
-        let mut load = Random::of(self.seed, 3);
-        for number in 0..self.options.executions + 3 {
-            let when = if number < 3 { 10 } else { load.between(20, self.options.faults_until.unsigned_abs()) };
-            self.at(when.cast_signed(), Happening::Client(number));
-        }
+        self.schedule_load();
         self.at(500, Happening::Mischief);
         self.at(700, Happening::ClockSet);
         let (quiet_from, limit) = (begin + self.options.faults_until, begin + self.options.faults_until + PATIENCE);
-        let (mut next_tick, mut over) = (self.now, None);
+        let mut over = None;
         loop {
             let due = self.calendar.first_key_value().map(|((at, _), _)| *at);
             let machines = self.next_of_machines();
-            let next = due.into_iter().chain(machines).chain([next_tick]).min().unwrap_or(next_tick);
+            let manager = self.next_of_manager();
+            // Without a manager there is at least the moment at which the next one starts.
+            let next = due.into_iter().chain(machines).chain(manager).min().unwrap_or(self.now + 500);
             self.now = next.max(self.now);
             self.luck.quiet = self.quiet();
-            if self.now >= next_tick {
-                next_tick = self.now + 500;
-                self.look_for_room();
-                self.manager(vec![Input::Tick])?;
+            if manager.is_some_and(|at| self.now >= at) {
+                self.tick_manager()?;
             }
             if let Some(entry) = self.calendar.first_entry().filter(|entry| entry.key().0 <= self.now) {
                 let happening = entry.remove();
@@ -170,7 +197,7 @@ impl World {
             self.check_output()?;
             self.report.steps += 1;
             (self.report.acknowledged, self.report.concluded) = self.checker.progress();
-            let is_over = self.now > quiet_from && self.state.is_some() && self.checker.unfinished().is_empty();
+            let is_over = self.now > quiet_from && self.is_manager_at_rest() && self.checker.unfinished().is_empty();
             if !is_over && self.now > limit {
                 return Err(format!("executions {:?} never ended", self.checker.unfinished()));
             }
@@ -179,12 +206,13 @@ impl World {
                 over = Some(self.now);
                 self.recount()?;
             }
-            match (over, self.first_busy()) {
-                (Some(_), None) => break,
-                (Some(since), Some(busy)) if self.now > since + SETTLED_WITHIN => {
-                    return Err(format!("everything has ended, and {busy}"));
+            if let Some(since) = over {
+                if !self.is_busy() {
+                    break;
                 }
-                _ => {}
+                if self.now > since + SETTLED_WITHIN {
+                    return Err(format!("everything has ended, and {}", self.first_busy()));
+                }
             }
         }
         (self.report.output, self.report.install_timeouts) = (self.ledger.bytes, self.luck.hangs);
@@ -210,7 +238,16 @@ impl World {
 
     fn happen(&mut self, happening: Happening) -> Step {
         match happening {
-            Happening::Manager(input) => self.manager(vec![input]),
+            Happening::News(news) => self.tell(news),
+            Happening::Answered(number, input) => self.answer(number, input),
+            Happening::Provisioned(number, worker, call) => self.provisioned(number, worker, call),
+            Happening::LateCommit(number, batch) => {
+                if self.process.as_ref().is_some_and(|process| process.number == number) {
+                    let _ = self.apply(&batch)?;
+                }
+                Ok(())
+            }
+            Happening::Resumed => self.run_manager(),
             Happening::Up(link, frame) => self.hear(link, frame),
             Happening::Down(link, frame) => self.deliver(link, frame),
             Happening::Written(link) => {
@@ -228,12 +265,14 @@ impl World {
             }
             Happening::EndServer(id) => self.end_server(id),
             Happening::Client(number) => self.client(number),
+            Happening::Operator => self.operator(),
+            Happening::Ask(wanted) => self.ask(*wanted),
             Happening::Mischief => self.mischief(),
             Happening::ClockSet => {
                 self.set_clock();
                 Ok(())
             }
-            Happening::ManagerBack => self.restart_manager(),
+            Happening::ManagerBack => self.start_manager(),
         }
     }
 
@@ -253,99 +292,6 @@ impl World {
             machine.hear(link, frame);
         }
         Ok(())
-    }
-
-    fn restart_manager(&mut self) -> Step {
-        self.note(&"the manager starts");
-        self.load(true)?;
-        self.manager(vec![Input::Started])
-    }
-
-    /// The manager takes the lease and reads what the store holds.
-    fn load(&mut self, taken_over: bool) -> Step {
-        let lease = now_or_never(self.store.acquire(self.clock().wall)).map_err(|error| error.to_string())?;
-        let mut snapshot = now_or_never(self.store.load()).map_err(|error| error.to_string())?;
-        snapshot.clock = self.go_on(snapshot.clock, taken_over);
-        let config = Config {
-            store: self.store.id(),
-            epoch: lease.epoch,
-            limits: Limits {
-                slots: 2,
-                retry_backoff: invariants::RETRY_BACKOFF,
-                retention: invariants::RETENTION,
-                output_cap: self.luck.output_cap,
-                ..Limits::default()
-            },
-            launch_timeout: Millis::from_secs(60),
-            capabilities: crate::provisioner::Capabilities::default(),
-            scheduler: Arc::new(DefaultScheduler),
-            // Small, so that most of a queue is in the store alone.
-            window: Window { least: 2, per_slot: 1 },
-        };
-        self.state = Some(State::load(config, snapshot, self.clock()));
-        Ok(())
-    }
-
-    /// One round of the manager, with everything that can go wrong around its commit.
-    fn manager(&mut self, mut inputs: Vec<Input>) -> Step {
-        loop {
-            let now = self.clock();
-            let Some(state) = &mut self.state else { return Ok(()) };
-            let mut out = Decision::default();
-            for input in inputs.drain(..) {
-                state.step(input, now, &mut out);
-            }
-            state.plan(now, &mut out);
-            let batch = state.batch(&mut out).map(Arc::new);
-            let effects = std::mem::take(&mut out.effects);
-            if self.options.mutant == Some(Mutant::ActBeforeCommit) {
-                self.perform(effects.clone())?;
-            }
-            if let Some(mut batch) = batch {
-                if self.fault(4) {
-                    self.crash_manager(); // before the commit
-                    return Ok(());
-                }
-                if self.options.mutant == Some(Mutant::ForgetEnds) {
-                    let changes = &mut Arc::make_mut(&mut batch).changes;
-                    changes.retain(|change| !matches!(change, crate::store::Change::EndAttempt { .. }));
-                }
-                if let Some(error) = self.refusal(&batch) {
-                    return self.start_over(&error);
-                }
-                self.checker.batch(&batch, self.now)?;
-                let repeated = self.fault(10); // applied, its answer lost, sent again
-                for _ in 0..=u8::from(repeated) {
-                    now_or_never(self.store.commit(batch.clone())).map_err(|error| format!("commit: {error}"))?;
-                }
-                if self.fault(4) {
-                    self.crash_manager(); // between commit and effect
-                    return Ok(());
-                }
-            }
-            let expire = effects.iter().find_map(|effect| match effect {
-                Effect::Expire(before) => Some(*before),
-                _ => None,
-            });
-            self.perform(effects)?;
-            let Some(state) = &self.state else { return Ok(()) };
-            self.checker.state(state, MAX_WORKERS)?;
-            self.checker.delays(state, self.now, self.uncounted)?;
-            for Refill { activity, revision, after, limit } in state.refills() {
-                let claimed = now_or_never(self.store.claim(activity, revision, after, Age::MAX, limit));
-                inputs.push(Input::Claimed(activity, revision, claimed.map_err(|error| error.to_string())?));
-            }
-            if let Some(before) = expire {
-                let input = self.expire(before)?;
-                if let Input::Expired(expired) = &input {
-                    self.report.deleted += expired.len() as u64;
-                }
-                inputs.extend((input != Input::Expired(Vec::new())).then_some(input));
-            }
-            if inputs.is_empty() {
-                return Ok(());
-            }
-        }
     }
 }
 
