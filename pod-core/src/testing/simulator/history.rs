@@ -6,7 +6,7 @@ use std::{
 };
 
 /// How many things are kept, and how much of each.
-const KEPT: usize = 80;
+const KEPT: usize = 200;
 const LENGTH: usize = 300;
 
 /// The last things that happened.

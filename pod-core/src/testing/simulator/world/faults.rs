@@ -48,7 +48,7 @@ impl World {
         self.at(next, Happening::Mischief);
         let ids: Vec<WorkerId> = self.machines.keys().copied().collect();
         let victim = (!ids.is_empty()).then(|| ids[self.faults.between(0, ids.len() as u64) as usize]);
-        match (self.faults.between(0, 14), victim) {
+        match (self.luck.mischief(&mut self.faults), victim) {
             (0, _) if self.luck.has(Fault::Full) => {
                 self.note(&"the store is full");
                 self.full_until = self.now + self.faults.between(500, 20_000).cast_signed();

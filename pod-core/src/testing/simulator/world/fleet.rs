@@ -97,7 +97,7 @@ impl World {
                     Some(at) if at > self.now => self.at(at - self.now, Happening::Written(link)),
                     Some(_) => {
                         if let Some(machine) = self.machines.get_mut(&id) {
-                            machine.written(link, true);
+                            machine.written(link);
                         }
                     }
                     None => {}
@@ -129,6 +129,9 @@ impl World {
         self.note(&("worker exits", id, exit));
         if let Some((key, place)) = self.ledger.live().find(|(_, place)| place.worker == id) {
             return Err(format!("{key} runs on {place:?}, which has exited"));
+        }
+        if matches!(exit, WorkerExit::Foreign(_)) {
+            return Err(format!("worker {id} took its manager for another one: {exit}"));
         }
         let Some(machine) = self.machines.get_mut(&id) else { return Ok(()) };
         machine.exited();
@@ -167,12 +170,16 @@ impl World {
         Ok(execution.is_some_and(|execution| execution.failures > 0))
     }
 
-    /// What a worker still holds although everything has ended.
+    /// What runs, is held by a worker, or is left of the fleet although everything has ended.
     pub(super) fn first_busy(&self) -> Option<String> {
         if let Some((key, place)) = self.ledger.live().next() {
             return Some(format!("{key} runs on {place:?}"));
         }
-        let busy = self.machines.iter().find(|(_, machine)| !machine.is_idle());
-        busy.map(|(id, machine)| format!("worker {id} holds {}", machine.holds()))
+        if let Some((id, machine)) = self.machines.iter().find(|(_, machine)| !machine.is_idle()) {
+            return Some(format!("worker {id} holds {}", machine.holds()));
+        }
+        let workers = &self.state.as_ref()?.workers;
+        let is_left = |id: &&WorkerId| workers.get(id).is_none_or(|state| state.worker.status.is_terminal());
+        self.machines.keys().find(is_left).map(|id| format!("the machine of worker {id} is left behind"))
     }
 }

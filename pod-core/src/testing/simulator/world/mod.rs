@@ -174,7 +174,9 @@ impl World {
             if !is_over && self.now > limit {
                 return Err(format!("executions {:?} never ended", self.checker.unfinished()));
             }
-            if is_over && over.is_none() {
+            if !is_over {
+                over = None;
+            } else if over.is_none() {
                 self.report.virtual_time = self.now - begin;
                 over = Some(self.now);
                 self.recount()?;
@@ -215,7 +217,7 @@ impl World {
             Happening::Down(link, frame) => self.deliver(link, frame),
             Happening::Written(link) => {
                 if let Some(machine) = self.machine_of(link) {
-                    machine.written(link, false);
+                    machine.written(link);
                 }
                 Ok(())
             }
