@@ -152,13 +152,13 @@ impl World {
         }
     }
 
-    /// Nothing arrives any more; long after, each side's system gives up what it sent.
+    /// Nothing arrives any more. A quarter of an hour later, each side's system gives up what it sent, as Linux does.
     fn fall_silent(&mut self, link: LinkId, ways: &[Way]) {
         for way in ways {
             self.network.silence(link, *way, &mut self.luck);
         }
         for way in [Way::Up, Way::Down] {
-            let given_up = self.faults.between(60_000, 900_000).cast_signed();
+            let given_up = self.faults.between(900_000, 1_000_000).cast_signed();
             self.at(given_up, Happening::LinkEnded(link, way));
         }
     }

@@ -1,4 +1,13 @@
 //! The world of a run: virtual time, links that break, a manager that crashes, a fleet that comes and goes.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `load` | what users ask for |
+//! | `effects` | what the manager does to the world |
+//! | `links` | the manager's side of links: outboxes, output into the store, acknowledgements |
+//! | `fleet` | machines come, live and go |
+//! | `faults`, `clocks` | what goes wrong, and what the time is |
+//! | `output`, `counts` | what is stored against what was printed, and what was counted against the rows |
 
 mod clocks;
 mod counts;
