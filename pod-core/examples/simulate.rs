@@ -26,6 +26,7 @@ Runs seeds of the simulator.
     --executions N       how many executions each submits (40)
     --faults-until MS    until when faults happen, in virtual milliseconds (120000)
     --no-worker-faults   workers do not die, and nothing may run twice
+    --history N          how many of the last things that happened are told (80)
     --keep-going         do not stop at the first that fails
 ";
 
@@ -49,6 +50,7 @@ fn wanted() -> Result<Wanted, String> {
             "--seeds" => wanted.seeds = number()?,
             "--executions" => wanted.options.executions = u32::try_from(number()?).unwrap_or(u32::MAX),
             "--faults-until" => wanted.options.faults_until = number()?.cast_signed(),
+            "--history" => wanted.options.history = usize::try_from(number()?).unwrap_or(usize::MAX),
             "--no-worker-faults" => wanted.options.worker_faults = false,
             "--keep-going" => wanted.keep_going = true,
             other => return Err(format!("there is no option {other}\n\n{USAGE}")),

@@ -87,6 +87,8 @@ impl Manager {
             newest_event: self.state.newest_event(),
         });
         self.actions.extend(round.replies.into_iter().map(|(reply, answer)| Action::Reply(reply, answer)));
+        // A request that waits for the commit is taken last: what it changes must not be read as it was before.
+        let mut asked = std::mem::take(&mut self.work);
         let mut expire = None;
         for effect in round.effects {
             match effect {
@@ -100,6 +102,7 @@ impl Manager {
             self.looked_for_room = self.now.age;
             self.work.push_back(Work::LookForRoom);
         }
+        self.work.append(&mut asked);
         self.last_round = self.now.age;
     }
 

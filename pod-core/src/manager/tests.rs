@@ -7,8 +7,9 @@ use rig::{Rig, hello, submit};
 use super::{Action, Input, Query};
 use crate::{
     api::{Hurry, PodError, Reply, Request},
-    domain::{Age, ExecutionId, Millis},
+    domain::{Age, ExecutionId, Millis, RevisionChoice},
     link::{FromWorker, ToWorker},
+    plan::Window,
     store::{Change, StoreError},
 };
 
@@ -145,16 +146,25 @@ fn the_end_waits_a_few_seconds_for_a_store_that_is_away() {
 
 #[test]
 fn what_the_round_changed_is_committed_before_it_is_read() {
-    let mut rig = Rig::with_activity();
-    rig.ask(submit());
-    // The first execution of this store.
+    let mut rig = Rig::with_window(Window { least: 1, per_slot: 1 });
+    let inputs = vec![None; 10];
+    let revision = RevisionChoice::Current;
+    rig.ask(Request::SubmitMany { activity: "a".into(), revision, inputs, idempotency_key: None });
+    rig.settle();
+    // The first of the queue, twice in a round.
     rig.ask(Request::Terminate(ExecutionId(1), Hurry::Grace));
-    let Some(Action::Commit(batch)) = rig.poll() else { panic!("the submit was not committed") };
+    let Some(read @ Action::Read(Query::Rows { .. })) = rig.poll() else { panic!("its row was not read") };
+    rig.answer(read);
+    let again = rig.ask(Request::Terminate(ExecutionId(1), Hurry::Grace));
+    let Some(Action::Commit(batch)) = rig.poll() else { panic!("its change was not committed") };
     assert!(rig.poll().is_none() && !rig.manager.takes_news());
     rig.commit(&batch);
     let seen = rig.settle();
-    let reads = |action: &Action| matches!(action, Action::Reply(_, Ok(Reply::Execution(_))));
-    assert!(seen.iter().any(reads), "it was found: {seen:?}");
+    let place = |of: fn(&Action) -> bool| seen.iter().position(of).unwrap_or_else(|| panic!("{seen:?}"));
+    let reads_on = place(|action| matches!(action, Action::Read(Query::Queue(_))));
+    let reads = place(|action| matches!(action, Action::Read(Query::Rows { .. })));
+    assert!(reads_on < reads, "a queue is not read while what the request changes is uncommitted: {seen:?}");
+    assert!(seen.iter().any(|action| matches!(action, Action::Reply(reply, _) if *reply == again)), "{seen:?}");
 }
 
 #[test]

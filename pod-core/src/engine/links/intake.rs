@@ -94,8 +94,8 @@ impl Intake {
                     Part::Ended(report) => {
                         if !self.left_out.holds(report.key) {
                             self.acks.ended(report.key);
-                            news.push(FromWorker::Ended(report));
                         }
+                        news.extend(self.left_out.news_of(report));
                     }
                     Part::News(message) => news.push(message),
                 }

@@ -136,6 +136,15 @@ impl LeftOut {
         self.attempts.contains(&key)
     }
 
+    /// What the planner hears of an end: nothing while something of it is missing, except that it ran. Should its worker
+    /// be gone before there is room, what must not run twice is not taken for something that never began.
+    pub(crate) fn news_of(&self, report: Box<EndReport>) -> Option<FromWorker> {
+        if !self.holds(report.key) {
+            return Some(FromWorker::Ended(report));
+        }
+        report.started_at.map(|at| FromWorker::Running { key: report.key, at })
+    }
+
     /// What to ask the store with whether there is room again; nothing where nothing was left out.
     pub(crate) const fn first(&self) -> Option<&Piece> {
         self.first.as_ref()

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{
     PodError,
-    domain::{ExecutionStatus, NewExecution},
+    domain::{ExecutionStatus, NewActivity, NewExecution, OnLost, Settings},
+    link::FromWorker,
     store::{Store as _, StoreError},
 };
 
@@ -99,6 +100,22 @@ async fn output_that_finds_no_space_comes_later_and_holds_nobody_else_up() {
         let output = stage.pod.read_output(key.execution, key.attempt, stdout, 0, 100).await.unwrap();
         assert_eq!(&output.bytes[..], printed);
     }
+}
+
+/// Its worker was asked to leave, and goes before there is room for what it printed.
+#[tokio::test]
+async fn what_ran_and_must_not_run_twice_is_known_although_its_end_found_no_space() {
+    let (store, stage, mut worker) = ready().await;
+    let once = Settings { on_lost: OnLost::Fail, ..Settings::default() };
+    stage.pod.create_activity(NewActivity::script("once", "cp /bin/true main.sh").settings(once)).await.unwrap();
+    worker.install().await;
+    let id = stage.pod.start(NewExecution::of("once")).await.unwrap();
+    let key = worker.order().await.key;
+    store.fail_output(usize::MAX);
+    worker.say([StageWorker::end(key, 0, b"done")]).await;
+    worker.say([FromWorker::Goodbye { reason: "its machine shuts down".to_owned() }]).await;
+    let ended = within(stage.pod.wait(id)).await.unwrap();
+    assert_eq!((ended.status, ended.attempt), (ExecutionStatus::Failed, key.attempt));
 }
 
 #[tokio::test]

@@ -27,6 +27,10 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(workers_stay: bool) -> Self {
+        Self::with(workers_stay, Window::default())
+    }
+
+    fn with(workers_stay: bool, window: Window) -> Self {
         let (store, now) = (MemoryStore::new(), Age(1_000_000));
         let plan = Config {
             store: store.id(),
@@ -35,7 +39,7 @@ impl Rig {
             launch_timeout: Millis::from_secs(600),
             capabilities: Capabilities::default(),
             scheduler: Arc::new(DefaultScheduler),
-            window: Window::default(),
+            window,
         };
         let loaded = load(&store);
         let manager = Manager::new(ManagerConfig { plan, workers_stay }, loaded, now);
@@ -46,7 +50,12 @@ impl Rig {
 
     /// With an activity `a`, which no worker has installed, and nothing to do.
     pub(super) fn with_activity() -> Self {
-        let mut rig = Self::new(true);
+        Self::with_window(Window::default())
+    }
+
+    /// The same, and holds so much of its queue in memory.
+    pub(super) fn with_window(window: Window) -> Self {
+        let mut rig = Self::with(true, window);
         let new = NewActivity::script("a", "cp /bin/true main.sh");
         rig.ask(Request::CreateActivity { new, registration: Registration::Create });
         rig.settle();

@@ -6,26 +6,34 @@ use std::{
 };
 
 /// How many things are kept, and how much of each.
-const KEPT: usize = 80;
 const LENGTH: usize = 300;
 
 /// The last things that happened.
-#[derive(Debug, Default)]
-pub(super) struct History(VecDeque<String>);
+#[derive(Debug)]
+pub(super) struct History {
+    lines: VecDeque<String>,
+    kept: usize,
+}
 
 impl History {
+    /// That keeps so many things.
+    pub(super) fn new(kept: usize) -> Self {
+        Self { lines: VecDeque::new(), kept }
+    }
+
     pub(super) fn note(&mut self, now: i64, what: &dyn Debug) {
         // Lines are used again: there are very many, and nearly nobody reads them.
-        let mut line = if self.0.len() < KEPT { String::new() } else { self.0.pop_front().unwrap_or_default() };
+        let mut line =
+            if self.lines.len() < self.kept { String::new() } else { self.lines.pop_front().unwrap_or_default() };
         line.clear();
         let _ = write!(Short(&mut line), "{now:>9} {what:?}");
-        self.0.push_back(line);
+        self.lines.push_back(line);
     }
 }
 
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|line| writeln!(f, "{line}"))
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Violation {
 pub(super) struct Checker {
     acknowledged: BTreeSet<ExecutionId>,
     concluded: BTreeSet<ExecutionId>,
+    deleted: BTreeSet<ExecutionId>,
+    /// When the manager's clock was set, and how far it is ahead since.
+    clock: Vec<(i64, i64)>,
     open: HashMap<ExecutionId, AttemptKey>,
     /// What each execution was bound to when it was submitted.
     bound: HashMap<ExecutionId, RevisionNo>,
@@ -42,6 +45,9 @@ pub(super) struct Checker {
 pub(super) const RETENTION: Millis = Millis::from_secs(90);
 /// The first delay of what failed; it doubles.
 pub(super) const RETRY_BACKOFF: Millis = Millis(500);
+
+/// A manager that gets no processor may be so long about a round.
+const LONGEST_ROUND: i64 = 65_000;
 
 impl Checker {
     /// A batch is about to be committed.
@@ -92,17 +98,34 @@ impl Checker {
         Err(format!("execution {id} was acknowledged, and is not in the store"))
     }
 
+    /// Whether the retention deleted an execution.
+    pub(super) fn is_deleted(&self, id: ExecutionId) -> bool {
+        self.deleted.contains(&id)
+    }
+
     /// Whether an execution that the store has is yet to end.
     pub(super) fn is_unfinished(&self, id: ExecutionId) -> bool {
         self.acknowledged.contains(&id) && !self.concluded.contains(&id)
     }
 
+    /// Somebody sets the manager's clock.
+    pub(super) fn clock_set(&mut self, now: i64, ahead: i64) {
+        self.clock.push((now, ahead));
+    }
+
+    /// Whether the manager's clock told that moment since a round which is decided now can have begun.
+    fn clock_told(&self, moment: i64, now: i64) -> bool {
+        let ends = self.clock.iter().skip(1).map(|(from, _)| *from).chain([now]);
+        let mut told = self.clock.iter().zip(ends).map(|((from, ahead), to)| (*from, to, *ahead));
+        told.any(|(from, to, ahead)| (from.max(now - LONGEST_ROUND)..=to).contains(&(moment - ahead)))
+    }
+
     /// What a change says about time, by the time that there really is.
     fn times(&mut self, change: &Change, batch: &Batch, now: i64) -> Result<(), String> {
         match change {
-            Change::InsertExecution(execution) if execution.submitted_at.0.abs_diff(batch.at.0) > 2000 => {
+            Change::InsertExecution(execution) if !self.clock_told(execution.submitted_at.0, now) => {
                 let (told, is) = (execution.submitted_at, batch.at);
-                return Err(format!("execution {} is dated {told} while the clock says {is}", execution.id));
+                return Err(format!("execution {} is dated {told}, and the clock says {is}", execution.id));
             }
             Change::UpdateExecution(update) if update.status.is_terminal() => {
                 self.retries.remove(&update.id);
@@ -123,6 +146,7 @@ impl Checker {
                 }
             }
             Change::DeleteExecutions(ids) => {
+                self.deleted.extend(ids);
                 let early =
                     |id: &&ExecutionId| self.ended.get(id).is_some_and(|ended| now < ended + RETENTION.0.cast_signed());
                 if let Some(id) = ids.iter().find(early) {

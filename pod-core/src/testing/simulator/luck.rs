@@ -26,6 +26,8 @@ pub(super) enum Fault {
 }
 
 const KINDS: u64 = 9;
+/// In how many ways something goes wrong by itself.
+const MISCHIEFS: u64 = 15;
 
 /// All generators of a run.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub(super) struct Luck {
     pub(super) store: Random,
     /// The faults that this run has not.
     without: u64,
+    /// What goes wrong most often in this run: two things that meet need more than the chance of both.
+    favourites: [u64; 2],
     /// How many installations were drawn that hang.
     pub(super) hangs: u64,
     /// No fault happens any more.
@@ -52,8 +56,8 @@ pub(super) struct Luck {
     pub(super) worker_faults: bool,
     /// How much output of an attempt keeps its place.
     pub(super) output_cap: u64,
-    /// Whether the programs of the first activity are so short that they are prefetched.
-    pub(super) short_programs: bool,
+    /// The activity, if any, whose programs are so short that they are prefetched.
+    pub(super) short_activity: String,
 }
 
 impl Luck {
@@ -74,11 +78,12 @@ impl Luck {
             intake: Random::of(seed, 8),
             store: Random::of(seed, 9),
             without,
+            favourites: [swarm.between(0, MISCHIEFS), swarm.between(0, MISCHIEFS)],
             hangs: 0,
             quiet: false,
             worker_faults,
             output_cap,
-            short_programs: swarm.per_mille(500),
+            short_activity: format!("activity-{}", swarm.between(0, 4)),
         }
     }
 
@@ -86,5 +91,11 @@ impl Luck {
     pub(super) const fn has(&self, fault: Fault) -> bool {
         let allowed = self.worker_faults || !matches!(fault, Fault::Death | Fault::Leave);
         !self.quiet && allowed && self.without & (1 << fault as u64) == 0
+    }
+
+    /// Which thing goes wrong next.
+    pub(super) fn mischief(&self, random: &mut Random) -> u64 {
+        let favourite = random.per_mille(400).then(|| self.favourites[usize::from(random.per_mille(500))]);
+        favourite.unwrap_or_else(|| random.between(0, MISCHIEFS))
     }
 }

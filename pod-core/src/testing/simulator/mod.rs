@@ -1,6 +1,16 @@
 //! A deterministic simulator: the real planner, real workers, the protocol of the link with its bytes, modelled machines,
 //! programs and networks, virtual time, one seed, faults all the time, and every invariant checked after every step.
 //!
+//! | module | what it holds |
+//! |---|---|
+//! | `world` | virtual time, the manager, its users, and everything that goes wrong |
+//! | `machine` | machines: disks, worker processes with the real state machine, programs, installations |
+//! | `network`, `ends` | links, which keep their order and break one way or both; the manager's ends of them |
+//! | `luck`, `random` | what is drawn, a generator per concern, and which faults a run has |
+//! | `content`, `ledger` | what programs print and did, whatever anybody was told |
+//! | `invariants` | what must hold of the manager after every step |
+//! | `history`, `report` | what is told of a run |
+//!
 //! ```
 //! let report = pod_core::testing::simulator::run(7, &Default::default()).unwrap();
 //! assert!(report.concluded > 0);

@@ -13,11 +13,20 @@ pub struct Options {
     pub clock_faults: bool,
     /// A defect built in on purpose, which the invariants must notice.
     pub mutant: Option<Mutant>,
+    /// How many of the last things that happened a violation tells.
+    pub history: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { executions: 40, faults_until: 120_000, worker_faults: true, clock_faults: true, mutant: None }
+        Self {
+            executions: 40,
+            faults_until: 120_000,
+            worker_faults: true,
+            clock_faults: true,
+            mutant: None,
+            history: 80,
+        }
     }
 }
 

@@ -153,8 +153,12 @@ impl Shell {
             if let Some(exit) = self.perform() {
                 return exit;
             }
-            if self.connection.can_write() {
+            // A link that takes a frame at once may take the next one too, and nothing else would ask it.
+            while self.connection.can_write() {
                 let messages = self.state.collect(now);
+                if messages.is_empty() {
+                    break;
+                }
                 self.connection.write(&messages);
             }
             if self.state.has_left(now) {

@@ -224,6 +224,19 @@ async fn what_runs_is_told_again_over_the_next_link_and_can_be_stopped_there() {
     assert_eq!(scene.worker.await.unwrap(), WorkerExit::Cancelled);
 }
 
+/// A manager that has no reason to answer must not be needed for the rest.
+#[tokio::test]
+async fn what_does_not_fit_into_one_frame_follows_at_once() {
+    let scene = scene();
+    let (mut manager, _) = Manager::accept(&scene.links).await;
+    let (much, begun) = ("much ".repeat(160_000), std::time::Instant::now());
+    manager.say(&[order(1, &much)]).await;
+    let report = manager.end().await;
+    assert_eq!(report.stdout_from + report.stdout.len() as u64, much.len() as u64);
+    assert!(begun.elapsed() < Duration::from_secs(4), "it waited for the next heartbeat: {:?}", begun.elapsed());
+    scene.worker.abort();
+}
+
 #[tokio::test]
 async fn a_worker_whose_manager_can_never_be_there_again_ends() {
     let scene = scene();

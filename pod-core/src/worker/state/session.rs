@@ -23,6 +23,8 @@ pub(super) struct Session {
     pub(super) identity: Identity,
     /// The newest epoch met.
     pub(super) epoch: Option<Epoch>,
+    /// The newest epoch in which a manager was found to answer heartbeats.
+    answered_in: Option<Epoch>,
     pub(super) link: Link,
     heartbeat: Duration,
     give_up_after: Duration,
@@ -58,6 +60,7 @@ impl Session {
         Self {
             identity,
             epoch: None,
+            answered_in: None,
             link: Link::Down,
             heartbeat: Duration::from_secs(5),
             give_up_after,
@@ -83,6 +86,7 @@ impl Session {
     pub(super) fn heard_heartbeat(&mut self) {
         if let Link::Up(up) = &mut self.link {
             up.answers = true;
+            self.answered_in = self.epoch;
         }
     }
 
@@ -177,8 +181,10 @@ impl Session {
             last_said: now.uptime,
             last_heard: now.uptime,
             last_heartbeat: now.uptime,
-            answers: false,
-            owes_heartbeat: false,
+            // The same manager does over any link: its silence means something from the first moment on.
+            answers: self.answered_in == Some(welcome.epoch),
+            // Of another one that is asked at once: a link may fall silent in its first seconds.
+            owes_heartbeat: self.answered_in != Some(welcome.epoch),
         });
         Ok(())
     }

@@ -77,11 +77,12 @@ impl Scene {
         Self { state: WorkerState::new(identity, slots, ahead, vec![(A, R)], disk, now), now, effects: Vec::new() }
     }
 
-    /// A worker that was welcomed.
+    /// A worker that was welcomed, and has asked whether its manager answers.
     fn welcomed(slots: u32) -> Self {
         let mut scene = Self::new(slots);
         scene.connect();
         scene.hear([ToWorker::Welcome(Box::new(welcome()))]);
+        assert_eq!(scene.said(), [FromWorker::Heartbeat]);
         scene
     }
 
@@ -404,6 +405,28 @@ fn the_silence_of_a_manager_that_used_to_answer_ends_the_link() {
     assert_eq!(scene.did(), []);
     scene.pass(Duration::from_secs(1));
     assert!(matches!(&scene.did()[..], [Effect::Disconnect(_)]));
+}
+
+/// It may fall silent before the first heartbeat would have been due.
+#[test]
+fn a_link_that_falls_silent_in_its_first_seconds_is_given_up() {
+    // A manager that is met for the first time is asked at once, and answers.
+    let mut scene = Scene::welcomed(1);
+    scene.hear([ToWorker::Heartbeat]);
+    scene.pass(Duration::from_secs(15));
+    assert!(matches!(&scene.did()[..], [Effect::Disconnect(_)]));
+    // Over the next link to the same one, nothing need be heard for that.
+    scene.connect();
+    scene.hear([ToWorker::Welcome(Box::new(welcome()))]);
+    assert_eq!(scene.said(), [], "it is known to answer");
+    scene.pass(Duration::from_secs(15));
+    assert!(matches!(&scene.did()[..], [Effect::Disconnect(_)]));
+    // Another one need not: of an older release, it never would.
+    scene.connect();
+    scene.hear([ToWorker::Welcome(Box::new(Welcome { epoch: Epoch(4), ..welcome() }))]);
+    assert_eq!(scene.said(), [FromWorker::Heartbeat]);
+    scene.pass(Duration::from_secs(100));
+    assert_eq!(scene.did(), []);
 }
 
 #[test]

@@ -173,9 +173,9 @@ impl Machine {
         }
     }
 
-    pub(super) fn written(&mut self, link: LinkId, at_once: bool) {
+    pub(super) fn written(&mut self, link: LinkId) {
         if let Some(process) = &mut self.process {
-            process.written(link, at_once);
+            process.written(link);
         }
     }
 

@@ -150,13 +150,12 @@ impl Process {
         }
     }
 
-    /// The link took what was written last: at once, of which the shell makes no round of its own, or later.
-    pub(super) fn written(&mut self, wanted: LinkId, at_once: bool) {
+    /// The link took what was written last, so it is asked to take more.
+    pub(super) fn written(&mut self, wanted: LinkId) {
         if let Connection::Linked { link, writing, .. } = &mut self.connection
             && *link == wanted
         {
-            *writing = false;
-            self.woken |= !at_once;
+            (*writing, self.woken) = (false, true);
         }
     }
 

@@ -50,6 +50,7 @@ impl Program {
     pub(super) fn draw(request: StartRequest, luck: &mut Luck) -> Self {
         let faulty = (luck.has(Fault::Program), luck.has(Fault::Install));
         let may_vanish = faulty.0 && luck.worker_faults;
+        let short = *luck.short_activity == *request.activity_name;
         let random = &mut luck.programs;
         let beginning = match random.between(0, 200) {
             0 | 1 if faulty.0 => Beginning::Fails,
@@ -57,9 +58,8 @@ impl Program {
             4 if may_vanish => Beginning::Vanishes,
             _ => Beginning::Runs,
         };
-        let short = luck.short_programs && &*request.activity_name == "activity-0";
         let run_time = match random.between(0, 10) {
-            _ if short && !random.per_mille(50) => random.between(1, 30),
+            _ if short && !random.per_mille(50) => random.between(0, 20),
             0 => random.between(1000, 60_000),
             _ => random.between(1, 2000),
         };

@@ -32,6 +32,7 @@ impl World {
             1 => self.ahead + by,
             _ => self.ahead - by,
         };
+        self.checker.clock_set(self.now, self.ahead);
         self.report.clock_changes += 1;
         self.note(&("the clock is set, and is ahead by", self.ahead));
         let next = self.clocks.between(500, 60_000).cast_signed();

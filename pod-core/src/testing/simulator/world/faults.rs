@@ -49,7 +49,7 @@ impl World {
         self.at(next, Happening::Mischief);
         let ids: Vec<WorkerId> = self.machines.keys().copied().collect();
         let victim = (!ids.is_empty()).then(|| ids[self.faults.between(0, ids.len() as u64) as usize]);
-        match (self.faults.between(0, 15), victim) {
+        match (self.luck.mischief(&mut self.faults), victim) {
             (0, _) if self.luck.has(Fault::Full) => {
                 self.note(&"the store is full");
                 self.full_until = self.now + self.faults.between(500, 20_000).cast_signed();
@@ -186,13 +186,13 @@ impl World {
         }
     }
 
-    /// Nothing arrives any more; long after, each side's system gives up what it sent.
+    /// Nothing arrives any more. A quarter of an hour later, each side's system gives up what it sent, as Linux does.
     fn fall_silent(&mut self, link: LinkId, ways: &[Way]) {
         for way in ways {
             self.network.silence(link, *way, &mut self.luck);
         }
         for way in [Way::Up, Way::Down] {
-            let given_up = self.faults.between(60_000, 900_000).cast_signed();
+            let given_up = self.faults.between(900_000, 1_000_000).cast_signed();
             self.at(given_up, Happening::LinkEnded(link, way));
         }
     }

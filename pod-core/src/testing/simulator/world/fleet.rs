@@ -197,7 +197,7 @@ impl World {
                     Some(at) if at > self.now => self.at(at - self.now, Happening::Written(link)),
                     Some(_) => {
                         if let Some(machine) = self.machines.get_mut(&id) {
-                            machine.written(link, true);
+                            machine.written(link);
                         }
                     }
                     None => {}
@@ -229,6 +229,9 @@ impl World {
         self.note(&("worker exits", id, exit));
         if let Some((key, place)) = self.ledger.live().find(|(_, place)| place.worker == id) {
             return Err(format!("{key} runs on {place:?}, which has exited"));
+        }
+        if matches!(exit, WorkerExit::Foreign(_)) {
+            return Err(format!("worker {id} took its manager for another one: {exit}"));
         }
         let Some(machine) = self.machines.get_mut(&id) else { return Ok(()) };
         machine.exited();
@@ -267,17 +270,27 @@ impl World {
         Ok(execution.is_some_and(|execution| execution.failures > 0))
     }
 
-    /// Whether a program runs, or a worker holds something.
+    /// Whether a program runs, a worker holds something, or a machine is left behind.
     pub(super) fn is_busy(&self) -> bool {
-        self.ledger.live().next().is_some() || self.machines.values().any(|machine| !machine.is_idle())
+        let is_busy = |(id, machine): (&WorkerId, &Machine)| !machine.is_idle() || self.is_left_behind(*id);
+        self.ledger.live().next().is_some() || self.machines.iter().any(is_busy)
     }
 
-    /// What a worker still holds although everything has ended.
+    /// Whether no manager knows of a machine any more.
+    fn is_left_behind(&self, id: WorkerId) -> bool {
+        let Some(state) = self.state() else { return false };
+        state.workers.get(&id).is_none_or(|state| state.worker.status.is_terminal())
+    }
+
+    /// What runs, is held by a worker, or is left of the fleet although everything has ended.
     pub(super) fn first_busy(&self) -> String {
         if let Some((key, place)) = self.ledger.live().next() {
             return format!("{key} runs on {place:?}");
         }
-        let busy = self.machines.iter().find(|(_, machine)| !machine.is_idle());
-        busy.map_or_else(String::new, |(id, machine)| format!("worker {id} holds {}", machine.holds()))
+        if let Some((id, machine)) = self.machines.iter().find(|(_, machine)| !machine.is_idle()) {
+            return format!("worker {id} holds {}", machine.holds());
+        }
+        let left = self.machines.keys().find(|id| self.is_left_behind(**id));
+        left.map_or_else(String::new, |id| format!("the machine of worker {id} is left behind"))
     }
 }

@@ -183,8 +183,8 @@ impl World {
                             let Some(end) = self.ends.ends.get_mut(&link) else { continue };
                             if !end.left_out.holds(report.key) {
                                 end.taken.remove(&report.key);
-                                news.push(FromWorker::Ended(report));
                             }
+                            news.extend(end.left_out.news_of(report));
                         }
                         Part::News(message) => news.push(message),
                     }

@@ -174,8 +174,9 @@ impl World {
             Ok(Reply::Submitted(submitted)) => {
                 self.checker.told_of(submitted.id)?;
                 if let Some(key) = wanted.key() {
-                    let first = *self.requests.keys.entry(key.to_owned()).or_insert(submitted.id);
-                    if first != submitted.id {
+                    let first = self.requests.keys.insert(key.to_owned(), submitted.id).unwrap_or(submitted.id);
+                    // A key is kept for as long as what it stands for.
+                    if first != submitted.id && !self.checker.is_deleted(first) {
                         return Err(format!("{key:?} stands for {first} and for {}", submitted.id));
                     }
                 }

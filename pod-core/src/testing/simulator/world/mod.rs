@@ -1,4 +1,13 @@
 //! The world of a run: virtual time, links that break, a manager that crashes, a fleet that comes and goes.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `load` | what users ask for |
+//! | `effects` | what the manager does to the world |
+//! | `links` | the manager's side of links: outboxes, output into the store, acknowledgements |
+//! | `fleet` | machines come, live and go |
+//! | `faults`, `clocks` | what goes wrong, and what the time is |
+//! | `output`, `counts` | what is stored against what was printed, and what was counted against the rows |
 
 mod clocks;
 mod counts;
@@ -123,7 +132,7 @@ type Step<T = ()> = Result<T, String>;
 
 impl World {
     pub(super) fn new(seed: u64, options: Options) -> Self {
-        let luck = Luck::of(seed, options.worker_faults);
+        let (luck, history) = (Luck::of(seed, options.worker_faults), History::new(options.history));
         Self {
             seed,
             options,
@@ -146,7 +155,7 @@ impl World {
             clocks: Random::of(seed, 4),
             users: Random::of(seed, 11),
             checker: Checker::default(),
-            history: History::default(),
+            history,
             report: Report::default(),
             incarnations: 0,
             full_until: 0,
@@ -172,6 +181,7 @@ impl World {
 
     fn live(&mut self) -> Step {
         let begin = self.now;
+        self.checker.clock_set(begin, 0);
         self.at(0, Happening::ManagerBack);
         self.schedule_load();
         self.at(500, Happening::Mischief);
@@ -201,7 +211,9 @@ impl World {
             if !is_over && self.now > limit {
                 return Err(format!("executions {:?} never ended", self.checker.unfinished()));
             }
-            if is_over && over.is_none() {
+            if !is_over {
+                over = None;
+            } else if over.is_none() {
                 self.report.virtual_time = self.now - begin;
                 over = Some(self.now);
                 self.recount()?;
@@ -252,7 +264,7 @@ impl World {
             Happening::Down(link, frame) => self.deliver(link, frame),
             Happening::Written(link) => {
                 if let Some(machine) = self.machine_of(link) {
-                    machine.written(link, false);
+                    machine.written(link);
                 }
                 Ok(())
             }

@@ -1,6 +1,6 @@
 //! The store of the manager: the in-memory one, which answers late, is away, is full, refuses, and whose answers get lost.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use super::{super::options::Mutant, Happening, Step, World, now_or_never};
 use crate::{
@@ -8,6 +8,29 @@ use crate::{
     manager::{Answer, Input, Query},
     store::{Batch, Change, Store, StoreError},
 };
+
+/// Changes in few words.
+struct Brief<'a>(&'a [Change]);
+
+impl fmt::Debug for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for change in self.0 {
+            match change {
+                Change::InsertExecution(execution) => write!(f, "{} is new; ", execution.id),
+                Change::UpdateExecution(update) => write!(f, "{} {:?}; ", update.id, update.status),
+                Change::PutWorker(worker) => write!(f, "worker {} {:?}; ", worker.id, worker.status),
+                Change::PutInstallation(made) => {
+                    write!(f, "{}.{} on {} {:?}; ", made.activity, made.revision, made.worker, made.status)
+                }
+                Change::PutRevision(revision) => {
+                    write!(f, "{}.{} {:?}; ", revision.activity, revision.no, revision.status)
+                }
+                other => write!(f, "{other:?}; "),
+            }?;
+        }
+        Ok(())
+    }
+}
 
 impl World {
     /// The store answers the manager, at once or a while later.
@@ -63,6 +86,7 @@ impl World {
     pub(super) fn commit(&mut self, mut batch: Arc<Batch>) -> Step {
         let id = Some((batch.epoch, batch.seq));
         if self.decided.0 != id {
+            self.note(&("commit", Brief(&batch.changes)));
             self.decided = (id, self.now);
         }
         if self.fault(4) {
