@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pod_core::testing::simulator::{Options, Report, Violation, run};
+use pod_core::testing::simulator::{Mode, Options, Report, Violation, run, shrink};
 
 const USAGE: &str = "\
 Runs seeds of the simulator.
@@ -27,6 +27,7 @@ Runs seeds of the simulator.
     --faults-until MS    until when faults happen, in virtual milliseconds (120000)
     --no-worker-faults   workers do not die, and nothing may run twice
     --history N          how many of the last things that happened are told (80)
+    --safety             faults never end; nothing need finish, and no invariant may break
     --keep-going         do not stop at the first that fails
 ";
 
@@ -52,6 +53,7 @@ fn wanted() -> Result<Wanted, String> {
             "--faults-until" => wanted.options.faults_until = number()?.cast_signed(),
             "--history" => wanted.options.history = usize::try_from(number()?).unwrap_or(usize::MAX),
             "--no-worker-faults" => wanted.options.worker_faults = false,
+            "--safety" => wanted.options.mode = Mode::Safety,
             "--keep-going" => wanted.keep_going = true,
             other => return Err(format!("there is no option {other}\n\n{USAGE}")),
         }
@@ -112,7 +114,7 @@ fn main() -> ExitCode {
     println!("{done} seeds in {seconds:.1} s, {:.0} per second", done as f64 / seconds);
     println!("{total:#?}");
     let Some(first) = violations.first() else { return ExitCode::SUCCESS };
-    println!("{first}");
-    println!("{} of {done} seeds failed; --first {} --seeds 1 repeats this one", violations.len(), first.seed);
+    println!("{}", shrink(&wanted.options, first));
+    println!("{} of {done} seeds failed; --first {} --seeds 1 repeats the first whole", violations.len(), first.seed);
     ExitCode::FAILURE
 }

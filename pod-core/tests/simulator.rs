@@ -1,6 +1,6 @@
 //! Seeds of the simulator that every change must pass, and defects that it must notice.
 
-use pod_core::testing::simulator::{Mutant, Options, Report, run};
+use pod_core::testing::simulator::{Mode, Mutant, Options, Report, run, shrink};
 
 fn seeds(count: u64) -> std::ops::Range<u64> {
     let first = std::env::var("POD_SIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
@@ -20,6 +20,11 @@ fn nothing_is_lost_and_nothing_concludes_twice_whatever_fails() {
         (total.crashes, "manager crashed"),
         (total.output_losses, "crash lost output that was not durable"),
         (total.refusals, "store refused a batch"),
+        (total.lost_answers, "commit was answered by nothing"),
+        (total.orderly_ends, "manager ended in order"),
+        (total.manager_pauses, "manager got no processor for a while"),
+        (total.fenced, "manager lost its lease"),
+        (total.abandoned, "creation was given up"),
         (total.deaths, "worker died"),
         (total.cuts, "link was cut"),
         (total.silent_cuts, "link fell silent"),
@@ -48,6 +53,17 @@ fn a_crashing_manager_makes_nothing_run_twice() {
     }
 }
 
+/// Here nothing need finish, so far more can go wrong at a time.
+#[test]
+fn no_invariant_breaks_while_faults_never_end() {
+    let options = Options { mode: Mode::Safety, faults_until: 300_000, ..Options::default() };
+    let mut total = Report::default();
+    for seed in seeds(50) {
+        total = total.and(run(seed, &options).unwrap_or_else(|violation| panic!("{violation}")));
+    }
+    assert!(total.concluded > 0 && total.crashes > 0, "{total:?}");
+}
+
 /// Somebody sets the clock over and over, by seconds, hours and years. What the simulator checks: nothing is deleted
 /// before it was kept for its time, nothing is tried again before its delay or held back beyond it, whatever is submitted
 /// bears the moment that the clock tells, and everything ends. With `POD_SIM_SEEDS=72` it is a whole day.
@@ -67,9 +83,22 @@ fn hours_of_clocks_that_jump() {
 fn are_noticed(mutants: &[Mutant]) {
     for mutant in mutants {
         let options = Options { mutant: Some(*mutant), worker_faults: false, ..Options::default() };
-        let noticed = (0..1000).any(|seed| run(seed, &options).is_err());
-        assert!(noticed, "{mutant:?} went unnoticed");
+        let noticed = (0..1000).find_map(|seed| run(seed, &options).err());
+        let noticed = noticed.unwrap_or_else(|| panic!("{mutant:?} went unnoticed"));
+        eprintln!("{mutant:?}: {} (seed {})", noticed.sentence, noticed.seed);
     }
+}
+
+#[test]
+fn what_shows_a_defect_is_made_small() {
+    let options = Options { mutant: Some(Mutant::IgnoreStops), ..Options::default() };
+    let violation = (0..1000).find_map(|seed| run(seed, &options).err()).expect("it is noticed");
+    let small = shrink(&options, &violation);
+    assert!(small.options.executions < options.executions, "{small}");
+    assert!(small.options.faults_until < options.faults_until, "{small}");
+    assert!(small.options.without.len() > 3, "{small}");
+    assert!(run(small.violation.seed, &small.options).is_err(), "it repeats");
+    assert!(small.to_string().contains(&format!("run({}, &options)", small.violation.seed)), "{small}");
 }
 
 #[test]
@@ -78,8 +107,13 @@ fn defects_built_in_on_purpose_are_noticed() {
         Mutant::ActBeforeCommit,
         Mutant::ForgetEnds,
         Mutant::TrustEveryHello,
+        Mutant::SkipTheFence,
         Mutant::KeepWhatWasRefused,
         Mutant::LiveByTheWall,
+        Mutant::NeverAcknowledgeEnds,
+        Mutant::ForgetToDestroy,
+        Mutant::IgnoreKeys,
+        Mutant::RunAnotherRevision,
     ]);
 }
 

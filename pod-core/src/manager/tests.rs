@@ -151,7 +151,11 @@ fn what_the_round_changed_is_committed_before_it_is_read() {
     let revision = RevisionChoice::Current;
     rig.ask(Request::SubmitMany { activity: "a".into(), revision, inputs, idempotency_key: None });
     rig.settle();
-    // The first of the queue, twice in a round.
+    // A state that was loaded holds the head of the queue alone.
+    rig.refuse_next(StoreError::Conflict("made up".into()));
+    rig.ask(Request::CreatePolicy { name: "refused".into(), rules: Default::default() });
+    rig.settle();
+    // That head, twice in a round.
     rig.ask(Request::Terminate(ExecutionId(1), Hurry::Grace));
     let Some(read @ Action::Read(Query::Rows { .. })) = rig.poll() else { panic!("its row was not read") };
     rig.answer(read);

@@ -186,6 +186,14 @@ impl Checker {
         if self.committed.contains(&key) { Ok(()) } else { Err(format!("{key} was sent before it was committed")) }
     }
 
+    /// A program of that revision runs.
+    pub(super) fn runs(&self, key: AttemptKey, revision: RevisionNo) -> Result<(), String> {
+        match self.bound.get(&key.execution) {
+            Some(bound) if *bound == revision => Ok(()),
+            bound => Err(format!("{key} runs revision {revision}, and is bound to {bound:?}")),
+        }
+    }
+
     /// A program was started on a worker.
     pub(super) fn program(&mut self, id: ExecutionId, on_lost: OnLost, only_manager_fails: bool) -> Result<(), String> {
         let times = self.started.entry(id).or_default();

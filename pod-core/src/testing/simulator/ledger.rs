@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::domain::{AttemptKey, ExecutionId, Stream, WorkerId};
+use crate::domain::{AttemptKey, ExecutionId, RevisionNo, Stream, WorkerId};
 
 /// A worker process: which machine, and the how many-th of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub(super) struct Ledger {
     runs: BTreeMap<AttemptKey, Run>,
     /// Those that run at the moment.
     live: BTreeMap<AttemptKey, Place>,
-    /// Starts that nobody has looked at, with the names of their activities.
-    starts: Vec<(AttemptKey, Arc<str>)>,
+    /// Starts that nobody has looked at, with the names of their activities and their revisions.
+    starts: Vec<(AttemptKey, (Arc<str>, RevisionNo))>,
     /// How many bytes were printed by all.
     pub(super) bytes: u64,
 }
@@ -41,7 +41,7 @@ impl Ledger {
     pub(super) fn begin(
         &mut self,
         key: AttemptKey,
-        activity: Arc<str>,
+        what: (Arc<str>, RevisionNo),
         place: Place,
         small_disk: bool,
     ) -> Result<(), String> {
@@ -50,7 +50,7 @@ impl Ledger {
             return Err(format!("attempt {key} ran on {:?}, and now on {place:?}", earlier.place));
         }
         self.live.insert(key, place);
-        self.starts.push((key, activity));
+        self.starts.push((key, what));
         Ok(())
     }
 
@@ -81,7 +81,7 @@ impl Ledger {
     }
 
     /// What was started since the last call.
-    pub(super) fn take_starts(&mut self) -> Vec<(AttemptKey, Arc<str>)> {
+    pub(super) fn take_starts(&mut self) -> Vec<(AttemptKey, (Arc<str>, RevisionNo))> {
         std::mem::take(&mut self.starts)
     }
 

@@ -1,31 +1,10 @@
 //! What is drawn: one generator per concern, and which faults a run has at all.
 
-use super::random::Random;
+use super::{
+    options::{Fault, Options},
+    random::Random,
+};
 
-/// A kind of fault that a run has or has not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// Managers crash.
-    Manager,
-    /// Links break, are silent, or stall.
-    Network,
-    /// Worker processes and machines die.
-    Death,
-    /// Worker processes are stopped for a while, and machines sleep.
-    Pause,
-    /// Machines are asked to leave by their owners.
-    Leave,
-    /// Programs cannot be started, or are lost.
-    Program,
-    /// Installations hang, fail, or are found damaged.
-    Install,
-    /// The store is full.
-    Full,
-    /// The store answers nobody for a while.
-    Away,
-}
-
-const KINDS: u64 = 9;
 /// In how many ways something goes wrong by itself.
 const MISCHIEFS: u64 = 15;
 
@@ -61,10 +40,11 @@ pub(super) struct Luck {
 }
 
 impl Luck {
-    pub(super) fn of(seed: u64, worker_faults: bool) -> Self {
+    pub(super) fn of(seed: u64, options: &Options) -> Self {
         let mut swarm = Random::of(seed, 10);
         // Every run is without a third of the faults, another one each: rare combinations get their turn.
-        let without = (0..KINDS).filter(|_| swarm.per_mille(300)).fold(0, |without, kind| without | 1 << kind);
+        let drawn: Vec<Fault> = Fault::ALL.into_iter().filter(|_| swarm.per_mille(300)).collect();
+        let without = drawn.iter().chain(&options.without).fold(0, |without, kind| without | 1 << *kind as u64);
         let output_cap = match swarm.between(0, 10) {
             0 => 3 << 20,
             1 | 2 => 512 << 10,
@@ -81,7 +61,7 @@ impl Luck {
             favourites: [swarm.between(0, MISCHIEFS), swarm.between(0, MISCHIEFS)],
             hangs: 0,
             quiet: false,
-            worker_faults,
+            worker_faults: options.worker_faults,
             output_cap,
             short_activity: format!("activity-{}", swarm.between(0, 4)),
         }

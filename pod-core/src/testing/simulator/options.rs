@@ -11,6 +11,10 @@ pub struct Options {
     pub worker_faults: bool,
     /// Whether somebody sets the system's clock, and machines are started anew between two managers.
     pub clock_faults: bool,
+    /// What is looked at.
+    pub mode: Mode,
+    /// Kinds of faults that do not happen, beside those that the seed leaves out.
+    pub without: Vec<Fault>,
     /// A defect built in on purpose, which the invariants must notice.
     pub mutant: Option<Mutant>,
     /// How many of the last things that happened a violation tells.
@@ -24,10 +28,21 @@ impl Default for Options {
             faults_until: 120_000,
             worker_faults: true,
             clock_faults: true,
+            mode: Mode::Liveness,
+            without: Vec::new(),
             mutant: None,
             history: 80,
         }
     }
+}
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Faults end, and then everything that was acknowledged ends too, and the fleet returns to what it is without work.
+    Liveness,
+    /// Faults never end and nothing need finish; no invariant may break.
+    Safety,
 }
 
 /// A defect built in on purpose.
@@ -57,6 +72,48 @@ pub enum Mutant {
     NeverAcknowledgeEnds,
     /// A machine that is to be destroyed stays, and is said to be gone.
     ForgetToDestroy,
+    /// A key that makes a submission repeatable is not looked at.
+    IgnoreKeys,
+    /// A worker is told to run another revision than that which was asked for.
+    RunAnotherRevision,
     /// A worker gives back what has begun.
     GiveBackWhatRuns,
+}
+
+/// A kind of fault that a run has or has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Managers crash.
+    Manager,
+    /// Links break, are silent, or stall.
+    Network,
+    /// Worker processes and machines die.
+    Death,
+    /// Worker processes are stopped for a while, and machines sleep.
+    Pause,
+    /// Machines are asked to leave by their owners.
+    Leave,
+    /// Programs cannot be started, or are lost.
+    Program,
+    /// Installations hang, fail, or are found damaged.
+    Install,
+    /// The store is full.
+    Full,
+    /// The store answers nobody for a while.
+    Away,
+}
+
+impl Fault {
+    /// All kinds.
+    pub const ALL: [Self; 9] = [
+        Self::Manager,
+        Self::Network,
+        Self::Death,
+        Self::Pause,
+        Self::Leave,
+        Self::Program,
+        Self::Install,
+        Self::Full,
+        Self::Away,
+    ];
 }

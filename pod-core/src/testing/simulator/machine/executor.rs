@@ -207,7 +207,7 @@ impl ModelExecutor {
             }
             _ => {
                 program.begun = true;
-                ledger.begin(key, program.activity(), self.place, disk.is_small)?;
+                ledger.begin(key, (program.activity(), installed.1), self.place, disk.is_small)?;
                 inputs.push(Input::Run(key, RunEvent::Started { at: Timestamp(at + self.wall_ahead) }));
                 if let Some((moment, ..)) = program.writes.front() {
                     self.calendar.put(at + moment, Due { key, run, does: Does::Print });

@@ -8,7 +8,7 @@ use super::{calendar::Calendar, disk::Disk};
 use crate::{
     domain::{ActivityId, RevisionNo},
     executor::{INSTALLATIONS_AT_A_TIME, InstallError, InstallRequest},
-    testing::simulator::luck::{Fault, Luck},
+    testing::simulator::{luck::Luck, options::Fault},
     worker::state::Input,
 };
 

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use crate::{
     domain::{AttemptEnd, Millis, Stream},
     executor::StartRequest,
-    testing::simulator::luck::{Fault, Luck},
+    testing::simulator::{luck::Luck, options::Fault},
 };
 
 /// The argument of a program that runs until it is stopped.

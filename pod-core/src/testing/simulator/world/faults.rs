@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{
     super::{
-        luck::Fault,
         network::{LinkId, Way},
+        options::Fault,
     },
     Happening, Step, World, now_or_never,
     process::News,

@@ -47,7 +47,8 @@ impl World {
         self.call(id, Call::Destroy)?;
         let delay = self.provisioning_time(500);
         // Some machines are gone long before their provider says so, and others only then.
-        if !self.options.worker_faults || self.faults.per_mille(500) {
+        let at_once = !self.options.worker_faults || self.faults.per_mille(500);
+        if at_once && self.options.mutant != Some(Mutant::ForgetToDestroy) {
             self.take_away(id);
         }
         self.later(delay, id, Call::Destroy);
@@ -178,7 +179,8 @@ impl World {
             for wish in wishes {
                 self.grant(id, wish)?;
             }
-            for (key, activity) in self.ledger.take_starts() {
+            for (key, (activity, revision)) in self.ledger.take_starts() {
+                self.checker.runs(key, revision)?;
                 self.started(key, &activity)?;
             }
         }

@@ -5,15 +5,14 @@ use std::mem::take;
 use super::{
     super::{
         ends::End,
-        luck::Fault,
         network::{LinkId, Way, over_the_wire},
-        options::Mutant,
+        options::{Fault, Mutant},
     },
     Happening, Step, World, now_or_never,
     process::News,
 };
 use crate::{
-    domain::{AttemptKey, SessionId, WorkerId},
+    domain::{AttemptKey, RevisionNo, SessionId, WorkerId},
     engine::{Part, Piece, Stored, has_room, parts},
     link::{FromWorker, Refusal, ToWorker},
     manager::Input,
@@ -49,9 +48,14 @@ impl World {
     }
 
     /// Puts a message into the outbox of a link. Now and then it is full.
-    pub(super) fn send(&mut self, session: SessionId, message: ToWorker) -> Step {
+    pub(super) fn send(&mut self, session: SessionId, mut message: ToWorker) -> Step {
         if let ToWorker::Start(order) = &message {
             self.checker.start(order.key)?;
+        }
+        if let ToWorker::Start(order) = &mut message
+            && self.options.mutant == Some(Mutant::RunAnotherRevision)
+        {
+            order.revision = RevisionNo(1);
         }
         if self.options.mutant == Some(Mutant::NeverAcknowledgeEnds) && matches!(message, ToWorker::EndAck { .. }) {
             return Ok(());

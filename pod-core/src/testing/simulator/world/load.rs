@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    super::{machine::SERVE, random::Random},
+    super::{machine::SERVE, options::Mutant, random::Random},
     Happening, Step, World, on_lost,
     process::News,
 };
@@ -161,7 +161,12 @@ impl World {
                 self.at(again, Happening::Ask(Box::new(Wanted { again: true, ..wanted.clone() })));
             }
         }
-        let request = wanted.request.clone();
+        let mut request = wanted.request.clone();
+        if let Request::Submit(new) = &mut request
+            && self.options.mutant == Some(Mutant::IgnoreKeys)
+        {
+            new.idempotency_key = None;
+        }
         self.requests.waiting.insert(reply, wanted);
         self.tell(News::Input(Input::Request(Box::new(Asked { request, reply, found: Box::new(found) }))))
     }

@@ -41,7 +41,7 @@ use super::{
     luck::Luck,
     machine::Machine,
     network::{LinkId, Network, Way, over_the_wire},
-    options::Options,
+    options::{Mode, Options},
     random::Random,
     report::Report,
 };
@@ -132,7 +132,7 @@ type Step<T = ()> = Result<T, String>;
 
 impl World {
     pub(super) fn new(seed: u64, options: Options) -> Self {
-        let (luck, history) = (Luck::of(seed, options.worker_faults), History::new(options.history));
+        let (luck, history) = (Luck::of(seed, &options), History::new(options.history));
         Self {
             seed,
             options,
@@ -208,8 +208,15 @@ impl World {
             self.report.steps += 1;
             (self.report.acknowledged, self.report.concluded) = self.checker.progress();
             let is_over = self.now > quiet_from && self.is_manager_at_rest() && self.checker.unfinished().is_empty();
+            if self.options.mode == Mode::Safety && self.now > quiet_from {
+                self.report.virtual_time = self.now - begin;
+                break;
+            }
             if !is_over && self.now > limit {
-                return Err(format!("executions {:?} never ended", self.checker.unfinished()));
+                return Err(match self.checker.unfinished() {
+                    none if none.is_empty() => "everything has ended, and the manager never comes to rest".to_owned(),
+                    some => format!("executions {some:?} never ended"),
+                });
             }
             if !is_over {
                 over = None;
@@ -241,7 +248,7 @@ impl World {
     }
 
     fn quiet(&self) -> bool {
-        self.now > 1_000_000 + self.options.faults_until
+        self.options.mode == Mode::Liveness && self.now > 1_000_000 + self.options.faults_until
     }
 
     fn fault(&mut self, per_mille: u64) -> bool {
