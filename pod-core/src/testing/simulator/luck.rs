@@ -35,6 +35,8 @@ pub(super) struct Luck {
     pub(super) worker_faults: bool,
     /// How much output of an attempt keeps its place.
     pub(super) output_cap: u64,
+    /// Whether workers of both kinds are made.
+    pub(super) both_kinds: bool,
     /// The activity, if any, whose programs are so short that they are prefetched.
     pub(super) short_activity: String,
 }
@@ -63,6 +65,7 @@ impl Luck {
             quiet: false,
             worker_faults: options.worker_faults,
             output_cap,
+            both_kinds: swarm.per_mille(400),
             short_activity: format!("activity-{}", swarm.between(0, 4)),
         }
     }

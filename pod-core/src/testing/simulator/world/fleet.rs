@@ -139,10 +139,11 @@ impl World {
         self.machines.remove(&id);
     }
 
-    /// What is listed is as it was when that was asked for.
+    /// What is listed is as it was when that was asked for, and that may be long ago.
     pub(super) fn list(&mut self) {
         let listed = self.machines.keys().copied().collect();
-        self.at(5, Happening::News(News::Input(Input::Happened(plan::Input::Listed(listed)))));
+        let late = if self.fault(200) { self.faults.between(5, 30_000).cast_signed() } else { 5 };
+        self.at(late, Happening::News(News::Input(Input::Happened(plan::Input::Listed(listed)))));
     }
 
     /// A worker process begins, where none is.

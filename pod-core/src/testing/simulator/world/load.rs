@@ -11,8 +11,8 @@ use super::{
 use crate::{
     api::{Hurry, PodError, Registration, Reply, Request},
     domain::{
-        Execution, ExecutionId, ExecutionStatus, Millis, NewActivity, NewExecution, RetryRevision, RevisionChoice,
-        RevisionNo, Settings,
+        Execution, ExecutionId, ExecutionStatus, Isolation, Millis, NewActivity, NewExecution, RetryRevision,
+        RevisionChoice, RevisionNo, Settings,
     },
     engine::hash,
     manager::{Asked, Input},
@@ -97,6 +97,7 @@ impl World {
                 on_lost: on_lost(&name),
                 max_concurrency: (number == 1).then_some(2),
                 timeout: (number == 1).then_some(Millis::from_secs(20)),
+                isolation: (number == 1 && self.luck.both_kinds).then_some(Isolation::Execution),
                 ..Settings::default()
             };
             let new = NewActivity::script(name, "echo > main.sh").settings(settings);

@@ -15,6 +15,7 @@ use crate::{
     link::Hello,
     manager::{Action, Input, Loaded, Manager, ManagerConfig},
     plan::{Config, Window},
+    provisioner::Capabilities,
     scheduler::DefaultScheduler,
     store::{Store, StoreError},
 };
@@ -68,7 +69,7 @@ fn config(store: &dyn Store, luck: &Luck) -> ManagerConfig {
             ..Limits::default()
         },
         launch_timeout: Millis::from_secs(60),
-        capabilities: crate::provisioner::Capabilities::default(),
+        capabilities: Capabilities { both: luck.both_kinds, ..Capabilities::default() },
         scheduler: Arc::new(DefaultScheduler),
         // Small, so that most of a queue is in the store alone.
         window: Window { least: 2, per_slot: 1 },
