@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use pod_core::{
     domain::WorkerId,
     provisioner::{Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
@@ -140,8 +141,8 @@ async fn accept(listener: UnixListener, context: BackendContext) {
 
 /// Ends every worker process of a data directory with what it runs, and returns when they are gone. What they have
 /// installed stays. For a manager that was there for a single run and has stopped.
-pub async fn end_worker_processes(data: &Path) {
-    end_processes(&Directories::below(data, LOCAL)).await;
+pub fn end_worker_processes(data: &Path) -> BoxFuture<'_, ()> {
+    Box::pin(async move { end_processes(&Directories::below(data, LOCAL)).await })
 }
 
 pub(crate) async fn end_processes(directories: &Directories) {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use pod_core::{
     executor::Executor,
     link::{PROTOCOL_VERSION, Transport},
@@ -35,11 +36,14 @@ const LOCK_WITHIN: Duration = Duration::from_secs(1);
 ///
 /// `leave` asks it to leave; a token that is cancelled does, and then what runs is asked to end right away.
 pub async fn run_local_worker(dir: &Path, leave: impl Into<Leave>) -> WorkerExit {
-    run_worker_of(dir, leave.into(), |DirectoryWorker { dir, certificate }| async move {
+    run_boxed(dir, leave.into()).await
+}
+
+fn run_boxed(dir: &Path, leave: Leave) -> BoxFuture<'_, WorkerExit> {
+    Box::pin(run_worker_of(dir, leave, |DirectoryWorker { dir, certificate }| async move {
         let executor = ProcessExecutor::open(&dir, certificate.slots).await.map_err(|error| error.message)?;
         Ok(Arc::new(executor) as Arc<dyn Executor>)
-    })
-    .await
+    }))
 }
 
 /// A worker as its directory tells of it.

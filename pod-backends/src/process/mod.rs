@@ -73,6 +73,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use pod_core::{
     domain::{ActivityId, RevisionNo},
     executor::{Executor, ExecutorError, InstallError, InstallRequest, OutputSink, Running, StartError, StartRequest},
@@ -110,33 +111,40 @@ impl ProcessExecutor {
 
     /// As [`ProcessExecutor::open`], with a choice of what programs inherit of this process's environment.
     pub async fn open_with(dir: &Path, slots: u32, inherit: Inherit) -> Result<Self, ExecutorError> {
-        if slots == 0 {
-            return Err(ExecutorError { message: "a worker needs at least one slot".to_owned() });
-        }
-        open_files::check(slots).map_err(|message| ExecutorError { message })?;
-        let dir = dir.to_owned();
-        let (layout, lock, mark, installed) = blocking(move || {
-            let (layout, lock) = Layout::open(&dir)?;
-            let mark = layout.mark()?;
-            leftovers::end_earlier(&layout, &mark);
-            layout.clear_runs()?;
-            let installed = layout.clear_unfinished()?;
-            Ok::<_, ExecutorError>((layout, lock, mark, installed))
-        })
-        .await?;
-        let environment = Environment::of_this_process(&mark, inherit, layout.run_as());
-        let crew = CrewHandle::start(layout.clone(), lock, mark, slots).await?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                layout,
-                environment,
-                crew,
-                slots,
-                memory: Arc::new(MemoryWatch::of_this_process()),
-                installed: Arc::new(Installations::new(installed)),
-                busy: Mutex::default(),
-                runtime: Handle::current(),
-            }),
+        Self::open_boxed(dir, slots, inherit).await
+    }
+
+    /// Boxed, so that it is compiled here, and not wherever an executor is opened.
+    fn open_boxed(dir: &Path, slots: u32, inherit: Inherit) -> BoxFuture<'_, Result<Self, ExecutorError>> {
+        Box::pin(async move {
+            if slots == 0 {
+                return Err(ExecutorError { message: "a worker needs at least one slot".to_owned() });
+            }
+            open_files::check(slots).map_err(|message| ExecutorError { message })?;
+            let dir = dir.to_owned();
+            let (layout, lock, mark, installed) = blocking(move || {
+                let (layout, lock) = Layout::open(&dir)?;
+                let mark = layout.mark()?;
+                leftovers::end_earlier(&layout, &mark);
+                layout.clear_runs()?;
+                let installed = layout.clear_unfinished()?;
+                Ok::<_, ExecutorError>((layout, lock, mark, installed))
+            })
+            .await?;
+            let environment = Environment::of_this_process(&mark, inherit, layout.run_as());
+            let crew = CrewHandle::start(layout.clone(), lock, mark, slots).await?;
+            Ok(Self {
+                shared: Arc::new(Shared {
+                    layout,
+                    environment,
+                    crew,
+                    slots,
+                    memory: Arc::new(MemoryWatch::of_this_process()),
+                    installed: Arc::new(Installations::new(installed)),
+                    busy: Mutex::default(),
+                    runtime: Handle::current(),
+                }),
+            })
         })
     }
 }

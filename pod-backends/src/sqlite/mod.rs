@@ -7,6 +7,7 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use pod_core::{
     domain::{
         ActivityId, Age, Attempt, AttemptKey, Event, Execution, ExecutionId, OutputSummary, Payload, RevisionNo,
@@ -69,33 +70,39 @@ impl SqliteStore {
     /// `StoreError::Unusable` with a sentence for the person who named the directory: it cannot be written, `pod.db` is
     /// not a database, not one of POD, or from a newer version.
     pub async fn open(dir: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let dir = dir.as_ref();
-        let path = dir.join("pod.db");
-        open::make_directory(dir)?;
-        let mut connection = open::writer(&path).await?;
-        let id = open::migrate(&path, &mut connection).await?;
-        restored::notice(dir, &path, &mut connection).await?;
-        for part in ["output", "install-logs"] {
-            if let Err(error) = private::make_dir(&dir.join(part)) {
-                tracing::warn!(%error, part, "others may read what is kept");
+        Self::open_boxed(dir.as_ref()).await
+    }
+
+    /// Boxed, so that it is compiled here, and not wherever a store is opened.
+    fn open_boxed(dir: &Path) -> BoxFuture<'_, Result<Self, StoreError>> {
+        Box::pin(async move {
+            let path = dir.join("pod.db");
+            open::make_directory(dir)?;
+            let mut connection = open::writer(&path).await?;
+            let id = open::migrate(&path, &mut connection).await?;
+            restored::notice(dir, &path, &mut connection).await?;
+            for part in ["output", "install-logs"] {
+                if let Err(error) = private::make_dir(&dir.join(part)) {
+                    tracing::warn!(%error, part, "others may read what is kept");
+                }
             }
-        }
-        let files = OutputFiles::at(dir.join("output"));
-        let open = OpenAttempts::new(files.clone());
-        let keys = read::open_attempts(&mut connection).await?;
-        open.replace(&keys).map_err(|error| from_io(&error, "cannot read output"))?;
-        let shared = Shared {
-            id,
-            path: path.clone(),
-            open,
-            files,
-            logs: InstallLogs::at(dir.join("install-logs")),
-            reserve: Reserve::take(dir.join("reserve")),
-        };
-        let writer = Arc::new(Mutex::new(Writer::new(connection)));
-        let store = Self { shared: Arc::new(shared), writer, readers: open::readers(&path, READERS) };
-        store.sweep_output().await?;
-        Ok(store)
+            let files = OutputFiles::at(dir.join("output"));
+            let open = OpenAttempts::new(files.clone());
+            let keys = read::open_attempts(&mut connection).await?;
+            open.replace(&keys).map_err(|error| from_io(&error, "cannot read output"))?;
+            let shared = Shared {
+                id,
+                path: path.clone(),
+                open,
+                files,
+                logs: InstallLogs::at(dir.join("install-logs")),
+                reserve: Reserve::take(dir.join("reserve")),
+            };
+            let writer = Arc::new(Mutex::new(Writer::new(connection)));
+            let store = Self { shared: Arc::new(shared), writer, readers: open::readers(&path, READERS) };
+            store.sweep_output().await?;
+            Ok(store)
+        })
     }
 
     /// Deletes the output of attempts that are no more: a crash came between their deletion and that of their files.

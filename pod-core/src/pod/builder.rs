@@ -2,6 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
+use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::handle::Pod;
@@ -85,51 +86,58 @@ impl Builder {
     ///
     /// [`PodError::Invalid`] when the store or the backend is missing, [`PodError::InvalidLimit`] when a limit is out of
     /// its bounds, [`PodError::Store`] and [`PodError::Provision`] when one of them does not work. Nothing runs then.
-    pub async fn start(mut self) -> Result<Pod, PodError> {
-        self.limits.check()?;
-        let missing = |what: &str| PodError::Invalid(format!("a POD needs a {what}; give one to Pod::builder()"));
-        let store = self.store.ok_or_else(|| missing("store"))?;
-        let backend = self.backend.ok_or_else(|| missing("backend"))?;
-        let observer = self.observer.unwrap_or_else(|| Arc::new(Unobserved));
-        let for_engine = store.for_engine().unwrap_or_else(|| store.clone());
-        let shared = Arc::new(Shared::new(for_engine, self.fetch, observer, self.limits.grace));
-        let loaded = load(&shared).await?;
-        let (sender, inbox) = mpsc::channel(INBOX);
-        let context = BackendContext {
-            store: store.id(),
-            busy: loaded.snapshot.running.iter().map(|(_, attempt)| attempt.worker).collect(),
-            links: Arc::new(Links::new(shared.clone(), sender.clone())),
-            shutdown: shared.stop_token(),
-        };
-        // The engine ends with its handle, and the backend with the engine: also when this future is dropped here.
-        let engine = Arc::new(Engine::new(store.clone(), shared.clone(), sender.clone()));
-        let provisioner = match backend.start(context).await {
-            Ok(provisioner) => provisioner,
-            Err(error) => {
-                shared.end(PodError::Stopped);
-                return Err(error.into());
+    pub async fn start(self) -> Result<Pod, PodError> {
+        self.start_boxed().await
+    }
+
+    /// Boxed, so that it and the engine that it starts are compiled here, and not in every crate that starts a POD.
+    fn start_boxed(mut self) -> BoxFuture<'static, Result<Pod, PodError>> {
+        Box::pin(async move {
+            self.limits.check()?;
+            let missing = |what: &str| PodError::Invalid(format!("a POD needs a {what}; give one to Pod::builder()"));
+            let store = self.store.ok_or_else(|| missing("store"))?;
+            let backend = self.backend.ok_or_else(|| missing("backend"))?;
+            let observer = self.observer.unwrap_or_else(|| Arc::new(Unobserved));
+            let for_engine = store.for_engine().unwrap_or_else(|| store.clone());
+            let shared = Arc::new(Shared::new(for_engine, self.fetch, observer, self.limits.grace));
+            let loaded = load(&shared).await?;
+            let (sender, inbox) = mpsc::channel(INBOX);
+            let context = BackendContext {
+                store: store.id(),
+                busy: loaded.snapshot.running.iter().map(|(_, attempt)| attempt.worker).collect(),
+                links: Arc::new(Links::new(shared.clone(), sender.clone())),
+                shutdown: shared.stop_token(),
+            };
+            // The engine ends with its handle, and the backend with the engine: also when this future is dropped here.
+            let engine = Arc::new(Engine::new(store.clone(), shared.clone(), sender.clone()));
+            let provisioner = match backend.start(context).await {
+                Ok(provisioner) => provisioner,
+                Err(error) => {
+                    shared.end(PodError::Stopped);
+                    return Err(error.into());
+                }
+            };
+            if let Some(slots) = provisioner.slots() {
+                self.limits.slots = slots;
+                if let Err(error) = self.limits.check() {
+                    shared.end(PodError::Stopped);
+                    return Err(error.into());
+                }
             }
-        };
-        if let Some(slots) = provisioner.slots() {
-            self.limits.slots = slots;
-            if let Err(error) = self.limits.check() {
-                shared.end(PodError::Stopped);
-                return Err(error.into());
-            }
-        }
-        let config = Config {
-            store: store.id(),
-            epoch: loaded.epoch,
-            limits: self.limits,
-            launch_timeout: provisioner.launch_timeout(),
-            capabilities: provisioner.capabilities(),
-            scheduler: self.scheduler.unwrap_or_else(|| Arc::new(DefaultScheduler)),
-            window: crate::plan::Window::default(),
-        };
-        let config = ManagerConfig { plan: config, workers_stay: provisioner.workers_stay() };
-        let task = ManagerTask::new(shared.clone(), (sender, inbox), config, loaded, provisioner);
-        shared.spawn(task.run());
-        Ok(Pod { engine, terms: None })
+            let config = Config {
+                store: store.id(),
+                epoch: loaded.epoch,
+                limits: self.limits,
+                launch_timeout: provisioner.launch_timeout(),
+                capabilities: provisioner.capabilities(),
+                scheduler: self.scheduler.unwrap_or_else(|| Arc::new(DefaultScheduler)),
+                window: crate::plan::Window::default(),
+            };
+            let config = ManagerConfig { plan: config, workers_stay: provisioner.workers_stay() };
+            let task = ManagerTask::new(shared.clone(), (sender, inbox), config, loaded, provisioner);
+            shared.spawn(task.run());
+            Ok(Pod { engine, terms: None })
+        })
     }
 }
 

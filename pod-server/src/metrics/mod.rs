@@ -8,16 +8,17 @@ use std::path::PathBuf;
 use pod_core::{Overview, Pod, domain::ExecutionStatus};
 use prometheus::{
     Encoder, Error, Gauge, Histogram, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    process_collector::ProcessCollector,
 };
 
 mod activities;
 mod maker;
 mod observer;
+mod process;
 pub(crate) mod requests;
 
 use activities::Activities;
-use maker::Maker;
+use maker::{Maker, signed};
+use process::Process;
 
 /// Times of what somebody waits for, in seconds.
 const SHORT: [f64; 9] = [0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
@@ -35,6 +36,7 @@ pub(crate) struct Metrics {
     commit_rows: Histogram,
     output_bytes: IntCounter,
     request_seconds: HistogramVec,
+    process: Process,
     now: Now,
     /// Where the store keeps its files.
     store: PathBuf,
@@ -69,7 +71,6 @@ impl Metrics {
             .const_label("version", env!("CARGO_PKG_VERSION"))
             .const_label("commit", option_env!("POD_COMMIT").unwrap_or("unknown"));
         make.add(IntGauge::with_opts(build))?.set(1);
-        make.registry.register(Box::new(ProcessCollector::for_self()))?;
         let now = Now {
             executions: make.gauges("pod_executions", "Executions that are kept, by status.", "status")?,
             workers: make.gauges("pod_workers", "Workers that are remembered, by status.", "status")?,
@@ -100,6 +101,7 @@ impl Metrics {
                 &["method", "route", "status"],
                 &SHORT,
             )?,
+            process: Process::new(&make)?,
             now,
             registry: make.registry,
             store,
@@ -116,6 +118,7 @@ impl Metrics {
 
     /// Reads off what is so now.
     fn look(&self, pod: &Pod, overview: &Overview) {
+        self.process.look();
         let now = &self.now;
         for (status, count) in ExecutionStatus::ALL.iter().zip(overview.counts) {
             now.executions.with_label_values(&[status.as_str()]).set(signed(count));
@@ -147,8 +150,4 @@ impl Metrics {
         let files = ["pod.db", "pod.db-wal"].map(|file| self.store.join(file).metadata().map_or(0, |file| file.len()));
         now.store_bytes.set(signed(files.iter().sum()));
     }
-}
-
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

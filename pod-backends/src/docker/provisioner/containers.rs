@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use pod_core::{
     domain::WorkerId,
     provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
@@ -104,21 +105,23 @@ impl Backend for Docker {
 
 /// Removes every container and volume that a data directory knows of, and returns when they are gone. For a manager
 /// that was there for a single run and has stopped.
-pub async fn end_containers(data: &Path) {
-    let known = Directories::below(data, CONTAINERS).all().unwrap_or_default();
-    if known.is_empty() {
-        return;
-    }
-    let engine = match Engine::connect().await {
-        Ok(engine) => engine,
-        Err(error) => return tracing::warn!(%error, "the containers of the workers could not be removed"),
-    };
-    // What they were stays written down: the next manager sees at once that they are gone.
-    for certificate in known.into_iter().filter_map(|(_, certificate)| certificate) {
-        if let Err(error) = container::remove(&engine, certificate.store, certificate.worker).await {
-            tracing::warn!(%error, worker = %certificate.worker, "a container could not be removed");
+pub fn end_containers(data: &Path) -> BoxFuture<'_, ()> {
+    Box::pin(async move {
+        let known = Directories::below(data, CONTAINERS).all().unwrap_or_default();
+        if known.is_empty() {
+            return;
         }
-    }
+        let engine = match Engine::connect().await {
+            Ok(engine) => engine,
+            Err(error) => return tracing::warn!(%error, "the containers of the workers could not be removed"),
+        };
+        // What they were stays written down: the next manager sees at once that they are gone.
+        for certificate in known.into_iter().filter_map(|(_, certificate)| certificate) {
+            if let Err(error) = container::remove(&engine, certificate.store, certificate.worker).await {
+                tracing::warn!(%error, worker = %certificate.worker, "a container could not be removed");
+            }
+        }
+    })
 }
 
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use pod_core::{
     domain::{Isolation, StoreId, WorkerId},
     executor::Executor,
@@ -159,7 +160,11 @@ impl Provisioner for Isolated {
 
 /// Runs the worker of a directory that [`IsolatedDocker`] made, as [`crate::local::run_local_worker`] does.
 pub async fn run_isolated_worker(dir: &Path, leave: impl Into<Leave>) -> WorkerExit {
-    run_worker_of(dir, leave.into(), open).await
+    run_boxed(dir, leave.into()).await
+}
+
+fn run_boxed(dir: &Path, leave: Leave) -> BoxFuture<'_, WorkerExit> {
+    Box::pin(run_worker_of(dir, leave, open))
 }
 
 async fn open(worker: DirectoryWorker) -> Result<Arc<dyn Executor>, String> {
@@ -176,17 +181,19 @@ async fn open(worker: DirectoryWorker) -> Result<Arc<dyn Executor>, String> {
 
 /// Ends every worker of a data directory with its containers and snapshots. For a manager that was there for a single
 /// run and has stopped.
-pub async fn end_isolated_workers(data: &Path) {
-    let directories = Directories::below(data, ISOLATED);
-    end_processes(&directories).await;
-    let known = directories.all().unwrap_or_default();
-    let engine = match Engine::connect().await {
-        Ok(engine) => engine,
-        Err(error) => return tracing::warn!(%error, "what the workers left on the engine could not be removed"),
-    };
-    for Certificate { store, worker, .. } in known.into_iter().filter_map(|(_, certificate)| certificate) {
-        remove_or_warn(&engine, store, worker).await;
-    }
+pub fn end_isolated_workers(data: &Path) -> BoxFuture<'_, ()> {
+    Box::pin(async move {
+        let directories = Directories::below(data, ISOLATED);
+        end_processes(&directories).await;
+        let known = directories.all().unwrap_or_default();
+        let engine = match Engine::connect().await {
+            Ok(engine) => engine,
+            Err(error) => return tracing::warn!(%error, "what the workers left on the engine could not be removed"),
+        };
+        for Certificate { store, worker, .. } in known.into_iter().filter_map(|(_, certificate)| certificate) {
+            remove_or_warn(&engine, store, worker).await;
+        }
+    })
 }
 
 async fn remove_or_warn(engine: &Engine, store: StoreId, worker: WorkerId) {

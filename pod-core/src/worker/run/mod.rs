@@ -10,6 +10,7 @@ mod executions;
 
 use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
 pub use self::dial::{Dial, DialError};
@@ -49,26 +50,38 @@ pub async fn run(
     dial: impl Dial,
     leave: impl Into<Leave>,
 ) -> WorkerExit {
-    let installed = match executor.installed().await {
-        Ok(installed) => installed,
-        Err(error) => return WorkerExit::Broken(error.to_string()),
-    };
-    let clock = Clock { began: Instant::now() };
-    let disk = Arc::new(SpoolDirectory::new(config.spool));
-    let (seed, departure) = (config.identity.incarnation, config.identity.departure);
-    let (slots, ahead) = (executor.slots(), executor.ahead());
-    let state = WorkerState::new(config.identity, slots, ahead, installed, disk, clock.now());
-    let shell = Shell {
-        state,
-        clock,
-        departure,
-        connection: Connection::new(Arc::new(dial), seed),
-        executions: Executions::new(Arc::clone(&executor)),
-        effects: Vec::new(),
-    };
-    let exit = shell.serve(leave.into()).await;
-    tracing::info!(%exit, "the worker ends");
-    exit
+    run_boxed(config, executor, Arc::new(dial), leave.into()).await
+}
+
+/// Boxed, so that a worker is compiled here once, and not wherever one is run and for every way to dial.
+fn run_boxed(
+    config: WorkerConfig,
+    executor: Arc<dyn Executor>,
+    dial: Arc<dyn Dial>,
+    leave: Leave,
+) -> BoxFuture<'static, WorkerExit> {
+    Box::pin(async move {
+        let installed = match executor.installed().await {
+            Ok(installed) => installed,
+            Err(error) => return WorkerExit::Broken(error.to_string()),
+        };
+        let clock = Clock { began: Instant::now() };
+        let disk = Arc::new(SpoolDirectory::new(config.spool));
+        let (seed, departure) = (config.identity.incarnation, config.identity.departure);
+        let (slots, ahead) = (executor.slots(), executor.ahead());
+        let state = WorkerState::new(config.identity, slots, ahead, installed, disk, clock.now());
+        let shell = Shell {
+            state,
+            clock,
+            departure,
+            connection: Connection::new(dial, seed),
+            executions: Executions::new(Arc::clone(&executor)),
+            effects: Vec::new(),
+        };
+        let exit = shell.serve(leave).await;
+        tracing::info!(%exit, "the worker ends");
+        exit
+    })
 }
 
 /// Reads the time for the state machine.
