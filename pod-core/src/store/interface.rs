@@ -30,6 +30,28 @@ pub const KEPT_MINUTES: usize = 24 * 60;
 
 /// Durable storage of one POD.
 ///
+/// An application has little to do with it: it opens one, gives it to [`Builder::store`](crate::Builder::store), and asks
+/// the [`Pod`](crate::Pod). A clone of the handle may be kept, to look at what was committed:
+///
+/// ```
+/// # use pod_core::{Pod, domain::{ExecutionStatus, NewActivity, NewExecution}, testing::in_process::InProcess};
+/// use pod_core::store::{ExecutionQuery, MemoryStore, Store};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::new();
+/// # let backend = InProcess::new(|_| async { 0 });
+/// let pod = Pod::builder().store(store.clone()).backend(backend).start().await?;
+/// # pod.put_activity(NewActivity::script("hello", "…")).await?;
+/// # let run = pod.start(NewExecution::of("hello")).await?;
+/// # pod.wait(run).await?;
+/// pod.shutdown().await;
+/// let finished = ExecutionQuery { status: Some(ExecutionStatus::Finished), ..ExecutionQuery::default() };
+/// assert_eq!(store.count_executions(finished).await?, 1);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// `commit` is called by one task at a time; everything else concurrently. No method is cancelled half-way by the
 /// engine; a dropped future of a reading method has no effect.
 #[async_trait]
