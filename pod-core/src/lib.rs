@@ -106,9 +106,10 @@ pub use tokio_util::sync::CancellationToken;
 
 pub use api::{
     ActivityView, Amount, Bound, Explanation, FleetCount, FleetPreview, InvalidLimit, Limits, NoWorker, Overview,
-    PodError, StatusReason, Submitted, WorkerView,
+    PodError, PodErrorKind, StatusReason, Submitted, WorkerView,
 };
 pub use fetcher::{FetchScript, FetchedScript};
 pub use pod::{
-    Asked, Builder, EventGap, MAX_BATCH, ManyAct, OutputChunk, OutputFollower, OutputPosition, Pod, Portion,
+    Asked, Builder, EventGap, InvalidPosition, MAX_BATCH, ManyAct, OutputChunk, OutputFollower, OutputPosition, Pod,
+    Portion,
 };

@@ -132,6 +132,7 @@ impl Builder {
                 return Err(error.into());
             }
         }
+        let limits = Arc::new(self.limits.clone());
         let config = Config {
             store: store.id(),
             epoch: loaded.epoch,
@@ -144,7 +145,7 @@ impl Builder {
         let config = ManagerConfig { plan: config, workers_stay: provisioner.workers_stay() };
         let task = ManagerTask::new(shared.clone(), (sender, inbox), config, loaded, provisioner);
         shared.spawn(task.run());
-        Ok(Pod { engine, terms: None })
+        Ok(Pod { engine, terms: None, limits })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    api::{PodError, Reply, Request, Terms},
+    api::{Limits, PodError, Reply, Request, Terms},
     domain::{Now, StoreId, Timestamp},
     engine::Engine,
 };
@@ -63,6 +63,7 @@ pub(super) use ask;
 pub struct Pod {
     pub(super) engine: Arc<Engine>,
     pub(super) terms: Option<Arc<Terms>>,
+    pub(super) limits: Arc<Limits>,
 }
 
 pub(super) type Result<T> = std::result::Result<T, PodError>;
@@ -80,7 +81,7 @@ impl Pod {
     /// [`PodError::NotAsExpected`].
     #[must_use]
     pub fn on(&self, terms: Terms) -> Self {
-        Self { engine: self.engine.clone(), terms: Some(Arc::new(terms)) }
+        Self { engine: self.engine.clone(), terms: Some(Arc::new(terms)), limits: self.limits.clone() }
     }
 
     pub(super) async fn ask(&self, request: Request) -> Result<Reply> {
@@ -102,6 +103,12 @@ impl Pod {
     #[must_use]
     pub fn newest_event(&self) -> u64 {
         *self.engine.newest_event().borrow()
+    }
+
+    /// The limits that it works with: those that it was given, with the slots that its backend decided on.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The identity of the store.
@@ -134,7 +141,7 @@ impl Pod {
     }
 
     /// Stops in an orderly way: no new work is given out, and what runs in workers that end with this process may end
-    /// within `time`. What has not ended then gets TERM, and KILL after its grace time ([`Limits::grace`](crate::Limits::grace)). It is run
+    /// within `time`. What has not ended then gets TERM, and KILL after its grace time ([`Limits::grace`]). It is run
     /// again at the next start, which counts as no loss; what has begun and must not run again (`onLost=fail`) fails
     /// as [`Ending::WorkerLeft`](crate::domain::Ending::WorkerLeft). Then what was accepted is committed, and links are
     /// closed. Workers in processes of their own go on, and are not waited for.

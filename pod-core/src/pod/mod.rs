@@ -14,5 +14,5 @@ pub use builder::Builder;
 pub use bulk::{Asked, ManyAct, Portion};
 pub use events::EventGap;
 pub use executions::MAX_BATCH;
-pub use follow::{OutputChunk, OutputFollower, OutputPosition};
+pub use follow::{InvalidPosition, OutputChunk, OutputFollower, OutputPosition};
 pub use handle::Pod;

@@ -25,7 +25,7 @@ use crate::{
 mod merged;
 mod position;
 
-pub use self::position::OutputPosition;
+pub use self::position::{InvalidPosition, OutputPosition};
 
 impl Pod {
     /// Follows both streams of the latest attempt from their beginning, on into later attempts, until the execution
