@@ -77,6 +77,9 @@
 //! [`Provisioner`](provisioner::Provisioner) with its [`Backend`](provisioner::Backend). `docs/writing-a-backend.md` in the
 //! sources says what the engine asks of them and when.
 //!
+//! [`plan`], [`manager`], [`worker::state`] and the simulator are open to benchmarks and to the simulator, and promise nothing
+//! to others: they change in any version.
+//!
 //! # Dropping futures
 //!
 //! A request that changes something is carried out or not when its future is dropped, and never half: send it under a

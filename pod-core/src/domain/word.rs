@@ -39,11 +39,11 @@ macro_rules! words {
         }
 
         impl ::std::str::FromStr for $name {
-            type Err = $crate::domain::UnknownWord;
+            type Err = $crate::domain::word::UnknownWord;
             fn from_str(word: &str) -> Result<Self, Self::Err> {
                 match word {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err($crate::domain::UnknownWord::new(word, $what, &[$($word),+])),
+                    _ => Err($crate::domain::word::UnknownWord::new(word, $what, &[$($word),+])),
                 }
             }
         }
