@@ -16,6 +16,54 @@ pub const INSTALLATIONS_AT_A_TIME: usize = 4;
 ///
 /// Every method may be called concurrently. A dropped future of `install` or `remove` ends what it began
 /// (no process of it stays); a dropped [`Running`] kills its process tree.
+///
+/// One that wraps another and counts what it starts:
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+///
+/// use async_trait::async_trait;
+/// use pod_core::{domain::{ActivityId, RevisionNo}, executor::*};
+///
+/// #[derive(Debug)]
+/// struct Counted {
+///     inner: Arc<dyn Executor>,
+///     started: AtomicU64,
+/// }
+///
+/// #[async_trait]
+/// impl Executor for Counted {
+///     async fn install(&self, request: InstallRequest, output: OutputSink) -> Result<(), InstallError> {
+///         self.inner.install(request, output).await
+///     }
+///
+///     async fn remove(&self, activity: ActivityId, revision: RevisionNo) -> Result<(), ExecutorError> {
+///         self.inner.remove(activity, revision).await
+///     }
+///
+///     async fn installed(&self) -> Result<Vec<(ActivityId, RevisionNo)>, ExecutorError> {
+///         self.inner.installed().await
+///     }
+///
+///     async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError> {
+///         self.started.fetch_add(1, Ordering::Relaxed);
+///         self.inner.start(request).await
+///     }
+///
+///     fn slots(&self) -> u32 {
+///         self.inner.slots()
+///     }
+///
+///     // It has a default, which is not what the other one says.
+///     fn ahead(&self) -> u32 {
+///         self.inner.ahead()
+///     }
+///
+///     async fn shutdown(&self) {
+///         self.inner.shutdown().await;
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Executor: Debug + Send + Sync + 'static {
     /// Installs a revision at its final path, replacing leftovers of an unfinished try, and marks it complete last.
@@ -155,6 +203,18 @@ pub struct InstallError {
     pub permanent: bool,
 }
 
+impl InstallError {
+    /// Something that may go better at another time or on another worker.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), permanent: false }
+    }
+
+    /// The script itself is at fault: the revision is rejected, and installed nowhere else.
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { message: message.into(), permanent: true }
+    }
+}
+
 /// Why an execution could not be started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -163,10 +223,24 @@ pub struct StartError {
     pub message: String,
 }
 
+impl StartError {
+    /// With that sentence: the attempt ends as [`AttemptEnd::StartFailed`].
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
 /// Any other failure of an executor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ExecutorError {
     /// A sentence.
     pub message: String,
+}
+
+impl ExecutorError {
+    /// With that sentence.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
 }

@@ -10,6 +10,40 @@ use crate::{
 };
 
 /// Creates and destroys workers: processes, containers, machines. Knows nothing of queues or executions.
+///
+/// The least that one has to do. What it creates calls [`crate::worker::run`] somewhere, and dials to where the
+/// [`Backend`] listens:
+///
+/// ```
+/// use std::{collections::BTreeSet, sync::Mutex};
+///
+/// use async_trait::async_trait;
+/// use pod_core::{domain::WorkerId, provisioner::*};
+///
+/// /// Machines that are started and stopped by calls to somebody's API.
+/// #[derive(Debug, Default)]
+/// struct Machines {
+///     there: Mutex<BTreeSet<WorkerId>>,
+/// }
+///
+/// #[async_trait]
+/// impl Provisioner for Machines {
+///     async fn create(&self, worker: WorkerId, _spec: &WorkerSpec) -> Result<(), ProvisionError> {
+///         // Asked again, it is the same machine: its name is made of the worker's number, and the API refuses a second one.
+///         self.there.lock().map_err(|_| ProvisionError::new("the list is damaged"))?.insert(worker);
+///         Ok(())
+///     }
+///
+///     async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError> {
+///         self.there.lock().map_err(|_| ProvisionError::new("the list is damaged"))?.remove(&worker);
+///         Ok(())
+///     }
+///
+///     async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+///         Ok(self.there.lock().map_err(|_| ProvisionError::new("the list is damaged"))?.iter().copied().collect())
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Provisioner: Debug + Send + Sync + 'static {
     /// Creates that worker, which will dial its manager. Idempotent per worker: asked again, it is the same worker.

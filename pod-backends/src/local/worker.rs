@@ -103,7 +103,7 @@ pub(crate) fn config(certificate: Certificate, dir: &Path, departure: Departure)
         departure,
         ..Identity::new(high ^ low)
     };
-    WorkerConfig { identity, spool: dir.join("spool") }
+    WorkerConfig::new(identity).spool_in(dir.join("spool"))
 }
 
 /// Locks a worker's directory for this process, which notes itself down there.

@@ -151,6 +151,66 @@ pub enum PodError {
     Stopped,
 }
 
+/// What a caller can do about a [`PodError`], whatever it is about. An application that answers requests makes its
+/// statuses of it, and looks at single variants only where it has more to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PodErrorKind {
+    /// The request is wrong, and stays so.
+    Invalid,
+    /// What it names is not there, or not any more.
+    NotFound,
+    /// It contradicts how things stand: what it names is not in that state, or is another thing meanwhile.
+    Conflict,
+    /// There is no room for it now; what is deleted makes some.
+    Full,
+    /// Nothing is wrong with it, and the same may be done in a moment, perhaps by another manager.
+    Unavailable,
+    /// POD or a part that it was given does not work; a person has to look.
+    Internal,
+}
+
+impl PodError {
+    /// What a caller can do about it.
+    #[must_use]
+    pub const fn kind(&self) -> PodErrorKind {
+        match self {
+            Self::InvalidName(_)
+            | Self::InvalidInput(_)
+            | Self::InvalidRule(_)
+            | Self::InvalidLimit(_)
+            | Self::Invalid(_)
+            | Self::IsolationImpossible(_)
+            | Self::NetworkNeedsIsolation => PodErrorKind::Invalid,
+            Self::NoSuchActivity(_)
+            | Self::ActivityGone { .. }
+            | Self::NoSuchRevision { .. }
+            | Self::RevisionGone(_)
+            | Self::NoSuchExecution(_)
+            | Self::NoSuchPolicy(_)
+            | Self::NoSuchWorker(_) => PodErrorKind::NotFound,
+            Self::ActivityExists(_)
+            | Self::BeingRemoved { .. }
+            | Self::NotOpen { .. }
+            | Self::RevisionRejected { .. }
+            | Self::NotDeletable(_)
+            | Self::AlreadyEnded(_)
+            | Self::NotEnded(_)
+            | Self::AlreadyRetrieved(_)
+            | Self::IdempotencyConflict(_)
+            | Self::NotAsExpected { .. }
+            | Self::PolicyExists(_)
+            | Self::DefaultPolicy
+            | Self::WorkerGone(_) => PodErrorKind::Conflict,
+            Self::Store(StoreError::Full(_)) => PodErrorKind::Full,
+            Self::Overloaded | Self::Stopped | Self::Store(StoreError::Unavailable(_) | StoreError::Fenced) => {
+                PodErrorKind::Unavailable
+            }
+            Self::Store(_) | Self::Provision(_) | Self::Crashed(_) => PodErrorKind::Internal,
+        }
+    }
+}
+
 fn impossible(isolation: Isolation) -> &'static str {
     match isolation {
         Isolation::Execution => {

@@ -9,8 +9,8 @@ mod request;
 mod terms;
 mod views;
 
-pub use error::PodError;
 pub(crate) use error::gone;
+pub use error::{PodError, PodErrorKind};
 pub use explanation::{Explanation, NoWorker, StatusReason};
 pub use limits::{Amount, Bound, InvalidLimit, Limits};
 pub use request::{Hurry, Put, Registration, Reply, Request};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::{ActivityId, RevisionNo, WorkerId},
     time::{Millis, Timestamp},
+    word::words,
 };
 
 /// The name of an activity or policy: 1 to 100 characters, letters, digits, `.`, `_`, `-`,
@@ -109,6 +110,8 @@ pub enum ActivityStatus {
     Uninstalling,
 }
 
+words! { ActivityStatus, "status of an activity": Verifying = "verifying", Approved = "approved", Rejected = "rejected", Uninstalling = "uninstalling" }
+
 /// One version of an activity's script and settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision {
@@ -192,6 +195,8 @@ pub enum RevisionStatus {
     Uninstalling,
 }
 
+words! { RevisionStatus, "status of a revision": Verifying = "verifying", Approved = "approved", Rejected = "rejected", Uninstalling = "uninstalling" }
+
 /// Where an activity's installation script comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -257,21 +262,14 @@ pub enum Isolation {
     Execution,
 }
 
+words! { Isolation, "isolation": Worker = "worker", Execution = "execution" }
+
 impl Isolation {
     /// What workers of that kind do, as the end of a sentence about one of them.
     pub(crate) const fn does(self) -> &'static str {
         match self {
             Self::Worker => "runs executions beside each other",
             Self::Execution => "runs each execution in a container of its own",
-        }
-    }
-
-    /// The word of `/api/v1`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Worker => "worker",
-            Self::Execution => "execution",
         }
     }
 }
@@ -287,16 +285,7 @@ pub enum Network {
     None,
 }
 
-impl Network {
-    /// The word of `/api/v1`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::None => "none",
-        }
-    }
-}
+words! { Network, "network": Default = "default", None = "none" }
 
 /// Where an execution runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
@@ -330,6 +319,12 @@ impl Workdir {
     }
 }
 
+impl fmt::Display for Workdir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 impl FromStr for Workdir {
     type Err = UnknownWorkdir;
     fn from_str(word: &str) -> Result<Self, UnknownWorkdir> {
@@ -353,6 +348,8 @@ pub enum OnLost {
     /// It fails: for what must never run twice.
     Fail,
 }
+
+words! { OnLost, "reaction to a loss": Requeue = "requeue", Fail = "fail" }
 
 /// A request to register an activity, or a new revision of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -440,6 +437,8 @@ pub enum InstallationStatus {
     /// The worker deletes it.
     Removing,
 }
+
+words! { InstallationStatus, "status of an installation": Pending = "pending", Installing = "installing", Installed = "installed", Failed = "failed", Removing = "removing" }
 
 #[cfg(test)]
 mod tests {

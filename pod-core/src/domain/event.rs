@@ -14,6 +14,7 @@ use super::{
     reason,
     reason::ScaleReason,
     time::Timestamp,
+    word::words,
     worker::WorkerStatus,
 };
 
@@ -145,6 +146,8 @@ pub enum EventKind {
     /// The system's clock was set while a manager was running, or between two.
     ClockSet,
 }
+
+words! { EventKind, "kind of event": ActivityRegistered = "activityRegistered", ActivityApproved = "activityApproved", ActivityRejected = "activityRejected", ActivityUninstalling = "activityUninstalling", ActivityDeleted = "activityDeleted", InstallationChanged = "installationChanged", ExecutionSubmitted = "executionSubmitted", ExecutionStarted = "executionStarted", ExecutionRequeued = "executionRequeued", ExecutionEnded = "executionEnded", WorkerChanged = "workerChanged", PolicyChanged = "policyChanged", Scaled = "scaled", ManagerStarted = "managerStarted", ClockSet = "clockSet" }
 
 /// One decision about the size of the fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ use super::{
     output::OutputSummary,
     reason,
     time::{Age, Now, Timestamp},
+    word::words,
 };
 
 /// One run of an activity that was asked for. Durable before it is acknowledged; concludes once.
@@ -117,6 +118,8 @@ pub enum ExecutionStatus {
     TimedOut,
 }
 
+words! { ExecutionStatus, "status of an execution": Waiting = "waiting", Running = "running", Finished = "finished", Failed = "failed", Terminated = "terminated", TimedOut = "timedOut" }
+
 impl ExecutionStatus {
     /// All of them, in order.
     pub const ALL: [Self; 6] =
@@ -126,19 +129,6 @@ impl ExecutionStatus {
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         !matches!(self, Self::Waiting | Self::Running)
-    }
-
-    /// The word of `/api/v1`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Running => "running",
-            Self::Finished => "finished",
-            Self::Failed => "failed",
-            Self::Terminated => "terminated",
-            Self::TimedOut => "timedOut",
-        }
     }
 
     /// The status of that word.
@@ -258,6 +248,8 @@ pub enum AttemptStatus {
     /// Over.
     Ended,
 }
+
+words! { AttemptStatus, "status of an attempt": Assigned = "assigned", Running = "running", Ended = "ended" }
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -24,6 +24,18 @@ macro_rules! id {
             }
         }
 
+        impl From<$int> for $name {
+            fn from(number: $int) -> Self {
+                Self(number)
+            }
+        }
+
+        impl From<$name> for $int {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
         impl FromStr for $name {
             type Err = ParseIntError;
             fn from_str(text: &str) -> Result<Self, ParseIntError> {
@@ -81,6 +93,21 @@ impl fmt::Display for AttemptKey {
     }
 }
 
+impl FromStr for AttemptKey {
+    type Err = InvalidAttemptKey;
+    fn from_str(text: &str) -> Result<Self, InvalidAttemptKey> {
+        let parts = text.split_once('.').and_then(|(execution, attempt)| {
+            Some(Self { execution: execution.parse().ok()?, attempt: attempt.parse().ok()? })
+        });
+        parts.ok_or_else(|| InvalidAttemptKey(text.chars().take(120).collect()))
+    }
+}
+
+/// A text that names no attempt, as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} names no attempt: give the execution and the attempt as in 12.1")]
+pub struct InvalidAttemptKey(pub String);
+
 /// The identity of a store. Made once with it; a worker obeys only the store that it was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -96,5 +123,19 @@ impl FromStr for StoreId {
     type Err = uuid::Error;
     fn from_str(text: &str) -> Result<Self, uuid::Error> {
         text.parse().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_is_read_as_it_is_written() {
+        let key = AttemptKey { execution: 12.into(), attempt: 1.into() };
+        assert_eq!(key.to_string().parse(), Ok(key));
+        for wrong in ["", "12", "12.", ".1", "12.1.1", "12.x"] {
+            assert!(wrong.parse::<AttemptKey>().is_err(), "{wrong}");
+        }
     }
 }

@@ -16,6 +16,7 @@ mod reason;
 mod statistics;
 mod time;
 mod transitions;
+mod word;
 mod worker;
 
 pub use activity::{
@@ -32,7 +33,8 @@ pub use execution::{
 };
 pub use give_up::{GiveUp, Requeue};
 pub use ids::{
-    ActivityId, AttemptKey, AttemptNo, Epoch, ExecutionId, PolicyId, RevisionNo, SessionId, StoreId, WorkerId,
+    ActivityId, AttemptKey, AttemptNo, Epoch, ExecutionId, InvalidAttemptKey, PolicyId, RevisionNo, SessionId, StoreId,
+    WorkerId,
 };
 pub use order::Run;
 pub use output::{Gap, OutputSummary, Stream, StreamSummary};
@@ -41,4 +43,5 @@ pub use reason::{Need, ScaleReason, WorkerReason};
 pub use statistics::{MinuteTally, Waits};
 pub use time::{Age, Boot, Millis, Now, Timestamp};
 pub use transitions::{InvalidTransition, Transitions};
+pub use word::UnknownWord;
 pub use worker::{MAX_SLOTS, Worker, WorkerStatus};

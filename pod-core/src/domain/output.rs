@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::word::words;
+
 /// One of the two streams of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -12,18 +14,11 @@ pub enum Stream {
     Stderr,
 }
 
+words! { Stream, "stream": Stdout = "stdout", Stderr = "stderr" }
+
 impl Stream {
     /// Both, stdout first.
     pub const BOTH: [Self; 2] = [Self::Stdout, Self::Stderr];
-
-    /// `stdout` or `stderr`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        }
-    }
 }
 
 /// Bytes that the cap cut out of the middle of a stream: `start..end`, in the program's own offsets.

@@ -4,7 +4,10 @@
 //! searched for, and nothing is decided by it, because anybody may set that clock. An [`Age`] is how long a POD has
 //! lived: everything that becomes due, is late or is over does so by it.
 
-use std::{fmt, ops, time::Duration};
+use std::{
+    fmt, ops,
+    time::{Duration, SystemTime},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +157,17 @@ impl Millis {
     #[must_use]
     pub const fn as_duration(self) -> Duration {
         Duration::from_millis(self.0)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// `SystemTime::now().into()` is this moment: nothing in this crate's plain data reads a clock.
+    fn from(moment: SystemTime) -> Self {
+        let after = moment.duration_since(SystemTime::UNIX_EPOCH);
+        Self(match after {
+            Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |before| -before),
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     reason,
     reason::WorkerReason,
     time::{Age, Timestamp},
+    word::words,
 };
 
 /// How many slots a worker has at most. What it may hold is bounded by it, and so what one link must be able to take.
@@ -95,26 +96,12 @@ pub enum WorkerStatus {
     Failed,
 }
 
+words! { WorkerStatus, "status of a worker": Launching = "launching", Pending = "pending", Ready = "ready", Working = "working", Unreachable = "unreachable", Lost = "lost", Draining = "draining", Terminated = "terminated", Failed = "failed" }
+
 impl WorkerStatus {
     /// Whether it is over: it never comes back under this id.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Lost | Self::Terminated | Self::Failed)
-    }
-
-    /// The word of `/api/v1`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Launching => "launching",
-            Self::Pending => "pending",
-            Self::Ready => "ready",
-            Self::Working => "working",
-            Self::Unreachable => "unreachable",
-            Self::Lost => "lost",
-            Self::Draining => "draining",
-            Self::Terminated => "terminated",
-            Self::Failed => "failed",
-        }
     }
 }

@@ -19,6 +19,20 @@ use crate::{
 };
 
 /// Everything a POD is set up with. Only a store and a backend are needed.
+///
+/// ```
+/// # use pod_core::{store::MemoryStore, testing::in_process::InProcess};
+/// use pod_core::{Limits, Pod, domain::Millis};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), pod_core::PodError> {
+/// # let (store, backend) = (MemoryStore::new(), InProcess::new(|_| async { 0 }));
+/// let limits = Limits { slots: 2, grace: Millis::from_secs(3), ..Limits::default() };
+/// let pod = Pod::builder().store(store).backend(backend).limits(limits).start().await?;
+/// # pod.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 pub struct Builder {
     store: Option<Arc<dyn Store>>,
@@ -80,7 +94,8 @@ impl Builder {
     }
 
     /// Takes the store's lease, loads what it holds, starts the backend and the engine. Dropping the future leaves
-    /// nothing that runs.
+    /// nothing that runs. Needs to be called in a tokio runtime with its clock and its IO enabled, which the POD runs on from
+    /// then on.
     ///
     /// # Errors
     ///
@@ -124,6 +139,7 @@ impl Builder {
                     return Err(error.into());
                 }
             }
+            let limits = Arc::new(self.limits.clone());
             let config = Config {
                 store: store.id(),
                 epoch: loaded.epoch,
@@ -136,7 +152,7 @@ impl Builder {
             let config = ManagerConfig { plan: config, workers_stay: provisioner.workers_stay() };
             let task = ManagerTask::new(shared.clone(), (sender, inbox), config, loaded, provisioner);
             shared.spawn(task.run());
-            Ok(Pod { engine, terms: None })
+            Ok(Pod { engine, terms: None, limits })
         })
     }
 }

@@ -37,6 +37,10 @@ impl Pod {
     /// # Errors
     ///
     /// [`PodError::Invalid`] for a limit of 0, with which nothing would be done.
+    ///
+    /// # Cancellation safety
+    ///
+    /// When the future is dropped, some are done and others are not; asked again, it goes on with the others.
     pub async fn terminate_matching(&self, query: ExecutionQuery) -> Result<Portion> {
         self.matching(ExecutionQuery { ended: Some(false), ..query }, &Act::Terminate).await
     }
@@ -44,6 +48,10 @@ impl Pod {
     /// Runs the first `query.limit` executions that a query finds and that have ended again, as new ones, in the order
     /// of their age. With the same idempotency key again, none is run twice; what the query finds then that it did not
     /// find before is run, which [`Pod::many_once`] does not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pod::terminate_matching`].
     pub async fn retry_matching(
         &self,
         query: ExecutionQuery,

@@ -22,6 +22,7 @@ pub struct EventGap {
 
 impl Pod {
     /// What happened after event `after`, oldest first; waits up to `limit_wait` while there is nothing new.
+    /// Cancellation safe: it changes nothing, and what was not returned is there at the next call.
     pub async fn events_after(&self, after: u64, limit: usize, limit_wait: Duration) -> Result<Vec<Event>> {
         let mut newest = self.engine.newest_event();
         // The guard of the watch is not held across the read, so that the future is `Send`.

@@ -31,7 +31,8 @@ impl Pod {
     /// Limits a query to what was submitted from `from` on and before `until`, by the moments that the executions bear.
     ///
     /// As long as nobody set the system's clock back, ids are in the order of time and a span of time is a range of ids,
-    /// within which the query then looks. What was submitted before the clock was set back is looked through.
+    /// within which the query then looks. What was submitted before the clock was set back is looked through. When the
+    /// future is dropped, the query is as it was or limited in part: make it anew.
     pub async fn submitted_between(
         &self,
         query: &mut ExecutionQuery,

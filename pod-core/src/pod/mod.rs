@@ -1,8 +1,11 @@
 //! The handle for embedders, and what the HTTP APIs are made of.
 
+mod activities;
 mod builder;
 mod bulk;
 mod events;
+mod executions;
+mod fleet;
 mod follow;
 mod handle;
 mod lists;
@@ -10,5 +13,6 @@ mod lists;
 pub use builder::Builder;
 pub use bulk::{Asked, ManyAct, Portion};
 pub use events::EventGap;
-pub use follow::{OutputChunk, OutputFollower, OutputPosition};
-pub use handle::{MAX_BATCH, Pod};
+pub use executions::MAX_BATCH;
+pub use follow::{InvalidPosition, OutputChunk, OutputFollower, OutputPosition};
+pub use handle::Pod;

@@ -6,6 +6,31 @@ use crate::domain::{ActivityId, Age, Millis, RevisionNo, Rules, ScaleReason, Wor
 
 /// Decides where waiting executions run and how many workers there are. Pure: no clock, no randomness, no IO.
 ///
+/// ```
+/// use pod_core::{
+///     domain::{Age, Rules},
+///     scheduler::{Assignment, DefaultScheduler, Demand, FleetMember, PlacementView, Scale, Scheduler},
+/// };
+///
+/// /// As the default one, but a machine that was launched stays for the day.
+/// #[derive(Debug)]
+/// struct NeverSmaller;
+///
+/// impl Scheduler for NeverSmaller {
+///     fn place(&self, view: &PlacementView<'_>, now: Age) -> Vec<Assignment> {
+///         DefaultScheduler.place(view, now)
+///     }
+///
+///     fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> Scale {
+///         let scale = DefaultScheduler.scale(rules, demand, fleet, now);
+///         let too_many = fleet.len() > usize::try_from(rules.max_workers).unwrap_or(usize::MAX);
+///         if too_many { scale } else { Scale { drain: Vec::new(), ..scale } }
+///     }
+/// }
+///
+/// let builder = pod_core::Pod::builder().scheduler(NeverSmaller);
+/// ```
+///
 /// What it says that cannot be done is left out and told in the log, once per kind; it is asked again soon. A panic in it
 /// ends the engine as [`PodError::Crashed`](crate::PodError::Crashed). `scheduler_suite!` (feature `testing`) looks for both.
 pub trait Scheduler: Debug + Send + Sync + 'static {

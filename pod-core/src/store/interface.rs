@@ -30,6 +30,45 @@ pub const KEPT_MINUTES: usize = 24 * 60;
 
 /// Durable storage of one POD.
 ///
+/// An application has little to do with it: it opens one, gives it to [`Builder::store`](crate::Builder::store), and asks
+/// the [`Pod`](crate::Pod). A clone of the handle may be kept, to look at what was committed:
+///
+/// ```
+/// # use pod_core::{Pod, domain::{ExecutionStatus, NewActivity, NewExecution}, testing::in_process::InProcess};
+/// use pod_core::store::{ExecutionQuery, MemoryStore, Store};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::new();
+/// # let backend = InProcess::new(|_| async { 0 });
+/// let pod = Pod::builder().store(store.clone()).backend(backend).start().await?;
+/// # pod.put_activity(NewActivity::script("hello", "…")).await?;
+/// # let run = pod.start(NewExecution::of("hello")).await?;
+/// # pod.wait(run).await?;
+/// pod.shutdown().await;
+/// let finished = ExecutionQuery { status: Some(ExecutionStatus::Finished), ..ExecutionQuery::default() };
+/// assert_eq!(store.count_executions(finished).await?, 1);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Wrappers
+///
+/// A store that wraps another one forwards every method, also those that have a default; `#[deny(clippy::missing_trait_methods)]`
+/// on its `impl` sees to that. [`Store::for_engine`] is the exception: forwarded as it is, it would hand the inner store
+/// to the engine, and nothing that the engine does would pass through the wrapper. Wrap what it gives once more:
+///
+/// ```ignore
+/// fn for_engine(&self) -> Option<Arc<dyn Store>> {
+///     let inner = self.inner.for_engine()?;
+///     Some(Arc::new(Self { inner, commits: self.commits.clone() }))
+/// }
+/// ```
+///
+/// `testing::store_suite::passes_through` finds out whether what the engine does passes through.
+///
+/// # Calls
+///
 /// `commit` is called by one task at a time; everything else concurrently. No method is cancelled half-way by the
 /// engine; a dropped future of a reading method has no effect.
 #[async_trait]
@@ -38,7 +77,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     fn id(&self) -> StoreId;
 
     /// A handle of this store for the engine alone, whose reads do not wait for those of everyone else: where the store
-    /// can tell them apart. Nobody's slow search is to hold up the planner.
+    /// can tell them apart. Nobody's slow search is to hold up the planner. The engine never calls the store that it was
+    /// given then: see [wrappers](Store#wrappers).
     fn for_engine(&self) -> Option<Arc<dyn Store>> {
         None
     }
@@ -312,6 +352,7 @@ pub struct InstallLog {
 
 /// What can go wrong with a store. Each kind has one reaction of the engine.
 #[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// It cannot be reached or answers with an error that may pass: the same batch is tried again, nothing is performed.
     #[error("the store is unavailable: {0}")]
@@ -339,6 +380,26 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// It cannot be reached, or answers with an error that may pass.
+    pub fn unavailable(why: impl Into<Arc<str>>) -> Self {
+        Self::Unavailable(why.into())
+    }
+
+    /// There is no space.
+    pub fn full(why: impl Into<Arc<str>>) -> Self {
+        Self::Full(why.into())
+    }
+
+    /// A batch contradicts what is there.
+    pub fn conflict(why: impl Into<Arc<str>>) -> Self {
+        Self::Conflict(why.into())
+    }
+
+    /// It is not a store of this version, or not one at all: with a sentence for the person who named it.
+    pub fn unusable(sentence: impl Into<Arc<str>>) -> Self {
+        Self::Unusable(sentence.into())
+    }
+
     /// Output was sent for an attempt that has ended or never was.
     #[must_use]
     pub fn not_open(key: AttemptKey) -> Self {

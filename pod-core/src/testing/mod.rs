@@ -1,6 +1,7 @@
 //! What backends are held against: conformance suites of the traits, and the deterministic simulator.
 
 pub mod executor_suite;
+pub mod in_process;
 pub mod provisioner_suite;
 pub mod scheduler_suite;
 pub mod simulator;

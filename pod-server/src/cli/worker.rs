@@ -165,7 +165,7 @@ impl Worker {
         let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
         let host = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
         let identity = Identity { host, token, ..Identity::new(high ^ low) };
-        let config = WorkerConfig { identity, spool: work.join("spool") };
+        let config = WorkerConfig::new(identity).spool_in(work.join("spool"));
         Ok(run(config, Arc::new(executor), Told::new(dial, manager), leave).await)
     }
 }

@@ -17,7 +17,7 @@ async fn dialling(server: &Server, token: &str, stop: CancellationToken) -> Join
     let executor = Arc::new(ProcessExecutor::open(&directory, 2).await.unwrap());
     let dial = WebSocketDial::new(&server.origin(), Some(Secret::new(token))).unwrap();
     let identity = Identity { host: Some("elsewhere".to_owned()), ..Identity::new(7) };
-    let config = WorkerConfig { identity, spool: directory.join("spool") };
+    let config = WorkerConfig::new(identity).spool_in(directory.join("spool"));
     tokio::spawn(async move { run(config, executor, dial, stop).await })
 }
 

@@ -4,6 +4,7 @@ mod circles;
 mod documents;
 mod layering;
 mod source;
+mod surface;
 mod tables;
 
 use std::{

@@ -25,28 +25,44 @@ use crate::{
 mod merged;
 mod position;
 
-pub use self::position::OutputPosition;
+pub use self::position::{InvalidPosition, OutputPosition};
 
 impl Pod {
     /// Follows both streams of the latest attempt from their beginning, on into later attempts, until the execution
     /// has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`PodError::NoSuchExecution`] when there is none of that id, or none any more.
     pub async fn follow(&self, id: ExecutionId) -> Result<OutputFollower, PodError> {
         self.follow_from(id, OutputPosition::default()).await
     }
 
     /// Follows from a position, for example that of the last chunk one has got.
+    ///
+    /// # Errors
+    ///
+    /// [`PodError::NoSuchExecution`] when there is none of that id, or none any more.
     pub async fn follow_from(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower, PodError> {
         self.execution(id).await?;
         Ok(OutputFollower::new(self.clone(), id, position, Until::Ended))
     }
 
     /// Follows a single attempt from a position, until that attempt has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`PodError::NoSuchExecution`] when there is none of that id, or none any more.
     pub async fn follow_attempt(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower, PodError> {
         self.execution(id).await?;
         Ok(OutputFollower::new(self.clone(), id, position, Until::AttemptClosed))
     }
 
     /// Follows a single attempt from a position, as far as it has come by now; what is not there yet is not waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`PodError::NoSuchExecution`] when there is none of that id, or none any more.
     pub async fn follow_so_far(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower, PodError> {
         self.execution(id).await?;
         Ok(OutputFollower::new(self.clone(), id, position, Until::Now))
@@ -113,7 +129,13 @@ impl OutputFollower {
         Self { chunks: chunks.boxed(), _follower: follower }
     }
 
-    /// The next chunk; `None` after `Ended`, and at the end of an attempt that is followed alone. After an error it may be called again. Cancellation safe.
+    /// The next chunk; `None` after `Ended`, and at the end of an attempt that is followed alone. Cancellation safe: a
+    /// dropped call takes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not work, when the POD has ended, and [`PodError::NoSuchExecution`] when the execution was
+    /// deleted meanwhile. It may be called again after an error, and goes on where it was.
     pub async fn next(&mut self) -> Result<Option<OutputChunk>, PodError> {
         self.chunks.try_next().await
     }

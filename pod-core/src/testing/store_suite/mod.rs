@@ -9,6 +9,7 @@
 
 pub mod commits;
 pub mod contradictions;
+pub mod engine;
 pub mod lists;
 pub mod output;
 pub mod queue;
@@ -16,8 +17,10 @@ pub mod random;
 pub mod restarts;
 mod rig;
 mod rows;
+mod wrapper;
 
 pub use rig::Rig;
+pub use wrapper::passes_through;
 
 /// Makes one test of each case of the suite.
 #[macro_export]
@@ -49,6 +52,7 @@ macro_rules! store_suite {
                 install_logs_keep_their_end, install_logs_go_with_what_they_are_of;
             restarts: an_open_attempt_goes_on, ended_output_stays, what_was_committed_stays,
                 a_lost_answer_is_settled_after_a_restart, deleted_output_stays_deleted;
+            engine: both_handles_are_of_one_store;
             random: agrees_with_the_specification;
         }
     };

@@ -21,7 +21,7 @@ use self::{
 use super::{
     identity::{Departure, Identity, WorkerExit},
     leave::{Asked, Leave},
-    spool::disk::SpoolDirectory,
+    spool::disk::{SpoolDirectory, SpoolDisk, SpoolMemory},
     state::{Effect, Input, Now, WorkerState},
 };
 use crate::{domain::Timestamp, executor::Executor, link::FromWorker};
@@ -32,13 +32,37 @@ const EVENTS: usize = 256;
 /// How long a farewell may take.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 
+/// How much output waits in memory where no directory is given.
+const MEMORY: usize = 64 << 20;
+
 /// What a worker is run with.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct WorkerConfig {
     /// Who it is.
     pub identity: Identity,
-    /// Where output goes that does not fit into memory.
-    pub spool: PathBuf,
+    /// Where output waits until the manager has it.
+    pub spool: Arc<dyn SpoolDisk>,
+}
+
+impl WorkerConfig {
+    /// A worker whose output waits in memory, 64 MiB of it at most; what is more is cut, as where a disk is full.
+    #[must_use]
+    pub fn new(identity: Identity) -> Self {
+        Self { identity, spool: Arc::new(SpoolMemory::new(MEMORY)) }
+    }
+
+    /// Output that waits goes to files in that directory, which is made when it is needed.
+    #[must_use]
+    pub fn spool_in(self, directory: impl Into<PathBuf>) -> Self {
+        self.spool(SpoolDirectory::new(directory))
+    }
+
+    /// Output that waits goes there.
+    #[must_use]
+    pub fn spool(self, spool: impl SpoolDisk) -> Self {
+        Self { spool: Arc::new(spool), ..self }
+    }
 }
 
 /// Runs a worker until it ends or is asked to [`Leave`]; nothing that it ran is left then.
@@ -66,10 +90,9 @@ fn run_boxed(
             Err(error) => return WorkerExit::Broken(error.to_string()),
         };
         let clock = Clock { began: Instant::now() };
-        let disk = Arc::new(SpoolDirectory::new(config.spool));
         let (seed, departure) = (config.identity.incarnation, config.identity.departure);
         let (slots, ahead) = (executor.slots(), executor.ahead());
-        let state = WorkerState::new(config.identity, slots, ahead, installed, disk, clock.now());
+        let state = WorkerState::new(config.identity, slots, ahead, installed, config.spool, clock.now());
         let shell = Shell {
             state,
             clock,

@@ -171,7 +171,7 @@ struct Scene {
 
 fn scene() -> Scene {
     let directory = tempfile::tempdir().unwrap();
-    let config = WorkerConfig { identity: Identity::new(42), spool: directory.path().to_owned() };
+    let config = WorkerConfig::new(Identity::new(42)).spool_in(directory.path());
     let (dial, links) = mpsc::channel(1);
     let shutdown = CancellationToken::new();
     let worker = tokio::spawn(run(config, Arc::new(Echo::default()), Switchboard(dial), shutdown.clone()));
