@@ -14,19 +14,18 @@ mod invariants;
 mod ledger;
 mod luck;
 mod machine;
+mod manager_process;
 mod network;
 mod options;
 pub(in crate::testing) mod random;
 mod report;
+mod requests;
+mod run;
 mod shrink;
 mod world;
 
 pub use invariants::Violation;
 pub use options::{Fault, Mode, Mutant, Options};
 pub use report::Report;
+pub use run::run;
 pub use shrink::{Scenario, shrink};
-
-/// Runs one seed. An error is a defect of POD: it names the invariant, the seed, and the last things that happened.
-pub fn run(seed: u64, options: &Options) -> Result<Report, Box<Violation>> {
-    world::World::new(seed, options.clone()).run()
-}

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{
     invariants::Violation,
     options::{Fault, Options},
-    run,
+    run::run,
 };
 
 /// The smallest run that was found to show a violation.

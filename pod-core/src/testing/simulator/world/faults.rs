@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::{
     super::{
+        manager_process::News,
         network::{LinkId, Way},
         options::Fault,
     },
     Happening, Step, World, now_or_never,
-    process::News,
 };
 use crate::{
     domain::WorkerId,

@@ -3,11 +3,11 @@
 use super::{
     super::{
         machine::{Machine, Wish},
+        manager_process::{Call, News},
         network::Way,
         options::Mutant,
     },
     Happening, Step, World, now_or_never, on_lost,
-    process::{Call, News},
 };
 use crate::{
     domain::{AttemptKey, OnLost, WorkerId},

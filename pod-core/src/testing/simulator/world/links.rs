@@ -5,11 +5,11 @@ use std::mem::take;
 use super::{
     super::{
         ends::End,
+        manager_process::News,
         network::{LinkId, Way, over_the_wire},
         options::{Fault, Mutant},
     },
     Happening, Step, World, now_or_never,
-    process::News,
 };
 use crate::{
     domain::{AttemptKey, RevisionNo, SessionId, WorkerId},

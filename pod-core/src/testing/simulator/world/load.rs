@@ -1,12 +1,9 @@
 //! What users ask for: activities, new revisions of them, executions, and their ends. Operators change policies, let
 //! workers go, and delete activities meanwhile.
 
-use std::collections::BTreeMap;
-
 use super::{
-    super::{machine::SERVE, options::Mutant, random::Random},
+    super::{machine::SERVE, manager_process::News, options::Mutant, random::Random, requests::Wanted},
     Happening, Step, World, on_lost,
-    process::News,
 };
 use crate::{
     api::{Hurry, PodError, Registration, Reply, Request},
@@ -22,49 +19,6 @@ use crate::{
 
 /// How many activities there are, whose numbers clients have first.
 pub(super) const ACTIVITIES: u32 = 3;
-
-/// What users wait for.
-#[derive(Debug, Default)]
-pub(super) struct Requests {
-    waiting: BTreeMap<ReplyId, Wanted>,
-    asked: u64,
-    /// The execution that a key stands for, as whoever asked with it was told.
-    keys: BTreeMap<String, ExecutionId>,
-}
-
-/// What somebody wants, and asks for again until it is answered.
-#[derive(Clone, Debug)]
-pub(super) struct Wanted {
-    request: Request,
-    sha256: String,
-    /// Whoever asks has asked before.
-    again: bool,
-}
-
-impl Requests {
-    /// Who asked is told nothing: the manager is gone. Gives what is asked for again.
-    pub(super) fn forget(&mut self) -> Vec<Wanted> {
-        std::mem::take(&mut self.waiting).into_values().filter(Wanted::is_repeated).collect()
-    }
-}
-
-impl Wanted {
-    /// Whoever registers an activity, or has a key, asks again.
-    const fn is_repeated(&self) -> bool {
-        match &self.request {
-            Request::CreateActivity { .. } | Request::PutPolicy { .. } => true,
-            Request::Submit(new) => new.idempotency_key.is_some(),
-            _ => false,
-        }
-    }
-
-    fn key(&self) -> Option<&str> {
-        match &self.request {
-            Request::Submit(new) => new.idempotency_key.as_deref(),
-            _ => None,
-        }
-    }
-}
 
 impl World {
     /// The load of a run: who asks when.

@@ -29,10 +29,6 @@ use std::{
 use futures::FutureExt;
 use uuid::Uuid;
 
-use self::{
-    load::{Requests, Wanted},
-    process::{Call, ManagerProcess, News},
-};
 use super::{
     ends::Ends,
     history::History,
@@ -40,10 +36,12 @@ use super::{
     ledger::Ledger,
     luck::Luck,
     machine::Machine,
+    manager_process::{Call, ManagerProcess, News},
     network::{LinkId, Network, Way, over_the_wire},
     options::{Mode, Options},
     random::Random,
     report::Report,
+    requests::{Requests, Wanted},
 };
 use crate::{
     domain::{Epoch, ExecutionId, OnLost, StoreId, WorkerId},
