@@ -129,7 +129,9 @@ impl Checker {
             }
             Change::UpdateExecution(update) if update.status.is_terminal() => {
                 self.retries.remove(&update.id);
-                self.ended.insert(update.id, now);
+                // A round may be decided long after what it is made of.
+                let since = update.ended.map_or(0, |ended| batch.age.0 - ended.0);
+                self.ended.insert(update.id, now - since);
             }
             Change::UpdateExecution(update) if update.status == ExecutionStatus::Waiting => {
                 let delay = update.not_before.since(batch.age);
