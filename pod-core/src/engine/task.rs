@@ -154,7 +154,7 @@ impl ManagerTask {
             Message::Hello { hello, admission, link } => {
                 let session = self.manager.next_session();
                 self.links.insert(session, link);
-                Input::Hello { hello, session, anyone: admission == Admission::Anyone }
+                Input::Happened(plan::Input::Hello { hello, session, anyone: admission == Admission::Anyone })
             }
             Message::Said { worker, session, messages } => Input::Said { worker, session, messages },
             Message::CreationAbandoned(worker) => Input::CreationAbandoned(worker),

@@ -142,6 +142,24 @@ pub struct Hello {
 }
 
 impl Hello {
+    /// The first hello of a worker that holds nothing, and that nobody created.
+    #[must_use]
+    pub const fn new(incarnation: u64, slots: u32) -> Self {
+        Self {
+            protocol: PROTOCOL_VERSION,
+            store: None,
+            worker: None,
+            epoch: None,
+            incarnation,
+            token: None,
+            slots,
+            host: None,
+            attempts: Vec::new(),
+            installed: Vec::new(),
+            installing: Vec::new(),
+        }
+    }
+
     /// The same, short enough for a first frame. Of what is not told to be installed, the manager asks for it again, and is
     /// answered at once.
     #[must_use]

@@ -16,19 +16,7 @@ const ACTIVITY: ActivityId = ActivityId(1);
 const REVISION: RevisionNo = RevisionNo(1);
 
 fn hello() -> Hello {
-    Hello {
-        protocol: PROTOCOL_VERSION,
-        store: None,
-        worker: None,
-        epoch: None,
-        incarnation: 1,
-        token: None,
-        slots: 1,
-        host: None,
-        attempts: Vec::new(),
-        installed: Vec::new(),
-        installing: Vec::new(),
-    }
+    Hello::new(1, 1)
 }
 
 fn ended() -> EndReport {

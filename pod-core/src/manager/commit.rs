@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api::PodError,
     domain::Millis,
-    plan::{Decision, Effect, State},
+    plan::{Decision, State},
     store::StoreError,
 };
 
@@ -78,25 +78,19 @@ impl Manager {
 
     /// Lets a committed round show: nobody sees anything of it before.
     fn show(&mut self, round: Decision) {
-        self.publish(Published {
+        let published = Published {
             measures: round.measures,
             names: self.state.names.clone(),
             closed: round.closed,
             opened: round.opened,
             touched: round.touched,
             newest_event: self.state.newest_event(),
-        });
+        };
+        self.act(Action::Publish(Box::new(published)));
         self.actions.extend(round.replies.into_iter().map(|(reply, answer)| Action::Reply(reply, answer)));
         // A request that waits for the commit is taken last: what it changes must not be read as it was before.
         let mut asked = std::mem::take(&mut self.work);
-        let mut expire = None;
-        for effect in round.effects {
-            match effect {
-                Effect::Expire(before) => expire = Some(before),
-                effect => self.work.push_back(Work::Perform(effect)),
-            }
-        }
-        self.work.extend(expire.map(Work::Expire));
+        self.work.extend(round.effects.into_iter().map(Work::Perform));
         self.work.push_back(Work::ReadOn);
         if self.now.age.since(self.looked_for_room) >= LOOK_FOR_ROOM_EVERY {
             self.looked_for_room = self.now.age;

@@ -22,7 +22,6 @@ impl Manager {
     pub(super) fn perform(&mut self, work: Work) {
         match work {
             Work::Perform(effect) => self.perform_effect(effect),
-            Work::Expire(before) => self.ask(Query::Expired { before, limit: EXPIRED_AT_A_TIME }, Waiting::Expired),
             Work::ReadOn => {
                 for refill in self.state.refills().into_iter().rev() {
                     self.work.push_front(Work::Refill(refill));
@@ -101,7 +100,7 @@ impl Manager {
             }
             Effect::List => self.act(Action::List),
             Effect::Fetch(activity, revision, url) => self.act(Action::Fetch(activity, revision, url)),
-            Effect::Expire(before) => self.work.push_back(Work::Expire(before)),
+            Effect::Expire(before) => self.ask(Query::Expired { before, limit: EXPIRED_AT_A_TIME }, Waiting::Expired),
         }
     }
 

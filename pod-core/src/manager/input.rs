@@ -4,7 +4,7 @@ use crate::domain::Payload;
 use crate::{
     api::Request,
     domain::{Boot, Epoch, Execution, SessionId, WorkerId},
-    link::{FromWorker, Hello},
+    link::FromWorker,
     plan::{self, Found, ReplyId},
     store::{Claimed, ExpiredExecution, IdempotencyRecord, Snapshot, StoreError},
 };
@@ -16,15 +16,6 @@ use crate::{
 pub enum Input {
     /// News: a user asks for something.
     Request(Box<Asked>),
-    /// News: a worker said hello on a link, which has this number from [`Manager::next_session`](super::Manager::next_session).
-    Hello {
-        /// What it said.
-        hello: Box<Hello>,
-        /// The number of the link.
-        session: SessionId,
-        /// Whether it may be a worker that this store did not create.
-        anyone: bool,
-    },
     /// News: a worker said something, in this order. Without its output.
     Said {
         /// Who.
@@ -34,7 +25,7 @@ pub enum Input {
         /// What.
         messages: Vec<FromWorker>,
     },
-    /// News: anything else that happened.
+    /// News: anything else that happened. A hello has its session from [`Manager::next_session`](super::Manager::next_session).
     Happened(plan::Input),
     /// News: the creation of a worker that was given up is over.
     CreationAbandoned(WorkerId),

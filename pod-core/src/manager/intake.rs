@@ -15,10 +15,6 @@ impl Manager {
         debug_assert!(self.takes_news(), "news was handed in while something else had to be done: {news:?}");
         match news {
             Input::Request(asked) => self.take_request(asked),
-            Input::Hello { hello, session, anyone } => {
-                self.links.arrived(session);
-                self.step(plan::Input::Hello { hello, session, anyone });
-            }
             Input::Said { worker, session, messages } => {
                 for message in messages {
                     self.step(plan::Input::Said { worker, session, message });
@@ -35,6 +31,7 @@ impl Manager {
 
     fn happened(&mut self, input: plan::Input) {
         match &input {
+            plan::Input::Hello { session, .. } => self.links.arrived(*session),
             plan::Input::LinkLost { session, .. } => _ = self.links.end(*session),
             plan::Input::Created { worker, .. } => {
                 let (wanted, asks) = self.calls.creation_over(*worker);

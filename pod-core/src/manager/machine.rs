@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    action::{Action, Published, Query},
+    action::{Action, Query},
     calls::{Ask, Calls},
     input::{Input, Loaded},
     links::Links,
@@ -92,7 +92,7 @@ impl Manager {
         self.now = now.into();
         match input {
             Input::Drained => {
-                if self.waiting.is_none() && self.work.is_empty() && self.round.is_due(self.now.age) {
+                if self.takes_news() && self.round.is_due(self.now.age) {
                     self.close_round();
                 }
             }
@@ -199,10 +199,6 @@ impl Manager {
             Ask::AbandonCreation(worker) => Action::AbandonCreation(worker),
             Ask::Destroy(worker) => Action::Destroy(worker),
         }));
-    }
-
-    pub(super) fn publish(&mut self, published: Published) {
-        self.act(Action::Publish(Box::new(published)));
     }
 
     pub(super) fn set_trouble(&mut self, why: Option<Arc<str>>) {

@@ -14,8 +14,6 @@ use crate::{
 pub(super) enum Work {
     /// Perform an effect of the round.
     Perform(Effect),
-    /// Find what the retention deletes.
-    Expire(Age),
     /// Read on in the queues that run low.
     ReadOn,
     /// Read on in this one.

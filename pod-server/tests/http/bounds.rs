@@ -5,7 +5,7 @@ use std::io::Write;
 use flate2::{Compression, write::GzEncoder};
 use pod_core::{
     domain::{ActivityId, AttemptKey, AttemptNo, ExecutionId, RevisionNo, Timestamp},
-    link::{AttemptReport, FromWorker, Hello, PROTOCOL_VERSION, Transport, encode},
+    link::{AttemptReport, FromWorker, Hello, Transport, encode},
 };
 use pod_server::{
     config::Secret,
@@ -99,19 +99,8 @@ async fn an_archive_of_very_many_entries_is_refused_in_bounded_memory() {
 /// What a worker of no work says first.
 fn hello(attempts: usize) -> Vec<u8> {
     let key = AttemptKey { execution: ExecutionId(1), attempt: AttemptNo(1) };
-    let hello = Hello {
-        protocol: PROTOCOL_VERSION,
-        store: None,
-        worker: None,
-        epoch: None,
-        incarnation: 7,
-        token: None,
-        slots: 1,
-        host: None,
-        attempts: vec![AttemptReport { key, started_at: None, ended: false }; attempts],
-        installed: Vec::new(),
-        installing: Vec::new(),
-    };
+    let hello =
+        Hello { attempts: vec![AttemptReport { key, started_at: None, ended: false }; attempts], ..Hello::new(7, 1) };
     encode(&[FromWorker::Hello(Box::new(hello))]).unwrap()
 }
 

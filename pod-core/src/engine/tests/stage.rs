@@ -12,8 +12,8 @@ use crate::{
         AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, Run, Stream, Timestamp, WorkerId,
     },
     link::{
-        self, AttemptReport, EndReport, FrameError, FromWorker, Hello, InstallOutcome, MAX_FRAME, PROTOCOL_VERSION,
-        StartOrder, ToWorker, Transport, in_process,
+        self, AttemptReport, EndReport, FrameError, FromWorker, Hello, InstallOutcome, MAX_FRAME, StartOrder, ToWorker,
+        Transport, in_process,
     },
     provisioner::{Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerGateway, WorkerSpec},
     store::{MemoryStore, Store},
@@ -104,19 +104,7 @@ pub(super) struct StageWorker {
 impl StageWorker {
     /// The first hello of a worker that nobody created.
     pub(super) fn stranger() -> Hello {
-        Hello {
-            protocol: PROTOCOL_VERSION,
-            store: None,
-            worker: None,
-            epoch: None,
-            incarnation: 7,
-            token: None,
-            slots: 2,
-            host: None,
-            attempts: Vec::new(),
-            installed: Vec::new(),
-            installing: Vec::new(),
-        }
+        Hello::new(7, 2)
     }
 
     /// Dials and is welcomed.

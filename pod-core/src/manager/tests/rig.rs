@@ -8,9 +8,9 @@ use crate::{
     api::{Limits, Registration, Request},
     domain::{Age, Epoch, Millis, NewActivity, NewExecution, SessionId, Timestamp, WorkerId},
     engine::read,
-    link::{Hello, PROTOCOL_VERSION},
+    link::Hello,
     manager::{Action, Asked, Input, Loaded, Manager, ManagerConfig},
-    plan::{Config, Found, ReplyId, Window},
+    plan::{self, Config, Found, ReplyId, Window},
     provisioner::Capabilities,
     scheduler::DefaultScheduler,
     store::{Batch, MemoryStore, Store, StoreError},
@@ -81,7 +81,7 @@ impl Rig {
     /// A link says hello.
     pub(super) fn arrive(&mut self, hello: Hello) -> SessionId {
         let session = self.manager.next_session();
-        self.hand_in(Input::Hello { hello: Box::new(hello), session, anyone: true });
+        self.hand_in(Input::Happened(plan::Input::Hello { hello: Box::new(hello), session, anyone: true }));
         session
     }
 
@@ -174,17 +174,5 @@ pub(super) fn submit() -> Request {
 
 /// The first hello of a worker that nobody created.
 pub(super) fn hello() -> Hello {
-    Hello {
-        protocol: PROTOCOL_VERSION,
-        store: None,
-        worker: None,
-        epoch: None,
-        incarnation: 7,
-        token: None,
-        slots: 1,
-        host: None,
-        attempts: Vec::new(),
-        installed: Vec::new(),
-        installing: Vec::new(),
-    }
+    Hello::new(7, 1)
 }

@@ -12,7 +12,7 @@ use crate::{
         ExecutionId, Millis, MinuteTally, NewExecution, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose,
         RevisionStatus, ScriptSource, SessionId, Settings, StoreId, Timestamp, WorkerId,
     },
-    link::{AttemptReport, EndReport, FromWorker, Hello, InstallOutcome, PROTOCOL_VERSION},
+    link::{AttemptReport, EndReport, FromWorker, Hello, InstallOutcome},
     plan::{Config, Decision, Effect, Found, Input, ReplyId, State},
     provisioner::Capabilities,
     scheduler::DefaultScheduler,
@@ -160,19 +160,7 @@ impl Rig {
 
     /// A worker says hello and reports what it holds.
     pub(in crate::plan) fn connect_with(&mut self, worker: u64, slots: u32, attempts: Vec<AttemptReport>) {
-        let hello = Hello {
-            protocol: PROTOCOL_VERSION,
-            store: None,
-            worker: Some(WorkerId(worker)),
-            epoch: None,
-            incarnation: worker,
-            token: None,
-            slots,
-            host: None,
-            attempts,
-            installed: Vec::new(),
-            installing: Vec::new(),
-        };
+        let hello = Hello { worker: Some(WorkerId(worker)), attempts, ..Hello::new(worker, slots) };
         self.step(Input::Hello { hello: Box::new(hello), session: SessionId(worker), anyone: false });
     }
 

@@ -15,9 +15,9 @@ use pod_core::{
         Installation, InstallationStatus, Millis, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose,
         RevisionStatus, ScriptSource, SessionId, Settings, StoreId, Timestamp, Worker, WorkerId, WorkerStatus,
     },
-    link::{EndReport, FromWorker, Hello, PROTOCOL_VERSION, ToWorker},
+    link::{EndReport, FromWorker, Hello, ToWorker},
     manager::{Action, Answer, Input, Loaded, Manager, ManagerConfig, Query},
-    plan::{Config, Refill},
+    plan::{self, Config, Refill},
     scheduler::DefaultScheduler,
     store::{ActivityRecord, ActivityTally, Claimed, HighWater, QueueKey, RevisionTally, Snapshot},
 };
@@ -96,20 +96,13 @@ impl Cluster {
         for worker in 1..=WORKERS {
             let session = self.manager.next_session();
             let hello = Box::new(Hello {
-                protocol: PROTOCOL_VERSION,
                 store: Some(StoreId(uuid::Uuid::from_u128(1))),
                 worker: Some(WorkerId(worker)),
-                epoch: None,
-                incarnation: worker,
-                token: None,
-                slots: 1,
-                host: None,
-                attempts: Vec::new(),
                 installed: vec![(ACTIVITY, REVISION)],
-                installing: Vec::new(),
+                ..Hello::new(worker, 1)
             });
             self.workers.insert(session, WorkerId(worker));
-            self.hand_in(Input::Hello { hello, session, anyone: false });
+            self.hand_in(Input::Happened(plan::Input::Hello { hello, session, anyone: false }));
         }
         self.settle();
     }

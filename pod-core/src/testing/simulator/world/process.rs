@@ -17,7 +17,7 @@ use crate::{
     api::{Limits, PodError},
     domain::{Epoch, Millis},
     manager::{Action, Input, Loaded, Manager, ManagerConfig},
-    plan::{Config, Window},
+    plan::{self, Config, Window},
     provisioner::Capabilities,
     scheduler::DefaultScheduler,
     store::{Store, StoreError},
@@ -170,7 +170,7 @@ impl World {
                 if let Some(end) = self.ends.ends.get_mut(&link) {
                     end.session = Some(session);
                 }
-                Input::Hello { hello, session, anyone: false }
+                Input::Happened(plan::Input::Hello { hello, session, anyone: false })
             }
         };
         process.manager.handle(input, now);
