@@ -14,7 +14,7 @@
 //! workers/12/            all of worker 12: installations, and what runs
 //! workers/12/worker.json whose it is, and how many slots it has
 //! workers/12/worker.lock locked by the process of worker 12, and holds its process id
-//! workers/12/worker.link the version of the link that it speaks
+//! workers/12/worker.link the oldest version of the link that it speaks
 //! workers/12/worker.log  what that process logs
 //! ```
 //!

@@ -16,7 +16,7 @@ use pod_core::{
 };
 use tokio::net::UnixListener;
 
-use super::{in_process::list, process::WorkerProcess, socket, worker::speaks_this_version};
+use super::{in_process::list, process::WorkerProcess, socket, worker::is_understood};
 #[cfg(feature = "docker")]
 use crate::beside::{Family, clear_others};
 use crate::{
@@ -197,7 +197,7 @@ impl Shared {
     /// new one takes its place and finds what is installed; what it ran is lost.
     async fn end_outdated(&self, worker: WorkerId) {
         let dir = self.directories.of(worker);
-        if !matches!(WorkerProcess::find(&dir), Ok(Some(_))) || speaks_this_version(&dir) {
+        if !matches!(WorkerProcess::find(&dir), Ok(Some(_))) || is_understood(&dir) {
             return;
         }
         tracing::info!(%worker, "the worker is of another release, and is started again");

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use pod_core::{
     executor::Executor,
-    link::{PROTOCOL_VERSION, Transport},
+    link::{FIRST_VERSION, NEWEST_VERSION, OLDEST_VERSION, Transport},
     worker::{Departure, Dial, DialError, Identity, Leave, WorkerConfig, WorkerExit, run},
 };
 use uuid::Uuid;
@@ -25,7 +25,7 @@ use crate::{
 
 /// The file that a worker process holds locked.
 pub(super) const LOCK: &str = "worker.lock";
-/// The file in which it says what version of the link it speaks.
+/// The file in which it says the oldest version of the link that it speaks.
 const LINK: &str = "worker.link";
 
 /// A manager that looks whether a worker is alive holds its lock for a moment.
@@ -81,15 +81,17 @@ where
     let dir = dir.canonicalize().map_err(unusable)?;
     let certificate = Certificate::read(&dir).map_err(unusable)?;
     let lock = hold(&dir).await?;
-    fs::write(dir.join(LINK), PROTOCOL_VERSION.to_string()).map_err(unusable)?;
+    fs::write(dir.join(LINK), OLDEST_VERSION.to_string()).map_err(unusable)?;
     let executor = executor(DirectoryWorker { dir: dir.clone(), certificate }).await?;
     let config = config(certificate, &dir, Departure::ForGood);
     Ok((config, executor, DialDataDir { dir, certificate }, lock))
 }
 
-/// Whether the worker process of a directory speaks this version of the link. What it is was not written down before.
-pub(super) fn speaks_this_version(dir: &Path) -> bool {
-    fs::read_to_string(dir.join(LINK)).is_ok_and(|version| version.trim().parse() == Ok(PROTOCOL_VERSION))
+/// Whether the worker process of a directory speaks a version of the link that a manager of this release understands.
+/// What it speaks was not written down before version 3.
+pub(super) fn is_understood(dir: &Path) -> bool {
+    let speaks = fs::read_to_string(dir.join(LINK)).ok().and_then(|version| version.trim().parse().ok());
+    speaks.is_some_and(|oldest| (FIRST_VERSION..=NEWEST_VERSION).contains(&oldest))
 }
 
 /// What a worker of this machine is run with.

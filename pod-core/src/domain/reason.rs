@@ -232,6 +232,13 @@ pub enum WorkerReason {
     },
     /// Somebody asked to drain it.
     AskedToDrain,
+    /// It is of a release of POD that is too old to be given work.
+    TooOld {
+        /// The newest version of the link that it speaks.
+        speaks: u32,
+        /// The oldest one that its manager gives work in.
+        oldest: u32,
+    },
     /// It said that it leaves.
     Leaves {
         /// Why, in its words.
@@ -262,6 +269,7 @@ impl WorkerReason {
             Self::NotNeeded => "notNeeded",
             Self::Silent { .. } => "silent",
             Self::AskedToDrain => "askedToDrain",
+            Self::TooOld { .. } => "tooOld",
             Self::Leaves { .. } => "leaves",
             Self::Died { .. } => "died",
             Self::Said { .. } => "other",
@@ -282,6 +290,11 @@ impl fmt::Display for WorkerReason {
             Self::NotNeeded => f.write_str("it was not needed any more"),
             Self::Silent { since } => write!(f, "nothing was heard of it for {since}"),
             Self::AskedToDrain => f.write_str("it was asked to drain"),
+            Self::TooOld { speaks, oldest } => write!(
+                f,
+                "its release of POD is too old: it speaks version {speaks} of the link, and is to speak {oldest}; it ends \
+                 what it runs"
+            ),
             Self::Launching { progress: said }
             | Self::Leaves { why: said }
             | Self::Died { how: said }

@@ -26,6 +26,7 @@ mod leave;
 mod links;
 mod message;
 mod panic;
+mod payloads;
 mod prepare;
 mod provisioning;
 mod shared;

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{clock::Clock, topics::Topics};
+use super::{clock::Clock, payloads::Payloads, topics::Topics};
 use crate::{
     api::PodError,
     domain::{AttemptKey, Boot, Millis, Now, WorkerId},
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     /// Which worker may report on which attempt, as committed.
     open: Mutex<HashMap<AttemptKey, WorkerId>>,
     pub(super) topics: Arc<Topics>,
+    /// What workers pull.
+    pub(super) payloads: Payloads,
     pub(super) newest_event: watch::Sender<u64>,
     /// Since when, and why, the store does not take anything.
     trouble: Mutex<Option<(Instant, Arc<str>)>>,
@@ -78,6 +80,7 @@ impl Shared {
             followers: Arc::default(),
             open: Mutex::default(),
             topics: Arc::default(),
+            payloads: Payloads::default(),
             newest_event: watch::Sender::new(0),
             trouble: Mutex::default(),
             ended: watch::Sender::new(None),

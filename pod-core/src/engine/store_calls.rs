@@ -16,7 +16,6 @@ pub(crate) async fn read(store: &dyn Store, query: Query) -> Answer {
             Answer::Queue(store.claim(activity, revision, after, Age::MAX, limit).await)
         }
         Query::Expired { before, limit } => Answer::Expired(store.expired(before, limit).await),
-        Query::Payload(activity, revision) => Answer::Payload(store.payload(activity, revision).await),
         Query::Room => Answer::Room(store.has_room().await),
     }
 }

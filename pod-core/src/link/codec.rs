@@ -33,12 +33,12 @@ pub enum FrameError {
 }
 
 /// Messages to bytes.
-pub fn encode<M: Serialize>(messages: &[M]) -> Result<Vec<u8>, FrameError> {
+pub fn encode<M: Serialize>(messages: &[M]) -> Result<Bytes, FrameError> {
     let bytes = postcard::to_stdvec(messages)?;
     if bytes.len() > MAX_FRAME {
         return Err(FrameError::TooLong(bytes.len()));
     }
-    Ok(bytes)
+    Ok(bytes.into())
 }
 
 /// The messages of a frame, decoded one by one. After an error, none follows.

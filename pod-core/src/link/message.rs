@@ -5,22 +5,19 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{bounded, codec::MAX_FIRST_FRAME};
+use super::{bounded, codec::MAX_FIRST_FRAME, version};
 use crate::domain::{
     ActivityId, AttemptEnd, AttemptKey, Epoch, Millis, Network, Payload, RevisionNo, SessionId, StoreId, Stream,
     Timestamp, Workdir, WorkerId,
 };
 
-/// The version of this protocol. A worker of another version is refused.
-pub const PROTOCOL_VERSION: u32 = 3;
-
 /// What stands before the first message of a frame, generously.
 const ENVELOPE: usize = 64;
 
-/// From a worker to its manager.
+/// From a worker to its manager. A new version adds at the end, and changes nothing of what was there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromWorker {
-    /// The first message on every link.
+    /// The first message on every link, alone in its frame.
     Hello(Box<Hello>),
     /// Still here. Any frame counts as one.
     Heartbeat,
@@ -109,12 +106,22 @@ pub enum FromWorker {
         /// Why.
         reason: String,
     },
+    /// Asks for a piece of the payload of a revision that was offered on this link; [`ToWorker::Piece`] answers, or
+    /// nothing where the revision was deleted meanwhile. Since version 4.
+    Want {
+        /// The activity.
+        activity: ActivityId,
+        /// The revision.
+        revision: RevisionNo,
+        /// Where the piece begins.
+        offset: u64,
+    },
 }
 
 /// Who a worker is and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// [`PROTOCOL_VERSION`].
+    /// The oldest version of the link that it speaks.
     pub protocol: u32,
     /// The store it was made for; absent in the first hello of a worker that dialled in by itself.
     pub store: Option<StoreId>,
@@ -139,6 +146,9 @@ pub struct Hello {
     /// What it is installing at the moment. None and one are the same bytes as in versions that made one at a time.
     #[serde(deserialize_with = "bounded::list::<{ bounded::INSTALLATIONS }, _, _>")]
     pub installing: Vec<(ActivityId, RevisionNo)>,
+    /// The newest version of the link that it speaks. Not there in version 3, and 0 then: see [`Self::newest_version`].
+    #[serde(deserialize_with = "version::or_nothing")]
+    pub newest: u32,
 }
 
 impl Hello {
@@ -146,7 +156,7 @@ impl Hello {
     #[must_use]
     pub const fn new(incarnation: u64, slots: u32) -> Self {
         Self {
-            protocol: PROTOCOL_VERSION,
+            protocol: version::OLDEST_VERSION,
             store: None,
             worker: None,
             epoch: None,
@@ -157,7 +167,20 @@ impl Hello {
             attempts: Vec::new(),
             installed: Vec::new(),
             installing: Vec::new(),
+            newest: version::NEWEST_VERSION,
         }
+    }
+
+    /// The newest version that this worker speaks.
+    #[must_use]
+    pub const fn newest_version(&self) -> u32 {
+        if self.newest == 0 { self.protocol } else { self.newest }
+    }
+
+    /// Whether its version is one that this side understands at all.
+    #[must_use]
+    pub const fn is_understood(&self) -> bool {
+        self.newest_version() >= version::FIRST_VERSION && self.protocol <= version::NEWEST_VERSION
     }
 
     /// The same, short enough for a first frame. Of what is not told to be installed, the manager asks for it again, and is
@@ -227,17 +250,18 @@ pub enum InstallOutcome {
     },
 }
 
-/// From a manager to a worker.
+/// From a manager to a worker. A new version adds at the end, and changes nothing of what was there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
-    /// The answer to a hello that is taken.
+    /// The answer to a hello that is taken, alone in its frame.
     Welcome(Box<Welcome>),
     /// The answer to one that is not; the link ends.
     Refused(Refusal),
     /// The answer to a worker's [`FromWorker::Heartbeat`]: a worker that was answered once on a link takes a long
     /// silence on it for its end.
     Heartbeat,
-    /// Install a revision. Repeated, or already installed: answered with its outcome.
+    /// Install a revision. Repeated, or already installed: answered with its outcome. From version 4 on a manager says
+    /// [`Self::Offer`] instead.
     Install {
         /// The activity.
         activity: ActivityId,
@@ -295,6 +319,40 @@ pub enum ToWorker {
         #[serde(deserialize_with = "bounded::text")]
         reason: String,
     },
+    /// Install a revision: the worker asks for its payload with [`FromWorker::Want`], piece by piece, when its turn has
+    /// come. Repeated, or already installed: answered with its outcome. Since version 4.
+    Offer(Box<Offer>),
+    /// A piece of a payload in [its encoding](super::payload). Since version 4.
+    Piece {
+        /// The activity.
+        activity: ActivityId,
+        /// The revision.
+        revision: RevisionNo,
+        /// Where it begins.
+        offset: u64,
+        /// How long the whole is.
+        total: u64,
+        /// The bytes. The manager chooses how many.
+        bytes: Bytes,
+    },
+}
+
+/// A revision to install.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The activity.
+    pub activity: ActivityId,
+    /// The revision.
+    pub revision: RevisionNo,
+    /// Tells the payload from every other one that has had these numbers, so that one which was received in part over an
+    /// earlier link is gone on with only where it is the same.
+    #[serde(deserialize_with = "bounded::text")]
+    pub version: String,
+    /// Added to the environment of the script.
+    #[serde(deserialize_with = "bounded::environment")]
+    pub env: BTreeMap<String, String>,
+    /// How long the script may run.
+    pub timeout: Millis,
 }
 
 /// What a welcomed worker needs to know.
@@ -320,6 +378,9 @@ pub struct Welcome {
     /// Installations of the hello that are not wanted: remove them.
     #[serde(deserialize_with = "bounded::list::<{ bounded::INSTALLATIONS }, _, _>")]
     pub remove: Vec<(ActivityId, RevisionNo)>,
+    /// The version that is spoken on this link. Not there in version 3.
+    #[serde(deserialize_with = "version::or_first")]
+    pub version: u32,
 }
 
 /// Why a hello was refused.

@@ -4,19 +4,24 @@
 //! short list of messages. Nothing is acknowledged frame by frame: after a lost link, the next `Hello` tells what the
 //! worker runs and up to where output was taken, and both sides go on from there. Every message may therefore arrive
 //! twice, and none is relied on to arrive.
+//!
+//! Both sides agree on a version by hello and welcome, and speak the one before the newest, too.
 
 pub(crate) mod bounded;
 mod codec;
 mod message;
+mod payload;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod version;
 
 #[cfg(any(test, feature = "testing"))]
 pub use codec::decode;
 pub use codec::{FrameError, MAX_FIRST_FRAME, MAX_FRAME, MAX_MESSAGES, Messages, encode};
 pub use message::{
-    AttemptReport, EndReport, FromWorker, Hello, InstallOutcome, PROTOCOL_VERSION, Refusal, StartOrder, ToWorker,
-    Welcome,
+    AttemptReport, EndReport, FromWorker, Hello, InstallOutcome, Offer, Refusal, StartOrder, ToWorker, Welcome,
 };
+pub use payload::{MAX_ENCODED_PAYLOAD, PIECE_LEN, PayloadFrames, decode_payload};
 pub use transport::{FrameReader, FrameWriter, Transport, in_process, over_stream};
+pub use version::{FIRST_VERSION, NEWEST_VERSION, OLDEST_VERSION};

@@ -66,6 +66,7 @@ fn welcome() -> Welcome {
         output_cap: 1,
         discard: Vec::new(),
         remove: Vec::new(),
+        version: NEWEST_VERSION,
     }
 }
 

@@ -23,7 +23,7 @@ pub trait FrameReader: Debug + Send + 'static {
 #[async_trait]
 pub trait FrameWriter: Debug + Send + 'static {
     /// Sends a frame. Not cancellation safe: after a dropped `write` the link is to be given up.
-    async fn write(&mut self, frame: Vec<u8>) -> Result<(), FrameError>;
+    async fn write(&mut self, frame: Bytes) -> Result<(), FrameError>;
 }
 
 /// Both directions of a link.
@@ -41,7 +41,7 @@ pub struct Transport {
 #[must_use]
 pub fn in_process() -> (Transport, Transport) {
     let (a, b) = (mpsc::channel(8), mpsc::channel(8));
-    let end = |tx: mpsc::Sender<Vec<u8>>, rx: mpsc::Receiver<Vec<u8>>| Transport {
+    let end = |tx: mpsc::Sender<Bytes>, rx: mpsc::Receiver<Bytes>| Transport {
         reader: Box::new(ChannelReader(rx)),
         writer: Box::new(ChannelWriter(tx)),
         peer: "this process".to_owned(),
@@ -50,10 +50,10 @@ pub fn in_process() -> (Transport, Transport) {
 }
 
 #[derive(Debug)]
-struct ChannelReader(mpsc::Receiver<Vec<u8>>);
+struct ChannelReader(mpsc::Receiver<Bytes>);
 
 #[derive(Debug)]
-struct ChannelWriter(mpsc::Sender<Vec<u8>>);
+struct ChannelWriter(mpsc::Sender<Bytes>);
 
 fn closed() -> FrameError {
     FrameError::Io(std::io::ErrorKind::UnexpectedEof.into())
@@ -63,13 +63,13 @@ fn closed() -> FrameError {
 impl FrameReader for ChannelReader {
     async fn read(&mut self, most: usize) -> Result<Bytes, FrameError> {
         let frame = self.0.recv().await.ok_or_else(closed)?;
-        if frame.len() > most { Err(FrameError::TooLong(frame.len())) } else { Ok(frame.into()) }
+        if frame.len() > most { Err(FrameError::TooLong(frame.len())) } else { Ok(frame) }
     }
 }
 
 #[async_trait]
 impl FrameWriter for ChannelWriter {
-    async fn write(&mut self, frame: Vec<u8>) -> Result<(), FrameError> {
+    async fn write(&mut self, frame: Bytes) -> Result<(), FrameError> {
         self.0.send(frame).await.map_err(|_| closed())
     }
 }
@@ -135,7 +135,7 @@ struct StreamWriter<W>(W);
 
 #[async_trait]
 impl<W: AsyncWrite + Debug + Send + Unpin + 'static> FrameWriter for StreamWriter<W> {
-    async fn write(&mut self, frame: Vec<u8>) -> Result<(), FrameError> {
+    async fn write(&mut self, frame: Bytes) -> Result<(), FrameError> {
         if frame.len() > MAX_FRAME {
             return Err(FrameError::TooLong(frame.len()));
         }

@@ -78,8 +78,6 @@ pub enum Query {
         /// At most so many.
         limit: usize,
     },
-    /// The pinned bytes of a revision.
-    Payload(ActivityId, RevisionNo),
     /// Whether there is room for more.
     Room,
 }

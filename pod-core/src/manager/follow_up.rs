@@ -10,8 +10,8 @@ use super::{
     work::{Waiting, Work},
 };
 use crate::{
-    domain::{ActivityId, Payload, RevisionNo, WorkerId},
-    link::{ToWorker, Welcome},
+    domain::{ActivityId, RevisionNo, WorkerId},
+    link::{Offer, ToWorker, Welcome},
     plan::{self, Effect},
 };
 
@@ -47,20 +47,6 @@ impl Manager {
                 Ok(expired) if expired.is_empty() => {}
                 Ok(expired) => self.step(plan::Input::Expired(expired)),
                 Err(error) => self.note(Notice::NotExpired(error)),
-            },
-            (Some(Waiting::Payload(worker, activity, revision)), Answer::Payload(result)) => match result {
-                Ok(Some(payload)) => {
-                    self.payloads.keep(activity, revision, payload.clone());
-                    self.send_installation(worker, activity, revision, payload);
-                }
-                // It was deleted meanwhile: its removal is under way.
-                Ok(None) => {}
-                Err(error) => {
-                    self.note(Notice::PayloadUnread(activity, worker, error));
-                    if let Some(session) = self.links.of(worker) {
-                        self.give_up_link(session);
-                    }
-                }
             },
             (Some(Waiting::Room), Answer::Room(room)) => self.state.set_full(!room),
             (Some(Waiting::Rows(asked)), Answer::Rows(rows)) => self.found(*asked, rows),
@@ -125,20 +111,12 @@ impl Manager {
         }
     }
 
+    /// Offers a revision. Its worker asks the link for the payload when its turn has come, past this.
     fn install(&mut self, worker: WorkerId, activity: ActivityId, revision: RevisionNo) {
-        if self.links.of(worker).is_none() {
-            return;
-        }
-        match self.payloads.get(activity, revision) {
-            Some(payload) => self.send_installation(worker, activity, revision, payload),
-            None => self.ask(Query::Payload(activity, revision), Waiting::Payload(worker, activity, revision)),
-        }
-    }
-
-    fn send_installation(&mut self, worker: WorkerId, activity: ActivityId, revision: RevisionNo, payload: Payload) {
-        // Without settings the revision was deleted meanwhile: its removal is under way.
-        let Some(settings) = self.state.revision(activity, revision).map(|revision| &revision.settings) else { return };
-        let (env, timeout) = (settings.env.clone(), self.config.plan.limits.install_timeout);
-        self.send(worker, ToWorker::Install { activity, revision, payload, env, timeout });
+        // One that is not known was deleted meanwhile: its removal is under way.
+        let Some(known) = self.state.revision(activity, revision) else { return };
+        let (version, env) = (known.version(), known.settings.env.clone());
+        let timeout = self.config.plan.limits.install_timeout;
+        self.send(worker, ToWorker::Offer(Box::new(Offer { activity, revision, version, env, timeout })));
     }
 }

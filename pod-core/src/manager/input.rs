@@ -1,6 +1,5 @@
 //! What happens to the manager.
 
-use crate::domain::Payload;
 use crate::{
     api::Request,
     domain::{Boot, Epoch, Execution, SessionId, WorkerId},
@@ -69,8 +68,6 @@ pub enum Answer {
     Queue(Result<Claimed, StoreError>),
     /// To `Expired`.
     Expired(Result<Vec<ExpiredExecution>, StoreError>),
-    /// To `Payload`.
-    Payload(Result<Option<Payload>, StoreError>),
     /// To `Room`: whether there is some.
     Room(bool),
 }

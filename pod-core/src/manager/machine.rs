@@ -11,7 +11,6 @@ use super::{
     input::{Input, Loaded},
     links::Links,
     notice::Notice,
-    payloads::Payloads,
     phase::Phase,
     round::Round,
     work::{Waiting, Work},
@@ -51,7 +50,6 @@ pub struct Manager {
     pub(super) actions: VecDeque<Action>,
     pub(super) links: Links,
     pub(super) calls: Calls,
-    pub(super) payloads: Payloads,
     pub(super) phase: Phase,
     /// Callers were told that the store takes nothing.
     pub(super) in_trouble: bool,
@@ -77,7 +75,6 @@ impl Manager {
             actions: VecDeque::new(),
             links: Links::default(),
             calls: Calls::default(),
-            payloads: Payloads::default(),
             phase: Phase::Running,
             in_trouble: false,
             looked_for_room: now.age,

@@ -17,7 +17,6 @@
 //! | `follow_up` | does it: effects of the round, and reads |
 //! | `links` | which link is whose, and which are given up |
 //! | `calls` | what the provisioner was asked: of each worker one thing at a time |
-//! | `payloads` | what was installed last, for the next worker that installs it |
 //! | `request` | which rows a request needs, and how much of a round it takes |
 //! | `phase`, `closing` | the end: workers leave, what was accepted is committed |
 //!
@@ -34,7 +33,6 @@ mod intake;
 mod links;
 mod machine;
 mod notice;
-mod payloads;
 mod phase;
 mod request;
 mod round;

@@ -28,8 +28,6 @@ pub enum Notice {
     QueueUnread(ActivityId, StoreError),
     /// What the retention deletes could not be found.
     NotExpired(StoreError),
-    /// The bytes of an installation could not be read.
-    PayloadUnread(ActivityId, WorkerId, StoreError),
     /// A link did not take a message.
     LinkGivenUp(WorkerId),
 }
@@ -71,10 +69,6 @@ impl fmt::Display for Notice {
             Self::NotExpired(error) => {
                 write!(f, "the retention could not be carried out and is tried again: {error}")
             }
-            Self::PayloadUnread(activity, worker, error) => write!(
-                f,
-                "an installation of activity {activity} could not be read; worker {worker} is to dial again: {error}"
-            ),
             Self::LinkGivenUp(worker) => {
                 write!(f, "the link of worker {worker} takes no more and is given up; the worker will dial again")
             }

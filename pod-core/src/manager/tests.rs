@@ -2,13 +2,13 @@
 
 mod rig;
 
-use rig::{Rig, hello, submit};
+use rig::{Rig, ended, hello, started, submit};
 
 use super::{Action, Input, Query};
 use crate::{
     api::{Hurry, PodError, Reply, Request},
-    domain::{Age, ExecutionId, Millis, RevisionChoice},
-    link::{FromWorker, ToWorker},
+    domain::{Age, ExecutionId, Millis, RevisionChoice, Timestamp, WorkerReason},
+    link::{AttemptReport, FromWorker, NEWEST_VERSION, ToWorker},
     plan::Window,
     store::{Change, StoreError},
 };
@@ -193,30 +193,51 @@ fn a_link_that_takes_no_more_is_given_up_and_others_are_not() {
 }
 
 #[test]
-fn an_installation_is_read_once_for_all_workers_and_nothing_overtakes_it() {
+fn a_revision_is_offered_after_the_welcome_and_read_only_for_who_asks() {
     let mut rig = Rig::with_activity();
     rig.pass(Millis(100));
     rig.connect();
     rig.hand_in(Input::Drained);
-    let (mut reads, mut sent) = (0, Vec::new());
+    let mut sent = Vec::new();
     while let Some(action) = rig.poll() {
         match action {
             Action::Send(_, message) => sent.push(message),
-            action => {
-                reads += u32::from(matches!(action, Action::Read(Query::Payload(..))));
-                rig.answer(action);
-            }
+            action => rig.answer(action),
         }
     }
-    assert!(matches!(&sent[..], [ToWorker::Welcome(_), ToWorker::Install { .. }]), "{sent:?}");
-    assert_eq!(reads, 1);
-    for _ in 0..3 {
-        rig.connect();
-    }
-    rig.ask(Request::CreatePolicy { name: "three".into(), rules: Default::default() });
+    let [ToWorker::Welcome(_), ToWorker::Offer(offer)] = &sent[..] else { panic!("{sent:?}") };
+    let known = rig.manager.state().revision(offer.activity, offer.revision).unwrap();
+    assert_eq!((&offer.version, &offer.env), (&known.version(), &known.settings.env));
+}
+
+#[test]
+fn a_worker_of_an_old_release_ends_what_it_runs_and_goes() {
+    let mut rig = Rig::with_activity();
+    let session = rig.connect();
+    rig.settle();
+    let worker = rig.worker_of(session);
+    rig.install(session);
+    rig.ask(submit());
     let seen = rig.settle();
-    let again = seen.iter().filter(|action| matches!(action, Action::Read(Query::Payload(..)))).count();
-    assert_eq!(again, 0, "it is kept");
+    let Some(key) = started(&seen) else { panic!("it is not started: {seen:?}") };
+    // The manager is replaced by one for which the worker's version is too old.
+    rig.replace_manager(|config| config.oldest_version = NEWEST_VERSION + 1);
+    let attempts = vec![AttemptReport { key, started_at: Some(Timestamp(1)), ended: false }];
+    let session = rig.reconnect(worker, attempts);
+    rig.ask(submit());
+    let seen = rig.settle();
+    assert_eq!(started(&seen), None, "it gets no more work");
+    let known = &rig.manager.state().workers[&worker].worker;
+    assert!(matches!(known.reason, Some(WorkerReason::TooOld { .. })), "{known:?}");
+    let is_shut_down =
+        |seen: &[Action]| seen.iter().any(|action| matches!(action, Action::Send(_, ToWorker::Shutdown { .. })));
+    assert!(!is_shut_down(&seen), "it ends what it runs: {seen:?}");
+    rig.hand_in(Input::Said { worker, session, messages: vec![ended(key)] });
+    let mut seen = rig.settle();
+    rig.pass(Millis(1000));
+    rig.hand_in(Input::Tick);
+    seen.extend(rig.settle());
+    assert!(is_shut_down(&seen), "{seen:?}");
 }
 
 #[test]

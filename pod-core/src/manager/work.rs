@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{action::Action, input::Asked};
 use crate::{
-    domain::{ActivityId, Age, Millis, RevisionNo, WorkerId},
+    domain::{Age, Millis},
     plan::{Decision, Effect, Refill},
     store::{Batch, StoreError},
 };
@@ -35,8 +35,6 @@ pub(super) enum Waiting {
     Queue(Refill),
     /// For executions whose retention time is over.
     Expired,
-    /// For the bytes that a worker is to install.
-    Payload(WorkerId, ActivityId, RevisionNo),
     /// For whether there is room.
     Room,
     /// For the rows of a request.

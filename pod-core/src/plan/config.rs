@@ -26,6 +26,8 @@ pub struct Config {
     pub scheduler: Arc<dyn Scheduler>,
     /// How much of each queue is held in memory.
     pub window: Window,
+    /// The oldest version of the link that a worker is given work in: [`OLDEST_VERSION`](crate::link::OLDEST_VERSION).
+    pub oldest_version: u32,
 }
 
 /// How many waiting executions of an activity are held in memory: what the fleet can start soon.

@@ -135,6 +135,8 @@ impl State {
         let reason = state.worker.reason.as_ref().map_or_else(|| "it was let go".to_owned(), WorkerReason::to_string);
         out.effects.push(Effect::Shutdown(id, reason));
         if state.worker.external {
+            // Its link ends with its process: ended from here, it might not carry the order.
+            state.session = None;
             self.set_status(id, WorkerStatus::Terminated, None, out);
             return self.release(id, out);
         }

@@ -160,7 +160,8 @@ impl State {
             | FromWorker::Order { .. }
             | FromWorker::Output { .. }
             | FromWorker::Tail { .. }
-            | FromWorker::InstallOutput { .. } => {}
+            | FromWorker::InstallOutput { .. }
+            | FromWorker::Want { .. } => {}
         }
     }
 

@@ -148,6 +148,7 @@ impl Builder {
                 capabilities: provisioner.capabilities(),
                 scheduler: self.scheduler.unwrap_or_else(|| Arc::new(DefaultScheduler)),
                 window: crate::plan::Window::default(),
+                oldest_version: crate::link::OLDEST_VERSION,
             };
             let config = ManagerConfig { plan: config, workers_stay: provisioner.workers_stay() };
             let task = ManagerTask::new(shared.clone(), (sender, inbox), config, loaded, provisioner);

@@ -157,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> FrameReader for Reader<
 
 #[async_trait]
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> FrameWriter for Writer<S> {
-    async fn write(&mut self, frame: Vec<u8>) -> Result<(), FrameError> {
-        Ok(self.0.send(Message::Binary(frame.into())).await.map_err(io::Error::other)?)
+    async fn write(&mut self, frame: Bytes) -> Result<(), FrameError> {
+        Ok(self.0.send(Message::Binary(frame)).await.map_err(io::Error::other)?)
     }
 }

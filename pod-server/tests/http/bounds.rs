@@ -101,7 +101,7 @@ fn hello(attempts: usize) -> Vec<u8> {
     let key = AttemptKey { execution: ExecutionId(1), attempt: AttemptNo(1) };
     let hello =
         Hello { attempts: vec![AttemptReport { key, started_at: None, ended: false }; attempts], ..Hello::new(7, 1) };
-    encode(&[FromWorker::Hello(Box::new(hello))]).unwrap()
+    encode(&[FromWorker::Hello(Box::new(hello))]).unwrap().to_vec()
 }
 
 /// A frame of 16 MiB, of one short message again and again.
@@ -120,7 +120,7 @@ async fn sends(server: &Server, frames: Vec<Vec<u8>>) {
     let url = link_url(&server.origin()).unwrap();
     let Transport { mut reader, mut writer, .. } = dial(&url, Some(&Secret::new("w0rker"))).await.unwrap();
     for frame in frames {
-        if writer.write(frame).await.is_err() {
+        if writer.write(frame.into()).await.is_err() {
             break;
         }
     }

@@ -6,6 +6,7 @@
 
 use std::{mem::take, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, sleep_until},
@@ -13,12 +14,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{message::Message, shared::Shared},
+    super::{message::Message, payloads::Offered, shared::Shared},
     acks::Acks,
     pieces::{LeftOut, Part, Piece, Stored, has_room, parts},
 };
 use crate::{
-    domain::{AttemptKey, ExecutionId},
+    domain::{ActivityId, AttemptKey, ExecutionId, RevisionNo},
     engine::message::Admitted,
     link::{FromWorker, Messages, ToWorker},
     store::StoreError,
@@ -37,6 +38,15 @@ const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
 /// So many messages are handed to the engine at once at most.
 const NEWS: usize = 512;
 
+/// Where the pieces go that a worker pulls.
+#[derive(Debug)]
+pub(super) struct Pulls {
+    /// What it may ask for.
+    pub(super) offered: Arc<Offered>,
+    /// Their frames.
+    pub(super) pieces: mpsc::Sender<Bytes>,
+}
+
 /// The receiving side of one link.
 #[derive(Debug)]
 pub(super) struct Intake {
@@ -45,6 +55,7 @@ pub(super) struct Intake {
     admitted: Admitted,
     acks: Arc<Acks>,
     outbox: mpsc::Sender<ToWorker>,
+    pulls: Pulls,
     cancel: CancellationToken,
     last_said: Instant,
     /// What printed and was not told yet: once a frame, and not for each piece.
@@ -62,10 +73,11 @@ impl Intake {
         admitted: Admitted,
         acks: Arc<Acks>,
         outbox: mpsc::Sender<ToWorker>,
+        pulls: Pulls,
         cancel: CancellationToken,
     ) -> Self {
         let (now, printed, left_out) = (Instant::now(), Vec::new(), LeftOut::default());
-        Self { shared, inbox, admitted, acks, outbox, cancel, last_said: now, printed, left_out, ask_at: None }
+        Self { shared, inbox, admitted, acks, outbox, pulls, cancel, last_said: now, printed, left_out, ask_at: None }
     }
 
     /// Waits until there is room again for what was left out; that is the end of the link. Cancellation safe.
@@ -91,6 +103,7 @@ impl Intake {
                 match part {
                     Part::Heartbeat => self.answer(),
                     Part::Piece(piece) => self.take_piece(piece).await?,
+                    Part::Want { activity, revision, offset } => self.give((activity, revision), offset).await?,
                     Part::Ended(report) => {
                         if !self.left_out.holds(report.key) {
                             self.acks.ended(report.key);
@@ -117,6 +130,18 @@ impl Intake {
     /// Shows the worker that its manager is there. A full outbox shows it too.
     fn answer(&self) {
         let _ = self.outbox.try_send(ToWorker::Heartbeat);
+    }
+
+    /// Gives a piece of a payload that was offered. Nothing of one that is gone: its worker is told to remove it.
+    async fn give(&self, key: (ActivityId, RevisionNo), offset: u64) -> Result<(), Farewell> {
+        if !self.pulls.offered.contains(key) {
+            return Ok(());
+        }
+        let frame = self.shared.payloads.frame(&*self.shared.store, key, offset).await;
+        let Some(frame) = frame.map_err(|error| format!("a payload could not be read: {error}"))? else {
+            return Ok(());
+        };
+        self.pulls.pieces.try_send(frame).map_err(|_| "it asks for more pieces than it takes".to_owned())
     }
 
     /// Keeps a piece, unless it is of an attempt that was superseded (the engine tells the worker to stop it), or of which

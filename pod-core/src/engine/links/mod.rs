@@ -4,6 +4,7 @@
 mod acks;
 mod intake;
 mod pieces;
+mod send;
 mod serve;
 
 #[cfg(feature = "testing")]

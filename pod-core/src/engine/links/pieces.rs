@@ -6,7 +6,7 @@ use std::{collections::HashSet, mem::take};
 use bytes::Bytes;
 
 use crate::{
-    domain::{AttemptEnd, AttemptKey, Stream, WorkerId},
+    domain::{ActivityId, AttemptEnd, AttemptKey, RevisionNo, Stream, WorkerId},
     link::{EndReport, FromWorker, bounded},
     store::{InstallLog, Store, StoreError},
 };
@@ -58,6 +58,8 @@ pub(crate) enum Part {
     Piece(Piece),
     /// An attempt has ended. All pieces of it went before, and the report is without bytes.
     Ended(Box<EndReport>),
+    /// It asks for a piece of a payload.
+    Want { activity: ActivityId, revision: RevisionNo, offset: u64 },
     /// Anything else is for the planner.
     News(FromWorker),
 }
@@ -78,6 +80,7 @@ pub(crate) fn parts(worker: WorkerId, message: FromWorker) -> Result<impl Iterat
             one(Part::Piece(Piece::InstallLog { log, restart, bytes }))
         }
         FromWorker::Ended(report) => parts_of_end(report),
+        FromWorker::Want { activity, revision, offset } => one(Part::Want { activity, revision, offset }),
         other => one(Part::News(other)),
     };
     Ok(parts.into_iter().flatten())

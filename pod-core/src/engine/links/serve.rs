@@ -9,16 +9,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{message::Message, shared::Shared},
+    super::{message::Message, payloads::Offered, shared::Shared},
     acks::Acks,
-    intake::{Farewell, Intake},
+    intake::{Farewell, Intake, Pulls},
+    send::Sender,
 };
 use crate::{
     domain::MAX_SLOTS,
     engine::message::{Admitted, LinkHandle},
     link::{
-        self, FrameReader, FrameWriter, FromWorker, Hello, MAX_FIRST_FRAME, MAX_FRAME, Messages, PROTOCOL_VERSION,
-        Refusal, ToWorker, Transport,
+        FrameReader, FromWorker, Hello, MAX_FIRST_FRAME, MAX_FRAME, Messages, NEWEST_VERSION, OLDEST_VERSION, Refusal,
+        ToWorker, Transport,
     },
     plan::{Input, MAX_AHEAD},
     provisioner::Admission,
@@ -30,10 +31,8 @@ const MANNERS: Duration = Duration::from_secs(10);
 const OUTBOX: usize = 4096;
 // After a lost link, the orders for all that a worker holds go out at once, and each may be followed by its stop.
 const _: () = assert!(OUTBOX >= 2 * (MAX_SLOTS + MAX_AHEAD) as usize);
-/// How many messages go into one frame at most.
-const FRAME_MESSAGES: usize = 512;
-/// A frame is sent when it has got so long.
-const FRAME_BYTES: usize = 1 << 20;
+/// How many pieces of payloads wait for a worker at most: more than one asks for that installs as much as it may.
+const PIECES: usize = 64;
 
 /// Serves a link until it ends.
 pub(in crate::engine) async fn serve(
@@ -45,13 +44,24 @@ pub(in crate::engine) async fn serve(
     let Transport { mut reader, writer, peer } = transport;
     let cancel = shared.stop_token();
     let (outbox, orders) = mpsc::channel(OUTBOX);
-    let mut sending = shared.tasks.spawn(send(writer, orders, cancel.clone()));
+    let (pieces, asked_for) = mpsc::channel(PIECES);
+    let offered = Arc::new(Offered::default());
+    let sender = Sender {
+        shared: shared.clone(),
+        writer,
+        orders,
+        pieces: asked_for,
+        offered: offered.clone(),
+        cancel: cancel.clone(),
+    };
+    let mut sending = shared.tasks.spawn(sender.run());
     match enter(&inbox, &mut *reader, &outbox, &cancel, admission).await {
-        Ok((admitted, rest)) => {
+        Ok(admitted) => {
             let acks = Arc::new(Acks::default());
             shared.spawn(acks.clone().run(shared.store.clone(), outbox.clone(), cancel.clone()));
-            let intake = Intake::new(shared.clone(), inbox.clone(), admitted, acks, outbox, cancel.clone());
-            let farewell = listen(&mut *reader, intake, rest, &cancel).await;
+            let pulls = Pulls { offered, pieces };
+            let intake = Intake::new(shared.clone(), inbox.clone(), admitted, acks, outbox, pulls, cancel.clone());
+            let farewell = listen(&mut *reader, intake, &cancel).await;
             tracing::debug!(%peer, worker = %admitted.worker, "a link ended: {farewell}");
             cancel.cancel();
             let Admitted { worker, session } = admitted;
@@ -67,14 +77,14 @@ pub(in crate::engine) async fn serve(
     cancel.cancel();
 }
 
-/// Takes the hello and asks the engine. Gives what else came in the first frame.
+/// Takes the hello and asks the engine.
 async fn enter(
     inbox: &mpsc::Sender<Message>,
     reader: &mut dyn FrameReader,
     outbox: &mpsc::Sender<ToWorker>,
     cancel: &CancellationToken,
     admission: Admission,
-) -> Result<(Admitted, Messages<FromWorker>), Farewell> {
+) -> Result<Admitted, Farewell> {
     let first = tokio::select! {
         () = cancel.cancelled() => return Err("the manager ends".to_owned()),
         first = timeout(MANNERS, reader.read(MAX_FIRST_FRAME)) => first,
@@ -84,9 +94,12 @@ async fn enter(
     let Some(FromWorker::Hello(hello)) = messages.next().transpose().map_err(|error| error.to_string())? else {
         return Err("its first message was not a hello".to_owned());
     };
+    if !messages.is_empty() {
+        return Err("its hello was not alone in its frame".to_owned());
+    }
     if let Some(mismatch) = mismatch(&hello) {
-        let _ = outbox.try_send(ToWorker::Refused(Refusal::Stop(mismatch.clone())));
-        return Err(mismatch);
+        let _ = outbox.try_send(ToWorker::Refused(mismatch));
+        return Err(format!("it speaks version {} of the link", hello.newest_version()));
     }
     if let Admission::Only(worker) = admission
         && hello.worker != Some(worker)
@@ -100,128 +113,37 @@ async fn enter(
     let message = Message::Hello { hello, admission, link };
     inbox.send(message).await.map_err(|_| "the manager has ended".to_owned())?;
     tokio::select! {
-        answer = answer => match answer {
-            Ok(admitted) => Ok((admitted, messages)),
-            Err(_) => Err("the manager refused it".to_owned()),
-        },
+        answer = answer => answer.map_err(|_| "the manager refused it".to_owned()),
         () = cancel.cancelled() => Err("the manager gave it up".to_owned()),
     }
 }
 
-fn mismatch(hello: &Hello) -> Option<String> {
-    let protocol = hello.protocol;
-    (protocol != PROTOCOL_VERSION).then(|| {
-        format!(
-            "the worker speaks version {protocol} of the link and the manager version {PROTOCOL_VERSION}; \
-             run the same release of POD on both"
-        )
+/// The refusal of a worker that cannot be understood. It keeps what it runs: a manager may come that does.
+fn mismatch(hello: &Hello) -> Option<Refusal> {
+    let (oldest, newest) = (hello.protocol, hello.newest_version());
+    (!hello.is_understood()).then(|| {
+        Refusal::Later(format!(
+            "the worker speaks versions {oldest} to {newest} of the link and the manager versions {OLDEST_VERSION} to \
+             {NEWEST_VERSION}; run neighbouring releases of POD on both"
+        ))
     })
 }
 
 /// Takes frames until the link ends.
-async fn listen(
-    reader: &mut dyn FrameReader,
-    mut intake: Intake,
-    rest: Messages<FromWorker>,
-    cancel: &CancellationToken,
-) -> Farewell {
-    let mut messages = rest;
+async fn listen(reader: &mut dyn FrameReader, mut intake: Intake, cancel: &CancellationToken) -> Farewell {
     loop {
-        if let Err(farewell) = intake.take(messages).await {
-            return farewell;
-        }
         let frame = tokio::select! {
             biased;
             () = cancel.cancelled() => return "the manager gave it up".to_owned(),
             frame = reader.read(MAX_FRAME) => frame,
             farewell = intake.room_again() => return farewell,
         };
-        messages = match frame.and_then(Messages::of) {
-            Ok(messages) => messages,
+        let taken = match frame.and_then(Messages::of) {
+            Ok(messages) => intake.take(messages).await,
             Err(error) => return error.to_string(),
         };
-    }
-}
-
-/// Sends what is in the outbox, as few frames as it takes, until nobody can put more into it.
-async fn send(mut writer: Box<dyn FrameWriter>, mut orders: mpsc::Receiver<ToWorker>, cancel: CancellationToken) {
-    let mut messages = Vec::new();
-    let sending = async {
-        while orders.recv_many(&mut messages, FRAME_MESSAGES).await > 0 {
-            for frame in frames(&messages) {
-                writer.write(link::encode(frame)?).await?;
-            }
-            messages.clear();
+        if let Err(farewell) = taken {
+            return farewell;
         }
-        Ok::<_, link::FrameError>(())
-    };
-    let outcome = tokio::select! {
-        biased;
-        () = cancel.cancelled() => Ok(()),
-        outcome = sending => outcome,
-    };
-    if let Err(error) = outcome {
-        tracing::debug!("a link could not be written: {error}");
-        cancel.cancel();
-    }
-}
-
-/// Cuts messages into frames that are not too long. The answer to a hello is the only one of its frame.
-fn frames(messages: &[ToWorker]) -> impl Iterator<Item = &[ToWorker]> {
-    let mut rest = messages;
-    std::iter::from_fn(move || {
-        let (mut bytes, mut count) = (0, 0);
-        for message in rest {
-            bytes += size(message);
-            if count > 0 && (bytes > FRAME_BYTES || answers_hello(message)) {
-                break;
-            }
-            count += 1;
-            if answers_hello(message) {
-                break;
-            }
-        }
-        let (frame, others) = rest.split_at(count);
-        rest = others;
-        (count > 0).then_some(frame)
-    })
-}
-
-const fn answers_hello(message: &ToWorker) -> bool {
-    matches!(message, ToWorker::Welcome(_) | ToWorker::Refused(_))
-}
-
-/// About how many bytes a message takes.
-fn size(message: &ToWorker) -> usize {
-    128 + match message {
-        ToWorker::Install { payload, .. } => payload.bytes().len(),
-        ToWorker::Start(order) => order.input.as_ref().map_or(0, |input| input.len()),
-        _ => 0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::domain::{ActivityId, Millis, Payload, RevisionNo};
-
-    fn install(bytes: usize) -> ToWorker {
-        ToWorker::Install {
-            activity: ActivityId(1),
-            revision: RevisionNo(1),
-            payload: Payload::Script(Bytes::from(vec![b'#'; bytes])),
-            env: Default::default(),
-            timeout: Millis(1),
-        }
-    }
-
-    #[test]
-    fn long_messages_go_into_frames_of_their_own_and_keep_their_order() {
-        let messages = [install(10), install(20), install(2 << 20), install(3 << 20), install(30)];
-        let cut: Vec<&[ToWorker]> = frames(&messages).collect();
-        assert_eq!(cut.iter().map(|frame| frame.len()).collect::<Vec<_>>(), [2, 1, 1, 1]);
-        assert_eq!(cut.concat(), messages);
     }
 }

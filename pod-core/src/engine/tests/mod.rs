@@ -5,10 +5,12 @@ mod faults;
 mod many;
 mod output;
 mod provisioning;
+mod pulls;
 mod requests;
 mod revisions;
 mod stage;
 mod trouble;
+mod versions;
 
 use std::time::Duration;
 

@@ -75,6 +75,7 @@ fn provisioning(provisioner: &Slow) -> (Provisioning, mpsc::Receiver<Message>) {
         capabilities: Capabilities::default(),
         scheduler: Arc::new(DefaultScheduler),
         window: Window::default(),
+        oldest_version: crate::link::OLDEST_VERSION,
     };
     let shared = Arc::new(Shared::new(Arc::new(store), None, Arc::new(Unobserved), Millis(0)));
     let (sender, inbox) = mpsc::channel(64);

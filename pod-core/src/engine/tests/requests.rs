@@ -4,7 +4,7 @@ use super::{Stage, StageWorker, within};
 use crate::{
     MAX_BATCH, Pod, PodError,
     domain::{Ending, ExecutionStatus, NewActivity, NewExecution},
-    link::{PROTOCOL_VERSION, Refusal, ToWorker},
+    link::{NEWEST_VERSION, Refusal, ToWorker},
     store::MemoryStore,
 };
 
@@ -109,13 +109,13 @@ async fn termination_is_told_to_the_worker_and_durable_when_it_returns() {
 }
 
 #[tokio::test]
-async fn a_worker_of_another_release_is_told_to_stop() {
+async fn a_worker_that_is_not_understood_keeps_what_it_runs() {
     let stage = Stage::new().await;
     let mut hello = StageWorker::stranger();
-    hello.protocol = PROTOCOL_VERSION + 1;
+    (hello.protocol, hello.newest) = (NEWEST_VERSION + 1, NEWEST_VERSION + 2);
     let mut worker = StageWorker::knock(&stage.links, hello).await;
     let answer = worker.next().await;
-    assert!(matches!(&answer, ToWorker::Refused(Refusal::Stop(why)) if why.contains("version")), "{answer:?}");
+    assert!(matches!(&answer, ToWorker::Refused(Refusal::Later(why)) if why.contains("version")), "{answer:?}");
     assert!(worker.try_next().await.is_err(), "the link ends");
 }
 

@@ -12,8 +12,8 @@ use crate::{
         AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, Run, Stream, Timestamp, WorkerId,
     },
     link::{
-        self, AttemptReport, EndReport, FrameError, FromWorker, Hello, InstallOutcome, MAX_FRAME, StartOrder, ToWorker,
-        Transport, in_process,
+        self, AttemptReport, EndReport, FrameError, FromWorker, Hello, InstallOutcome, MAX_FRAME, Offer, StartOrder,
+        ToWorker, Transport, in_process,
     },
     provisioner::{Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerGateway, WorkerSpec},
     store::{MemoryStore, Store},
@@ -146,6 +146,12 @@ impl StageWorker {
         within(self.transport.writer.write(frame)).await.unwrap();
     }
 
+    /// The next frame, when all before it was looked at.
+    pub(super) async fn next_frame(&mut self) -> Bytes {
+        assert!(self.arrived.is_empty(), "{:?}", self.arrived);
+        within(self.transport.reader.read(MAX_FRAME)).await.unwrap()
+    }
+
     /// The next message, or the end of the link.
     pub(super) async fn try_next(&mut self) -> Result<ToWorker, FrameError> {
         while self.arrived.is_empty() {
@@ -162,7 +168,8 @@ impl StageWorker {
     /// Waits for an order to install, and does.
     pub(super) async fn install(&mut self) {
         loop {
-            if let ToWorker::Install { activity, revision, .. } = self.next().await {
+            if let ToWorker::Offer(offer) = self.next().await {
+                let Offer { activity, revision, .. } = *offer;
                 self.hello.installed.push((activity, revision));
                 return self
                     .say([FromWorker::InstallEnded { activity, revision, outcome: InstallOutcome::Installed }])

@@ -57,7 +57,7 @@ async fn written(frames: &[Vec<u8>]) -> Bytes {
     };
     let send = async {
         for frame in frames {
-            transport.writer.write(frame.clone()).await.unwrap();
+            transport.writer.write(frame.clone().into()).await.unwrap();
         }
         drop(transport);
     };
@@ -144,7 +144,7 @@ async fn before_it_is_known_who_sends_a_frame_is_short() {
         let mut reader = over_stream(std::io::Cursor::new(bytes), tokio::io::sink(), "a test".into()).reader;
         assert_eq!(reader.read(MAX_FIRST_FRAME).await.is_ok(), length == MAX_FIRST_FRAME);
         let (mut here, mut there) = in_process();
-        here.writer.write(vec![1; length]).await.unwrap();
+        here.writer.write(vec![1; length].into()).await.unwrap();
         assert_eq!(there.reader.read(MAX_FIRST_FRAME).await.is_ok(), length == MAX_FIRST_FRAME);
     }
 }
@@ -159,10 +159,10 @@ async fn a_link_that_ends_within_a_frame_ends_with_an_error() {
 #[tokio::test]
 async fn a_link_within_a_process_carries_frames_both_ways_and_ends() {
     let (mut here, mut there) = in_process();
-    here.writer.write(vec![1, 2]).await.unwrap();
-    there.writer.write(vec![3]).await.unwrap();
+    here.writer.write(vec![1, 2].into()).await.unwrap();
+    there.writer.write(vec![3].into()).await.unwrap();
     assert_eq!(&there.reader.read(MAX_FRAME).await.unwrap()[..], [1, 2]);
     assert_eq!(&here.reader.read(MAX_FRAME).await.unwrap()[..], [3]);
     drop(there);
-    assert!(here.reader.read(MAX_FRAME).await.is_err() && here.writer.write(vec![4]).await.is_err());
+    assert!(here.reader.read(MAX_FRAME).await.is_err() && here.writer.write(vec![4].into()).await.is_err());
 }

@@ -2,13 +2,17 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use bytes::Bytes;
 use futures::FutureExt;
 
 use crate::{
     api::{Limits, Registration, Request},
-    domain::{Age, Epoch, Millis, NewActivity, NewExecution, SessionId, Timestamp, WorkerId},
+    domain::{
+        ActivityId, Age, AttemptEnd, AttemptKey, Epoch, Millis, NewActivity, NewExecution, RevisionNo, SessionId,
+        Timestamp, WorkerId,
+    },
     engine::read,
-    link::Hello,
+    link::{AttemptReport, EndReport, FromWorker, Hello, InstallOutcome, ToWorker},
     manager::{Action, Asked, Input, Loaded, Manager, ManagerConfig},
     plan::{self, Config, Found, ReplyId, Window},
     provisioner::Capabilities,
@@ -40,6 +44,7 @@ impl Rig {
             capabilities: Capabilities::default(),
             scheduler: Arc::new(DefaultScheduler),
             window,
+            oldest_version: crate::link::OLDEST_VERSION,
         };
         let loaded = load(&store);
         let manager = Manager::new(ManagerConfig { plan, workers_stay }, loaded, now);
@@ -88,6 +93,29 @@ impl Rig {
     /// A worker that nobody created dials in.
     pub(super) fn connect(&mut self) -> SessionId {
         self.arrive(hello())
+    }
+
+    /// A worker says hello again, to whichever manager there is.
+    pub(super) fn reconnect(&mut self, worker: WorkerId, attempts: Vec<AttemptReport>) -> SessionId {
+        let installed = vec![(ActivityId(1), RevisionNo(1))];
+        self.arrive(Hello { worker: Some(worker), attempts, installed, ..hello() })
+    }
+
+    /// Another manager takes over.
+    pub(super) fn replace_manager(&mut self, change: impl FnOnce(&mut Config)) {
+        let mut config = self.manager.config.clone();
+        change(&mut config.plan);
+        self.manager = Manager::new(config, load(&self.store), self.now);
+        self.settle();
+    }
+
+    /// A worker has installed the activity.
+    pub(super) fn install(&mut self, session: SessionId) {
+        let worker = self.worker_of(session);
+        let (activity, revision, outcome) = (ActivityId(1), RevisionNo(1), InstallOutcome::Installed);
+        let messages = vec![FromWorker::InstallEnded { activity, revision, outcome }];
+        self.hand_in(Input::Said { worker, session, messages });
+        self.settle();
     }
 
     pub(super) fn worker_of(&self, session: SessionId) -> WorkerId {
@@ -170,6 +198,30 @@ fn load(store: &MemoryStore) -> Loaded {
 
 pub(super) fn submit() -> Request {
     Request::Submit(NewExecution::of("a"))
+}
+
+/// The first attempt that was given out.
+pub(super) fn started(seen: &[Action]) -> Option<AttemptKey> {
+    seen.iter().find_map(|action| match action {
+        Action::Send(_, ToWorker::Start(order)) => Some(order.key),
+        _ => None,
+    })
+}
+
+/// The end of an attempt with exit code 0.
+pub(super) fn ended(key: AttemptKey) -> FromWorker {
+    FromWorker::Ended(Box::new(EndReport {
+        key,
+        started_at: Some(Timestamp(1)),
+        ended_at: Timestamp(2),
+        end: AttemptEnd::Exited(0),
+        stdout: Bytes::new(),
+        stdout_from: 0,
+        stderr: Bytes::new(),
+        stderr_from: 0,
+        order: Bytes::new(),
+        order_from: 0,
+    }))
 }
 
 /// The first hello of a worker that nobody created.

@@ -13,7 +13,7 @@ use crate::{
         ActivityId, AttemptEnd, AttemptKey, EventDetail, EventKind, InstallationStatus, Isolation, MAX_SLOTS, Millis,
         RevisionNo, SessionId, Transitions, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
-    link::{Hello, PROTOCOL_VERSION, Refusal, StartOrder, Welcome},
+    link::{Hello, NEWEST_VERSION, Refusal, StartOrder, Welcome},
     observe::Measure,
     provisioner::ProvisionError,
     store::Change,
@@ -109,15 +109,15 @@ impl State {
         out.change(Change::PutWorker(worker.clone()));
         self.reconcile(id, session, &hello, same_process, out);
         self.settle(id, out);
+        let (speaks, oldest) = (hello.newest_version(), self.config.oldest_version);
+        if speaks < oldest {
+            self.drain_for_good(id, WorkerReason::TooOld { speaks, oldest }, out);
+        }
     }
 
     /// Who said hello, or why not.
     fn admit(&mut self, hello: &Hello, anyone: bool) -> Result<WorkerId, Refusal> {
         let stop = |sentence: String| Err(Refusal::Stop(sentence));
-        if hello.protocol != PROTOCOL_VERSION {
-            let (theirs, ours) = (hello.protocol, PROTOCOL_VERSION);
-            return stop(format!("this worker speaks version {theirs} of the protocol and the manager {ours}"));
-        }
         if hello.store.is_some_and(|store| store != self.config.store) {
             return stop(format!("this worker belongs to another store than {}", self.config.store));
         }
@@ -162,6 +162,7 @@ impl State {
             output_cap: limits.output_cap,
             discard: reported.difference(&mine).copied().collect(),
             remove: remove.collect(),
+            version: hello.newest_version().min(NEWEST_VERSION),
         })));
         for report in &hello.attempts {
             if let (true, Some(at)) = (mine.contains(&report.key), report.started_at) {
@@ -406,11 +407,16 @@ impl State {
         if state.worker.status.is_terminal() {
             return Err(PodError::WorkerGone(id));
         }
-        self.drain(id, WorkerReason::AskedToDrain, out);
+        self.drain_for_good(id, WorkerReason::AskedToDrain, out);
+        Ok(Reply::Worker(Box::new(self.worker_view(&self.workers[&id]))))
+    }
+
+    /// Drains a worker for good: the fleet does not take it back.
+    fn drain_for_good(&mut self, id: WorkerId, reason: WorkerReason, out: &mut Decision) {
+        self.drain(id, reason, out);
         if let Some(state) = self.workers.get_mut(&id) {
             state.asked_to_go = true;
         }
-        Ok(Reply::Worker(Box::new(self.worker_view(&self.workers[&id]))))
     }
 
     /// Cordons a worker: no new work from this very batch on.

@@ -94,6 +94,7 @@ impl Rig {
             capabilities: Capabilities::default(),
             scheduler: Arc::new(DefaultScheduler),
             window: crate::plan::Window::default(),
+            oldest_version: crate::link::OLDEST_VERSION,
         };
         Self {
             state: State::load(config, snapshot, START),

@@ -281,6 +281,7 @@ mod what_goes_wrong_elsewhere {
             capabilities: Capabilities::default(),
             scheduler: Arc::new(DefaultScheduler),
             window: crate::plan::Window::default(),
+            oldest_version: crate::link::OLDEST_VERSION,
         };
         let mut state = State::load(config, Snapshot::default(), NOW);
         let mut out = Decision::default();

@@ -13,7 +13,9 @@ use crate::{
         ActivityId, AttemptKey, AttemptNo, Epoch, ExecutionId, Millis, Payload, RevisionNo, SessionId, StoreId,
         WorkerId,
     },
-    link::{self, FromWorker, Hello, InstallOutcome, MAX_FRAME, StartOrder, ToWorker, Transport, Welcome},
+    link::{
+        self, FromWorker, Hello, InstallOutcome, MAX_FRAME, NEWEST_VERSION, StartOrder, ToWorker, Transport, Welcome,
+    },
     provisioner::{Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerGateway, WorkerSpec},
 };
 
@@ -217,6 +219,7 @@ impl Guest {
             output_cap: 1 << 20,
             discard: Vec::new(),
             remove: Vec::new(),
+            version: NEWEST_VERSION,
         };
         let mut guest = Self { link, heard, hello: *hello };
         guest.say(ToWorker::Welcome(Box::new(welcome))).await;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::network::LinkId;
 use crate::{
-    domain::{AttemptKey, SessionId, WorkerId},
+    domain::{ActivityId, AttemptKey, RevisionNo, SessionId, WorkerId},
     engine::LeftOut,
     link::ToWorker,
 };
@@ -18,8 +18,12 @@ pub(super) struct End {
     pub(super) session: Option<SessionId>,
     /// Who it was let in as.
     pub(super) admitted: Option<WorkerId>,
+    /// The version that is spoken.
+    pub(super) version: u32,
     /// What is to be sent.
     pub(super) outbox: Vec<ToWorker>,
+    /// What it may pull.
+    pub(super) offered: BTreeSet<(ActivityId, RevisionNo)>,
     /// Nothing more is said when that is sent.
     pub(super) last_words: bool,
     /// What a full store did not take.

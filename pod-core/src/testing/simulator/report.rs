@@ -49,6 +49,8 @@ pub struct Report {
     pub links: u64,
     /// How many frames arrived.
     pub frames: u64,
+    /// How many pieces of payloads were pulled.
+    pub pieces: u64,
     /// How many programs ran.
     pub programs: u64,
     /// How many attempts were ended by a stop.
@@ -101,6 +103,7 @@ impl Report {
             leaves: self.leaves + other.leaves,
             links: self.links + other.links,
             frames: self.frames + other.frames,
+            pieces: self.pieces + other.pieces,
             programs: self.programs + other.programs,
             stopped: self.stopped + other.stopped,
             timed_out: self.timed_out + other.timed_out,

@@ -2,6 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
@@ -176,7 +177,7 @@ impl Linked {
         }
     }
 
-    fn write(&mut self, frame: Vec<u8>) {
+    fn write(&mut self, frame: Bytes) {
         let Some(mut writer) = self.writer.take() else { return };
         let mut writing: Writing = Box::pin(async move {
             let result = writer.write(frame).await;
@@ -200,7 +201,7 @@ struct Broken;
 
 #[async_trait::async_trait]
 impl FrameWriter for Broken {
-    async fn write(&mut self, _: Vec<u8>) -> Result<(), FrameError> {
+    async fn write(&mut self, _: Bytes) -> Result<(), FrameError> {
         Err(FrameError::Io(std::io::ErrorKind::BrokenPipe.into()))
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     executor::{
         ExecutorError, InstallError, InstallRequest, OutputSink, RunEvent, Running, StartError, StartRequest, StopMode,
     },
-    link::{self, Hello, MAX_FRAME, StartOrder, ToWorker, Welcome},
+    link::{self, Hello, MAX_FRAME, NEWEST_VERSION, StartOrder, ToWorker, Welcome},
 };
 
 /// Installing it is more than the executor can do.
@@ -115,6 +115,7 @@ impl Manager {
             output_cap: 1 << 20,
             discard: Vec::new(),
             remove: Vec::new(),
+            version: NEWEST_VERSION,
         };
         manager.say(&[ToWorker::Welcome(Box::new(welcome))]).await;
         (manager, *hello)

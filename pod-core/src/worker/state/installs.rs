@@ -2,11 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{effect::Effect, install_log::InstallOutput, outgoing::Outgoing};
+use bytes::Bytes;
+
+use super::{
+    effect::Effect,
+    install_log::InstallOutput,
+    outgoing::Outgoing,
+    pull::{Pull, Pulled},
+};
 use crate::{
-    domain::{ActivityId, RevisionNo},
+    domain::{ActivityId, Millis, Payload, RevisionNo},
     executor::{INSTALLATIONS_AT_A_TIME, InstallError, InstallRequest},
-    link::{FromWorker, InstallOutcome},
+    link::{FromWorker, InstallOutcome, Offer},
 };
 
 type Key = (ActivityId, RevisionNo);
@@ -16,7 +23,9 @@ pub(super) struct Installs {
     installed: BTreeSet<Key>,
     /// At most [`INSTALLATIONS_AT_A_TIME`].
     current: BTreeMap<Key, Current>,
-    waiting: VecDeque<InstallRequest>,
+    waiting: VecDeque<Order>,
+    /// What has arrived over a link that ended; the manager offers it again, if it is still wanted.
+    arrived: BTreeMap<Key, Pull>,
     removals: BTreeMap<Key, Removal>,
     /// Failures that no link could carry: the answer when the manager asks again, instead of another try.
     undelivered: BTreeMap<Key, InstallOutcome>,
@@ -24,8 +33,28 @@ pub(super) struct Installs {
     left_over: VecDeque<FromWorker>,
 }
 
+/// What is to be installed.
+#[derive(Debug)]
+pub(super) struct Order {
+    key: Key,
+    env: BTreeMap<String, String>,
+    timeout: Millis,
+    source: Source,
+}
+
+/// Where its payload comes from.
+#[derive(Debug)]
+enum Source {
+    /// It came with the order.
+    Here(Payload),
+    /// It is to be pulled when its turn has come.
+    Pull(Pull),
+}
+
 #[derive(Debug)]
 struct Current {
+    /// It waits for its payload, and the executor knows nothing of it.
+    pulls: Option<Order>,
     output: InstallOutput,
     /// Nothing of its output was sent.
     first: bool,
@@ -48,6 +77,7 @@ impl Installs {
             installed: installed.into_iter().collect(),
             current: BTreeMap::new(),
             waiting: VecDeque::new(),
+            arrived: BTreeMap::new(),
             removals: BTreeMap::new(),
             undelivered: BTreeMap::new(),
             left_over: VecDeque::new(),
@@ -64,8 +94,10 @@ impl Installs {
         self.installed.iter().copied().collect()
     }
 
+    /// What the executor installs. What is still being pulled is to be offered again on a new link.
     pub(super) fn installing(&self) -> Vec<Key> {
-        self.current.iter().filter(|(_, current)| !current.aborted).map(|(key, _)| *key).collect()
+        let installs = |current: &Current| !current.aborted && current.pulls.is_none();
+        self.current.iter().filter(|(_, current)| installs(current)).map(|(key, _)| *key).collect()
     }
 
     fn is_installing(&self, key: Key) -> bool {
@@ -76,8 +108,8 @@ impl Installs {
         self.current.is_empty() && self.waiting.is_empty() && self.removals.is_empty()
     }
 
-    pub(super) fn install(&mut self, request: InstallRequest, outgoing: &mut Outgoing, effects: &mut Vec<Effect>) {
-        let key = (request.activity, request.revision);
+    pub(super) fn install(&mut self, order: Order, outgoing: &mut Outgoing, effects: &mut Vec<Effect>) {
+        let key = order.key;
         if self.removals.get(&key) == Some(&Removal::Waits) && self.installed.contains(&key) {
             // It is wanted again before it was touched.
             self.removals.remove(&key);
@@ -87,22 +119,82 @@ impl Installs {
         } else if let Some(outcome) = self.undelivered.remove(&key) {
             outgoing.say(ended(key, outcome));
         } else if !self.is_installing(key) {
-            self.waiting.retain(|other| (other.activity, other.revision) != key);
-            self.waiting.push_back(request);
-            self.begin_next(effects);
+            self.waiting.retain(|other| other.key != key);
+            self.waiting.push_back(order);
+            self.begin_next(outgoing, effects);
         }
     }
 
-    fn begin_next(&mut self, effects: &mut Vec<Effect>) {
+    /// Installs what the manager offers, and goes on with what has arrived of it.
+    pub(super) fn offered(&mut self, offer: Offer, outgoing: &mut Outgoing, effects: &mut Vec<Effect>) {
+        let Offer { activity, revision, version, env, timeout } = offer;
+        let key = (activity, revision);
+        let arrived = self.arrived.remove(&key).filter(|pull| pull.is_of(&version));
+        let source = Source::Pull(arrived.unwrap_or_else(|| Pull::new(key, version)));
+        self.install(Order { key, env, timeout, source }, outgoing, effects);
+    }
+
+    fn begin_next(&mut self, outgoing: &mut Outgoing, effects: &mut Vec<Effect>) {
         while self.current.len() < INSTALLATIONS_AT_A_TIME {
             // What is being removed is installed again when it is gone.
-            let free = |request: &InstallRequest| !self.removals.contains_key(&(request.activity, request.revision));
+            let free = |order: &Order| !self.removals.contains_key(&order.key);
             let next = self.waiting.iter().position(free).and_then(|at| self.waiting.remove(at));
-            let Some(request) = next else { return };
-            let key = (request.activity, request.revision);
-            self.current.insert(key, Current { output: InstallOutput::default(), first: true, aborted: false });
-            effects.push(Effect::Install(request));
+            let Some(order) = next else { return };
+            let key = order.key;
+            let mut current = Current { pulls: None, output: InstallOutput::default(), first: true, aborted: false };
+            match order.source {
+                Source::Here(payload) => effects.push(Effect::Install(request(key, payload, order.env, order.timeout))),
+                Source::Pull(mut pull) => {
+                    outgoing.say_all(std::iter::from_fn(|| pull.next_want()));
+                    current.pulls = Some(Order { source: Source::Pull(pull), ..order });
+                }
+            }
+            self.current.insert(key, current);
         }
+    }
+
+    /// A piece of a payload has come.
+    pub(super) fn piece(
+        &mut self,
+        key: Key,
+        (offset, total, bytes): (u64, u64, &Bytes),
+        outgoing: &mut Outgoing,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(Current { pulls, .. }) = self.current.get_mut(&key) else { return };
+        let Some(Order { source: Source::Pull(pull), .. }) = pulls else { return };
+        match pull.take(offset, total, bytes) {
+            Pulled::Some => outgoing.say_all(std::iter::from_fn(|| pull.next_want())),
+            Pulled::All(payload) => {
+                if let Some(order) = pulls.take() {
+                    effects.push(Effect::Install(request(key, payload, order.env, order.timeout)));
+                }
+            }
+            Pulled::Nonsense(message) => {
+                self.current.remove(&key);
+                outgoing.say(ended(key, InstallOutcome::Failed { message, permanent: false }));
+                self.begin_next(outgoing, effects);
+            }
+        }
+    }
+
+    /// The link ended. What waits for its payload is offered again, if it is still wanted: nothing of it is kept but what
+    /// has arrived.
+    pub(super) fn link_ended(&mut self, undelivered: VecDeque<FromWorker>) {
+        let orders = std::mem::take(&mut self.waiting);
+        self.arrived.clear();
+        let pulled = self.current.extract_if(.., |_, current| current.pulls.is_some());
+        let pulled: Vec<Order> = pulled.filter_map(|(_, current)| current.pulls).collect();
+        for order in pulled.into_iter().chain(orders) {
+            match order.source {
+                Source::Pull(mut pull) => {
+                    pull.link_ended();
+                    self.arrived.insert(order.key, pull);
+                }
+                Source::Here(_) => self.waiting.push_back(order),
+            }
+        }
+        self.remember_undelivered(undelivered);
     }
 
     pub(super) fn printed(&mut self, key: Key, bytes: &[u8]) {
@@ -130,7 +222,7 @@ impl Installs {
         let Some(mut current) = self.current.remove(&key) else { return };
         if current.aborted {
             // It ended before it could be aborted; its removal takes whatever it left.
-            return self.removal_can_begin(key, effects);
+            return self.removal_can_begin(key, outgoing, effects);
         }
         let outcome = match result {
             Ok(()) => {
@@ -143,17 +235,17 @@ impl Installs {
             outgoing.say(message);
         }
         outgoing.say(ended(key, outcome));
-        self.begin_next(effects);
+        self.begin_next(outgoing, effects);
     }
 
-    pub(super) fn aborted(&mut self, key: Key, effects: &mut Vec<Effect>) {
+    pub(super) fn aborted(&mut self, key: Key, outgoing: &mut Outgoing, effects: &mut Vec<Effect>) {
         if self.current.remove(&key).is_some() {
-            self.removal_can_begin(key, effects);
+            self.removal_can_begin(key, outgoing, effects);
         }
     }
 
     /// Keeps of what a lost link did not carry that which a hello does not tell.
-    pub(super) fn remember_undelivered(&mut self, messages: VecDeque<FromWorker>) {
+    fn remember_undelivered(&mut self, messages: VecDeque<FromWorker>) {
         for message in messages {
             match message {
                 FromWorker::InstallEnded { activity, revision, outcome: outcome @ InstallOutcome::Failed { .. } } => {
@@ -169,8 +261,13 @@ impl Installs {
 
     /// Removes an installation, or what is being installed, or what waits to be: the last word counts.
     pub(super) fn remove(&mut self, key: Key, in_use: bool, effects: &mut Vec<Effect>) {
-        self.waiting.retain(|request| (request.activity, request.revision) != key);
+        self.waiting.retain(|order| order.key != key);
         self.undelivered.remove(&key);
+        self.arrived.remove(&key);
+        if self.current.get(&key).is_some_and(|current| current.pulls.is_some()) {
+            // The executor has not heard of it. The next installation begins when this one is removed.
+            self.current.remove(&key);
+        }
         if self.removals.contains_key(&key) {
             return;
         }
@@ -212,17 +309,25 @@ impl Installs {
     }
 
     /// What was aborted is gone: its removal begins, and so does the next installation.
-    fn removal_can_begin(&mut self, key: Key, effects: &mut Vec<Effect>) {
+    fn removal_can_begin(&mut self, key: Key, outgoing: &mut Outgoing, effects: &mut Vec<Effect>) {
         if self.removals.get(&key) == Some(&Removal::Waits) {
             self.begin_removal(key.0, key.1, effects);
         }
-        self.begin_next(effects);
+        self.begin_next(outgoing, effects);
     }
 
     pub(super) fn removed(&mut self, key: Key, outgoing: &mut Outgoing, effects: &mut Vec<Effect>) {
         self.removals.remove(&key);
         outgoing.say(FromWorker::Removed { activity: key.0, revision: key.1 });
-        self.begin_next(effects);
+        self.begin_next(outgoing, effects);
+    }
+}
+
+impl Order {
+    /// An order that brings its payload along.
+    pub(super) fn whole(request: InstallRequest) -> Self {
+        let InstallRequest { activity, revision, payload, env, timeout } = request;
+        Self { key: (activity, revision), env, timeout, source: Source::Here(payload) }
     }
 }
 
@@ -232,6 +337,15 @@ impl Current {
         let restart = std::mem::take(&mut self.first);
         Some(FromWorker::InstallOutput { activity, revision, restart, bytes })
     }
+}
+
+fn request(
+    (activity, revision): Key,
+    payload: Payload,
+    env: BTreeMap<String, String>,
+    timeout: Millis,
+) -> InstallRequest {
+    InstallRequest { activity, revision, payload, env, timeout }
 }
 
 fn ended((activity, revision): Key, outcome: InstallOutcome) -> FromWorker {

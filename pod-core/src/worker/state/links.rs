@@ -2,7 +2,7 @@
 
 use super::{effect::Effect, input::Now, machine::WorkerState, session::Link};
 use crate::{
-    link::{FromWorker, Hello, PROTOCOL_VERSION, Refusal, Welcome},
+    link::{FromWorker, Hello, NEWEST_VERSION, OLDEST_VERSION, Refusal, Welcome},
     worker::identity::WorkerExit,
 };
 
@@ -12,7 +12,7 @@ impl WorkerState {
         self.session.link = Link::Greeting { since: now.uptime };
         let identity = &self.session.identity;
         let hello = Hello {
-            protocol: PROTOCOL_VERSION,
+            protocol: OLDEST_VERSION,
             store: identity.store,
             worker: identity.worker,
             epoch: self.session.epoch,
@@ -23,6 +23,7 @@ impl WorkerState {
             attempts: self.attempts.report(),
             installed: self.installs.installed(),
             installing: self.installs.installing(),
+            newest: NEWEST_VERSION,
         };
         self.outgoing.greet(FromWorker::Hello(Box::new(hello.fitting())));
     }
@@ -33,7 +34,7 @@ impl WorkerState {
         }
         self.session.link = Link::Down;
         let undelivered = self.outgoing.link_ended();
-        self.installs.remember_undelivered(undelivered);
+        self.installs.link_ended(undelivered);
         self.attempts.unqueue_all();
     }
 

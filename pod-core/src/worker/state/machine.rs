@@ -8,7 +8,7 @@ use super::{
     attempts::Attempts,
     effect::Effect,
     input::{Input, Now},
-    installs::Installs,
+    installs::{Installs, Order},
     leaving::Leaving,
     outgoing::Outgoing,
     session::Session,
@@ -83,7 +83,9 @@ impl WorkerState {
             Input::InstallEnded(activity, revision, result) => {
                 self.installs.ended((activity, revision), result, &mut self.outgoing, effects);
             }
-            Input::InstallAborted(activity, revision) => self.installs.aborted((activity, revision), effects),
+            Input::InstallAborted(activity, revision) => {
+                self.installs.aborted((activity, revision), &mut self.outgoing, effects);
+            }
             Input::Removed(activity, revision) => {
                 self.installs.removed((activity, revision), &mut self.outgoing, effects);
             }
@@ -145,7 +147,12 @@ impl WorkerState {
             ToWorker::Heartbeat => self.session.heard_heartbeat(),
             ToWorker::Install { activity, revision, payload, env, timeout } => {
                 let request = InstallRequest { activity, revision, payload, env, timeout };
-                self.installs.install(request, &mut self.outgoing, effects);
+                self.installs.install(Order::whole(request), &mut self.outgoing, effects);
+            }
+            ToWorker::Offer(offer) => self.installs.offered(*offer, &mut self.outgoing, effects),
+            ToWorker::Piece { activity, revision, offset, total, bytes } => {
+                let piece = (offset, total, &bytes);
+                self.installs.piece((activity, revision), piece, &mut self.outgoing, effects);
             }
             ToWorker::Remove { activity, revision } => self.remove(activity, revision, effects),
             ToWorker::Start(order) => self.start(*order, effects),

@@ -19,6 +19,7 @@ mod leaving;
 mod links;
 mod machine;
 mod outgoing;
+mod pull;
 mod session;
 
 pub use self::{

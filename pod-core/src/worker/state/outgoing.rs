@@ -40,6 +40,11 @@ impl Outgoing {
         self.short.push_back(message);
     }
 
+    /// Says all of these.
+    pub(super) fn say_all(&mut self, messages: impl Iterator<Item = FromWorker>) {
+        self.short.extend(messages);
+    }
+
     /// Whether nothing short waits for a frame.
     pub(super) fn has_said_all(&self) -> bool {
         self.short.is_empty()

@@ -12,7 +12,7 @@ use crate::{
         StoreId, Stream, Timestamp, WorkerId,
     },
     executor::{InstallError, RunEvent, StartError, StopMode},
-    link::{AttemptReport, FromWorker, Hello, InstallOutcome, Refusal, StartOrder, ToWorker, Welcome},
+    link::{AttemptReport, FromWorker, Hello, InstallOutcome, NEWEST_VERSION, Refusal, StartOrder, ToWorker, Welcome},
     worker::{Identity, SpoolMemory, WorkerExit},
 };
 
@@ -56,6 +56,7 @@ fn welcome() -> Welcome {
         output_cap: 64 << 20,
         discard: Vec::new(),
         remove: Vec::new(),
+        version: NEWEST_VERSION,
     }
 }
 

@@ -84,6 +84,7 @@ impl Cluster {
             capabilities: pod_core::provisioner::Capabilities::default(),
             scheduler: Arc::new(DefaultScheduler),
             window: pod_core::plan::Window::default(),
+            oldest_version: pod_core::link::OLDEST_VERSION,
         };
         let config = ManagerConfig { plan: config, workers_stay: true };
         let loaded = Loaded { epoch: Epoch(1), snapshot: snapshot(count, now), boot: None };
@@ -179,7 +180,6 @@ fn answer(query: Query, count: u64) -> Answer {
         Query::Queue(Refill { after, limit, .. }) => Answer::Queue(Ok(claim(after, limit as u64, count))),
         Query::Rows { .. } => Answer::Rows(Ok(Box::default())),
         Query::Expired { .. } => Answer::Expired(Ok(Vec::new())),
-        Query::Payload(..) => Answer::Payload(Ok(None)),
         Query::Room => Answer::Room(true),
     }
 }

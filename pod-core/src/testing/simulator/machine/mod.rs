@@ -50,6 +50,8 @@ pub(super) struct Machine {
     process: Option<Process>,
     /// How far its clock is ahead of the truth.
     wall_ahead: i64,
+    /// Its release of POD speaks the version before.
+    pub(super) is_of_the_version_before: bool,
     /// Its network reaches nobody until then.
     pub(super) unreachable_until: i64,
 }
@@ -71,11 +73,13 @@ impl Machine {
         let wall_ahead = if random.per_mille(500) { 0 } else { random.between(0, 8 * HOUR).cast_signed() };
         let ahead = u32::try_from(random.between(0, 5)).unwrap_or(0);
         let place = Place { worker, incarnation: 0 };
+        let is_of_the_version_before = random.per_mille(250);
         Self {
             birth: Birth { identity, place, slots: 2, ahead: ahead.saturating_sub(1), mutant },
             disk: Disk::new(room),
             process: None,
             wall_ahead: wall_ahead - if random.per_mille(500) { (4 * HOUR).cast_signed() } else { 0 },
+            is_of_the_version_before,
             unreachable_until: 0,
         }
     }

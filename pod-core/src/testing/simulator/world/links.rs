@@ -5,16 +5,16 @@ use std::mem::take;
 use super::{
     super::{
         ends::End,
-        manager_process::News,
+        manager_process::{ManagerProcess, News},
         network::{LinkId, Way, over_the_wire},
         options::{Fault, Mutant},
     },
     Happening, Step, World, now_or_never,
 };
 use crate::{
-    domain::{AttemptKey, RevisionNo, SessionId, WorkerId},
+    domain::{ActivityId, AttemptKey, RevisionNo, SessionId, WorkerId},
     engine::{Part, Piece, Stored, has_room, parts},
-    link::{FromWorker, Refusal, ToWorker},
+    link::{FIRST_VERSION, FromWorker, Offer, PayloadFrames, Refusal, ToWorker, decode},
     manager::Input,
     plan,
     store::{DurableOffsets, Store, StoreError},
@@ -90,6 +90,7 @@ impl World {
             let (messages, last_words) = (take(&mut end.outbox), end.last_words);
             let mut frame = Vec::new();
             for message in messages {
+                let message = self.in_version(link, message);
                 // The answer to a hello is the only one of its frame.
                 let alone = matches!(message, ToWorker::Welcome(_) | ToWorker::Refused(_));
                 if may_come_twice(&message) && self.fault(20) {
@@ -107,6 +108,52 @@ impl World {
                 self.close(link);
             }
         }
+    }
+
+    /// The same message in the version that a link speaks.
+    fn in_version(&mut self, link: LinkId, message: ToWorker) -> ToWorker {
+        let Some(end) = self.ends.ends.get_mut(&link) else { return message };
+        match message {
+            ToWorker::Welcome(welcome) => {
+                end.version = welcome.version;
+                ToWorker::Welcome(welcome)
+            }
+            ToWorker::Offer(offer) if end.version == FIRST_VERSION => {
+                let Offer { activity, revision, env, timeout, .. } = *offer;
+                match now_or_never(self.store.payload(activity, revision)) {
+                    Ok(Some(payload)) => ToWorker::Install { activity, revision, payload, env, timeout },
+                    _ => ToWorker::Remove { activity, revision },
+                }
+            }
+            ToWorker::Offer(offer) => {
+                end.offered.insert((offer.activity, offer.revision));
+                ToWorker::Offer(offer)
+            }
+            other => other,
+        }
+    }
+
+    /// Sends a piece of a payload that a worker asked for, cut as this manager does. Now and then it cannot be read, and
+    /// the link ends.
+    fn give(&mut self, link: LinkId, (activity, revision): (ActivityId, RevisionNo), offset: u64) -> Step {
+        if self.fault(10) {
+            return self.manager_end_is_over(link);
+        }
+        let is_offered = |end: &End| end.offered.contains(&(activity, revision));
+        if !self.ends.ends.get(&link).is_some_and(is_offered) {
+            return Ok(());
+        }
+        let payload = now_or_never(self.store.payload(activity, revision)).map_err(|error| error.to_string())?;
+        let Some(payload) = payload else { return Ok(()) };
+        let number = self.process.as_ref().map_or(0, |process| process.number);
+        let piece_len = usize::try_from(1 + number * 17 % 60).unwrap_or(1);
+        let frames = PayloadFrames::new(activity, revision, &payload, piece_len).map_err(|error| error.to_string())?;
+        if let Some(frame) = frames.at(offset).map_err(|error| error.to_string())? {
+            let messages = decode(&frame).map_err(|error| error.to_string())?;
+            self.report.pieces += 1;
+            self.send_frame(link, messages);
+        }
+        Ok(())
     }
 
     fn send_frame(&mut self, link: LinkId, frame: Vec<ToWorker>) {
@@ -129,7 +176,7 @@ impl World {
     /// A worker reached its manager.
     pub(super) fn accept(&mut self, link: LinkId) {
         self.report.links += 1;
-        self.ends.ends.insert(link, End { last_said: self.now, ..End::default() });
+        self.ends.ends.insert(link, End { last_said: self.now, version: FIRST_VERSION, ..End::default() });
     }
 
     /// A frame arrives at the manager.
@@ -165,6 +212,13 @@ impl World {
         if self.options.mutant == Some(Mutant::TrustEveryHello) {
             hello.attempts.clear();
         }
+        let machine = self.network.worker(link).and_then(|worker| self.machines.get(&worker));
+        // So is a manager of the version before: it does not read that end of a hello.
+        let is_old = |process: &ManagerProcess| process.number.is_multiple_of(5);
+        if machine.is_some_and(|machine| machine.is_of_the_version_before) || self.process.as_ref().is_some_and(is_old)
+        {
+            hello.newest = 0;
+        }
         if let Some(end) = self.ends.ends.get_mut(&link) {
             end.greeted = true;
         }
@@ -183,6 +237,7 @@ impl World {
                     match part {
                         Part::Heartbeat => self.ends.send(worker, ToWorker::Heartbeat),
                         Part::Piece(piece) => self.take_piece(link, worker, piece)?,
+                        Part::Want { activity, revision, offset } => self.give(link, (activity, revision), offset)?,
                         Part::Ended(report) => {
                             let Some(end) = self.ends.ends.get_mut(&link) else { continue };
                             if !end.left_out.holds(report.key) {

@@ -40,6 +40,7 @@ fn config(store: &dyn Store, luck: &Luck) -> ManagerConfig {
         scheduler: Arc::new(DefaultScheduler),
         // Small, so that most of a queue is in the store alone.
         window: Window { least: 2, per_slot: 1 },
+        oldest_version: crate::link::OLDEST_VERSION,
     };
     ManagerConfig { plan, workers_stay: true }
 }

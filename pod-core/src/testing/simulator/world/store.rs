@@ -62,7 +62,6 @@ impl World {
                 Query::Rows { .. } => Answer::Rows(Err(error())),
                 Query::Queue(_) => Answer::Queue(Err(error())),
                 Query::Expired { .. } => Answer::Expired(Err(error())),
-                Query::Payload(..) => Answer::Payload(Err(error())),
                 Query::Room => Answer::Room(true),
             };
             return self.answer_later(Input::Read(answer));
