@@ -126,6 +126,21 @@ impl Request {
         }
     }
 
+    /// Whether it changes nothing, and is answered from what is known.
+    pub(crate) const fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::Activity { .. }
+                | Self::Activities
+                | Self::ActivityNames
+                | Self::Explain(_)
+                | Self::Workers
+                | Self::Overview
+                | Self::PreviewPolicy { .. }
+                | Self::Policies
+        )
+    }
+
     /// The same request, on terms. Those that start executions have a key of their own; what only looks has none.
     #[must_use]
     pub(crate) fn on(self, terms: &Terms) -> Self {

@@ -54,6 +54,11 @@ impl Round {
         self.closes_at.is_some_and(|at| self.urgent || now >= at)
     }
 
+    /// Whether nothing was put into it.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.closes_at.is_none()
+    }
+
     /// When it closes though nobody waits for it; nothing while it is empty.
     pub(super) const fn closes_at(&self) -> Option<Age> {
         self.closes_at

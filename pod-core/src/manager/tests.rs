@@ -275,6 +275,25 @@ fn a_round_has_a_bounded_size() {
 }
 
 #[test]
+fn what_only_looks_is_answered_without_a_round_where_all_is_committed() {
+    let mut rig = Rig::with_activity();
+    for request in [Request::Overview, Request::Workers, Request::Activities] {
+        let asked = rig.ask(request);
+        assert!(matches!(rig.poll(), Some(Action::Reply(reply, Ok(_))) if reply == asked));
+        assert!(rig.poll().is_none() && rig.manager.is_at_rest());
+    }
+    // Of what is not committed, nobody sees anything before it is.
+    rig.ask(submit());
+    let asked = rig.ask(Request::Overview);
+    rig.hand_in(Input::Drained);
+    let Some(Action::Commit(batch)) = rig.poll() else { panic!("the round was not committed") };
+    assert!(rig.poll().is_none());
+    rig.commit(&batch);
+    let seen = rig.settle();
+    assert!(seen.iter().any(|action| matches!(action, Action::Reply(reply, Ok(_)) if *reply == asked)), "{seen:?}");
+}
+
+#[test]
 fn an_idle_manager_looks_at_the_clock_and_never_in_a_busy_loop() {
     let mut rig = Rig::with_activity();
     rig.settle();

@@ -129,6 +129,14 @@ impl ActivityState {
         self.revision(*latest).map_or_else(|| format!("{id}.{latest}"), |newest| newest.revision.version())
     }
 
+    /// Whether a round need not look at it: nothing of it waits, is verified, or is to go.
+    pub(super) fn is_done(&self) -> bool {
+        let is_done = |(no, state): (&RevisionNo, &RevisionState)| {
+            state.queue.waiting() == 0 && state.revision.status != RevisionStatus::Verifying && self.serves(*no)
+        };
+        self.activity.status != ActivityStatus::Uninstalling && self.revisions.iter().all(is_done)
+    }
+
     /// Brings the members that follow from the revisions up to date.
     pub(in crate::plan) fn derive(&mut self) {
         let mut candidates =

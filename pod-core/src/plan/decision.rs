@@ -87,6 +87,8 @@ pub struct Decision {
     pub slips: Slips,
     /// How the system's clock was set since the last round.
     pub clock_changes: Vec<ClockChange>,
+    /// It follows from something else than reports of executions that begin and end.
+    pub(super) has_more_than_reports: bool,
     /// A batch is to be written though nothing has changed.
     pub touch: bool,
     /// How many workers were launched.

@@ -110,7 +110,7 @@ impl State {
     }
 
     fn oldest_verification(&self, isolation: Isolation) -> Option<Age> {
-        let revisions = self.activities.values().flat_map(|activity| activity.revisions.values());
+        let revisions = self.activities.awake().flat_map(|(_, activity)| activity.revisions.values());
         let verifying = revisions.filter(|state| state.revision.status == RevisionStatus::Verifying);
         verifying.filter(|state| self.isolation(&state.revision.settings) == isolation).map(|state| state.since).min()
     }

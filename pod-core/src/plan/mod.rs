@@ -21,6 +21,7 @@ mod size;
 mod state;
 mod statistics;
 mod step;
+mod table;
 #[cfg(test)]
 mod tests;
 mod times;

@@ -1,6 +1,6 @@
 //! Placement: which waiting execution goes to which worker, and which worker installs what it lacks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     activity::ActivityState,
@@ -32,10 +32,15 @@ impl State {
     /// Gives waiting executions to workers.
     pub(super) fn place(&mut self, out: &mut Decision) {
         let short = |activity: &ActivityState| activity.expected().filter(|run| *run < SHORT_RUN);
-        let serving =
-            || self.activities.values().filter(|activity| activity.activity.status != ActivityStatus::Uninstalling);
+        let serving = || {
+            let awake = self.activities.awake().map(|(_, activity)| activity);
+            awake.filter(|activity| activity.activity.status != ActivityStatus::Uninstalling)
+        };
         let due = |state: &&RevisionState| state.is_approved() && state.queue.first_due(self.now).is_some();
         let has_due = |activity: &&ActivityState| activity.revisions.values().any(|state| due(&state));
+        if !serving().any(|activity| has_due(&activity)) {
+            return;
+        }
         // A run of 2 ms is prefetched 25 deep, one of 0 ms as deep as allowed.
         let depth = serving().filter(has_due).filter_map(short);
         let depth = depth.map(|run| (PREFETCH_TIME / run.0.max(1)).min(MAX_PREFETCH)).min().unwrap_or(0);
@@ -58,20 +63,26 @@ impl State {
             return;
         }
         let capacity: usize = rooms.iter().map(|room| (room.slots + room.prefetch) as usize).sum();
-        let installed: Vec<(&ActivityState, &RevisionState, BTreeSet<WorkerId>)> = serving()
-            .flat_map(|activity| activity.revisions.values().filter(due).map(move |state| (activity, state)))
-            .map(|(activity, state)| {
-                let (id, no) = (state.revision.activity, state.revision.no);
-                let wanted = self.isolation(&state.revision.settings);
-                let has = |room: &&Room| {
-                    let worker = &self.workers[&room.worker];
-                    worker.worker.isolation == wanted && worker.has(id, no, InstallationStatus::Installed)
-                };
-                (activity, state, rooms.iter().filter(has).map(|room| room.worker).collect())
-            })
-            .collect();
+        // From the workers with room to what is installed on them, which is little, and not for each activity over all.
+        let mut installed: BTreeMap<(ActivityId, RevisionNo), (&ActivityState, &RevisionState, BTreeSet<WorkerId>)> =
+            serving()
+                .flat_map(|activity| activity.revisions.values().filter(due).map(move |state| (activity, state)))
+                .map(|(activity, state)| {
+                    ((state.revision.activity, state.revision.no), (activity, state, BTreeSet::new()))
+                })
+                .collect();
+        for worker in rooms.iter().map(|room| &self.workers[&room.worker]) {
+            let there = worker.installations.iter();
+            for (key, _) in there.filter(|(_, one)| one.status == InstallationStatus::Installed) {
+                if let Some((_, state, installed_on)) = installed.get_mut(key)
+                    && worker.worker.isolation == self.isolation(&state.revision.settings)
+                {
+                    installed_on.insert(worker.worker.id);
+                }
+            }
+        }
         let lanes: Vec<Lane<'_>> = installed
-            .iter()
+            .values()
             .map(|(activity, state, installed_on)| {
                 let limit = state.revision.settings.max_concurrency.unwrap_or(u32::MAX);
                 Lane {
@@ -189,7 +200,7 @@ impl State {
     /// Revisions to verify, and those with work that waits.
     fn to_install(&self) -> Vec<(ActivityId, RevisionNo)> {
         let mut wanted = Vec::new();
-        for (id, activity) in &self.activities {
+        for (id, activity) in self.activities.awake() {
             if activity.activity.status == ActivityStatus::Uninstalling {
                 continue;
             }
@@ -207,7 +218,7 @@ impl State {
     fn give_up_uninstallable(&mut self, out: &mut Decision) {
         const TRIES: u32 = 5;
         let mut hopeless = Vec::new();
-        for state in self.activities.values().flat_map(|activity| activity.revisions.values()) {
+        for state in self.activities.awake().flat_map(|(_, activity)| activity.revisions.values()) {
             if !state.is_approved() || state.queue.waiting() == 0 {
                 continue;
             }

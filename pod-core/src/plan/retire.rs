@@ -7,7 +7,7 @@ use super::{
 use crate::{
     domain::{
         ActivityId, ActivityStatus, Ending, EventKind, ExecutionStatus, GiveUp, InstallationStatus, RevisionNo,
-        RevisionStatus, Transitions,
+        RevisionStatus, Transitions, WorkerId,
     },
     store::Change,
 };
@@ -19,8 +19,8 @@ impl State {
     /// Ends queues that cannot be served, and removes what is not wanted any more.
     pub(super) fn retire(&mut self, out: &mut Decision) {
         self.queues = 0;
-        for id in self.activities.keys().copied().collect::<Vec<_>>() {
-            let activity = &self.activities[&id];
+        for id in self.activities.awake_keys() {
+            let Some(activity) = self.activities.get(&id) else { continue };
             let leaving = activity.activity.status == ActivityStatus::Uninstalling;
             let waiting = || activity.revisions.values().filter(|state| state.queue.waiting() > 0);
             let queues = waiting().count();
@@ -94,9 +94,10 @@ impl State {
     pub(super) fn rest_at_load(&mut self) {
         let installed: std::collections::BTreeSet<(ActivityId, RevisionNo)> =
             self.workers.values().flat_map(|worker| worker.installations.keys().copied()).collect();
-        for (id, activity) in &mut self.activities {
+        for activity in self.activities.values_mut() {
+            let id = activity.activity.id;
             let resting: Vec<RevisionNo> = (activity.revisions.iter())
-                .filter(|(no, state)| !activity.serves(**no) && !state.has_work() && !installed.contains(&(*id, **no)))
+                .filter(|(no, state)| !activity.serves(**no) && !state.has_work() && !installed.contains(&(id, **no)))
                 .filter(|(_, state)| state.revision.status != RevisionStatus::Verifying)
                 .map(|(no, _)| *no)
                 .collect();
@@ -107,26 +108,34 @@ impl State {
     /// Ends the scripts that still run of a revision that was rejected.
     pub(in crate::plan) fn end_installations(&mut self, (id, no): (ActivityId, RevisionNo), out: &mut Decision) {
         let now = self.wall();
-        for (worker, state) in &mut self.workers {
+        for worker in self.workers_with((id, no)) {
+            let Some(state) = self.workers.get_mut(&worker) else { continue };
             let Some(installation) = state.installations.get_mut(&(id, no)) else { continue };
             if installation.status == InstallationStatus::Installing {
                 installation.status.move_to(InstallationStatus::Removing);
                 installation.changed_at = now;
                 out.change(Change::PutInstallation(installation.clone()));
-                out.effects.push(Effect::Remove(*worker, id, no));
+                out.effects.push(Effect::Remove(worker, id, no));
             }
         }
+    }
+
+    /// The workers on which a revision is, or is to be.
+    fn workers_with(&self, key: (ActivityId, RevisionNo)) -> Vec<WorkerId> {
+        let with = self.workers.iter().filter(|(_, state)| state.installations.contains_key(&key));
+        with.map(|(worker, _)| *worker).collect()
     }
 
     /// Asks for the removal of a revision everywhere; true once it is nowhere.
     fn uninstall(&mut self, id: ActivityId, no: RevisionNo, out: &mut Decision) -> bool {
         let (mut gone, now) = (true, self.wall());
-        for (worker, state) in &mut self.workers {
+        for worker in self.workers_with((id, no)) {
+            let Some(state) = self.workers.get_mut(&worker) else { continue };
             let Some(installation) = state.installations.get_mut(&(id, no)) else { continue };
             let never_there = matches!(installation.status, InstallationStatus::Failed | InstallationStatus::Pending);
             if never_there || state.worker.status.is_terminal() {
                 state.installations.remove(&(id, no));
-                out.change(Change::DeleteInstallation { worker: *worker, activity: id, revision: no });
+                out.change(Change::DeleteInstallation { worker, activity: id, revision: no });
                 continue;
             }
             gone = false;
@@ -134,7 +143,7 @@ impl State {
                 installation.status.move_to(InstallationStatus::Removing);
                 installation.changed_at = now;
                 out.change(Change::PutInstallation(installation.clone()));
-                out.effects.push(Effect::Remove(*worker, id, no));
+                out.effects.push(Effect::Remove(worker, id, no));
             }
         }
         gone

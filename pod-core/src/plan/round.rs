@@ -1,6 +1,7 @@
 //! What follows from the state as it is: who is lost, what is installed, given out, taken back, launched and let go.
 
 use super::{
+    activity::ActivityState,
     decision::{Decision, Effect},
     state::State,
 };
@@ -20,6 +21,8 @@ const RECALL_AFTER: Millis = Millis(1000);
 /// The work of a worker does not wait for longer than this for the provisioner to destroy it: the fence refuses what the
 /// worker may still report.
 const RELEASE_AFTER: Millis = Millis::from_secs(30);
+/// How often all workers are looked at, for what follows from time alone.
+const WATCH_INTERVAL: Millis = Millis(100);
 /// How long a gone worker is still shown.
 const FORGET_AFTER: Millis = Millis::from_secs(24 * 3600);
 
@@ -42,6 +45,7 @@ impl State {
         for id in std::mem::take(&mut self.dirty) {
             self.settle(id, out);
         }
+        self.activities.rest(ActivityState::is_done);
         self.keep_statistics(out);
         self.answer_submits(out);
     }
@@ -49,7 +53,7 @@ impl State {
     /// When time alone gives the planner something to do, at the latest.
     #[must_use]
     pub fn next_wakeup(&self) -> Age {
-        let queues = self.activities.values().flat_map(|activity| activity.revisions.values());
+        let queues = self.activities.awake().flat_map(|(_, activity)| activity.revisions.values());
         let queues = queues.filter_map(|state| state.queue.next_due());
         queues.filter(|due| *due > self.now).min().unwrap_or(Age::MAX).min(self.now + Millis(500))
     }
@@ -58,8 +62,12 @@ impl State {
     fn watch_workers(&mut self, out: &mut Decision) {
         use WorkerStatus::{Draining, Failed, Launching, Lost, Pending, Ready, Terminated, Unreachable, Working};
         let (now, limits) = (self.now, self.config.limits.clone());
-        for id in self.workers.keys().copied().collect::<Vec<_>>() {
-            let state = &self.workers[&id];
+        if self.due.watch_at <= now {
+            self.due.watch_at = now + WATCH_INTERVAL;
+            self.workers.wake_all();
+        }
+        for id in self.workers.awake_keys() {
+            let Some(state) = self.workers.get(&id) else { continue };
             let silent = now.since(state.heard);
             match state.worker.status {
                 // Written down before, by this manager or one that ended before it could ask.
@@ -98,6 +106,7 @@ impl State {
                 _ => {}
             }
         }
+        self.workers.rest(|_| true);
     }
 
     /// Asks the provisioner for a worker whose row is in this batch or an earlier one.
@@ -145,13 +154,14 @@ impl State {
 
     /// Scripts that are to be fetched.
     fn fetch(&mut self, out: &mut Decision) {
-        for (id, activity) in &mut self.activities {
+        for id in self.activities.awake_keys() {
+            let Some(activity) = self.activities.get_mut(&id) else { continue };
             for (no, state) in &activity.revisions {
                 let revision = &state.revision;
                 let ScriptSource::Url(url) = &revision.source else { continue };
                 let wanted = revision.status == RevisionStatus::Verifying && revision.sha256.is_none();
                 if wanted && activity.fetching.insert(*no) {
-                    out.effects.push(Effect::Fetch(*id, *no, url.clone()));
+                    out.effects.push(Effect::Fetch(id, *no, url.clone()));
                 }
             }
         }

@@ -15,14 +15,21 @@ use crate::{
 const UNKNOWN_RUN: u64 = 60_000;
 /// How often the size is looked at when nothing else asks for it.
 const INTERVAL: Millis = Millis::from_secs(1);
+/// How often it is looked at while executions begin and end, and nothing else happens.
+const INTERVAL_OF_REPORTS: Millis = Millis(100);
 
 impl State {
     /// Launches and lets go.
     pub(super) fn size(&mut self, out: &mut Decision) {
-        if self.due.scale_at > self.now && out.is_empty() {
+        let pause = match (out.is_empty(), out.has_more_than_reports) {
+            (true, _) => INTERVAL,
+            (false, false) => INTERVAL_OF_REPORTS,
+            (false, true) => Millis(0),
+        };
+        if self.due.sized_at.is_some_and(|at| self.now < at + pause) {
             return;
         }
-        self.due.scale_at = self.now + INTERVAL;
+        self.due.sized_at = Some(self.now);
         for (isolation, scale) in self.wanted(&self.rules(), self.may_launch(), &mut out.slips) {
             self.carry_out(isolation, scale, out);
         }
@@ -155,7 +162,7 @@ impl State {
     /// The work that waits for workers of one kind, from counters: O(activities), not O(queue).
     pub(super) fn demand(&self, isolation: Isolation) -> Demand {
         let mut demand = Demand { slots: self.config.limits.slots, boot: self.boot_time(), ..Demand::default() };
-        for activity in self.activities.values() {
+        for (_, activity) in self.activities.awake() {
             if activity.activity.status == ActivityStatus::Uninstalling {
                 continue;
             }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     activity::ActivityState, backoff::retry_after, clock::Clock, config::Config, decision::Decision,
-    revision::RevisionState, worker::WorkerState,
+    revision::RevisionState, table::Table, worker::WorkerState,
 };
 use crate::{
     api::LaunchRefusal,
@@ -35,7 +35,10 @@ pub struct Deadlines {
     pub(crate) last_step: Age,
     pub(crate) list_at: Age,
     pub(crate) expire_at: Age,
-    pub(crate) scale_at: Age,
+    /// When the size of the fleet was looked at last; nothing where it is to be looked at in any case.
+    pub(crate) sized_at: Option<Age>,
+    /// All workers are looked at, whether anything happened to them or not.
+    pub(crate) watch_at: Age,
     pub(crate) recall_at: Age,
     /// After a refused launch, none is tried before.
     pub(crate) launch_at: Age,
@@ -79,10 +82,10 @@ pub struct State {
     pub(crate) clock: Clock,
     pub(crate) seq: u64,
     pub(crate) ids: HighWater,
-    pub(crate) activities: BTreeMap<ActivityId, ActivityState>,
+    pub(crate) activities: Table<ActivityId, ActivityState>,
     pub(crate) by_name: HashMap<ActivityName, ActivityId>,
     pub(crate) names: Arc<BTreeMap<ActivityId, Arc<str>>>,
-    pub(crate) workers: BTreeMap<WorkerId, WorkerState>,
+    pub(crate) workers: Table<WorkerId, WorkerState>,
     pub(crate) held: HashMap<ExecutionId, Held>,
     pub(crate) policies: BTreeMap<PolicyId, Policy>,
     pub(crate) active_policy: PolicyId,
@@ -120,10 +123,10 @@ impl State {
             clock: Clock::going_on(snapshot.clock, snapshot.newest_submitted, clock),
             seq: 0,
             ids: snapshot.high_water,
-            activities: BTreeMap::new(),
+            activities: Table::default(),
             by_name: HashMap::new(),
             names: Arc::new(snapshot.activity_names.into_iter().collect()),
-            workers: BTreeMap::new(),
+            workers: Table::default(),
             held: HashMap::new(),
             policies,
             active_policy: snapshot.active_policy,
@@ -232,7 +235,7 @@ impl State {
     #[must_use]
     pub fn refills(&self) -> Vec<Refill> {
         let room = self.window();
-        let revisions = self.activities.values().flat_map(|activity| activity.revisions.values());
+        let revisions = self.activities.awake().flat_map(|(_, activity)| activity.revisions.values());
         let wanting = |state: &RevisionState| {
             let (after, limit) = state.queue.wants(room)?;
             Some(Refill { activity: state.revision.activity, revision: state.revision.no, after, limit })

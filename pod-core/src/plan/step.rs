@@ -106,6 +106,19 @@ pub enum Input {
     Tick,
 }
 
+impl Input {
+    /// Whether a worker says that an execution began or ended, or that it is there.
+    const fn is_report(&self) -> bool {
+        use FromWorker::{Ended, Heartbeat, Recalled, Running};
+        match self {
+            Self::Said { message, .. } => {
+                matches!(message, Ended(_) | Heartbeat | Recalled { .. } | Running { .. })
+            }
+            _ => false,
+        }
+    }
+}
+
 /// What the store holds of what a request names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
@@ -123,6 +136,7 @@ impl State {
     /// Takes one input.
     pub fn step(&mut self, input: Input, now: impl Into<Now>, out: &mut Decision) {
         self.advance(now.into(), out);
+        out.has_more_than_reports |= !input.is_report();
         match input {
             Input::Started => _ = out.event(self.wall(), EventKind::ManagerStarted),
             Input::Request { request, reply, found } => self.request(request, reply, *found, out),

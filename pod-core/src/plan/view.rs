@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use super::{
     activity::ActivityState,
+    decision::Decision,
     state::{Held, State},
     worker::WorkerState,
 };
 use crate::{
     api::{ActivityView, FleetCount, LaunchRefusal, Overview, PodError, Reply, Request, WorkerView},
-    domain::{ActivityId, ActivityName, InstallationStatus, Millis, Revision, RevisionNo, Rules, Waits, WorkerStatus},
+    domain::{
+        ActivityId, ActivityName, InstallationStatus, Millis, Now, Revision, RevisionNo, Rules, Waits, WorkerStatus,
+    },
     plan::step::Found,
 };
 
@@ -18,6 +21,18 @@ mod explain;
 mod tests;
 
 impl State {
+    /// Answers a request that changes nothing, as the state is at that moment.
+    pub fn look(
+        &mut self,
+        request: Request,
+        found: Found,
+        now: impl Into<Now>,
+        out: &mut Decision,
+    ) -> Result<Reply, PodError> {
+        self.advance(now.into(), out);
+        self.view(request, found)
+    }
+
     /// Answers a request that changes nothing.
     pub(super) fn view(&self, request: Request, found: Found) -> Result<Reply, PodError> {
         match request {

@@ -59,7 +59,7 @@ impl State {
 
     fn activate(&mut self, policy: &Policy, out: &mut Decision) {
         self.active_policy = policy.id;
-        self.due.scale_at = self.now;
+        self.due.sized_at = None;
         // A person asks for another fleet: earlier refusals do not count against it.
         (self.due.launch_at, self.due.refused_launches) = (self.now, 0);
         self.launch_refusal = None;

@@ -73,7 +73,7 @@ impl State {
             Err(refusal) => return out.effects.push(Effect::Refuse(session, refusal)),
         };
         let (now, wall) = (self.now, self.wall());
-        let state = self.workers.entry(id).or_insert_with(|| {
+        let state = self.workers.get_or_insert_with(id, || {
             let worker = Worker {
                 id,
                 status: WorkerStatus::Pending,

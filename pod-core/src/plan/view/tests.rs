@@ -350,7 +350,7 @@ mod in_passing {
         assert_eq!(said(&rig, &execution), ends("was rejected"));
         rig.state.activities.get_mut(&ACTIVITY).unwrap().activity.status = ActivityStatus::Uninstalling;
         assert_eq!(said(&rig, &execution), ends("is being removed"));
-        rig.state.activities.clear();
+        rig.state.activities = crate::plan::table::Table::default();
         assert_eq!(said(&rig, &execution), ["Its activity is gone; it is about to be ended."]);
     }
 
@@ -365,7 +365,7 @@ mod in_passing {
     #[test]
     fn rounds_that_have_not_come_yet() {
         let (mut rig, execution) = one_waits(1);
-        rig.state.workers.clear();
+        rig.state.workers = crate::plan::table::Table::default();
         assert_eq!(said(&rig, &execution), ["No worker is there; one is about to be launched."]);
 
         let (mut rig, execution) = one_waits(1);

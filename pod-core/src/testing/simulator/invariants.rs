@@ -228,7 +228,7 @@ impl Checker {
         if fleet > max_workers {
             return Err(format!("{fleet} workers are there and at most {max_workers} are allowed"));
         }
-        for (id, activity) in &state.activities {
+        for (id, activity) in state.activities.iter() {
             let running = state.held.values().filter(|held| held.execution.activity == *id).count() as u64;
             let tally = activity.tally.executions;
             if tally[ExecutionStatus::Running as usize] != running || u64::from(activity.running) != running {

@@ -8,7 +8,7 @@ impl World {
     pub(super) fn recount(&mut self) -> Step {
         self.check_order()?;
         let Some(state) = self.state() else { return Ok(()) };
-        for (id, activity) in &state.activities {
+        for (id, activity) in state.activities.iter() {
             let query = crate::store::ExecutionQuery { activity: Some(*id), limit: 1_000_000, ..Default::default() };
             let rows = now_or_never(self.store.executions(query)).map_err(|error| error.to_string())?;
             let mut counts = [0; 6];
