@@ -1,10 +1,14 @@
 //! Reading both streams of an execution as events, in the order in which they came.
 
+use std::fmt;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
+use eventsource_stream::{Event, EventStreamError, Eventsource};
+use futures::{StreamExt, stream::BoxStream};
 use jiff::Timestamp;
 use pod_core::domain::Stream;
-use reqwest::{Method, Response, header};
+use reqwest::{Method, header};
 use serde::Deserialize;
 
 use super::{
@@ -52,12 +56,16 @@ pub enum OutputEvent {
 }
 
 /// The events, as they arrive.
-#[derive(Debug)]
 pub struct OutputEvents {
     client: Client,
-    response: Response,
-    buffer: BytesMut,
+    events: BoxStream<'static, std::result::Result<Event, EventStreamError<reqwest::Error>>>,
     last_id: Option<String>,
+}
+
+impl fmt::Debug for OutputEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutputEvents").field("last_id", &self.last_id).finish_non_exhaustive()
+    }
 }
 
 #[derive(Deserialize)]
@@ -98,8 +106,8 @@ impl Client {
         if let Some(id) = &request.after {
             sent = sent.header("last-event-id", id);
         }
-        let response = self.send(sent).await?;
-        Ok(OutputEvents { client: self.clone(), response, buffer: BytesMut::new(), last_id: None })
+        let events = self.send(sent).await?.bytes_stream().eventsource().boxed();
+        Ok(OutputEvents { client: self.clone(), events, last_id: None })
     }
 }
 
@@ -114,38 +122,21 @@ impl OutputEvents {
     /// an error. Cancellation safe.
     pub async fn next(&mut self) -> Result<OutputEvent> {
         loop {
-            while let Some(event) = self.take_event() {
-                if let Some(event) = self.decode(&event)? {
-                    return Ok(event);
-                }
-            }
-            match self.response.chunk().await.map_err(|error| self.client.lost(&error))? {
-                Some(bytes) => self.buffer.extend_from_slice(&bytes),
+            let event = match self.events.next().await {
+                Some(Ok(event)) => event,
+                Some(Err(EventStreamError::Transport(error))) => return Err(self.client.lost(&error)),
+                Some(Err(error)) => return Err(self.nonsense(&error)),
                 None => return Err(self.broken("the output breaks off")),
+            };
+            if let Some(event) = self.decode(&event)? {
+                return Ok(event);
             }
         }
     }
 
-    /// The text of the next whole event.
-    fn take_event(&mut self) -> Option<String> {
-        let end = memchr::memmem::find(&self.buffer, b"\n\n")?;
-        let event = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
-        self.buffer.advance(end + 2);
-        Some(event)
-    }
-
-    fn decode(&mut self, event: &str) -> Result<Option<OutputEvent>> {
-        let (mut name, mut id, mut data) = ("", None, "");
-        for (field, value) in event.lines().filter_map(|line| line.split_once(':')) {
-            let value = value.strip_prefix(' ').unwrap_or(value);
-            match field {
-                "event" => name = value,
-                "id" => id = Some(value.to_owned()),
-                "data" => data = value,
-                _ => {}
-            }
-        }
-        let event = match name {
+    fn decode(&mut self, event: &Event) -> Result<Option<OutputEvent>> {
+        let data = &*event.data;
+        let decoded = match &*event.event {
             "output" => {
                 let Piece { stream, text, base64, at } = self.json(data)?;
                 let bytes = match (text, base64) {
@@ -168,8 +159,10 @@ impl OutputEvents {
             // What keeps the connection alive, and what a later version may say.
             _ => return Ok(None),
         };
-        self.last_id = id.or_else(|| self.last_id.take());
-        Ok(Some(event))
+        if !event.id.is_empty() {
+            self.last_id = Some(event.id.clone());
+        }
+        Ok(Some(decoded))
     }
 
     fn json<'d, T: Deserialize<'d>>(&self, data: &'d str) -> Result<T> {

@@ -6,11 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
 use super::error::{ClientError, Result};
 
-/// Before the second try; doubled up to `LONGEST_PAUSE`.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The pauses between tries: they double from the first to the last.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 /// Is told how it goes with a manager that does not answer.
 pub trait Listener: fmt::Debug + Send + Sync {
@@ -53,14 +54,16 @@ impl Resend {
 pub struct Tries {
     patience: Option<Patience>,
     since: Option<Instant>,
-    pause: Duration,
+    pauses: ExponentialBackoff,
+    /// It failed before since the manager answered last.
+    failed: bool,
     /// Whether somebody was told that it is away. One broken connection is no news: a proxy cuts quiet ones.
     told: bool,
 }
 
 impl Tries {
-    pub(super) const fn new(patience: Option<Patience>) -> Self {
-        Self { patience, since: None, pause: FIRST_PAUSE, told: false }
+    pub(super) fn new(patience: Option<Patience>) -> Self {
+        Self { patience, since: None, pauses: pauses(), failed: false, told: false }
     }
 
     /// The manager answered.
@@ -71,7 +74,7 @@ impl Tries {
         {
             patience.listener.back();
         }
-        self.pause = FIRST_PAUSE;
+        (self.pauses, self.failed) = (pauses(), false);
     }
 
     /// Waits before the next try, or gives the error back when it will not pass or has lasted too long.
@@ -81,12 +84,16 @@ impl Tries {
         if since >= patience.limit {
             return Err(error);
         }
-        if self.pause > FIRST_PAUSE {
+        if std::mem::replace(&mut self.failed, true) {
             patience.listener.away(&error, since, patience.limit);
             self.told = true;
         }
-        tokio::time::sleep(self.pause.min(patience.limit.saturating_sub(since))).await;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        let pause = self.pauses.next().unwrap_or(PAUSES.1);
+        tokio::time::sleep(pause.min(patience.limit.saturating_sub(since))).await;
         Ok(())
     }
+}
+
+fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::default().with_min_delay(PAUSES.0).with_max_delay(PAUSES.1).without_max_times().build()
 }

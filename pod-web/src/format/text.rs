@@ -29,18 +29,8 @@ pub(crate) fn time_of_day(at: Timestamp) -> String {
 }
 
 /// A size: `512 B`, `12.4 MiB`.
-#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
 pub(crate) fn bytes(count: u64) -> String {
-    let mut size = count as f64;
-    let mut unit = "B";
-    for larger in ["KiB", "MiB", "GiB", "TiB"] {
-        if size < 1023.95 {
-            break;
-        }
-        size /= 1024.0;
-        unit = larger;
-    }
-    if unit == "B" { format!("{count} B") } else { format!("{size:.1} {unit}") }
+    bytesize::ByteSize(count).to_string()
 }
 
 /// A number with a thin gap between thousands: `8,412`.

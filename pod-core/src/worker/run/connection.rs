@@ -2,6 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
@@ -14,9 +15,9 @@ use crate::link::{
     FrameError, FrameReader, FrameWriter, FromWorker, MAX_FIRST_FRAME, MAX_FRAME, Messages, ToWorker, Transport, encode,
 };
 
-/// The first wait before dialling again; doubled up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// The waits before dialling again: they double from the first to the last, each with a share of chance, so that many
+/// workers do not come back at the same moment.
+const WAITS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 /// A link that lasted so long was a good one: the next dial need not wait for longer.
 const GOOD_LINK: Duration = Duration::from_secs(5);
@@ -33,7 +34,8 @@ type Writing = BoxFuture<'static, (Box<dyn FrameWriter>, Result<(), FrameError>)
 pub(super) struct Connection {
     dial: Arc<dyn Dial>,
     phase: Phase,
-    backoff: Backoff,
+    seed: u64,
+    waits: ExponentialBackoff,
 }
 
 enum Phase {
@@ -64,7 +66,7 @@ pub(super) enum LinkEvent {
 impl Connection {
     pub(super) fn new(dial: Arc<dyn Dial>, seed: u64) -> Self {
         let phase = Phase::Dialling(dial_after(Arc::clone(&dial), Duration::ZERO));
-        Self { dial, phase, backoff: Backoff { wait: FIRST_WAIT, noise: seed | 1 } }
+        Self { dial, phase, seed, waits: waits(seed) }
     }
 
     /// The next thing that happens to the link. Cancellation safe.
@@ -133,9 +135,9 @@ impl Connection {
     fn redial(&mut self) {
         let lasted = matches!(&self.phase, Phase::Linked(linked) if linked.since.elapsed() >= GOOD_LINK);
         if lasted {
-            self.backoff.wait = FIRST_WAIT;
+            self.waits = waits(self.seed);
         }
-        self.phase = Phase::Dialling(dial_after(Arc::clone(&self.dial), self.backoff.next()));
+        self.phase = Phase::Dialling(dial_after(Arc::clone(&self.dial), self.waits.next().unwrap_or(WAITS.1)));
     }
 }
 
@@ -206,6 +208,11 @@ impl FrameWriter for Broken {
     }
 }
 
+fn waits(seed: u64) -> ExponentialBackoff {
+    let doubling = ExponentialBuilder::default().with_min_delay(WAITS.0).with_max_delay(WAITS.1).without_max_times();
+    doubling.with_jitter().with_jitter_seed(seed).build()
+}
+
 fn dial_after(dial: Arc<dyn Dial>, wait: Duration) -> Dialling {
     let at = Instant::now() + wait;
     Box::pin(async move {
@@ -217,24 +224,4 @@ fn dial_after(dial: Arc<dyn Dial>, wait: Duration) -> Dialling {
             Err(_) => Err(DialError::Later(format!("the manager did not answer within {DIAL_WITHIN:?}"))),
         }
     })
-}
-
-/// Waits that grow, with a share of chance, so that many workers do not come back at the same moment.
-#[derive(Debug)]
-struct Backoff {
-    wait: Duration,
-    noise: u64,
-}
-
-impl Backoff {
-    fn next(&mut self) -> Duration {
-        // xorshift: enough to spread, and seeded by what tells workers apart.
-        self.noise ^= self.noise << 13;
-        self.noise ^= self.noise >> 7;
-        self.noise ^= self.noise << 17;
-        let wait = self.wait;
-        self.wait = (wait * 2).min(LONGEST_WAIT);
-        let share = u32::try_from(self.noise % 512).unwrap_or(0);
-        wait / 2 + wait * share / 1024
-    }
 }
