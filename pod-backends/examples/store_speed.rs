@@ -15,7 +15,7 @@ use pod_core::{
         ActivityId, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Event, EventKind, Execution,
         ExecutionId, ExecutionStatus, OutputSummary, RevisionNo, Stream, Timestamp, WorkerId,
     },
-    store::{ActivityTally, Batch, Change, ExecutionUpdate, HighWater, QueueKey, RevisionTally, Store},
+    store::{ActivityTally, Batch, Change, ExecutionUpdate, HighWater, OutputStore, QueueKey, RevisionTally, Store},
 };
 
 const ACTIVITY: ActivityId = ActivityId(1);

@@ -10,7 +10,7 @@ use pod_core::{
         ActivityId, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Execution, ExecutionId, ExecutionStatus,
         OutputSummary, RevisionNo, Stream, Timestamp, WorkerId,
     },
-    store::{Batch, Change, ExecutionQuery, ExecutionUpdate, Store, StoreError},
+    store::{Batch, Change, ExecutionQuery, ExecutionUpdate, OutputStore, Store, StoreError},
 };
 use tempfile::TempDir;
 

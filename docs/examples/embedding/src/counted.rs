@@ -14,7 +14,7 @@ use pod_core::{
     },
     store::{
         Batch, Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, IdempotencyRecord, InstallLog, Lease,
-        OutputSlice, QueueKey, Snapshot, Store, StoreError,
+        OutputSlice, OutputStore, QueueKey, Snapshot, Store, StoreError,
     },
 };
 
@@ -129,7 +129,11 @@ impl Store for Counted {
     async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
         self.inner.expired(before, limit).await
     }
+}
 
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl OutputStore for Counted {
     async fn append_output(
         &self,
         key: AttemptKey,

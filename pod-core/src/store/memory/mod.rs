@@ -10,10 +10,9 @@ use uuid::Uuid;
 use self::state::State;
 use super::{
     batch::{Batch, ClockMark, Snapshot},
-    interface::{
-        Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, INSTALL_LOG_LIMIT, IdempotencyRecord, InstallLog,
-        Lease, OutputSlice, QueueKey, Store, StoreError,
-    },
+    error::StoreError,
+    interface::{Claimed, ExecutionQuery, ExpiredExecution, IdempotencyRecord, Lease, QueueKey, Store},
+    output::{DurableOffsets, INSTALL_LOG_LIMIT, InstallLog, OutputSlice, OutputStore},
 };
 use crate::domain::{
     ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Now, OutputSummary, Payload,
@@ -181,7 +180,10 @@ impl Store for MemoryStore {
     async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
         Ok(self.state().expired(before, limit))
     }
+}
 
+#[async_trait]
+impl OutputStore for MemoryStore {
     async fn append_output(
         &self,
         key: AttemptKey,

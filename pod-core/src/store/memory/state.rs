@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 use super::{
     super::{
         batch::{ActivityRecord, ActivityTally, ClockMark, HighWater, RevisionTally, Snapshot},
-        interface::{Claimed, ExecutionQuery, ExpiredExecution, IdempotencyRecord, InstallLog, Order, QueueKey},
+        interface::{Claimed, ExecutionQuery, ExpiredExecution, IdempotencyRecord, Order, QueueKey},
+        output::InstallLog,
     },
     output::{InstallOutput, Output},
     table::Table,

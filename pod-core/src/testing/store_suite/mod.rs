@@ -6,6 +6,8 @@
 //!
 //! where `open` is an `async fn(PathBuf) -> Arc<dyn Store>` that opens the store of a directory. Called again with the
 //! directory of a store that was dropped, it opens what that one left, as a restarted manager would.
+//!
+//! A store passes [`output_store_suite`](super::output_store_suite) as well.
 
 pub mod commits;
 pub mod contradictions;
@@ -45,11 +47,7 @@ macro_rules! store_suite {
                 idempotency_tells_the_request, notes_tell_what_a_request_did, events_before_a_number, minutes_are_kept_for_a_day,
                 events_after_a_number, decisions_are_newest_first, expired_are_oldest_first,
                 a_span_of_time_is_told_by_the_executions_own_moments;
-            output: small_output_comes_with_the_end, large_output_comes_with_the_end, pieces_join_by_offset,
-                a_hole_is_refused, a_tail_leaves_a_gap, a_later_tail_replaces_an_earlier_one,
-                a_tail_that_joins_leaves_no_gap, slices_are_limited, what_is_synced_is_told,
-                the_order_is_kept_beside_the_output, output_of_an_ended_attempt_does_not_change, attempts_do_not_share_output, nothing_is_known_of_nobody,
-                install_logs_keep_their_end, install_logs_go_with_what_they_are_of;
+            output: attempts_tell_their_output, only_open_attempts_take_output, install_logs_go_with_what_they_are_of;
             restarts: an_open_attempt_goes_on, ended_output_stays, what_was_committed_stays,
                 a_lost_answer_is_settled_after_a_restart, deleted_output_stays_deleted;
             engine: both_handles_are_of_one_store;

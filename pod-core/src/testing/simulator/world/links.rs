@@ -17,7 +17,7 @@ use crate::{
     link::{FromWorker, Refusal, ToWorker},
     manager::Input,
     plan,
-    store::{DurableOffsets, Store, StoreError},
+    store::{DurableOffsets, OutputStore, StoreError},
 };
 
 /// A worker that only prints is reported as alive so often.
