@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use pod_core::{
     domain::{
-        ActivityId, Age, Attempt, Event, Execution, ExecutionId, Payload, RevisionNo, ScalingDecision, StoreId,
-        Timestamp,
+        ActivityId, Age, Attempt, Epoch, Event, Execution, ExecutionId, Millis, Payload, RevisionNo, ScalingDecision,
+        StoreId,
     },
     store::{
-        Batch, Claimed, ExecutionQuery, ExpiredExecution, IdempotencyRecord, Lease, QueueKey, Snapshot, Store,
-        StoreError,
+        Acquisition, Batch, Claimed, ExecutionQuery, ExpiredExecution, Holder, IdempotencyRecord, QueueKey, Snapshot,
+        Store, StoreError,
     },
 };
 use sqlx::SqlitePool;
@@ -37,6 +37,7 @@ mod commit;
 mod encoding;
 mod error;
 mod install_log;
+mod lease;
 mod listing;
 mod open;
 mod output;
@@ -130,9 +131,19 @@ impl Store for SqliteStore {
         Some(Arc::new(Self { readers, ..self.clone() }))
     }
 
-    async fn acquire(&self, _now: Timestamp) -> Result<Lease, StoreError> {
-        let (shared, writer) = (Arc::clone(&self.shared), Arc::clone(&self.writer));
-        settle(async move { writer.lock().await.acquire(&shared).await.map(|epoch| Lease { epoch }) }).await
+    async fn acquire(&self, holder: &Holder, ttl: Millis) -> Result<Acquisition, StoreError> {
+        let (shared, writer, holder) = (Arc::clone(&self.shared), Arc::clone(&self.writer), holder.clone());
+        settle(async move { writer.lock().await.acquire(&shared, &holder, ttl).await }).await
+    }
+
+    async fn renew(&self, epoch: Epoch, ttl: Millis) -> Result<(), StoreError> {
+        let writer = Arc::clone(&self.writer);
+        settle(async move { writer.lock().await.renew(epoch, ttl).await }).await
+    }
+
+    async fn release(&self, epoch: Epoch) -> Result<(), StoreError> {
+        let writer = Arc::clone(&self.writer);
+        settle(async move { writer.lock().await.release(epoch).await }).await
     }
 
     async fn load(&self) -> Result<Snapshot, StoreError> {

@@ -15,6 +15,7 @@
 //! | `commit` | the commit of a round, and what follows from each way in which it ends |
 //! | `work` | what is done after a commit, before anything else is taken |
 //! | `follow_up` | does it: effects of the round, and reads |
+//! | `lease`, `renewal` | renews the lease in time |
 //! | `links` | which link is whose, and which are given up |
 //! | `calls` | what the provisioner was asked: of each worker one thing at a time |
 //! | `payloads` | what was installed last, for the next worker that installs it |
@@ -31,11 +32,13 @@ mod commit;
 mod follow_up;
 mod input;
 mod intake;
+mod lease;
 mod links;
 mod machine;
 mod notice;
 mod payloads;
 mod phase;
+mod renewal;
 mod request;
 mod round;
 #[cfg(test)]

@@ -30,6 +30,8 @@ pub enum Notice {
     NotExpired(StoreError),
     /// The bytes of an installation could not be read.
     PayloadUnread(ActivityId, WorkerId, StoreError),
+    /// The store did not renew the lease. It is told once until it does.
+    LeaseNotRenewed(StoreError),
     /// A link did not take a message.
     LinkGivenUp(WorkerId),
 }
@@ -75,6 +77,9 @@ impl fmt::Display for Notice {
                 f,
                 "an installation of activity {activity} could not be read; worker {worker} is to dial again: {error}"
             ),
+            Self::LeaseNotRenewed(error) => {
+                write!(f, "the lease of the store is not renewed, that is tried again: {error}")
+            }
             Self::LinkGivenUp(worker) => {
                 write!(f, "the link of worker {worker} takes no more and is given up; the worker will dial again")
             }

@@ -5,13 +5,14 @@ use std::{ops::Range, sync::Arc};
 use async_trait::async_trait;
 
 use crate::domain::{
-    ActivityId, Age, Attempt, AttemptNo, Epoch, Event, Execution, ExecutionId, ExecutionStatus, Payload, RevisionNo,
-    ScalingDecision, StoreId, Timestamp, WorkerId,
+    ActivityId, Age, Attempt, AttemptNo, Epoch, Event, Execution, ExecutionId, ExecutionStatus, Millis, Payload,
+    RevisionNo, ScalingDecision, StoreId, Timestamp, WorkerId,
 };
 
 use super::{
     batch::{Batch, Snapshot},
     error::StoreError,
+    lease::{Acquisition, Holder},
     note::Note,
     output::OutputStore,
 };
@@ -80,8 +81,17 @@ pub trait Store: OutputStore {
         None
     }
 
-    /// Takes the lease of the manager: raises the epoch, so that every commit of an earlier holder is `Fenced`.
-    async fn acquire(&self, now: Timestamp) -> Result<Lease, StoreError>;
+    /// Acquires the lease for a manager, unless another one holds it: raises the epoch, so that every commit of an earlier
+    /// holder is `Fenced`. It lasts for `ttl`, by a clock of the store's own. A holder that asks again while its lease lasts
+    /// is that manager come back, and acquires it anew; so does anyone once it has expired or was released.
+    async fn acquire(&self, holder: &Holder, ttl: Millis) -> Result<Acquisition, StoreError>;
+
+    /// Lets the lease of an epoch last for `ttl` from now on; also one that has expired, as long as nobody acquired it.
+    /// `Fenced` where somebody did, or it was released. Called while a commit may be under way.
+    async fn renew(&self, epoch: Epoch, ttl: Millis) -> Result<(), StoreError>;
+
+    /// Gives the lease of an epoch back, so that anyone acquires it at once. Nothing where it is another's by now.
+    async fn release(&self, epoch: Epoch) -> Result<(), StoreError>;
 
     /// What the engine holds in memory: everything but ended executions and the waiting queue.
     async fn load(&self) -> Result<Snapshot, StoreError>;
@@ -166,13 +176,6 @@ pub struct Claimed {
     pub executions: Vec<Execution>,
     /// The first one behind them, due or not: where to go on, and when.
     pub next: Option<Age>,
-}
-
-/// Who holds the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// The epoch; every commit names it.
-    pub epoch: Epoch,
 }
 
 /// Which executions to list. By default the newest [`ExecutionQuery::PAGE`] of all.

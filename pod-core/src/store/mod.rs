@@ -5,6 +5,7 @@
 mod batch;
 mod error;
 mod interface;
+mod lease;
 mod memory;
 mod note;
 mod output;
@@ -15,8 +16,9 @@ pub use batch::{
 pub use error::StoreError;
 pub use interface::{
     Claimed, ExecutionQuery, ExpiredExecution, IdempotencyRecord, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES,
-    KEPT_REVISIONS, Lease, Order, QueueKey, Store,
+    KEPT_REVISIONS, Order, QueueKey, Store,
 };
+pub use lease::{Acquisition, HeldLease, Holder, Lease};
 pub use memory::MemoryStore;
 pub use note::{KEPT_NOTES, Note};
 pub use output::{DurableOffsets, INLINE_OUTPUT, INSTALL_LOG_LIMIT, InstallLog, OutputSlice, OutputStore};

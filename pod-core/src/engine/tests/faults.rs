@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -13,12 +14,12 @@ use bytes::Bytes;
 
 use crate::{
     domain::{
-        ActivityId, Age, Attempt, AttemptKey, Event, Execution, ExecutionId, OutputSummary, Payload, RevisionNo,
-        ScalingDecision, StoreId, Stream, Timestamp,
+        ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Millis, OutputSummary, Payload,
+        RevisionNo, ScalingDecision, StoreId, Stream,
     },
     store::{
-        Batch, Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, IdempotencyRecord, InstallLog, Lease,
-        MemoryStore, OutputSlice, OutputStore, QueueKey, Snapshot, Store, StoreError,
+        Acquisition, Batch, Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, Holder, IdempotencyRecord,
+        InstallLog, MemoryStore, OutputSlice, OutputStore, QueueKey, Snapshot, Store, StoreError,
     },
 };
 
@@ -29,6 +30,8 @@ pub(super) enum Fault {
     Before(StoreError),
     /// It was written, and the answer is lost.
     After(StoreError),
+    /// It takes so long.
+    Slow(Duration),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -36,6 +39,7 @@ pub(super) struct FaultyStore {
     pub(super) inner: MemoryStore,
     faults: Arc<Mutex<VecDeque<Fault>>>,
     output_faults: Arc<AtomicUsize>,
+    renewals: Arc<AtomicUsize>,
 }
 
 impl FaultyStore {
@@ -46,6 +50,11 @@ impl FaultyStore {
 
     pub(super) fn faults_left(&self) -> usize {
         self.faults.lock().unwrap().len()
+    }
+
+    /// How often the lease was renewed.
+    pub(super) fn renewals(&self) -> usize {
+        self.renewals.load(Ordering::Relaxed)
     }
 
     /// So many pieces of output are not taken.
@@ -60,6 +69,10 @@ impl Store for FaultyStore {
         let fault = self.faults.lock().unwrap().pop_front();
         match fault {
             None => self.inner.commit(batch).await,
+            Some(Fault::Slow(time)) => {
+                tokio::time::sleep(time).await;
+                self.inner.commit(batch).await
+            }
             Some(Fault::Before(error)) => Err(error),
             Some(Fault::After(error)) => self.inner.commit(batch).await.and(Err(error)),
         }
@@ -73,8 +86,17 @@ impl Store for FaultyStore {
         self.inner.has_room().await
     }
 
-    async fn acquire(&self, now: Timestamp) -> Result<Lease, StoreError> {
-        self.inner.acquire(now).await
+    async fn acquire(&self, holder: &Holder, ttl: Millis) -> Result<Acquisition, StoreError> {
+        self.inner.acquire(holder, ttl).await
+    }
+
+    async fn renew(&self, epoch: Epoch, ttl: Millis) -> Result<(), StoreError> {
+        self.renewals.fetch_add(1, Ordering::Relaxed);
+        self.inner.renew(epoch, ttl).await
+    }
+
+    async fn release(&self, epoch: Epoch) -> Result<(), StoreError> {
+        self.inner.release(epoch).await
     }
 
     async fn load(&self) -> Result<Snapshot, StoreError> {

@@ -76,7 +76,13 @@ fn provisioning(provisioner: &Slow) -> (Provisioning, mpsc::Receiver<Message>) {
         scheduler: Arc::new(DefaultScheduler),
         window: Window::default(),
     };
-    let shared = Arc::new(Shared::new(Arc::new(store), None, Arc::new(Unobserved), Millis(0)));
+    let shared = Arc::new(Shared::new(
+        Arc::new(store),
+        None,
+        Arc::new(Unobserved),
+        Millis(0),
+        (crate::store::Holder::new("test"), Millis(1000)),
+    ));
     let (sender, inbox) = mpsc::channel(64);
     (Provisioning::new(shared, sender, Arc::new(provisioner.clone()), &config), inbox)
 }

@@ -12,6 +12,7 @@
 pub mod commits;
 pub mod contradictions;
 pub mod engine;
+pub mod lease;
 pub mod lists;
 pub mod output;
 pub mod queue;
@@ -36,6 +37,9 @@ macro_rules! store_suite {
                 a_key_is_kept_as_long_as_anything_that_it_stands_for,
                 ids_are_never_used_again, texts_come_back_as_they_were, why_it_was_given_up_comes_back, large_inputs_and_payloads_come_back,
                 readers_see_whole_batches, a_dropped_commit_is_finished, the_clocks_are_those_of_the_last_batch;
+            lease: another_holder_is_told_who_holds_it, the_holder_come_back_acquires_at_once, an_expired_lease_is_anyone_s,
+                a_renewed_lease_lasts, a_renewal_revives_what_nobody_took, a_released_lease_is_anyone_s,
+                only_the_newest_epoch_is_renewed_and_released, a_lease_outlives_the_process, commits_do_not_ask_for_time;
             contradictions: a_second_open_attempt, ending_what_is_not_open, starting_what_is_not_open, retrieving_twice,
                 retrieving_what_has_not_ended, changing_what_has_ended, changing_what_is_not_there,
                 deleting_what_has_not_ended, two_activities_of_one_name, two_policies_of_one_name,

@@ -7,10 +7,18 @@ use tempfile::TempDir;
 
 use super::rows::{conclude, end, one_running, open, running, update, waiting};
 use crate::{
-    domain::{AttemptEnd, AttemptKey, Epoch, Event, Execution, ExecutionId, Timestamp},
-    store::{Batch, Change, HighWater, OutputStore, Store, StoreError},
+    domain::{AttemptEnd, AttemptKey, Epoch, Event, Execution, ExecutionId, Millis, Timestamp},
+    store::{Batch, Change, HighWater, Holder, Lease, OutputStore, Store, StoreError},
     testing::output_store_suite::Harness,
 };
+
+/// Longer than a case takes.
+pub(super) const TTL: Millis = Millis::from_secs(600);
+
+/// Acquires the lease of a store that nobody else holds.
+pub(super) async fn acquire(store: &dyn Store, name: &str, ttl: Millis) -> Lease {
+    store.acquire(&Holder::new(name), ttl).await.expect("an answer").acquired().expect("nobody else holds it")
+}
 
 type Open = dyn Fn(PathBuf) -> Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> + Send + Sync;
 
@@ -65,8 +73,13 @@ impl Rig {
     }
 
     pub(super) async fn acquire(&mut self) {
-        self.epoch = self.store().acquire(Timestamp(0)).await.expect("the lease").epoch;
+        self.epoch = acquire(&*self.store(), "suite", TTL).await.epoch;
         self.seq = 0;
+    }
+
+    /// The epoch of the lease that the rig holds.
+    pub(super) const fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// The next batch.
