@@ -12,7 +12,7 @@ use crate::{
     engine::{message::Message, provisioning::Provisioning, shared::Shared},
     observe::Unobserved,
     plan::{Config, Input, Window},
-    provisioner::{Capabilities, ProvisionError, Provisioner, WorkerSpec},
+    provisioner::{Capabilities, Machine, ProvisionError, Provisioner, WorkerSpec},
     scheduler::DefaultScheduler,
     store::{MemoryStore, Store as _},
 };
@@ -60,7 +60,7 @@ impl Provisioner for Slow {
         Ok(())
     }
 
-    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+    async fn list(&self) -> Result<Vec<Machine>, ProvisionError> {
         Ok(Vec::new())
     }
 }
