@@ -13,9 +13,11 @@ use pod_backends::sqlite::SqliteStore;
 use pod_core::{
     domain::{
         ActivityId, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Event, EventKind, Execution,
-        ExecutionId, ExecutionStatus, OutputSummary, RevisionNo, Stream, Timestamp, WorkerId,
+        ExecutionId, ExecutionStatus, Millis, OutputSummary, RevisionNo, Stream, Timestamp, WorkerId,
     },
-    store::{ActivityTally, Batch, Change, ExecutionUpdate, HighWater, QueueKey, RevisionTally, Store},
+    store::{
+        ActivityTally, Batch, Change, ExecutionUpdate, HighWater, Holder, OutputStore, QueueKey, RevisionTally, Store,
+    },
 };
 
 const ACTIVITY: ActivityId = ActivityId(1);
@@ -152,7 +154,13 @@ async fn main() {
     let rows: u64 = std::env::args().nth(1).and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
     let dir = std::env::temp_dir().join(format!("pod-store-speed-{}", std::process::id()));
     let store = SqliteStore::open(&dir).await.expect("the store opens");
-    let epoch = store.acquire(Timestamp(0)).await.expect("the lease").epoch;
+    let epoch = store
+        .acquire(&Holder::new("test"), Millis(60_000))
+        .await
+        .expect("an answer")
+        .acquired()
+        .expect("the lease")
+        .epoch;
     let mut bench = Bench { store, epoch, seq: 0, last: 0, event: 0 };
     for existing in [1000, rows] {
         let (begun, spent, first) = (Instant::now(), cpu(), bench.last);

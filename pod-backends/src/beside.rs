@@ -127,7 +127,9 @@ impl Family {
                 let states = container::list_states(engine, store).await?;
                 running.extend(states.iter().filter(|(_, state)| *state == State::Running).map(|(worker, _)| worker));
             }
-            (Self::Swarm, Some(engine)) => running.extend(service::list(engine, store).await?),
+            (Self::Swarm, Some(engine)) => {
+                running.extend(service::list(engine, store).await?.into_iter().map(|machine| machine.worker))
+            }
             _ => {}
         }
         Ok(running)

@@ -8,7 +8,7 @@ use pod_backends::{local::Local, sqlite::SqliteStore};
 use pod_core::{
     OutputChunk, Pod,
     domain::{AttemptKey, AttemptNo, Ending, ExecutionId, GiveUp, RevisionPurpose, Stream, WorkerId},
-    store::Store,
+    store::{OutputStore, Store},
 };
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;

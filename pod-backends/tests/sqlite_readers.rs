@@ -8,8 +8,8 @@ use std::sync::{
 
 use pod_backends::sqlite::SqliteStore;
 use pod_core::{
-    domain::{ActivityId, Age, Execution, ExecutionId, RevisionNo, Timestamp},
-    store::{Batch, Change, ExecutionQuery, QueueKey, Store},
+    domain::{ActivityId, Age, Execution, ExecutionId, Millis, RevisionNo, Timestamp},
+    store::{Batch, Change, ExecutionQuery, Holder, QueueKey, Store},
 };
 use tempfile::TempDir;
 
@@ -20,7 +20,7 @@ const SEARCHES: usize = 64;
 async fn the_planner_reads_beside_any_number_of_slow_searches() {
     let dir = TempDir::new().unwrap();
     let store = SqliteStore::open(dir.path()).await.unwrap();
-    let epoch = store.acquire(Timestamp(0)).await.unwrap().epoch;
+    let epoch = store.acquire(&Holder::new("test"), Millis(60_000)).await.unwrap().acquired().unwrap().epoch;
     let waiting = |id: u64| {
         Execution::waiting(ExecutionId(id), ActivityId(1), RevisionNo(1), Some("x".repeat(500).into()), Timestamp(1))
     };

@@ -8,9 +8,9 @@ use pod_backends::sqlite::SqliteStore;
 use pod_core::{
     domain::{
         ActivityId, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Execution, ExecutionId, ExecutionStatus,
-        OutputSummary, RevisionNo, Stream, Timestamp, WorkerId,
+        Millis, OutputSummary, RevisionNo, Stream, Timestamp, WorkerId,
     },
-    store::{Batch, Change, ExecutionQuery, ExecutionUpdate, Store, StoreError},
+    store::{Batch, Change, ExecutionQuery, ExecutionUpdate, Holder, OutputStore, Store, StoreError},
 };
 use tempfile::TempDir;
 
@@ -60,7 +60,7 @@ async fn a_directory_that_cannot_be_made_is_named() {
 async fn a_store_at_rest_is_one_file() {
     let dir = TempDir::new().unwrap();
     let store = SqliteStore::open(dir.path()).await.unwrap();
-    let epoch = store.acquire(Timestamp(0)).await.unwrap().epoch;
+    let epoch = store.acquire(&Holder::new("test"), Millis(60_000)).await.unwrap().acquired().unwrap().epoch;
     let mut writer = Writer { store, epoch, seq: 0 };
     writer.commit(begin(1, 10)).await.unwrap();
     writer.store.rest().await;
@@ -82,7 +82,7 @@ async fn raw(dir: &Path, statement: &'static str) {
 /// A store that holds so many executions with long inputs, at rest.
 async fn filled(dir: &Path, count: u64) {
     let store = SqliteStore::open(dir).await.unwrap();
-    let epoch = store.acquire(Timestamp(0)).await.unwrap().epoch;
+    let epoch = store.acquire(&Holder::new("test"), Millis(60_000)).await.unwrap().acquired().unwrap().epoch;
     let mut writer = Writer { store, epoch, seq: 0 };
     for id in 1..=count {
         writer.commit(begin(id, 50_000)).await.unwrap();
@@ -111,7 +111,7 @@ async fn a_damaged_database_is_told_with_what_to_do() {
         let said = match SqliteStore::open(dir.path()).await {
             Err(refused) => refused,
             // It is found where it is looked at.
-            Ok(store) => match store.acquire(Timestamp(0)).await {
+            Ok(store) => match store.acquire(&Holder::new("test"), Millis(60_000)).await {
                 Err(refused) => refused,
                 Ok(_) => store.executions(ExecutionQuery::default()).await.expect_err(name),
             },
@@ -130,7 +130,7 @@ async fn what_was_deleted_is_given_back_to_the_disk_a_part_at_a_time() {
     let full = length();
     assert!(full > count * 50_000, "{full}");
     let store = SqliteStore::open(dir.path()).await.unwrap();
-    let epoch = store.acquire(Timestamp(0)).await.unwrap().epoch;
+    let epoch = store.acquire(&Holder::new("test"), Millis(60_000)).await.unwrap().acquired().unwrap().epoch;
     let mut writer = Writer { store, epoch, seq: 0 };
     writer.commit(vec![Change::DeleteExecutions((1..count).map(ExecutionId).collect())]).await.unwrap();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
@@ -174,7 +174,7 @@ impl Writer {
             return None;
         };
         let store = SqliteStore::open(disk.0.path()).await.unwrap();
-        let epoch = store.acquire(Timestamp(0)).await.unwrap().epoch;
+        let epoch = store.acquire(&Holder::new("test"), Millis(60_000)).await.unwrap().acquired().unwrap().epoch;
         Some((disk, Self { store, epoch, seq: 0 }))
     }
 

@@ -5,7 +5,7 @@ use std::{fmt::Debug, sync::Arc};
 use async_trait::async_trait;
 
 use crate::{
-    domain::{Isolation, StoreId, WorkerId},
+    domain::{Isolation, StoreId, Timestamp, WorkerId},
     link::Transport,
 };
 
@@ -39,14 +39,16 @@ use crate::{
 ///         Ok(())
 ///     }
 ///
-///     async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
-///         Ok(self.there.lock().map_err(|_| ProvisionError::new("the list is damaged"))?.iter().copied().collect())
+///     async fn list(&self) -> Result<Vec<Machine>, ProvisionError> {
+///         let there = self.there.lock().map_err(|_| ProvisionError::new("the list is damaged"))?;
+///         Ok(there.iter().map(|worker| Machine::new(*worker, MachineState::Running)).collect())
 ///     }
 /// }
 /// ```
 #[async_trait]
 pub trait Provisioner: Debug + Send + Sync + 'static {
-    /// Creates that worker, which will dial its manager. Idempotent per worker: asked again, it is the same worker.
+    /// Creates that worker, which will dial its manager. Returns when that was accepted, and need not wait until the worker
+    /// runs: it is taken for created when it says hello. Idempotent per worker: asked again, it is the same worker.
     /// Dropping the future leaves a worker that `list` finds or none: that is done when the worker is not wanted any more,
     /// and followed by `destroy`. Nothing else is asked about a worker while this is under way.
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError>;
@@ -55,8 +57,8 @@ pub trait Provisioner: Debug + Send + Sync + 'static {
     /// until it answers; one that takes ten minutes is dropped, and asked again.
     async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError>;
 
-    /// The workers of this store that exist, and no others.
-    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError>;
+    /// The machines of this store that exist, one for each worker, and no others.
+    async fn list(&self) -> Result<Vec<Machine>, ProvisionError>;
 
     /// How long `create` → hello may take before the worker counts as failed.
     fn launch_timeout(&self) -> crate::domain::Millis {
@@ -109,8 +111,59 @@ impl Capabilities {
     }
 }
 
+/// What a worker runs on, as its backend knows it: a process, a container, a service, a virtual machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Machine {
+    /// The worker.
+    pub worker: WorkerId,
+    /// What the backend calls it: the number of a process, the id of a container, the name of a service.
+    pub id: Option<String>,
+    /// How it stands.
+    pub state: MachineState,
+    /// When it was created, by the backend's clock.
+    pub created_at: Option<Timestamp>,
+}
+
+impl Machine {
+    /// A machine of which nothing else is known.
+    #[must_use]
+    pub const fn new(worker: WorkerId, state: MachineState) -> Self {
+        Self { worker, id: None, state, created_at: None }
+    }
+
+    /// Says what the backend calls it.
+    #[must_use]
+    pub fn with_id(self, id: impl Into<String>) -> Self {
+        Self { id: Some(id.into()), ..self }
+    }
+
+    /// Says when it was created.
+    #[must_use]
+    pub fn created_at(self, at: Timestamp) -> Self {
+        Self { created_at: Some(at), ..self }
+    }
+}
+
+/// How a machine stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MachineState {
+    /// It is being made, or waits for room.
+    Starting,
+    /// It runs.
+    Running,
+    /// It ends by itself, whatever happens, and need not be destroyed.
+    Stopping,
+    /// It has ended, and something of it is left to be destroyed.
+    Stopped,
+    /// The backend does not know.
+    Unknown,
+}
+
 /// What every worker is created with.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WorkerSpec {
     /// The store that it will obey.
     pub store: StoreId,
@@ -120,9 +173,24 @@ pub struct WorkerSpec {
     pub isolation: Isolation,
 }
 
+impl WorkerSpec {
+    /// A worker of a store, with so many slots, that runs executions beside each other.
+    #[must_use]
+    pub const fn new(store: StoreId, slots: u32) -> Self {
+        Self { store, slots, isolation: Isolation::Worker }
+    }
+
+    /// Says which kind of worker it is.
+    #[must_use]
+    pub const fn isolation(self, isolation: Isolation) -> Self {
+        Self { isolation, ..self }
+    }
+}
+
 /// Why a worker could not be created, destroyed or listed: a sentence that a person can act on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
+#[non_exhaustive]
 pub struct ProvisionError {
     /// The sentence.
     pub message: String,
@@ -184,6 +252,12 @@ impl ProvisionError {
     #[must_use]
     pub fn of_kind(self, kind: ProvisionErrorKind) -> Self {
         Self { kind, ..self }
+    }
+
+    /// Says whether trying again without a change by a person leads to the same.
+    #[must_use]
+    pub fn that_lasts(self, lasting: bool) -> Self {
+        Self { lasting, ..self }
     }
 }
 

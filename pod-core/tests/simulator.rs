@@ -24,6 +24,7 @@ fn nothing_is_lost_and_nothing_concludes_twice_whatever_fails() {
         (total.orderly_ends, "manager ended in order"),
         (total.manager_pauses, "manager got no processor for a while"),
         (total.fenced, "manager lost its lease"),
+        (total.expired, "lease expired and was acquired by another manager"),
         (total.abandoned, "creation was given up"),
         (total.deaths, "worker died"),
         (total.cuts, "link was cut"),

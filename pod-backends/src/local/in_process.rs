@@ -11,7 +11,10 @@ use async_trait::async_trait;
 use pod_core::{
     domain::{StoreId, WorkerId},
     link::{Transport, in_process},
-    provisioner::{Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerGateway, WorkerSpec},
+    provisioner::{
+        Admission, Backend, BackendContext, Machine, MachineState, ProvisionError, Provisioner, WorkerGateway,
+        WorkerSpec,
+    },
     worker::{Departure, Dial, DialError, Leave, WorkerExit, run},
 };
 use tokio::task::JoinHandle;
@@ -207,13 +210,16 @@ impl Provisioner for InProcess {
         }
     }
 
-    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
-        list(&self.directories, self.context.store)
+    async fn list(&self) -> Result<Vec<Machine>, ProvisionError> {
+        let machine = |worker| {
+            Machine::new(worker, if self.runs(worker) { MachineState::Running } else { MachineState::Stopped })
+        };
+        Ok(workers_of(&self.directories, self.context.store)?.into_iter().map(machine).collect())
     }
 }
 
 /// The workers of a store that have a directory.
-pub(super) fn list(directories: &Directories, store: StoreId) -> Result<Vec<WorkerId>, ProvisionError> {
+pub(super) fn workers_of(directories: &Directories, store: StoreId) -> Result<Vec<WorkerId>, ProvisionError> {
     let all = directories.all().map_err(|error| failed("the workers' directories cannot be read", error))?;
     let ours = all.into_iter().filter(|(_, found)| found.is_some_and(|found| found.store == store));
     Ok(ours.map(|(worker, _)| worker).collect())

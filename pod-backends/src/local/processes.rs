@@ -12,11 +12,11 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use pod_core::{
     domain::WorkerId,
-    provisioner::{Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
+    provisioner::{Admission, Backend, BackendContext, Machine, MachineState, ProvisionError, Provisioner, WorkerSpec},
 };
 use tokio::net::UnixListener;
 
-use super::{in_process::list, process::WorkerProcess, socket, worker::is_understood};
+use super::{in_process::workers_of, process::WorkerProcess, socket, worker::is_understood};
 #[cfg(feature = "docker")]
 use crate::beside::{Family, clear_others};
 use crate::{
@@ -327,7 +327,13 @@ impl Provisioner for Processes {
         Ok(())
     }
 
-    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
-        list(&self.0.directories, self.0.context.store)
+    async fn list(&self) -> Result<Vec<Machine>, ProvisionError> {
+        let workers = workers_of(&self.0.directories, self.0.context.store)?;
+        let watched = self.0.workers();
+        let machine = |worker| match watched.get(&worker) {
+            Some(process) => Machine::new(worker, MachineState::Running).with_id(process.pid.to_string()),
+            None => Machine::new(worker, MachineState::Unknown),
+        };
+        Ok(workers.into_iter().map(machine).collect())
     }
 }

@@ -6,14 +6,15 @@ use std::{
 };
 
 use pod_core::{
-    domain::{Epoch, ExecutionId},
-    store::{Batch, Change, StoreError},
+    domain::{Epoch, ExecutionId, Millis},
+    store::{Acquisition, Batch, Change, Holder, StoreError},
 };
 use sqlx::{Connection, Row, SqliteConnection};
 
 use super::{
     encoding::int,
     error::{conflict, from_io, from_sql},
+    lease,
     output::blocking,
     plan::Plan,
     read,
@@ -43,17 +44,30 @@ impl Writer {
         Self { connection, wrote: false, shrinks: false }
     }
 
-    /// Raises the epoch, and learns which attempts an earlier holder left open.
-    pub(super) async fn acquire(&mut self, shared: &Shared) -> Result<Epoch, StoreError> {
+    /// Acquires the lease, and learns which attempts an earlier holder left open.
+    pub(super) async fn acquire(
+        &mut self,
+        shared: &Shared,
+        holder: &Holder,
+        ttl: Millis,
+    ) -> Result<Acquisition, StoreError> {
         let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.map_err(from_sql)?;
-        let epoch: i64 = sqlx::query_scalar("UPDATE lease SET epoch = epoch + 1, seq = 0 RETURNING epoch")
-            .fetch_one(&mut *transaction)
-            .await
-            .map_err(from_sql)?;
+        let acquisition = lease::acquire(&mut transaction, holder, ttl).await?;
+        if let Acquisition::HeldBy(_) = &acquisition {
+            return Ok(acquisition);
+        }
         let open = read::open_attempts(&mut transaction).await?;
         transaction.commit().await.map_err(from_sql)?;
         shared.open.replace(&open).map_err(|error| from_io(&error, "cannot read output"))?;
-        Ok(Epoch(epoch.unsigned_abs()))
+        Ok(acquisition)
+    }
+
+    pub(super) async fn renew(&mut self, epoch: Epoch, ttl: Millis) -> Result<(), StoreError> {
+        lease::renew(&mut self.connection, epoch, ttl).await
+    }
+
+    pub(super) async fn release(&mut self, epoch: Epoch) -> Result<(), StoreError> {
+        lease::release(&mut self.connection, epoch).await
     }
 
     pub(super) async fn commit(&mut self, shared: &Arc<Shared>, batch: &Batch) -> Result<(), StoreError> {

@@ -6,16 +6,15 @@
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use pod_core::{
     domain::{
-        ActivityId, Age, Attempt, AttemptKey, Event, Execution, ExecutionId, OutputSummary, Payload, RevisionNo,
-        ScalingDecision, StoreId, Stream, Timestamp,
+        ActivityId, Age, Attempt, Epoch, Event, Execution, ExecutionId, Millis, Payload, RevisionNo, ScalingDecision,
+        StoreId,
     },
     store::{
-        Batch, Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, IdempotencyRecord, InstallLog, Lease,
-        OutputSlice, QueueKey, Snapshot, Store, StoreError,
+        Acquisition, Batch, Claimed, ExecutionQuery, ExpiredExecution, Holder, IdempotencyRecord, QueueKey, Snapshot,
+        Store, StoreError,
     },
 };
 use sqlx::SqlitePool;
@@ -28,7 +27,7 @@ use self::{
     encoding::attempt_key,
     error::from_io,
     install_log::InstallLogs,
-    output::{Appended, OpenAttempts, OutputFiles, Track, blocking},
+    output::{OpenAttempts, OutputFiles, blocking},
     reserve::Reserve,
     shared::Shared,
 };
@@ -38,9 +37,11 @@ mod commit;
 mod encoding;
 mod error;
 mod install_log;
+mod lease;
 mod listing;
 mod open;
 mod output;
+mod output_store;
 mod plan;
 mod read;
 mod reserve;
@@ -117,48 +118,6 @@ impl SqliteStore {
         }
         Ok(())
     }
-
-    /// An attempt that is not open: what is sent again of it is known, anything else is refused.
-    async fn known_output(&self, key: AttemptKey, stream: Stream, end: u64) -> Result<(), StoreError> {
-        match read::attempt(&self.readers, attempt_key(key)?).await? {
-            Some(attempt) if attempt.end.is_some() && end <= attempt.output.of(stream).len => Ok(()),
-            _ => Err(StoreError::not_open(key)),
-        }
-    }
-
-    /// Where a piece of output found no space, nothing else that can wait is tried before there is some.
-    fn noting_full<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(StoreError::Full(_)) = outcome {
-            self.shared.reserve.note_full();
-        }
-        outcome
-    }
-
-    async fn read_track(
-        &self,
-        key: AttemptKey,
-        track: Track,
-        offset: u64,
-        limit: usize,
-    ) -> Result<OutputSlice, StoreError> {
-        if let Some(slice) = self.shared.open.read(key, track, offset, limit).await? {
-            return Ok(slice);
-        }
-        match read::inline_output(&self.readers, attempt_key(key)?, track.column(), offset, limit).await? {
-            Some(bytes) => Ok(OutputSlice { offset, bytes: bytes.into() }),
-            None => self.shared.open.read_ended(key, track, offset, limit).await,
-        }
-    }
-
-    fn check_room(&self) -> Result<(), StoreError> {
-        if self.shared.reserve.is_due() {
-            self.shared.reserve.take_again();
-        }
-        if self.shared.reserve.is_full() {
-            return Err(StoreError::Full("there is no room for output on the manager's disk".into()));
-        }
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -172,9 +131,19 @@ impl Store for SqliteStore {
         Some(Arc::new(Self { readers, ..self.clone() }))
     }
 
-    async fn acquire(&self, _now: Timestamp) -> Result<Lease, StoreError> {
-        let (shared, writer) = (Arc::clone(&self.shared), Arc::clone(&self.writer));
-        settle(async move { writer.lock().await.acquire(&shared).await.map(|epoch| Lease { epoch }) }).await
+    async fn acquire(&self, holder: &Holder, ttl: Millis) -> Result<Acquisition, StoreError> {
+        let (shared, writer, holder) = (Arc::clone(&self.shared), Arc::clone(&self.writer), holder.clone());
+        settle(async move { writer.lock().await.acquire(&shared, &holder, ttl).await }).await
+    }
+
+    async fn renew(&self, epoch: Epoch, ttl: Millis) -> Result<(), StoreError> {
+        let writer = Arc::clone(&self.writer);
+        settle(async move { writer.lock().await.renew(epoch, ttl).await }).await
+    }
+
+    async fn release(&self, epoch: Epoch) -> Result<(), StoreError> {
+        let writer = Arc::clone(&self.writer);
+        settle(async move { writer.lock().await.release(epoch).await }).await
     }
 
     async fn load(&self) -> Result<Snapshot, StoreError> {
@@ -258,80 +227,6 @@ impl Store for SqliteStore {
 
     async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
         read::expired(&self.readers, before, limit).await
-    }
-
-    async fn append_output(
-        &self,
-        key: AttemptKey,
-        stream: Stream,
-        offset: u64,
-        bytes: Bytes,
-    ) -> Result<(), StoreError> {
-        let appended = self.shared.open.append(key, Track::Of(stream), offset, &bytes, || self.check_room()).await;
-        match self.noting_full(appended)? {
-            Appended::Taken => Ok(()),
-            Appended::NotOpen => self.known_output(key, stream, offset.saturating_add(bytes.len() as u64)).await,
-        }
-    }
-
-    async fn append_tail(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
-        self.check_room()?;
-        let end = offset.saturating_add(bytes.len() as u64);
-        let put = self.shared.open.put_tail(key, stream, offset, bytes).await;
-        match self.noting_full(put)? {
-            Appended::Taken => Ok(()),
-            Appended::NotOpen => self.known_output(key, stream, end).await,
-        }
-    }
-
-    async fn sync_output(&self, key: AttemptKey) -> Result<DurableOffsets, StoreError> {
-        if let Some(durable) = self.shared.open.sync(key).await? {
-            return Ok(durable);
-        }
-        let output = self.output_summary(key).await?;
-        Ok(DurableOffsets { stdout: output.stdout.len, stderr: output.stderr.len, order: 0 })
-    }
-
-    async fn read_output(
-        &self,
-        key: AttemptKey,
-        stream: Stream,
-        offset: u64,
-        limit: usize,
-    ) -> Result<OutputSlice, StoreError> {
-        self.read_track(key, Track::Of(stream), offset, limit).await
-    }
-
-    async fn append_order(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
-        let appended = self.shared.open.append(key, Track::Order, offset, &bytes, || self.check_room()).await;
-        match self.noting_full(appended)? {
-            Appended::Taken => Ok(()),
-            Appended::NotOpen => self.known_output(key, Stream::Stdout, 0).await,
-        }
-    }
-
-    async fn read_order(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError> {
-        Ok(self.read_track(key, Track::Order, offset, limit).await?.bytes)
-    }
-
-    async fn output_summary(&self, key: AttemptKey) -> Result<OutputSummary, StoreError> {
-        if let Some(summary) = self.shared.open.summary(key).await {
-            return Ok(summary);
-        }
-        let attempt = read::attempt(&self.readers, attempt_key(key)?).await?;
-        Ok(attempt.map(|attempt| attempt.output).unwrap_or_default())
-    }
-
-    async fn append_install_log(&self, log: InstallLog, bytes: Bytes, restart: bool) -> Result<(), StoreError> {
-        let shared = Arc::clone(&self.shared);
-        let append = move || shared.logs.append(log, &bytes, restart);
-        blocking(move || append().map_err(|error| from_io(&error, "cannot write the log of an installation"))).await
-    }
-
-    async fn install_log(&self, log: InstallLog) -> Result<Bytes, StoreError> {
-        let shared = Arc::clone(&self.shared);
-        let read = move || shared.logs.read(log).map(Bytes::from);
-        blocking(move || read().map_err(|error| from_io(&error, "cannot read the log of an installation"))).await
     }
 }
 

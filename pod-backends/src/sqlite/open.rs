@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/4.sql"),
     include_str!("migrations/5.sql"),
     include_str!("migrations/6.sql"),
+    include_str!("migrations/7.sql"),
 ];
 /// Tells a database of POD from any other SQLite database: `POD1`.
 const APPLICATION_ID: i64 = 0x504f_4431;

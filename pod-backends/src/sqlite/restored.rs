@@ -26,7 +26,7 @@ pub(super) const HISTORY: u64 = 1 << 40;
 const MARK: &str = "pod.db-mark-";
 
 /// Compares the file and its mark with what was written down, lets the numbers of events go on far behind where they
-/// differ, and writes down what is there now.
+/// differ, and writes down what is there now. Who holds the newer one does not hold the copy.
 pub(super) async fn notice(dir: &Path, path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let row = sqlx::query("SELECT file, mark FROM lease").fetch_one(&mut *connection).await.map_err(from_sql)?;
     let known: (Option<String>, Option<String>) =
@@ -43,7 +43,8 @@ pub(super) async fn notice(dir: &Path, path: &Path, connection: &mut SqliteConne
     };
     let history = i64::try_from(HISTORY).unwrap_or(i64::MAX);
     let write = "UPDATE lease SET file = ?1, mark = ?2, \
-                 last_event = CASE ?3 WHEN 0 THEN last_event ELSE (last_event / ?4 + 1) * ?4 END";
+                 last_event = CASE ?3 WHEN 0 THEN last_event ELSE (last_event / ?4 + 1) * ?4 END, \
+                 holder = CASE ?3 WHEN 0 THEN holder END";
     let write = sqlx::query(write).bind(file).bind(mark).bind(restored).bind(history);
     write.execute(&mut *connection).await.map_err(from_sql)?;
     if restored {

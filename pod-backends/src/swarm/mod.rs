@@ -39,7 +39,7 @@ use async_trait::async_trait;
 use bollard::models::LocalNodeState;
 use pod_core::{
     domain::{Isolation, WorkerId},
-    provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
+    provisioner::{Backend, BackendContext, Machine, ProvisionError, Provisioner, WorkerSpec},
 };
 use tokio::time::sleep;
 
@@ -292,7 +292,7 @@ impl Provisioner for Tasks {
         Ok(())
     }
 
-    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+    async fn list(&self) -> Result<Vec<Machine>, ProvisionError> {
         service::list(&self.0.engine, self.0.context.store).await
     }
 }

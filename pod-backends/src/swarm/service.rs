@@ -16,7 +16,7 @@ use bollard::{
 };
 use pod_core::{
     domain::{StoreId, WorkerId},
-    provisioner::ProvisionError,
+    provisioner::{Machine, MachineState, ProvisionError},
 };
 use tokio::time::{Instant, sleep};
 
@@ -169,19 +169,29 @@ pub(super) async fn exists(engine: &Engine, store: StoreId, worker: WorkerId) ->
 }
 
 /// The workers of a store that have a service or, where their making was broken off, a secret.
-pub(crate) async fn list(engine: &Engine, store: StoreId) -> Result<Vec<WorkerId>, ProvisionError> {
+pub(crate) async fn list(engine: &Engine, store: StoreId) -> Result<Vec<Machine>, ProvisionError> {
     let filters = HashMap::from([("label", vec![format!("{STORE_LABEL}={store}")])]);
     let services = engine.docker.list_services(Some(ListServicesOptionsBuilder::default().filters(&filters).build()));
     let services = services.await.map_err(|error| engine.failed("the services cannot be listed", &error))?;
     let secrets = engine.docker.list_secrets(Some(ListSecretsOptionsBuilder::default().filters(&filters).build()));
     let secrets = secrets.await.map_err(|error| engine.failed("the secrets cannot be listed", &error))?;
-    let services = services.into_iter().filter_map(|service| service.spec?.labels);
-    let secrets = secrets.into_iter().filter_map(|secret| secret.spec?.labels);
-    let mut workers: Vec<WorkerId> =
-        services.chain(secrets).filter_map(|labels| labels.get(WORKER_LABEL)?.parse().ok()).collect();
-    workers.sort_unstable();
-    workers.dedup();
-    Ok(workers)
+    let worker = |labels: &HashMap<String, String>| labels.get(WORKER_LABEL)?.parse::<WorkerId>().ok();
+    // Whether a task of a service runs is not asked: it runs somewhere, or will.
+    let services = services.into_iter().filter_map(|service| {
+        let spec = service.spec?;
+        let machine = Machine::new(worker(&spec.labels?)?, MachineState::Unknown);
+        Some(spec.name.into_iter().fold(machine, Machine::with_id))
+    });
+    // A secret without a service is what is left of a worker.
+    let secrets = secrets.into_iter().filter_map(|secret| {
+        let spec = secret.spec?;
+        let machine = Machine::new(worker(&spec.labels?)?, MachineState::Stopped);
+        Some(spec.name.into_iter().fold(machine, Machine::with_id))
+    });
+    let mut machines: Vec<Machine> = services.chain(secrets).collect();
+    machines.sort_by_key(|machine| machine.worker);
+    machines.dedup_by_key(|machine| machine.worker);
+    Ok(machines)
 }
 
 /// Removes a worker's service with all that runs in its task, and its secret; returns when they are gone. A task of a

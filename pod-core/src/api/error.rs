@@ -4,7 +4,7 @@ use super::limits::InvalidLimit;
 use crate::{
     domain::{ActivityId, ExecutionId, InvalidInput, InvalidName, InvalidRule, Isolation, RevisionNo, WorkerId},
     provisioner::ProvisionError,
-    store::StoreError,
+    store::{HeldLease, StoreError},
 };
 
 /// Why a request was not carried out. `Display` is a sentence for a person; match on the variant, never on the text.
@@ -136,6 +136,9 @@ pub enum PodError {
     /// More requests than can be taken.
     #[error("The manager is overloaded; try again in a moment")]
     Overloaded,
+    /// Another manager holds the store, at a start.
+    #[error("another manager runs on this store: {0}; use that one, or end it")]
+    StoreHeld(HeldLease),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -203,9 +206,10 @@ impl PodError {
             | Self::DefaultPolicy
             | Self::WorkerGone(_) => PodErrorKind::Conflict,
             Self::Store(StoreError::Full(_)) => PodErrorKind::Full,
-            Self::Overloaded | Self::Stopped | Self::Store(StoreError::Unavailable(_) | StoreError::Fenced) => {
-                PodErrorKind::Unavailable
-            }
+            Self::Overloaded
+            | Self::Stopped
+            | Self::StoreHeld(_)
+            | Self::Store(StoreError::Unavailable(_) | StoreError::Fenced) => PodErrorKind::Unavailable,
             Self::Store(_) | Self::Provision(_) | Self::Crashed(_) => PodErrorKind::Internal,
         }
     }

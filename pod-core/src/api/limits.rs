@@ -36,6 +36,9 @@ pub struct Limits {
     pub retry_backoff: Millis,
     /// How long a worker goes on without a manager while it runs nothing; at least `heartbeat`.
     pub give_up_after: Millis,
+    /// How long the lease of the store lasts: so long after a manager was killed another one takes over. It is renewed
+    /// three times as often; at least a second.
+    pub lease_ttl: Millis,
 }
 
 /// No time is longer: a century. What is, was meant otherwise.
@@ -62,6 +65,7 @@ impl Default for Limits {
             retention: Millis::from_secs(7 * 24 * 3600),
             retry_backoff: Millis::from_secs(1),
             give_up_after: Millis::from_secs(600),
+            lease_ttl: Millis::from_secs(10),
         }
     }
 }
@@ -94,6 +98,7 @@ impl Limits {
             ("unreachable_after", self.unreachable_after, Bound::Above("twice heartbeat", time(two_beats))),
             ("lost_after", self.lost_after, Bound::Above("unreachable_after", time(self.unreachable_after))),
             ("give_up_after", self.give_up_after, Bound::Above("heartbeat", time(self.heartbeat))),
+            ("lease_ttl", self.lease_ttl, Bound::Least(time(SECOND))),
         ] {
             Self::within(member, time(value), least, most_time)?;
         }
@@ -181,7 +186,7 @@ mod tests {
 
     #[test]
     fn every_limit_is_checked_and_named_with_its_bound() {
-        let cases: [Case; 17] = [
+        let cases: [Case; 18] = [
             (|limits| limits.slots = 0, "slots of the limits is 0 and must be at least 1"),
             (|limits| limits.slots = 1025, "slots of the limits is 1025 and must be at most 1024"),
             (|limits| limits.max_input = 0, "max_input of the limits is 0 bytes and must be at least 1 bytes"),
@@ -208,6 +213,7 @@ mod tests {
                 "unreachable_after of the limits is 9 s and must be at least twice heartbeat (10 s)",
             ),
             (|limits| limits.give_up_after = Millis(0), "give_up_after"),
+            (|limits| limits.lease_ttl = Millis(10), "lease_ttl of the limits is 10 ms and must be at least 1 s"),
         ];
         for (spoil, expected) in cases {
             let mut limits = Limits::default();

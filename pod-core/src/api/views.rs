@@ -162,6 +162,7 @@ pub struct FleetPreview {
 
 /// Why the last launch failed, until one succeeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LaunchRefusal {
     /// The sentence.
     pub reason: Arc<str>,

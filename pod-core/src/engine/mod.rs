@@ -8,6 +8,7 @@
 //! | `task` | the task: hands in messages, performs actions |
 //! | `store_calls` | what the manager reads |
 //! | `provisioning` | asks the provisioner to create, destroy and list workers |
+//! | `renewal` | renews the lease of the store |
 //! | `fetches` | fetches installation scripts |
 //! | `leave` | lets workers leave that end with this process |
 //! | `later` | work that takes long, beside the task |
@@ -29,6 +30,7 @@ mod panic;
 mod payloads;
 mod prepare;
 mod provisioning;
+mod renewal;
 mod shared;
 mod store_calls;
 mod task;

@@ -46,7 +46,7 @@ impl Provisioning {
         let (cancel, provisioner) = (CancellationToken::new(), self.provisioner.clone());
         self.creations.retain(|_, creation| !creation.is_cancelled());
         self.creations.insert(worker, cancel.clone());
-        let spec = WorkerSpec { store: self.store, slots: self.slots, isolation };
+        let spec = WorkerSpec::new(self.store, self.slots).isolation(isolation);
         let created = move |result| Message::Happened(Input::Created { worker, result });
         let crashed = move |why| created(Err(ProvisionError::new(why)));
         later(&self.shared, &self.inbox, crashed, async move {

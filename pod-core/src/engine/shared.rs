@@ -16,7 +16,7 @@ use crate::{
     domain::{AttemptKey, Boot, Millis, Now, WorkerId},
     fetcher::FetchScript,
     observe::Observer,
-    store::{Snapshot, Store, StoreError},
+    store::{Holder, Snapshot, Store, StoreError},
 };
 
 /// A store that is away for so long is told to callers, instead of letting them wait.
@@ -24,7 +24,7 @@ const SILENT_TROUBLE: Duration = Duration::from_secs(2);
 
 /// Shared by the handle, the task and the links. Nothing here is held across an `await`.
 pub(crate) struct Shared {
-    pub(super) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     pub(super) fetch: Option<Arc<dyn FetchScript>>,
     pub(super) observer: Arc<dyn Observer>,
     /// Each that follows something holds one.
@@ -51,6 +51,9 @@ pub(crate) struct Shared {
     pub(super) archives: Arc<Semaphore>,
     /// How long workers that leave may take beyond their time to end what runs.
     pub(super) grace: Millis,
+    /// As whom it holds the lease of the store.
+    pub(crate) holder: Holder,
+    pub(crate) lease_ttl: Millis,
     clock: Clock,
 }
 
@@ -72,6 +75,7 @@ impl Shared {
         fetch: Option<Arc<dyn FetchScript>>,
         observer: Arc<dyn Observer>,
         grace: Millis,
+        (holder, lease_ttl): (Holder, Millis),
     ) -> Self {
         Self {
             store,
@@ -90,6 +94,8 @@ impl Shared {
             tasks: TaskTracker::new(),
             archives: Arc::new(Semaphore::new(ARCHIVES)),
             grace,
+            holder,
+            lease_ttl,
             clock: Clock::new(),
         }
     }

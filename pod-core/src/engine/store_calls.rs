@@ -2,6 +2,7 @@
 
 use super::shared::Shared;
 use crate::{
+    api::PodError,
     domain::{Age, ExecutionId},
     manager::{Answer, Loaded, Query, Rows},
     plan::Refill,
@@ -34,9 +35,10 @@ async fn rows(store: &dyn Store, execution: Option<ExecutionId>, key: Option<&st
     Ok(rows)
 }
 
-/// Takes the lease and loads what the store holds. The clock goes on from there.
-pub(crate) async fn load(shared: &Shared) -> Result<Loaded, StoreError> {
-    let lease = shared.store.acquire(shared.now().wall).await?;
+/// Acquires the lease and loads what the store holds. The clock goes on from there.
+pub(crate) async fn load(shared: &Shared) -> Result<Loaded, PodError> {
+    let lease =
+        shared.store.acquire(&shared.holder, shared.lease_ttl).await?.acquired().map_err(PodError::StoreHeld)?;
     let mut snapshot = shared.store.load().await?;
     shared.go_on(&mut snapshot);
     Ok(Loaded { epoch: lease.epoch, snapshot, boot: shared.boot() })

@@ -3,10 +3,19 @@
 //! It decides nothing. Reads and commits are waited for, so that nothing overtakes them; links are never waited for, and
 //! what takes long runs in tasks of its own, whose results come back as messages.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::FutureExt;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -15,16 +24,21 @@ use super::{
     message::{Admitted, Answer, LinkHandle, Message},
     panic::said_in,
     provisioning::Provisioning,
+    renewal::Renewal,
     shared::Shared,
     store_calls,
 };
 use crate::{
     api::PodError,
-    domain::SessionId,
+    domain::{Epoch, SessionId},
     manager::{Action, Asked, Input, Loaded, Manager, ManagerConfig, Notice, Published, Severity},
     plan::{self, ReplyId},
     provisioner::{Admission, Provisioner},
+    store::StoreError,
 };
+
+/// How long the end waits for a store to take the lease back.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The task, before it runs.
 pub(crate) struct ManagerTask {
@@ -37,6 +51,7 @@ pub(crate) struct ManagerTask {
     links: HashMap<SessionId, LinkHandle>,
     provisioning: Provisioning,
     fetches: Fetches,
+    renewal: Renewal,
     /// The manager was told that it is to end.
     told_to_close: bool,
     /// Cancelled when the workers that end with this process have left, once that was asked for.
@@ -64,6 +79,7 @@ impl ManagerTask {
             links: HashMap::new(),
             provisioning,
             fetches,
+            renewal: Renewal::default(),
             told_to_close: false,
             left: None,
         };
@@ -112,7 +128,7 @@ impl ManagerTask {
 
     /// Waits for the next thing that happens.
     async fn next(&mut self) {
-        let due = self.manager.next_deadline().map(|due| due.since(self.shared.now().age).as_duration());
+        let due = self.due();
         let left = async {
             match &self.left {
                 Some(left) => left.cancelled().await,
@@ -126,12 +142,38 @@ impl ManagerTask {
                 self.left = None;
                 self.handle(Input::WorkersLeft);
             }
+            (epoch, outcome) = self.renewal.outcome() => self.handle(Input::Renewed(epoch, outcome)),
             message = self.inbox.recv(), if self.manager.takes_news() => match message {
                 Some(message) => self.hand_in(message),
                 None => self.handle(Input::TookAll),
             },
             () = sleep(due.unwrap_or_default()), if due.is_some() => self.handle(Input::Tick),
         }
+    }
+
+    fn due(&self) -> Option<Duration> {
+        self.manager.next_deadline().map(|due| due.since(self.shared.now().age).as_duration())
+    }
+
+    /// Waits for an answer of the store. Nothing else happens meanwhile, but that the lease is renewed.
+    async fn answer<T>(&mut self, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        loop {
+            let due = self.due();
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                (epoch, outcome) = self.renewal.outcome() => self.handle(Input::Renewed(epoch, outcome)),
+                () = sleep(due.unwrap_or_default()), if due.is_some() => self.handle(Input::Tick),
+            }
+            if let Some(epoch) = self.manager.poll_renewal() {
+                self.renew(epoch);
+            }
+        }
+    }
+
+    fn renew(&mut self, epoch: Epoch) {
+        self.renewal.begin(&self.shared, epoch);
     }
 
     fn close(&mut self) {
@@ -173,20 +215,31 @@ impl ManagerTask {
         while let Some(action) = self.manager.poll() {
             match action {
                 Action::Read(query) => {
-                    let answer = store_calls::read(&*self.shared.store, query).await;
+                    let store = self.shared.store.clone();
+                    let answer = self.answer(store_calls::read(&*store, query)).await;
                     self.handle(Input::Read(answer));
                 }
                 Action::Commit(batch) => {
                     let (rows, begun) = (batch.changes.len() + batch.events.len(), Instant::now());
-                    let outcome = self.shared.store.commit(batch).await;
+                    let store = self.shared.store.clone();
+                    let outcome = self.answer(store.commit(batch)).await;
                     if outcome.is_ok() && rows > 0 {
                         self.shared.observer.committed(rows, begun.elapsed());
                     }
                     self.handle(Input::Committed(outcome));
                 }
                 Action::Load => {
-                    let loaded = store_calls::load(&self.shared).await;
+                    let shared = self.shared.clone();
+                    let loaded = self.answer(store_calls::load(&shared)).await.map_err(|error| match error {
+                        PodError::Store(error) => error,
+                        // Another manager holds the store.
+                        _ => StoreError::Fenced,
+                    });
                     self.handle(Input::Loaded(loaded.map(Box::new)));
+                }
+                Action::Release(epoch) => {
+                    // Unless it is given back it expires.
+                    let _ = timeout(RELEASE_TIMEOUT, self.shared.store.release(epoch)).await;
                 }
                 Action::End(reason) => return Some(reason),
                 action => self.perform(action),
@@ -238,7 +291,10 @@ impl ManagerTask {
             Action::Note(notice) => log(&notice),
             Action::Leave => self.left = Some(leave(&self.shared, self.provisioning.provisioner())),
             Action::TakeNoMore => self.inbox.close(),
-            Action::Read(_) | Action::Commit(_) | Action::Load | Action::End(_) => unreachable!("it is waited for"),
+            Action::Renew(epoch) => self.renew(epoch),
+            Action::Read(_) | Action::Commit(_) | Action::Load | Action::Release(_) | Action::End(_) => {
+                unreachable!("it is waited for")
+            }
         }
     }
 

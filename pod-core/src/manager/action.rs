@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::notice::Notice;
 use crate::{
     api::{PodError, Reply},
-    domain::{ActivityId, Age, AttemptKey, ExecutionId, Isolation, RevisionNo, SessionId, WorkerId},
+    domain::{ActivityId, Age, AttemptKey, Epoch, ExecutionId, Isolation, RevisionNo, SessionId, WorkerId},
     link::{Refusal, ToWorker},
     observe::Measure,
     plan::{Refill, ReplyId},
@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// Something to do. [`Action::Read`], [`Action::Commit`] and [`Action::Load`] are questions: their answer is the next input
-/// but for [`Input::Close`](super::Input::Close) and [`Input::NotSent`](super::Input::NotSent). Nothing else is waited for.
+/// but for [`Input::Close`](super::Input::Close), [`Input::NotSent`](super::Input::NotSent), [`Input::Renewed`](super::Input::Renewed)
+/// and [`Input::Tick`](super::Input::Tick). Nothing else is waited for.
 #[derive(Debug)]
 pub enum Action {
     /// Read from the store; [`Input::Read`](super::Input::Read) answers.
@@ -55,6 +56,10 @@ pub enum Action {
     Leave,
     /// Accept no more news; [`Input::TookAll`](super::Input::TookAll) follows when all that was accepted is handed in.
     TakeNoMore,
+    /// Renew the lease of this epoch, beside everything else; [`Input::Renewed`](super::Input::Renewed) comes of it.
+    Renew(Epoch),
+    /// Give the lease of this epoch back; nothing is done if that fails.
+    Release(Epoch),
     /// It is over, for this reason.
     End(PodError),
 }

@@ -57,6 +57,9 @@ impl Manager {
     pub(super) fn end(&mut self, reason: PodError) {
         self.phase = Phase::Ended;
         self.work.clear();
+        if matches!(reason, PodError::Stopped) {
+            self.act(Action::Release(self.config.plan.epoch));
+        }
         self.act(Action::End(reason));
     }
 }

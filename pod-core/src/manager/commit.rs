@@ -7,6 +7,7 @@ use super::{
     input::Loaded,
     machine::Manager,
     notice::Notice,
+    renewal::Renewal,
     round::Round,
     work::{PAUSES, Retry, Waiting, Work},
 };
@@ -130,6 +131,7 @@ impl Manager {
             Ok(loaded) => {
                 self.set_trouble(None);
                 self.config.plan.epoch = loaded.epoch;
+                self.renewal = Renewal::of_acquired(self.now.age, self.config.plan.limits.lease_ttl);
                 self.boot = loaded.boot;
                 self.state = State::load(self.config.plan.clone(), loaded.snapshot, self.now);
                 self.state.are_being_destroyed(self.calls.destroyed());

@@ -40,6 +40,8 @@ pub enum Input {
     Committed(Result<(), StoreError>),
     /// The answer to [`Action::Load`](super::Action::Load).
     Loaded(Result<Box<Loaded>, StoreError>),
+    /// The store has renewed the lease of this epoch, or not. It may be handed in at any time.
+    Renewed(Epoch, Result<(), StoreError>),
     /// The manager is to end.
     Close,
     /// The answer to [`Action::Leave`](super::Action::Leave): the workers that end with this process have left.

@@ -12,6 +12,7 @@ use super::{
     links::Links,
     notice::Notice,
     phase::Phase,
+    renewal::Renewal,
     round::Round,
     work::{Waiting, Work},
 };
@@ -51,6 +52,7 @@ pub struct Manager {
     pub(super) links: Links,
     pub(super) calls: Calls,
     pub(super) phase: Phase,
+    pub(super) renewal: Renewal,
     /// Callers were told that the store takes nothing.
     pub(super) in_trouble: bool,
     pub(super) looked_for_room: Age,
@@ -63,6 +65,7 @@ impl Manager {
     pub fn new(mut config: ManagerConfig, loaded: Loaded, now: impl Into<Now>) -> Self {
         let now = now.into();
         config.plan.epoch = loaded.epoch;
+        let lease_ttl = config.plan.limits.lease_ttl;
         let mut manager = Self {
             boot: loaded.boot,
             now,
@@ -76,6 +79,7 @@ impl Manager {
             links: Links::default(),
             calls: Calls::default(),
             phase: Phase::Running,
+            renewal: Renewal::of_acquired(now.age, lease_ttl),
             in_trouble: false,
             looked_for_room: now.age,
             told_slips: BTreeSet::new(),
@@ -98,12 +102,15 @@ impl Manager {
             Input::Read(answer) => self.read(answer),
             Input::Committed(outcome) => self.committed(outcome),
             Input::Loaded(outcome) => self.loaded(outcome),
+            Input::Renewed(epoch, outcome) => self.renewed(epoch, outcome),
             Input::Close => self.close(),
             Input::WorkersLeft => self.workers_left(),
             Input::TookAll => self.took_all(),
             news => self.take(news),
         }
+        self.end_when_fenced();
         self.go_on();
+        self.renew_when_due();
     }
 
     /// The next thing to do; nothing when there is nothing more before the next input.
@@ -132,12 +139,18 @@ impl Manager {
         self.takes_news() && self.round.closes_at().is_none() && self.actions.is_empty()
     }
 
-    /// When [`Input::Tick`] is due, if nothing happens before. Nothing while an answer is waited for.
+    /// When [`Input::Tick`] is due, if nothing happens before. While an answer is waited for, only to renew the lease.
     pub fn next_deadline(&self) -> Option<Age> {
+        if self.phase.has_ended() {
+            return None;
+        }
+        self.next_step().into_iter().chain(self.renewal.due).min()
+    }
+
+    fn next_step(&self) -> Option<Age> {
         let now = self.now.age;
         match &self.waiting {
             Some(waiting) => waiting.next_try_at(),
-            None if self.phase.has_ended() => None,
             None => {
                 // Never a busy loop, whatever the planner waits for.
                 let idle = || self.state.next_wakeup().clamp(now + Millis(1), now + TICK);

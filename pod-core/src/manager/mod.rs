@@ -15,6 +15,7 @@
 //! | `commit` | the commit of a round, and what follows from each way in which it ends |
 //! | `work` | what is done after a commit, before anything else is taken |
 //! | `follow_up` | does it: effects of the round, and reads |
+//! | `lease`, `renewal` | renews the lease in time |
 //! | `links` | which link is whose, and which are given up |
 //! | `calls` | what the provisioner was asked: of each worker one thing at a time |
 //! | `request` | which rows a request needs, and how much of a round it takes |
@@ -30,10 +31,12 @@ mod commit;
 mod follow_up;
 mod input;
 mod intake;
+mod lease;
 mod links;
 mod machine;
 mod notice;
 mod phase;
+mod renewal;
 mod request;
 mod round;
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub enum Notice {
     QueueUnread(ActivityId, StoreError),
     /// What the retention deletes could not be found.
     NotExpired(StoreError),
+    /// The store did not renew the lease. It is told once until it does.
+    LeaseNotRenewed(StoreError),
     /// A link did not take a message.
     LinkGivenUp(WorkerId),
 }
@@ -68,6 +70,9 @@ impl fmt::Display for Notice {
             }
             Self::NotExpired(error) => {
                 write!(f, "the retention could not be carried out and is tried again: {error}")
+            }
+            Self::LeaseNotRenewed(error) => {
+                write!(f, "the lease of the store is not renewed, that is tried again: {error}")
             }
             Self::LinkGivenUp(worker) => {
                 write!(f, "the link of worker {worker} takes no more and is given up; the worker will dial again")

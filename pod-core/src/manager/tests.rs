@@ -1,5 +1,6 @@
 //! What the manager does around a commit, in every way in which it can end. The in-memory store answers.
 
+mod lease;
 mod rig;
 
 use rig::{Rig, ended, hello, started, submit};
@@ -69,6 +70,7 @@ fn a_store_that_is_away_gets_the_same_batch_again_and_nothing_is_performed_meanw
         assert!(matches!(rig.poll(), Some(Action::Trouble(Some(_)))));
         assert!(matches!(rig.poll(), Some(Action::Note(_))));
         assert!(rig.poll().is_none() && !rig.manager.takes_news());
+        rig.keep_lease();
         let due = rig.manager.next_deadline().unwrap();
         pauses.push(due.since(rig.now).0);
         rig.pass(due.since(rig.now));

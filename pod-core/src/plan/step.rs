@@ -16,7 +16,7 @@ use crate::{
     api::{Reply, Request},
     domain::{ActivityId, EventKind, Execution, Now, Payload, RevisionNo, SessionId, WorkerId},
     link::{FromWorker, Hello},
-    provisioner::ProvisionError,
+    provisioner::{Machine, ProvisionError},
     store::{Change, Claimed, ExpiredExecution, IdempotencyRecord},
 };
 
@@ -88,7 +88,7 @@ pub enum Input {
         result: Result<(), String>,
     },
     /// The provisioner answered `list`.
-    Listed(Vec<WorkerId>),
+    Listed(Vec<Machine>),
     /// A script was fetched, or not.
     Fetched {
         /// Of which activity.

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::handle::Pod;
 use crate::{
     api::{Limits, PodError},
+    domain::Epoch,
     engine::{Engine, INBOX, Links, ManagerTask, Shared, load},
     fetcher::FetchScript,
     manager::ManagerConfig,
@@ -15,7 +16,7 @@ use crate::{
     plan::Config,
     provisioner::{Backend, BackendContext},
     scheduler::{DefaultScheduler, Scheduler},
-    store::Store,
+    store::{Holder, Store, StoreError},
 };
 
 /// Everything a POD is set up with. Only a store and a backend are needed.
@@ -41,6 +42,7 @@ pub struct Builder {
     scheduler: Option<Arc<dyn Scheduler>>,
     limits: Limits,
     observer: Option<Arc<dyn Observer>>,
+    holder: Option<Holder>,
 }
 
 impl Builder {
@@ -86,6 +88,15 @@ impl Builder {
         self
     }
 
+    /// As whom the manager holds the store. A manager that was killed is known by its name when it comes back, and need not
+    /// wait until its lease expires. Unless it is given, that is the host name of the machine: give one where that changes
+    /// with each start, as in containers, or where several managers of a machine share a store.
+    #[must_use]
+    pub fn holder(mut self, holder: Holder) -> Self {
+        self.holder = Some(holder);
+        self
+    }
+
     /// Times, counts and sizes.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -100,7 +111,7 @@ impl Builder {
     /// # Errors
     ///
     /// [`PodError::Invalid`] when the store or the backend is missing, [`PodError::InvalidLimit`] when a limit is out of
-    /// its bounds, [`PodError::Store`] and [`PodError::Provision`] when one of them does not work. Nothing runs then.
+    /// its bounds, [`PodError::StoreHeld`] when another manager holds the store, [`PodError::Store`] and [`PodError::Provision`] when one of them does not work. Nothing runs then.
     pub async fn start(self) -> Result<Pod, PodError> {
         self.start_boxed().await
     }
@@ -114,7 +125,13 @@ impl Builder {
             let backend = self.backend.ok_or_else(|| missing("backend"))?;
             let observer = self.observer.unwrap_or_else(|| Arc::new(Unobserved));
             let for_engine = store.for_engine().unwrap_or_else(|| store.clone());
-            let shared = Arc::new(Shared::new(for_engine, self.fetch, observer, self.limits.grace));
+            let shared = Arc::new(Shared::new(
+                for_engine,
+                self.fetch,
+                observer,
+                self.limits.grace,
+                (self.holder.unwrap_or_else(of_this_machine), self.limits.lease_ttl),
+            ));
             let loaded = load(&shared).await?;
             let (sender, inbox) = mpsc::channel(INBOX);
             let context = BackendContext {
@@ -128,16 +145,21 @@ impl Builder {
             let provisioner = match backend.start(context).await {
                 Ok(provisioner) => provisioner,
                 Err(error) => {
-                    shared.end(PodError::Stopped);
+                    give_up(&shared, loaded.epoch).await;
                     return Err(error.into());
                 }
             };
             if let Some(slots) = provisioner.slots() {
                 self.limits.slots = slots;
                 if let Err(error) = self.limits.check() {
-                    shared.end(PodError::Stopped);
+                    give_up(&shared, loaded.epoch).await;
                     return Err(error.into());
                 }
+            }
+            // The backend may have taken longer than the lease lasts. What else is wrong is a matter of the next renewal.
+            if let Err(StoreError::Fenced) = shared.store.renew(loaded.epoch, shared.lease_ttl).await {
+                give_up(&shared, loaded.epoch).await;
+                return Err(StoreError::Fenced.into());
             }
             let limits = Arc::new(self.limits.clone());
             let config = Config {
@@ -156,6 +178,19 @@ impl Builder {
             Ok(Pod { engine, terms: None, limits })
         })
     }
+}
+
+/// Ends what has not begun, and gives the lease back.
+async fn give_up(shared: &Shared, epoch: Epoch) {
+    shared.end(PodError::Stopped);
+    if let Err(error) = shared.store.release(epoch).await {
+        tracing::debug!(%error, "the lease is not given back, and expires");
+    }
+}
+
+/// The holder that has the host name of this machine.
+fn of_this_machine() -> Holder {
+    Holder::new(rustix::system::uname().nodename().to_string_lossy())
 }
 
 impl Pod {

@@ -1,24 +1,22 @@
 //! The trait of durable storage, and what its methods take and give.
 
-use std::{fmt::Debug, ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
 use crate::domain::{
-    ActivityId, Age, Attempt, AttemptKey, AttemptNo, Epoch, Event, Execution, ExecutionId, ExecutionStatus,
-    OutputSummary, Payload, RevisionNo, ScalingDecision, StoreId, Stream, Timestamp, WorkerId,
+    ActivityId, Age, Attempt, AttemptNo, Epoch, Event, Execution, ExecutionId, ExecutionStatus, Millis, Payload,
+    RevisionNo, ScalingDecision, StoreId, Timestamp, WorkerId,
 };
 
 use super::{
     batch::{Batch, Snapshot},
+    error::StoreError,
+    lease::{Acquisition, Holder},
     note::Note,
+    output::OutputStore,
 };
 
-/// Output up to this many bytes per stream waits for the end of its attempt and is committed with it.
-pub const INLINE_OUTPUT: usize = 16 << 10;
-/// How much of the log of an installation is kept.
-pub const INSTALL_LOG_LIMIT: usize = 1 << 20;
 /// How many events are kept at least; older ones may go.
 pub const KEPT_EVENTS: u64 = 100_000;
 /// How many scaling decisions are kept at least.
@@ -28,7 +26,7 @@ pub const KEPT_REVISIONS: usize = 10;
 /// How many minutes of statistics are kept: a day.
 pub const KEPT_MINUTES: usize = 24 * 60;
 
-/// Durable storage of one POD.
+/// Durable storage of one POD: its rows, and as an [`OutputStore`] what was printed.
 ///
 /// An application has little to do with it: it opens one, gives it to [`Builder::store`](crate::Builder::store), and asks
 /// the [`Pod`](crate::Pod). A clone of the handle may be kept, to look at what was committed:
@@ -54,8 +52,8 @@ pub const KEPT_MINUTES: usize = 24 * 60;
 ///
 /// # Wrappers
 ///
-/// A store that wraps another one forwards every method, also those that have a default; `#[deny(clippy::missing_trait_methods)]`
-/// on its `impl` sees to that. [`Store::for_engine`] is the exception: forwarded as it is, it would hand the inner store
+/// A store that wraps another one forwards every method of both traits, also those that have a default;
+/// `#[deny(clippy::missing_trait_methods)]` on its `impl`s sees to that. [`Store::for_engine`] is the exception: forwarded as it is, it would hand the inner store
 /// to the engine, and nothing that the engine does would pass through the wrapper. Wrap what it gives once more:
 ///
 /// ```ignore
@@ -72,7 +70,7 @@ pub const KEPT_MINUTES: usize = 24 * 60;
 /// `commit` is called by one task at a time; everything else concurrently. No method is cancelled half-way by the
 /// engine; a dropped future of a reading method has no effect.
 #[async_trait]
-pub trait Store: Debug + Send + Sync + 'static {
+pub trait Store: OutputStore {
     /// The identity of this store, made once with it.
     fn id(&self) -> StoreId;
 
@@ -83,8 +81,17 @@ pub trait Store: Debug + Send + Sync + 'static {
         None
     }
 
-    /// Takes the lease of the manager: raises the epoch, so that every commit of an earlier holder is `Fenced`.
-    async fn acquire(&self, now: Timestamp) -> Result<Lease, StoreError>;
+    /// Acquires the lease for a manager, unless another one holds it: raises the epoch, so that every commit of an earlier
+    /// holder is `Fenced`. It lasts for `ttl`, by a clock of the store's own. A holder that asks again while its lease lasts
+    /// is that manager come back, and acquires it anew; so does anyone once it has expired or was released.
+    async fn acquire(&self, holder: &Holder, ttl: Millis) -> Result<Acquisition, StoreError>;
+
+    /// Lets the lease of an epoch last for `ttl` from now on; also one that has expired, as long as nobody acquired it.
+    /// `Fenced` where somebody did, or it was released. Called while a commit may be under way.
+    async fn renew(&self, epoch: Epoch, ttl: Millis) -> Result<(), StoreError>;
+
+    /// Gives the lease of an epoch back, so that anyone acquires it at once. Nothing where it is another's by now.
+    async fn release(&self, epoch: Epoch) -> Result<(), StoreError>;
 
     /// What the engine holds in memory: everything but ended executions and the waiting queue.
     async fn load(&self) -> Result<Snapshot, StoreError>;
@@ -146,47 +153,6 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Executions that ended before POD was so old, the first ones first: for the retention to delete.
     async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError>;
-
-    /// Takes output of an open attempt. `offset` may lie before what is there (sent again: nothing changes, or the same
-    /// bytes are written again), not after it (`StoreError::Gap`). Readable at once, durable after `sync_output` or
-    /// with the end of the attempt.
-    async fn append_output(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes)
-    -> Result<(), StoreError>;
-
-    /// Takes the tail of a stream that the cap cut: what lies between what is there and `offset` is its gap.
-    /// A later tail of the same stream replaces an earlier one.
-    async fn append_tail(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), StoreError>;
-
-    /// Takes a piece of the log of the order in which the output of an open attempt came: [`crate::domain::Run`]s, which
-    /// the store need not understand. By offset and as durable as output.
-    async fn append_order(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError>;
-
-    /// Reads the log of the order from `offset`, at most `limit` bytes; nothing of an attempt that has none.
-    async fn read_order(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError>;
-
-    /// Makes output durable that is worth it, and says up to where it is. What is small and waits for the end of its
-    /// attempt is not made durable before: the worker keeps it.
-    async fn sync_output(&self, key: AttemptKey) -> Result<DurableOffsets, StoreError>;
-
-    /// Reads from `offset`: as much as there is contiguously, at most `limit` bytes. Where `offset` lies in the gap,
-    /// reading goes on after it (`OutputSlice::offset` tells).
-    async fn read_output(
-        &self,
-        key: AttemptKey,
-        stream: Stream,
-        offset: u64,
-        limit: usize,
-    ) -> Result<OutputSlice, StoreError>;
-
-    /// How much output an attempt has, by now.
-    async fn output_summary(&self, key: AttemptKey) -> Result<OutputSummary, StoreError>;
-
-    /// Takes a piece of the output of an installation; `restart` discards what an earlier try left.
-    /// Bounded (1 MiB, the head is dropped); need not be durable at once.
-    async fn append_install_log(&self, log: InstallLog, bytes: Bytes, restart: bool) -> Result<(), StoreError>;
-
-    /// The output of an installation as far as it is kept.
-    async fn install_log(&self, log: InstallLog) -> Result<Bytes, StoreError>;
 }
 
 /// A place in the queue of a revision. Everything at or before the engine's cursor is in its memory.
@@ -210,13 +176,6 @@ pub struct Claimed {
     pub executions: Vec<Execution>,
     /// The first one behind them, due or not: where to go on, and when.
     pub next: Option<Age>,
-}
-
-/// Who holds the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// The epoch; every commit names it.
-    pub epoch: Epoch,
 }
 
 /// Which executions to list. By default the newest [`ExecutionQuery::PAGE`] of all.
@@ -317,92 +276,4 @@ pub struct ExpiredExecution {
     pub status: ExecutionStatus,
     /// How many attempts it had.
     pub attempts: AttemptNo,
-}
-
-/// Up to where output is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct DurableOffsets {
-    /// Of stdout.
-    pub stdout: u64,
-    /// Of stderr.
-    pub stderr: u64,
-    /// Of the log of their order; 0 when the attempt has ended, with which all of it is durable.
-    pub order: u64,
-}
-
-/// A piece of output.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct OutputSlice {
-    /// The offset of the first byte; later than asked for where that lay in the gap.
-    pub offset: u64,
-    /// The bytes; empty at the end of what there is.
-    pub bytes: Bytes,
-}
-
-/// The log of one installation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InstallLog {
-    /// The worker.
-    pub worker: WorkerId,
-    /// The activity.
-    pub activity: ActivityId,
-    /// The revision.
-    pub revision: RevisionNo,
-}
-
-/// What can go wrong with a store. Each kind has one reaction of the engine.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// It cannot be reached or answers with an error that may pass: the same batch is tried again, nothing is performed.
-    #[error("the store is unavailable: {0}")]
-    Unavailable(Arc<str>),
-    /// No space: new submits and output are refused first; ends and deletions still commit from a reserve.
-    #[error("the store is full: {0}")]
-    Full(Arc<str>),
-    /// The batch contradicts what is there: the engine loads its state anew.
-    #[error("the store refused a contradiction: {0}")]
-    Conflict(Arc<str>),
-    /// Another manager took over: the engine drops its state.
-    #[error("another manager took over this store")]
-    Fenced,
-    /// Output was sent that does not join what is there.
-    #[error("output at offset {offset} leaves a hole after {expected}")]
-    Gap {
-        /// Where it should go on.
-        expected: u64,
-        /// Where it would have gone on.
-        offset: u64,
-    },
-    /// It is not a store of this version, or not one at all: a sentence for the person who named it.
-    #[error("{0}")]
-    Unusable(Arc<str>),
-}
-
-impl StoreError {
-    /// It cannot be reached, or answers with an error that may pass.
-    pub fn unavailable(why: impl Into<Arc<str>>) -> Self {
-        Self::Unavailable(why.into())
-    }
-
-    /// There is no space.
-    pub fn full(why: impl Into<Arc<str>>) -> Self {
-        Self::Full(why.into())
-    }
-
-    /// A batch contradicts what is there.
-    pub fn conflict(why: impl Into<Arc<str>>) -> Self {
-        Self::Conflict(why.into())
-    }
-
-    /// It is not a store of this version, or not one at all: with a sentence for the person who named it.
-    pub fn unusable(sentence: impl Into<Arc<str>>) -> Self {
-        Self::Unusable(sentence.into())
-    }
-
-    /// Output was sent for an attempt that has ended or never was.
-    #[must_use]
-    pub fn not_open(key: AttemptKey) -> Self {
-        Self::Conflict(format!("attempt {key} is not open and takes no output").into())
-    }
 }

@@ -1,19 +1,24 @@
-//! The trait of durable storage, and the in-memory reference that every other store is held against.
+//! The traits of durable storage, and the in-memory reference that every other store is held against.
 //!
 //! The queue of record is in the store. It decides nothing: what is written comes as a [`Batch`] from the planner.
 
 mod batch;
+mod error;
 mod interface;
+mod lease;
 mod memory;
 mod note;
+mod output;
 
 pub use batch::{
     ActivityRecord, ActivityTally, Batch, Change, ClockMark, ExecutionUpdate, HighWater, RevisionTally, Snapshot,
 };
+pub use error::StoreError;
 pub use interface::{
-    Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, INLINE_OUTPUT, INSTALL_LOG_LIMIT, IdempotencyRecord,
-    InstallLog, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES, KEPT_REVISIONS, Lease, Order, OutputSlice, QueueKey, Store,
-    StoreError,
+    Claimed, ExecutionQuery, ExpiredExecution, IdempotencyRecord, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES,
+    KEPT_REVISIONS, Order, QueueKey, Store,
 };
+pub use lease::{Acquisition, HeldLease, Holder, Lease};
 pub use memory::MemoryStore;
 pub use note::{KEPT_NOTES, Note};
+pub use output::{DurableOffsets, INLINE_OUTPUT, INSTALL_LOG_LIMIT, InstallLog, OutputSlice, OutputStore};

@@ -3,6 +3,7 @@
 pub(crate) mod app;
 mod connection;
 mod error;
+mod holder;
 pub(crate) mod links;
 mod listen;
 mod log_file;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     app::App,
     error::StartError,
+    holder,
     links::{LinkSlot, WithWorkerLink},
     listen,
     logs::ManagerLogs,
@@ -133,6 +134,7 @@ impl Manager {
         let (backend, links) = WithWorkerLink::new(parts.backend);
         let metrics = Arc::new(Metrics::new(config.data_dir.clone()));
         let builder = Pod::builder().shared_store(parts.store).backend(backend).fetch(fetch).limits(limits);
+        let builder = builder.holder(holder::of_directory(&config.data_dir));
         let starting = builder.observer(metrics.clone()).start();
         let pod = starting.await?;
         logs.note(&format!(

@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use pod_core::{
     domain::{
-        ActivityId, Age, Attempt, AttemptKey, Event, Execution, ExecutionId, OutputSummary, Payload, RevisionNo,
-        ScalingDecision, StoreId, Stream, Timestamp,
+        ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Millis, OutputSummary, Payload, RevisionNo,
+        ScalingDecision, StoreId, Stream,
     },
     store::{
-        Batch, Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, IdempotencyRecord, InstallLog, Lease,
-        OutputSlice, QueueKey, Snapshot, Store, StoreError,
+        Acquisition, Batch, Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, Holder, IdempotencyRecord, InstallLog,
+        OutputSlice, OutputStore, QueueKey, Snapshot, Store, StoreError,
     },
 };
 
@@ -51,8 +51,16 @@ impl Store for Counted {
         Some(Arc::new(Self { inner, commits: self.commits.clone() }))
     }
 
-    async fn acquire(&self, now: Timestamp) -> Result<Lease, StoreError> {
-        self.inner.acquire(now).await
+    async fn acquire(&self, holder: &Holder, ttl: Millis) -> Result<Acquisition, StoreError> {
+        self.inner.acquire(holder, ttl).await
+    }
+
+    async fn renew(&self, epoch: Epoch, ttl: Millis) -> Result<(), StoreError> {
+        self.inner.renew(epoch, ttl).await
+    }
+
+    async fn release(&self, epoch: Epoch) -> Result<(), StoreError> {
+        self.inner.release(epoch).await
     }
 
     async fn load(&self) -> Result<Snapshot, StoreError> {
@@ -129,7 +137,11 @@ impl Store for Counted {
     async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
         self.inner.expired(before, limit).await
     }
+}
 
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl OutputStore for Counted {
     async fn append_output(
         &self,
         key: AttemptKey,

@@ -14,7 +14,7 @@ use pod_core::{
     CancellationToken,
     domain::WorkerId,
     link::{Transport, in_process},
-    provisioner::{Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerGateway, WorkerSpec},
+    provisioner::{Machine, MachineState, Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerGateway, WorkerSpec},
     worker::{Departure, Dial, DialError, Identity, Leave, WorkerConfig, WorkerExit, run},
 };
 
@@ -112,8 +112,12 @@ impl Provisioner for Fleet {
         Ok(())
     }
 
-    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
-        Ok(self.workers().keys().copied().collect())
+    async fn list(&self) -> Result<Vec<Machine>, ProvisionError> {
+        let machine = |(worker, running): (&WorkerId, &Worker)| {
+            let has_ended = running.ended.is_cancelled();
+            Machine::new(*worker, if has_ended { MachineState::Stopped } else { MachineState::Running })
+        };
+        Ok(self.workers().iter().map(machine).collect())
     }
 
     fn workers_stay(&self) -> bool {

@@ -16,8 +16,8 @@ use bollard::{
 };
 use futures::StreamExt;
 use pod_core::{
-    domain::{StoreId, WorkerId},
-    provisioner::ProvisionError,
+    domain::{StoreId, Timestamp, WorkerId},
+    provisioner::{Machine, MachineState, ProvisionError},
 };
 use tokio::time::{Instant, sleep};
 
@@ -119,24 +119,35 @@ pub(crate) async fn state(engine: &Engine, store: StoreId, worker: WorkerId) -> 
     }
 }
 
-/// The workers of a store that have a container.
-pub(crate) async fn list(engine: &Engine, store: StoreId) -> Result<Vec<WorkerId>, ProvisionError> {
-    Ok(list_states(engine, store).await?.into_iter().map(|(worker, _)| worker).collect())
+/// The workers of a store that have a container, with how each stands.
+pub(crate) async fn list_states(engine: &Engine, store: StoreId) -> Result<Vec<(WorkerId, State)>, ProvisionError> {
+    let of = |machine: Machine| match machine.state {
+        MachineState::Running => (machine.worker, State::Running),
+        _ => (machine.worker, State::Ended),
+    };
+    Ok(list(engine, store).await?.into_iter().map(of).collect())
 }
 
-/// The same, with how each stands.
-pub(crate) async fn list_states(engine: &Engine, store: StoreId) -> Result<Vec<(WorkerId, State)>, ProvisionError> {
+/// The containers of a store's workers.
+pub(crate) async fn list(engine: &Engine, store: StoreId) -> Result<Vec<Machine>, ProvisionError> {
     let filters = HashMap::from([("label", vec![format!("{STORE_LABEL}={store}")])]);
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
     let found = engine.docker.list_containers(Some(options)).await;
     let found = found.map_err(|error| engine.failed("the containers cannot be listed", &error))?;
-    let states = found.into_iter().filter_map(|container| {
+    let machines = found.into_iter().filter_map(|container| {
         let worker = container.labels?.get(WORKER_LABEL)?.parse().ok()?;
-        use ContainerSummaryStateEnum::{PAUSED, RESTARTING, RUNNING};
-        let runs = matches!(container.state, Some(RUNNING | PAUSED | RESTARTING));
-        Some((worker, if runs { State::Running } else { State::Ended }))
+        use ContainerSummaryStateEnum::{CREATED, PAUSED, REMOVING, RESTARTING, RUNNING};
+        let state = match container.state {
+            Some(RUNNING | PAUSED | RESTARTING) => MachineState::Running,
+            Some(CREATED) => MachineState::Starting,
+            Some(REMOVING) => MachineState::Stopping,
+            _ => MachineState::Stopped,
+        };
+        let machine = container.id.into_iter().fold(Machine::new(worker, state), Machine::with_id);
+        let created = container.created.map(|seconds| Timestamp(seconds.saturating_mul(1000)));
+        Some(created.into_iter().fold(machine, Machine::created_at))
     });
-    Ok(states.collect())
+    Ok(machines.collect())
 }
 
 /// Removes a worker's container with all that runs in it, and its volume; returns when they are gone.

@@ -77,7 +77,7 @@ impl Engine {
     /// An error while doing something, which goes on as "… cannot be …".
     pub(crate) fn failed(&self, what: impl std::fmt::Display, error: &Error) -> ProvisionError {
         let message = format!("{what}: {}", explain(&self.host, error));
-        ProvisionError { lasting: is_refusal(error), ..ProvisionError::new(message).of_kind(kind(error)) }
+        ProvisionError::new(message).of_kind(kind(error)).that_lasts(is_refusal(error))
     }
 }
 

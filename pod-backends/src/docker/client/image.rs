@@ -105,7 +105,7 @@ const ANSWERS: [&str; 5] = ["manifest unknown", "not found", "denied", "unauthor
 
 fn judged(error: ProvisionError) -> ProvisionError {
     let lasting = error.lasting || ANSWERS.iter().any(|answer| error.message.contains(answer));
-    ProvisionError { lasting, ..error }
+    error.that_lasts(lasting)
 }
 
 /// How much of each layer has come.

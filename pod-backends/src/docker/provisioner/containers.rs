@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use pod_core::{
     domain::WorkerId,
-    provisioner::{Backend, BackendContext, ProvisionError, Provisioner, WorkerSpec},
+    provisioner::{Backend, BackendContext, Machine, ProvisionError, Provisioner, WorkerSpec},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -236,7 +236,7 @@ impl Provisioner for Containers {
         Ok(())
     }
 
-    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+    async fn list(&self) -> Result<Vec<Machine>, ProvisionError> {
         container::list(&self.0.engine, self.0.context.store).await
     }
 }

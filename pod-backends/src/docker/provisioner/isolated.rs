@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use pod_core::{
     domain::{Isolation, StoreId, WorkerId},
     executor::Executor,
-    provisioner::{Backend, BackendContext, Capabilities, ProvisionError, Provisioner, WorkerSpec},
+    provisioner::{Backend, BackendContext, Capabilities, Machine, ProvisionError, Provisioner, WorkerSpec},
     worker::{Leave, WorkerExit},
 };
 
@@ -149,7 +149,7 @@ impl Provisioner for Isolated {
         remove_all(&self.engine, self.context.store, worker).await
     }
 
-    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+    async fn list(&self) -> Result<Vec<Machine>, ProvisionError> {
         self.processes.list().await
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pod_core::{
     domain::{Isolation, WorkerId},
-    provisioner::{Backend, BackendContext, Capabilities, ProvisionError, Provisioner, WorkerSpec},
+    provisioner::{Backend, BackendContext, Capabilities, Machine, ProvisionError, Provisioner, WorkerSpec},
 };
 
 use super::{containers::Docker, isolated::IsolatedDocker};
@@ -69,11 +69,11 @@ impl Provisioner for Kinds {
         self.isolated.destroy(worker).await
     }
 
-    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+    async fn list(&self) -> Result<Vec<Machine>, ProvisionError> {
         let mut all = self.containers.list().await?;
         all.extend(self.isolated.list().await?);
-        all.sort_unstable();
-        all.dedup();
+        all.sort_by_key(|machine| machine.worker);
+        all.dedup_by_key(|machine| machine.worker);
         Ok(all)
     }
 

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod faults;
+mod lease;
 mod many;
 mod output;
 mod provisioning;

@@ -12,7 +12,7 @@ use crate::{
     engine::{message::Message, provisioning::Provisioning, shared::Shared},
     observe::Unobserved,
     plan::{Config, Input, Window},
-    provisioner::{Capabilities, ProvisionError, Provisioner, WorkerSpec},
+    provisioner::{Capabilities, Machine, ProvisionError, Provisioner, WorkerSpec},
     scheduler::DefaultScheduler,
     store::{MemoryStore, Store as _},
 };
@@ -60,7 +60,7 @@ impl Provisioner for Slow {
         Ok(())
     }
 
-    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+    async fn list(&self) -> Result<Vec<Machine>, ProvisionError> {
         Ok(Vec::new())
     }
 }
@@ -77,7 +77,13 @@ fn provisioning(provisioner: &Slow) -> (Provisioning, mpsc::Receiver<Message>) {
         window: Window::default(),
         oldest_version: crate::link::OLDEST_VERSION,
     };
-    let shared = Arc::new(Shared::new(Arc::new(store), None, Arc::new(Unobserved), Millis(0)));
+    let shared = Arc::new(Shared::new(
+        Arc::new(store),
+        None,
+        Arc::new(Unobserved),
+        Millis(0),
+        (crate::store::Holder::new("test"), Millis(1000)),
+    ));
     let (sender, inbox) = mpsc::channel(64);
     (Provisioning::new(shared, sender, Arc::new(provisioner.clone()), &config), inbox)
 }

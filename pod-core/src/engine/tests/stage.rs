@@ -15,7 +15,9 @@ use crate::{
         self, AttemptReport, EndReport, FrameError, FromWorker, Hello, InstallOutcome, MAX_FRAME, Offer, StartOrder,
         ToWorker, Transport, in_process,
     },
-    provisioner::{Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerGateway, WorkerSpec},
+    provisioner::{
+        Admission, Backend, BackendContext, Machine, ProvisionError, Provisioner, WorkerGateway, WorkerSpec,
+    },
     store::{MemoryStore, Store},
 };
 
@@ -46,7 +48,7 @@ impl Provisioner for NoMachines {
     async fn destroy(&self, _: WorkerId) -> Result<(), ProvisionError> {
         Ok(())
     }
-    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
+    async fn list(&self) -> Result<Vec<Machine>, ProvisionError> {
         Ok(Vec::new())
     }
 }

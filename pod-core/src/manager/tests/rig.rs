@@ -17,7 +17,7 @@ use crate::{
     plan::{self, Config, Found, ReplyId, Window},
     provisioner::Capabilities,
     scheduler::DefaultScheduler,
-    store::{Batch, MemoryStore, Store, StoreError},
+    store::{Batch, Holder, MemoryStore, Store, StoreError},
 };
 
 pub(super) struct Rig {
@@ -143,6 +143,11 @@ impl Rig {
         self.hand_in(Input::Committed(outcome));
     }
 
+    /// Lets the lease last from now on, as if it had just been renewed.
+    pub(super) fn keep_lease(&mut self) {
+        self.hand_in(Input::Renewed(self.manager.config.plan.epoch, Ok(())));
+    }
+
     /// Lets the store answer, where it is asked.
     pub(super) fn answer(&mut self, action: Action) {
         match action {
@@ -191,7 +196,8 @@ impl Rig {
 }
 
 fn load(store: &MemoryStore) -> Loaded {
-    let lease = store.acquire(Timestamp(0)).now_or_never().unwrap().unwrap();
+    let acquired = store.acquire(&Holder::new("manager"), Millis(10_000)).now_or_never().unwrap().unwrap();
+    let lease = acquired.acquired().unwrap();
     let snapshot = store.load().now_or_never().unwrap().unwrap();
     Loaded { epoch: lease.epoch, snapshot, boot: None }
 }

@@ -15,7 +15,7 @@ use crate::{
     },
     link::{Hello, NEWEST_VERSION, Refusal, StartOrder, Welcome},
     observe::Measure,
-    provisioner::ProvisionError,
+    provisioner::{Machine, MachineState, ProvisionError},
     store::Change,
 };
 
@@ -389,9 +389,12 @@ impl State {
         self.release(id, out);
     }
 
-    pub(super) fn listed(&mut self, listed: &[WorkerId], out: &mut Decision) {
-        let unknown = |id: &&WorkerId| self.workers.get(id).is_none_or(|state| state.worker.status.is_terminal());
-        let strays: BTreeSet<WorkerId> = listed.iter().filter(unknown).copied().collect();
+    pub(super) fn listed(&mut self, listed: &[Machine], out: &mut Decision) {
+        let unknown = |id: &WorkerId| self.workers.get(id).is_none_or(|state| state.worker.status.is_terminal());
+        // What ends by itself is not destroyed on top of that.
+        let stays = |machine: &&Machine| machine.state != MachineState::Stopping;
+        let strays: BTreeSet<WorkerId> =
+            listed.iter().filter(stays).map(|machine| machine.worker).filter(unknown).collect();
         // Only what was there twice: a list may be older than what was just done.
         for id in strays.intersection(&self.strays) {
             match self.workers.get_mut(id) {

@@ -9,7 +9,7 @@ use crate::{
     api::Limits,
     domain::{Epoch, StoreId, WorkerId, WorkerStatus},
     plan::{Config, Decision, Effect, Input, State},
-    provisioner::Capabilities,
+    provisioner::{Capabilities, Machine, MachineState},
     scheduler::DefaultScheduler,
     store::{Change, Snapshot},
 };
@@ -303,11 +303,14 @@ mod what_goes_wrong_elsewhere {
         });
         assert_eq!(written.collect::<BTreeSet<_>>(), created);
 
-        // A machine that nobody knows of is destroyed once two lists in a row hold it; the intended one is kept.
+        // A machine that nobody knows of is destroyed once two lists in a row hold it; the intended one is kept, and one
+        // that ends by itself is left to that.
         let mut out = Decision::default();
         for _ in 0..2 {
             assert!(out.effects.is_empty(), "one list may be older than what was just done");
-            state.step(Input::Listed(vec![WorkerId(1), WorkerId(7)]), NOW, &mut out);
+            let stopping = Machine::new(WorkerId(8), MachineState::Stopping);
+            let running = [1, 7].map(|id| Machine::new(WorkerId(id), MachineState::Running));
+            state.step(Input::Listed(running.into_iter().chain([stopping]).collect()), NOW, &mut out);
         }
         assert_eq!(out.effects, [Effect::Destroy(WorkerId(7))]);
     }

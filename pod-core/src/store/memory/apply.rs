@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::{
     super::{
         batch::{Batch, Change, ExecutionUpdate},
-        interface::{IdempotencyRecord, InstallLog, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES, QueueKey, StoreError},
+        error::StoreError,
+        interface::{IdempotencyRecord, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES, QueueKey},
         note::KEPT_NOTES,
+        output::InstallLog,
     },
     state::State,
 };

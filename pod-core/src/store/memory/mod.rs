@@ -1,7 +1,10 @@
 //! The in-memory store: the executable specification of the trait. Clear rather than fast, and it scans nothing that
 //! grows with the queue.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,17 +13,18 @@ use uuid::Uuid;
 use self::state::State;
 use super::{
     batch::{Batch, ClockMark, Snapshot},
-    interface::{
-        Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, INSTALL_LOG_LIMIT, IdempotencyRecord, InstallLog,
-        Lease, OutputSlice, QueueKey, Store, StoreError,
-    },
+    error::StoreError,
+    interface::{Claimed, ExecutionQuery, ExpiredExecution, IdempotencyRecord, QueueKey, Store},
+    lease::{Acquisition, Holder},
+    output::{DurableOffsets, INSTALL_LOG_LIMIT, InstallLog, OutputSlice, OutputStore},
 };
 use crate::domain::{
-    ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Now, OutputSummary, Payload,
-    RevisionNo, ScalingDecision, StoreId, Stream, Timestamp,
+    ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Millis, Now, OutputSummary, Payload,
+    RevisionNo, ScalingDecision, StoreId, Stream,
 };
 
 mod apply;
+mod lease;
 mod output;
 mod state;
 mod table;
@@ -29,6 +33,7 @@ mod table;
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     id: StoreId,
+    made: Instant,
     state: Arc<Mutex<State>>,
 }
 
@@ -48,7 +53,7 @@ impl MemoryStore {
     /// An empty store with a given identity, for what must be reproducible.
     #[must_use]
     pub fn with_id(id: StoreId) -> Self {
-        Self { id, state: Arc::default() }
+        Self { id, made: Instant::now(), state: Arc::default() }
     }
 
     /// Forgets what a crash of the manager may lose: output of open attempts that `sync_output` did not confirm.
@@ -60,6 +65,17 @@ impl MemoryStore {
                 output.lose_unsynced();
             }
         }
+    }
+
+    /// Sets the time by which leases expire, for what has a time of its own; it stands still from then on. Unless it is set,
+    /// it is the time since the store was made.
+    pub fn set_time(&self, time: Millis) {
+        self.state().time = Some(time);
+    }
+
+    fn time(&self, state: &State) -> Millis {
+        let passed = || u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
+        state.time.unwrap_or_else(|| Millis(passed()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -78,11 +94,24 @@ impl Store for MemoryStore {
         true
     }
 
-    async fn acquire(&self, _now: Timestamp) -> Result<Lease, StoreError> {
-        let lease = &mut self.state().lease;
-        lease.epoch = Epoch(lease.epoch.0 + 1);
-        lease.seq = 0;
-        Ok(Lease { epoch: lease.epoch })
+    async fn acquire(&self, holder: &Holder, ttl: Millis) -> Result<Acquisition, StoreError> {
+        let state = &mut *self.state();
+        let acquisition = state.lease.acquire(holder, ttl, self.time(state));
+        if let Acquisition::Acquired(_) = &acquisition {
+            state.last.seq = 0;
+        }
+        Ok(acquisition)
+    }
+
+    async fn renew(&self, epoch: Epoch, ttl: Millis) -> Result<(), StoreError> {
+        let state = &mut *self.state();
+        let now = self.time(state);
+        state.lease.renew(epoch, ttl, now)
+    }
+
+    async fn release(&self, epoch: Epoch) -> Result<(), StoreError> {
+        self.state().lease.release(epoch);
+        Ok(())
     }
 
     async fn load(&self) -> Result<Snapshot, StoreError> {
@@ -91,14 +120,14 @@ impl Store for MemoryStore {
 
     async fn commit(&self, batch: Arc<Batch>) -> Result<(), StoreError> {
         let state = &mut *self.state();
-        let held = state.lease;
-        if batch.epoch < held.epoch {
+        let held = state.lease.epoch;
+        if batch.epoch < held {
             return Err(StoreError::Fenced);
         }
-        if batch.epoch > held.epoch {
+        if batch.epoch > held {
             return Err(StoreError::Conflict(format!("epoch {} was never acquired", batch.epoch).into()));
         }
-        if batch.seq <= held.seq {
+        if batch.seq <= state.last.seq {
             return Ok(());
         }
         state.roll_back();
@@ -110,10 +139,10 @@ impl Store for MemoryStore {
             }
         };
         state.settle();
-        state.lease.seq = batch.seq;
-        state.lease.high_water.raise_to(batch.high_water);
+        state.last.seq = batch.seq;
+        state.last.high_water.raise_to(batch.high_water);
         let now = Now { wall: batch.at, age: batch.age };
-        state.lease.clock = Some(ClockMark { now, boot: batch.boot });
+        state.last.clock = Some(ClockMark { now, boot: batch.boot });
         for key in discarded.output {
             state.output.remove(&key);
         }
@@ -152,7 +181,7 @@ impl Store for MemoryStore {
     }
 
     async fn disordered(&self) -> Result<ExecutionId, StoreError> {
-        Ok(ExecutionId(self.state().lease.high_water.disordered))
+        Ok(ExecutionId(self.state().last.high_water.disordered))
     }
 
     async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
@@ -181,7 +210,10 @@ impl Store for MemoryStore {
     async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
         Ok(self.state().expired(before, limit))
     }
+}
 
+#[async_trait]
+impl OutputStore for MemoryStore {
     async fn append_output(
         &self,
         key: AttemptKey,

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use super::super::interface::{DurableOffsets, INLINE_OUTPUT, OutputSlice, StoreError};
+use super::super::{
+    error::StoreError,
+    output::{DurableOffsets, INLINE_OUTPUT, OutputSlice},
+};
 use crate::domain::{Gap, OutputSummary, Stream, StreamSummary};
 
 /// Both streams of an attempt.

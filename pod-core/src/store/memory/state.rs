@@ -5,20 +5,21 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 use super::{
     super::{
         batch::{ActivityRecord, ActivityTally, ClockMark, HighWater, RevisionTally, Snapshot},
-        interface::{Claimed, ExecutionQuery, ExpiredExecution, IdempotencyRecord, InstallLog, Order, QueueKey},
+        interface::{Claimed, ExecutionQuery, ExpiredExecution, IdempotencyRecord, Order, QueueKey},
+        output::InstallLog,
     },
+    lease::LeaseRow,
     output::{InstallOutput, Output},
     table::Table,
 };
 use crate::domain::{
-    Activity, ActivityId, Age, Attempt, AttemptKey, AttemptNo, Ending, Epoch, Event, Execution, ExecutionId,
-    Installation, MinuteTally, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision, Worker, WorkerId,
+    Activity, ActivityId, Age, Attempt, AttemptKey, AttemptNo, Ending, Event, Execution, ExecutionId, Installation,
+    Millis, MinuteTally, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision, Worker, WorkerId,
 };
 
-/// Who may commit, and what was committed last.
+/// What was committed last.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct LeaseRow {
-    pub(super) epoch: Epoch,
+pub(super) struct LastCommit {
     pub(super) seq: u64,
     pub(super) high_water: HighWater,
     pub(super) clock: Option<ClockMark>,
@@ -28,6 +29,9 @@ pub(super) struct LeaseRow {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) lease: LeaseRow,
+    pub(super) last: LastCommit,
+    /// Where it was set, the time by which leases expire.
+    pub(super) time: Option<Millis>,
     pub(super) activities: Table<ActivityId, Activity>,
     /// The name of every activity that ever was.
     pub(super) activity_names: Table<ActivityId, Arc<str>>,
@@ -130,7 +134,7 @@ impl State {
             Some((Execution::clone(self.executions.get(execution)?), self.attempt(key)?))
         });
         Snapshot {
-            high_water: self.lease.high_water,
+            high_water: self.last.high_water,
             activities: activities.collect(),
             activity_names: self.activity_names.iter().map(|(id, name)| (*id, name.clone())).collect(),
             installations: self.installations.iter().map(|(_, row)| row.clone()).collect(),
@@ -138,7 +142,7 @@ impl State {
             running: running.collect(),
             policies: self.policies.iter().map(|(_, row)| row.clone()).collect(),
             active_policy: self.active_policy.get(&()).copied().unwrap_or_default(),
-            clock: self.lease.clock,
+            clock: self.last.clock,
             newest_submitted: self.executions.iter().next_back().map(|(_, row)| row.submitted_at),
             minutes: self.minutes.iter().map(|(_, minute)| minute.clone()).collect(),
         }

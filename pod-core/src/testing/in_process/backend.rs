@@ -16,7 +16,10 @@ use super::executor::{Call, Calls, Program};
 use crate::{
     domain::WorkerId,
     link::{Transport, in_process},
-    provisioner::{Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerGateway, WorkerSpec},
+    provisioner::{
+        Admission, Backend, BackendContext, Machine, MachineState, ProvisionError, Provisioner, WorkerGateway,
+        WorkerSpec,
+    },
     worker::{Departure, Dial, DialError, Identity, Leave, WorkerConfig, WorkerExit, run},
 };
 
@@ -143,8 +146,12 @@ impl Provisioner for Workers {
         Ok(())
     }
 
-    async fn list(&self) -> Result<Vec<WorkerId>, ProvisionError> {
-        Ok(self.running().keys().copied().collect())
+    async fn list(&self) -> Result<Vec<Machine>, ProvisionError> {
+        let machine = |(worker, running): (&WorkerId, &Worker)| {
+            let has_ended = running.ended.is_cancelled();
+            Machine::new(*worker, if has_ended { MachineState::Stopped } else { MachineState::Running })
+        };
+        Ok(self.running().iter().map(machine).collect())
     }
 
     fn workers_stay(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Creating workers.
 
 use super::rig::Rig;
-use crate::domain::WorkerId;
+use crate::{domain::WorkerId, provisioner::MachineState};
 
 /// Nothing is listed that nobody created.
 pub async fn at_first_there_are_none(rig: &mut Rig) {
@@ -14,7 +14,12 @@ pub async fn a_created_worker_dials_in(rig: &mut Rig) {
     let guest = rig.guest().await;
     assert_eq!((guest.hello.worker, guest.hello.slots), (Some(WorkerId(7)), 2));
     assert!(guest.hello.attempts.is_empty() && guest.hello.installed.is_empty());
-    assert_eq!(rig.list().await, [7]);
+    let machines = rig.machines().await;
+    assert_eq!(machines.len(), 1, "{machines:?}");
+    let machine = &machines[0];
+    assert_eq!(machine.worker, WorkerId(7));
+    assert!(matches!(machine.state, MachineState::Running | MachineState::Unknown), "{machine:?}");
+    assert!(machine.id.as_ref().is_none_or(|id| !id.is_empty()), "{machine:?}");
     rig.clean_up().await;
 }
 

@@ -16,7 +16,9 @@ use crate::{
     link::{
         self, FromWorker, Hello, InstallOutcome, MAX_FRAME, NEWEST_VERSION, StartOrder, ToWorker, Transport, Welcome,
     },
-    provisioner::{Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerGateway, WorkerSpec},
+    provisioner::{
+        Admission, Backend, BackendContext, Machine, ProvisionError, Provisioner, WorkerGateway, WorkerSpec,
+    },
 };
 
 /// Nothing in the suite takes so long unless it hangs.
@@ -145,7 +147,7 @@ impl Rig {
 
     /// The same, where it may be refused.
     pub async fn try_to_create(&self, worker: u64) -> Result<(), ProvisionError> {
-        let spec = WorkerSpec { store: self.store, slots: 2, isolation: self.provisioner().capabilities().usual };
+        let spec = WorkerSpec::new(self.store, 2).isolation(self.provisioner().capabilities().usual);
         self.provisioner().create(WorkerId(worker), &spec).await
     }
 
@@ -157,9 +159,13 @@ impl Rig {
 
     /// The workers that there are, by number.
     pub async fn list(&self) -> Vec<u64> {
-        let mut listed: Vec<u64> =
-            self.provisioner().list().await.expect("they can be listed").into_iter().map(|worker| worker.0).collect();
-        listed.sort_unstable();
+        self.machines().await.into_iter().map(|machine| machine.worker.0).collect()
+    }
+
+    /// The machines that there are, by the numbers of their workers.
+    pub async fn machines(&self) -> Vec<Machine> {
+        let mut listed = self.provisioner().list().await.expect("they can be listed");
+        listed.sort_unstable_by_key(|machine| machine.worker);
         listed
     }
 

@@ -19,6 +19,8 @@ pub struct Report {
     pub manager_pauses: u64,
     /// How often another one took its lease meanwhile.
     pub fenced: u64,
+    /// How often that was one that had waited until the lease expired.
+    pub expired: u64,
     /// How often a batch was committed and the answer lost.
     pub lost_answers: u64,
     /// How many creations of workers were given up.
@@ -88,6 +90,7 @@ impl Report {
             orderly_ends: self.orderly_ends + other.orderly_ends,
             manager_pauses: self.manager_pauses + other.manager_pauses,
             fenced: self.fenced + other.fenced,
+            expired: self.expired + other.expired,
             lost_answers: self.lost_answers + other.lost_answers,
             abandoned: self.abandoned + other.abandoned,
             replies: self.replies + other.replies,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    rig::Rig,
+    rig::{Rig, TTL, acquire},
     rows::{
         activity, attempt, conclude, end, ended, finished, insert, installation, key, one_running, open, policy,
         revision, running, update, waiting, worker,
@@ -55,7 +55,7 @@ pub async fn an_older_epoch_is_fenced(rig: &mut Rig) {
     let old = rig.store();
     let stale = Arc::new(rig.batch(vec![insert(waiting(2, 1))]));
     let other = rig.other().await;
-    let lease = other.acquire(Timestamp(9)).await.unwrap();
+    let lease = acquire(&*other, "suite", TTL).await;
     assert!(lease.epoch > stale.epoch);
     let fenced = old.commit(Arc::clone(&stale)).await;
     assert!(matches!(fenced, Err(StoreError::Fenced)), "{fenced:?}");

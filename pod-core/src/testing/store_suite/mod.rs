@@ -6,10 +6,13 @@
 //!
 //! where `open` is an `async fn(PathBuf) -> Arc<dyn Store>` that opens the store of a directory. Called again with the
 //! directory of a store that was dropped, it opens what that one left, as a restarted manager would.
+//!
+//! A store passes [`output_store_suite`](super::output_store_suite) as well.
 
 pub mod commits;
 pub mod contradictions;
 pub mod engine;
+pub mod lease;
 pub mod lists;
 pub mod output;
 pub mod queue;
@@ -34,6 +37,9 @@ macro_rules! store_suite {
                 a_key_is_kept_as_long_as_anything_that_it_stands_for,
                 ids_are_never_used_again, texts_come_back_as_they_were, why_it_was_given_up_comes_back, large_inputs_and_payloads_come_back,
                 readers_see_whole_batches, a_dropped_commit_is_finished, the_clocks_are_those_of_the_last_batch;
+            lease: another_holder_is_told_who_holds_it, the_holder_come_back_acquires_at_once, an_expired_lease_is_anyone_s,
+                a_renewed_lease_lasts, a_renewal_revives_what_nobody_took, a_released_lease_is_anyone_s,
+                only_the_newest_epoch_is_renewed_and_released, a_lease_outlives_the_process, commits_do_not_ask_for_time;
             contradictions: a_second_open_attempt, ending_what_is_not_open, starting_what_is_not_open, retrieving_twice,
                 retrieving_what_has_not_ended, changing_what_has_ended, changing_what_is_not_there,
                 deleting_what_has_not_ended, two_activities_of_one_name, two_policies_of_one_name,
@@ -45,11 +51,7 @@ macro_rules! store_suite {
                 idempotency_tells_the_request, notes_tell_what_a_request_did, events_before_a_number, minutes_are_kept_for_a_day,
                 events_after_a_number, decisions_are_newest_first, expired_are_oldest_first,
                 a_span_of_time_is_told_by_the_executions_own_moments;
-            output: small_output_comes_with_the_end, large_output_comes_with_the_end, pieces_join_by_offset,
-                a_hole_is_refused, a_tail_leaves_a_gap, a_later_tail_replaces_an_earlier_one,
-                a_tail_that_joins_leaves_no_gap, slices_are_limited, what_is_synced_is_told,
-                the_order_is_kept_beside_the_output, output_of_an_ended_attempt_does_not_change, attempts_do_not_share_output, nothing_is_known_of_nobody,
-                install_logs_keep_their_end, install_logs_go_with_what_they_are_of;
+            output: attempts_tell_their_output, only_open_attempts_take_output, install_logs_go_with_what_they_are_of;
             restarts: an_open_attempt_goes_on, ended_output_stays, what_was_committed_stays,
                 a_lost_answer_is_settled_after_a_restart, deleted_output_stays_deleted;
             engine: both_handles_are_of_one_store;

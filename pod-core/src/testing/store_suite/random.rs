@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     output::pattern,
     rig::Rig,
+    rig::{TTL, acquire},
     rows::{activity, attempt, ended, event, installation, key, policy, revision, running, waiting, worker},
 };
 use crate::{
@@ -163,7 +164,7 @@ pub async fn agrees_with_the_specification(rig: &mut Rig) {
     let model = MemoryStore::with_id(rig.store().id());
     let mut world = World::default();
     let (mut taken, mut refused) = (0, 0);
-    model.acquire(Timestamp(0)).await.unwrap();
+    acquire(&model, "suite", TTL).await;
     for round in 0..250 {
         let mut after = world.clone();
         let mut changes = Vec::new();

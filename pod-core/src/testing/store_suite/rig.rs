@@ -2,12 +2,23 @@
 
 use std::{fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc};
 
+use async_trait::async_trait;
 use tempfile::TempDir;
 
+use super::rows::{conclude, end, one_running, open, running, update, waiting};
 use crate::{
-    domain::{Epoch, Event, Execution, ExecutionId, Timestamp},
-    store::{Batch, Change, HighWater, Store, StoreError},
+    domain::{AttemptEnd, AttemptKey, Epoch, Event, Execution, ExecutionId, Millis, Timestamp},
+    store::{Batch, Change, HighWater, Holder, Lease, OutputStore, Store, StoreError},
+    testing::output_store_suite::Harness,
 };
+
+/// Longer than a case takes.
+pub(super) const TTL: Millis = Millis::from_secs(600);
+
+/// Acquires the lease of a store that nobody else holds.
+pub(super) async fn acquire(store: &dyn Store, name: &str, ttl: Millis) -> Lease {
+    store.acquire(&Holder::new(name), ttl).await.expect("an answer").acquired().expect("nobody else holds it")
+}
 
 type Open = dyn Fn(PathBuf) -> Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> + Send + Sync;
 
@@ -62,8 +73,13 @@ impl Rig {
     }
 
     pub(super) async fn acquire(&mut self) {
-        self.epoch = self.store().acquire(Timestamp(0)).await.expect("the lease").epoch;
+        self.epoch = acquire(&*self.store(), "suite", TTL).await.epoch;
         self.seq = 0;
+    }
+
+    /// The epoch of the lease that the rig holds.
+    pub(super) const fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// The next batch.
@@ -114,5 +130,33 @@ impl Rig {
     /// An execution that must be there.
     pub(super) async fn execution(&self, id: u64) -> Execution {
         self.store().execution(ExecutionId(id)).await.expect("an answer").expect("the execution is there")
+    }
+}
+
+#[async_trait]
+impl Harness for Rig {
+    fn output(&self) -> Arc<dyn OutputStore> {
+        self.store()
+    }
+
+    async fn open(&mut self, attempt: AttemptKey) {
+        let (id, no) = (attempt.execution.0, attempt.attempt.0);
+        let changes = match no {
+            1 => one_running(id),
+            _ => vec![end(id, no - 1, AttemptEnd::Lost), open(id, no), update(&running(waiting(id, 1), no))],
+        };
+        self.commit(changes).await;
+    }
+
+    async fn end(&mut self, attempts: &[AttemptKey]) {
+        self.commit(attempts.iter().flat_map(|key| conclude(key.execution.0)).collect()).await;
+    }
+
+    async fn delete(&mut self, execution: ExecutionId) {
+        self.commit(vec![Change::DeleteExecutions(vec![execution])]).await;
+    }
+
+    async fn reopen(&mut self) {
+        Self::reopen(self).await;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::rig::{TTL, acquire};
 use crate::{
     domain::Timestamp,
     store::{Batch, Store},
@@ -16,7 +17,7 @@ use crate::{
 pub async fn passes_through(store: Arc<dyn Store>, count: impl Fn() -> u64) -> bool {
     let engine = store.for_engine().unwrap_or_else(|| store.clone());
     let before = count();
-    let epoch = engine.acquire(Timestamp(0)).await.expect("the lease").epoch;
+    let epoch = acquire(&*engine, "suite", TTL).await.epoch;
     engine.commit(Arc::new(Batch { seq: 1, epoch, at: Timestamp(1), ..Batch::default() })).await.expect("a commit");
     count() > before
 }

@@ -5,8 +5,10 @@ use std::{path::Path, sync::Arc, time::Instant};
 use anyhow::{Context, Result};
 use pod_backends::sqlite::SqliteStore;
 use pod_core::{
-    domain::{ActivityId, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, RevisionNo, Timestamp, WorkerId},
-    store::{ActivityTally, Batch, Change, HighWater, Store},
+    domain::{
+        ActivityId, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, Millis, RevisionNo, Timestamp, WorkerId,
+    },
+    store::{ActivityTally, Batch, Change, HighWater, Holder, Store},
 };
 use serde_json::json;
 
@@ -64,7 +66,7 @@ async fn fill(directory: &Path, count: u64) -> Result<()> {
     let activity = snapshot.activities.first().context("the activity is there")?.activity.id;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     let now = i64::try_from(now.as_millis())?;
-    let lease = store.acquire(Timestamp(now)).await?;
+    let lease = store.acquire(&Holder::new("bench"), Millis(60_000)).await?.acquired()?;
     let first = snapshot.high_water.execution + 1;
     for (seq, start) in (first..first + count).step_by(usize::try_from(AT_ONCE)?).enumerate() {
         let end = (start + AT_ONCE).min(first + count);
@@ -87,6 +89,7 @@ async fn fill(directory: &Path, count: u64) -> Result<()> {
         };
         store.commit(Arc::new(batch)).await?;
     }
+    store.release(lease.epoch).await?;
     Ok(())
 }
 

@@ -8,13 +8,14 @@ use super::{
         network::{LinkId, Way},
         options::Fault,
     },
-    Happening, Step, World, now_or_never,
+    Happening, Step, World,
+    lease::MANAGER,
 };
 use crate::{
     domain::WorkerId,
     manager::Input,
     plan,
-    store::{Batch, Change, Store, StoreError},
+    store::{Batch, Change, StoreError},
 };
 
 /// A worker that is silent for longer may be taken for lost, and what it ran may run again.
@@ -92,7 +93,8 @@ impl World {
         Ok(())
     }
 
-    /// The manager crashes, is asked to end, or gets no processor for a while, in which another one may take its lease.
+    /// The manager crashes, is asked to end, or gets no processor for a while, in which another one may take
+    /// its lease: under its name, at once, or under another one, once it has expired.
     fn disturb_manager(&mut self) -> Step {
         match self.faults.between(0, 4) {
             0 => {
@@ -108,11 +110,13 @@ impl World {
                     process.paused_until = self.now + time;
                 }
                 self.at(time, Happening::Resumed);
-                if self.faults.per_mille(300) {
-                    self.note(&"and another one takes its lease");
-                    self.report.fenced += 1;
-                    let lease = now_or_never(self.store.acquire(self.clock().wall));
-                    lease.map_err(|error| error.to_string())?;
+                match self.faults.between(0, 10) {
+                    0 | 1 => return self.take_over(MANAGER),
+                    2..6 => {
+                        let looks = self.faults.between(0, time.unsigned_abs()).cast_signed();
+                        self.at(looks, Happening::Rival);
+                    }
+                    _ => {}
                 }
             }
             _ => self.crash_manager(),

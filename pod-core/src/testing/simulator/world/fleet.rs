@@ -13,7 +13,7 @@ use crate::{
     domain::{AttemptKey, OnLost, WorkerId},
     manager::Input,
     plan,
-    provisioner::ProvisionError,
+    provisioner::{self, MachineState, ProvisionError},
     store::Store,
     worker::WorkerExit,
 };
@@ -141,7 +141,11 @@ impl World {
 
     /// What is listed is as it was when that was asked for, and that may be long ago.
     pub(super) fn list(&mut self) {
-        let listed = self.machines.keys().copied().collect();
+        let machine = |(id, machine): (&WorkerId, &Machine)| {
+            let state = if machine.has_process() { MachineState::Running } else { MachineState::Stopped };
+            provisioner::Machine::new(*id, state)
+        };
+        let listed = self.machines.iter().map(machine).collect();
         let late = if self.fault(200) { self.faults.between(5, 30_000).cast_signed() } else { 5 };
         self.at(late, Happening::News(News::Input(Input::Happened(plan::Input::Listed(listed)))));
     }

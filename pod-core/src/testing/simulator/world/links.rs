@@ -17,7 +17,7 @@ use crate::{
     link::{FIRST_VERSION, FromWorker, Offer, PayloadFrames, Refusal, ToWorker, decode},
     manager::Input,
     plan,
-    store::{DurableOffsets, Store, StoreError},
+    store::{DurableOffsets, OutputStore, Store, StoreError},
 };
 
 /// A worker that only prints is reported as alive so often.

@@ -6,6 +6,7 @@
 //! | `effects` | what the manager does to the world |
 //! | `links` | the manager's side of links: outboxes, output into the store, acknowledgements |
 //! | `fleet` | machines come, live and go |
+//! | `lease` | who holds the store |
 //! | `faults`, `clocks` | what goes wrong, and what the time is |
 //! | `output`, `counts` | what is stored against what was printed, and what was counted against the rows |
 
@@ -13,6 +14,7 @@ mod clocks;
 mod counts;
 mod faults;
 mod fleet;
+mod lease;
 mod links;
 mod load;
 mod output;
@@ -47,7 +49,7 @@ use crate::{
     domain::{Epoch, ExecutionId, OnLost, StoreId, WorkerId},
     link::{FromWorker, ToWorker},
     manager::Input,
-    store::{Batch, MemoryStore},
+    store::{Batch, MemoryStore, StoreError},
 };
 
 const MAX_WORKERS: u32 = 3;
@@ -66,6 +68,12 @@ enum Happening {
     Provisioned(u64, WorkerId, Call),
     /// A batch is written long after its manager was told so.
     LateCommit(u64, Arc<Batch>),
+    /// The store has renewed the lease of the manager of that number, or not.
+    Renewed(u64, Epoch, Result<(), StoreError>),
+    /// Another manager looks whether the store is to be had.
+    Rival,
+    /// It gives the store back.
+    RivalEnds(Epoch),
     /// A manager that got no processor goes on.
     Resumed,
     Up(LinkId, Vec<FromWorker>),
@@ -262,6 +270,12 @@ impl World {
                 if self.process.as_ref().is_some_and(|process| process.number == number) {
                     let _ = self.apply(&batch)?;
                 }
+                Ok(())
+            }
+            Happening::Renewed(number, epoch, outcome) => self.renewed(number, epoch, outcome),
+            Happening::Rival => self.rival_looks(),
+            Happening::RivalEnds(epoch) => {
+                self.release(epoch);
                 Ok(())
             }
             Happening::Resumed => self.run_manager(),

@@ -3,7 +3,7 @@
 use super::{super::content, Step, World, now_or_never};
 use crate::{
     domain::{AttemptEnd, AttemptKey, Millis, Run, Stream},
-    store::Store,
+    store::OutputStore,
 };
 
 /// So much of the end of a stream is kept beyond the cap.

@@ -11,7 +11,9 @@ use super::{
         luck::Luck,
         manager_process::{ManagerProcess, News},
     },
-    Happening, MAX_WORKERS, Step, World, now_or_never,
+    Happening, MAX_WORKERS, Step, World,
+    lease::{LEASE_TTL, MANAGER},
+    now_or_never,
 };
 use crate::{
     api::{Limits, PodError},
@@ -20,7 +22,7 @@ use crate::{
     plan::{self, Config, Window},
     provisioner::Capabilities,
     scheduler::DefaultScheduler,
-    store::{Store, StoreError},
+    store::{Acquisition, Store, StoreError},
 };
 
 fn config(store: &dyn Store, luck: &Luck) -> ManagerConfig {
@@ -33,6 +35,7 @@ fn config(store: &dyn Store, luck: &Luck) -> ManagerConfig {
             retention: invariants::RETENTION,
             output_cap: luck.output_cap,
             install_timeout: Millis::from_secs(60),
+            lease_ttl: LEASE_TTL,
             ..Limits::default()
         },
         launch_timeout: Millis::from_secs(60),
@@ -63,9 +66,10 @@ impl World {
         }
         self.note(&"a manager starts");
         let loaded = match self.load(true) {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                self.note(&("it cannot", error.to_string()));
+            Ok(Some(loaded)) => loaded,
+            outcome => {
+                let why = outcome.err().map_or("another one holds the store".to_owned(), |error| error.to_string());
+                self.note(&("it cannot", why));
                 self.at(1000, Happening::ManagerBack);
                 return Ok(());
             }
@@ -85,15 +89,16 @@ impl World {
         self.run_manager()
     }
 
-    /// The manager takes the lease and reads what the store holds.
-    pub(super) fn load(&mut self, taken_over: bool) -> Result<Loaded, StoreError> {
+    /// The manager acquires the lease and reads what the store holds; nothing where another one holds it.
+    pub(super) fn load(&mut self, taken_over: bool) -> Result<Option<Loaded>, StoreError> {
         if self.is_store_away() {
             return Err(StoreError::Unavailable("nobody answers".into()));
         }
-        let lease = now_or_never(self.store.acquire(self.clock().wall))?;
+        let acquisition = self.acquire(MANAGER)?;
+        let Acquisition::Acquired(lease) = acquisition else { return Ok(None) };
         let mut snapshot = now_or_never(self.store.load())?;
         snapshot.clock = self.go_on(snapshot.clock, taken_over);
-        Ok(Loaded { epoch: lease.epoch, snapshot, boot: None })
+        Ok(Some(Loaded { epoch: lease.epoch, snapshot, boot: None }))
     }
 
     /// Something reaches the manager, where one runs.
@@ -248,6 +253,8 @@ impl World {
                     process.inbox.push_back(News::Input(Input::TookAll));
                 }
             }
+            Action::Renew(epoch) => self.renew(epoch),
+            Action::Release(epoch) => self.release(epoch),
             Action::End(reason) => return self.manager_ended(&reason),
         }
         Ok(())

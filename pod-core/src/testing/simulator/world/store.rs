@@ -77,7 +77,7 @@ impl World {
     }
 
     pub(super) fn load_again(&mut self) -> Step {
-        let loaded = self.load(false);
+        let loaded = self.load(false).and_then(|loaded| loaded.ok_or(StoreError::Fenced));
         self.answer_later(Input::Loaded(loaded.map(Box::new)))
     }
 
