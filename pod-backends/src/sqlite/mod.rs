@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use pod_core::{
     domain::{
-        ActivityId, Age, Attempt, AttemptKey, Event, Execution, ExecutionId, OutputSummary, Payload, RevisionNo,
-        ScalingDecision, StoreId, Stream, Timestamp,
+        ActivityId, Age, Attempt, AttemptKey, Event, Execution, ExecutionId, OutputFile, OutputSummary, Payload,
+        RevisionNo, ScalingDecision, StoreId, Stream, Timestamp,
     },
     store::{
         Batch, Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, IdempotencyRecord, InstallLog, Lease,
@@ -29,6 +29,7 @@ use self::{
     error::from_io,
     install_log::InstallLogs,
     output::{Appended, OpenAttempts, OutputFiles, Track, blocking},
+    read::Inline,
     reserve::Reserve,
     shared::Shared,
 };
@@ -144,9 +145,13 @@ impl SqliteStore {
         if let Some(slice) = self.shared.open.read(key, track, offset, limit).await? {
             return Ok(slice);
         }
-        match read::inline_output(&self.readers, attempt_key(key)?, track.column(), offset, limit).await? {
-            Some(bytes) => Ok(OutputSlice { offset, bytes: bytes.into() }),
-            None => self.shared.open.read_ended(key, track, offset, limit).await,
+        let row = read::inline_output(&self.readers, attempt_key(key)?, track, offset, limit).await?;
+        match row {
+            Some(Inline { bytes: Some(bytes), .. }) => Ok(OutputSlice { offset, bytes: bytes.into() }),
+            row => {
+                let head = row.and_then(|row| row.head);
+                self.shared.open.read_ended(key, track, offset, limit, head).await
+            }
         }
     }
 
@@ -271,6 +276,19 @@ impl Store for SqliteStore {
         match self.noting_full(appended)? {
             Appended::Taken => Ok(()),
             Appended::NotOpen => self.known_output(key, stream, offset.saturating_add(bytes.len() as u64)).await,
+        }
+    }
+
+    async fn output_file(&self, key: AttemptKey, stream: Stream) -> Result<Option<OutputFile>, StoreError> {
+        self.check_room()?;
+        let file = self.shared.open.head_file(key, stream).await;
+        self.noting_full(file)
+    }
+
+    async fn wrote_output(&self, key: AttemptKey, stream: Stream, from: u64, to: u64) -> Result<(), StoreError> {
+        match self.shared.open.take_written(key, stream, from, to).await? {
+            Appended::Taken => Ok(()),
+            Appended::NotOpen => self.known_output(key, stream, to).await,
         }
     }
 

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{bounded, codec::MAX_FIRST_FRAME};
 use crate::domain::{
-    ActivityId, AttemptEnd, AttemptKey, Epoch, Millis, Network, Payload, RevisionNo, SessionId, StoreId, Stream,
-    Timestamp, Workdir, WorkerId,
+    ActivityId, AttemptEnd, AttemptKey, Epoch, Millis, Network, OutputFile, Payload, RevisionNo, SessionId, StoreId,
+    Stream, Timestamp, Workdir, WorkerId,
 };
 
 /// The version of this protocol. A worker of another version is refused.
@@ -108,6 +108,26 @@ pub enum FromWorker {
     Leaving {
         /// Why.
         reason: String,
+    },
+    /// A stream is long, and its worker can reach the files of a manager on its machine: answered with
+    /// [`ToWorker::OutputFile`], or not at all.
+    AskOutputFile {
+        /// The attempt.
+        key: AttemptKey,
+        /// Which stream.
+        stream: Stream,
+    },
+    /// Output that the worker wrote into the file of [`ToWorker::OutputFile`], in order per stream, instead of its bytes.
+    /// Sent after the log of the order that it is of; no window bounds it.
+    Wrote {
+        /// The attempt.
+        key: AttemptKey,
+        /// Which stream.
+        stream: Stream,
+        /// The offset of its first byte, as the program counts.
+        from: u64,
+        /// The offset behind its last byte.
+        to: u64,
     },
 }
 
@@ -294,6 +314,16 @@ pub enum ToWorker {
         /// Why, as a sentence for its log.
         #[serde(deserialize_with = "bounded::text")]
         reason: String,
+    },
+    /// Where the worker may write a stream itself, by the program's own offsets, from what is not acknowledged on. What
+    /// it has written it tells with [`FromWorker::Wrote`]. Holds until the link ends.
+    OutputFile {
+        /// The attempt.
+        key: AttemptKey,
+        /// Which stream.
+        stream: Stream,
+        /// The file.
+        file: OutputFile,
     },
 }
 

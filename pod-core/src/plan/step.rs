@@ -160,7 +160,9 @@ impl State {
             | FromWorker::Order { .. }
             | FromWorker::Output { .. }
             | FromWorker::Tail { .. }
-            | FromWorker::InstallOutput { .. } => {}
+            | FromWorker::InstallOutput { .. }
+            | FromWorker::AskOutputFile { .. }
+            | FromWorker::Wrote { .. } => {}
         }
     }
 

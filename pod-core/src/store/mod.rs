@@ -15,5 +15,6 @@ pub use interface::{
     InstallLog, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES, KEPT_REVISIONS, Lease, Order, OutputSlice, QueueKey, Store,
     StoreError,
 };
+pub(crate) use memory::MemoryFile;
 pub use memory::MemoryStore;
 pub use note::{KEPT_NOTES, Note};

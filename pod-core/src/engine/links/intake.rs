@@ -18,7 +18,7 @@ use super::{
     pieces::{LeftOut, Part, Piece, Stored, has_room, parts},
 };
 use crate::{
-    domain::{AttemptKey, ExecutionId},
+    domain::{AttemptKey, ExecutionId, Stream},
     engine::message::Admitted,
     link::{FromWorker, Messages, ToWorker},
     store::StoreError,
@@ -46,6 +46,8 @@ pub(super) struct Intake {
     acks: Arc<Acks>,
     outbox: mpsc::Sender<ToWorker>,
     cancel: CancellationToken,
+    /// Whether the worker is on this machine.
+    is_here: bool,
     last_said: Instant,
     /// What printed and was not told yet: once a frame, and not for each piece.
     printed: Vec<ExecutionId>,
@@ -63,9 +65,10 @@ impl Intake {
         acks: Arc<Acks>,
         outbox: mpsc::Sender<ToWorker>,
         cancel: CancellationToken,
+        is_here: bool,
     ) -> Self {
         let (now, printed, left_out) = (Instant::now(), Vec::new(), LeftOut::default());
-        Self { shared, inbox, admitted, acks, outbox, cancel, last_said: now, printed, left_out, ask_at: None }
+        Self { shared, inbox, admitted, acks, outbox, cancel, is_here, last_said: now, printed, left_out, ask_at: None }
     }
 
     /// Waits until there is room again for what was left out; that is the end of the link. Cancellation safe.
@@ -91,6 +94,7 @@ impl Intake {
                 match part {
                     Part::Heartbeat => self.answer(),
                     Part::Piece(piece) => self.take_piece(piece).await?,
+                    Part::AskOutputFile(key, stream) => self.tell_file(key, stream).await,
                     Part::Ended(report) => {
                         if !self.left_out.holds(report.key) {
                             self.acks.ended(report.key);
@@ -119,12 +123,27 @@ impl Intake {
         let _ = self.outbox.try_send(ToWorker::Heartbeat);
     }
 
+    /// Tells a worker of this machine where it may write a stream itself. One that is not told sends on.
+    async fn tell_file(&self, key: AttemptKey, stream: Stream) {
+        if !self.is_here || !self.shared.is_open(key, self.admitted.worker) {
+            return;
+        }
+        match self.shared.store.output_file(key, stream).await {
+            Ok(Some(file)) => drop(self.outbox.try_send(ToWorker::OutputFile { key, stream, file })),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(attempt = %key, "its worker cannot write output by itself: {error}"),
+        }
+    }
+
     /// Keeps a piece, unless it is of an attempt that was superseded (the engine tells the worker to stop it), or of which
     /// something is missing. What is to be acknowledged is, once it is durable.
     async fn take_piece(&mut self, piece: Piece) -> Result<(), Farewell> {
         let is_wanted = |key| self.shared.is_open(key, self.admitted.worker) && !self.left_out.holds(key);
         if !piece.attempt().is_none_or(is_wanted) {
             return Ok(());
+        }
+        if matches!(piece, Piece::Wrote { .. }) && !self.is_here {
+            return Err("it says that it writes into files of another machine".to_owned());
         }
         let acknowledged = piece.acknowledged();
         self.keep(piece).await?;
@@ -188,7 +207,11 @@ impl Intake {
     }
 
     async fn store(&self, piece: Piece) -> Result<(), StoreError> {
-        let printed = if let Piece::Output { bytes, .. } = &piece { Some(bytes.len()) } else { None };
+        let printed = match &piece {
+            Piece::Output { bytes, .. } => Some(bytes.len()),
+            Piece::Wrote { from, to, .. } => usize::try_from(to.saturating_sub(*from)).ok(),
+            _ => None,
+        };
         let stored = piece.store(&*self.shared.store).await;
         if let (Ok(()), Some(count)) = (&stored, printed) {
             self.shared.observer.output(count);

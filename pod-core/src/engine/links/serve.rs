@@ -50,7 +50,8 @@ pub(in crate::engine) async fn serve(
         Ok((admitted, rest)) => {
             let acks = Arc::new(Acks::default());
             shared.spawn(acks.clone().run(shared.store.clone(), outbox.clone(), cancel.clone()));
-            let intake = Intake::new(shared.clone(), inbox.clone(), admitted, acks, outbox, cancel.clone());
+            let is_here = admission == Admission::Known;
+            let intake = Intake::new(shared.clone(), inbox.clone(), admitted, acks, outbox, cancel.clone(), is_here);
             let farewell = listen(&mut *reader, intake, rest, &cancel).await;
             tracing::debug!(%peer, worker = %admitted.worker, "a link ended: {farewell}");
             cancel.cancel();

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use uuid::Uuid;
 
+pub(crate) use self::file::MemoryFile;
 use self::state::State;
 use super::{
     batch::{Batch, ClockMark, Snapshot},
@@ -16,11 +17,12 @@ use super::{
     },
 };
 use crate::domain::{
-    ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Now, OutputSummary, Payload,
-    RevisionNo, ScalingDecision, StoreId, Stream, Timestamp,
+    ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Now, OutputFile, OutputSummary,
+    Payload, RevisionNo, ScalingDecision, StoreId, Stream, Timestamp,
 };
 
 mod apply;
+mod file;
 mod output;
 mod state;
 mod table;
@@ -60,6 +62,14 @@ impl MemoryStore {
                 output.lose_unsynced();
             }
         }
+    }
+
+    /// The file that [`Store::output_file`] told of, for a worker of the same process.
+    pub(crate) fn file(&self, told: &OutputFile) -> Option<MemoryFile> {
+        let state = self.state();
+        let all = state.output.iter().flat_map(|(key, output)| Stream::BOTH.map(|stream| (*key, stream, output)));
+        let mut found = all.filter(|(key, stream, _)| file_of(*key, *stream) == *told);
+        found.next().map(|(_, stream, output)| output.of(stream).file())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -201,6 +211,25 @@ impl Store for MemoryStore {
         }
     }
 
+    async fn output_file(&self, key: AttemptKey, stream: Stream) -> Result<Option<OutputFile>, StoreError> {
+        let state = &mut *self.state();
+        if !state.is_open(key) {
+            return Ok(None);
+        }
+        state.output.entry(key).or_default();
+        Ok(Some(file_of(key, stream)))
+    }
+
+    async fn wrote_output(&self, key: AttemptKey, stream: Stream, from: u64, to: u64) -> Result<(), StoreError> {
+        let state = &mut *self.state();
+        if state.is_open(key) {
+            return state.output.entry(key).or_default().of_mut(stream).wrote(from, to);
+        }
+        let len = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+        let known = state.output.get(&key).is_some_and(|output| output.of(stream).covers(from, len));
+        if known { Ok(()) } else { Err(StoreError::not_open(key)) }
+    }
+
     async fn append_tail(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
         let state = &mut *self.state();
         if state.is_open(key) {
@@ -265,4 +294,9 @@ impl Store for MemoryStore {
     async fn install_log(&self, log: InstallLog) -> Result<Bytes, StoreError> {
         Ok(self.state().install_logs.get(&log).map(output::InstallOutput::bytes).unwrap_or_default())
     }
+}
+
+/// How the file of a stream is told of.
+fn file_of(key: AttemptKey, stream: Stream) -> OutputFile {
+    OutputFile { path: format!("memory:{key}.{}", stream.as_str()).into(), device: 0, inode: key.execution.0 }
 }

@@ -17,7 +17,9 @@ use order::Order;
 pub(in crate::worker) use piece::Piece;
 use stream::StreamSpool;
 
-use crate::domain::{Millis, Run, Stream};
+use std::ops::Range;
+
+use crate::domain::{Millis, OutputFile, Run, Stream};
 
 /// The output of one attempt.
 #[derive(Debug)]
@@ -83,6 +85,9 @@ impl Spool {
 
     /// The next piece of a stream that may be sent, at most `max` bytes.
     pub(super) fn next_piece(&mut self, stream: Stream, max: usize) -> Option<Piece> {
+        if self.of(stream).is_in_store() {
+            return None;
+        }
         let piece = self.of_mut(stream).next_piece(max);
         self.stop_head_if_cut();
         piece
@@ -103,7 +108,29 @@ impl Spool {
 
     /// Whether something could be sent now.
     pub(super) fn has_sendable(&self) -> bool {
-        [&self.stdout, &self.stderr, self.order.log()].into_iter().any(|spool| spool.sendable() > 0)
+        let log = self.order.log();
+        let waits = |spool: &StreamSpool| spool.is_in_store() && log.unsent() > 0;
+        log.sendable() > 0
+            || [&self.stdout, &self.stderr].into_iter().any(|spool| spool.sendable() > 0 && !waits(spool))
+    }
+
+    /// Whether to ask the manager now for its file of a stream.
+    pub(super) fn ask_for_file(&mut self, stream: Stream) -> bool {
+        self.of_mut(stream).ask_for_file()
+    }
+
+    /// The manager keeps a stream in that file: what is printed goes there from now on, if it can be reached.
+    pub(super) fn write_to(&mut self, stream: Stream, file: &OutputFile, disk: &dyn SpoolDisk) {
+        self.of_mut(stream).write_to(file, disk);
+    }
+
+    /// The offsets of what was written into the manager's file of a stream and not told. It is told when all of the log
+    /// was, since that is of it.
+    pub(super) fn next_written(&mut self, stream: Stream) -> Option<Range<u64>> {
+        if self.order.log().unsent() > 0 {
+            return None;
+        }
+        self.of_mut(stream).next_written()
     }
 
     /// The tail of a stream, if the cap cut it.
@@ -144,5 +171,7 @@ impl Spool {
     }
 }
 
+#[cfg(test)]
+mod beside_store;
 #[cfg(test)]
 mod tests;

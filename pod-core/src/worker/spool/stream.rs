@@ -1,12 +1,15 @@
 //! One stream of one attempt: what is kept, what was sent, what was acknowledged.
 
+use std::{io, ops::Range};
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{
     disk::{SpoolDisk, SpoolFile},
-    piece::{MEMORY, Piece, WINDOW},
+    piece::{COPIED, LONG, MEMORY, Piece, WINDOW},
     tail::Tail,
 };
+use crate::domain::OutputFile;
 
 /// Offsets, as the program counts: `acked ≤ sent ≤ head_end ≤ total`. Kept are `acked..head_end`, the older part in
 /// memory, the newer in a file, and the tail of `head_end..total`.
@@ -21,6 +24,10 @@ pub(super) struct StreamSpool {
     /// What did not fit into memory, until all of it is acknowledged.
     file: Option<Overflow>,
     tail: Tail,
+    /// Whether `file` is the store's own, so that what is in it needs only be told.
+    in_store: bool,
+    /// Whether the manager was asked for its file on this link.
+    asked: bool,
     /// Kept bytes could not be read back.
     cut: bool,
 }
@@ -59,6 +66,56 @@ impl StreamSpool {
         self.file.as_mut().map_or(0, |overflow| overflow.file.append(bytes))
     }
 
+    /// Whether to ask the manager now for its file of this stream; it counts as asked.
+    pub(super) fn ask_for_file(&mut self) -> bool {
+        let ask = !self.asked && !self.in_store && self.head_end >= LONG && self.head_end - self.acked <= COPIED;
+        self.asked |= ask;
+        ask
+    }
+
+    /// Has the store's file from now on, which holds what was acknowledged: adds the rest to it.
+    pub(super) fn write_to(&mut self, output: &OutputFile, disk: &dyn SpoolDisk) {
+        if !self.asked || self.in_store || self.head_end - self.acked > COPIED {
+            return;
+        }
+        match self.copied_to(output, disk) {
+            Ok(file) => {
+                self.file = Some(Overflow { file, base: 0 });
+                self.memory = BytesMut::new();
+                self.in_store = true;
+            }
+            Err(error) => tracing::info!(%error, "output is sent to the manager, as its file of it cannot be written"),
+        }
+    }
+
+    fn copied_to(&self, output: &OutputFile, disk: &dyn SpoolDisk) -> io::Result<Box<dyn SpoolFile>> {
+        let mut file = disk.open_output(output, self.acked)?;
+        let mut at = self.acked;
+        while at < self.head_end {
+            let length = usize::try_from(self.head_end - at).unwrap_or(usize::MAX).min(MEMORY);
+            let bytes = self.bytes_at(at, length)?;
+            if bytes.is_empty() || file.append(&bytes) < bytes.len() {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            at += bytes.len() as u64;
+        }
+        Ok(file)
+    }
+
+    /// What was written into the store's file and not told yet: the offsets of it, which count as told.
+    pub(super) fn next_written(&mut self) -> Option<Range<u64>> {
+        let written = self.sent..self.head_end;
+        if !self.in_store || written.is_empty() {
+            return None;
+        }
+        self.sent = self.head_end;
+        Some(written)
+    }
+
+    pub(super) const fn is_in_store(&self) -> bool {
+        self.in_store
+    }
+
     /// Takes bytes beyond the head.
     pub(super) fn push_tail(&mut self, bytes: &[u8]) {
         self.total += bytes.len() as u64;
@@ -70,8 +127,11 @@ impl StreamSpool {
         self.head_end - self.sent
     }
 
-    /// How many of them the window lets pass.
+    /// How many of them the window lets pass. What the store has needs none.
     pub(super) fn sendable(&self) -> u64 {
+        if self.in_store {
+            return self.unsent();
+        }
         self.unsent().min(WINDOW.saturating_sub(self.sent - self.acked))
     }
 
@@ -100,28 +160,37 @@ impl StreamSpool {
             return None;
         }
         let offset = self.sent;
-        let in_memory = usize::try_from(offset - self.acked).ok().and_then(|at| self.memory.get(at..));
-        let bytes = match (in_memory.filter(|bytes| !bytes.is_empty()), &self.file) {
-            (Some(bytes), _) => Bytes::copy_from_slice(&bytes[..length.min(bytes.len())]),
-            (None, Some(Overflow { file, base })) => {
-                let mut buffer = vec![0; length];
-                if let Err(error) = file.read_at(&mut buffer, offset - base) {
-                    tracing::error!(%error, "output could not be read back from the disk and is left out");
-                    self.cut_here();
-                    return None;
-                }
-                buffer.into()
+        let bytes = match self.bytes_at(offset, length) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::error!(%error, "output could not be read back from the disk and is left out");
+                self.cut_here();
+                return None;
             }
-            (None, None) => return None,
         };
         self.sent += bytes.len() as u64;
-        Some(Piece { offset, bytes })
+        (!bytes.is_empty()).then_some(Piece { offset, bytes })
+    }
+
+    /// At most `length` bytes from an offset on that was not acknowledged, out of memory or the file.
+    fn bytes_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
+        let in_memory = usize::try_from(offset - self.acked).ok().and_then(|at| self.memory.get(at..));
+        match (in_memory.filter(|bytes| !bytes.is_empty()), &self.file) {
+            (Some(bytes), _) => Ok(Bytes::copy_from_slice(&bytes[..length.min(bytes.len())])),
+            (None, Some(Overflow { file, base })) => {
+                let mut buffer = vec![0; length];
+                file.read_at(&mut buffer, offset - base)?;
+                Ok(buffer.into())
+            }
+            (None, None) => Ok(Bytes::new()),
+        }
     }
 
     /// Gives up what was kept and not sent: it becomes part of the gap.
     fn cut_here(&mut self) {
         self.head_end = self.sent;
         self.file = None;
+        self.in_store = false;
         self.cut = true;
     }
 
@@ -149,7 +218,7 @@ impl StreamSpool {
         self.acked = offset;
         // An acknowledgement of what an earlier link carried may be ahead of what this one did.
         self.sent = self.sent.max(offset);
-        if self.acked == self.head_end {
+        if self.acked == self.head_end && !self.in_store {
             self.file = None;
             self.memory = BytesMut::new();
         }
@@ -162,5 +231,7 @@ impl StreamSpool {
 
     pub(super) fn rewind(&mut self) {
         self.sent = self.acked;
+        // The next manager may keep it elsewhere. Until it has told, the file is read as any other.
+        (self.in_store, self.asked) = (false, false);
     }
 }

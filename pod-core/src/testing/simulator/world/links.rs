@@ -5,6 +5,7 @@ use std::mem::take;
 use super::{
     super::{
         ends::End,
+        machine::is_beside_store,
         manager_process::News,
         network::{LinkId, Way, over_the_wire},
         options::{Fault, Mutant},
@@ -12,7 +13,7 @@ use super::{
     Happening, Step, World, now_or_never,
 };
 use crate::{
-    domain::{AttemptKey, RevisionNo, SessionId, WorkerId},
+    domain::{AttemptKey, RevisionNo, SessionId, Stream, WorkerId},
     engine::{Part, Piece, Stored, has_room, parts},
     link::{FromWorker, Refusal, ToWorker},
     manager::Input,
@@ -182,6 +183,7 @@ impl World {
                 for part in parts(worker, message)? {
                     match part {
                         Part::Heartbeat => self.ends.send(worker, ToWorker::Heartbeat),
+                        Part::AskOutputFile(key, stream) => self.tell_file(worker, key, stream)?,
                         Part::Piece(piece) => self.take_piece(link, worker, piece)?,
                         Part::Ended(report) => {
                             let Some(end) = self.ends.ends.get_mut(&link) else { continue };
@@ -207,6 +209,19 @@ impl World {
         self.tell(News::Input(Input::Said { worker, session, messages: news }))
     }
 
+    /// Tells a worker on the machine of the manager where it may write a stream itself.
+    fn tell_file(&mut self, worker: WorkerId, key: AttemptKey, stream: Stream) -> Step {
+        let is_open = self.process.as_ref().is_some_and(|process| process.open.get(&key) == Some(&worker));
+        if !is_open || !is_beside_store(worker) {
+            return Ok(());
+        }
+        let file = now_or_never(self.store.output_file(key, stream)).map_err(|error| error.to_string())?;
+        if let Some(file) = file {
+            self.ends.send(worker, ToWorker::OutputFile { key, stream, file });
+        }
+        Ok(())
+    }
+
     fn take_piece(&mut self, link: LinkId, worker: WorkerId, piece: Piece) -> Step {
         let open = self.process.as_ref().map(|process| &process.open);
         let is_open = |key: AttemptKey| open.is_some_and(|open| open.get(&key) == Some(&worker));
@@ -215,6 +230,7 @@ impl World {
             return Ok(());
         }
         let acknowledged = piece.acknowledged();
+        self.report.wrote += u64::from(matches!(piece, Piece::Wrote { .. }));
         let result = if self.has_room() {
             now_or_never(piece.clone().store(&self.store))
         } else {
