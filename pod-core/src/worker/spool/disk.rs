@@ -40,6 +40,11 @@ pub trait SpoolFile: Debug + Send + Sync + 'static {
     /// Appends as much as fits, and says how much that was.
     fn append(&mut self, bytes: &[u8]) -> usize;
 
+    /// Notes that so many bytes were appended by someone else.
+    fn skip(&mut self, count: u64) {
+        let _ = count;
+    }
+
     /// Fills `buffer` from `offset` on.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 }
@@ -120,6 +125,10 @@ impl SpoolFile for Appended {
             }
         }
         written
+    }
+
+    fn skip(&mut self, count: u64) {
+        self.length += count;
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
@@ -217,6 +226,10 @@ impl SpoolFile for InStore {
         self.length += fits;
         self.taken += fits;
         fits
+    }
+
+    fn skip(&mut self, count: u64) {
+        self.length += usize::try_from(count).unwrap_or(usize::MAX);
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {

@@ -7,6 +7,7 @@
 //! streams came is kept beside them, as runs of bytes.
 
 pub(in crate::worker) mod disk;
+mod grant;
 mod order;
 mod piece;
 mod stream;
@@ -29,6 +30,8 @@ pub(super) struct Spool {
     order: Order,
     /// How many more bytes belong to the head; none once something had to be cut.
     room: u64,
+    /// How many more the executor may write into each stream itself, which are not of the room.
+    granted: [u64; 2],
 }
 
 impl Spool {
@@ -38,11 +41,13 @@ impl Spool {
             stderr: StreamSpool::default(),
             order: Order::new(output_cap),
             room: output_cap,
+            granted: [0; 2],
         }
     }
 
     /// Takes what the program printed, so long after its start.
     pub(super) fn push(&mut self, stream: Stream, bytes: &[u8], since: Millis, disk: &dyn SpoolDisk) {
+        self.take_back(stream);
         let head = usize::try_from(self.room).map_or(bytes.len(), |room| room.min(bytes.len()));
         let kept = if head == 0 { 0 } else { self.of_mut(stream).push_head(&bytes[..head], disk) };
         // What did not fit ends the head of both streams: what follows must not be taken for its continuation.

@@ -28,6 +28,10 @@ pub(super) struct StreamSpool {
     in_store: bool,
     /// Whether the manager was asked for its file on this link.
     asked: bool,
+    /// Whether the executor was asked to write the file.
+    offered: bool,
+    /// Whether the executor writes the file.
+    written_elsewhere: bool,
     /// Kept bytes could not be read back.
     cut: bool,
 }
@@ -37,6 +41,8 @@ struct Overflow {
     file: Box<dyn SpoolFile>,
     /// The offset of its first byte.
     base: u64,
+    /// Which file of the store it is, if it is one.
+    output: Option<OutputFile>,
 }
 
 impl StreamSpool {
@@ -56,7 +62,7 @@ impl StreamSpool {
     fn push_file(&mut self, bytes: &[u8], disk: &dyn SpoolDisk) -> usize {
         if self.file.is_none() {
             match disk.create() {
-                Ok(file) => self.file = Some(Overflow { file, base: self.head_end }),
+                Ok(file) => self.file = Some(Overflow { file, base: self.head_end, output: None }),
                 Err(error) => {
                     tracing::warn!(%error, "no file could be made for output; only its tail is kept from here on");
                     return 0;
@@ -68,19 +74,28 @@ impl StreamSpool {
 
     /// Whether to ask the manager now for its file of this stream; it counts as asked.
     pub(super) fn ask_for_file(&mut self) -> bool {
-        let ask = !self.asked && !self.in_store && self.head_end >= LONG && self.head_end - self.acked <= COPIED;
+        let is_known = self.output().is_some();
+        let is_little = is_known || self.head_end - self.acked <= COPIED;
+        let ask = !self.asked && !self.in_store && self.head_end >= LONG && is_little;
         self.asked |= ask;
         ask
     }
 
     /// Has the store's file from now on, which holds what was acknowledged: adds the rest to it.
     pub(super) fn write_to(&mut self, output: &OutputFile, disk: &dyn SpoolDisk) {
-        if !self.asked || self.in_store || self.head_end - self.acked > COPIED {
+        if !self.asked || self.in_store {
+            return;
+        }
+        if self.output() == Some(output) {
+            self.in_store = true;
+            return;
+        }
+        if self.written_elsewhere || self.head_end - self.acked > COPIED {
             return;
         }
         match self.copied_to(output, disk) {
             Ok(file) => {
-                self.file = Some(Overflow { file, base: 0 });
+                self.file = Some(Overflow { file, base: 0, output: Some(output.clone()) });
                 self.memory = BytesMut::new();
                 self.in_store = true;
             }
@@ -110,6 +125,37 @@ impl StreamSpool {
         }
         self.sent = self.head_end;
         Some(written)
+    }
+
+    /// The store's file, as long as it is had.
+    pub(super) fn output(&self) -> Option<&OutputFile> {
+        self.file.as_ref()?.output.as_ref()
+    }
+
+    /// The store's file, for the executor to write; once.
+    pub(super) fn offer(&mut self) -> Option<OutputFile> {
+        let output = self.output().filter(|_| self.in_store && !self.offered)?.clone();
+        self.offered = true;
+        Some(output)
+    }
+
+    /// How much there is of the head.
+    pub(super) const fn head_end(&self) -> u64 {
+        self.head_end
+    }
+
+    /// Whether the executor is to write the store's file from now on.
+    pub(super) fn leave_writing(&mut self, to_executor: bool) {
+        self.written_elsewhere = to_executor && self.file.is_some();
+    }
+
+    /// Notes what the executor wrote, and says whether that is of the head.
+    pub(super) fn push_written(&mut self, len: u64) -> bool {
+        self.total += len;
+        let Some(overflow) = self.file.as_mut().filter(|_| self.written_elsewhere) else { return false };
+        overflow.file.skip(len);
+        self.head_end += len;
+        true
     }
 
     pub(super) const fn is_in_store(&self) -> bool {
@@ -177,7 +223,7 @@ impl StreamSpool {
         let in_memory = usize::try_from(offset - self.acked).ok().and_then(|at| self.memory.get(at..));
         match (in_memory.filter(|bytes| !bytes.is_empty()), &self.file) {
             (Some(bytes), _) => Ok(Bytes::copy_from_slice(&bytes[..length.min(bytes.len())])),
-            (None, Some(Overflow { file, base })) => {
+            (None, Some(Overflow { file, base, .. })) => {
                 let mut buffer = vec![0; length];
                 file.read_at(&mut buffer, offset - base)?;
                 Ok(buffer.into())
@@ -190,7 +236,7 @@ impl StreamSpool {
     fn cut_here(&mut self) {
         self.head_end = self.sent;
         self.file = None;
-        self.in_store = false;
+        (self.in_store, self.written_elsewhere) = (false, false);
         self.cut = true;
     }
 
@@ -218,10 +264,15 @@ impl StreamSpool {
         self.acked = offset;
         // An acknowledgement of what an earlier link carried may be ahead of what this one did.
         self.sent = self.sent.max(offset);
-        if self.acked == self.head_end && !self.in_store {
+        if self.acked == self.head_end && !self.in_store && !self.written_elsewhere {
             self.file = None;
             self.memory = BytesMut::new();
         }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn total(&self) -> u64 {
+        self.total
     }
 
     #[cfg(test)]

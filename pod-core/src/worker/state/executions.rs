@@ -9,7 +9,7 @@ use super::{
     machine::WorkerState,
 };
 use crate::{
-    domain::{ActivityId, AttemptEnd, AttemptKey, Millis, OutputFile, RevisionNo, Stream, Timestamp},
+    domain::{ActivityId, AttemptEnd, AttemptKey, Millis, RevisionNo, Stream, Timestamp},
     executor::{RunEvent, StartError, StartRequest, StopMode},
     link::{FromWorker, StartOrder},
     worker::spool::Spool,
@@ -85,6 +85,8 @@ impl WorkerState {
                 return self.outgoing.hold(key, held, now);
             }
             RunEvent::InstallationLost => return self.installation_lost(key),
+            RunEvent::Wrote { stream, len } => return self.wrote(key, stream, len, now, effects),
+            RunEvent::Holds { stream } => return self.holds(key, stream, effects),
             RunEvent::Output { stream, bytes } => (stream, bytes),
         };
         let Some(held) = self.attempts.held.get_mut(&key) else { return };
@@ -199,15 +201,6 @@ impl WorkerState {
         held.spool.acknowledge_order(order);
         let end_is_due = matches!(&held.phase, Phase::Ended(end) if !end.sent);
         if end_is_due || held.spool.has_sendable() {
-            self.outgoing.ready(key, held);
-        }
-    }
-
-    /// The manager keeps a stream in that file.
-    pub(super) fn write_to(&mut self, key: AttemptKey, stream: Stream, file: &OutputFile) {
-        let Some(held) = self.attempts.held.get_mut(&key) else { return };
-        held.spool.write_to(stream, file, &*self.disk);
-        if held.spool.has_sendable() {
             self.outgoing.ready(key, held);
         }
     }
