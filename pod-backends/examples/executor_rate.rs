@@ -127,7 +127,10 @@ mod measure {
                     let mut stdout = Vec::new();
                     while let Some(event) = run.next().await {
                         match event {
-                            RunEvent::Started { .. } | RunEvent::InstallationLost => {}
+                            RunEvent::Started { .. }
+                            | RunEvent::InstallationLost
+                            | RunEvent::Wrote { .. }
+                            | RunEvent::Holds { .. } => {}
                             RunEvent::Output { bytes, .. } => stdout.extend_from_slice(&bytes),
                             RunEvent::Ended { end, .. } => assert_eq!(end, AttemptEnd::Exited(0)),
                         }

@@ -47,6 +47,8 @@ mod run;
 #[cfg(target_os = "linux")]
 mod serve;
 #[cfg(target_os = "linux")]
+mod sink;
+#[cfg(target_os = "linux")]
 mod slot;
 #[cfg(target_os = "linux")]
 mod sweeper;

@@ -8,6 +8,8 @@ use std::{
 };
 
 use crate::{
+    packet::Gone,
+    sink::Sink,
     slot::Slot,
     sys::{self, Child, POLLIN, POLLOUT, Patience, PollFd, SIGKILL, SIGTERM},
     tree,
@@ -23,6 +25,8 @@ const GATHER: Duration = Duration::from_micros(300);
 const FLOOD: usize = 16 * 1024;
 /// The pipe of who fills it, so that program and slot wait for each other less often.
 const FLOOD_PIPE: i32 = 512 * 1024;
+/// No order but one to start is longer: one to write, with its path.
+const SHORT_ORDER: usize = 4096 + 64;
 /// So long the news of the start may wait for output, or for the end; and an order that was sent ahead, for its turn.
 const GATHER_START: Duration = Duration::from_millis(5);
 
@@ -52,6 +56,7 @@ pub fn run(slot: &mut Slot, start: &Start<'_>) -> Next {
         program,
         pipes,
         widened: [false; 2],
+        sinks: [Sink::new(Pipe::Stdout), Sink::new(Pipe::Stderr)],
         loud_from: now + QUIET,
         long_from: now + GATHER_START,
         deadline: start.timeout_ms.and_then(|limit| now.checked_add(Duration::from_millis(limit))),
@@ -91,6 +96,8 @@ struct Run<'s> {
     pipes: Pipes,
     /// Which pipes were given more room.
     widened: [bool; 2],
+    /// Where what they give goes.
+    sinks: [Sink; 2],
     /// From then on the pipes and the worker are watched.
     loud_from: Instant,
     /// From then on nothing waits for this run to end.
@@ -197,7 +204,7 @@ impl Run<'_> {
             PollFd::NONE,
         ];
         for (place, pipe) in self.pipes.iter().enumerate() {
-            if let Some(pipe) = pipe.as_ref().filter(|_| !stuck && !quiet) {
+            if let Some(pipe) = pipe.as_ref().filter(|_| !stuck && !quiet && !self.sinks[place].holds()) {
                 fds[PIPES + place] = PollFd::new(pipe, POLLIN);
             }
         }
@@ -234,7 +241,18 @@ impl Run<'_> {
         if !self.slot.packet.has_room() {
             return;
         }
-        match self.slot.packet.read(pipe, stream, READ_SIZE, GATHER) {
+        let sink = &mut self.sinks[place];
+        let got = if sink.is_file() {
+            match sink.read(pipe, &mut self.slot.packet, &self.slot.socket) {
+                Ok(got) => got,
+                Err(Gone) => return self.left = true,
+            }
+        } else {
+            let got = self.slot.packet.read(pipe, stream, READ_SIZE, GATHER);
+            sink.gave(got);
+            got
+        };
+        match got {
             0 => self.pipes[place] = None,
             // Probably there is a little more, and then the end: one wake-up for all of it.
             1..FLOOD => self.loud_from = Instant::now() + GATHER,
@@ -281,7 +299,7 @@ impl Run<'_> {
     }
 
     fn obey(&mut self) {
-        let mut small = [0; 64];
+        let mut small = [0; SHORT_ORDER];
         // Where there is an order already, another one is one that was sent again.
         let space = self.slot.ahead.space().unwrap_or(&mut small[..]);
         let packet = match sys::receive_packet(&self.slot.socket, space, Patience::DontWait) {
@@ -294,6 +312,9 @@ impl Run<'_> {
         match Order::decode(packet) {
             Some(Order::Start(Start { run, .. })) if run > self.number => self.slot.ahead.keep(len),
             Some(Order::Stop { run, mode }) if run == self.number => self.obey_stop(mode),
+            Some(Order::Write { run, stream, until, device, inode, path }) if run == self.number => {
+                self.sinks[stream as usize].obey(until, (device, inode), path, &mut self.slot.packet);
+            }
             _ => {}
         }
     }
@@ -343,7 +364,7 @@ impl Run<'_> {
     }
 
     /// Reads what is in a pipe now and no more: somebody outside the tree may have got hold of the other end.
-    fn drain(&mut self, pipe: &OwnedFd, stream: Pipe) -> Result<(), crate::packet::Gone> {
+    fn drain(&mut self, pipe: &OwnedFd, stream: Pipe) -> Result<(), Gone> {
         let mut waiting = sys::waiting_in(pipe);
         while waiting > 0 {
             if !self.slot.packet.has_room() {

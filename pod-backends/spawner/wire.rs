@@ -9,6 +9,7 @@
 //! | executor → slot, [`Order::Start`] | `1`, run `u64`, time limit `u64` ms (`u64::MAX`: none), grace `u64` ms, [`Place`], `1` with the path and the five numbers of a [`Witness`] or `0`, program, directory, arguments (`u32` and texts), environment (`u32` and texts) |
 //! | executor → slot, [`Order::Stop`] | `2`, run `u64`, mode `u8` (1 terminate, 2 kill) |
 //! | executor → slot, [`Order::GoOn`] | `3`, birth `u64` |
+//! | executor → slot, [`Order::Write`] | `4`, run `u64`, pipe `u8`, until `u64`, device `u64`, inode `u64`, path |
 //! | slot → executor | run `u64`, then any number of [`Report`]s |
 //! | executor → nursery | the index of a slot, `u32`, with the slot's end of its socket attached |
 //! | nursery → executor | [`READY`], once |
@@ -53,11 +54,14 @@ pub const LINGER: Duration = Duration::from_secs(2);
 const START: u8 = 1;
 const STOP: u8 = 2;
 const GO_ON: u8 = 3;
+const WRITE: u8 = 4;
 const STARTED: u8 = 1;
 const OUTPUT: u8 = 2;
 const ENDED: u8 = 3;
 const REBORN: u8 = 4;
 const RETURNED: u8 = 5;
+const HOLDS: u8 = 6;
+const WROTE: u8 = 7;
 const NO_LIMIT: u64 = u64::MAX;
 
 /// What a slot is told.
@@ -78,7 +82,26 @@ pub enum Order<'a> {
         /// Whose answer it is.
         birth: u64,
     },
+    /// Write what a pipe of that run gives into a file.
+    Write {
+        /// Which run is meant.
+        run: u64,
+        /// Which of its pipes.
+        stream: Pipe,
+        /// Up to which offset: 0 to open the file and say so with [`Report::Holds`]; [`GIVE_BYTES`] to go on with
+        /// [`Report::Output`] for good.
+        until: u64,
+        /// The device of the file. Another one is left alone.
+        device: u64,
+        /// Its number there.
+        inode: u64,
+        /// Where it is.
+        path: &'a CStr,
+    },
 }
+
+/// See [`Order::Write`].
+pub const GIVE_BYTES: u64 = u64::MAX;
 
 /// A program to run.
 #[derive(Debug, PartialEq, Eq)]
@@ -159,6 +182,19 @@ pub enum Report<'a> {
     },
     /// The order that was sent ahead was not begun, and will not be: the run of the packet goes on for too long.
     Returned,
+    /// All that a pipe gave before was told, or it has written up to where it may: it reads no more of the pipe until
+    /// the next [`Order::Write`].
+    Holds {
+        /// Which pipe.
+        stream: Pipe,
+    },
+    /// It printed something, which was written into the file.
+    Wrote {
+        /// Where.
+        stream: Pipe,
+        /// How many bytes.
+        len: u64,
+    },
 }
 
 /// The two pipes of a program.
@@ -168,6 +204,12 @@ pub enum Pipe {
     Stdout = 0,
     /// Standard error.
     Stderr = 1,
+}
+
+impl Pipe {
+    fn of(byte: u8) -> Option<Self> {
+        [Self::Stdout, Self::Stderr].into_iter().find(|pipe| *pipe as u8 == byte)
+    }
 }
 
 /// How a run ended.
@@ -230,6 +272,13 @@ impl Order<'_> {
                 packet.push(GO_ON);
                 packet.extend(birth.to_le_bytes());
             }
+            Self::Write { run, stream, until, device, inode, path } => {
+                packet.push(WRITE);
+                packet.extend(run.to_le_bytes());
+                packet.push(*stream as u8);
+                [until, device, inode].iter().for_each(|number| packet.extend(number.to_le_bytes()));
+                put_text(packet, path);
+            }
         }
     }
 }
@@ -267,6 +316,11 @@ impl<'a> Order<'a> {
                 Some(Self::Stop { run, mode })
             }
             GO_ON => Some(Self::GoOn { birth: rest.u64()? }),
+            WRITE => {
+                let (run, stream) = (rest.u64()?, Pipe::of(rest.u8()?)?);
+                let (until, device, inode) = (rest.u64()?, rest.u64()?, rest.u64()?);
+                Some(Self::Write { run, stream, until, device, inode, path: rest.text()? })
+            }
             _ => None,
         }
     }
@@ -306,6 +360,11 @@ impl<'a> Report<'a> {
                 packet.extend(birth.to_le_bytes());
             }
             Self::Returned => packet.push(RETURNED),
+            Self::Holds { stream } => packet.extend([HOLDS, *stream as u8]),
+            Self::Wrote { stream, len } => {
+                packet.extend([WROTE, *stream as u8]);
+                packet.extend(len.to_le_bytes());
+            }
         }
     }
 
@@ -324,11 +383,7 @@ impl<'a> Report<'a> {
         Some(match rest.u8()? {
             STARTED => Self::Started { at_ms: rest.i64()? },
             OUTPUT => {
-                let stream = match rest.u8()? {
-                    0 => Pipe::Stdout,
-                    1 => Pipe::Stderr,
-                    _ => return None,
-                };
+                let stream = Pipe::of(rest.u8()?)?;
                 let len = rest.u32()? as usize;
                 Self::Output { stream, bytes: rest.take(len)? }
             }
@@ -352,6 +407,8 @@ impl<'a> Report<'a> {
             }
             REBORN => Self::Reborn { birth: rest.u64()? },
             RETURNED => Self::Returned,
+            HOLDS => Self::Holds { stream: Pipe::of(rest.u8()?)? },
+            WROTE => Self::Wrote { stream: Pipe::of(rest.u8()?)?, len: rest.u64()? },
             _ => return None,
         })
     }

@@ -30,6 +30,14 @@ fn an_order_is_read_as_it_was_written() {
         Order::Stop { run: 7, mode: Stop::Terminate },
         Order::Stop { run: 7, mode: Stop::Kill },
         Order::GoOn { birth: 2 },
+        Order::Write {
+            run: 7,
+            stream: Pipe::Stderr,
+            until: GIVE_BYTES,
+            device: 5,
+            inode: 6,
+            path: c"/tmp/a b/1.1.stderr",
+        },
     ];
     for order in orders {
         let mut packet = Vec::new();
@@ -64,6 +72,8 @@ fn reports_are_read_as_they_were_written() {
         Report::Output { stream: Pipe::Stderr, bytes: b"no newline" },
         Report::Reborn { birth: 2 },
         Report::Returned,
+        Report::Holds { stream: Pipe::Stderr },
+        Report::Wrote { stream: Pipe::Stdout, len: 1 << 40 },
     ];
     reports.extend(ends);
     let mut packet = 42_u64.to_le_bytes().to_vec();

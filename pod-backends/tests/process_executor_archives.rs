@@ -71,7 +71,8 @@ async fn run(executor: &dyn Executor) -> (String, AttemptEnd) {
     let mut text = Vec::new();
     loop {
         match run.next().await.unwrap() {
-            RunEvent::Started { .. } | RunEvent::InstallationLost => {}
+            RunEvent::Started { .. } | RunEvent::InstallationLost | RunEvent::Wrote { .. } | RunEvent::Holds { .. } => {
+            }
             RunEvent::Output { bytes, .. } => text.extend_from_slice(&bytes),
             RunEvent::Ended { end, .. } => return (String::from_utf8(text).unwrap(), end),
         }

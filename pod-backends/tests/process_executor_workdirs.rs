@@ -65,8 +65,8 @@ async fn finish(run: &mut dyn Running) -> (String, AttemptEnd) {
         match timeout(PATIENCE, run.next()).await.expect("it does not hang").expect("an end comes") {
             RunEvent::Started { .. } => {}
             RunEvent::Output { bytes, .. } => text.extend_from_slice(&bytes),
-            RunEvent::InstallationLost => panic!("what was installed is gone"),
             RunEvent::Ended { end, .. } => return (String::from_utf8(text).expect("text"), end),
+            other => panic!("nobody asked for {other:?}"),
         }
     }
 }
@@ -83,8 +83,8 @@ async fn begin(executor: &dyn Executor, input: &str) -> (Box<dyn Running>, Strin
         match timeout(PATIENCE, run.next()).await.expect("it does not hang").expect("it goes on") {
             RunEvent::Output { bytes, .. } => text.push_str(std::str::from_utf8(&bytes).expect("text")),
             RunEvent::Started { .. } => {}
-            RunEvent::InstallationLost => panic!("what was installed is gone"),
             RunEvent::Ended { end, .. } => panic!("{end:?} before its line"),
+            other => panic!("nobody asked for {other:?}"),
         }
     }
     (run, text.trim().to_owned())

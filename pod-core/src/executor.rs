@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::domain::{
-    ActivityId, AttemptEnd, AttemptKey, Millis, Network, Payload, RevisionNo, Stream, Timestamp, Workdir,
+    ActivityId, AttemptEnd, AttemptKey, Millis, Network, OutputFile, Payload, RevisionNo, Stream, Timestamp, Workdir,
 };
 
 /// How many installations a worker makes at a time at most: one that hangs must not hold up all others.
@@ -154,6 +154,24 @@ pub trait Running: Debug + Send + 'static {
     /// Asks for it back if it still waits for a slot: its `Ended` is [`AttemptEnd::Recalled`] then, and no `Started`
     /// comes before it. One that has begun goes on. It is known soon, not at once, what it was.
     fn recall(&mut self) {}
+
+    /// Asks for a stream to be written into a file instead of being given as [`RunEvent::Output`]. One that cannot do so
+    /// goes on with that; nothing else comes of it then.
+    fn write_to(&mut self, stream: Stream, sink: &Sink) {
+        let _ = (stream, sink);
+    }
+}
+
+/// Into what an executor is to write a stream itself, by the program's own offsets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// Into this file, but not yet: it says [`RunEvent::Holds`] when all that came before was given, and waits for more.
+    /// The file holds by then what was given.
+    Ready(OutputFile),
+    /// Up to this offset, where it says [`RunEvent::Holds`] again. May be moved on before.
+    UpTo(u64),
+    /// No further: what follows is given as [`RunEvent::Output`].
+    Over,
 }
 
 /// What an execution does.
@@ -170,6 +188,18 @@ pub enum RunEvent {
         stream: Stream,
         /// What; never empty.
         bytes: Bytes,
+    },
+    /// It printed something, which was written into the file of [`Running::write_to`].
+    Wrote {
+        /// Where.
+        stream: Stream,
+        /// How many bytes.
+        len: u64,
+    },
+    /// It takes no more of a stream until it is told how far it may write it: see [`Sink`].
+    Holds {
+        /// Which.
+        stream: Stream,
     },
     /// It was not started because its installation is damaged or gone: that does not count as installed any more, and
     /// [`Executor::install`] makes it again. Comes before `Ended`, where `Recalled` says that the execution can be run

@@ -277,7 +277,7 @@ pub trait WorkerGateway: Debug + Send + Sync + 'static {
 /// Who may come in over a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Only workers that this store created.
+    /// Only workers that this store created, on this machine: they may write long output into the store's files themselves.
     Known,
     /// Only that worker: this is its own way in.
     Only(WorkerId),

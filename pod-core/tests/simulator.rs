@@ -40,6 +40,7 @@ fn nothing_is_lost_and_nothing_concludes_twice_whatever_fails() {
         (total.streams, "output was compared"),
         (total.gaps, "output had a gap"),
         (total.acknowledgements, "output was acknowledged before its end"),
+        (total.wrote, "output was written into the store by its worker"),
         (total.left_out, "full store left output out"),
     ] {
         assert!(count > 0, "no {what} in any run: {total:?}");

@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use pod_core::{
     executor::Executor,
     link::{FIRST_VERSION, NEWEST_VERSION, OLDEST_VERSION, Transport},
-    worker::{Departure, Dial, DialError, Identity, Leave, WorkerConfig, WorkerExit, run},
+    worker::{Departure, Dial, DialError, Identity, Leave, SpoolDirectory, WorkerConfig, WorkerExit, run},
 };
 use uuid::Uuid;
 
@@ -105,7 +105,7 @@ pub(crate) fn config(certificate: Certificate, dir: &Path, departure: Departure)
         departure,
         ..Identity::new(high ^ low)
     };
-    WorkerConfig::new(identity).spool_in(dir.join("spool"))
+    WorkerConfig::new(identity).spool(SpoolDirectory::new(dir.join("spool")).beside_store())
 }
 
 /// Locks a worker's directory for this process, which notes itself down there.

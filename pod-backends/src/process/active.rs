@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use pod_core::{
     domain::{AttemptEnd, Stream, Timestamp},
-    executor::RunEvent,
+    executor::{RunEvent, Sink},
 };
 
 use super::{
@@ -56,6 +56,8 @@ pub(super) struct Active {
     origin: Origin,
     /// What was asked for, and whether the slot was told.
     stop: Option<(Stop, Told)>,
+    /// What was said last of writing its streams into files, and is still to be told.
+    sinks: [Option<Sink>; 2],
     /// The birth of a new process of the slot that has not been told yet to go on.
     revived: Option<u64>,
     /// Whether the slot, or its new process, is still to be sent the order.
@@ -84,7 +86,7 @@ impl Active {
     pub(super) fn new(lent: Lent, origin: Origin) -> Self {
         let kills_before = origin.memory.kills();
         let unsent = !lent.sent;
-        Self { lent, origin, stop: None, revived: None, unsent, lost: false, kills_before }
+        Self { lent, origin, stop: None, sinks: [None, None], revived: None, unsent, lost: false, kills_before }
     }
 
     /// The slot, of a run that has ended or is lost.
@@ -99,6 +101,12 @@ impl Active {
         };
         self.stop = Some((mode, Told::NotYet));
         // Behind the order that it is about.
+        self.tell();
+    }
+
+    /// Has a stream written into a file. What is still to be told of it before is overtaken.
+    pub(super) fn write_to(&mut self, stream: Stream, sink: &Sink) {
+        self.sinks[stream as usize] = Some(sink.clone());
         self.tell();
     }
 
@@ -129,11 +137,21 @@ impl Active {
         if matches!(self.stop, Some((_, Told::NotYet))) {
             self.tell_to_stop();
         }
+        for (place, stream) in [Pipe::Stdout, Pipe::Stderr].into_iter().enumerate() {
+            if let Some(sink) = &self.sinks[place]
+                && !no_room(self.lent.line.send_sink(self.lent.run, stream, sink))
+            {
+                self.sinks[place] = None;
+            }
+        }
     }
 
     /// Waits for the next packet and adds what it tells. Cancellation safe.
     pub(super) async fn receive(&mut self, events: &mut VecDeque<RunEvent>) -> Step {
-        let untold = self.revived.is_some() || self.unsent || matches!(self.stop, Some((_, Told::NotYet)));
+        let untold = self.revived.is_some()
+            || self.unsent
+            || matches!(self.stop, Some((_, Told::NotYet)))
+            || self.sinks.iter().any(Option::is_some);
         let received = tokio::select! {
             biased;
             received = self.lent.ear.receive() => received,
@@ -156,11 +174,10 @@ impl Active {
                     events.push_back(RunEvent::Started { at: Timestamp(at_ms) });
                 }
                 Report::Returned => returned = true,
+                Report::Holds { stream } => events.push_back(RunEvent::Holds { stream: of(stream) }),
+                Report::Wrote { stream, len } => events.push_back(RunEvent::Wrote { stream: of(stream), len }),
                 Report::Output { stream, bytes } => {
-                    let stream = match stream {
-                        Pipe::Stdout => Stream::Stdout,
-                        Pipe::Stderr => Stream::Stderr,
-                    };
+                    let stream = of(stream);
                     events.push_back(RunEvent::Output { stream, bytes: Bytes::copy_from_slice(bytes) });
                 }
                 Report::Ended { at_ms, end } => {
@@ -213,6 +230,13 @@ impl Active {
         }
         events.push_back(RunEvent::Ended { end: AttemptEnd::Lost, at: now() });
         Step::Ended
+    }
+}
+
+const fn of(stream: Pipe) -> Stream {
+    match stream {
+        Pipe::Stdout => Stream::Stdout,
+        Pipe::Stderr => Stream::Stderr,
     }
 }
 

@@ -152,12 +152,12 @@ impl Installation {
                 }
             };
             match event {
-                Some(RunEvent::Started { .. } | RunEvent::InstallationLost) => {}
                 Some(RunEvent::Output { stream, bytes }) => {
                     tail.push(&bytes);
                     self.hand_on(&mut output, stream, bytes).await;
                 }
                 Some(RunEvent::Ended { end, .. }) => break end,
+                Some(_) => {}
                 None => break AttemptEnd::Lost,
             }
         };

@@ -4,8 +4,8 @@ use std::{collections::VecDeque, mem};
 
 use async_trait::async_trait;
 use pod_core::{
-    domain::AttemptEnd,
-    executor::{RunEvent, Running, StartError, StartRequest, StopMode},
+    domain::{AttemptEnd, Stream},
+    executor::{RunEvent, Running, Sink, StartError, StartRequest, StopMode},
 };
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -190,6 +190,12 @@ impl Running for ProcessRun {
             StopMode::Terminate => Stop::Terminate,
             StopMode::Kill => Stop::Kill,
         });
+    }
+
+    fn write_to(&mut self, stream: Stream, sink: &Sink) {
+        if let Phase::Active(active) = &mut self.phase {
+            active.write_to(stream, sink);
+        }
     }
 
     fn recall(&mut self) {

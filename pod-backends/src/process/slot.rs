@@ -1,11 +1,12 @@
 //! The worker's end of a slot's socket.
 
-use std::{io, os::fd::OwnedFd, sync::Arc};
+use std::{ffi::CString, io, os::fd::OwnedFd, sync::Arc};
 
+use pod_core::executor::Sink;
 use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::wire::{self, Order, PACKET_LIMIT, Report};
+use super::wire::{self, Order, PACKET_LIMIT, Pipe, Report};
 
 /// Has a socket watched for packets. Not for room to send: the worker would be woken each time that the other side
 /// takes an order.
@@ -37,6 +38,18 @@ impl Line {
     /// Tells the new process of a slot that what comes now is meant for it.
     pub(super) fn send_go_on(&self, birth: u64) -> io::Result<()> {
         self.send_short(&Order::GoOn { birth })
+    }
+
+    /// Tells a slot where a pipe of its run goes. A path that cannot be told is not.
+    pub(super) fn send_sink(&self, run: u64, stream: Pipe, sink: &Sink) -> io::Result<()> {
+        let (until, file) = match sink {
+            Sink::Ready(file) => (0, Some(file)),
+            Sink::UpTo(until) => (*until, None),
+            Sink::Over => (wire::GIVE_BYTES, None),
+        };
+        let (device, inode) = file.map_or((0, 0), |file| (file.device, file.inode));
+        let Ok(path) = CString::new(file.map_or("", |file| &*file.path)) else { return Ok(()) };
+        self.send_short(&Order::Write { run, stream, until, device, inode, path: &path })
     }
 
     fn send_short(&self, order: &Order<'_>) -> io::Result<()> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use pod_core::{
-    domain::{AttemptKey, OutputSummary, Stream},
+    domain::{AttemptKey, OutputFile, OutputSummary, Stream},
     store::{DurableOffsets, InstallLog, OutputSlice, OutputStore, StoreError},
 };
 
@@ -15,7 +15,7 @@ use super::{
     encoding::attempt_key,
     error::from_io,
     output::{Appended, Track, blocking},
-    read,
+    read::{self, Inline},
 };
 
 #[async_trait]
@@ -31,6 +31,19 @@ impl OutputStore for SqliteStore {
         match self.noting_full(appended)? {
             Appended::Taken => Ok(()),
             Appended::NotOpen => self.known_output(key, stream, offset.saturating_add(bytes.len() as u64)).await,
+        }
+    }
+
+    async fn output_file(&self, key: AttemptKey, stream: Stream) -> Result<Option<OutputFile>, StoreError> {
+        self.check_room()?;
+        let file = self.shared.open.head_file(key, stream).await;
+        self.noting_full(file)
+    }
+
+    async fn wrote_output(&self, key: AttemptKey, stream: Stream, from: u64, to: u64) -> Result<(), StoreError> {
+        match self.shared.open.take_written(key, stream, from, to).await? {
+            Appended::Taken => Ok(()),
+            Appended::NotOpen => self.known_output(key, stream, to).await,
         }
     }
 
@@ -122,9 +135,13 @@ impl SqliteStore {
         if let Some(slice) = self.shared.open.read(key, track, offset, limit).await? {
             return Ok(slice);
         }
-        match read::inline_output(&self.readers, attempt_key(key)?, track.column(), offset, limit).await? {
-            Some(bytes) => Ok(OutputSlice { offset, bytes: bytes.into() }),
-            None => self.shared.open.read_ended(key, track, offset, limit).await,
+        let row = read::inline_output(&self.readers, attempt_key(key)?, track, offset, limit).await?;
+        match row {
+            Some(Inline { bytes: Some(bytes), .. }) => Ok(OutputSlice { offset, bytes: bytes.into() }),
+            row => {
+                let head = row.and_then(|row| row.head);
+                self.shared.open.read_ended(key, track, offset, limit, head).await
+            }
         }
     }
 

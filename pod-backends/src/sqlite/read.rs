@@ -22,6 +22,7 @@ use super::{
         read_key, read_status,
     },
     error::{from_sql, unreadable},
+    output::Track,
 };
 
 /// The tables as the engine loads them, in one view of the database.
@@ -187,18 +188,30 @@ pub(super) async fn attempt(readers: &SqlitePool, key: i64) -> Result<Option<Att
     row.as_ref().map(|row| read_attempt(row, 0)).transpose()
 }
 
-/// The committed bytes of a stream that are in the row; nothing if they are not.
+/// What the row of an attempt tells of a stream, or of the log.
+#[derive(Debug)]
+pub(super) struct Inline {
+    /// Its bytes, if they are in the row.
+    pub(super) bytes: Option<Vec<u8>>,
+    /// How much of its head was committed: a worker that had not heard of the end may have written on.
+    pub(super) head: Option<u64>,
+}
+
+/// The committed bytes of a stream that are in the row, or how many are not; nothing where there is no row.
 pub(super) async fn inline_output(
     readers: &SqlitePool,
     key: i64,
-    column: &'static str,
+    track: Track,
     offset: u64,
     limit: usize,
-) -> Result<Option<Vec<u8>>, StoreError> {
-    let query = format!("SELECT substr({column}, ?, ?) FROM attempts WHERE key = ?");
-    let query =
-        sqlx::query_scalar(AssertSqlSafe(query)).bind(int(offset).saturating_add(1)).bind(int(limit as u64)).bind(key);
-    query.fetch_optional(readers).await.map(Option::flatten).map_err(from_sql)
+) -> Result<Option<Inline>, StoreError> {
+    let (column, head) = (track.column(), track.head());
+    let query = format!("SELECT substr({column}, ?, ?), {head} FROM attempts WHERE key = ?");
+    let query = sqlx::query(AssertSqlSafe(query)).bind(int(offset).saturating_add(1)).bind(int(limit as u64)).bind(key);
+    let Some(row) = query.fetch_optional(readers).await.map_err(from_sql)? else { return Ok(None) };
+    let bytes = row.try_get(0).map_err(from_sql)?;
+    let head: Option<i64> = row.try_get(1).map_err(from_sql)?;
+    Ok(Some(Inline { bytes, head: head.map(i64::cast_unsigned) }))
 }
 
 pub(super) async fn disordered(readers: &SqlitePool) -> Result<ExecutionId, StoreError> {

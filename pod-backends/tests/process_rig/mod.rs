@@ -52,7 +52,8 @@ pub(crate) async fn finish(run: &mut dyn Running) -> (String, AttemptEnd) {
     let mut text = Vec::new();
     loop {
         match timeout(PATIENCE, run.next()).await.expect("it does not hang").expect("an end comes") {
-            RunEvent::Started { .. } | RunEvent::InstallationLost => {}
+            RunEvent::Started { .. } | RunEvent::InstallationLost | RunEvent::Wrote { .. } | RunEvent::Holds { .. } => {
+            }
             RunEvent::Output { bytes, .. } => text.extend_from_slice(&bytes),
             RunEvent::Ended { end, .. } => return (String::from_utf8(text).expect("text"), end),
         }

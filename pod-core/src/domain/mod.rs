@@ -37,7 +37,7 @@ pub use ids::{
     WorkerId,
 };
 pub use order::Run;
-pub use output::{Gap, OutputSummary, Stream, StreamSummary};
+pub use output::{Gap, OutputFile, OutputSummary, Stream, StreamSummary};
 pub use policy::{InvalidRule, Policy, Rules};
 pub use reason::{Need, ScaleReason, WorkerReason};
 pub use statistics::{MinuteTally, Waits};

@@ -30,6 +30,17 @@ pub struct Gap {
     pub end: u64,
 }
 
+/// A file that a store keeps a stream in from its first byte on, for a worker of the same machine to write itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputFile {
+    /// Where it is, on the machine of the store.
+    pub path: Box<str>,
+    /// The device that it is on. Who finds another file at that path is elsewhere.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
 /// How much of one stream there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct StreamSummary {

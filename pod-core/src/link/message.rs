@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{bounded, codec::MAX_FIRST_FRAME, version};
 use crate::domain::{
-    ActivityId, AttemptEnd, AttemptKey, Epoch, Millis, Network, Payload, RevisionNo, SessionId, StoreId, Stream,
-    Timestamp, Workdir, WorkerId,
+    ActivityId, AttemptEnd, AttemptKey, Epoch, Millis, Network, OutputFile, Payload, RevisionNo, SessionId, StoreId,
+    Stream, Timestamp, Workdir, WorkerId,
 };
 
 /// What stands before the first message of a frame, generously.
@@ -116,6 +116,27 @@ pub enum FromWorker {
         /// Where the piece begins.
         offset: u64,
     },
+    /// A stream is long, and its worker can reach the files of a manager on its machine: answered with
+    /// [`ToWorker::OutputFile`], or not at all. Since version 4.
+    AskOutputFile {
+        /// The attempt.
+        key: AttemptKey,
+        /// Which stream.
+        stream: Stream,
+    },
+    /// Output that the worker wrote into the file of [`ToWorker::OutputFile`], in order per stream, instead of its bytes.
+    /// Sent after the log of the order that it is of; no window bounds it. Since
+    /// version 4.
+    Wrote {
+        /// The attempt.
+        key: AttemptKey,
+        /// Which stream.
+        stream: Stream,
+        /// The offset of its first byte, as the program counts.
+        from: u64,
+        /// The offset behind its last byte.
+        to: u64,
+    },
 }
 
 /// Who a worker is and what it holds.
@@ -149,6 +170,14 @@ pub struct Hello {
     /// The newest version of the link that it speaks. Not there in version 3, and 0 then: see [`Self::newest_version`].
     #[serde(deserialize_with = "version::or_nothing")]
     pub newest: u32,
+}
+
+impl FromWorker {
+    /// Whether a side of the first version knows it.
+    #[must_use]
+    pub const fn is_of_first_version(&self) -> bool {
+        !matches!(self, Self::Want { .. } | Self::AskOutputFile { .. } | Self::Wrote { .. })
+    }
 }
 
 impl Hello {
@@ -334,6 +363,16 @@ pub enum ToWorker {
         total: u64,
         /// The bytes. The manager chooses how many.
         bytes: Bytes,
+    },
+    /// Where the worker may write a stream itself, by the program's own offsets, from what is not acknowledged on. What
+    /// it has written it tells with [`FromWorker::Wrote`]. Holds until the link ends. Since version 4.
+    OutputFile {
+        /// The attempt.
+        key: AttemptKey,
+        /// Which stream.
+        stream: Stream,
+        /// The file.
+        file: OutputFile,
     },
 }
 

@@ -175,6 +175,8 @@ impl State {
             | FromWorker::Output { .. }
             | FromWorker::Tail { .. }
             | FromWorker::InstallOutput { .. }
+            | FromWorker::AskOutputFile { .. }
+            | FromWorker::Wrote { .. }
             | FromWorker::Want { .. } => {}
         }
     }

@@ -19,6 +19,7 @@ pub use interface::{
     KEPT_REVISIONS, Order, QueueKey, Store,
 };
 pub use lease::{Acquisition, HeldLease, Holder, Lease};
+pub(crate) use memory::MemoryFile;
 pub use memory::MemoryStore;
 pub use note::{KEPT_NOTES, Note};
 pub use output::{DurableOffsets, INLINE_OUTPUT, INSTALL_LOG_LIMIT, InstallLog, OutputSlice, OutputStore};

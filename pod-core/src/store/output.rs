@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::error::StoreError;
-use crate::domain::{ActivityId, AttemptKey, OutputSummary, RevisionNo, Stream, WorkerId};
+use crate::domain::{ActivityId, AttemptKey, OutputFile, OutputSummary, RevisionNo, Stream, WorkerId};
 
 /// Output up to this many bytes per stream waits for the end of its attempt and is committed with it.
 pub const INLINE_OUTPUT: usize = 16 << 10;
@@ -28,6 +28,20 @@ pub trait OutputStore: Debug + Send + Sync + 'static {
     /// with the end of the attempt.
     async fn append_output(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes)
     -> Result<(), StoreError>;
+
+    /// The file that holds a stream of an open attempt from its first byte on, made where there was none, for a worker on
+    /// this machine to write itself. Nothing where output is not kept so, or the attempt is not open.
+    async fn output_file(&self, key: AttemptKey, stream: Stream) -> Result<Option<OutputFile>, StoreError> {
+        let _ = (key, stream);
+        Ok(None)
+    }
+
+    /// Takes output of an open attempt that a worker wrote into its [`Self::output_file`]: as [`Self::append_output`] of
+    /// bytes that are there already. `StoreError::Gap` where they are not.
+    async fn wrote_output(&self, key: AttemptKey, stream: Stream, from: u64, to: u64) -> Result<(), StoreError> {
+        let _ = (key, stream, to);
+        Err(StoreError::Gap { expected: 0, offset: from })
+    }
 
     /// Takes the tail of a stream that the cap cut: what lies between what is there and `offset` is its gap.
     /// A later tail of the same stream replaces an earlier one.

@@ -54,6 +54,45 @@ fn a_run_prints_on_while_its_manager_is_down_and_no_byte_is_missing() {
     assert!(server.stop().success());
 }
 
+/// What prints much writes the store's file itself, with or without a manager.
+#[test]
+fn a_flood_goes_on_into_its_file_while_its_manager_is_down() {
+    let pod = Pod::new();
+    let [go, done] = ["go", "done"].map(|name| pod.path(name).to_str().expect("text").to_owned());
+    let server = pod.serve(&["--output-cap", "1GiB"]);
+    let main = format!(
+        "seq 1 1000000\nseq 1 10 >&2\nwhile [ ! -e '{go}' ]; do sleep 0.05; done\nseq 1000001 4000000\nseq 11 20 >&2\n\
+         touch '{done}'\nwhile [ ! -e '{done}2' ]; do sleep 0.05; done\nseq 4000001 5000000"
+    );
+    client::register(server.url(), "flooding", &main, json!({}));
+    let id = client::start(server.url(), "flooding", "");
+    let first = (1..=1_000_000).map(|number| format!("{number}\n")).collect::<String>();
+    client::until("the first part has arrived", || client::stdout(server.url(), id).body.len() == first.len());
+    server.kill();
+
+    let file = pod.data().join(format!("output/0/{id}.1.stdout"));
+    let len = || fs::metadata(&file).expect("long output has a file").len();
+    assert_eq!(len(), first.len() as u64);
+    fs::write(&go, "").expect("the directory takes a file");
+    client::until("it has printed much meanwhile", || fs::exists(&done).unwrap_or(false));
+    let expected = (1..=5_000_000).map(|number| format!("{number}\n")).collect::<String>();
+    let until_then = expected.find("\n4000001\n").expect("it is in it") as u64 + 1;
+    client::until("all of that is in the file", || len() == until_then);
+
+    let server = pod.serve(&["--output-cap", "1GiB"]);
+    client::until("it is all shown", || client::stdout(server.url(), id).body.len() as u64 == until_then);
+    fs::write(format!("{done}2"), "").expect("the directory takes a file");
+    let ended = client::ended(server.url(), id);
+    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("finished"), &json!(1)), "{ended}");
+    assert!(client::stdout(server.url(), id).body == expected.as_bytes(), "other bytes than were printed");
+    let both = client::get(server.url(), &format!("/api/v1/executions/{id}/output?stream=stderr")).body;
+    assert_eq!(
+        String::from_utf8(both).expect("text"),
+        (1..=20).map(|number| format!("{number}\n")).collect::<String>()
+    );
+    assert!(server.stop().success());
+}
+
 #[test]
 fn workers_of_a_wiped_data_directory_stop_and_bring_nothing_along() {
     let pod = Pod::new();

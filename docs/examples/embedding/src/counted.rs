@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use pod_core::{
     domain::{
-        ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Millis, OutputSummary, Payload, RevisionNo,
-        ScalingDecision, StoreId, Stream,
+        ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Millis, OutputFile, OutputSummary, Payload,
+        RevisionNo, ScalingDecision, StoreId, Stream,
     },
     store::{
         Acquisition, Batch, Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, Holder, IdempotencyRecord, InstallLog,
@@ -150,6 +150,14 @@ impl OutputStore for Counted {
         bytes: Bytes,
     ) -> Result<(), StoreError> {
         self.inner.append_output(key, stream, offset, bytes).await
+    }
+
+    async fn output_file(&self, key: AttemptKey, stream: Stream) -> Result<Option<OutputFile>, StoreError> {
+        self.inner.output_file(key, stream).await
+    }
+
+    async fn wrote_output(&self, key: AttemptKey, stream: Stream, from: u64, to: u64) -> Result<(), StoreError> {
+        self.inner.wrote_output(key, stream, from, to).await
     }
 
     async fn append_tail(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), StoreError> {

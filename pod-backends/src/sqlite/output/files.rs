@@ -4,12 +4,12 @@ use std::{
     fs::{self, File},
     io,
     ops::Range,
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
+    os::unix::fs::{FileExt, MetadataExt},
+    path::{self, Path, PathBuf},
 };
 
 use pod_core::{
-    domain::{AttemptKey, AttemptNo, ExecutionId},
+    domain::{AttemptKey, AttemptNo, ExecutionId, OutputFile},
     store::OutputSlice,
 };
 
@@ -115,6 +115,21 @@ impl StreamFile {
             Err(error) => return Err(error),
         };
         Ok(Some(Layout { head, tail }))
+    }
+
+    /// How long the head is on disk.
+    pub(super) fn head_len(&self) -> io::Result<u64> {
+        match fs::metadata(&self.head) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            found => Ok(found?.len()),
+        }
+    }
+
+    /// Which file the head is, for others; nothing where its path cannot be told.
+    pub(super) fn identity(&self) -> io::Result<Option<OutputFile>> {
+        let path = path::absolute(&self.head)?;
+        let found = fs::metadata(&path)?;
+        Ok(path.to_str().map(|path| OutputFile { path: path.into(), device: found.dev(), inode: found.ino() }))
     }
 
     /// Writes a piece of the head, over what an earlier sending of it left.

@@ -8,11 +8,11 @@ use std::{
 
 use bytes::Bytes;
 use pod_core::{
-    domain::{AttemptKey, AttemptNo, ExecutionId, OutputSummary, Stream},
+    domain::{AttemptKey, AttemptNo, ExecutionId, OutputFile, OutputSummary, Stream},
     store::{DurableOffsets, OutputSlice, StoreError},
 };
 
-use self::stream::AttemptOutput;
+use self::{layout::Layout, stream::AttemptOutput};
 use super::error::from_io;
 
 mod files;
@@ -118,6 +118,27 @@ impl OpenAttempts {
         Ok(Appended::Taken)
     }
 
+    /// The file of the head of a stream, made if there is none; nothing of an attempt that is not open.
+    pub(super) async fn head_file(&self, key: AttemptKey, stream: Stream) -> Result<Option<OutputFile>, StoreError> {
+        let Some(output) = self.get(key) else { return Ok(None) };
+        let mut output = output.lock_owned().await;
+        blocking(move || output.of_mut(Track::Of(stream)).head_file()).await
+    }
+
+    /// Takes what a worker wrote into that file by itself.
+    pub(super) async fn take_written(
+        &self,
+        key: AttemptKey,
+        stream: Stream,
+        from: u64,
+        to: u64,
+    ) -> Result<Appended, StoreError> {
+        let Some(output) = self.get(key) else { return Ok(Appended::NotOpen) };
+        let mut output = output.lock_owned().await;
+        blocking(move || output.of_mut(Track::Of(stream)).take_written(from, to)).await?;
+        Ok(Appended::Taken)
+    }
+
     pub(super) async fn put_tail(
         &self,
         key: AttemptKey,
@@ -164,17 +185,21 @@ impl OpenAttempts {
         Some(output.summary())
     }
 
-    /// Reads the files of an attempt that has ended.
+    /// Reads the files of an attempt that has ended, of the head as much as was committed.
     pub(super) async fn read_ended(
         &self,
         key: AttemptKey,
         track: Track,
         offset: u64,
         limit: usize,
+        head: Option<u64>,
     ) -> Result<OutputSlice, StoreError> {
         let file = self.files.track(key, track);
         blocking(move || {
-            let read = |layout| file.read(&layout, offset, limit);
+            let read = |mut layout: Layout| {
+                layout.head = head.map_or(layout.head, |head| head.min(layout.head));
+                file.read(&layout, offset, limit)
+            };
             file.layout()
                 .and_then(|layout| read(layout.unwrap_or_default()))
                 .map_err(|error| from_io(&error, "cannot read output"))

@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 use pod_core::{
-    domain::{AttemptKey, OutputSummary, Stream, StreamSummary},
+    domain::{AttemptKey, OutputFile, OutputSummary, Stream, StreamSummary},
     store::{DurableOffsets, INLINE_OUTPUT, StoreError},
 };
 
@@ -178,6 +178,27 @@ impl StreamOutput {
         // Bytes written again may differ from what a power failure left, so they have to be synced again.
         durable.layout.head = durable.layout.head.min(offset);
         layout.head = layout.head.max(offset + bytes.len() as u64);
+        Ok(())
+    }
+
+    /// The file of the head, made if there is none. Blocks.
+    pub(super) fn head_file(&mut self) -> Result<Option<OutputFile>, StoreError> {
+        self.move_to_file()?;
+        self.file.identity().map_err(|error| from_io(&error, "cannot look at output"))
+    }
+
+    /// Takes what a worker wrote into the file of the head by itself. Blocks.
+    pub(super) fn take_written(&mut self, from: u64, to: u64) -> Result<(), StoreError> {
+        let expected = self.head();
+        let written = self.file.head_len().map_err(|error| from_io(&error, "cannot look at output"))?;
+        let Place::Files { layout, durable } = &mut self.place else {
+            return Err(StoreError::Gap { expected, offset: from });
+        };
+        if from > expected || written < to {
+            return Err(StoreError::Gap { expected: expected.min(written), offset: from });
+        }
+        durable.layout.head = durable.layout.head.min(from);
+        layout.head = layout.head.max(to);
         Ok(())
     }
 

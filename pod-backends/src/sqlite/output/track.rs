@@ -21,6 +21,15 @@ impl Track {
         }
     }
 
+    /// How long its head is, as an expression over the columns; nothing of the log, which only the manager writes.
+    pub(in crate::sqlite) const fn head(self) -> &'static str {
+        match self {
+            Self::Of(Stream::Stdout) => "coalesce(stdout_gap_start, stdout_len)",
+            Self::Of(Stream::Stderr) => "coalesce(stderr_gap_start, stderr_len)",
+            Self::Order => "NULL",
+        }
+    }
+
     /// The end of the names of its files.
     pub(super) const fn suffix(self) -> &'static str {
         match self {

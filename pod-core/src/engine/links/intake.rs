@@ -20,7 +20,7 @@ use super::{
     pieces::{LeftOut, Part, Piece, Stored, has_room, parts},
 };
 use crate::{
-    domain::{ActivityId, AttemptKey, ExecutionId, RevisionNo},
+    domain::{ActivityId, AttemptKey, ExecutionId, RevisionNo, Stream},
     engine::message::Admitted,
     link::{FromWorker, Messages, ToWorker},
     store::StoreError,
@@ -58,6 +58,8 @@ pub(super) struct Intake {
     outbox: mpsc::Sender<ToWorker>,
     pulls: Pulls,
     cancel: CancellationToken,
+    /// Whether the worker is on this machine.
+    is_here: bool,
     last_said: Instant,
     /// What printed and was not told yet: once a frame, and not for each piece.
     printed: Vec<ExecutionId>,
@@ -76,9 +78,24 @@ impl Intake {
         outbox: mpsc::Sender<ToWorker>,
         pulls: Pulls,
         cancel: CancellationToken,
+        is_here: bool,
     ) -> Self {
-        let (now, printed, left_out) = (Instant::now(), Vec::new(), LeftOut::default());
-        Self { shared, inbox, admitted, acks, outbox, pulls, cancel, last_said: now, printed, left_out, ask_at: None }
+        let now = Instant::now();
+        let (printed, left_out) = (Vec::new(), LeftOut::default());
+        Self {
+            shared,
+            inbox,
+            admitted,
+            acks,
+            outbox,
+            pulls,
+            cancel,
+            is_here,
+            last_said: now,
+            printed,
+            left_out,
+            ask_at: None,
+        }
     }
 
     /// Waits until there is room again for what was left out; that is the end of the link. Cancellation safe.
@@ -105,6 +122,7 @@ impl Intake {
                     Part::Heartbeat => self.answer(),
                     Part::Piece(piece) => self.take_piece(piece).await?,
                     Part::Want { activity, revision, offset } => self.give((activity, revision), offset).await?,
+                    Part::AskOutputFile(key, stream) => self.tell_file(key, stream).await,
                     Part::Ended(report) => {
                         if !self.left_out.holds(report.key) {
                             self.acks.ended(report.key);
@@ -145,12 +163,27 @@ impl Intake {
         self.pulls.pieces.try_send(frame).map_err(|_| "it asks for more pieces than it takes".to_owned())
     }
 
+    /// Tells a worker of this machine where it may write a stream itself. One that is not told sends on.
+    async fn tell_file(&self, key: AttemptKey, stream: Stream) {
+        if !self.is_here || !self.shared.is_open(key, self.admitted.worker) {
+            return;
+        }
+        match self.shared.store.output_file(key, stream).await {
+            Ok(Some(file)) => drop(self.outbox.try_send(ToWorker::OutputFile { key, stream, file })),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(attempt = %key, "its worker cannot write output by itself: {error}"),
+        }
+    }
+
     /// Keeps a piece, unless it is of an attempt that was superseded (the engine tells the worker to stop it), or of which
     /// something is missing. What is to be acknowledged is, once it is durable.
     async fn take_piece(&mut self, piece: Piece) -> Result<(), Farewell> {
         let is_wanted = |key| self.shared.is_open(key, self.admitted.worker) && !self.left_out.holds(key);
         if !piece.attempt().is_none_or(is_wanted) {
             return Ok(());
+        }
+        if matches!(piece, Piece::Wrote { .. }) && !self.is_here {
+            return Err("it says that it writes into files of another machine".to_owned());
         }
         let acknowledged = piece.acknowledged();
         self.keep(piece).await?;
@@ -214,7 +247,11 @@ impl Intake {
     }
 
     async fn store(&self, piece: Piece) -> Result<(), StoreError> {
-        let printed = if let Piece::Output { bytes, .. } = &piece { Some(bytes.len()) } else { None };
+        let printed = match &piece {
+            Piece::Output { bytes, .. } => Some(bytes.len()),
+            Piece::Wrote { from, to, .. } => usize::try_from(to.saturating_sub(*from)).ok(),
+            _ => None,
+        };
         let stored = piece.store(&*self.shared.store).await;
         if let (Ok(()), Some(count)) = (&stored, printed) {
             self.shared.observer.output(count);

@@ -14,26 +14,54 @@ use crate::{
 /// Something for the store.
 #[derive(Clone, Debug)]
 pub(crate) enum Piece {
-    Order { key: AttemptKey, offset: u64, bytes: Bytes },
-    Output { key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes },
-    Tail { key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes },
-    InstallLog { log: InstallLog, restart: bool, bytes: Bytes },
+    Order {
+        key: AttemptKey,
+        offset: u64,
+        bytes: Bytes,
+    },
+    Output {
+        key: AttemptKey,
+        stream: Stream,
+        offset: u64,
+        bytes: Bytes,
+    },
+    Tail {
+        key: AttemptKey,
+        stream: Stream,
+        offset: u64,
+        bytes: Bytes,
+    },
+    /// Output that the worker wrote into the store's file.
+    Wrote {
+        key: AttemptKey,
+        stream: Stream,
+        from: u64,
+        to: u64,
+    },
+    InstallLog {
+        log: InstallLog,
+        restart: bool,
+        bytes: Bytes,
+    },
 }
 
 impl Piece {
     /// The attempt that it is of; an installation has none.
     pub(crate) const fn attempt(&self) -> Option<AttemptKey> {
         match self {
-            Self::Order { key, .. } | Self::Output { key, .. } | Self::Tail { key, .. } => Some(*key),
+            Self::Order { key, .. } | Self::Output { key, .. } | Self::Tail { key, .. } | Self::Wrote { key, .. } => {
+                Some(*key)
+            }
             Self::InstallLog { .. } => None,
         }
     }
 
-    /// The attempt and the number of bytes of what its worker wants to hear of once it is durable. A tail is durable with
-    /// the end of its attempt.
+    /// The attempt and the number of bytes of what its worker wants to hear of once it is durable: no bytes of what it
+    /// does not keep for that. A tail is durable with the end of its attempt.
     pub(crate) const fn acknowledged(&self) -> Option<(AttemptKey, usize)> {
         match self {
             Self::Order { key, bytes, .. } | Self::Output { key, bytes, .. } => Some((*key, bytes.len())),
+            Self::Wrote { key, .. } => Some((*key, 0)),
             Self::Tail { .. } | Self::InstallLog { .. } => None,
         }
     }
@@ -44,6 +72,7 @@ impl Piece {
             Self::Order { key, offset, bytes } => store.append_order(key, offset, bytes).await,
             Self::Output { key, stream, offset, bytes } => store.append_output(key, stream, offset, bytes).await,
             Self::Tail { key, stream, offset, bytes } => store.append_tail(key, stream, offset, bytes).await,
+            Self::Wrote { key, stream, from, to } => store.wrote_output(key, stream, from, to).await,
             Self::InstallLog { log, restart, bytes } => store.append_install_log(log, bytes, restart).await,
         }
     }
@@ -56,6 +85,8 @@ pub(crate) enum Part {
     Heartbeat,
     /// Something for the store.
     Piece(Piece),
+    /// Where may the worker write this stream itself?
+    AskOutputFile(AttemptKey, Stream),
     /// An attempt has ended. All pieces of it went before, and the report is without bytes.
     Ended(Box<EndReport>),
     /// It asks for a piece of a payload.
@@ -75,6 +106,8 @@ pub(crate) fn parts(worker: WorkerId, message: FromWorker) -> Result<impl Iterat
             one(Part::Piece(Piece::Output { key, stream, offset, bytes }))
         }
         FromWorker::Tail { key, stream, offset, bytes } => one(Part::Piece(Piece::Tail { key, stream, offset, bytes })),
+        FromWorker::Wrote { key, stream, from, to } => one(Part::Piece(Piece::Wrote { key, stream, from, to })),
+        FromWorker::AskOutputFile { key, stream } => one(Part::AskOutputFile(key, stream)),
         FromWorker::InstallOutput { activity, revision, restart, bytes } => {
             let log = InstallLog { worker, activity, revision };
             one(Part::Piece(Piece::InstallLog { log, restart, bytes }))

@@ -60,7 +60,9 @@ pub(in crate::engine) async fn serve(
             let acks = Arc::new(Acks::default());
             shared.spawn(acks.clone().run(shared.store.clone(), outbox.clone(), cancel.clone()));
             let pulls = Pulls { offered, pieces };
-            let intake = Intake::new(shared.clone(), inbox.clone(), admitted, acks, outbox, pulls, cancel.clone());
+            let is_here = admission == Admission::Known;
+            let intake =
+                Intake::new(shared.clone(), inbox.clone(), admitted, acks, outbox, pulls, cancel.clone(), is_here);
             let farewell = listen(&mut *reader, intake, &cancel).await;
             tracing::debug!(%peer, worker = %admitted.worker, "a link ended: {farewell}");
             cancel.cancel();

@@ -76,6 +76,25 @@ async fn much_output_is_acknowledged_while_it_comes() {
     }
 }
 
+/// Only a worker of the manager's machine can have written into a file of its store.
+#[tokio::test]
+async fn a_worker_from_elsewhere_is_told_of_no_file_and_cannot_say_it_wrote_one() {
+    let (stage, mut worker) = Stage::new().await.ready().await;
+    stage.start().await.unwrap();
+    let key = worker.order().await.key;
+    let bytes = pattern(400_000);
+    worker.say([FromWorker::AskOutputFile { key, stream: Stream::Stdout }, StageWorker::output(key, 0, &bytes)]).await;
+    loop {
+        match worker.next().await {
+            ToWorker::OutputAck { .. } => break,
+            ToWorker::OutputFile { file, .. } => panic!("it was told of {file:?}"),
+            _ => {}
+        }
+    }
+    worker.say([FromWorker::Wrote { key, stream: Stream::Stdout, from: 0, to: 400_000 }]).await;
+    while worker.try_next().await.is_ok() {}
+}
+
 #[tokio::test]
 async fn a_follower_goes_on_into_the_next_attempt() {
     let (stage, mut worker) = Stage::new().await.ready().await;

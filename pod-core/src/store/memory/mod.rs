@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use uuid::Uuid;
 
+pub(crate) use self::file::MemoryFile;
 use self::state::State;
 use super::{
     batch::{Batch, ClockMark, Snapshot},
@@ -19,11 +20,12 @@ use super::{
     output::{DurableOffsets, INSTALL_LOG_LIMIT, InstallLog, OutputSlice, OutputStore},
 };
 use crate::domain::{
-    ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Millis, Now, OutputSummary, Payload,
-    RevisionNo, ScalingDecision, StoreId, Stream,
+    ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Millis, Now, OutputFile, OutputSummary,
+    Payload, RevisionNo, ScalingDecision, StoreId, Stream,
 };
 
 mod apply;
+mod file;
 mod lease;
 mod output;
 mod state;
@@ -76,6 +78,14 @@ impl MemoryStore {
     fn time(&self, state: &State) -> Millis {
         let passed = || u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
         state.time.unwrap_or_else(|| Millis(passed()))
+    }
+
+    /// The file that [`Store::output_file`] told of, for a worker of the same process.
+    pub(crate) fn file(&self, told: &OutputFile) -> Option<MemoryFile> {
+        let state = self.state();
+        let all = state.output.iter().flat_map(|(key, output)| Stream::BOTH.map(|stream| (*key, stream, output)));
+        let mut found = all.filter(|(key, stream, _)| file_of(*key, *stream) == *told);
+        found.next().map(|(_, stream, output)| output.of(stream).file())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -233,6 +243,25 @@ impl OutputStore for MemoryStore {
         }
     }
 
+    async fn output_file(&self, key: AttemptKey, stream: Stream) -> Result<Option<OutputFile>, StoreError> {
+        let state = &mut *self.state();
+        if !state.is_open(key) {
+            return Ok(None);
+        }
+        state.output.entry(key).or_default();
+        Ok(Some(file_of(key, stream)))
+    }
+
+    async fn wrote_output(&self, key: AttemptKey, stream: Stream, from: u64, to: u64) -> Result<(), StoreError> {
+        let state = &mut *self.state();
+        if state.is_open(key) {
+            return state.output.entry(key).or_default().of_mut(stream).wrote(from, to);
+        }
+        let len = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+        let known = state.output.get(&key).is_some_and(|output| output.of(stream).covers(from, len));
+        if known { Ok(()) } else { Err(StoreError::not_open(key)) }
+    }
+
     async fn append_tail(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
         let state = &mut *self.state();
         if state.is_open(key) {
@@ -297,4 +326,9 @@ impl OutputStore for MemoryStore {
     async fn install_log(&self, log: InstallLog) -> Result<Bytes, StoreError> {
         Ok(self.state().install_logs.get(&log).map(output::InstallOutput::bytes).unwrap_or_default())
     }
+}
+
+/// How the file of a stream is told of.
+fn file_of(key: AttemptKey, stream: Stream) -> OutputFile {
+    OutputFile { path: format!("memory:{key}.{}", stream.as_str()).into(), device: 0, inode: key.execution.0 }
 }

@@ -2,9 +2,12 @@
 
 use bytes::Bytes;
 
-use super::super::{
-    error::StoreError,
-    output::{DurableOffsets, INLINE_OUTPUT, OutputSlice},
+use super::{
+    super::{
+        error::StoreError,
+        output::{DurableOffsets, INLINE_OUTPUT, OutputSlice},
+    },
+    file::MemoryFile,
 };
 use crate::domain::{Gap, OutputSummary, Stream, StreamSummary};
 
@@ -49,7 +52,9 @@ impl Output {
 /// One stream: what came from its start on, and the tail behind the gap.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StreamOutput {
-    head: Vec<u8>,
+    file: MemoryFile,
+    /// How much of the file is known to be of the head.
+    head: usize,
     tail: Option<Tail>,
     durable: usize,
 }
@@ -68,7 +73,21 @@ impl Tail {
 
 impl StreamOutput {
     fn head_len(&self) -> u64 {
-        self.head.len() as u64
+        self.head as u64
+    }
+
+    pub(super) fn file(&self) -> MemoryFile {
+        self.file.clone()
+    }
+
+    /// Takes what a worker wrote into the file by itself.
+    pub(super) fn wrote(&mut self, from: u64, to: u64) -> Result<(), StoreError> {
+        let (expected, there) = (self.head_len(), self.file.len() as u64);
+        if from > expected || there < to {
+            return Err(StoreError::Gap { expected: expected.min(there), offset: from });
+        }
+        self.head = self.head.max(usize::try_from(to).unwrap_or(usize::MAX));
+        Ok(())
     }
 
     /// Whether a piece says nothing new.
@@ -83,7 +102,8 @@ impl StreamOutput {
         }
         let known = usize::try_from(expected - offset).unwrap_or(usize::MAX);
         if let Some(fresh) = bytes.get(known..) {
-            self.head.extend_from_slice(fresh);
+            self.file.write_at(self.head, fresh);
+            self.head += fresh.len();
         }
         Ok(())
     }
@@ -110,8 +130,8 @@ impl StreamOutput {
         let mut at = offset;
         if offset < self.head_len() {
             let start = usize::try_from(offset).unwrap_or(usize::MAX);
-            let end = start.saturating_add(limit).min(self.head.len());
-            bytes.extend_from_slice(&self.head[start..end]);
+            let end = start.saturating_add(limit).min(self.head);
+            bytes = self.file.read(start, end);
             at = end as u64;
         }
         let joins = |tail: &&Tail| bytes.is_empty() || (at == self.head_len() && tail.offset <= at);
@@ -127,14 +147,15 @@ impl StreamOutput {
 
     /// Small output waits for the end of its attempt.
     fn sync(&mut self) -> u64 {
-        if self.head.len() > INLINE_OUTPUT {
-            self.durable = self.head.len();
+        if self.head > INLINE_OUTPUT {
+            self.durable = self.head;
         }
         self.durable as u64
     }
 
     fn lose_unsynced(&mut self) {
-        self.head.truncate(self.durable);
+        // The bytes stay, for a worker that has the file: it knows of no crash.
+        self.head = self.durable;
         self.tail = None;
     }
 }

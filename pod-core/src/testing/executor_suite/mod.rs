@@ -39,7 +39,8 @@ macro_rules! executor_suite {
                 a_file_with_another_name_is_not_touched, the_mark_of_an_editor_does_not_matter,
                 text_that_no_interpreter_reads_is_refused, line_ends_of_both_kinds_are_named;
             output: both_streams_are_byte_exact, a_flood_on_stderr_comes_before_stdout, output_comes_while_it_runs,
-                a_slow_reader_loses_nothing, dropped_calls_lose_nothing, a_filter_of_its_own_prints_to_its_end,
+                a_slow_reader_loses_nothing, dropped_calls_lose_nothing,
+                output_is_written_into_a_file_as_far_as_it_may_be, another_file_is_not_written, a_filter_of_its_own_prints_to_its_end,
                 a_filter_that_does_not_end_is_ended;
             ends: codes_are_told, signals_are_told, the_input_is_the_argument,
                 a_long_input_comes_as_a_file, the_environment_is_small, standard_input_is_empty,

@@ -3,7 +3,10 @@
 use std::{fs, time::Duration};
 
 use super::rig::{Rig, finish, in_time, line};
-use crate::{domain::AttemptEnd, executor::RunEvent};
+use crate::{
+    domain::{AttemptEnd, OutputFile, Stream},
+    executor::{RunEvent, Sink},
+};
 
 /// Any bytes, no line end at the end, both streams apart.
 pub async fn both_streams_are_byte_exact(rig: &Rig) {
@@ -59,12 +62,83 @@ pub async fn a_slow_reader_loses_nothing(rig: &Rig) {
         match in_time("an event", run.next()).await {
             Some(RunEvent::Output { bytes, .. }) => total += bytes.len(),
             Some(RunEvent::Ended { end, .. }) => break end,
-            Some(RunEvent::Started { .. } | RunEvent::InstallationLost) => {}
+            Some(_) => {}
             None => panic!("an end must come"),
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     };
     assert_eq!((total, end), (5_000_000, AttemptEnd::Exited(0)));
+}
+
+/// An executor that can write a stream into a file holds before each part of it, and gives the rest; any other gives all.
+pub async fn output_is_written_into_a_file_as_far_as_it_may_be(rig: &Rig) {
+    use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+    const PRINTED: usize = 6_000_000;
+    const PART: u64 = 1_500_000;
+    const LAST: u64 = 4_500_000;
+    let line = "0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFG";
+    let request = rig.activity(&format!("#!/bin/sh\nyes {line} | head -c {PRINTED}; echo done >&2")).await;
+    let path = rig.path("written");
+    let file = std::fs::File::options().create_new(true).read(true).write(true).open(&path).unwrap();
+    let found = file.metadata().unwrap();
+    let told = OutputFile { path: path.to_str().unwrap().into(), device: found.dev(), inode: found.ino() };
+    let mut run = rig.start(request).await;
+    let (mut at, mut may, mut holds, mut errors) = (0, 0, 0, Vec::new());
+    let end = loop {
+        match in_time("an event", run.next()).await.expect("an end must come") {
+            RunEvent::Output { stream: Stream::Stderr, bytes } => errors.extend_from_slice(&bytes),
+            RunEvent::Output { bytes, .. } => {
+                if at == 0 {
+                    run.write_to(Stream::Stdout, &Sink::Ready(told.clone()));
+                }
+                assert!(holds == 0 || at >= LAST, "bytes of what may be written were given at {at}");
+                file.write_all_at(&bytes, at).unwrap();
+                at += bytes.len() as u64;
+            }
+            RunEvent::Wrote { stream, len } => {
+                assert_eq!(stream, Stream::Stdout);
+                at += len;
+                assert!(at <= may, "it wrote up to {at} and may up to {may}");
+            }
+            RunEvent::Holds { stream } => {
+                assert_eq!((stream, may == 0 || at == may), (Stream::Stdout, true), "it holds at {at} of {may}");
+                holds += 1;
+                may = if may == 0 { at + PART } else { may + PART };
+                run.write_to(stream, &if at < LAST { Sink::UpTo(may) } else { Sink::Over });
+            }
+            RunEvent::Ended { end, .. } => break end,
+            RunEvent::Started { .. } | RunEvent::InstallationLost => {}
+        }
+    };
+    assert_eq!((end, String::from_utf8_lossy(&errors)), (AttemptEnd::Exited(0), "done\n".into()));
+    let wanted: Vec<u8> = line.bytes().chain([b'\n']).cycle().take(PRINTED).collect();
+    assert!(std::fs::read(&path).unwrap() == wanted, "{at} bytes, or others");
+}
+
+/// A file that is another one than was told of is left alone.
+pub async fn another_file_is_not_written(rig: &Rig) {
+    use std::os::unix::fs::MetadataExt as _;
+    let request = rig.activity("#!/bin/sh\necho first; sleep 0.1; head -c 2000000 /dev/zero").await;
+    let path = rig.path("others");
+    std::fs::write(&path, "of others").unwrap();
+    let found = std::fs::metadata(&path).unwrap();
+    let told = OutputFile { path: path.to_str().unwrap().into(), device: found.dev(), inode: found.ino() + 1 };
+    let mut run = rig.start(request).await;
+    let mut total = 0;
+    loop {
+        match in_time("an event", run.next()).await.expect("an end must come") {
+            RunEvent::Output { bytes, .. } => {
+                if total == 0 {
+                    run.write_to(Stream::Stdout, &Sink::Ready(told.clone()));
+                }
+                total += bytes.len();
+            }
+            RunEvent::Ended { .. } => break,
+            RunEvent::Started { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((total, std::fs::read_to_string(&path).unwrap().as_str()), (2_000_006, "of others"));
 }
 
 /// A call of `next` that is dropped before it gave something took nothing.
@@ -80,7 +154,7 @@ pub async fn dropped_calls_lose_nothing(rig: &Rig) {
             Ok(Some(RunEvent::Started { .. })) => starts += 1,
             Ok(Some(RunEvent::Output { bytes, .. })) => text.extend_from_slice(&bytes),
             Ok(Some(RunEvent::Ended { end, .. })) => break end,
-            Ok(Some(RunEvent::InstallationLost)) => panic!("nobody damaged it"),
+            Ok(Some(other)) => panic!("nobody asked for {other:?}"),
             Ok(None) => panic!("an end must come"),
             Err(_) => tokio::task::yield_now().await,
         }

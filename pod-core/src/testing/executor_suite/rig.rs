@@ -192,6 +192,7 @@ pub(super) async fn finish(run: &mut dyn Running) -> Outcome {
                 }
             }
             Some(RunEvent::InstallationLost) => outcome.damaged = true,
+            Some(other @ (RunEvent::Wrote { .. } | RunEvent::Holds { .. })) => panic!("nobody asked for {other:?}"),
             Some(RunEvent::Ended { end, .. }) => {
                 outcome.end = end;
                 assert_eq!(in_time("nothing", run.next()).await, None, "nothing comes after the end");

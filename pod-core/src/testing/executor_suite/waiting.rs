@@ -74,8 +74,8 @@ impl Heard {
                     event = run.next() => match event.expect("an end comes") {
                         RunEvent::Started { .. } => outcome.starts += 1,
                         RunEvent::Output { bytes, .. } => outcome.stdout.extend_from_slice(&bytes),
-                        RunEvent::InstallationLost => panic!("nobody damaged it"),
                         RunEvent::Ended { end, .. } => return Outcome { end, ..outcome },
+                        other => panic!("nobody asked for {other:?}"),
                     },
                     Some(wish) = wished.recv() => match wish {
                         Wish::Stop(mode) => run.stop(mode),

@@ -248,6 +248,44 @@ pub async fn the_order_is_kept_beside_the_output(harness: &mut dyn Harness) {
     assert!(harness.output().read_order(key(9, 1), 0, 10).await.unwrap().is_empty());
 }
 
+/// A worker of the same machine writes a file of the store, where it has some, and tells only how far it is.
+pub async fn a_worker_may_write_output_by_itself(harness: &mut dyn Harness) {
+    let (stdout, attempt) = (Stream::Stdout, key(1, 1));
+    harness.open(attempt).await;
+    append(harness, attempt, stdout, 0, 5_000).await;
+    let Some(file) = harness.output().output_file(attempt, stdout).await.unwrap() else { return };
+    holds(harness, attempt, stdout, 5_000).await;
+    assert_eq!(harness.output().output_file(attempt, stdout).await.unwrap().as_ref(), Some(&file), "it stays the same");
+    assert_ne!(harness.output().output_file(attempt, Stream::Stderr).await.unwrap(), Some(file.clone()));
+    let more = harness.output().wrote_output(attempt, stdout, 5_000, 5_001).await;
+    assert!(matches!(more, Err(StoreError::Gap { .. })), "what was not written was taken: {more:?}");
+    harness.output().wrote_output(attempt, stdout, 0, 5_000).await.expect("what is there");
+    let Ok(written) = std::fs::File::options().write(true).open(&*file.path) else {
+        // In memory: there is no file that this could write.
+        return;
+    };
+    let write = |from: usize, to: usize| {
+        std::os::unix::fs::FileExt::write_all_at(&written, &pattern(from, to), from as u64).unwrap();
+    };
+    write(5_000, 90_000);
+    holds(harness, attempt, stdout, 5_000).await;
+    let hole = harness.output().wrote_output(attempt, stdout, 6_000, 7_000).await;
+    assert!(matches!(hole, Err(StoreError::Gap { .. })), "a hole was taken: {hole:?}");
+    harness.output().wrote_output(attempt, stdout, 5_000, 50_000).await.expect("it joins");
+    holds(harness, attempt, stdout, 50_000).await;
+    assert_eq!(harness.output().sync_output(attempt).await.unwrap().stdout, 50_000);
+    // What was sent before the worker knew of the file arrives in any order with what it wrote.
+    append(harness, attempt, stdout, 4_000, 60_000).await;
+    harness.output().wrote_output(attempt, stdout, 55_000, 80_000).await.expect("it joins");
+    holds(harness, attempt, stdout, 80_000).await;
+    harness.end(&[attempt]).await;
+    write(90_000, 95_000);
+    holds(harness, attempt, stdout, 80_000).await;
+    harness.output().wrote_output(attempt, stdout, 5_000, 80_000).await.expect("what is known");
+    let late = harness.output().wrote_output(attempt, stdout, 80_000, 95_000).await;
+    assert!(late.is_err(), "an ended attempt took output");
+}
+
 /// A worker that did not hear that its result was taken may send again; nobody may add.
 pub async fn output_of_an_ended_attempt_does_not_change(harness: &mut dyn Harness) {
     for (id, len) in [(1, 100), (2, 50_000)] {

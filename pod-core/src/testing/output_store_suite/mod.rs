@@ -24,7 +24,7 @@ macro_rules! output_store_suite {
             small_output_comes_with_the_end, large_output_comes_with_the_end, pieces_join_by_offset,
             a_hole_is_refused, a_tail_leaves_a_gap, a_later_tail_replaces_an_earlier_one,
             a_tail_that_joins_leaves_no_gap, slices_are_limited, what_is_synced_is_told,
-            the_order_is_kept_beside_the_output, output_of_an_ended_attempt_does_not_change,
+            the_order_is_kept_beside_the_output, a_worker_may_write_output_by_itself, output_of_an_ended_attempt_does_not_change,
             attempts_do_not_share_output, nothing_is_known_of_nobody, install_logs_keep_their_end,
             an_open_attempt_goes_on, ended_output_stays, deleted_output_stays_deleted
         }

@@ -69,6 +69,8 @@ pub struct Report {
     pub gaps: u64,
     /// How often output was acknowledged before the end of its attempt.
     pub acknowledgements: u64,
+    /// How often a worker told that it had written output into the store itself.
+    pub wrote: u64,
     /// How often a full store did not take output.
     pub left_out: u64,
     /// How many steps were made.
@@ -115,6 +117,7 @@ impl Report {
             streams: self.streams + other.streams,
             gaps: self.gaps + other.gaps,
             acknowledgements: self.acknowledgements + other.acknowledgements,
+            wrote: self.wrote + other.wrote,
             left_out: self.left_out + other.left_out,
             steps: self.steps + other.steps,
             virtual_time: self.virtual_time + other.virtual_time,

@@ -12,7 +12,7 @@ use tokio::{
 use super::super::state::Input;
 use crate::{
     domain::{ActivityId, AttemptKey, RevisionNo, Stream},
-    executor::{Executor, InstallError, InstallRequest, RunEvent, Running, StartRequest, StopMode},
+    executor::{Executor, InstallError, InstallRequest, RunEvent, Running, Sink, StartRequest, StopMode},
 };
 
 /// How many events wait for the worker. A program that prints faster than the worker takes waits here for a moment.
@@ -35,7 +35,12 @@ pub(super) struct Executions {
 struct Execution {
     task: task::Id,
     wish: watch::Sender<Option<Wish>>,
+    /// The last that was said of each stream.
+    sinks: watch::Sender<Sinks>,
 }
+
+/// Into what the streams of an execution are to be written.
+type Sinks = [Option<Sink>; 2];
 
 /// What is asked of an execution that was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,13 +96,14 @@ impl Executions {
     pub(super) fn start(&mut self, request: StartRequest) {
         let key = request.key;
         let (wish, wished) = watch::channel(None);
+        let (sinks, told) = watch::channel(Sinks::default());
         let (executor, sender) = (Arc::clone(&self.executor), self.sender.clone());
         let task = self.tasks.spawn(async move {
-            execute(&*executor, request, wished, &sender).await;
+            execute(&*executor, request, wished, told, &sender).await;
             key
         });
         self.by_task.insert(task.id(), key);
-        self.running.insert(key, Execution { task: task.id(), wish });
+        self.running.insert(key, Execution { task: task.id(), wish, sinks });
     }
 
     pub(super) fn stop(&mut self, key: AttemptKey, mode: StopMode) {
@@ -106,6 +112,12 @@ impl Executions {
 
     pub(super) fn recall(&mut self, key: AttemptKey) {
         self.ask(key, Wish::Recall);
+    }
+
+    pub(super) fn write_to(&mut self, key: AttemptKey, stream: Stream, sink: Sink) {
+        if let Some(execution) = self.running.get(&key) {
+            execution.sinks.send_modify(|sinks| sinks[stream as usize] = Some(sink));
+        }
     }
 
     /// What is harder replaces what is softer.
@@ -187,6 +199,7 @@ async fn execute(
     executor: &dyn Executor,
     request: StartRequest,
     mut wished: watch::Receiver<Option<Wish>>,
+    mut told: watch::Receiver<Sinks>,
     events: &mpsc::Sender<Input>,
 ) {
     let key = request.key;
@@ -197,6 +210,7 @@ async fn execute(
             return;
         }
     };
+    let mut sinks = Sinks::default();
     loop {
         let event = tokio::select! {
             event = running.next() => event,
@@ -205,6 +219,16 @@ async fn execute(
                     Some(Wish::Stop(mode)) => running.stop(mode),
                     Some(Wish::Recall) => running.recall(),
                     None => {}
+                }
+                continue;
+            }
+            Ok(()) = told.changed() => {
+                let before = std::mem::replace(&mut sinks, told.borrow_and_update().clone());
+                for stream in Stream::BOTH {
+                    let (before, sink) = (&before[stream as usize], &sinks[stream as usize]);
+                    if let Some(sink) = sink.as_ref().filter(|_| before != sink) {
+                        running.write_to(stream, sink);
+                    }
                 }
                 continue;
             }

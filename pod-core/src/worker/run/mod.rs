@@ -209,6 +209,7 @@ impl Shell {
                 Effect::Start(request) => self.executions.start(request),
                 Effect::Stop(key, mode) => self.executions.stop(key, mode),
                 Effect::Recall(key) => self.executions.recall(key),
+                Effect::WriteTo(key, stream, sink) => self.executions.write_to(key, stream, sink),
                 Effect::Install(request) => self.executions.install(request),
                 Effect::AbortInstall(activity, revision) => self.executions.abort_install(activity, revision),
                 Effect::Remove(activity, revision) => self.executions.remove(activity, revision),

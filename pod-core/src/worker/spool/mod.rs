@@ -7,6 +7,7 @@
 //! streams came is kept beside them, as runs of bytes.
 
 pub(in crate::worker) mod disk;
+mod grant;
 mod order;
 mod piece;
 mod stream;
@@ -17,7 +18,9 @@ use order::Order;
 pub(in crate::worker) use piece::Piece;
 use stream::StreamSpool;
 
-use crate::domain::{Millis, Run, Stream};
+use std::ops::Range;
+
+use crate::domain::{Millis, OutputFile, Run, Stream};
 
 /// The output of one attempt.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) struct Spool {
     order: Order,
     /// How many more bytes belong to the head; none once something had to be cut.
     room: u64,
+    /// How many more the executor may write into each stream itself, which are not of the room.
+    granted: [u64; 2],
 }
 
 impl Spool {
@@ -36,11 +41,13 @@ impl Spool {
             stderr: StreamSpool::default(),
             order: Order::new(output_cap),
             room: output_cap,
+            granted: [0; 2],
         }
     }
 
     /// Takes what the program printed, so long after its start.
     pub(super) fn push(&mut self, stream: Stream, bytes: &[u8], since: Millis, disk: &dyn SpoolDisk) {
+        self.take_back(stream);
         let head = usize::try_from(self.room).map_or(bytes.len(), |room| room.min(bytes.len()));
         let kept = if head == 0 { 0 } else { self.of_mut(stream).push_head(&bytes[..head], disk) };
         // What did not fit ends the head of both streams: what follows must not be taken for its continuation.
@@ -83,6 +90,9 @@ impl Spool {
 
     /// The next piece of a stream that may be sent, at most `max` bytes.
     pub(super) fn next_piece(&mut self, stream: Stream, max: usize) -> Option<Piece> {
+        if self.of(stream).is_in_store() {
+            return None;
+        }
         let piece = self.of_mut(stream).next_piece(max);
         self.stop_head_if_cut();
         piece
@@ -103,7 +113,29 @@ impl Spool {
 
     /// Whether something could be sent now.
     pub(super) fn has_sendable(&self) -> bool {
-        [&self.stdout, &self.stderr, self.order.log()].into_iter().any(|spool| spool.sendable() > 0)
+        let log = self.order.log();
+        let waits = |spool: &StreamSpool| spool.is_in_store() && log.unsent() > 0;
+        log.sendable() > 0
+            || [&self.stdout, &self.stderr].into_iter().any(|spool| spool.sendable() > 0 && !waits(spool))
+    }
+
+    /// Whether to ask the manager now for its file of a stream.
+    pub(super) fn ask_for_file(&mut self, stream: Stream) -> bool {
+        self.of_mut(stream).ask_for_file()
+    }
+
+    /// The manager keeps a stream in that file: what is printed goes there from now on, if it can be reached.
+    pub(super) fn write_to(&mut self, stream: Stream, file: &OutputFile, disk: &dyn SpoolDisk) {
+        self.of_mut(stream).write_to(file, disk);
+    }
+
+    /// The offsets of what was written into the manager's file of a stream and not told. It is told when all of the log
+    /// was, since that is of it.
+    pub(super) fn next_written(&mut self, stream: Stream) -> Option<Range<u64>> {
+        if self.order.log().unsent() > 0 {
+            return None;
+        }
+        self.of_mut(stream).next_written()
     }
 
     /// The tail of a stream, if the cap cut it.
@@ -144,5 +176,7 @@ impl Spool {
     }
 }
 
+#[cfg(test)]
+mod beside_store;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,12 @@ pub(in crate::worker) const WINDOW: u64 = 1 << 20;
 /// How much of the end of a stream is kept beyond the cap.
 pub(in crate::worker) const TAIL: usize = 1 << 20;
 
+/// Who has printed so much on a stream is expected to print more: then it is worth a file of the store.
+pub(in crate::worker) const LONG: u64 = 256 << 10;
+
+/// No more than this is copied into a file of the store at once.
+pub(in crate::worker) const COPIED: u64 = 32 << 20;
+
 /// A piece of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::worker) struct Piece {

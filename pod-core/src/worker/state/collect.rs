@@ -4,6 +4,8 @@
 //! than a frame. Between `main.sh` printing something and its end often lies a fraction of a millisecond: what is
 //! printed is held back for a moment, so that a short execution costs one message.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::{
@@ -13,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{AttemptKey, Stream},
-    link::{EndReport, FromWorker},
+    link::{EndReport, FIRST_VERSION, FromWorker},
     worker::spool::Piece,
 };
 
@@ -56,7 +58,8 @@ impl WorkerState {
                 continue;
             }
             held.spool.flush_order(&*self.disk);
-            if collect_attempt(key, held, &mut frame) {
+            let beside_store = self.session.version > FIRST_VERSION && self.disk.is_beside_store();
+            if collect_attempt(key, held, &mut frame, beside_store) {
                 self.outgoing.ready.push_back(key);
             } else {
                 held.queued = Queued::No;
@@ -73,7 +76,7 @@ impl WorkerState {
 }
 
 /// What an attempt has to say, for one turn. Whether it has more to say now.
-fn collect_attempt(key: AttemptKey, held: &mut Held, frame: &mut Frame) -> bool {
+fn collect_attempt(key: AttemptKey, held: &mut Held, frame: &mut Frame, beside_store: bool) -> bool {
     match &held.phase {
         Phase::Waiting(_) | Phase::Unwanted => return false,
         Phase::Ended(end) if end.sent => return false,
@@ -91,6 +94,12 @@ fn collect_attempt(key: AttemptKey, held: &mut Held, frame: &mut Frame) -> bool 
             frame.add(bytes.len(), FromWorker::Order { key, offset, bytes });
         }
         for stream in Stream::BOTH {
+            if beside_store && held.spool.ask_for_file(stream) {
+                frame.add(0, FromWorker::AskOutputFile { key, stream });
+            }
+            if let Some(Range { start: from, end: to }) = held.spool.next_written(stream) {
+                frame.add(0, FromWorker::Wrote { key, stream, from, to });
+            }
             if let Some(Piece { offset, bytes }) = held.spool.next_piece(stream, TURN_BYTES) {
                 frame.add(bytes.len(), FromWorker::Output { key, stream, offset, bytes });
             }

@@ -1,8 +1,8 @@
 //! What the shell of a worker has to do.
 
 use crate::{
-    domain::{ActivityId, AttemptKey, RevisionNo},
-    executor::{InstallRequest, StartRequest, StopMode},
+    domain::{ActivityId, AttemptKey, RevisionNo, Stream},
+    executor::{InstallRequest, Sink, StartRequest, StopMode},
     worker::identity::WorkerExit,
 };
 
@@ -15,6 +15,8 @@ pub enum Effect {
     Stop(AttemptKey, StopMode),
     /// Ask for an execution back that may not have begun; its end follows, or it goes on.
     Recall(AttemptKey),
+    /// Have the executor write a stream itself. [`RunEvent::Holds`](crate::executor::RunEvent::Holds) follows, if it can.
+    WriteTo(AttemptKey, Stream, Sink),
     /// Install a revision; [`Input::InstallEnded`](super::Input::InstallEnded) follows. Never more than [`INSTALLATIONS_AT_A_TIME`], and none of them
     /// twice.
     ///

@@ -85,6 +85,8 @@ impl WorkerState {
                 return self.outgoing.hold(key, held, now);
             }
             RunEvent::InstallationLost => return self.installation_lost(key),
+            RunEvent::Wrote { stream, len } => return self.wrote(key, stream, len, now, effects),
+            RunEvent::Holds { stream } => return self.holds(key, stream, effects),
             RunEvent::Output { stream, bytes } => (stream, bytes),
         };
         let Some(held) = self.attempts.held.get_mut(&key) else { return };

@@ -161,6 +161,7 @@ impl WorkerState {
             ToWorker::OutputAck { key, stdout, stderr, order } => {
                 self.output_acknowledged(key, [stdout, stderr, order]);
             }
+            ToWorker::OutputFile { key, stream, file } => self.write_to(key, stream, &file, effects),
             ToWorker::EndAck { key } => self.forget(key, effects),
             // It leaves, and its manager has nothing more for it.
             ToWorker::Shutdown { .. } if self.leaving.is_some() => effects.push(Effect::Exit(WorkerExit::Cancelled)),

@@ -10,6 +10,7 @@ mod attempts;
 mod collect;
 mod effect;
 mod executions;
+mod files;
 mod held;
 mod input;
 mod install_log;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{Epoch, Millis},
-    link::Welcome,
+    link::{FIRST_VERSION, Welcome},
 };
 
 /// How long a manager may take to answer a hello.
@@ -29,6 +29,8 @@ pub(super) struct Session {
     heartbeat: Duration,
     give_up_after: Duration,
     pub(super) output_cap: u64,
+    /// The version of the link that is spoken.
+    pub(super) version: u32,
     /// Since when no manager has welcomed it, while none does.
     pub(super) alone_since: Option<Duration>,
 }
@@ -65,6 +67,7 @@ impl Session {
             heartbeat: Duration::from_secs(5),
             give_up_after,
             output_cap: 64 << 20,
+            version: FIRST_VERSION,
             alone_since: Some(now.uptime),
         }
     }
@@ -176,6 +179,7 @@ impl Session {
         self.heartbeat = welcome.heartbeat.as_duration().max(Duration::from_millis(1));
         self.give_up_after = welcome.give_up_after.as_duration();
         self.output_cap = welcome.output_cap;
+        self.version = welcome.version;
         self.alone_since = None;
         self.link = Link::Up(Up {
             last_said: now.uptime,

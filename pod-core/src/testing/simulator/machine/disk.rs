@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     domain::{ActivityId, RevisionNo},
+    store::MemoryStore,
     worker::SpoolMemory,
 };
 
@@ -21,8 +22,13 @@ const PLENTY: usize = 1 << 40;
 
 impl Disk {
     /// An empty disk, with room for so many bytes of spools, or for any number.
-    pub(super) fn new(room: Option<usize>) -> Self {
-        let spool = Arc::new(SpoolMemory::new(room.unwrap_or(PLENTY)));
+    /// One beside a store writes long output there itself.
+    pub(super) fn new(room: Option<usize>, beside: Option<MemoryStore>) -> Self {
+        let spool = SpoolMemory::new(room.unwrap_or(PLENTY));
+        let spool = Arc::new(match beside {
+            Some(store) => spool.beside(store),
+            None => spool,
+        });
         Self { installed: BTreeSet::new(), spool, is_small: room.is_some() }
     }
 }

@@ -35,8 +35,9 @@ use super::{
     options::Mutant,
 };
 use crate::{
-    domain::{StoreId, WorkerId},
+    domain::WorkerId,
     link::ToWorker,
+    store::{MemoryStore, Store as _},
     worker::{Departure, Identity},
 };
 
@@ -58,10 +59,10 @@ pub(super) struct Machine {
 
 impl Machine {
     /// A machine that is off.
-    pub(super) fn new(worker: WorkerId, store: StoreId, mutant: Option<Mutant>, luck: &mut Luck) -> Self {
+    pub(super) fn new(worker: WorkerId, store: &MemoryStore, mutant: Option<Mutant>, luck: &mut Luck) -> Self {
         let random = &mut luck.machines;
         let mut identity = Identity::new(0);
-        (identity.store, identity.worker) = (Some(store), Some(worker));
+        (identity.store, identity.worker) = (Some(store.id()), Some(worker));
         if random.per_mille(300) {
             identity.departure = Departure::ToReturn;
         }
@@ -76,7 +77,7 @@ impl Machine {
         let is_of_the_version_before = random.per_mille(250);
         Self {
             birth: Birth { identity, place, slots: 2, ahead: ahead.saturating_sub(1), mutant },
-            disk: Disk::new(room),
+            disk: Disk::new(room, is_beside_store(worker).then(|| store.clone())),
             process: None,
             wall_ahead: wall_ahead - if random.per_mille(500) { (4 * HOUR).cast_signed() } else { 0 },
             is_of_the_version_before,
@@ -198,4 +199,9 @@ impl Machine {
     pub(super) fn holds(&self) -> String {
         self.process.as_ref().map_or_else(|| "nothing".to_owned(), Process::holds)
     }
+}
+
+/// Whether a worker is on the machine of its manager: every other one is.
+pub(super) const fn is_beside_store(worker: WorkerId) -> bool {
+    worker.0.is_multiple_of(2)
 }

@@ -245,6 +245,8 @@ impl Process {
                 Effect::Start(request) => self.executor.start(request, now, luck)?,
                 Effect::Stop(key, mode) => self.executor.stop(key, mode, now, luck),
                 Effect::Recall(key) => self.executor.recall(key, now, luck),
+                // This executor gives bytes.
+                Effect::WriteTo(..) => {}
                 Effect::Install(request) => self.installer.install(&request, now, luck)?,
                 Effect::AbortInstall(activity, revision) => self.installer.abort((activity, revision), now, luck),
                 Effect::Remove(activity, revision) => self.installer.remove((activity, revision), disk, now, luck),

@@ -126,7 +126,7 @@ impl World {
         if self.machines.contains_key(&id) {
             return;
         }
-        let machine = Machine::new(id, self.store.id(), self.options.mutant, &mut self.luck);
+        let machine = Machine::new(id, &self.store, self.options.mutant, &mut self.luck);
         self.machines.insert(id, machine);
         if !self.fault(50) {
             self.at(100, Happening::Boot(id)); // else it never dials in

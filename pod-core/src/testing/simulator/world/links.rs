@@ -5,6 +5,7 @@ use std::mem::take;
 use super::{
     super::{
         ends::End,
+        machine::is_beside_store,
         manager_process::{ManagerProcess, News},
         network::{LinkId, Way, over_the_wire},
         options::{Fault, Mutant},
@@ -12,7 +13,7 @@ use super::{
     Happening, Step, World, now_or_never,
 };
 use crate::{
-    domain::{ActivityId, AttemptKey, RevisionNo, SessionId, WorkerId},
+    domain::{ActivityId, AttemptKey, RevisionNo, SessionId, Stream, WorkerId},
     engine::{Part, Piece, Stored, has_room, parts},
     link::{FIRST_VERSION, FromWorker, Offer, PayloadFrames, Refusal, ToWorker, decode},
     manager::Input,
@@ -229,13 +230,20 @@ impl World {
     fn take_frame(&mut self, link: LinkId, session: SessionId, frame: Vec<FromWorker>) -> Step {
         let Some(worker) = self.ends.ends.get(&link).and_then(|end| end.admitted) else { return Ok(()) };
         let mut news = Vec::new();
+        let is_old = self.ends.ends.get(&link).is_some_and(|end| end.version == FIRST_VERSION);
         for message in frame {
+            if is_old && !message.is_of_first_version() {
+                return Err(format!(
+                    "worker {worker} said what a manager of the first version does not know: {message:?}"
+                ));
+            }
             let twice = comes_twice(&message) && self.fault(20);
             let again = twice.then(|| message.clone());
             for message in [Some(message), again].into_iter().flatten() {
                 for part in parts(worker, message)? {
                     match part {
                         Part::Heartbeat => self.ends.send(worker, ToWorker::Heartbeat),
+                        Part::AskOutputFile(key, stream) => self.tell_file(worker, key, stream)?,
                         Part::Piece(piece) => self.take_piece(link, worker, piece)?,
                         Part::Want { activity, revision, offset } => self.give(link, (activity, revision), offset)?,
                         Part::Ended(report) => {
@@ -262,6 +270,19 @@ impl World {
         self.tell(News::Input(Input::Said { worker, session, messages: news }))
     }
 
+    /// Tells a worker on the machine of the manager where it may write a stream itself.
+    fn tell_file(&mut self, worker: WorkerId, key: AttemptKey, stream: Stream) -> Step {
+        let is_open = self.process.as_ref().is_some_and(|process| process.open.get(&key) == Some(&worker));
+        if !is_open || !is_beside_store(worker) {
+            return Ok(());
+        }
+        let file = now_or_never(self.store.output_file(key, stream)).map_err(|error| error.to_string())?;
+        if let Some(file) = file {
+            self.ends.send(worker, ToWorker::OutputFile { key, stream, file });
+        }
+        Ok(())
+    }
+
     fn take_piece(&mut self, link: LinkId, worker: WorkerId, piece: Piece) -> Step {
         let open = self.process.as_ref().map(|process| &process.open);
         let is_open = |key: AttemptKey| open.is_some_and(|open| open.get(&key) == Some(&worker));
@@ -270,6 +291,7 @@ impl World {
             return Ok(());
         }
         let acknowledged = piece.acknowledged();
+        self.report.wrote += u64::from(matches!(piece, Piece::Wrote { .. }));
         let result = if self.has_room() {
             now_or_never(piece.clone().store(&self.store))
         } else {
