@@ -57,7 +57,9 @@ mod measure {
 
     use pod_backends::process::ProcessExecutor;
     use pod_core::{
-        domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Workdir},
+        domain::{
+            ActivityId, AttemptKey, AttemptNo, AttemptOutcome, ExecutionId, Millis, Payload, RevisionNo, Workdir,
+        },
         executor::{Executor, InstallRequest, RunEvent, StartRequest},
     };
 
@@ -132,7 +134,7 @@ mod measure {
                             | RunEvent::Wrote { .. }
                             | RunEvent::Holds { .. } => {}
                             RunEvent::Output { bytes, .. } => stdout.extend_from_slice(&bytes),
-                            RunEvent::Ended { end, .. } => assert_eq!(end, AttemptEnd::Exited(0)),
+                            RunEvent::Ended { end, .. } => assert_eq!(end, AttemptOutcome::Exited(0)),
                         }
                     }
                     assert_eq!(stdout, format!("hello {number}\n").as_bytes());

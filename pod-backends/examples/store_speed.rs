@@ -12,11 +12,12 @@ use bytes::Bytes;
 use pod_backends::sqlite::SqliteStore;
 use pod_core::{
     domain::{
-        ActivityId, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Event, EventKind, Execution,
-        ExecutionId, ExecutionStatus, Millis, OutputSummary, RevisionNo, Stream, Timestamp, WorkerId,
+        ActivityId, Age, Attempt, AttemptKey, AttemptNo, AttemptOutcome, Epoch, Event, EventKind, Execution,
+        ExecutionId, ExecutionStatus, Millis, Outcome, OutputSummary, RevisionNo, Stream, Timestamp, WorkerId,
     },
     store::{
-        ActivityTally, Batch, Change, ExecutionUpdate, HighWater, Holder, OutputStore, QueueKey, RevisionTally, Store,
+        ActivityCounters, Batch, Change, ExecutionUpdate, Holder, IdSequences, OutputStore, QueueCursor,
+        RevisionCounters, Store,
     },
 };
 
@@ -66,13 +67,13 @@ fn conclude(id: u64) -> [Change; 2] {
     let at = Timestamp(1_800_000_000_002 + id.cast_signed());
     let ended = Execution {
         status: ExecutionStatus::Finished,
-        ending: Some(Ending::Exited(0)),
+        outcome: Some(Outcome::Exited(0)),
         started_at: Some(at),
         finished_at: Some(at),
         ended: Some(Age(at.0)),
         ..running(id)
     };
-    let end = Change::EndAttempt { key: key(id), started_at: Some(at), ended_at: at, end: AttemptEnd::Exited(0) };
+    let end = Change::EndAttempt { key: key(id), started_at: Some(at), ended_at: at, end: AttemptOutcome::Exited(0) };
     [end, Change::UpdateExecution(ExecutionUpdate::from(&ended))]
 }
 
@@ -102,9 +103,14 @@ impl Bench {
             boot: None,
             changes,
             events: events.collect(),
-            high_water: HighWater { execution: ids.end, ..HighWater::default() },
-            tallies: vec![ActivityTally { activity: ACTIVITY, executions: [1; 6], recent_durations: vec![5; 50] }],
-            revision_tallies: vec![RevisionTally { activity: ACTIVITY, revision: RevisionNo(1), waiting: 1, kept: 1 }],
+            id_sequences: IdSequences { execution: ids.end, ..IdSequences::default() },
+            tallies: vec![ActivityCounters { activity: ACTIVITY, executions: [1; 6], recent_durations: vec![5; 50] }],
+            revision_tallies: vec![RevisionCounters {
+                activity: ACTIVITY,
+                revision: RevisionNo(1),
+                waiting: 1,
+                kept: 1,
+            }],
         };
         self.store.commit(Arc::new(batch)).await.expect("the batch is committed");
     }
@@ -194,7 +200,7 @@ async fn main() {
         }
         let begun = Instant::now();
         let claimed =
-            bench.store.claim(ACTIVITY, RevisionNo(1), QueueKey::START, Age::MAX, 1000).await.expect("a claim");
+            bench.store.peek_queue(ACTIVITY, RevisionNo(1), QueueCursor::START, Age::MAX, 1000).await.expect("a claim");
         println!("  a claim of {} takes {:.1} ms", claimed.executions.len(), begun.elapsed().as_secs_f64() * 1000.0);
     }
     drop(bench);

@@ -204,7 +204,7 @@ async fn clear(
     }
     if !busy.is_empty() {
         let numbers = busy.iter().map(|(_, worker)| worker.to_string()).collect::<Vec<_>>().join(" ");
-        return Err(ProvisionError::lasting(format!(
+        return Err(ProvisionError::permanent(format!(
             "workers that --backend {name}{at} has launched are at work still, or have results to deliver, out of the reach \
              of this --backend {own}; start the manager as before (pod serve --backend {name}), let them end (pod drain \
              {numbers} --wait), and then change; or give this one another --data-dir"
@@ -219,7 +219,7 @@ async fn clear(
     // The engine that hears this runs when its backend does.
     tokio::spawn(async move {
         for (_, worker) in known {
-            links.gone(worker, format!("it was a worker of --backend {name}{at}")).await;
+            links.report_lost(worker, format!("it was a worker of --backend {name}{at}")).await;
         }
     });
     Ok(())

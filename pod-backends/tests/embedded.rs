@@ -7,7 +7,7 @@ use std::{fs, path::Path, time::Duration};
 use pod_backends::{local::Local, sqlite::SqliteStore};
 use pod_core::{
     Limits, OutputChunk, Pod,
-    domain::{AttemptNo, Ending, ExecutionStatus, Gap, NewActivity, NewExecution, Stream},
+    domain::{AttemptNo, ExecutionStatus, Gap, NewActivity, NewExecution, Outcome, Stream},
 };
 use tokio::time::timeout;
 
@@ -42,11 +42,11 @@ async fn many_executions_end_once_each_with_their_own_output() {
     pod.create_activity(NewActivity::script("hello", script)).await.expect("an activity");
     let mut runs = Vec::new();
     for n in 0..300 {
-        runs.push(pod.start(NewExecution::of("hello").input(n.to_string())).await.expect("it is taken"));
+        runs.push(pod.start(NewExecution::new("hello").input(n.to_string())).await.expect("it is taken"));
     }
     for (n, id) in runs.into_iter().enumerate() {
         let done = wait(&pod, id).await;
-        assert_eq!(done.ending, Some(Ending::Exited(i32::try_from(n % 3).expect("a code"))));
+        assert_eq!(done.outcome, Some(Outcome::Exited(i32::try_from(n % 3).expect("a code"))));
         assert_eq!(done.attempt, AttemptNo(1));
         assert_eq!(all(&pod, id, Stream::Stdout).await, format!("hello {n}\n").into_bytes());
         assert_eq!(all(&pod, id, Stream::Stderr).await, format!("oh {n}\n").into_bytes());
@@ -85,7 +85,8 @@ for n in 1 2 3 4 5 6; do echo out $n; seen "$1"; echo err $n >&2; seen "$1"; don
 END"#;
     pod.create_activity(NewActivity::script("turns", script)).await.expect("an activity");
     let lines = tempfile::tempdir().expect("a directory");
-    let id = pod.start(NewExecution::of("turns").input(lines.path().display().to_string())).await.expect("it is taken");
+    let id =
+        pod.start(NewExecution::new("turns").input(lines.path().display().to_string())).await.expect("it is taken");
     let live = in_order(&pod, id, |line| fs::write(lines.path().join(line.to_string()), "").expect("a file")).await;
     let expected: Vec<String> =
         (1..=6).flat_map(|n| [format!("stdout out {n}\n"), format!("stderr err {n}\n")]).collect();
@@ -111,7 +112,7 @@ async fn of_a_flood_head_and_tail_are_kept_exactly_and_the_gap_is_told() {
     let pod = start(dir.path(), Limits { output_cap: cap, ..Limits::default() }).await;
     let script = "printf '#!/bin/sh\\nseq -f %%012.0f 1 2000000\\n' > main.sh";
     pod.create_activity(NewActivity::script("flood", script)).await.expect("an activity");
-    let id = pod.start(NewExecution::of("flood")).await.expect("it is taken");
+    let id = pod.start(NewExecution::new("flood")).await.expect("it is taken");
     let mut follower = pod.follow(id).await.expect("a follower");
     let (mut at, mut gap) = (0, None);
     let line = |offset: u64, byte: u64| {
@@ -154,9 +155,9 @@ async fn what_is_installed_is_there_after_a_restart_and_what_ran_is_run_again() 
         started.display(),
     );
     pod.create_activity(NewActivity::script("once", script)).await.expect("an activity");
-    let first = pod.start(NewExecution::of("once")).await.expect("it is taken");
+    let first = pod.start(NewExecution::new("once")).await.expect("it is taken");
     wait(&pod, first).await;
-    let stays = pod.start(NewExecution::of("once").input("stay")).await.expect("it is taken");
+    let stays = pod.start(NewExecution::new("once").input("stay")).await.expect("it is taken");
     timeout(PATIENCE, async {
         while !started.exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -9,8 +9,8 @@ use pod_backends::local::Local;
 use pod_core::{
     Limits, Pod,
     domain::{
-        AttemptEnd, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, Millis, NewActivity, NewExecution,
-        OnLost, Settings, Stream,
+        ActivitySettings, AttemptNo, AttemptOutcome, Execution, ExecutionId, ExecutionStatus, Millis, NewActivity,
+        NewExecution, OnLost, Outcome, Stream,
     },
     store::{MemoryStore, Store as _},
 };
@@ -38,14 +38,14 @@ impl Site {
     }
 
     async fn start(&self) -> Pod {
-        let limits = Limits { slots: 1, grace: self.grace, ..Limits::default() };
+        let limits = Limits { slots: 1, grace_period: self.grace, ..Limits::default() };
         let backend = Local::new(self.path("data"));
         let starting = Pod::builder().store(self.store.clone()).backend(backend).limits(limits).start();
         in_time("a POD", starting).await.unwrap()
     }
 
     /// Registers a program that notes down its start, its end, and its clean-up, and goes on until it may end.
-    async fn register(&self, pod: &Pod, settings: Settings) {
+    async fn register(&self, pod: &Pod, settings: ActivitySettings) {
         let (out, go) = (self.path("out"), self.path("go"));
         let (out, go) = (out.display(), go.display());
         let main = format!(
@@ -57,7 +57,7 @@ impl Site {
     }
 
     async fn run(&self, pod: &Pod) -> ExecutionId {
-        pod.start(NewExecution::of("waits")).await.unwrap()
+        pod.start(NewExecution::new("waits")).await.unwrap()
     }
 
     fn noted(&self, word: &str) -> usize {
@@ -87,30 +87,30 @@ async fn ended(pod: &Pod, id: ExecutionId) -> Execution {
     in_time("the end of the execution", pod.wait(id)).await.unwrap()
 }
 
-fn once() -> Settings {
-    Settings { on_lost: OnLost::Fail, ..Settings::default() }
+fn once() -> ActivitySettings {
+    ActivitySettings { on_lost: OnLost::Fail, ..ActivitySettings::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn graceful_restarts_are_no_losses_however_many_there_are() {
     let site = Site::new();
     let mut pod = site.start().await;
-    site.register(&pod, Settings::default()).await;
+    site.register(&pod, ActivitySettings::default()).await;
     let id = site.run(&pod).await;
     for restarts in 1..=3 {
         site.notes("began", restarts).await;
         in_time("the shutdown", pod.shutdown()).await;
         assert_eq!(site.noted("cleaned"), restarts, "each was asked to end, and cleaned up");
         let left = pod.attempts(id).await.unwrap().pop().unwrap();
-        assert_eq!(left.end, Some(AttemptEnd::WorkerLeft));
+        assert_eq!(left.end, Some(AttemptOutcome::WorkerLeft));
         drop(pod);
         pod = site.start().await;
     }
     site.notes("began", 4).await;
     let runs = pod.execution(id).await.unwrap();
-    assert_eq!((runs.status, runs.attempt, runs.losses), (ExecutionStatus::Running, AttemptNo(4), 0));
+    assert_eq!((runs.status, runs.attempt, runs.lost_attempts), (ExecutionStatus::Running, AttemptNo(4), 0));
     site.go();
-    assert_eq!(ended(&pod, id).await.ending, Some(Ending::Exited(0)));
+    assert_eq!(ended(&pod, id).await.outcome, Some(Outcome::Exited(0)));
     pod.shutdown().await;
 }
 
@@ -118,7 +118,7 @@ async fn graceful_restarts_are_no_losses_however_many_there_are() {
 async fn what_a_program_prints_while_it_cleans_up_is_kept() {
     let site = Site::new();
     let pod = site.start().await;
-    site.register(&pod, Settings::default()).await;
+    site.register(&pod, ActivitySettings::default()).await;
     let id = site.run(&pod).await;
     site.notes("began", 1).await;
     pod.shutdown().await;
@@ -144,13 +144,13 @@ async fn what_runs_may_end_within_the_time_that_a_shutdown_gives() {
     site.go();
     in_time("the shutdown", shutdown).await.unwrap();
     let done = pod.execution(id).await.unwrap();
-    assert_eq!((done.ending, done.attempt), (Some(Ending::Exited(0)), AttemptNo(1)));
+    assert_eq!((done.outcome, done.attempt), (Some(Outcome::Exited(0)), AttemptNo(1)));
     assert_eq!((site.noted("began"), site.noted("cleaned")), (1, 0));
 
     let pod = site.start().await;
     for id in [next, late] {
         let done = ended(&pod, id).await;
-        assert_eq!((done.ending, done.attempt, done.losses), (Some(Ending::Exited(0)), AttemptNo(1), 0));
+        assert_eq!((done.outcome, done.attempt, done.lost_attempts), (Some(Outcome::Exited(0)), AttemptNo(1), 0));
     }
     pod.shutdown().await;
 }
@@ -165,12 +165,12 @@ async fn what_must_not_run_again_fails_with_its_worker_only_if_it_has_not_ended_
     let waits = site.run(&pod).await;
     in_time("the shutdown", pod.shutdown_within(Duration::from_millis(50))).await;
     let failed = pod.execution(id).await.unwrap();
-    assert!(matches!(failed.ending, Some(Ending::WorkerLeft { .. })), "{failed:?}");
-    assert_eq!((failed.status, failed.losses, site.noted("cleaned")), (ExecutionStatus::Failed, 0, 1));
+    assert!(matches!(failed.outcome, Some(Outcome::WorkerLeft { .. })), "{failed:?}");
+    assert_eq!((failed.status, failed.lost_attempts, site.noted("cleaned")), (ExecutionStatus::Failed, 0, 1));
     // It had not begun: it runs at the next start.
     site.go();
     let pod = site.start().await;
-    assert_eq!(ended(&pod, waits).await.ending, Some(Ending::Exited(0)));
+    assert_eq!(ended(&pod, waits).await.outcome, Some(Outcome::Exited(0)));
     assert_eq!(site.noted("began"), 2);
     pod.shutdown().await;
 }
@@ -179,7 +179,7 @@ async fn what_must_not_run_again_fails_with_its_worker_only_if_it_has_not_ended_
 async fn a_shutdown_without_time_hurries_one_that_gives_much() {
     let site = Site::new();
     let pod = site.start().await;
-    site.register(&pod, Settings::default()).await;
+    site.register(&pod, ActivitySettings::default()).await;
     site.run(&pod).await;
     site.notes("began", 1).await;
     let slow = tokio::spawn({
@@ -198,20 +198,20 @@ async fn a_program_that_ignores_its_term_is_killed_after_its_grace_time() {
     let pod = site.start().await;
     let main = format!("trap '' TERM; echo began >> {}; while :; do sleep 0.05; done", site.path("out").display());
     pod.put_activity(NewActivity::script("stubborn", format!("cat > main.sh <<'END'\n{main}\nEND\n"))).await.unwrap();
-    let id = pod.start(NewExecution::of("stubborn")).await.unwrap();
+    let id = pod.start(NewExecution::new("stubborn")).await.unwrap();
     site.notes("began", 1).await;
     let asked = Instant::now();
     in_time("the shutdown", pod.shutdown()).await;
     assert!(asked.elapsed() >= site.grace.as_duration());
     let waits = pod.execution(id).await.unwrap();
-    assert_eq!((waits.status, waits.losses), (ExecutionStatus::Waiting, 0));
+    assert_eq!((waits.status, waits.lost_attempts), (ExecutionStatus::Waiting, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_someone_terminates_while_the_pod_shuts_down_is_terminated() {
     let site = Site::new();
     let pod = site.start().await;
-    site.register(&pod, Settings::default()).await;
+    site.register(&pod, ActivitySettings::default()).await;
     let id = site.run(&pod).await;
     site.notes("began", 1).await;
     let shutdown = tokio::spawn({
@@ -220,14 +220,14 @@ async fn what_someone_terminates_while_the_pod_shuts_down_is_terminated() {
     });
     pod.request_termination(id).await.unwrap();
     in_time("the shutdown", shutdown).await.unwrap();
-    assert_eq!(pod.execution(id).await.unwrap().ending, Some(Ending::Terminated));
+    assert_eq!(pod.execution(id).await.unwrap().outcome, Some(Outcome::Terminated));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_that_is_only_dropped_ends_what_it_runs_in_the_same_way() {
     let site = Site::new();
     let pod = site.start().await;
-    site.register(&pod, Settings::default()).await;
+    site.register(&pod, ActivitySettings::default()).await;
     let id = site.run(&pod).await;
     site.notes("began", 1).await;
     drop(pod);
@@ -241,7 +241,7 @@ async fn a_pod_that_is_only_dropped_ends_what_it_runs_in_the_same_way() {
     assert_eq!(site.noted("cleaned"), 1);
     let pod = site.start().await;
     site.notes("began", 2).await;
-    assert_eq!(pod.execution(id).await.unwrap().losses, 0);
+    assert_eq!(pod.execution(id).await.unwrap().lost_attempts, 0);
     site.go();
     assert_eq!(ended(&pod, id).await.attempt, AttemptNo(2));
     pod.shutdown().await;

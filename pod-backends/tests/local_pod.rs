@@ -88,7 +88,7 @@ impl Site {
         let main = format!("echo >> {}; until [ -e {} ]; do sleep 0.01; done; echo done", out.display(), go.display());
         let script = format!("cat > main.sh <<'END'\n{main}\nEND\n");
         pod.put_activity(NewActivity::script("waits", script)).await.unwrap();
-        let run = pod.start(NewExecution::of("waits")).await.unwrap();
+        let run = pod.start(NewExecution::new("waits")).await.unwrap();
         // Not only opened: the word of one that is killed in between would be missing.
         eventually("the execution to run", || (self.starts() == 1).then_some(())).await;
         run

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, io::Write, path::Path};
 use flate2::{Compression, write::GzEncoder};
 use pod_backends::process::ProcessExecutor;
 use pod_core::{
-    domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Workdir},
+    domain::{ActivityId, AttemptKey, AttemptNo, AttemptOutcome, ExecutionId, Millis, Payload, RevisionNo, Workdir},
     executor::{Executor, InstallError, InstallRequest, RunEvent, StartRequest},
 };
 use tar::{Builder, EntryType, Header};
@@ -54,7 +54,7 @@ async fn install(executor: &dyn Executor, archive: Vec<u8>) -> Result<(), Instal
     executor.install(request, sink).await
 }
 
-async fn run(executor: &dyn Executor) -> (String, AttemptEnd) {
+async fn run(executor: &dyn Executor) -> (String, AttemptOutcome) {
     let request = StartRequest {
         key: AttemptKey { execution: ExecutionId(1), attempt: AttemptNo(1) },
         activity: ActivityId(1),
@@ -96,7 +96,7 @@ async fn a_directory_with_main_sh_needs_no_script() {
         Item::File("main.sh", "#!/bin/sh\r\ncat words same\r\n"),
     ];
     install(&executor, pack(&items)).await.unwrap();
-    assert_eq!(run(&executor).await, ("some words\nsome words\n".to_owned(), AttemptEnd::Exited(0)));
+    assert_eq!(run(&executor).await, ("some words\nsome words\n".to_owned(), AttemptOutcome::Exited(0)));
     executor.shutdown().await;
 }
 
@@ -109,7 +109,7 @@ async fn its_install_sh_is_run_in_it() {
         Item::File("./part", "echo \"made from $(basename \"$(dirname \"$(readlink -f main.sh)\")\")\""),
     ];
     install(&executor, pack(&items)).await.unwrap();
-    assert_eq!(run(&executor).await, ("made from 1-1\n".to_owned(), AttemptEnd::Exited(0)));
+    assert_eq!(run(&executor).await, ("made from 1-1\n".to_owned(), AttemptOutcome::Exited(0)));
     let failing = pack(&[Item::File("install.sh", "exit 9"), Item::File("main.sh", "")]);
     let error = install(&executor, failing).await.unwrap_err();
     assert!(error.message.contains("exit code 9"), "{error}");
@@ -164,7 +164,7 @@ async fn the_last_of_a_name_counts_and_nothing_is_written_through_what_it_replac
     ];
     install(&executor, pack(&items)).await.unwrap();
     let expected = "of the second\nof the first\na file\n".to_owned();
-    assert_eq!(run(&executor).await, (expected, AttemptEnd::Exited(0)));
+    assert_eq!(run(&executor).await, (expected, AttemptOutcome::Exited(0)));
     let left: Vec<_> =
         std::fs::read_dir(dir.path().join("activities")).unwrap().map(|at| at.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("unpacking")), "{left:?}");

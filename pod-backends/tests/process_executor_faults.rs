@@ -14,8 +14,8 @@ use std::{
 
 use pod_backends::process::ProcessExecutor;
 use pod_core::{
-    domain::{ActivityId, AttemptEnd, Millis, Payload, RevisionNo, Stream},
-    executor::{Executor, InstallRequest, RunEvent, Running},
+    domain::{ActivityId, AttemptOutcome, Millis, Payload, RevisionNo, Stream},
+    executor::{ExecutionHandle, Executor, InstallRequest, RunEvent},
 };
 use process_rig::{PATIENCE, finish, install, open, request};
 use rustix::process::{Pid, Signal, kill_process};
@@ -26,7 +26,7 @@ use tokio::time::{sleep, timeout};
 const ENDLESS: &str = "#!/bin/sh\nsetsid sleep 1000 &\necho $PPID $$ $!\nwhile :; do sleep 0.05; done";
 
 /// Starts [`ENDLESS`] and reads the process ids.
-async fn endless(executor: &dyn Executor, execution: u64) -> (Box<dyn Running>, [u32; 3]) {
+async fn endless(executor: &dyn Executor, execution: u64) -> (Box<dyn ExecutionHandle>, [u32; 3]) {
     let mut run = executor.start(request(1, execution)).await.expect("it is installed");
     let mut text = Vec::new();
     while !text.ends_with(b"\n") {
@@ -84,16 +84,16 @@ async fn a_killed_slot_loses_its_run_and_no_other() {
     assert_ne!(slot, other_slot);
 
     kill(slot);
-    assert_eq!(finish(&mut *victim).await.1, AttemptEnd::Lost);
+    assert_eq!(finish(&mut *victim).await.1, AttemptOutcome::Lost);
     assert!(!lives(main) && !lives(child), "they are gone when the loss is told");
     assert!(lives(other) && lives(other_child) && lives(other_slot));
 
     let (mut again, [new_slot, ..]) = endless(&executor, 3).await;
     assert_ne!(new_slot, slot);
     again.stop(pod_core::executor::StopMode::Kill);
-    assert_eq!(finish(&mut *again).await.1, AttemptEnd::Terminated);
+    assert_eq!(finish(&mut *again).await.1, AttemptOutcome::Terminated);
     neighbour.stop(pod_core::executor::StopMode::Terminate);
-    assert_eq!(finish(&mut *neighbour).await.1, AttemptEnd::Terminated);
+    assert_eq!(finish(&mut *neighbour).await.1, AttemptOutcome::Terminated);
     executor.shutdown().await;
 }
 
@@ -106,7 +106,7 @@ async fn a_slot_killed_while_idle_loses_nothing() {
         let mut run = executor.start(request(1, execution)).await.unwrap();
         let (line, end) = finish(&mut *run).await;
         let [slot, number, _] = numbers(&line);
-        assert_eq!((u64::from(number), end), (execution, AttemptEnd::Exited(0)));
+        assert_eq!((u64::from(number), end), (execution, AttemptOutcome::Exited(0)));
         kill(slot);
     }
     executor.shutdown().await;
@@ -141,8 +141,8 @@ async fn kills_at_any_moment(dir: &Path, executor: &dyn Executor, seed: u64, cou
             let (execution, finished) = running.pop_front().unwrap();
             let (text, end) = finished.await.unwrap();
             match end {
-                AttemptEnd::Exited(0) => assert_eq!(u64::from(numbers(&text)[1]), execution),
-                AttemptEnd::Lost => lost += 1,
+                AttemptOutcome::Exited(0) => assert_eq!(u64::from(numbers(&text)[1]), execution),
+                AttemptOutcome::Lost => lost += 1,
                 other => panic!("{other:?}"),
             }
         }
@@ -175,7 +175,7 @@ async fn a_killed_nursery_is_replaced() {
     let (mut second, [other_slot, other, other_child]) = endless(&executor, 2).await;
     kill(parent(slot));
     for run in [&mut first, &mut second] {
-        assert_eq!(finish(&mut **run).await.1, AttemptEnd::Lost);
+        assert_eq!(finish(&mut **run).await.1, AttemptOutcome::Lost);
     }
     for pid in [slot, main, child, other_slot, other, other_child] {
         assert!(!lives(pid), "{pid} still runs");
@@ -195,7 +195,7 @@ async fn what_outlives_the_whole_spawner_is_found_by_its_mark() {
     let nursery = parent(slot);
     kill(slot);
     kill(nursery);
-    assert_eq!(finish(&mut *run).await.1, AttemptEnd::Lost);
+    assert_eq!(finish(&mut *run).await.1, AttemptOutcome::Lost);
     assert!(!lives(main) && !lives(child), "they are gone when the loss is told");
     executor.shutdown().await;
 }
@@ -227,7 +227,7 @@ async fn a_directory_is_used_by_one_executor_at_a_time() {
 }
 
 /// The worker's part of an installation that was damaged: it says so, and does not run it.
-async fn is_found_damaged(executor: &dyn Executor, execution: u64) -> AttemptEnd {
+async fn is_found_damaged(executor: &dyn Executor, execution: u64) -> AttemptOutcome {
     let mut run = executor.start(request(1, execution)).await.unwrap();
     assert_eq!(timeout(PATIENCE, run.next()).await.unwrap(), Some(RunEvent::InstallationLost));
     assert_eq!(executor.installed().await.unwrap(), []);
@@ -260,14 +260,16 @@ async fn a_damaged_installation_is_noticed_at_each_start_and_made_again_once() {
     for (number, (name, damage)) in (10..).step_by(10).zip(damages) {
         install(&executor, 1, good).await;
         let mut run = executor.start(request(1, number)).await.unwrap();
-        assert_eq!(finish(&mut *run).await, ("it runs\n".to_owned(), AttemptEnd::Exited(0)));
+        assert_eq!(finish(&mut *run).await, ("it runs\n".to_owned(), AttemptOutcome::Exited(0)));
         damage();
-        assert_eq!(is_found_damaged(&executor, number + 1).await, AttemptEnd::Recalled, "{name}");
+        assert_eq!(is_found_damaged(&executor, number + 1).await, AttemptOutcome::Recalled, "{name}");
         // One that was on its way meanwhile.
-        assert_eq!(is_found_damaged(&executor, number + 2).await, AttemptEnd::Recalled, "{name}");
+        assert_eq!(is_found_damaged(&executor, number + 2).await, AttemptOutcome::Recalled, "{name}");
         install(&executor, 1, good).await;
         damage();
-        let AttemptEnd::StartFailed(reason) = is_found_damaged(&executor, number + 3).await else { panic!("{name}") };
+        let AttemptOutcome::StartFailed(reason) = is_found_damaged(&executor, number + 3).await else {
+            panic!("{name}")
+        };
         assert!(reason.contains("again"), "{reason}");
     }
     executor.shutdown().await;
@@ -285,7 +287,7 @@ async fn damage_done_while_no_worker_was_there_is_noticed_too() {
     executor.shutdown().await;
     fs::write(dir.path().join("activities/1-1/main.sh"), "#!/bin/sh\necho other").unwrap();
     let executor = open(dir.path()).await;
-    assert_eq!(is_found_damaged(&executor, 2).await, AttemptEnd::Recalled);
+    assert_eq!(is_found_damaged(&executor, 2).await, AttemptOutcome::Recalled);
     executor.shutdown().await;
 }
 
@@ -306,12 +308,12 @@ async fn what_runs_in_a_damaged_installation_goes_on_while_it_is_made_again() {
     install().await;
     let (mut first, _) = endless(&executor, 1).await;
     fs::write(dir.path().join("activities/1-1/main.sh"), "").unwrap();
-    assert_eq!(is_found_damaged(&executor, 2).await, AttemptEnd::Recalled);
+    assert_eq!(is_found_damaged(&executor, 2).await, AttemptOutcome::Recalled);
     install().await;
     let (mut second, _) = endless(&executor, 3).await;
     fs::write(go, "").unwrap();
     for run in [&mut first, &mut second] {
-        assert_eq!(finish(&mut **run).await, ("a part of it\n".to_owned(), AttemptEnd::Exited(0)));
+        assert_eq!(finish(&mut **run).await, ("a part of it\n".to_owned(), AttemptOutcome::Exited(0)));
     }
     let entries = || fs::read_dir(dir.path().join("activities")).unwrap().count();
     drop((first, second));
@@ -370,7 +372,7 @@ async fn a_full_disk_is_told_and_not_the_fault_of_the_script() {
         assert_eq!(executor.installed().await.unwrap(), [(ActivityId(1), RevisionNo(1))]);
     }
     let mut run = executor.start(self::request(1, 1)).await.unwrap();
-    assert_eq!(finish(&mut *run).await, ("still here\n".to_owned(), AttemptEnd::Exited(0)));
+    assert_eq!(finish(&mut *run).await, ("still here\n".to_owned(), AttemptOutcome::Exited(0)));
     executor.shutdown().await;
 }
 

@@ -4,8 +4,8 @@
 mod process_rig;
 
 use pod_core::{
-    domain::{AttemptEnd, Millis},
-    executor::{Executor, RunEvent, Running, StartRequest, StopMode},
+    domain::{AttemptOutcome, Millis},
+    executor::{ExecutionHandle, Executor, RunEvent, StartRequest, StopMode},
 };
 use process_rig::{PATIENCE, finish, install, open, request};
 use tempfile::TempDir;
@@ -27,7 +27,7 @@ exec perl -MPOSIX -e '
     die "it was told to end";
 '"#;
 
-async fn first_line(run: &mut dyn Running) {
+async fn first_line(run: &mut dyn ExecutionHandle) {
     loop {
         match timeout(PATIENCE, run.next()).await.expect("it does not hang") {
             Some(RunEvent::Output { .. }) => return,
@@ -47,12 +47,12 @@ async fn who_is_forked_while_its_parent_is_told_to_end_is_told_too() {
     let mut run = executor.start(StartRequest { grace: long, ..request(1, 1) }).await.expect("it is installed");
     first_line(&mut *run).await;
     run.stop(StopMode::Terminate);
-    assert_eq!(finish(&mut *run).await.1, AttemptEnd::Terminated);
+    assert_eq!(finish(&mut *run).await.1, AttemptOutcome::Terminated);
 
     let timeout = Some(Millis(500));
     let limited = StartRequest { grace: long, timeout, ..request(1, 2) };
     let mut run = executor.start(limited).await.expect("it is installed");
-    assert_eq!(finish(&mut *run).await.1, AttemptEnd::TimedOut);
+    assert_eq!(finish(&mut *run).await.1, AttemptOutcome::TimedOut);
     executor.shutdown().await;
 }
 
@@ -70,6 +70,6 @@ async fn who_cleans_up_after_its_parent_has_ended_is_left_alone() {
     first_line(&mut *run).await;
     run.stop(StopMode::Terminate);
     let (text, end) = finish(&mut *run).await;
-    assert_eq!((text.as_str(), end), ("cleaned up\n", AttemptEnd::Terminated));
+    assert_eq!((text.as_str(), end), ("cleaned up\n", AttemptOutcome::Terminated));
     executor.shutdown().await;
 }

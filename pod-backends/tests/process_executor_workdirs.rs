@@ -12,8 +12,8 @@ use std::{
 
 use pod_backends::process::{ProcessExecutor, clear};
 use pod_core::{
-    domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Workdir},
-    executor::{Executor, InstallRequest, RunEvent, Running, StartRequest},
+    domain::{ActivityId, AttemptKey, AttemptNo, AttemptOutcome, ExecutionId, Millis, Payload, RevisionNo, Workdir},
+    executor::{ExecutionHandle, Executor, InstallRequest, RunEvent, StartRequest},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -59,7 +59,7 @@ fn request(input: &str) -> StartRequest {
     }
 }
 
-async fn finish(run: &mut dyn Running) -> (String, AttemptEnd) {
+async fn finish(run: &mut dyn ExecutionHandle) -> (String, AttemptOutcome) {
     let mut text = Vec::new();
     loop {
         match timeout(PATIENCE, run.next()).await.expect("it does not hang").expect("an end comes") {
@@ -71,12 +71,12 @@ async fn finish(run: &mut dyn Running) -> (String, AttemptEnd) {
     }
 }
 
-async fn run(executor: &dyn Executor, input: &str) -> (String, AttemptEnd) {
+async fn run(executor: &dyn Executor, input: &str) -> (String, AttemptOutcome) {
     finish(&mut *executor.start(request(input)).await.expect("it is installed")).await
 }
 
 /// Starts what goes on for ever, and gives what it prints first.
-async fn begin(executor: &dyn Executor, input: &str) -> (Box<dyn Running>, String) {
+async fn begin(executor: &dyn Executor, input: &str) -> (Box<dyn ExecutionHandle>, String) {
     let mut run = executor.start(request(input)).await.expect("it is installed");
     let mut text = String::new();
     while !text.ends_with('\n') {
@@ -128,7 +128,7 @@ async fn nothing_is_left_of_a_run_whose_slot_was_killed() {
     let (mut litters, pids) = begin(&executor, LITTERS).await;
     assert_eq!(found(dir.path(), "litter").len(), 5);
     kill(pids.split(' ').next().unwrap());
-    assert_eq!(finish(&mut *litters).await.1, AttemptEnd::Lost);
+    assert_eq!(finish(&mut *litters).await.1, AttemptOutcome::Lost);
     eventually("the end of what it wrote", || found(dir.path(), "litter").is_empty()).await;
     for _ in 0..4 {
         assert_eq!(run(&executor, "ls -A").await.0, ".pod\ndata\nmain.sh\n");
@@ -143,7 +143,7 @@ async fn nothing_is_left_of_runs_whose_spawner_was_killed() {
     let executor = obeying(dir.path()).await;
     let (mut litters, pids) = begin(&executor, LITTERS).await;
     kill(pids.split(' ').nth(1).unwrap());
-    assert_eq!(finish(&mut *litters).await.1, AttemptEnd::Lost);
+    assert_eq!(finish(&mut *litters).await.1, AttemptOutcome::Lost);
     assert_eq!(run(&executor, "ls -A").await.0, ".pod\ndata\nmain.sh\n");
     eventually("the end of what it wrote", || found(dir.path(), "litter").is_empty()).await;
     executor.shutdown().await;
@@ -245,7 +245,7 @@ async fn who_fills_the_disk_does_so_until_its_end() {
     let executor = obeying(disk.0.path()).await;
     for fill in ["cat /dev/zero > big", "mkdir a; cat /dev/zero > a/big", "cat /dev/zero > \"$TMPDIR/big\""] {
         let (_, end) = run(&executor, &format!("{fill} 2>&-; exit 3")).await;
-        assert_eq!(end, AttemptEnd::Exited(3));
+        assert_eq!(end, AttemptOutcome::Exited(3));
         assert_eq!(
             run(&executor, "ls -A; echo y > file; cat file").await.0,
             ".pod\ndata\nmain.sh\ny\n",
@@ -256,7 +256,7 @@ async fn who_fills_the_disk_does_so_until_its_end() {
     fs::write(disk.0.path().join("others"), vec![7; 4 << 20]).expect_err("there is less room");
     let full = StartRequest { workdir: Workdir::Copy, ..request("true") };
     let (_, end) = finish(&mut *executor.start(full).await.unwrap()).await;
-    let AttemptEnd::StartFailed(reason) = end else { panic!("{end:?}") };
+    let AttemptOutcome::StartFailed(reason) = end else { panic!("{end:?}") };
     assert!(reason.contains("make room on the worker's disk"), "{reason}");
     fs::remove_file(disk.0.path().join("others")).unwrap();
     let roomy = StartRequest { workdir: Workdir::Copy, ..request("cat data/file") };

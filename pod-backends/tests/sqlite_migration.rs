@@ -7,7 +7,7 @@ use bytes::Bytes;
 use pod_backends::{local::Local, sqlite::SqliteStore};
 use pod_core::{
     OutputChunk, Pod,
-    domain::{AttemptKey, AttemptNo, Ending, ExecutionId, GiveUp, RevisionPurpose, Stream, WorkerId},
+    domain::{AttemptKey, AttemptNo, ExecutionId, GiveUp, Outcome, RevisionPurpose, Stream, WorkerId},
     store::{OutputStore, Store},
 };
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
@@ -58,12 +58,12 @@ async fn why_an_execution_ended_is_read_as_the_sentence_of_before() {
     connection.close().await.unwrap();
     let store = SqliteStore::open(dir.path()).await.unwrap();
     let endings = [
-        (4, Ending::GaveUp(GiveUp::Said { sentence: "the activity was deleted".into() })),
-        (5, Ending::WorkerLeft { worker: WorkerId(7), attempt: AttemptNo(2) }),
+        (4, Outcome::Aborted(GiveUp::Said { sentence: "the activity was deleted".into() })),
+        (5, Outcome::WorkerLeft { worker: WorkerId(7), attempt: AttemptNo(2) }),
     ];
     for (id, ending) in endings {
         let found = store.execution(ExecutionId(id)).await.unwrap().expect("it is there");
-        assert_eq!(found.ending, Some(ending));
+        assert_eq!(found.outcome, Some(ending));
     }
 }
 
@@ -73,13 +73,13 @@ async fn output_of_before_is_there_and_what_runs_goes_on() {
     of_version_two(dir.path()).await;
     let store = SqliteStore::open(dir.path()).await.unwrap();
     for id in 1..=3 {
-        assert!(store.read_order(key(id), 0, 100).await.unwrap().is_empty());
+        assert!(store.read_interleaving(key(id), 0, 100).await.unwrap().is_empty());
     }
     assert_eq!(store.output_summary(key(2)).await.unwrap().stdout.len, 70_000);
     assert_eq!(&store.read_output(key(1), Stream::Stderr, 0, 100).await.unwrap().bytes[..], b"wrong");
-    store.append_order(key(3), 0, Bytes::from_static(&[10, 0])).await.expect("an attempt that was open is");
+    store.append_interleaving(key(3), 0, Bytes::from_static(&[10, 0])).await.expect("an attempt that was open is");
     store.append_output(key(3), Stream::Stdout, 0, Bytes::from_static(b"later")).await.unwrap();
-    assert_eq!(&store.read_order(key(3), 0, 100).await.unwrap()[..], [10, 0]);
+    assert_eq!(&store.read_interleaving(key(3), 0, 100).await.unwrap()[..], [10, 0]);
     drop(store);
     // And once more: the migration is not done twice.
     SqliteStore::open(dir.path()).await.unwrap();

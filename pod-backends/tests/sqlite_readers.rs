@@ -9,7 +9,7 @@ use std::sync::{
 use pod_backends::sqlite::SqliteStore;
 use pod_core::{
     domain::{ActivityId, Age, Execution, ExecutionId, Millis, RevisionNo, Timestamp},
-    store::{Batch, Change, ExecutionQuery, Holder, QueueKey, Store},
+    store::{Batch, Change, ExecutionQuery, Holder, QueueCursor, Store},
 };
 use tempfile::TempDir;
 
@@ -27,7 +27,7 @@ async fn the_planner_reads_beside_any_number_of_slow_searches() {
     let changes = (1..=20_000).map(|id| Change::InsertExecution(Arc::new(waiting(id)))).collect();
     store.commit(Arc::new(Batch { seq: 1, epoch, changes, ..Batch::default() })).await.unwrap();
 
-    let engine = store.for_engine().expect("it tells the engine from the others");
+    let engine = store.engine_handle().expect("it tells the engine from the others");
     assert!(engine.execution(ExecutionId(1)).await.unwrap().is_some());
     let done = Arc::new(AtomicUsize::new(0));
     let searches: Vec<_> = (0..SEARCHES)
@@ -44,7 +44,7 @@ async fn the_planner_reads_beside_any_number_of_slow_searches() {
         tokio::task::yield_now().await;
     }
     for _ in 0..3 {
-        let claimed = engine.claim(ActivityId(1), RevisionNo(1), QueueKey::START, Age::MAX, 10).await.unwrap();
+        let claimed = engine.peek_queue(ActivityId(1), RevisionNo(1), QueueCursor::START, Age::MAX, 10).await.unwrap();
         assert_eq!(claimed.executions.len(), 10);
         assert!(engine.execution(ExecutionId(7)).await.unwrap().is_some());
     }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use pod_backends::sqlite::SqliteStore;
 use pod_core::{
     domain::{
-        ActivityId, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Epoch, Execution, ExecutionId, ExecutionStatus,
-        Millis, OutputSummary, RevisionNo, Stream, Timestamp, WorkerId,
+        ActivityId, Attempt, AttemptKey, AttemptNo, AttemptOutcome, Epoch, Execution, ExecutionId, ExecutionStatus,
+        Millis, Outcome, OutputSummary, RevisionNo, Stream, Timestamp, WorkerId,
     },
     store::{Batch, Change, ExecutionQuery, ExecutionUpdate, Holder, OutputStore, Store, StoreError},
 };
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 async fn refusal(dir: &Path) -> String {
     match SqliteStore::open(dir).await {
-        Err(StoreError::Unusable(sentence)) => sentence.to_string(),
+        Err(StoreError::Incompatible(sentence)) => sentence.to_string(),
         other => panic!("expected that it cannot be opened, got {other:?}"),
     }
 }
@@ -63,7 +63,7 @@ async fn a_store_at_rest_is_one_file() {
     let epoch = store.acquire(&Holder::new("test"), Millis(60_000)).await.unwrap().acquired().unwrap().epoch;
     let mut writer = Writer { store, epoch, seq: 0 };
     writer.commit(begin(1, 10)).await.unwrap();
-    writer.store.rest().await;
+    writer.store.quiesce().await;
     let copy = TempDir::new().unwrap();
     fs::copy(dir.path().join("pod.db"), copy.path().join("pod.db")).unwrap();
     let copied = SqliteStore::open(copy.path()).await.unwrap();
@@ -88,7 +88,7 @@ async fn filled(dir: &Path, count: u64) {
         writer.commit(begin(id, 50_000)).await.unwrap();
         writer.commit(conclude(id)).await.unwrap();
     }
-    writer.store.rest().await;
+    writer.store.quiesce().await;
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_damaged_database_is_told_with_what_to_do() {
                 Ok(_) => store.executions(ExecutionQuery::default()).await.expect_err(name),
             },
         };
-        let StoreError::Unusable(sentence) = &said else { panic!("{name}: {said:?}") };
+        let StoreError::Incompatible(sentence) = &said else { panic!("{name}: {said:?}") };
         assert!(sentence.contains("damaged") && sentence.contains(".recover"), "{name}: {sentence}");
     }
 }
@@ -221,9 +221,9 @@ fn begin(id: u64, input: usize) -> Vec<Change> {
 
 fn conclude(id: u64) -> Vec<Change> {
     let mut ended = running(id, 0);
-    (ended.status, ended.ending, ended.finished_at) =
-        (ExecutionStatus::Finished, Some(Ending::Exited(0)), Some(Timestamp(2)));
-    let end = AttemptEnd::Exited(0);
+    (ended.status, ended.outcome, ended.finished_at) =
+        (ExecutionStatus::Finished, Some(Outcome::Exited(0)), Some(Timestamp(2)));
+    let end = AttemptOutcome::Exited(0);
     vec![
         Change::EndAttempt { key: key(id), started_at: None, ended_at: Timestamp(2), end },
         Change::UpdateExecution(ExecutionUpdate::from(&ended)),

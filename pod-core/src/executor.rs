@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::domain::{
-    ActivityId, AttemptEnd, AttemptKey, Millis, Network, OutputFile, Payload, RevisionNo, Stream, Timestamp, Workdir,
+    ActivityId, AttemptKey, AttemptOutcome, Millis, Network, OutputFile, Payload, RevisionNo, Stream, Timestamp,
+    Workdir,
 };
 
 /// How many installations a worker makes at a time at most: one that hangs must not hold up all others.
@@ -15,7 +16,7 @@ pub const INSTALLATIONS_AT_A_TIME: usize = 4;
 /// Installs activities and runs executions on one worker: processes, containers, or something else.
 ///
 /// Every method may be called concurrently. A dropped future of `install` or `remove` ends what it began
-/// (no process of it stays); a dropped [`Running`] kills its process tree.
+/// (no process of it stays); a dropped [`ExecutionHandle`] kills its process tree.
 ///
 /// One that wraps another and counts what it starts:
 ///
@@ -80,9 +81,9 @@ pub trait Executor: Debug + Send + Sync + 'static {
     /// The revisions that are completely installed here, found by their completion markers.
     async fn installed(&self) -> Result<Vec<(ActivityId, RevisionNo)>, ExecutorError>;
 
-    /// Starts an execution. At most [`Executor::slots`] and [`Executor::ahead`] together are started and have not ended;
+    /// Starts an execution. At most [`Executor::slots`] and [`Executor::prefetch_limit`] together are started and have not ended;
     /// the caller keeps to it.
-    async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError>;
+    async fn start(&self, request: StartRequest) -> Result<Box<dyn ExecutionHandle>, StartError>;
 
     /// How many executions may run at a time.
     fn slots(&self) -> u32;
@@ -90,7 +91,7 @@ pub trait Executor: Debug + Send + Sync + 'static {
     /// How many more may be started while all slots are busy. They wait in the executor, first come, first served, and
     /// each begins at once when a slot is free: nobody has to be asked for it. While one waits, somebody must be waiting
     /// for the next event of each that runs.
-    fn ahead(&self) -> u32 {
+    fn prefetch_limit(&self) -> u32 {
         0
     }
 
@@ -143,7 +144,7 @@ pub struct StartRequest {
 
 /// An execution that runs. Dropping it kills its process tree.
 #[async_trait]
-pub trait Running: Debug + Send + 'static {
+pub trait ExecutionHandle: Debug + Send + 'static {
     /// The next thing that happens: `Started` once, output, and at last `Ended`; `None` after that.
     /// Cancellation safe: a dropped call loses nothing.
     async fn next(&mut self) -> Option<RunEvent>;
@@ -151,7 +152,7 @@ pub trait Running: Debug + Send + 'static {
     /// Asks for the end of the process tree; its `Ended` follows. May be called again, and with a harder mode.
     fn stop(&mut self, mode: StopMode);
 
-    /// Asks for it back if it still waits for a slot: its `Ended` is [`AttemptEnd::Recalled`] then, and no `Started`
+    /// Asks for it back if it still waits for a slot: its `Ended` is [`AttemptOutcome::Recalled`] then, and no `Started`
     /// comes before it. One that has begun goes on. It is known soon, not at once, what it was.
     fn recall(&mut self) {}
 
@@ -189,7 +190,7 @@ pub enum RunEvent {
         /// What; never empty.
         bytes: Bytes,
     },
-    /// It printed something, which was written into the file of [`Running::write_to`].
+    /// It printed something, which was written into the file of [`ExecutionHandle::write_to`].
     Wrote {
         /// Where.
         stream: Stream,
@@ -207,8 +208,8 @@ pub enum RunEvent {
     InstallationLost,
     /// Its whole process tree is gone and all of its output was delivered.
     Ended {
-        /// How. `Recalled` only after [`Running::recall`] and [`RunEvent::InstallationLost`]; `Lost` only where what watched over the execution was itself killed or shut down.
-        end: AttemptEnd,
+        /// How. `Recalled` only after [`ExecutionHandle::recall`] and [`RunEvent::InstallationLost`]; `Lost` only where what watched over the execution was itself killed or shut down.
+        end: AttemptOutcome,
         /// When, by this machine's clock.
         at: Timestamp,
     },
@@ -254,7 +255,7 @@ pub struct StartError {
 }
 
 impl StartError {
-    /// With that sentence: the attempt ends as [`AttemptEnd::StartFailed`].
+    /// With that sentence: the attempt ends as [`AttemptOutcome::StartFailed`].
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into() }
     }

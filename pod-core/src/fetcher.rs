@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 /// Fetches installation scripts. The engine asks once per revision and pins what it gets.
 #[async_trait]
-pub trait FetchScript: Debug + Send + Sync + 'static {
+pub trait ScriptFetcher: Debug + Send + Sync + 'static {
     /// Whether this address could be fetched at all: a sentence when not. Called before an activity is registered; no IO.
     fn check(&self, url: &str) -> Result<(), String>;
 

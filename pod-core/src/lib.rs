@@ -49,7 +49,7 @@
 //!     pod.put_activity(NewActivity::script("hello", "echo 'echo \"Hello, $1\"' > main.sh")).await?;
 //!
 //!     // Durable when it returns. A key makes it safe to send again, whatever became of the first answer.
-//!     let order = || NewExecution::of("hello").input("Ada").idempotency_key("order-4711");
+//!     let order = || NewExecution::new("hello").input("Ada").idempotency_key("order-4711");
 //!     let run = pod.start(order()).await?;
 //!     assert_eq!(pod.start(order()).await?, run);
 //!
@@ -111,8 +111,8 @@ pub use api::{
     ActivityView, Amount, Bound, Explanation, FleetCount, FleetPreview, InvalidLimit, Limits, NoWorker, Overview,
     PodError, PodErrorKind, StatusReason, Submitted, WorkerView,
 };
-pub use fetcher::{FetchScript, FetchedScript};
+pub use fetcher::{FetchedScript, ScriptFetcher};
 pub use pod::{
-    Asked, Builder, EventGap, InvalidPosition, MAX_BATCH, ManyAct, OutputChunk, OutputFollower, OutputPosition, Pod,
-    Portion,
+    BulkAction, BulkOutcome, BulkRequest, EventGap, InvalidPosition, MAX_BATCH, OutputChunk, OutputFollower,
+    OutputPosition, Pod, PodBuilder,
 };

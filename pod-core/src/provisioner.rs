@@ -94,16 +94,16 @@ pub trait Provisioner: Debug + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
     /// The kind of worker for activities that do not say which they want.
-    pub usual: Isolation,
+    pub default_isolation: Isolation,
     /// Whether it makes the other kind, too.
-    pub both: bool,
+    pub supports_all: bool,
 }
 
 impl Capabilities {
     /// The kinds of workers that it makes, the usual one first.
     #[must_use]
     pub fn kinds(self) -> Vec<Isolation> {
-        match (self.usual, self.both) {
+        match (self.default_isolation, self.supports_all) {
             (usual, false) => vec![usual],
             (Isolation::Worker, true) => vec![Isolation::Worker, Isolation::Execution],
             (Isolation::Execution, true) => vec![Isolation::Execution, Isolation::Worker],
@@ -197,7 +197,7 @@ pub struct ProvisionError {
     /// What is in the way, as far as the backend knows.
     pub kind: ProvisionErrorKind,
     /// Trying again without a change by a person leads to the same.
-    pub lasting: bool,
+    pub permanent: bool,
 }
 
 /// What is in the way of a worker.
@@ -240,12 +240,12 @@ impl ProvisionErrorKind {
 impl ProvisionError {
     /// Something that may pass by itself.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), kind: ProvisionErrorKind::Other, lasting: false }
+        Self { message: message.into(), kind: ProvisionErrorKind::Other, permanent: false }
     }
 
     /// Something that will not pass by itself.
-    pub fn lasting(message: impl Into<String>) -> Self {
-        Self { message: message.into(), kind: ProvisionErrorKind::Other, lasting: true }
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind: ProvisionErrorKind::Other, permanent: true }
     }
 
     /// Says what is in the way.
@@ -257,7 +257,7 @@ impl ProvisionError {
     /// Says whether trying again without a change by a person leads to the same.
     #[must_use]
     pub fn that_lasts(self, lasting: bool) -> Self {
-        Self { lasting, ..self }
+        Self { permanent: lasting, ..self }
     }
 }
 
@@ -265,13 +265,13 @@ impl ProvisionError {
 #[async_trait]
 pub trait WorkerGateway: Debug + Send + Sync + 'static {
     /// Serves a worker's link until it ends; returns at once.
-    fn connect(&self, transport: Transport, admission: Admission);
+    fn accept(&self, transport: Transport, admission: Admission);
 
     /// Tells how far the making of a worker has come, as a sentence, while that takes long.
-    async fn progress(&self, worker: WorkerId, note: String);
+    async fn report_progress(&self, worker: WorkerId, note: String);
 
     /// Tells that a worker is known to be dead, with the reason as a sentence: its work is given out again at once.
-    async fn gone(&self, worker: WorkerId, reason: String);
+    async fn report_lost(&self, worker: WorkerId, reason: String);
 }
 
 /// Who may come in over a link.
@@ -286,7 +286,7 @@ pub enum Admission {
     Anyone,
 }
 
-/// A provisioner and the way its workers reach the engine. Started once by [`crate::Builder::start`].
+/// A provisioner and the way its workers reach the engine. Started once by [`crate::PodBuilder::start`].
 #[async_trait]
 pub trait Backend: Debug + Send + 'static {
     /// Starts listening for workers where they need it, and gives the provisioner.

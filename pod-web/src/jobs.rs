@@ -7,7 +7,7 @@ use std::{
 };
 
 use pod_core::{
-    Pod, PodError, Portion,
+    BulkOutcome, Pod, PodError,
     domain::{ExecutionId, RetryRevision, Timestamp},
     store::{ExecutionQuery, StoreError},
 };
@@ -116,7 +116,7 @@ impl Job {
         loop {
             match self.portion(pod, before).await {
                 Ok(portion) => {
-                    before = portion.next;
+                    before = portion.next_cursor;
                     self.progress.send_modify(|progress| progress.add(&portion));
                     if before.is_none() {
                         return Ok(());
@@ -131,7 +131,7 @@ impl Job {
         }
     }
 
-    async fn portion(&self, pod: &Pod, before: Option<ExecutionId>) -> Result<Portion, PodError> {
+    async fn portion(&self, pod: &Pod, before: Option<ExecutionId>) -> Result<BulkOutcome, PodError> {
         let query = ExecutionQuery { before, limit: PORTION, ..self.order.query.clone() };
         match self.order.act {
             Act::Terminate => pod.terminate_matching(query).await,
@@ -142,8 +142,8 @@ impl Job {
     }
 }
 
-impl From<Portion> for Progress {
-    fn from(portion: Portion) -> Self {
+impl From<BulkOutcome> for Progress {
+    fn from(portion: BulkOutcome) -> Self {
         let mut progress = Self::default();
         progress.add(&portion);
         progress
@@ -151,10 +151,10 @@ impl From<Portion> for Progress {
 }
 
 impl Progress {
-    fn add(&mut self, portion: &Portion) {
+    fn add(&mut self, portion: &BulkOutcome) {
         self.done += portion.done.len() as u64;
-        self.refused += portion.refused;
-        if let Some(why) = &portion.why {
+        self.refused += portion.failed;
+        if let Some(why) = &portion.first_error {
             self.why.get_or_insert_with(|| as_sentence(why.clone()));
         }
     }

@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::BytesMut;
-use pod_core::{FetchScript, FetchedScript, domain::Millis};
+use pod_core::{FetchedScript, ScriptFetcher, domain::Millis};
 use reqwest::{Client, Response, StatusCode, header, redirect};
 use url::{Host, Url};
 
@@ -164,7 +164,7 @@ impl HttpFetch {
 }
 
 #[async_trait]
-impl FetchScript for HttpFetch {
+impl ScriptFetcher for HttpFetch {
     fn check(&self, url: &str) -> Result<(), String> {
         self.checked(url).map(drop)
     }

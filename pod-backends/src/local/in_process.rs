@@ -15,7 +15,7 @@ use pod_core::{
         Admission, Backend, BackendContext, Machine, MachineState, ProvisionError, Provisioner, WorkerGateway,
         WorkerSpec,
     },
-    worker::{Departure, Dial, DialError, Leave, WorkerExit, run},
+    worker::{DialError, Dialer, Leave, ShutdownNotice, WorkerExit, run},
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -111,7 +111,7 @@ impl InProcess {
         if let Err(error) = self.run(Certificate { slots, ..certificate }).await {
             let links = self.context.links.clone();
             // The engine takes news only when its backend has started.
-            tokio::spawn(async move { links.gone(worker, error.message).await });
+            tokio::spawn(async move { links.report_lost(worker, error.message).await });
         }
     }
 
@@ -152,9 +152,9 @@ async fn serve(
     leave: Leave,
 ) {
     let dial = DialEngine { links: links.clone() };
-    let exit = run(config(certificate, &dir, Departure::ToReturn), executor, dial, leave).await;
+    let exit = run(config(certificate, &dir, ShutdownNotice::Temporary), executor, dial, leave).await;
     if exit != WorkerExit::Cancelled {
-        links.gone(certificate.worker, exit.to_string()).await;
+        links.report_lost(certificate.worker, exit.to_string()).await;
     }
 }
 
@@ -163,10 +163,10 @@ struct DialEngine {
 }
 
 #[async_trait]
-impl Dial for DialEngine {
+impl Dialer for DialEngine {
     async fn dial(&self) -> Result<Transport, DialError> {
         let (here, there) = in_process();
-        self.links.connect(there, Admission::Known);
+        self.links.accept(there, Admission::Known);
         Ok(here)
     }
 }

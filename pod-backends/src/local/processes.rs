@@ -93,9 +93,9 @@ impl Backend for LocalProcesses {
                 Some(_) if shared.runs_as_another(worker) => {
                     shared.end(worker).await?;
                     let links = shared.context.links.clone();
-                    tokio::spawn(
-                        async move { links.gone(worker, "its programs ran as another user".to_owned()).await },
-                    );
+                    tokio::spawn(async move {
+                        links.report_lost(worker, "its programs ran as another user".to_owned()).await
+                    });
                 }
                 Some(certificate) => {
                     shared.end_outdated(worker).await;
@@ -129,7 +129,7 @@ async fn accept(listener: UnixListener, context: BackendContext) {
         match accepted {
             Ok((stream, _)) => {
                 let peer = socket::peer(&stream);
-                context.links.connect(socket::transport(stream, peer), Admission::Known);
+                context.links.accept(socket::transport(stream, peer), Admission::Known);
             }
             Err(error) => {
                 tracing::warn!(%error, "a worker could not be let in");
@@ -223,7 +223,7 @@ impl Shared {
             return Ok(());
         }
         let numbers = busy.join(" ");
-        Err(ProvisionError::lasting(format!(
+        Err(ProvisionError::permanent(format!(
             "programs of the workers {numbers} run as another user than --run-as says now, and are still at work; start the \
              manager as before, let them end (pod drain {numbers} --wait), and then change"
         )))
@@ -234,7 +234,7 @@ impl Shared {
         let worker = certificate.worker;
         if let Err(error) = self.adopt_or_start(certificate) {
             let links = self.context.links.clone();
-            tokio::spawn(async move { links.gone(worker, error.message).await });
+            tokio::spawn(async move { links.report_lost(worker, error.message).await });
         }
     }
 
@@ -268,7 +268,7 @@ impl Shared {
                 After::Other(other) => process = other,
                 After::Gone => {
                     tracing::warn!(%worker, reason, "a worker is gone");
-                    return self.context.links.gone(worker, reason).await;
+                    return self.context.links.report_lost(worker, reason).await;
                 }
             }
         }

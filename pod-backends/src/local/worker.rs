@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use pod_core::{
     executor::Executor,
     link::{FIRST_VERSION, NEWEST_VERSION, OLDEST_VERSION, Transport},
-    worker::{Departure, Dial, DialError, Identity, Leave, SpoolDirectory, WorkerConfig, WorkerExit, run},
+    worker::{DialError, Dialer, Identity, Leave, ShutdownNotice, SpoolDirectory, WorkerConfig, WorkerExit, run},
 };
 use uuid::Uuid;
 
@@ -66,7 +66,7 @@ where
     let _ = rustix::process::setsid();
     match open(dir, executor).await {
         Ok((config, executor, dial, _lock)) => run(config, executor, dial, leave).await,
-        Err(reason) => WorkerExit::Broken(reason),
+        Err(reason) => WorkerExit::ExecutorFailed(reason),
     }
 }
 
@@ -83,7 +83,7 @@ where
     let lock = hold(&dir).await?;
     fs::write(dir.join(LINK), OLDEST_VERSION.to_string()).map_err(unusable)?;
     let executor = executor(DirectoryWorker { dir: dir.clone(), certificate }).await?;
-    let config = config(certificate, &dir, Departure::ForGood);
+    let config = config(certificate, &dir, ShutdownNotice::Permanent);
     Ok((config, executor, DialDataDir { dir, certificate }, lock))
 }
 
@@ -95,14 +95,14 @@ pub(super) fn is_understood(dir: &Path) -> bool {
 }
 
 /// What a worker of this machine is run with.
-pub(crate) fn config(certificate: Certificate, dir: &Path, departure: Departure) -> WorkerConfig {
+pub(crate) fn config(certificate: Certificate, dir: &Path, departure: ShutdownNotice) -> WorkerConfig {
     // Folded, so that all of its chance is used.
     let (high, low) = Uuid::new_v4().as_u64_pair();
     let identity = Identity {
         store: Some(certificate.store),
         worker: Some(certificate.worker),
         host: rustix::system::uname().nodename().to_str().ok().map(str::to_owned),
-        departure,
+        shutdown_notice: departure,
         ..Identity::new(high ^ low)
     };
     WorkerConfig::new(identity).spool(SpoolDirectory::new(dir.join("spool")).beside_store())
@@ -137,7 +137,7 @@ struct DialDataDir {
 }
 
 #[async_trait]
-impl Dial for DialDataDir {
+impl Dialer for DialDataDir {
     async fn dial(&self) -> Result<Transport, DialError> {
         // Deleted, or made anew for another worker: this one's manager will never be there again.
         match Certificate::read(&self.dir) {

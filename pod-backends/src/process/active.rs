@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use pod_core::{
-    domain::{AttemptEnd, Stream, Timestamp},
+    domain::{AttemptOutcome, Stream, Timestamp},
     executor::{RunEvent, Sink},
 };
 
@@ -186,12 +186,14 @@ impl Active {
                         events.push_back(RunEvent::InstallationLost);
                     }
                     let end = match damage {
-                        Some(_) if self.stop.is_some() => AttemptEnd::Terminated,
-                        Some((_, Damage::Passing)) => AttemptEnd::Recalled,
-                        Some((runs, Damage::Lasting)) => AttemptEnd::StartFailed(runs.lasting().into()),
+                        Some(_) if self.stop.is_some() => AttemptOutcome::Terminated,
+                        Some((_, Damage::Passing)) => AttemptOutcome::Recalled,
+                        Some((runs, Damage::Lasting)) => AttemptOutcome::StartFailed(runs.lasting().into()),
                         None => match attempt_end(end, self.origin.explain, &self.origin.dir) {
-                            AttemptEnd::Signalled(KILLED) | AttemptEnd::Exited(CHILD_KILLED) if memory_ended() => {
-                                AttemptEnd::OutOfMemory
+                            AttemptOutcome::Signalled(KILLED) | AttemptOutcome::Exited(CHILD_KILLED)
+                                if memory_ended() =>
+                            {
+                                AttemptOutcome::OutOfMemory
                             }
                             end => end,
                         },
@@ -228,7 +230,7 @@ impl Active {
         if !self.lost || self.revived.is_some() {
             return Step::GoesOn;
         }
-        events.push_back(RunEvent::Ended { end: AttemptEnd::Lost, at: now() });
+        events.push_back(RunEvent::Ended { end: AttemptOutcome::Lost, at: now() });
         Step::Ended
     }
 }
@@ -240,18 +242,18 @@ const fn of(stream: Pipe) -> Stream {
     }
 }
 
-fn attempt_end(end: End, explain: fn(i32, &Path) -> String, dir: &Path) -> AttemptEnd {
+fn attempt_end(end: End, explain: fn(i32, &Path) -> String, dir: &Path) -> AttemptOutcome {
     match end {
-        End::Exited(code) => AttemptEnd::Exited(code),
-        End::Signalled(signal) => AttemptEnd::Signalled(signal),
-        End::TimedOut => AttemptEnd::TimedOut,
-        End::Terminated => AttemptEnd::Terminated,
-        End::NotStarted(errno) => AttemptEnd::StartFailed(explain(errno, dir).into()),
-        End::NoPlace(errno) => AttemptEnd::StartFailed(failure::no_place(errno, dir).into()),
-        End::OutOfMemory => AttemptEnd::OutOfMemory,
-        End::Damaged => AttemptEnd::StartFailed("it is not what was installed".into()),
+        End::Exited(code) => AttemptOutcome::Exited(code),
+        End::Signalled(signal) => AttemptOutcome::Signalled(signal),
+        End::TimedOut => AttemptOutcome::TimedOut,
+        End::Terminated => AttemptOutcome::Terminated,
+        End::NotStarted(errno) => AttemptOutcome::StartFailed(explain(errno, dir).into()),
+        End::NoPlace(errno) => AttemptOutcome::StartFailed(failure::no_place(errno, dir).into()),
+        End::OutOfMemory => AttemptOutcome::OutOfMemory,
+        End::Damaged => AttemptOutcome::StartFailed("it is not what was installed".into()),
         // Said by the init of a container only.
-        End::NoUser | End::NoFence(_) => AttemptEnd::StartFailed("its container is not ready for it".into()),
+        End::NoUser | End::NoFence(_) => AttemptOutcome::StartFailed("its container is not ready for it".into()),
     }
 }
 

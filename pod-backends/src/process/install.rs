@@ -12,8 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use pod_core::{
-    domain::{AttemptEnd, Millis, Payload, Stream},
-    executor::{InstallError, InstallRequest, OutputSink, RunEvent, Running, StopMode},
+    domain::{AttemptOutcome, Millis, Payload, Stream},
+    executor::{ExecutionHandle, InstallError, InstallRequest, OutputSink, RunEvent, StopMode},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -158,7 +158,7 @@ impl Installation {
                 }
                 Some(RunEvent::Ended { end, .. }) => break end,
                 Some(_) => {}
-                None => break AttemptEnd::Lost,
+                None => break AttemptOutcome::Lost,
             }
         };
         self.verdict(end, &tail, &dir)
@@ -196,7 +196,7 @@ impl Installation {
         }
     }
 
-    fn verdict(&self, end: AttemptEnd, tail: &Tail, dir: &Path) -> Result<(), InstallError> {
+    fn verdict(&self, end: AttemptOutcome, tail: &Tail, dir: &Path) -> Result<(), InstallError> {
         let printed = match tail.text() {
             text if text.is_empty() => "; it printed nothing".to_owned(),
             text => format!("; the end of what it printed:\n{text}"),
@@ -209,15 +209,20 @@ impl Installation {
             lasting(message)
         };
         Err(match end {
-            AttemptEnd::Exited(0) => return Ok(()),
-            AttemptEnd::Exited(code) => failed(format!("failed with exit code {code}")),
-            AttemptEnd::Signalled(signal) => failed(format!("was ended by signal {signal}")),
-            AttemptEnd::OutOfMemory => failed("ran out of memory: the memory of the worker was used up".to_owned()),
-            AttemptEnd::TimedOut => failed(format!("did not end within its time limit of {}", self.request.timeout)),
-            AttemptEnd::StartFailed(reason) => {
+            AttemptOutcome::Exited(0) => return Ok(()),
+            AttemptOutcome::Exited(code) => failed(format!("failed with exit code {code}")),
+            AttemptOutcome::Signalled(signal) => failed(format!("was ended by signal {signal}")),
+            AttemptOutcome::OutOfMemory => failed("ran out of memory: the memory of the worker was used up".to_owned()),
+            AttemptOutcome::TimedOut => {
+                failed(format!("did not end within its time limit of {}", self.request.timeout))
+            }
+            AttemptOutcome::StartFailed(reason) => {
                 passing(format!("bash could not be started to run the installation script: {reason}"))
             }
-            AttemptEnd::Lost | AttemptEnd::Terminated | AttemptEnd::Recalled | AttemptEnd::WorkerLeft => {
+            AttemptOutcome::Lost
+            | AttemptOutcome::Terminated
+            | AttemptOutcome::Recalled
+            | AttemptOutcome::WorkerLeft => {
                 passing("the installation was cut off because the process that watched over it was killed")
             }
         })

@@ -76,7 +76,9 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use pod_core::{
     domain::{ActivityId, RevisionNo},
-    executor::{Executor, ExecutorError, InstallError, InstallRequest, OutputSink, Running, StartError, StartRequest},
+    executor::{
+        ExecutionHandle, Executor, ExecutorError, InstallError, InstallRequest, OutputSink, StartError, StartRequest,
+    },
 };
 use tokio::runtime::Handle;
 
@@ -214,15 +216,15 @@ impl Executor for ProcessExecutor {
         Ok(self.shared.installed.keys())
     }
 
-    async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError> {
-        ProcessRun::start(&self.shared, request).await.map(|run| Box::new(run) as Box<dyn Running>)
+    async fn start(&self, request: StartRequest) -> Result<Box<dyn ExecutionHandle>, StartError> {
+        ProcessRun::start(&self.shared, request).await.map(|run| Box::new(run) as Box<dyn ExecutionHandle>)
     }
 
     fn slots(&self) -> u32 {
         self.shared.slots
     }
 
-    fn ahead(&self) -> u32 {
+    fn prefetch_limit(&self) -> u32 {
         self.shared.slots
     }
 

@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use pod_core::domain::AttemptEnd;
+use pod_core::domain::AttemptOutcome;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +59,7 @@ struct Waiter {
     /// Where its order was sent ahead, and under which number.
     ahead: Option<(usize, u64)>,
     /// How it ends should its order be given back.
-    withdrawn: Option<AttemptEnd>,
+    withdrawn: Option<AttemptOutcome>,
 }
 
 /// How waiting ended.
@@ -68,7 +68,7 @@ pub(super) enum Turn {
     /// It has this slot, which was given its order.
     Slot(Lent),
     /// It never began, and does not any more.
-    Over(AttemptEnd),
+    Over(AttemptOutcome),
     /// The crew is gone, and it never began: the order is for the next crew.
     CrewGone(Vec<u8>),
     /// The system's sockets do not take so much at once.
@@ -208,11 +208,11 @@ impl Ticket {
     /// Waits for the turn. Cancellation safe.
     pub(super) async fn turn(&mut self) -> Turn {
         // A pool keeps who waits until their turn.
-        (&mut self.turn).await.unwrap_or(Turn::Over(AttemptEnd::Lost))
+        (&mut self.turn).await.unwrap_or(Turn::Over(AttemptOutcome::Lost))
     }
 
     /// Ends the waiting so, unless a slot has begun; in doubt that is known when the slot has said so.
-    pub(super) fn withdraw(&self, end: AttemptEnd) {
+    pub(super) fn withdraw(&self, end: AttemptOutcome) {
         let mut state = self.pool.state();
         let Some(place) = state.waiting.iter().position(|waiter| waiter.ticket == self.number) else { return };
         if state.waiting[place].ahead.is_some() {

@@ -4,8 +4,8 @@ use std::{collections::VecDeque, mem};
 
 use async_trait::async_trait;
 use pod_core::{
-    domain::{AttemptEnd, Stream},
-    executor::{RunEvent, Running, Sink, StartError, StartRequest, StopMode},
+    domain::{AttemptOutcome, Stream},
+    executor::{ExecutionHandle, RunEvent, Sink, StartError, StartRequest, StopMode},
 };
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -83,7 +83,7 @@ impl ProcessRun {
 
     /// One whose installation was found to be damaged, and is to be made again.
     fn never_begun(shared: &Shared) -> Self {
-        let end = RunEvent::Ended { end: AttemptEnd::Recalled, at: now() };
+        let end = RunEvent::Ended { end: AttemptOutcome::Recalled, at: now() };
         Self {
             events: VecDeque::from([RunEvent::InstallationLost, end]),
             phase: Phase::Over,
@@ -95,7 +95,7 @@ impl ProcessRun {
         }
     }
 
-    fn end(&mut self, end: AttemptEnd) {
+    fn end(&mut self, end: AttemptOutcome) {
         self.events.push_back(RunEvent::Ended { end, at: now() });
         self.phase = Phase::Over;
     }
@@ -110,7 +110,7 @@ impl ProcessRun {
                         self.phase = Phase::Waiting(Box::new((pool.queue(order), origin)));
                     }
                 }
-                Err(message) => self.end(AttemptEnd::StartFailed(message.into())),
+                Err(message) => self.end(AttemptOutcome::StartFailed(message.into())),
             },
             Phase::Waiting(waiting) => {
                 let turn = waiting.0.turn().await;
@@ -130,7 +130,7 @@ impl ProcessRun {
             }
             Phase::Lost(gone) => {
                 gone.cancelled().await;
-                self.end(AttemptEnd::Lost);
+                self.end(AttemptOutcome::Lost);
             }
             Phase::Over => {}
         }
@@ -148,9 +148,9 @@ impl ProcessRun {
                 self.phase = Phase::Active(active);
             }
             Turn::CrewGone(order) if self.stop.is_none() => self.phase = Phase::Stranded(Box::new((order, origin))),
-            Turn::CrewGone(_) => self.end(AttemptEnd::Terminated),
+            Turn::CrewGone(_) => self.end(AttemptOutcome::Terminated),
             Turn::Over(end) => self.end(end),
-            Turn::TooLong => self.end(AttemptEnd::StartFailed(
+            Turn::TooLong => self.end(AttemptOutcome::StartFailed(
                 "the input and the environment are longer than this system lets one hand on; \
                  make the activity's environment smaller"
                     .into(),
@@ -163,8 +163,8 @@ impl ProcessRun {
             self.stop = Some(mode);
         }
         match &mut self.phase {
-            Phase::Stranded(_) => self.end(AttemptEnd::Terminated),
-            Phase::Waiting(waiting) => waiting.0.withdraw(AttemptEnd::Terminated),
+            Phase::Stranded(_) => self.end(AttemptOutcome::Terminated),
+            Phase::Waiting(waiting) => waiting.0.withdraw(AttemptOutcome::Terminated),
             Phase::Active(active) => active.ask_to_stop(mode),
             Phase::Lost(_) | Phase::Over => {}
         }
@@ -172,7 +172,7 @@ impl ProcessRun {
 }
 
 #[async_trait]
-impl Running for ProcessRun {
+impl ExecutionHandle for ProcessRun {
     async fn next(&mut self) -> Option<RunEvent> {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -200,8 +200,8 @@ impl Running for ProcessRun {
 
     fn recall(&mut self) {
         match &mut self.phase {
-            Phase::Stranded(_) => self.end(AttemptEnd::Recalled),
-            Phase::Waiting(waiting) if self.stop.is_none() => waiting.0.withdraw(AttemptEnd::Recalled),
+            Phase::Stranded(_) => self.end(AttemptOutcome::Recalled),
+            Phase::Waiting(waiting) if self.stop.is_none() => waiting.0.withdraw(AttemptOutcome::Recalled),
             Phase::Waiting(_) | Phase::Active(_) | Phase::Lost(_) | Phase::Over => {}
         }
     }

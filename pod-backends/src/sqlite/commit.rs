@@ -175,7 +175,7 @@ fn log_of(database: &Path) -> PathBuf {
 /// Begins the transaction, checks the fence and notes the batch; says whether it is new. One hop to the connection's
 /// thread for both statements.
 async fn take_turn(connection: &mut SqliteConnection, batch: &Batch) -> Result<bool, StoreError> {
-    let high = batch.high_water;
+    let high = batch.id_sequences;
     let take = "BEGIN IMMEDIATE; UPDATE lease SET seq = ?, last_activity = max(last_activity, ?), \
                 last_execution = max(last_execution, ?), last_worker = max(last_worker, ?), \
                 last_policy = max(last_policy, ?), last_event = max(last_event, ?), \

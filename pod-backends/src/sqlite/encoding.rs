@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use pod_core::{
     domain::{
-        ActivityId, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus,
-        Gap, GiveUp, OutputSummary, RevisionNo, StreamSummary, Timestamp, WorkerId,
+        ActivityId, Age, Attempt, AttemptKey, AttemptNo, AttemptOutcome, Execution, ExecutionId, ExecutionStatus, Gap,
+        GiveUp, Outcome, OutputSummary, RevisionNo, StreamSummary, Timestamp, WorkerId,
     },
     store::StoreError,
 };
@@ -80,19 +80,19 @@ pub(super) struct Latest {
     pub(super) losses: u32,
 }
 
-pub(super) fn ending(ending: Option<&Ending>, latest: &Latest) -> EndingColumns {
+pub(super) fn ending(ending: Option<&Outcome>, latest: &Latest) -> EndingColumns {
     match ending {
         None => (None, None, None),
-        Some(Ending::Exited(code)) => (Some(0), Some(i64::from(*code)), None),
-        Some(Ending::Signalled(signal)) => (Some(1), Some(i64::from(*signal)), None),
-        Some(Ending::Terminated) => (Some(2), None, None),
-        Some(Ending::TimedOut) => (Some(3), None, None),
-        Some(Ending::GaveUp(why)) => {
+        Some(Outcome::Exited(code)) => (Some(0), Some(i64::from(*code)), None),
+        Some(Outcome::Signalled(signal)) => (Some(1), Some(i64::from(*signal)), None),
+        Some(Outcome::Terminated) => (Some(2), None, None),
+        Some(Outcome::TimedOut) => (Some(3), None, None),
+        Some(Outcome::Aborted(why)) => {
             let sentence: Arc<str> = why.to_string().into();
             (Some(4), give_up_code(why, &sentence, latest), Some(sentence))
         }
-        Some(Ending::OutOfMemory) => (Some(5), None, None),
-        Some(ending @ Ending::WorkerLeft { .. }) => (Some(6), None, ending.reason().map(Arc::from)),
+        Some(Outcome::OutOfMemory) => (Some(5), None, None),
+        Some(ending @ Outcome::WorkerLeft { .. }) => (Some(6), None, ending.reason().map(Arc::from)),
     }
 }
 
@@ -126,55 +126,55 @@ fn read_give_up(code: Option<i64>, sentence: &Arc<str>, latest: &Latest) -> Opti
     })
 }
 
-fn read_ending((kind, code, reason): EndingColumns, latest: &Latest) -> Result<Option<Ending>, StoreError> {
+fn read_ending((kind, code, reason): EndingColumns, latest: &Latest) -> Result<Option<Outcome>, StoreError> {
     let given_up = code;
     let code = i32::try_from(code.unwrap_or_default()).unwrap_or(i32::MAX);
     Ok(Some(match kind {
         None => return Ok(None),
-        Some(0) => Ending::Exited(code),
-        Some(1) => Ending::Signalled(code),
-        Some(2) => Ending::Terminated,
-        Some(3) => Ending::TimedOut,
+        Some(0) => Outcome::Exited(code),
+        Some(1) => Outcome::Signalled(code),
+        Some(2) => Outcome::Terminated,
+        Some(3) => Outcome::TimedOut,
         Some(4) => {
             let sentence = reason.unwrap_or_default();
-            Ending::GaveUp(read_give_up(given_up, &sentence, latest).unwrap_or(GiveUp::Said { sentence }))
+            Outcome::Aborted(read_give_up(given_up, &sentence, latest).unwrap_or(GiveUp::Said { sentence }))
         }
-        Some(5) => Ending::OutOfMemory,
+        Some(5) => Outcome::OutOfMemory,
         Some(6) => {
             let worker = latest.worker.ok_or_else(|| unreadable("the worker that left, of which there is none"))?;
-            Ending::WorkerLeft { worker, attempt: latest.attempt }
+            Outcome::WorkerLeft { worker, attempt: latest.attempt }
         }
         Some(other) => return Err(unreadable(format_args!("the ending {other}"))),
     }))
 }
 
-pub(super) fn attempt_end(end: &AttemptEnd) -> EndingColumns {
+pub(super) fn attempt_end(end: &AttemptOutcome) -> EndingColumns {
     match end {
-        AttemptEnd::Exited(code) => (Some(0), Some(i64::from(*code)), None),
-        AttemptEnd::Signalled(signal) => (Some(1), Some(i64::from(*signal)), None),
-        AttemptEnd::Terminated => (Some(2), None, None),
-        AttemptEnd::TimedOut => (Some(3), None, None),
-        AttemptEnd::StartFailed(reason) => (Some(4), None, Some(reason.clone())),
-        AttemptEnd::Lost => (Some(5), None, None),
-        AttemptEnd::Recalled => (Some(6), None, None),
-        AttemptEnd::OutOfMemory => (Some(7), None, None),
-        AttemptEnd::WorkerLeft => (Some(8), None, None),
+        AttemptOutcome::Exited(code) => (Some(0), Some(i64::from(*code)), None),
+        AttemptOutcome::Signalled(signal) => (Some(1), Some(i64::from(*signal)), None),
+        AttemptOutcome::Terminated => (Some(2), None, None),
+        AttemptOutcome::TimedOut => (Some(3), None, None),
+        AttemptOutcome::StartFailed(reason) => (Some(4), None, Some(reason.clone())),
+        AttemptOutcome::Lost => (Some(5), None, None),
+        AttemptOutcome::Recalled => (Some(6), None, None),
+        AttemptOutcome::OutOfMemory => (Some(7), None, None),
+        AttemptOutcome::WorkerLeft => (Some(8), None, None),
     }
 }
 
-fn read_attempt_end((kind, code, reason): EndingColumns) -> Result<Option<AttemptEnd>, StoreError> {
+fn read_attempt_end((kind, code, reason): EndingColumns) -> Result<Option<AttemptOutcome>, StoreError> {
     let code = i32::try_from(code.unwrap_or_default()).unwrap_or(i32::MAX);
     Ok(Some(match kind {
         None => return Ok(None),
-        Some(0) => AttemptEnd::Exited(code),
-        Some(1) => AttemptEnd::Signalled(code),
-        Some(2) => AttemptEnd::Terminated,
-        Some(3) => AttemptEnd::TimedOut,
-        Some(4) => AttemptEnd::StartFailed(reason.unwrap_or_default()),
-        Some(5) => AttemptEnd::Lost,
-        Some(6) => AttemptEnd::Recalled,
-        Some(7) => AttemptEnd::OutOfMemory,
-        Some(8) => AttemptEnd::WorkerLeft,
+        Some(0) => AttemptOutcome::Exited(code),
+        Some(1) => AttemptOutcome::Signalled(code),
+        Some(2) => AttemptOutcome::Terminated,
+        Some(3) => AttemptOutcome::TimedOut,
+        Some(4) => AttemptOutcome::StartFailed(reason.unwrap_or_default()),
+        Some(5) => AttemptOutcome::Lost,
+        Some(6) => AttemptOutcome::Recalled,
+        Some(7) => AttemptOutcome::OutOfMemory,
+        Some(8) => AttemptOutcome::WorkerLeft,
         Some(other) => return Err(unreadable(format_args!("the end of an attempt {other}"))),
     }))
 }
@@ -206,7 +206,7 @@ pub(super) fn read_execution(row: &SqliteRow) -> Result<Execution, StoreError> {
         revision: RevisionNo(small(int(18)?)),
         input: text(17)?,
         status: read_status(int(2)?)?,
-        ending: read_ending((maybe(14)?, maybe(15)?, text(16)?), &latest)?,
+        outcome: read_ending((maybe(14)?, maybe(15)?, text(16)?), &latest)?,
         submitted_at: Timestamp(int(5)?),
         not_before: Age(int(4)?),
         started_at: maybe(6)?.map(Timestamp),
@@ -215,7 +215,7 @@ pub(super) fn read_execution(row: &SqliteRow) -> Result<Execution, StoreError> {
         attempt: latest.attempt,
         worker: latest.worker,
         failures: small(int(10)?),
-        losses: latest.losses,
+        lost_attempts: latest.losses,
         cancel_requested: int(12)? != 0,
         retrieved: int(3)? != 0,
         retry_of: maybe(13)?.map(|id| ExecutionId(number(id))),

@@ -29,7 +29,7 @@ pub(super) fn from_sql(error: sqlx::Error) -> StoreError {
         Some(SQLITE_FULL) => StoreError::Full(NO_SPACE.into()),
         Some(SQLITE_CONSTRAINT) => StoreError::Conflict(text),
         Some(SQLITE_CORRUPT | SQLITE_NOTADB) => {
-            StoreError::Unusable(format!("the database is damaged ({text}); {ADVICE}").into())
+            StoreError::Incompatible(format!("the database is damaged ({text}); {ADVICE}").into())
         }
         _ => StoreError::Unavailable(text),
     }
@@ -45,7 +45,7 @@ pub(super) fn from_io(error: &io::Error, what: impl Display) -> StoreError {
 
 /// A row that this version did not write.
 pub(super) fn unreadable(what: impl Display) -> StoreError {
-    StoreError::Unusable(format!("the database holds {what}, which this version of POD cannot read").into())
+    StoreError::Incompatible(format!("the database holds {what}, which this version of POD cannot read").into())
 }
 
 pub(super) fn is_not_a_database(error: &sqlx::Error) -> bool {

@@ -2,7 +2,7 @@
 
 use pod_core::{
     domain::{Execution, ExecutionStatus},
-    store::{ExecutionQuery, Order, StoreError},
+    store::{ExecutionQuery, SortOrder, StoreError},
 };
 use sqlx::{AssertSqlSafe, Row, Sqlite, SqlitePool, query::Query, sqlite::SqliteArguments};
 
@@ -16,10 +16,10 @@ const HOLDS_TEXT: &str = " AND (instr(lower(coalesce(input, \
      (SELECT i.input FROM inputs AS i WHERE i.execution = executions.id), '')), lower(?4)) > 0 \
      OR instr(lower(coalesce(ending_reason, '')), lower(?4)) > 0)";
 
-fn direction(order: Order) -> &'static str {
+fn direction(order: SortOrder) -> &'static str {
     match order {
-        Order::NewestFirst => "DESC",
-        Order::OldestFirst => "ASC",
+        SortOrder::Descending => "DESC",
+        SortOrder::Ascending => "ASC",
     }
 }
 

@@ -13,8 +13,8 @@ use pod_core::{
         StoreId,
     },
     store::{
-        Acquisition, Batch, Claimed, ExecutionQuery, ExpiredExecution, Holder, IdempotencyRecord, QueueKey, Snapshot,
-        Store, StoreError,
+        Acquisition, Batch, ExecutionQuery, ExpiredExecution, Holder, IdempotencyRecord, QueueCursor, QueuePage,
+        Snapshot, Store, StoreError,
     },
 };
 use sqlx::SqlitePool;
@@ -68,7 +68,7 @@ impl SqliteStore {
     /// Opens the store of a directory, and makes both where they are not there.
     ///
     /// # Errors
-    /// `StoreError::Unusable` with a sentence for the person who named the directory: it cannot be written, `pod.db` is
+    /// `StoreError::Incompatible` with a sentence for the person who named the directory: it cannot be written, `pod.db` is
     /// not a database, not one of POD, or from a newer version.
     pub async fn open(dir: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::open_boxed(dir.as_ref()).await
@@ -126,7 +126,7 @@ impl Store for SqliteStore {
         self.shared.id
     }
 
-    fn for_engine(&self) -> Option<Arc<dyn Store>> {
+    fn engine_handle(&self) -> Option<Arc<dyn Store>> {
         let readers = open::readers(&self.shared.path, ENGINE_READERS);
         Some(Arc::new(Self { readers, ..self.clone() }))
     }
@@ -154,7 +154,7 @@ impl Store for SqliteStore {
         Ok(snapshot)
     }
 
-    async fn rest(&self) {
+    async fn quiesce(&self) {
         self.writer.lock().await.empty_log().await;
     }
 
@@ -170,14 +170,14 @@ impl Store for SqliteStore {
         settle(async move { writer.lock().await.commit(&shared, &batch).await }).await
     }
 
-    async fn claim(
+    async fn peek_queue(
         &self,
         activity: ActivityId,
         revision: RevisionNo,
-        after: QueueKey,
+        after: QueueCursor,
         due: Age,
         limit: usize,
-    ) -> Result<Claimed, StoreError> {
+    ) -> Result<QueuePage, StoreError> {
         read::claim(&self.readers, (activity, revision), after, due, limit).await
     }
 
@@ -225,7 +225,7 @@ impl Store for SqliteStore {
         read::decisions(&self.readers, limit).await
     }
 
-    async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
+    async fn list_expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
         read::expired(&self.readers, before, limit).await
     }
 }

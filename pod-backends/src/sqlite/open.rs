@@ -70,7 +70,7 @@ pub(super) fn make_directory(dir: &Path) -> Result<(), StoreError> {
     }
     private::make_dir(dir).map_err(|error| {
         let sentence = format!("the data directory {} cannot be made: {error}; name one that can", dir.display());
-        StoreError::Unusable(sentence.into())
+        StoreError::Incompatible(sentence.into())
     })
 }
 
@@ -102,7 +102,7 @@ fn refusal(path: &Path, error: sqlx::Error) -> StoreError {
             _ => format!("{path} cannot be opened: {error}"),
         }
     };
-    StoreError::Unusable(sentence.into())
+    StoreError::Incompatible(sentence.into())
 }
 
 /// Brings the database to this version and tells its identity.
@@ -114,7 +114,7 @@ pub(super) async fn migrate(path: &Path, connection: &mut SqliteConnection) -> R
     let shown = path.display();
     if tables > 0 && application != APPLICATION_ID {
         let sentence = format!("{shown} is a database of another program; choose another data directory");
-        return Err(StoreError::Unusable(sentence.into()));
+        return Err(StoreError::Incompatible(sentence.into()));
     }
     let seen = usize::try_from(version).unwrap_or(usize::MAX);
     let Some(missing) = MIGRATIONS.get(seen..) else {
@@ -122,7 +122,7 @@ pub(super) async fn migrate(path: &Path, connection: &mut SqliteConnection) -> R
             "{shown} was written by a newer version of POD (schema {version}, this one knows {}); use that version",
             MIGRATIONS.len()
         );
-        return Err(StoreError::Unusable(sentence.into()));
+        return Err(StoreError::Incompatible(sentence.into()));
     };
     for migration in missing {
         sqlx::raw_sql(*migration).execute(&mut *transaction).await.map_err(|error| refusal(path, error))?;

@@ -62,7 +62,7 @@ impl OutputStore for SqliteStore {
             return Ok(durable);
         }
         let output = self.output_summary(key).await?;
-        Ok(DurableOffsets { stdout: output.stdout.len, stderr: output.stderr.len, order: 0 })
+        Ok(DurableOffsets { stdout: output.stdout.len, stderr: output.stderr.len, interleaving: 0 })
     }
 
     async fn read_output(
@@ -75,7 +75,7 @@ impl OutputStore for SqliteStore {
         self.read_track(key, Track::Of(stream), offset, limit).await
     }
 
-    async fn append_order(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
+    async fn append_interleaving(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
         let appended = self.shared.open.append(key, Track::Order, offset, &bytes, || self.check_room()).await;
         match self.noting_full(appended)? {
             Appended::Taken => Ok(()),
@@ -83,7 +83,7 @@ impl OutputStore for SqliteStore {
         }
     }
 
-    async fn read_order(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError> {
+    async fn read_interleaving(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError> {
         Ok(self.read_track(key, Track::Order, offset, limit).await?.bytes)
     }
 
@@ -112,7 +112,7 @@ impl SqliteStore {
     /// An attempt that is not open: what is sent again of it is known, anything else is refused.
     async fn known_output(&self, key: AttemptKey, stream: Stream, end: u64) -> Result<(), StoreError> {
         match read::attempt(&self.readers, attempt_key(key)?).await? {
-            Some(attempt) if attempt.end.is_some() && end <= attempt.output.of(stream).len => Ok(()),
+            Some(attempt) if attempt.end.is_some() && end <= attempt.output.stream(stream).len => Ok(()),
             _ => Err(StoreError::not_open(key)),
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use pod_core::{
-    domain::{Attempt, AttemptEnd, AttemptKey, AttemptNo, Execution, ExecutionId, Timestamp, WorkerId},
+    domain::{Attempt, AttemptKey, AttemptNo, AttemptOutcome, Execution, ExecutionId, Timestamp, WorkerId},
     store::{Batch, Change, ExecutionUpdate, IdempotencyRecord, StoreError},
 };
 
@@ -52,7 +52,7 @@ pub(super) enum AttemptWrite {
 pub(super) struct AttemptEnding {
     pub(super) started_at: Option<Timestamp>,
     pub(super) ended_at: Timestamp,
-    pub(super) end: AttemptEnd,
+    pub(super) end: AttemptOutcome,
 }
 
 impl<'a> Plan<'a> {
@@ -213,7 +213,7 @@ impl<'a> Plan<'a> {
         self.check_open(key, open)?;
         self.opened.insert(key.execution, None);
         let earlier = self.attempts.remove(&key);
-        if ending.end == AttemptEnd::Recalled {
+        if ending.end == AttemptOutcome::Recalled {
             self.recalled.push(key);
             if !matches!(earlier, Some(AttemptWrite::Insert(_))) {
                 self.attempts.insert(key, AttemptWrite::Delete);

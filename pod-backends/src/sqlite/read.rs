@@ -5,12 +5,12 @@ use std::ops::Range;
 use futures::TryStreamExt;
 use pod_core::{
     domain::{
-        Activity, ActivityId, ActivityName, ActivityStatus, Age, Attempt, AttemptKey, Boot, Event, Execution,
-        ExecutionId, Now, Payload, PolicyId, Revision, RevisionNo, ScalingDecision, ScriptSource, Settings, Timestamp,
+        Activity, ActivityId, ActivityName, ActivitySettings, ActivityStatus, Age, Attempt, AttemptKey, Boot, Event,
+        Execution, ExecutionId, Now, Payload, PolicyId, Revision, RevisionNo, ScalingDecision, ScriptSource, Timestamp,
     },
     store::{
-        ActivityRecord, ActivityTally, Claimed, ClockMark, ExpiredExecution, HighWater, IdempotencyRecord, QueueKey,
-        RevisionTally, Snapshot, StoreError,
+        ActivityCounters, ActivityRecord, ClockMark, ExpiredExecution, IdSequences, IdempotencyRecord, QueueCursor,
+        QueuePage, RevisionCounters, Snapshot, StoreError,
     },
 };
 use serde::de::DeserializeOwned;
@@ -36,7 +36,7 @@ pub(super) async fn snapshot(readers: &SqlitePool) -> Result<Snapshot, StoreErro
     let newest = sqlx::query_scalar("SELECT submitted_at FROM executions ORDER BY id DESC LIMIT 1");
     let newest: Option<i64> = newest.fetch_optional(&mut *view).await.map_err(from_sql)?;
     let mut snapshot = Snapshot {
-        high_water: HighWater {
+        id_sequences: IdSequences {
             activity: high(0)?,
             execution: high(1)?,
             worker: high(2)?,
@@ -67,7 +67,7 @@ pub(super) async fn snapshot(readers: &SqlitePool) -> Result<Snapshot, StoreErro
     for row in sqlx::query(revisions).fetch_all(&mut *view).await.map_err(from_sql)? {
         let revision: Revision = from_json(row.try_get(0).map_err(from_sql)?)?;
         let (activity, no) = (revision.activity, revision.no);
-        let tally = RevisionTally { activity, revision: no, waiting: unsigned(&row, 1)?, kept: unsigned(&row, 2)? };
+        let tally = RevisionCounters { activity, revision: no, waiting: unsigned(&row, 1)?, kept: unsigned(&row, 2)? };
         if let Ok(at) = snapshot.activities.binary_search_by_key(&activity, |record| record.activity.id) {
             snapshot.activities[at].revisions.push(revision);
             snapshot.activities[at].revision_tallies.push(tally);
@@ -119,13 +119,17 @@ fn activity(row: &SqliteRow) -> Result<ActivityRecord, StoreError> {
             revision: RevisionNo(0),
             latest: RevisionNo(0),
             source: ScriptSource::Inline,
-            settings: Settings::default(),
+            settings: ActivitySettings::default(),
             error: None,
             sha256: None,
         },
         revisions: Vec::new(),
         revision_tallies: Vec::new(),
-        tally: ActivityTally { activity: id, executions: from_json(text(5)?)?, recent_durations: from_json(text(6)?)? },
+        tally: ActivityCounters {
+            activity: id,
+            executions: from_json(text(5)?)?,
+            recent_durations: from_json(text(6)?)?,
+        },
     })
 }
 
@@ -139,10 +143,10 @@ pub(super) async fn open_attempts(connection: &mut SqliteConnection) -> Result<V
 pub(super) async fn claim(
     readers: &SqlitePool,
     (activity, revision): (ActivityId, RevisionNo),
-    after: QueueKey,
+    after: QueueCursor,
     due: Age,
     limit: usize,
-) -> Result<Claimed, StoreError> {
+) -> Result<QueuePage, StoreError> {
     // One more than asked for tells what is next.
     let query = format!(
         "SELECT {EXECUTION_COLUMNS} FROM executions AS e INDEXED BY waiting_executions \
@@ -155,7 +159,7 @@ pub(super) async fn claim(
         .bind(int(after.id.0))
         .bind(int(limit as u64).saturating_add(1));
     let mut rows = query.fetch(readers);
-    let mut claimed = Claimed::default();
+    let mut claimed = QueuePage::default();
     while let Some(row) = rows.try_next().await.map_err(from_sql)? {
         let execution = read_execution(&row)?;
         if execution.not_before > due || claimed.executions.len() == limit {

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use pod_core::{
-    domain::{Attempt, AttemptEnd, AttemptKey, Execution, ExecutionId, OutputSummary, Timestamp},
-    store::{ActivityTally, Batch, ExecutionUpdate, IdempotencyRecord, KEPT_EVENTS, RevisionTally, StoreError},
+    domain::{Attempt, AttemptKey, AttemptOutcome, Execution, ExecutionId, OutputSummary, Timestamp},
+    store::{ActivityCounters, Batch, ExecutionUpdate, IdempotencyRecord, KEPT_EVENTS, RevisionCounters, StoreError},
 };
 use sqlx::{Arguments, Row, SqliteConnection, error::BoxDynError, sqlite::SqliteArguments};
 
@@ -120,13 +120,13 @@ pub(super) async fn write(
         arguments.add(int(record.executions.end))
     };
     step.rows(&INSERT_IDEMPOTENCY, &plan.idempotency, None, idempotency).await?;
-    let tally = |arguments: &mut SqliteArguments, tally: &ActivityTally| {
+    let tally = |arguments: &mut SqliteArguments, tally: &ActivityCounters| {
         arguments.add(int(tally.activity.0))?;
         arguments.add(serde_json::to_string(&tally.executions)?)?;
         arguments.add(serde_json::to_string(&tally.recent_durations)?)
     };
     step.rows(&PUT_TALLIES, &batch.tallies, None, tally).await?;
-    let tally = |arguments: &mut SqliteArguments, tally: &RevisionTally| {
+    let tally = |arguments: &mut SqliteArguments, tally: &RevisionCounters| {
         arguments.add(int(tally.activity.0))?;
         arguments.add(i64::from(tally.revision.0))?;
         arguments.add(int(tally.waiting))?;
@@ -270,11 +270,11 @@ fn bind_execution(arguments: &mut SqliteArguments, row: &Execution) -> Result<()
     arguments.add(i64::from(row.attempt.0))?;
     arguments.add(row.worker.map(|id| int(id.0)))?;
     arguments.add(i64::from(row.failures))?;
-    arguments.add(i64::from(row.losses))?;
+    arguments.add(i64::from(row.lost_attempts))?;
     arguments.add(row.cancel_requested)?;
     arguments.add(row.retry_of.map(|id| int(id.0)))?;
-    let latest = Latest { attempt: row.attempt, worker: row.worker, losses: row.losses };
-    bind_ending(arguments, ending(row.ending.as_ref(), &latest))?;
+    let latest = Latest { attempt: row.attempt, worker: row.worker, losses: row.lost_attempts };
+    bind_ending(arguments, ending(row.outcome.as_ref(), &latest))?;
     arguments.add(row.input.is_some() && inline.is_none())?;
     arguments.add(inline)
 }
@@ -290,10 +290,10 @@ fn bind_update(arguments: &mut SqliteArguments, row: &ExecutionUpdate, retrieved
     arguments.add(i64::from(row.attempt.0))?;
     arguments.add(row.worker.map(|id| int(id.0)))?;
     arguments.add(i64::from(row.failures))?;
-    arguments.add(i64::from(row.losses))?;
+    arguments.add(i64::from(row.lost_attempts))?;
     arguments.add(row.cancel_requested)?;
-    let latest = Latest { attempt: row.attempt, worker: row.worker, losses: row.losses };
-    bind_ending(arguments, ending(row.ending.as_ref(), &latest))
+    let latest = Latest { attempt: row.attempt, worker: row.worker, losses: row.lost_attempts };
+    bind_ending(arguments, ending(row.outcome.as_ref(), &latest))
 }
 
 fn bind_attempt(arguments: &mut SqliteArguments, key: i64, row: &Attempt) -> Result<(), BoxDynError> {
@@ -312,7 +312,7 @@ fn bind_attempt_end(
     row: &AttemptEnding,
     output: &SealedOutput,
 ) -> Result<(), BoxDynError> {
-    debug_assert_ne!(row.end, AttemptEnd::Recalled, "a recalled attempt is deleted");
+    debug_assert_ne!(row.end, AttemptOutcome::Recalled, "a recalled attempt is deleted");
     let OutputSummary { stdout, stderr } = output.summary;
     arguments.add(key)?;
     arguments.add(row.started_at.map(|at| at.0))?;

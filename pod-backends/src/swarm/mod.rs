@@ -226,7 +226,7 @@ impl Shared {
             match tasks.first().map(|task| (task, task::standing(task))) {
                 Some((_, Standing::Runs)) => {
                     let note = format!("its task runs and is to dial the manager at {}", self.address.url);
-                    self.context.links.progress(worker, note).await;
+                    self.context.links.report_progress(worker, note).await;
                     self.tracked().insert(worker);
                     return Ok(());
                 }
@@ -238,7 +238,7 @@ impl Shared {
                     return Err(ProvisionError::new(message));
                 }
                 Some((_, Standing::Waits(note))) if note != told => {
-                    self.context.links.progress(worker, note.clone()).await;
+                    self.context.links.report_progress(worker, note.clone()).await;
                     told = note;
                 }
                 _ => {}

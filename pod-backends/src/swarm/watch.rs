@@ -60,7 +60,7 @@ async fn check(shared: &Shared, worker: WorkerId, task: Option<&Task>) {
     // Looked at last: meanwhile the manager may have removed it itself.
     if shared.tracked().remove(&worker) {
         tracing::warn!(%worker, reason, "a worker is gone");
-        shared.context.links.gone(worker, reason).await;
+        shared.context.links.report_lost(worker, reason).await;
     }
 }
 

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use pod_backends::process::ProcessExecutor;
 use pod_core::{
-    domain::{ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Payload, RevisionNo, Workdir},
-    executor::{Executor, InstallRequest, RunEvent, Running, StartRequest},
+    domain::{ActivityId, AttemptKey, AttemptNo, AttemptOutcome, ExecutionId, Millis, Payload, RevisionNo, Workdir},
+    executor::{ExecutionHandle, Executor, InstallRequest, RunEvent, StartRequest},
 };
 use tokio::time::timeout;
 
@@ -48,7 +48,7 @@ pub(crate) fn request(activity: u64, execution: u64) -> StartRequest {
 }
 
 /// Waits for its end: all that it printed, and how it ended.
-pub(crate) async fn finish(run: &mut dyn Running) -> (String, AttemptEnd) {
+pub(crate) async fn finish(run: &mut dyn ExecutionHandle) -> (String, AttemptOutcome) {
     let mut text = Vec::new();
     loop {
         match timeout(PATIENCE, run.next()).await.expect("it does not hang").expect("an end comes") {

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::error::gone;
-use crate::domain::{Ending, Execution, Isolation, Millis, RevisionNo, Timestamp, WorkerId};
+use crate::domain::{Execution, Isolation, Millis, Outcome, RevisionNo, Timestamp, WorkerId};
 
 /// Why an execution is where it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,9 +17,9 @@ pub struct Explanation {
     /// What is, and why, the most telling first.
     pub reasons: Vec<StatusReason>,
     /// How many executions of its activity are before it in the queue, while it waits and as far as that is known.
-    pub ahead: Option<u64>,
+    pub queue_position: Option<u64>,
     /// How long until it is expected to finish.
-    pub predicted: Option<Millis>,
+    pub eta: Option<Millis>,
 }
 
 /// One thing to know about an execution, or about an activity that is being verified. Displayed as a sentence.
@@ -27,7 +27,7 @@ pub struct Explanation {
 #[non_exhaustive]
 pub enum StatusReason {
     /// It has ended.
-    Ended(Ending),
+    Ended(Outcome),
     /// Somebody asked for its end.
     TerminationAsked,
     /// It runs another revision than the current one.
@@ -345,19 +345,19 @@ fn no_worker(kind: Option<Isolation>, why: &NoWorker, f: &mut fmt::Formatter<'_>
     }
 }
 
-fn ended(ending: &Ending, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn ended(ending: &Outcome, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match ending {
-        Ending::Exited(0) => f.write_str("It ran to its end with exit code 0."),
-        Ending::Exited(code) => write!(f, "It ended because main.sh exited with code {code}."),
-        Ending::Signalled(signal) => {
+        Outcome::Exited(0) => f.write_str("It ran to its end with exit code 0."),
+        Outcome::Exited(code) => write!(f, "It ended because main.sh exited with code {code}."),
+        Outcome::Signalled(signal) => {
             write!(f, "It ended because main.sh was ended by signal {signal}, which POD did not send.")
         }
-        Ending::OutOfMemory => {
+        Outcome::OutOfMemory => {
             f.write_str("It ran out of memory: the system killed it because the memory of its worker was used up.")
         }
-        Ending::Terminated => f.write_str("It was terminated because someone asked for it."),
-        Ending::TimedOut => f.write_str("It was ended because its time limit passed."),
-        Ending::GaveUp(_) | Ending::WorkerLeft { .. } => {
+        Outcome::Terminated => f.write_str("It was terminated because someone asked for it."),
+        Outcome::TimedOut => f.write_str("It was ended because its time limit passed."),
+        Outcome::Aborted(_) | Outcome::WorkerLeft { .. } => {
             let reason = ending.reason().unwrap_or_default();
             write!(f, "It was given up: {}.", reason.trim_end_matches('.'))
         }

@@ -7,7 +7,7 @@ use crate::{
     link::MAX_FRAME,
 };
 
-/// Times, counts and sizes; the defaults are those of the documentation. [`crate::Builder::start`] checks them.
+/// Times, counts and sizes; the defaults are those of the documentation. [`crate::PodBuilder::start`] checks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How many executions one worker runs at a time, 1 to 1024. A backend that decides it itself has its way.
@@ -19,23 +19,23 @@ pub struct Limits {
     /// How long an installation script may run; at least a second.
     pub install_timeout: Millis,
     /// Between TERM and KILL.
-    pub grace: Millis,
+    pub grace_period: Millis,
     /// How many bytes of output of one attempt keep their place; then only a tail is kept. At least 64 KiB.
     pub output_cap: u64,
     /// How often a worker says something.
-    pub heartbeat: Millis,
+    pub heartbeat_interval: Millis,
     /// Silent for so long: no new work. At least twice `heartbeat`.
     pub unreachable_after: Millis,
     /// Silent for so long: its work is given up. At least `unreachable_after`, and a second.
-    pub lost_after: Millis,
+    pub worker_timeout: Millis,
     /// After so many lost attempts an execution fails; at least 1.
-    pub max_losses: u32,
+    pub max_lost_attempts: u32,
     /// How long ended executions are kept.
     pub retention: Millis,
     /// Before the first retry; doubled for each further one, up to five minutes.
     pub retry_backoff: Millis,
     /// How long a worker goes on without a manager while it runs nothing; at least `heartbeat`.
-    pub give_up_after: Millis,
+    pub orphan_timeout: Millis,
     /// How long the lease of the store lasts: so long after a manager was killed another one takes over. It is renewed
     /// three times as often; at least a second.
     pub lease_ttl: Millis,
@@ -56,15 +56,15 @@ impl Default for Limits {
             max_input: 1 << 20,
             max_payload: 32 << 20,
             install_timeout: Millis::from_secs(1800),
-            grace: Millis::from_secs(10),
+            grace_period: Millis::from_secs(10),
             output_cap: 64 << 20,
-            heartbeat: Millis::from_secs(5),
+            heartbeat_interval: Millis::from_secs(5),
             unreachable_after: Millis::from_secs(15),
-            lost_after: Millis::from_secs(30),
-            max_losses: 3,
+            worker_timeout: Millis::from_secs(30),
+            max_lost_attempts: 3,
             retention: Millis::from_secs(7 * 24 * 3600),
             retry_backoff: Millis::from_secs(1),
-            give_up_after: Millis::from_secs(600),
+            orphan_timeout: Millis::from_secs(600),
             lease_ttl: Millis::from_secs(10),
         }
     }
@@ -86,18 +86,23 @@ impl Limits {
         }
         let most_output = Bound::Most(bytes(i64::MAX.unsigned_abs()));
         Self::within("output_cap", bytes(self.output_cap), Bound::Least(bytes(LEAST_OUTPUT)), most_output)?;
-        Self::within("max_losses", count(self.max_losses), Bound::Least(count(1)), Bound::Most(count(u32::MAX)))?;
-        let two_beats = Millis(self.heartbeat.0.saturating_mul(2));
+        Self::within(
+            "max_lost_attempts",
+            count(self.max_lost_attempts),
+            Bound::Least(count(1)),
+            Bound::Most(count(u32::MAX)),
+        )?;
+        let two_beats = Millis(self.heartbeat_interval.0.saturating_mul(2));
         for (member, value, least) in [
             ("install_timeout", self.install_timeout, Bound::Least(time(SECOND))),
-            ("grace", self.grace, Bound::Least(time(Millis(0)))),
+            ("grace_period", self.grace_period, Bound::Least(time(Millis(0)))),
             ("retention", self.retention, Bound::Least(time(Millis(0)))),
             ("retry_backoff", self.retry_backoff, Bound::Least(time(Millis(0)))),
-            ("heartbeat", self.heartbeat, Bound::Least(time(Millis(1)))),
-            ("lost_after", self.lost_after, Bound::Least(time(SECOND))),
+            ("heartbeat_interval", self.heartbeat_interval, Bound::Least(time(Millis(1)))),
+            ("worker_timeout", self.worker_timeout, Bound::Least(time(SECOND))),
             ("unreachable_after", self.unreachable_after, Bound::Above("twice heartbeat", time(two_beats))),
-            ("lost_after", self.lost_after, Bound::Above("unreachable_after", time(self.unreachable_after))),
-            ("give_up_after", self.give_up_after, Bound::Above("heartbeat", time(self.heartbeat))),
+            ("worker_timeout", self.worker_timeout, Bound::Above("unreachable_after", time(self.unreachable_after))),
+            ("orphan_timeout", self.orphan_timeout, Bound::Above("heartbeat_interval", time(self.heartbeat_interval))),
             ("lease_ttl", self.lease_ttl, Bound::Least(time(SECOND))),
         ] {
             Self::within(member, time(value), least, most_time)?;
@@ -198,21 +203,24 @@ mod tests {
                 "output_cap of the limits is 1000 bytes and must be at least 65536 bytes",
             ),
             (|limits| limits.output_cap = u64::MAX, "output_cap"),
-            (|limits| limits.max_losses = 0, "max_losses"),
+            (|limits| limits.max_lost_attempts = 0, "max_lost_attempts"),
             (|limits| limits.install_timeout = Millis(0), "install_timeout"),
-            (|limits| limits.grace = Millis(u64::MAX), "grace"),
-            (|limits| limits.heartbeat = Millis(0), "heartbeat"),
-            (|limits| limits.heartbeat = Millis(u64::MAX), "heartbeat"),
-            (|limits| limits.lost_after = Millis(50), "lost_after of the limits is 50 ms and must be at least 1 s"),
+            (|limits| limits.grace_period = Millis(u64::MAX), "grace_period"),
+            (|limits| limits.heartbeat_interval = Millis(0), "heartbeat_interval"),
+            (|limits| limits.heartbeat_interval = Millis(u64::MAX), "heartbeat_interval"),
             (
-                |limits| limits.lost_after = Millis::from_secs(10),
-                "lost_after of the limits is 10 s and must be at least unreachable_after (15 s)",
+                |limits| limits.worker_timeout = Millis(50),
+                "worker_timeout of the limits is 50 ms and must be at least 1 s",
+            ),
+            (
+                |limits| limits.worker_timeout = Millis::from_secs(10),
+                "worker_timeout of the limits is 10 s and must be at least unreachable_after (15 s)",
             ),
             (
                 |limits| limits.unreachable_after = Millis::from_secs(9),
                 "unreachable_after of the limits is 9 s and must be at least twice heartbeat (10 s)",
             ),
-            (|limits| limits.give_up_after = Millis(0), "give_up_after"),
+            (|limits| limits.orphan_timeout = Millis(0), "orphan_timeout"),
             (|limits| limits.lease_ttl = Millis(10), "lease_ttl of the limits is 10 ms and must be at least 1 s"),
         ];
         for (spoil, expected) in cases {

@@ -13,6 +13,6 @@ pub(crate) use error::gone;
 pub use error::{PodError, PodErrorKind};
 pub use explanation::{Explanation, NoWorker, StatusReason};
 pub use limits::{Amount, Bound, InvalidLimit, Limits};
-pub use request::{Hurry, Put, Registration, Reply, Request};
+pub use request::{Put, Registration, Reply, Request, TerminationMode};
 pub use terms::{Expected, Terms};
-pub use views::{ActivityView, FleetCount, FleetPreview, LaunchRefusal, Overview, Submitted, WorkerView};
+pub use views::{ActivityView, FleetCount, FleetPreview, LaunchFailure, Overview, Submitted, WorkerView};

@@ -53,7 +53,7 @@ pub enum Request {
         idempotency_key: Option<String>,
     },
     /// End an execution.
-    Terminate(ExecutionId, Hurry),
+    Terminate(ExecutionId, TerminationMode),
     /// Repeat an ended execution as a new one; the idempotency key, where there is one, makes the request repeatable.
     Retry(ExecutionId, RetryRevision, Option<String>),
     /// Hand out a result once.
@@ -222,7 +222,7 @@ pub enum Registration {
 
 /// How an execution is to be ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hurry {
+pub enum TerminationMode {
     /// TERM, and KILL after the grace time.
     Grace,
     /// KILL.

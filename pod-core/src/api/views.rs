@@ -3,8 +3,8 @@
 use super::explanation::StatusReason;
 use crate::{
     domain::{
-        Activity, ActivityId, AttemptKey, ClockChange, Execution, ExecutionId, Installation, Millis, MinuteTally,
-        PolicyId, Revision, RevisionNo, RevisionStatus, Rules, ScaleReason, Timestamp, Waits, Worker, WorkerId,
+        Activity, ActivityId, AttemptKey, ClockChange, Execution, ExecutionId, Installation, Millis, MinuteBucket,
+        PolicyId, Revision, RevisionNo, RevisionStatus, Rules, ScaleReason, Timestamp, WaitHistogram, Worker, WorkerId,
     },
     provisioner::ProvisionErrorKind,
 };
@@ -22,7 +22,7 @@ pub struct ActivityView {
     /// How long a run is expected to take; known after two.
     pub expected_duration: Option<Millis>,
     /// Why its newest revision is not verified yet; none when it is, or was rejected.
-    pub waits_for: Vec<StatusReason>,
+    pub pending_reasons: Vec<StatusReason>,
     /// The same for every revision that is being verified.
     pub verifying: BTreeMap<RevisionNo, Vec<StatusReason>>,
     /// How long its last runs took, oldest first; at most 50.
@@ -82,9 +82,9 @@ pub struct Submitted {
     /// Whether the fleet was grown because of it.
     pub launching_worker: bool,
     /// How long until it is expected to finish; known after two runs of its activity.
-    pub predicted: Option<Millis>,
+    pub eta: Option<Millis>,
     /// The same request was accepted before under the same idempotency key: this is that execution.
-    pub repeated: bool,
+    pub deduplicated: bool,
 }
 
 /// Workers by status.
@@ -122,21 +122,21 @@ pub struct Overview {
     /// The fleet.
     pub fleet: FleetCount,
     /// How many workers the active policy wants at the moment at least and at most.
-    pub wanted: (u32, u32),
+    pub desired: (u32, u32),
     /// The active policy.
     pub policy: PolicyId,
     /// Activities that are rejected, or failing to install somewhere.
-    pub troubled: Vec<ActivityId>,
+    pub failing_activities: Vec<ActivityId>,
     /// Why new submits are refused, when they are: a full disk, a store that does not answer.
-    pub trouble: Option<Arc<str>>,
+    pub degraded_reason: Option<Arc<str>>,
     /// What happened in the minutes of the last hour, oldest first; minutes without anything are left out.
-    pub minutes: Vec<MinuteTally>,
+    pub minutes: Vec<MinuteBucket>,
     /// How executions ended in the last 24 hours: finished, failed, terminated, timed out.
-    pub ended_in_a_day: [u64; 4],
+    pub ended_last_24h: [u64; 4],
     /// How long those waited that began to run in the last hour.
-    pub waits: Waits,
+    pub waits: WaitHistogram,
     /// Why the last launch of a worker failed, until one succeeds.
-    pub launch_refusal: Option<LaunchRefusal>,
+    pub launch_failure: Option<LaunchFailure>,
     /// How the system's clock was set last, within the last 24 hours.
     pub clock: Option<ClockChange>,
 }
@@ -163,7 +163,7 @@ pub struct FleetPreview {
 /// Why the last launch failed, until one succeeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct LaunchRefusal {
+pub struct LaunchFailure {
     /// The sentence.
     pub reason: Arc<str>,
     /// What is in the way.

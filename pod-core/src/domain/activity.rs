@@ -89,7 +89,7 @@ pub struct Activity {
     /// Where the script of `revision` came from.
     pub source: ScriptSource,
     /// What applies to executions of `revision`.
-    pub settings: Settings,
+    pub settings: ActivitySettings,
     /// Why the newest revision was rejected.
     pub error: Option<Arc<str>>,
     /// The sha256 of the pinned script or archive, in hexadecimal, once it was fetched.
@@ -124,7 +124,7 @@ pub struct Revision {
     /// Where its script comes from.
     pub source: ScriptSource,
     /// What applies to its executions.
-    pub settings: Settings,
+    pub settings: ActivitySettings,
     /// Where it stands.
     pub status: RevisionStatus,
     /// Why it was rejected.
@@ -231,7 +231,7 @@ impl Payload {
 /// What applies to every execution of a revision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(default)]
-pub struct Settings {
+pub struct ActivitySettings {
     /// How long one attempt may run; no limit when absent.
     pub timeout: Option<Millis>,
     /// How often a failed execution is tried again (non-zero exit, or a signal of its own).
@@ -357,14 +357,14 @@ pub struct NewActivity {
     /// Its name, checked when it is registered.
     pub name: String,
     /// Where its script comes from, and the bytes if they were given.
-    pub content: Content,
+    pub content: ActivitySource,
     /// What applies to its executions.
-    pub settings: Settings,
+    pub settings: ActivitySettings,
 }
 
 /// What a new activity is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum ActivitySource {
     /// A script to be fetched.
     Url(String),
     /// An installation script, given as text. It runs with `bash` and leaves `main.sh`.
@@ -376,26 +376,26 @@ pub enum Content {
 impl NewActivity {
     /// An activity whose installation script is given as text.
     pub fn script(name: impl Into<String>, script: impl Into<String>) -> Self {
-        Self::of(name, Content::Script(Bytes::from(script.into())))
+        Self::of(name, ActivitySource::Script(Bytes::from(script.into())))
     }
 
     /// An activity whose installation script is fetched from a URL.
     pub fn url(name: impl Into<String>, url: impl Into<String>) -> Self {
-        Self::of(name, Content::Url(url.into()))
+        Self::of(name, ActivitySource::Url(url.into()))
     }
 
     /// An activity made of a directory, packed as tar.gz.
     pub fn archive(name: impl Into<String>, archive: impl Into<Bytes>) -> Self {
-        Self::of(name, Content::Archive(archive.into()))
+        Self::of(name, ActivitySource::Archive(archive.into()))
     }
 
-    fn of(name: impl Into<String>, content: Content) -> Self {
-        Self { name: name.into(), content, settings: Settings::default() }
+    fn of(name: impl Into<String>, content: ActivitySource) -> Self {
+        Self { name: name.into(), content, settings: ActivitySettings::default() }
     }
 
     /// Sets what applies to its executions.
     #[must_use]
-    pub fn settings(mut self, settings: Settings) -> Self {
+    pub fn settings(mut self, settings: ActivitySettings) -> Self {
         self.settings = settings;
         self
     }

@@ -9,7 +9,7 @@ use serde::{
 
 use super::{
     event_detail::EventDetail,
-    execution::{Ending, ExecutionStatus},
+    execution::{ExecutionStatus, Outcome},
     ids::{ActivityId, AttemptNo, ExecutionId, RevisionNo, WorkerId},
     reason,
     reason::ScaleReason,
@@ -92,7 +92,7 @@ fn of_before(kind: EventKind, sentence: Arc<str>) -> EventDetail {
         EventKind::ExecutionEnded => match ExecutionStatus::from_word(&sentence) {
             Some(status) => EventDetail::Ended { status, ending: None },
             None => {
-                let ending = Ending::GaveUp(sentence.into());
+                let ending = Outcome::Aborted(sentence.into());
                 EventDetail::Ended { status: ending.status(), ending: Some(ending) }
             }
         },

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     activity::ActivityName,
     clock_change::ClockChange,
-    execution::{Ending, ExecutionStatus},
+    execution::{ExecutionStatus, Outcome},
     give_up::Requeue,
     reason::{ScaleReason, WorkerReason},
     worker::WorkerStatus,
@@ -43,7 +43,7 @@ pub enum EventDetail {
         status: ExecutionStatus,
         /// And how; absent where it finished, and where an earlier version told no more than the status.
         #[serde(skip_serializing_if = "Option::is_none", default)]
-        ending: Option<Ending>,
+        ending: Option<Outcome>,
     },
     /// How the system's clock was set.
     ClockSet {
@@ -121,7 +121,7 @@ impl fmt::Display for EventDetail {
             Self::Worker { status, reason: None } => f.write_str(status.as_str()),
             Self::Scaled { why } => why.fmt(f),
             Self::Requeued { why } => why.fmt(f),
-            Self::Ended { ending: Some(Ending::GaveUp(why)), .. } => why.fmt(f),
+            Self::Ended { ending: Some(Outcome::Aborted(why)), .. } => why.fmt(f),
             Self::Ended { status, .. } => f.write_str(status.as_str()),
             Self::ClockSet { change } => f.write_str(&change.sentence()),
             Self::Policy { name, change } => {
@@ -178,7 +178,7 @@ mod tests {
         let change = ClockChange { before: Timestamp(0), after: Timestamp(9000), away: true };
         let reason = Some(WorkerReason::Silent { since: Millis(5000) });
         let gave_up = GiveUp::LostTooOften { worker, attempt, losses: 3 };
-        let left = Ending::WorkerLeft { worker, attempt };
+        let left = Outcome::WorkerLeft { worker, attempt };
         for (kind, detail, said, code) in [
             (
                 EventKind::WorkerChanged,
@@ -212,7 +212,7 @@ mod tests {
             ),
             (
                 EventKind::ExecutionEnded,
-                EventDetail::Ended { status: ExecutionStatus::Failed, ending: Some(Ending::GaveUp(gave_up)) },
+                EventDetail::Ended { status: ExecutionStatus::Failed, ending: Some(Outcome::Aborted(gave_up)) },
                 "worker 3 was lost while it ran attempt 2; given up after 3 lost attempts",
                 Some("lostTooOften"),
             ),

@@ -30,7 +30,8 @@ pub struct Execution {
     /// Where it stands.
     pub status: ExecutionStatus,
     /// How it ended; present exactly when `status` is terminal.
-    pub ending: Option<Ending>,
+    #[serde(alias = "ending")]
+    pub outcome: Option<Outcome>,
     /// When it was acknowledged.
     pub submitted_at: Timestamp,
     /// It is not given to a worker before POD is so old. Its place in the queue: `(not_before, id)`.
@@ -48,7 +49,8 @@ pub struct Execution {
     /// How many attempts failed by themselves (what `retries` counts).
     pub failures: u32,
     /// How many attempts were lost with their worker.
-    pub losses: u32,
+    #[serde(alias = "losses")]
+    pub lost_attempts: u32,
     /// Someone asked to terminate it; it ends as soon as its process tree is gone.
     pub cancel_requested: bool,
     /// Its result was handed out over the action API, for which it no longer exists.
@@ -74,7 +76,7 @@ impl Execution {
             revision,
             input,
             status: ExecutionStatus::Waiting,
-            ending: None,
+            outcome: None,
             submitted_at: now.wall,
             not_before: now.age,
             started_at: None,
@@ -83,7 +85,7 @@ impl Execution {
             attempt: AttemptNo(0),
             worker: None,
             failures: 0,
-            losses: 0,
+            lost_attempts: 0,
             cancel_requested: false,
             retrieved: false,
             retry_of: None,
@@ -140,7 +142,7 @@ impl ExecutionStatus {
 
 /// How an execution ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ending {
+pub enum Outcome {
     /// `main.sh` exited with this code.
     Exited(i32),
     /// `main.sh` was ended by this signal, which POD did not send.
@@ -150,7 +152,8 @@ pub enum Ending {
     /// Its time limit passed.
     TimedOut,
     /// POD could not run it, or gave it up, for this reason.
-    GaveUp(#[serde(deserialize_with = "reason::stored")] GiveUp),
+    #[serde(rename = "GaveUp")]
+    Aborted(#[serde(deserialize_with = "reason::stored")] GiveUp),
     /// The system killed it because its worker's memory was used up.
     OutOfMemory,
     /// Its worker left in an orderly way while it ran, and the activity says that it must not run again.
@@ -162,13 +165,13 @@ pub enum Ending {
     },
 }
 
-impl Ending {
+impl Outcome {
     /// The terminal status that goes with it.
     #[must_use]
     pub const fn status(&self) -> ExecutionStatus {
         match self {
             Self::Exited(0) => ExecutionStatus::Finished,
-            Self::Exited(_) | Self::Signalled(_) | Self::OutOfMemory | Self::GaveUp(_) | Self::WorkerLeft { .. } => {
+            Self::Exited(_) | Self::Signalled(_) | Self::OutOfMemory | Self::Aborted(_) | Self::WorkerLeft { .. } => {
                 ExecutionStatus::Failed
             }
             Self::Terminated => ExecutionStatus::Terminated,
@@ -185,7 +188,7 @@ impl Ending {
             Self::Terminated => "terminated",
             Self::TimedOut => "timedOut",
             Self::OutOfMemory => "outOfMemory",
-            Self::GaveUp(why) => why.code(),
+            Self::Aborted(why) => why.code(),
             Self::WorkerLeft { .. } => "workerLeft",
         })
     }
@@ -194,7 +197,7 @@ impl Ending {
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         match self {
-            Self::GaveUp(why) => Some(why.to_string()),
+            Self::Aborted(why) => Some(why.to_string()),
             Self::WorkerLeft { worker, attempt } => {
                 let left = give_up::left(*worker, *attempt);
                 Some(format!("{left}, and the activity says that it must not run again"))
@@ -220,7 +223,7 @@ pub struct Attempt {
     /// When it ended, by the worker's clock where the worker told.
     pub ended_at: Option<Timestamp>,
     /// How it ended; absent while it is open.
-    pub end: Option<AttemptEnd>,
+    pub end: Option<AttemptOutcome>,
     /// How much it printed, as far as known.
     pub output: OutputSummary,
 }
@@ -253,7 +256,7 @@ words! { AttemptStatus, "status of an attempt": Assigned = "assigned", Running =
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AttemptEnd {
+pub enum AttemptOutcome {
     /// `main.sh` exited with this code.
     Exited(i32),
     /// A signal that POD did not send.
@@ -289,7 +292,7 @@ pub struct NewExecution {
 
 impl NewExecution {
     /// An execution of that activity, without input.
-    pub fn of(activity: impl Into<String>) -> Self {
+    pub fn new(activity: impl Into<String>) -> Self {
         Self { activity: activity.into(), revision: RevisionChoice::Current, input: None, idempotency_key: None }
     }
 

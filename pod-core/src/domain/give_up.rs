@@ -161,7 +161,7 @@ pub(super) fn left(worker: WorkerId, attempt: AttemptNo) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Ending;
+    use crate::domain::Outcome;
 
     #[test]
     fn reasons_are_read_as_they_were_written_or_as_a_sentence() {
@@ -174,12 +174,12 @@ mod tests {
             GiveUp::ActivityRejected { error: "exit code 1".into() },
             GiveUp::NotInstalled { error: "exit code 1".into() },
         ] {
-            let ending = Ending::GaveUp(why);
+            let ending = Outcome::Aborted(why);
             let text = serde_json::to_string(&ending).expect("it is written");
-            assert_eq!(serde_json::from_str::<Ending>(&text).expect("it is read"), ending, "{text}");
+            assert_eq!(serde_json::from_str::<Outcome>(&text).expect("it is read"), ending, "{text}");
         }
-        let before: Ending = serde_json::from_str(r#"{"GaveUp":"it was lost"}"#).expect("it is read");
-        assert_eq!(before, Ending::GaveUp(GiveUp::Said { sentence: "it was lost".into() }));
+        let before: Outcome = serde_json::from_str(r#"{"GaveUp":"it was lost"}"#).expect("it is read");
+        assert_eq!(before, Outcome::Aborted(GiveUp::Said { sentence: "it was lost".into() }));
     }
 
     #[test]
@@ -187,20 +187,20 @@ mod tests {
         let (worker, attempt) = (WorkerId(3), AttemptNo(2));
         for (said, expected) in [
             (
-                Ending::GaveUp(GiveUp::NotRunAgain { worker, attempt }).reason(),
+                Outcome::Aborted(GiveUp::NotRunAgain { worker, attempt }).reason(),
                 "worker 3 was lost while it ran attempt 2, and the activity says that it must not run again",
             ),
             (
-                Ending::GaveUp(GiveUp::LostTooOften { worker, attempt, losses: 4 }).reason(),
+                Outcome::Aborted(GiveUp::LostTooOften { worker, attempt, losses: 4 }).reason(),
                 "worker 3 was lost while it ran attempt 2; given up after 4 lost attempts",
             ),
             (
-                Ending::WorkerLeft { worker, attempt }.reason(),
+                Outcome::WorkerLeft { worker, attempt }.reason(),
                 "worker 3 left while it ran attempt 2, and the activity says that it must not run again",
             ),
         ] {
             assert_eq!(said.as_deref(), Some(expected));
         }
-        assert_eq!(Ending::Exited(1).reason(), None);
+        assert_eq!(Outcome::Exited(1).reason(), None);
     }
 }

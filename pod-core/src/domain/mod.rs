@@ -9,7 +9,7 @@ mod event_detail;
 mod execution;
 mod give_up;
 mod ids;
-mod order;
+mod interleaving;
 mod output;
 mod policy;
 mod reason;
@@ -20,27 +20,27 @@ mod word;
 mod worker;
 
 pub use activity::{
-    Activity, ActivityName, ActivityStatus, Content, Installation, InstallationStatus, InvalidName, Isolation, Network,
-    NewActivity, OnLost, Payload, Revision, RevisionChoice, RevisionPurpose, RevisionStatus, ScriptSource, Settings,
-    UnknownWorkdir, Workdir,
+    Activity, ActivityName, ActivitySettings, ActivitySource, ActivityStatus, Installation, InstallationStatus,
+    InvalidName, Isolation, Network, NewActivity, OnLost, Payload, Revision, RevisionChoice, RevisionPurpose,
+    RevisionStatus, ScriptSource, UnknownWorkdir, Workdir,
 };
 pub use clock_change::ClockChange;
 pub use event::{Event, EventKind, ScalingDecision};
 pub use event_detail::{EventDetail, PolicyChange};
 pub use execution::{
-    Attempt, AttemptEnd, AttemptStatus, Ending, Execution, ExecutionStatus, InvalidInput, NewExecution, RetryRevision,
-    validate_input,
+    Attempt, AttemptOutcome, AttemptStatus, Execution, ExecutionStatus, InvalidInput, NewExecution, Outcome,
+    RetryRevision, validate_input,
 };
 pub use give_up::{GiveUp, Requeue};
 pub use ids::{
     ActivityId, AttemptKey, AttemptNo, Epoch, ExecutionId, InvalidAttemptKey, PolicyId, RevisionNo, SessionId, StoreId,
     WorkerId,
 };
-pub use order::Run;
+pub use interleaving::OutputSegment;
 pub use output::{Gap, OutputFile, OutputSummary, Stream, StreamSummary};
 pub use policy::{InvalidRule, Policy, Rules};
 pub use reason::{Need, ScaleReason, WorkerReason};
-pub use statistics::{MinuteTally, Waits};
+pub use statistics::{MinuteBucket, WaitHistogram};
 pub use time::{Age, Boot, Millis, Now, Timestamp};
 pub use transitions::{InvalidTransition, Transitions};
 pub use word::UnknownWord;

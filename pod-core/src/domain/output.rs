@@ -62,7 +62,7 @@ pub struct OutputSummary {
 impl OutputSummary {
     /// One of the two.
     #[must_use]
-    pub const fn of(&self, stream: Stream) -> StreamSummary {
+    pub const fn stream(&self, stream: Stream) -> StreamSummary {
         match stream {
             Stream::Stdout => self.stdout,
             Stream::Stderr => self.stderr,
@@ -70,7 +70,7 @@ impl OutputSummary {
     }
 
     /// One of the two, to change it.
-    pub fn of_mut(&mut self, stream: Stream) -> &mut StreamSummary {
+    pub fn stream_mut(&mut self, stream: Stream) -> &mut StreamSummary {
         match stream {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,

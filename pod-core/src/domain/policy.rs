@@ -28,12 +28,12 @@ pub struct Rules {
     /// How long an execution may wait before the fleet grows.
     pub max_wait: Millis,
     /// How long a worker is idle before it is let go.
-    pub termination_time: Millis,
+    pub idle_timeout: Millis,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { min_workers: 0, max_workers: 4, max_wait: Millis(60_000), termination_time: Millis(2_700_000) }
+        Self { min_workers: 0, max_workers: 4, max_wait: Millis(60_000), idle_timeout: Millis(2_700_000) }
     }
 }
 
@@ -147,7 +147,7 @@ impl Rules {
                 "maxWorkers" => max = Some(workers(rule, value)?),
                 "fixedWorkers" => fixed = Some(workers(rule, value)?),
                 "maxWait" => parsed.max_wait = Millis(number(rule, value, 0, MAX_MILLIS)?),
-                "terminationTime" => parsed.termination_time = Millis(number(rule, value, 0, MAX_MILLIS)?),
+                "terminationTime" => parsed.idle_timeout = Millis(number(rule, value, 0, MAX_MILLIS)?),
                 _ => return Err(InvalidRule::Unknown(rule.to_owned())),
             }
         }

@@ -12,7 +12,7 @@ const STEPS: u32 = 4;
 
 /// One minute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct MinuteTally {
+pub struct MinuteBucket {
     /// Which one: minutes since the Unix epoch.
     pub minute: i64,
     /// Executions that were accepted.
@@ -22,15 +22,15 @@ pub struct MinuteTally {
     /// Executions that waited when it was last looked at.
     pub waiting: u64,
     /// How long executions had waited that began to run.
-    pub waits: Waits,
+    pub waits: WaitHistogram,
 }
 
 /// How many waited how long.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(transparent)]
-pub struct Waits(Vec<(u16, u64)>);
+pub struct WaitHistogram(Vec<(u16, u64)>);
 
-impl MinuteTally {
+impl MinuteBucket {
     /// The minute that a moment lies in.
     #[must_use]
     pub fn minute_of(at: Timestamp) -> i64 {
@@ -57,7 +57,7 @@ impl MinuteTally {
     }
 }
 
-impl Waits {
+impl WaitHistogram {
     /// Counts a wait.
     pub fn count(&mut self, wait: Millis) {
         self.add(step_of(wait), 1);
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_those_of_all_minutes_together() {
-        let (mut first, mut second) = (Waits::default(), Waits::default());
+        let (mut first, mut second) = (WaitHistogram::default(), WaitHistogram::default());
         assert_eq!(first.percentile(50), None);
         (0..90).for_each(|_| first.count(Millis(2)));
         (0..10).for_each(|_| second.count(Millis(1000)));
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn only_final_states_are_conclusions() {
-        let mut minute = MinuteTally::default();
+        let mut minute = MinuteBucket::default();
         ExecutionStatus::ALL.into_iter().for_each(|status| minute.count_end(status));
         assert_eq!(minute.ended, [1; 4]);
         assert_eq!(minute.ended_as(ExecutionStatus::Waiting), 0);

@@ -7,12 +7,12 @@ use tokio::sync::{Semaphore, mpsc};
 use super::{
     later::later,
     message::Message,
-    prepare::{NO_FETCHER, sha256},
+    preprocess::{NO_FETCHER, sha256},
     shared::Shared,
 };
 use crate::{
     domain::{ActivityId, Payload, RevisionNo},
-    fetcher::FetchScript,
+    fetcher::ScriptFetcher,
     plan::Input,
 };
 
@@ -50,7 +50,7 @@ impl Fetches {
 }
 
 /// Fetches a script and pins it: the bytes, and their sha256 in hexadecimal.
-async fn fetch_script(fetch: &dyn FetchScript, url: &str, max: usize) -> Result<(Payload, String), String> {
+async fn fetch_script(fetch: &dyn ScriptFetcher, url: &str, max: usize) -> Result<(Payload, String), String> {
     let bytes = fetch.fetch(url).await?.bytes;
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(format!("the script at {url} is empty; it must leave a file main.sh"));

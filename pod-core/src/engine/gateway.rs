@@ -33,15 +33,15 @@ impl Links {
 
 #[async_trait]
 impl WorkerGateway for Links {
-    fn connect(&self, transport: Transport, admission: Admission) {
+    fn accept(&self, transport: Transport, admission: Admission) {
         self.shared.spawn(serve(self.shared.clone(), self.inbox.clone(), transport, admission));
     }
 
-    async fn progress(&self, worker: WorkerId, note: String) {
+    async fn report_progress(&self, worker: WorkerId, note: String) {
         let _ = self.inbox.send(Message::Happened(Input::Progress { worker, note })).await;
     }
 
-    async fn gone(&self, worker: WorkerId, reason: String) {
+    async fn report_lost(&self, worker: WorkerId, reason: String) {
         // When the engine has ended, the next one finds it out by itself.
         let _ = self.inbox.send(Message::Happened(Input::Gone { worker, reason })).await;
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{message::Message, prepare::prepare, shared::Shared, topics::Subscription};
+use super::{message::Message, preprocess::prepare, shared::Shared, subscriptions::Subscription};
 use crate::{
     api::{PodError, Reply, Request},
     domain::{ExecutionId, Now},
@@ -85,7 +85,7 @@ impl Engine {
         self.stopped().await;
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
-        self.shared.store.rest().await;
+        self.shared.store.quiesce().await;
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     api::{PodError, Reply, Request},
     domain::{SessionId, WorkerId},
     link::{FromWorker, Hello, ToWorker},
-    plan::{Found, Input},
+    plan::{Input, StoredContext},
     provisioner::Admission,
 };
 
@@ -25,7 +25,7 @@ pub(crate) enum Message {
         /// What.
         request: Request,
         /// What the caller has already worked out of it.
-        found: Box<Found>,
+        found: Box<StoredContext>,
         /// Whom to answer.
         reply: Answer,
     },

@@ -17,8 +17,8 @@
 //! | `directory` | what tells one directory from another |
 //! | `topics` | who waits for news of which execution |
 
+mod archive_hash;
 mod clock;
-mod directory;
 mod fetches;
 mod gateway;
 mod handle;
@@ -28,21 +28,21 @@ mod links;
 mod message;
 mod panic;
 mod payloads;
-mod prepare;
+mod preprocess;
 mod provisioning;
 mod renewal;
 mod shared;
 mod store_calls;
+mod subscriptions;
 mod task;
 #[cfg(test)]
 mod tests;
-mod topics;
 
 #[cfg(feature = "testing")]
-pub(crate) use self::links::{LeftOut, Part, Piece, Stored, has_room, parts};
+pub(crate) use self::links::{DeferredOutput, Part, Piece, Stored, has_room, parts};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::store_calls::read;
 pub(crate) use self::{
-    gateway::Links, handle::Engine, message::INBOX, prepare::hash, shared::Shared, store_calls::load,
-    task::ManagerTask, topics::Subscription,
+    gateway::Links, handle::Engine, message::INBOX, preprocess::hash, shared::Shared, store_calls::load,
+    subscriptions::Subscription, task::ManagerTask,
 };

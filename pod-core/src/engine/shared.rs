@@ -10,11 +10,11 @@ use std::{
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{clock::Clock, payloads::Payloads, topics::Topics};
+use super::{clock::Clock, payloads::Payloads, subscriptions::Subscriptions};
 use crate::{
     api::PodError,
     domain::{AttemptKey, Boot, Millis, Now, WorkerId},
-    fetcher::FetchScript,
+    fetcher::ScriptFetcher,
     observe::Observer,
     store::{Holder, Snapshot, Store, StoreError},
 };
@@ -25,13 +25,13 @@ const SILENT_TROUBLE: Duration = Duration::from_secs(2);
 /// Shared by the handle, the task and the links. Nothing here is held across an `await`.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
-    pub(super) fetch: Option<Arc<dyn FetchScript>>,
+    pub(super) fetch: Option<Arc<dyn ScriptFetcher>>,
     pub(super) observer: Arc<dyn Observer>,
     /// Each that follows something holds one.
     pub(super) followers: Arc<()>,
     /// Which worker may report on which attempt, as committed.
     open: Mutex<HashMap<AttemptKey, WorkerId>>,
-    pub(super) topics: Arc<Topics>,
+    pub(super) topics: Arc<Subscriptions>,
     /// What workers pull.
     pub(super) payloads: Payloads,
     pub(super) newest_event: watch::Sender<u64>,
@@ -72,7 +72,7 @@ impl fmt::Debug for Shared {
 impl Shared {
     pub(crate) fn new(
         store: Arc<dyn Store>,
-        fetch: Option<Arc<dyn FetchScript>>,
+        fetch: Option<Arc<dyn ScriptFetcher>>,
         observer: Arc<dyn Observer>,
         grace: Millis,
         (holder, lease_ttl): (Holder, Millis),

@@ -14,9 +14,9 @@ pub(crate) async fn read(store: &dyn Store, query: Query) -> Answer {
     match query {
         Query::Rows { execution, key } => Answer::Rows(rows(store, execution, key.as_deref()).await.map(Box::new)),
         Query::Queue(Refill { activity, revision, after, limit }) => {
-            Answer::Queue(store.claim(activity, revision, after, Age::MAX, limit).await)
+            Answer::Queue(store.peek_queue(activity, revision, after, Age::MAX, limit).await)
         }
-        Query::Expired { before, limit } => Answer::Expired(store.expired(before, limit).await),
+        Query::Expired { before, limit } => Answer::Expired(store.list_expired(before, limit).await),
         Query::Room => Answer::Room(store.has_room().await),
     }
 }

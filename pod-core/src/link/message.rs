@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{bounded, codec::MAX_FIRST_FRAME, version};
 use crate::domain::{
-    ActivityId, AttemptEnd, AttemptKey, Epoch, Millis, Network, OutputFile, Payload, RevisionNo, SessionId, StoreId,
-    Stream, Timestamp, Workdir, WorkerId,
+    ActivityId, AttemptKey, AttemptOutcome, Epoch, Millis, Network, OutputFile, Payload, RevisionNo, SessionId,
+    StoreId, Stream, Timestamp, Workdir, WorkerId,
 };
 
 /// What stands before the first message of a frame, generously.
@@ -28,7 +28,7 @@ pub enum FromWorker {
         /// When, by the worker's clock.
         at: Timestamp,
     },
-    /// A piece of the log of the order in which the output came: [`crate::domain::Run`]s. Sent before the output that it
+    /// A piece of the log of the order in which the output came: [`crate::domain::OutputSegment`]s. Sent before the output that it
     /// is of.
     Order {
         /// The attempt.
@@ -248,7 +248,7 @@ pub struct EndReport {
     /// When the last process of it was gone.
     pub ended_at: Timestamp,
     /// How.
-    pub end: AttemptEnd,
+    pub end: AttemptOutcome,
     /// The whole of stdout where it was not sent before, which saves small outputs a message: starts at
     /// `stdout_from`, continuing what was sent.
     pub stdout: Bytes,
@@ -285,7 +285,7 @@ pub enum ToWorker {
     /// The answer to a hello that is taken, alone in its frame.
     Welcome(Box<Welcome>),
     /// The answer to one that is not; the link ends.
-    Refused(Refusal),
+    Refused(Rejection),
     /// The answer to a worker's [`FromWorker::Heartbeat`]: a worker that was answered once on a link takes a long
     /// silence on it for its end.
     Heartbeat,
@@ -312,7 +312,7 @@ pub enum ToWorker {
         revision: RevisionNo,
     },
     /// Run an execution as soon as a slot is free. Repeated: ignored.
-    Start(Box<StartOrder>),
+    Start(Box<StartCommand>),
     /// End the process tree of an attempt; `Ended` follows. Unknown to the worker: it answers with
     /// `Ended { end: Lost }`, since it does not hold it.
     Stop {
@@ -351,7 +351,7 @@ pub enum ToWorker {
     /// Install a revision: the worker asks for its payload with [`FromWorker::Want`], piece by piece, when its turn has
     /// come. Repeated, or already installed: answered with its outcome. Since version 4.
     Offer(Box<Offer>),
-    /// A piece of a payload in [its encoding](super::payload). Since version 4.
+    /// A piece of a payload in its encoding ([`PayloadFrames`](super::PayloadFrames)). Since version 4.
     Piece {
         /// The activity.
         activity: ActivityId,
@@ -408,7 +408,7 @@ pub struct Welcome {
     /// How often to send something.
     pub heartbeat: Millis,
     /// How long to go on without a manager while running nothing and having nothing to deliver.
-    pub give_up_after: Millis,
+    pub orphan_timeout: Millis,
     /// How many bytes of output of one attempt keep their place (head); then only a tail is kept.
     pub output_cap: u64,
     /// Attempts of the hello that are not the manager's any more: stop them, forget them, report nothing.
@@ -424,16 +424,16 @@ pub struct Welcome {
 
 /// Why a hello was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Refusal {
+pub enum Rejection {
     /// Another store, an older epoch, or a worker that was given up: stop everything, exit.
-    Stop(#[serde(deserialize_with = "bounded::text")] String),
+    Permanent(#[serde(deserialize_with = "bounded::text")] String),
     /// A reason that may pass: keep running, dial again.
-    Later(#[serde(deserialize_with = "bounded::text")] String),
+    Transient(#[serde(deserialize_with = "bounded::text")] String),
 }
 
 /// An execution to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StartOrder {
+pub struct StartCommand {
     /// The attempt.
     pub key: AttemptKey,
     /// The activity.

@@ -20,7 +20,7 @@ mod version;
 pub use codec::decode;
 pub use codec::{FrameError, MAX_FIRST_FRAME, MAX_FRAME, MAX_MESSAGES, Messages, encode};
 pub use message::{
-    AttemptReport, EndReport, FromWorker, Hello, InstallOutcome, Offer, Refusal, StartOrder, ToWorker, Welcome,
+    AttemptReport, EndReport, FromWorker, Hello, InstallOutcome, Offer, Rejection, StartCommand, ToWorker, Welcome,
 };
 pub use payload::{MAX_ENCODED_PAYLOAD, PIECE_LEN, PayloadFrames, decode_payload};
 pub use transport::{FrameReader, FrameWriter, Transport, in_process, over_stream};

@@ -7,8 +7,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{bounded, *};
 use crate::domain::{
-    ActivityId, AttemptEnd, AttemptKey, AttemptNo, Epoch, ExecutionId, Millis, Payload, RevisionNo, SessionId, StoreId,
-    Stream, Timestamp, WorkerId,
+    ActivityId, AttemptKey, AttemptNo, AttemptOutcome, Epoch, ExecutionId, Millis, Payload, RevisionNo, SessionId,
+    StoreId, Stream, Timestamp, WorkerId,
 };
 
 const KEY: AttemptKey = AttemptKey { execution: ExecutionId(1), attempt: AttemptNo(1) };
@@ -21,7 +21,7 @@ fn hello() -> Hello {
 
 fn ended() -> EndReport {
     let nothing = Bytes::new;
-    let end = AttemptEnd::Exited(0);
+    let end = AttemptOutcome::Exited(0);
     let (stdout, stderr, order) = (nothing(), nothing(), nothing());
     EndReport {
         key: KEY,
@@ -62,7 +62,7 @@ fn welcome() -> Welcome {
         worker: WorkerId(1),
         session: SessionId(1),
         heartbeat: Millis(1),
-        give_up_after: Millis(1),
+        orphan_timeout: Millis(1),
         output_cap: 1,
         discard: Vec::new(),
         remove: Vec::new(),
@@ -70,8 +70,8 @@ fn welcome() -> Welcome {
     }
 }
 
-fn start() -> StartOrder {
-    StartOrder {
+fn start() -> StartCommand {
+    StartCommand {
         key: KEY,
         activity: ACTIVITY,
         activity_name: "".into(),
@@ -90,7 +90,7 @@ fn to_worker() -> Vec<ToWorker> {
     let payload = Payload::Script(Bytes::new());
     vec![
         ToWorker::Welcome(Box::new(welcome())),
-        ToWorker::Refused(Refusal::Later(String::new())),
+        ToWorker::Refused(Rejection::Transient(String::new())),
         ToWorker::Heartbeat,
         ToWorker::Install { activity, revision, payload, env: Default::default(), timeout: Millis(1) },
         ToWorker::Remove { activity, revision },
@@ -175,7 +175,7 @@ fn lists_and_texts_of_a_message_are_bounded() {
     let env = (0..bounded::VARIABLES + 1)
         .map(|at| (at.to_string(), String::new()))
         .collect::<std::collections::BTreeMap<_, _>>();
-    let order = StartOrder { env: env.clone().into(), ..start() };
+    let order = StartCommand { env: env.clone().into(), ..start() };
     assert!(decode::<ToWorker>(&encode(&[ToWorker::Start(Box::new(order))]).unwrap()).is_err());
     let (activity, revision, payload) = (ACTIVITY, REVISION, Payload::Script(Bytes::new()));
     let install = ToWorker::Install { activity, revision, payload, env, timeout: Millis(1) };

@@ -6,7 +6,7 @@ use super::notice::Notice;
 use crate::{
     api::{PodError, Reply},
     domain::{ActivityId, Age, AttemptKey, Epoch, ExecutionId, Isolation, RevisionNo, SessionId, WorkerId},
-    link::{Refusal, ToWorker},
+    link::{Rejection, ToWorker},
     observe::Measure,
     plan::{Refill, ReplyId},
     store::Batch,
@@ -32,7 +32,7 @@ pub enum Action {
     /// Let a link in: it serves this worker.
     Admit(SessionId, WorkerId),
     /// Do not let a link in; it is told why, and ends.
-    Refuse(SessionId, Refusal),
+    Refuse(SessionId, Rejection),
     /// Send to a link without waiting; [`Input::NotSent`](super::Input::NotSent) where it does not take it.
     Send(SessionId, ToWorker),
     /// End a link.

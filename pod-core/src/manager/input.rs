@@ -4,8 +4,8 @@ use crate::{
     api::Request,
     domain::{Boot, Epoch, Execution, SessionId, WorkerId},
     link::FromWorker,
-    plan::{self, Found, ReplyId},
-    store::{Claimed, ExpiredExecution, IdempotencyRecord, Snapshot, StoreError},
+    plan::{self, ReplyId, StoredContext},
+    store::{ExpiredExecution, IdempotencyRecord, QueuePage, Snapshot, StoreError},
 };
 
 /// Something that happened. What is marked with *news* is handed in only while [`Manager::takes_news`] says so.
@@ -58,7 +58,7 @@ pub struct Asked {
     /// Whom to answer.
     pub reply: ReplyId,
     /// What the caller has already worked out of it.
-    pub found: Box<Found>,
+    pub found: Box<StoredContext>,
 }
 
 /// What a [`Query`](super::Query) found.
@@ -67,10 +67,10 @@ pub enum Answer {
     /// To `Rows`.
     Rows(Result<Box<Rows>, StoreError>),
     /// To `Queue`.
-    Queue(Result<Claimed, StoreError>),
+    Queue(Result<QueuePage, StoreError>),
     /// To `Expired`.
     Expired(Result<Vec<ExpiredExecution>, StoreError>),
-    /// To `Room`: whether there is some.
+    /// To `WorkerCapacity`: whether there is some.
     Room(bool),
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     api::Request,
-    domain::{Content, ExecutionId},
+    domain::{ActivitySource, ExecutionId},
 };
 
 /// The execution whose row the planner needs for a request.
@@ -35,8 +35,8 @@ pub(super) fn weight(request: &Request) -> usize {
             inputs.len() / 8 + bytes / ROOM + 1
         }
         Request::CreateActivity { new, .. } => match &new.content {
-            Content::Script(bytes) | Content::Archive(bytes) => bytes.len() / ROOM + 1,
-            Content::Url(_) => 1,
+            ActivitySource::Script(bytes) | ActivitySource::Archive(bytes) => bytes.len() / ROOM + 1,
+            ActivitySource::Url(_) => 1,
         },
         _ => 1,
     }

@@ -7,7 +7,7 @@ use rig::{Rig, ended, hello, started, submit};
 
 use super::{Action, Input, Query};
 use crate::{
-    api::{Hurry, PodError, Reply, Request},
+    api::{PodError, Reply, Request, TerminationMode},
     domain::{Age, ExecutionId, Millis, RevisionChoice, Timestamp, WorkerReason},
     link::{AttemptReport, FromWorker, NEWEST_VERSION, ToWorker},
     plan::Window,
@@ -158,10 +158,10 @@ fn what_the_round_changed_is_committed_before_it_is_read() {
     rig.ask(Request::CreatePolicy { name: "refused".into(), rules: Default::default() });
     rig.settle();
     // That head, twice in a round.
-    rig.ask(Request::Terminate(ExecutionId(1), Hurry::Grace));
+    rig.ask(Request::Terminate(ExecutionId(1), TerminationMode::Grace));
     let Some(read @ Action::Read(Query::Rows { .. })) = rig.poll() else { panic!("its row was not read") };
     rig.answer(read);
-    let again = rig.ask(Request::Terminate(ExecutionId(1), Hurry::Grace));
+    let again = rig.ask(Request::Terminate(ExecutionId(1), TerminationMode::Grace));
     let Some(Action::Commit(batch)) = rig.poll() else { panic!("its change was not committed") };
     assert!(rig.poll().is_none() && !rig.manager.takes_news());
     rig.commit(&batch);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::revision::{LINGER, RevisionState};
 use crate::{
     domain::{Activity, ActivityStatus, Age, Millis, Revision, RevisionNo, RevisionStatus},
-    store::{ActivityTally, KEPT_REVISIONS},
+    store::{ActivityCounters, KEPT_REVISIONS},
 };
 
 /// How many revisions of an activity linger at most; those that were used last.
@@ -20,12 +20,12 @@ pub struct ActivityState {
     pub(crate) revisions: BTreeMap<RevisionNo, RevisionState>,
     /// The others that are kept: nothing of them waits or runs, and they are on no worker.
     pub(crate) dormant: BTreeMap<RevisionNo, RevisionState>,
-    pub(crate) tally: ActivityTally,
+    pub(crate) tally: ActivityCounters,
     /// Its executions that run.
     pub(crate) running: u32,
     /// How much it was given, for fairness: grows by one per assignment, and is never taken for less than the state's
     /// `level`, so that who comes back after a pause has no claim for the time before.
-    pub(crate) served: u64,
+    pub(crate) virtual_time: u64,
     /// Revisions that are being fetched.
     pub(crate) fetching: BTreeSet<RevisionNo>,
 }

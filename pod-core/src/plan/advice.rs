@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     domain::{ActivityId, RevisionNo, Rules, WorkerId},
-    scheduler::{Assignment, Demand, FleetMember, Lane, PlacementView, Scale},
+    scheduler::{ActivityQueue, Assignment, Demand, FleetMember, PlacementView, ScalingPlan},
 };
 
 /// What a scheduler said that cannot be done: the first of each kind in a round.
@@ -57,7 +57,7 @@ impl fmt::Display for SlipKind {
 /// What tells lanes apart.
 type Key = (ActivityId, RevisionNo);
 
-const fn key_of_lane(lane: &Lane<'_>) -> Key {
+const fn key_of_lane(lane: &ActivityQueue<'_>) -> Key {
     (lane.activity, lane.revision)
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn assignments(view: &PlacementView<'_>, said: Vec<Assignment>, slips
 
 /// What is left of a view while its assignments are gone through.
 struct Ledger<'a> {
-    lanes: HashMap<Key, (&'a Lane<'a>, u32)>,
+    lanes: HashMap<Key, (&'a ActivityQueue<'a>, u32)>,
     /// How much of each activity was given out; each of its lanes says how much that may be.
     given: HashMap<ActivityId, u32>,
     /// Idle slots, and how much may be held beyond them.
@@ -90,9 +90,9 @@ struct Ledger<'a> {
 impl<'a> Ledger<'a> {
     fn of(view: &PlacementView<'a>) -> Self {
         Self {
-            lanes: view.lanes.iter().map(|lane| (key_of_lane(lane), (lane, lane.ready))).collect(),
+            lanes: view.queues.iter().map(|lane| (key_of_lane(lane), (lane, lane.ready))).collect(),
             given: HashMap::new(),
-            rooms: view.rooms.iter().map(|room| (room.worker, (room.slots, room.prefetch))).collect(),
+            rooms: view.capacities.iter().map(|room| (room.worker, (room.slots, room.prefetch))).collect(),
         }
     }
 
@@ -103,7 +103,7 @@ impl<'a> Ledger<'a> {
         if *ready == 0 {
             return Err(SlipKind::NothingDue);
         }
-        if *given >= lane.allowance {
+        if *given >= lane.concurrency_left {
             return Err(SlipKind::OverAllowance);
         }
         if !lane.installed_on.contains(&assignment.worker) {
@@ -118,7 +118,13 @@ impl<'a> Ledger<'a> {
 }
 
 /// Leaves out of a change of the fleet what cannot be done, and what the rules forbid.
-pub(crate) fn scale(said: Scale, rules: &Rules, demand: &Demand, fleet: &[FleetMember], slips: &mut Slips) -> Scale {
+pub(crate) fn scale(
+    said: ScalingPlan,
+    rules: &Rules,
+    demand: &Demand,
+    fleet: &[FleetMember],
+    slips: &mut Slips,
+) -> ScalingPlan {
     let members: HashMap<WorkerId, &FleetMember> = fleet.iter().map(|member| (member.worker, member)).collect();
     let mut named = HashMap::new();
     let mut may = |id: &WorkerId, slip: SlipKind, allowed: &dyn Fn(&FleetMember) -> bool| {
@@ -136,8 +142,8 @@ pub(crate) fn scale(said: Scale, rules: &Rules, demand: &Demand, fleet: &[FleetM
             }
         }
     };
-    let Scale { launch, mut drain, mut undrain, reason } = said;
-    drain.retain(|id| may(id, SlipKind::NotToDrain, &|member| !member.external));
+    let ScalingPlan { launch, mut drain, mut undrain, reason } = said;
+    drain.retain(|id| may(id, SlipKind::NotToDrain, &|member| !member.self_registered));
     undrain.retain(|id| may(id, SlipKind::NotToUndrain, &|member| member.draining));
     let going: HashSet<&WorkerId> = drain.iter().collect();
     let coming: HashSet<&WorkerId> = undrain.iter().collect();
@@ -149,5 +155,5 @@ pub(crate) fn scale(said: Scale, rules: &Rules, demand: &Demand, fleet: &[FleetM
     if launch > most {
         slips.entry(SlipKind::TooManyLaunches).or_insert_with(|| format!("{launch} instead of at most {most}"));
     }
-    Scale { launch: launch.min(most), drain, undrain, reason }
+    ScalingPlan { launch: launch.min(most), drain, undrain, reason }
 }

@@ -2,7 +2,7 @@
 
 use super::{decision::Decision, state::State, statistics::minute_of};
 use crate::{
-    domain::{Age, ExecutionStatus, Millis, MinuteTally},
+    domain::{Age, ExecutionStatus, Millis, MinuteBucket},
     store::Change,
 };
 
@@ -16,9 +16,9 @@ impl State {
     }
 
     /// A minute as it is shown: when it was by the clock as it is now.
-    pub(super) fn dated(&self, tally: &MinuteTally) -> MinuteTally {
+    pub(super) fn dated(&self, tally: &MinuteBucket) -> MinuteBucket {
         let begins = self.clock().moment_of(Age(tally.begins().0));
-        MinuteTally { minute: MinuteTally::minute_of(begins), ..tally.clone() }
+        MinuteBucket { minute: MinuteBucket::minute_of(begins), ..tally.clone() }
     }
 
     /// Counts what becomes of an execution.

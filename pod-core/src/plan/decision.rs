@@ -12,9 +12,9 @@ use crate::{
         ActivityId, Age, AttemptKey, ClockChange, Epoch, Event, EventKind, Execution, ExecutionId, Isolation, Millis,
         Now, RevisionNo, SessionId, Timestamp, WorkerId,
     },
-    link::{Refusal, StartOrder, Welcome},
+    link::{Rejection, StartCommand, Welcome},
     observe::Measure,
-    store::{Batch, Change, ExecutionUpdate, HighWater},
+    store::{Batch, Change, ExecutionUpdate, IdSequences},
 };
 
 /// Which caller to answer.
@@ -27,9 +27,9 @@ pub enum Effect {
     /// Welcome a link.
     Welcome(Box<Welcome>),
     /// Refuse the hello of a session; it ends.
-    Refuse(SessionId, Refusal),
+    Refuse(SessionId, Rejection),
     /// Run an execution.
-    Start(WorkerId, StartOrder),
+    Start(WorkerId, StartCommand),
     /// End an attempt.
     Stop(WorkerId, AttemptKey, Millis),
     /// Take back an attempt that has not started.
@@ -170,7 +170,7 @@ impl Decision {
     }
 
     /// The batch to commit. Rows of executions come first, so that attempts find them.
-    pub(super) fn take_batch(&mut self, seq: u64, epoch: Epoch, now: Now, high_water: HighWater) -> Batch {
+    pub(super) fn take_batch(&mut self, seq: u64, epoch: Epoch, now: Now, high_water: IdSequences) -> Batch {
         let mut changes = Vec::with_capacity(self.executions.len() + self.changes.len());
         for (_, row) in std::mem::take(&mut self.executions) {
             changes.push(match row {
@@ -188,7 +188,7 @@ impl Decision {
             boot: None,
             changes,
             events,
-            high_water,
+            id_sequences: high_water,
             tallies: Vec::new(),
             revision_tallies: Vec::new(),
         }

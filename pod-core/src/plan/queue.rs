@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 
 use crate::{
     domain::{Age, Execution, ExecutionId},
-    store::{Claimed, QueueKey},
+    store::{QueueCursor, QueuePage},
 };
 
 /// The queue of one activity.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    window: BTreeMap<QueueKey, Execution>,
+    window: BTreeMap<QueueCursor, Execution>,
     extent: Extent,
     waiting: u64,
 }
@@ -25,14 +25,14 @@ enum Extent {
     /// All of it.
     Whole,
     /// What lies at or before this key, and nothing else.
-    UpTo(QueueKey),
+    UpTo(QueueCursor),
 }
 
 impl Queue {
     /// A queue of which so many executions wait in the store.
     #[must_use]
     pub fn stored(waiting: u64) -> Self {
-        let extent = if waiting == 0 { Extent::Whole } else { Extent::UpTo(QueueKey::START) };
+        let extent = if waiting == 0 { Extent::Whole } else { Extent::UpTo(QueueCursor::START) };
         Self { window: BTreeMap::new(), extent, waiting }
     }
 
@@ -58,7 +58,7 @@ impl Queue {
         self.window.insert(key, execution);
         if self.window.len() > room {
             self.window.pop_last();
-            self.extent = Extent::UpTo(self.window.last_key_value().map_or(QueueKey::START, |(last, _)| *last));
+            self.extent = Extent::UpTo(self.window.last_key_value().map_or(QueueCursor::START, |(last, _)| *last));
         }
     }
 
@@ -108,7 +108,7 @@ impl Queue {
 
     /// Where to go on reading in the store, when the window runs low.
     #[must_use]
-    pub fn wants(&self, room: usize) -> Option<(QueueKey, usize)> {
+    pub fn wants(&self, room: usize) -> Option<(QueueCursor, usize)> {
         match self.extent {
             Extent::UpTo(last) if self.window.len() < room.div_ceil(2) => {
                 Some((last, room.saturating_sub(self.window.len()).max(1)))
@@ -119,7 +119,7 @@ impl Queue {
 
     /// Takes what the store held behind the key that [`Queue::wants`] named. Nothing may have been committed since it
     /// was read.
-    pub fn refill(&mut self, claimed: Claimed) {
+    pub fn refill(&mut self, claimed: QueuePage) {
         let Extent::UpTo(mut last) = self.extent else { return };
         for execution in claimed.executions {
             let key = key_of(&execution);
@@ -130,8 +130,8 @@ impl Queue {
     }
 }
 
-fn key_of(execution: &Execution) -> QueueKey {
-    QueueKey { not_before: execution.not_before, id: execution.id }
+fn key_of(execution: &Execution) -> QueueCursor {
+    QueueCursor { not_before: execution.not_before, id: execution.id }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     domain::{
-        ActivityId, ActivityStatus, Ending, EventKind, ExecutionStatus, GiveUp, InstallationStatus, RevisionNo,
+        ActivityId, ActivityStatus, EventKind, ExecutionStatus, GiveUp, InstallationStatus, Outcome, RevisionNo,
         RevisionStatus, Transitions, WorkerId,
     },
     store::Change,
@@ -46,7 +46,7 @@ impl State {
         for _ in 0..DRAINED_PER_ROUND {
             let revision = self.activities.get_mut(&id).and_then(|activity| activity.revisions.get_mut(&no));
             let Some(execution) = revision.and_then(|state| state.queue.pop()) else { return };
-            self.conclude(execution, ExecutionStatus::Waiting, Ending::GaveUp(reason.clone()), out);
+            self.conclude(execution, ExecutionStatus::Waiting, Outcome::Aborted(reason.clone()), out);
         }
     }
 

@@ -6,7 +6,7 @@
 use super::queue::Queue;
 use crate::{
     domain::{Age, Millis, Revision, RevisionStatus},
-    store::RevisionTally,
+    store::RevisionCounters,
 };
 
 /// How long a revision stays on workers after its last execution, for the next one that wants it.
@@ -39,7 +39,7 @@ impl RevisionState {
     }
 
     /// One that a store held.
-    pub(crate) fn stored(revision: Revision, tally: Option<&RevisionTally>, now: Age) -> Self {
+    pub(crate) fn stored(revision: Revision, tally: Option<&RevisionCounters>, now: Age) -> Self {
         let (waiting, kept) = tally.map_or((0, 0), |tally| (tally.waiting, tally.kept));
         Self { queue: Queue::stored(waiting), kept, hold_until: now + LINGER, ..Self::new(revision, now) }
     }
@@ -54,9 +54,9 @@ impl RevisionState {
         self.queue.waiting() > 0 || self.running > 0
     }
 
-    pub(crate) fn tally(&self) -> RevisionTally {
+    pub(crate) fn tally(&self) -> RevisionCounters {
         let Revision { activity, no, .. } = self.revision;
-        RevisionTally { activity, revision: no, waiting: self.queue.waiting(), kept: self.kept }
+        RevisionCounters { activity, revision: no, waiting: self.queue.waiting(), kept: self.kept }
     }
 
     /// Whether it may be given to workers.

@@ -10,14 +10,14 @@ use super::{
     revision::RevisionState, table::Table, worker::WorkerState,
 };
 use crate::{
-    api::LaunchRefusal,
+    api::LaunchFailure,
     domain::{
         ActivityId, ActivityName, Age, Attempt, AttemptKey, Execution, ExecutionId, ExecutionStatus, Millis, Now,
         Policy, PolicyId, Revision, RevisionNo, SessionId, Transitions, Worker, WorkerId,
     },
     observe::Measure,
     plan::statistics::Statistics,
-    store::{ActivityTally, Batch, HighWater, QueueKey, Snapshot},
+    store::{ActivityCounters, Batch, IdSequences, QueueCursor, Snapshot},
 };
 
 /// So many queues have the whole window each; more of them share what these would have.
@@ -53,14 +53,14 @@ pub struct Refill {
     /// The revision whose queue it is.
     pub revision: RevisionNo,
     /// Behind this place.
-    pub after: QueueKey,
+    pub after: QueueCursor,
     /// At most so many.
     pub limit: usize,
 }
 
 /// An execution with its open attempt.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct OpenAttempt {
     /// The execution.
     pub execution: Execution,
     /// Its attempt.
@@ -81,16 +81,16 @@ pub struct State {
     pub(crate) now: Age,
     pub(crate) clock: Clock,
     pub(crate) seq: u64,
-    pub(crate) ids: HighWater,
+    pub(crate) ids: IdSequences,
     pub(crate) activities: Table<ActivityId, ActivityState>,
     pub(crate) by_name: HashMap<ActivityName, ActivityId>,
     pub(crate) names: Arc<BTreeMap<ActivityId, Arc<str>>>,
     pub(crate) workers: Table<WorkerId, WorkerState>,
-    pub(crate) held: HashMap<ExecutionId, Held>,
+    pub(crate) held: HashMap<ExecutionId, OpenAttempt>,
     pub(crate) policies: BTreeMap<PolicyId, Policy>,
     pub(crate) active_policy: PolicyId,
     pub(crate) due: Deadlines,
-    pub(crate) launch_refusal: Option<LaunchRefusal>,
+    pub(crate) launch_refusal: Option<LaunchFailure>,
     /// Workers that exist without being known, as of the last list.
     pub(crate) strays: BTreeSet<WorkerId>,
     /// Attempts that the store has open in workers that it does not know.
@@ -106,7 +106,7 @@ pub struct State {
     pub(crate) closing: bool,
     /// How much any activity with work that can be given out was served at least: the virtual time of start-time fair
     /// queueing (Goyal, Vin and Cheng, SIGCOMM 1996). It never goes back.
-    pub(crate) level: u64,
+    pub(crate) virtual_time: u64,
 }
 
 impl State {
@@ -122,7 +122,7 @@ impl State {
             now,
             clock: Clock::going_on(snapshot.clock, snapshot.newest_submitted, clock),
             seq: 0,
-            ids: snapshot.high_water,
+            ids: snapshot.id_sequences,
             activities: Table::default(),
             by_name: HashMap::new(),
             names: Arc::new(snapshot.activity_names.into_iter().collect()),
@@ -139,7 +139,7 @@ impl State {
             full: false,
             queues: 0,
             closing: false,
-            level: 0,
+            virtual_time: 0,
         };
         for record in snapshot.activities {
             let id = record.activity.id;
@@ -153,9 +153,9 @@ impl State {
                 activity: record.activity,
                 revisions: record.revisions.into_iter().map(stored).collect(),
                 dormant: BTreeMap::new(),
-                tally: ActivityTally { activity: id, ..record.tally },
+                tally: ActivityCounters { activity: id, ..record.tally },
                 running: 0,
-                served: 0,
+                virtual_time: 0,
                 fetching: BTreeSet::new(),
             };
             activity.derive();
@@ -196,7 +196,7 @@ impl State {
                 }
             }
             let began = attempt.started_at.map(|at| clock.age_at(at));
-            state.held.insert(execution.id, Held { execution, attempt, given: now, began, recalled: false });
+            state.held.insert(execution.id, OpenAttempt { execution, attempt, given: now, began, recalled: false });
         }
         state.rest_at_load();
         for worker in state.workers.values_mut() {
@@ -265,7 +265,7 @@ impl State {
     /// Whether a worker that this store created is connected.
     #[must_use]
     pub fn hears_created_workers(&self) -> bool {
-        self.workers.values().any(|state| state.session.is_some() && !state.worker.external)
+        self.workers.values().any(|state| state.session.is_some() && !state.worker.self_registered)
     }
 
     /// Whether submits are refused because the store is full.

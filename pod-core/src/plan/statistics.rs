@@ -4,36 +4,36 @@
 use std::collections::VecDeque;
 
 use crate::{
-    domain::{Age, MinuteTally, Timestamp},
+    domain::{Age, MinuteBucket, Timestamp},
     store::KEPT_MINUTES,
 };
 
 /// The last minutes, oldest first. Where nothing happened and nothing waited there is none.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Statistics {
-    pub(super) minutes: VecDeque<MinuteTally>,
+    pub(super) minutes: VecDeque<MinuteBucket>,
     /// Since when something is not written, and from which minute on.
     pub(super) unwritten: Option<(Age, i64)>,
 }
 
 impl Statistics {
-    pub(super) fn load(minutes: Vec<MinuteTally>) -> Self {
+    pub(super) fn load(minutes: Vec<MinuteBucket>) -> Self {
         Self { minutes: minutes.into(), unwritten: None }
     }
 
     /// The minutes from this one on.
-    pub(super) fn since(&self, minute: i64) -> impl Iterator<Item = &MinuteTally> {
+    pub(super) fn since(&self, minute: i64) -> impl Iterator<Item = &MinuteBucket> {
         self.minutes.iter().skip(self.minutes.partition_point(|tally| tally.minute < minute))
     }
 
-    pub(super) fn current(&mut self, now: Age) -> &mut MinuteTally {
+    pub(super) fn current(&mut self, now: Age) -> &mut MinuteBucket {
         let minute = minute_of(now);
         self.unwritten.get_or_insert((now, minute));
         if self.minutes.back().is_none_or(|last| last.minute < minute) {
             if self.minutes.len() >= KEPT_MINUTES {
                 self.minutes.pop_front();
             }
-            self.minutes.push_back(MinuteTally { minute, ..MinuteTally::default() });
+            self.minutes.push_back(MinuteBucket { minute, ..MinuteBucket::default() });
         }
         let last = self.minutes.len() - 1;
         &mut self.minutes[last]
@@ -42,5 +42,5 @@ impl Statistics {
 
 /// The minute of an age. Minutes are counted by it, so that an hour is an hour of work and not one of the clock.
 pub(super) fn minute_of(age: Age) -> i64 {
-    MinuteTally::minute_of(Timestamp(age.0))
+    MinuteBucket::minute_of(Timestamp(age.0))
 }

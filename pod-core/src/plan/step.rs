@@ -17,7 +17,7 @@ use crate::{
     domain::{ActivityId, EventKind, Execution, Now, Payload, RevisionNo, SessionId, WorkerId},
     link::{FromWorker, Hello},
     provisioner::{Machine, ProvisionError},
-    store::{Change, Claimed, ExpiredExecution, IdempotencyRecord},
+    store::{Change, ExpiredExecution, IdempotencyRecord, QueuePage},
 };
 
 /// Something that happened.
@@ -32,7 +32,7 @@ pub enum Input {
         /// Whom to answer.
         reply: ReplyId,
         /// What the store holds of it, read while nothing of it was uncommitted.
-        found: Box<Found>,
+        found: Box<StoredContext>,
     },
     /// A worker said hello on a new link.
     Hello {
@@ -99,7 +99,7 @@ pub enum Input {
         result: Result<(Payload, String), String>,
     },
     /// The store read more of a queue.
-    Claimed(ActivityId, RevisionNo, Claimed),
+    Claimed(ActivityId, RevisionNo, QueuePage),
     /// The store found executions whose retention time is over.
     Expired(Vec<ExpiredExecution>),
     /// Time passed.
@@ -121,7 +121,7 @@ impl Input {
 
 /// What the store holds of what a request names.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Found {
+pub struct StoredContext {
     /// The execution of `Terminate`, `Retry`, `Retrieve`, `Explain`.
     pub execution: Option<Execution>,
     /// What the idempotency key was used for, and that first execution.
@@ -181,7 +181,7 @@ impl State {
         }
     }
 
-    fn request(&mut self, request: Request, reply: ReplyId, found: Found, out: &mut Decision) {
+    fn request(&mut self, request: Request, reply: ReplyId, found: StoredContext, out: &mut Decision) {
         let answer = match request {
             Request::CreateActivity { new, registration } => self.create_activity(new, registration, found.sha256, out),
             Request::DeleteActivity { name } => self.delete_activity(&name, out),

@@ -12,8 +12,8 @@ use super::{Effect, Input, MAX_AHEAD};
 use crate::{
     api::{Limits, Registration, Reply, Request},
     domain::{
-        ActivityId, AttemptEnd, AttemptKey, ExecutionId, ExecutionStatus, MAX_SLOTS, Millis, NewActivity, NewExecution,
-        RevisionChoice, RevisionStatus, SessionId, Settings, Timestamp, WorkerId,
+        ActivityId, ActivitySettings, AttemptKey, AttemptOutcome, ExecutionId, ExecutionStatus, MAX_SLOTS, Millis,
+        NewActivity, NewExecution, RevisionChoice, RevisionStatus, SessionId, Timestamp, WorkerId,
     },
     link::{AttemptReport, EndReport, FromWorker, InstallOutcome},
     provisioner::ProvisionError,
@@ -48,7 +48,7 @@ impl Rig {
     }
 
     fn start(&mut self, activity: &str) {
-        let Reply::Submitted(_) = self.ask(Request::Submit(NewExecution::of(activity))) else { panic!() };
+        let Reply::Submitted(_) = self.ask(Request::Submit(NewExecution::new(activity))) else { panic!() };
     }
 
     /// Ends what runs, which makes room for the next, and says which activity that is of.
@@ -67,7 +67,7 @@ impl Rig {
             key: first_attempt(execution),
             started_at: Some(ended_at - duration),
             ended_at,
-            end: AttemptEnd::Exited(0),
+            end: AttemptOutcome::Exited(0),
             stdout: Default::default(),
             stdout_from: 0,
             stderr: Default::default(),
@@ -81,7 +81,7 @@ impl Rig {
 
 #[test]
 fn a_worker_that_dies_before_its_hello_is_not_launched_again_and_again() {
-    let mut rig = Rig::new(Settings::default(), 1);
+    let mut rig = Rig::new(ActivitySettings::default(), 1);
     rig.submit();
     assert_eq!(rig.created(), [1]);
     let mut launched = 0;
@@ -99,17 +99,17 @@ fn a_worker_that_dies_before_its_hello_is_not_launched_again_and_again() {
 
 #[test]
 fn a_worker_that_is_here_outlives_a_late_refusal() {
-    let (mut rig, id) = running(Settings::default(), 1);
+    let (mut rig, id) = running(ActivitySettings::default(), 1);
     rig.effects.clear();
     rig.step(Input::Created { worker: WorkerId(1), result: Err(ProvisionError::new("no machine to be had")) });
     assert_eq!(rig.effects, []);
-    rig.ends(1, id, AttemptEnd::Exited(0));
+    rig.ends(1, id, AttemptOutcome::Exited(0));
     assert_eq!(rig.stored[&id].status, ExecutionStatus::Finished);
 }
 
 #[test]
 fn how_far_a_launch_has_come_is_told_until_its_hello_or_its_end() {
-    let mut rig = Rig::new(Settings::default(), 1);
+    let mut rig = Rig::new(ActivitySettings::default(), 1);
     rig.submit();
     rig.step(Input::Progress { worker: WorkerId(1), note: "its task waits for a node".into() });
     rig.step(Input::Created { worker: WorkerId(1), result: Ok(()) });
@@ -122,7 +122,7 @@ fn how_far_a_launch_has_come_is_told_until_its_hello_or_its_end() {
 
 #[test]
 fn a_fleet_that_fails_together_has_failed_once() {
-    let mut rig = Rig::new(Settings::default(), 4);
+    let mut rig = Rig::new(ActivitySettings::default(), 4);
     rig.submit();
     assert_eq!(rig.created(), [1, 2, 3, 4]);
     for worker in 1..=4 {
@@ -134,7 +134,8 @@ fn a_fleet_that_fails_together_has_failed_once() {
 
 #[test]
 fn a_verification_that_was_disturbed_is_tried_again() {
-    let mut rig = Rig::with(Settings::default(), RevisionStatus::Verifying, Some("ab".into()), 1, Limits::default());
+    let mut rig =
+        Rig::with(ActivitySettings::default(), RevisionStatus::Verifying, Some("ab".into()), 1, Limits::default());
     let id = rig.submit();
     rig.connect(1, 1);
     for pause in [10_000, 60_000] {
@@ -154,7 +155,8 @@ fn a_verification_that_was_disturbed_is_tried_again() {
 
 #[test]
 fn a_script_that_fails_is_rejected_at_once() {
-    let mut rig = Rig::with(Settings::default(), RevisionStatus::Verifying, Some("ab".into()), 1, Limits::default());
+    let mut rig =
+        Rig::with(ActivitySettings::default(), RevisionStatus::Verifying, Some("ab".into()), 1, Limits::default());
     rig.pass(1);
     rig.connect(1, 1);
     rig.install_fails(1, true);
@@ -163,7 +165,7 @@ fn a_script_that_fails_is_rejected_at_once() {
 
 #[test]
 fn who_comes_late_starts_level_whatever_else_cannot_be_served() {
-    let mut rig = Rig::new(Settings::default(), 1);
+    let mut rig = Rig::new(ActivitySettings::default(), 1);
     let late = rig.add_activity("late");
     rig.connect(1, 1);
     let outcome = InstallOutcome::Installed;
@@ -182,10 +184,10 @@ fn who_comes_late_starts_level_whatever_else_cannot_be_served() {
 
 #[test]
 fn a_large_worker_is_given_no_more_than_its_link_can_take_at_once() {
-    let (mut rig, first) = running(Settings::default(), MAX_SLOTS);
+    let (mut rig, first) = running(ActivitySettings::default(), MAX_SLOTS);
     let second = rig.submit();
     for id in [first, second] {
-        rig.ends(1, id, AttemptEnd::Exited(0));
+        rig.ends(1, id, AttemptOutcome::Exited(0));
     }
     let inputs = vec![None; 10_000];
     let (activity, idempotency_key) = ("echo".to_owned(), None);
@@ -196,11 +198,11 @@ fn a_large_worker_is_given_no_more_than_its_link_can_take_at_once() {
 
 #[test]
 fn what_was_asked_back_over_a_link_that_broke_is_asked_back_again() {
-    let (mut rig, first) = running(Settings::default(), 1);
-    rig.ends(1, first, AttemptEnd::Exited(0));
+    let (mut rig, first) = running(ActivitySettings::default(), 1);
+    rig.ends(1, first, AttemptOutcome::Exited(0));
     let second = rig.submit();
     rig.runs(1, second);
-    rig.ends(1, second, AttemptEnd::Exited(0));
+    rig.ends(1, second, AttemptOutcome::Exited(0));
     let (third, fourth) = (rig.submit(), rig.submit());
     rig.runs(1, third);
     assert_eq!(rig.stored[&fourth].status, ExecutionStatus::Running, "short ones are given out ahead of time");
@@ -222,7 +224,7 @@ fn what_was_asked_back_over_a_link_that_broke_is_asked_back_again() {
 #[test]
 fn when_something_ended_is_told_by_the_manager_s_clock() {
     for far in [Timestamp(0), Timestamp(i64::MAX / 2)] {
-        let (mut rig, id) = running(Settings::default(), 1);
+        let (mut rig, id) = running(ActivitySettings::default(), 1);
         let assigned_at = rig.now;
         rig.now = rig.now + Millis(500);
         rig.reports(id, far, Millis(300));
@@ -234,7 +236,7 @@ fn when_something_ended_is_told_by_the_manager_s_clock() {
 
 #[test]
 fn why_a_worker_was_lost_is_told_also_when_it_could_not_be_destroyed_at_first() {
-    let (mut rig, _) = running(Settings::default(), 1);
+    let (mut rig, _) = running(ActivitySettings::default(), 1);
     rig.step(Input::Gone { worker: WorkerId(1), reason: "it was killed".into() });
     for (result, expected) in [
         (Err("no engine".into()), "it was killed; it could not be destroyed: no engine"),
@@ -248,7 +250,7 @@ fn why_a_worker_was_lost_is_told_also_when_it_could_not_be_destroyed_at_first() 
 
 #[test]
 fn a_destruction_is_asked_for_once_until_it_is_answered_and_again_after_a_failure() {
-    let (mut rig, _) = running(Settings::default(), 1);
+    let (mut rig, _) = running(ActivitySettings::default(), 1);
     let destroys = |rig: &mut Rig| {
         let asked = rig.effects.iter().filter(|effect| **effect == Effect::Destroy(WorkerId(1))).count();
         rig.effects.clear();
@@ -273,7 +275,7 @@ fn a_destruction_is_asked_for_once_until_it_is_answered_and_again_after_a_failur
 
 #[test]
 fn the_work_of_a_dead_worker_does_not_wait_for_ever_until_it_is_destroyed() {
-    let (mut rig, id) = running(Settings::default(), 1);
+    let (mut rig, id) = running(ActivitySettings::default(), 1);
     rig.step(Input::Gone { worker: WorkerId(1), reason: "it was killed".into() });
     rig.pass(29_000);
     assert_eq!(rig.stored[&id].status, ExecutionStatus::Running);
@@ -283,7 +285,7 @@ fn the_work_of_a_dead_worker_does_not_wait_for_ever_until_it_is_destroyed() {
 
 #[test]
 fn what_a_worker_finds_damaged_is_installed_there_again_and_its_execution_waits_uncounted() {
-    let mut rig = Rig::new(Settings::default(), 1);
+    let mut rig = Rig::new(ActivitySettings::default(), 1);
     let id = rig.submit();
     rig.connect(1, 1);
     rig.install_ends(1, InstallOutcome::Installed);
@@ -294,7 +296,10 @@ fn what_a_worker_finds_damaged_is_installed_there_again_and_its_execution_waits_
     assert_eq!(rig.stored[&id].status, ExecutionStatus::Waiting);
     rig.install_ends(1, InstallOutcome::Installed);
     rig.runs(1, id);
-    rig.ends(1, id, AttemptEnd::Exited(0));
+    rig.ends(1, id, AttemptOutcome::Exited(0));
     let ended = &rig.stored[&id];
-    assert_eq!((ended.status, ended.attempt.0, ended.failures, ended.losses), (ExecutionStatus::Finished, 1, 0, 0));
+    assert_eq!(
+        (ended.status, ended.attempt.0, ended.failures, ended.lost_attempts),
+        (ExecutionStatus::Finished, 1, 0, 0)
+    );
 }

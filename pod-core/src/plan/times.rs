@@ -30,7 +30,7 @@ impl State {
         self.now = self.clock.now.age;
         let stalled = self.now.since(self.due.last_step);
         self.due.last_step = self.now;
-        if stalled > self.config.limits.heartbeat {
+        if stalled > self.config.limits.heartbeat_interval {
             for worker in self.workers.values_mut() {
                 worker.heard = (worker.heard + stalled).min(self.now);
             }

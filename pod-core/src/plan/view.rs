@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use super::{
     activity::ActivityState,
     decision::Decision,
-    state::{Held, State},
+    state::{OpenAttempt, State},
     worker::WorkerState,
 };
 use crate::{
-    api::{ActivityView, FleetCount, LaunchRefusal, Overview, PodError, Reply, Request, WorkerView},
+    api::{ActivityView, FleetCount, LaunchFailure, Overview, PodError, Reply, Request, WorkerView},
     domain::{
-        ActivityId, ActivityName, InstallationStatus, Millis, Now, Revision, RevisionNo, Rules, Waits, WorkerStatus,
+        ActivityId, ActivityName, InstallationStatus, Millis, Now, Revision, RevisionNo, Rules, WaitHistogram,
+        WorkerStatus,
     },
-    plan::step::Found,
+    plan::step::StoredContext,
 };
 
 mod explain;
@@ -25,7 +26,7 @@ impl State {
     pub fn look(
         &mut self,
         request: Request,
-        found: Found,
+        found: StoredContext,
         now: impl Into<Now>,
         out: &mut Decision,
     ) -> Result<Reply, PodError> {
@@ -34,7 +35,7 @@ impl State {
     }
 
     /// Answers a request that changes nothing.
-    pub(super) fn view(&self, request: Request, found: Found) -> Result<Reply, PodError> {
+    pub(super) fn view(&self, request: Request, found: StoredContext) -> Result<Reply, PodError> {
         match request {
             Request::Activity { name } => {
                 ActivityName::new(&name)?;
@@ -85,7 +86,7 @@ impl State {
             installations: self.workers.values().flat_map(of_worker).collect(),
             counts: as_told(activity.tally.executions, self.ahead(|held| held.execution.activity == id)),
             expected_duration: activity.expected(),
-            waits_for: verifying.get(&activity.activity.latest).cloned().unwrap_or_default(),
+            pending_reasons: verifying.get(&activity.activity.latest).cloned().unwrap_or_default(),
             verifying,
             revisions: shown_revisions(activity),
             recent_durations: activity.tally.recent_durations.iter().map(|ms| Millis(u64::from(*ms))).collect(),
@@ -101,7 +102,7 @@ impl State {
     }
 
     /// How many executions were given to a worker and have not begun to run there.
-    fn ahead(&self, which: impl Fn(&Held) -> bool) -> u64 {
+    fn ahead(&self, which: impl Fn(&OpenAttempt) -> bool) -> u64 {
         self.held.values().filter(|held| held.attempt.started_at.is_none() && which(held)).count() as u64
     }
 
@@ -145,23 +146,23 @@ impl State {
                 *sum += count;
             }
         }
-        let mut waits = Waits::default();
+        let mut waits = WaitHistogram::default();
         self.statistics.since(minute - 59).for_each(|tally| waits.merge(&tally.waits));
         Overview {
             counts,
             oldest_waiting: oldest.map(|execution| self.clock().moment_of(execution.not_before)).min(),
             fleet: self.fleet_count(),
-            wanted: (rules.min_workers, rules.max_workers),
+            desired: (rules.min_workers, rules.max_workers),
             policy: self.active_policy,
-            troubled: self.troubled().into_iter().collect(),
-            trouble: self.full.then(|| crate::plan::state::NO_SPACE.into()),
+            failing_activities: self.troubled().into_iter().collect(),
+            degraded_reason: self.full.then(|| crate::plan::state::NO_SPACE.into()),
             minutes: self.statistics.since(minute - 59).map(|tally| self.dated(tally)).collect(),
-            ended_in_a_day,
+            ended_last_24h: ended_in_a_day,
             waits,
-            launch_refusal: self
+            launch_failure: self
                 .launch_refusal
                 .clone()
-                .map(|refusal| LaunchRefusal { retry_at: self.clock().moment_of(self.due.launch_at), ..refusal }),
+                .map(|refusal| LaunchFailure { retry_at: self.clock().moment_of(self.due.launch_at), ..refusal }),
             clock: self.clock_change(),
         }
     }

@@ -86,7 +86,7 @@ impl Pod {
 
     /// The activity that executions of that name are of; one that was deleted, too. A name may have been used before:
     /// the newest counts.
-    pub async fn newest_of_name(&self, name: &str) -> Result<Option<ActivityId>> {
+    pub async fn resolve_name(&self, name: &str) -> Result<Option<ActivityId>> {
         let names = self.activity_names().await?;
         Ok(names.iter().rev().find_map(|(id, other)| (**other == *name).then_some(*id)))
     }

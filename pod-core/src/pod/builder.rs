@@ -10,7 +10,7 @@ use crate::{
     api::{Limits, PodError},
     domain::Epoch,
     engine::{Engine, INBOX, Links, ManagerTask, Shared, load},
-    fetcher::FetchScript,
+    fetcher::ScriptFetcher,
     manager::ManagerConfig,
     observe::{Observer, Unobserved},
     plan::Config,
@@ -35,17 +35,17 @@ use crate::{
 /// # }
 /// ```
 #[derive(Debug, Default)]
-pub struct Builder {
+pub struct PodBuilder {
     store: Option<Arc<dyn Store>>,
     backend: Option<Box<dyn Backend>>,
-    fetch: Option<Arc<dyn FetchScript>>,
+    fetch: Option<Arc<dyn ScriptFetcher>>,
     scheduler: Option<Arc<dyn Scheduler>>,
     limits: Limits,
     observer: Option<Arc<dyn Observer>>,
     holder: Option<Holder>,
 }
 
-impl Builder {
+impl PodBuilder {
     /// Where everything is kept. Needed.
     #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
@@ -53,7 +53,7 @@ impl Builder {
         self
     }
 
-    /// As [`Builder::store`], for a store that is shared.
+    /// As [`PodBuilder::store`], for a store that is shared.
     #[must_use]
     pub fn shared_store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
@@ -69,7 +69,7 @@ impl Builder {
 
     /// What fetches installation scripts; without it, activities come as text or directories only.
     #[must_use]
-    pub fn fetch(mut self, fetch: impl FetchScript) -> Self {
+    pub fn fetch(mut self, fetch: impl ScriptFetcher) -> Self {
         self.fetch = Some(Arc::new(fetch));
         self
     }
@@ -124,12 +124,12 @@ impl Builder {
             let store = self.store.ok_or_else(|| missing("store"))?;
             let backend = self.backend.ok_or_else(|| missing("backend"))?;
             let observer = self.observer.unwrap_or_else(|| Arc::new(Unobserved));
-            let for_engine = store.for_engine().unwrap_or_else(|| store.clone());
+            let for_engine = store.engine_handle().unwrap_or_else(|| store.clone());
             let shared = Arc::new(Shared::new(
                 for_engine,
                 self.fetch,
                 observer,
-                self.limits.grace,
+                self.limits.grace_period,
                 (self.holder.unwrap_or_else(of_this_machine), self.limits.lease_ttl),
             ));
             let loaded = load(&shared).await?;
@@ -196,7 +196,7 @@ fn of_this_machine() -> Holder {
 impl Pod {
     /// Sets up a POD.
     #[must_use]
-    pub fn builder() -> Builder {
-        Builder::default()
+    pub fn builder() -> PodBuilder {
+        PodBuilder::default()
     }
 }

@@ -16,22 +16,22 @@ const SIDE_BY_SIDE: usize = 128;
 
 /// What became of a portion.
 #[derive(Clone, Debug, Default)]
-pub struct Portion {
+pub struct BulkOutcome {
     /// Those to which it was done: what is being terminated, or the new executions.
     pub done: Vec<ExecutionId>,
     /// How many were not as expected any more, or refused.
-    pub refused: u64,
+    pub failed: u64,
     /// Why the first of those was, as a sentence.
-    pub why: Option<String>,
+    pub first_error: Option<String>,
     /// Where the next portion begins: its `before`. Nothing when this was the last.
-    pub next: Option<ExecutionId>,
+    pub next_cursor: Option<ExecutionId>,
 }
 
 impl Pod {
     /// Asks for the end of the first `query.limit` executions that a query finds and that have not ended. Once more, it
     /// changes nothing for those that have. When it fails, what was asked for before is done all the same.
     ///
-    /// A query that names nothing means all, a hundred at a time; go on with [`Portion::next`] as `before`. (The HTTP
+    /// A query that names nothing means all, a hundred at a time; go on with [`BulkOutcome::next_cursor`] as `before`. (The HTTP
     /// API refuses that, since a forgotten filter is easily sent.)
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl Pod {
     /// # Cancellation safety
     ///
     /// When the future is dropped, some are done and others are not; asked again, it goes on with the others.
-    pub async fn terminate_matching(&self, query: ExecutionQuery) -> Result<Portion> {
+    pub async fn terminate_matching(&self, query: ExecutionQuery) -> Result<BulkOutcome> {
         self.matching(ExecutionQuery { ended: Some(false), ..query }, &Act::Terminate).await
     }
 
@@ -57,7 +57,7 @@ impl Pod {
         query: ExecutionQuery,
         revision: RetryRevision,
         key: Option<&str>,
-    ) -> Result<Portion> {
+    ) -> Result<BulkOutcome> {
         let act = Act::Retry(revision, key.map(str::to_owned));
         self.matching(ExecutionQuery { ended: Some(true), ..query }, &act).await
     }
@@ -70,10 +70,10 @@ impl Pod {
     /// [`PodError::IdempotencyConflict`] when the key stands for another request, and those of the query.
     pub async fn many_once<E: From<PodError>>(
         &self,
-        asked: Asked,
-        act: ManyAct,
+        asked: BulkRequest,
+        act: BulkAction,
         query: impl Future<Output = std::result::Result<ExecutionQuery, E>>,
-    ) -> std::result::Result<Portion, E> {
+    ) -> std::result::Result<BulkOutcome, E> {
         let store = self.engine.store();
         let hash = asked.hash(&act);
         // The portions of a request share its key.
@@ -89,20 +89,22 @@ impl Pod {
             Some(note) => note,
             None => {
                 let query = query.await?;
-                let query = ExecutionQuery { ended: Some(act != ManyAct::Terminate), ..query };
+                let query = ExecutionQuery { ended: Some(act != BulkAction::Terminate), ..query };
                 let (ids, next) = self.found(query).await?;
                 self.note(&key, hash, Note::Found { ids, next }).await?
             }
         };
         Ok(match note {
-            Note::Done { ids, refused, why, next } => Portion { done: ids, refused, why, next },
+            Note::Done { ids, refused, why, next } => {
+                BulkOutcome { done: ids, failed: refused, first_error: why, next_cursor: next }
+            }
             Note::Found { ids, next } => {
                 let act = match act {
-                    ManyAct::Terminate => Act::TerminateFound,
-                    ManyAct::Retry(revision) => Act::Retry(revision, Some(asked.key.clone())),
+                    BulkAction::Terminate => Act::TerminateFound,
+                    BulkAction::Retry(revision) => Act::Retry(revision, Some(asked.key.clone())),
                 };
-                let portion = Portion { next, ..self.each(ids, &act).await? };
-                let Portion { done: ids, refused, why, next } = portion.clone();
+                let portion = BulkOutcome { next_cursor: next, ..self.each(ids, &act).await? };
+                let BulkOutcome { done: ids, failed: refused, first_error: why, next_cursor: next } = portion.clone();
                 let note = Note::Done { ids, refused, why, next };
                 self.ask(Request::Conclude { key, hash, note }).await?;
                 portion
@@ -112,18 +114,18 @@ impl Pod {
     }
 
     /// Asks for the end of these executions.
-    pub async fn terminate_each(&self, ids: &[ExecutionId]) -> Result<Portion> {
+    pub async fn terminate_each(&self, ids: &[ExecutionId]) -> Result<BulkOutcome> {
         self.each(ids.to_vec(), &Act::Terminate).await
     }
 
     /// Runs these executions again, as new ones, in that order; with the same idempotency key again, none twice.
-    pub async fn retry_each(&self, ids: &[ExecutionId], key: Option<&str>) -> Result<Portion> {
+    pub async fn retry_each(&self, ids: &[ExecutionId], key: Option<&str>) -> Result<BulkOutcome> {
         self.each(ids.to_vec(), &Act::Retry(RetryRevision::Same, key.map(str::to_owned))).await
     }
 
-    async fn matching(&self, query: ExecutionQuery, act: &Act) -> Result<Portion> {
+    async fn matching(&self, query: ExecutionQuery, act: &Act) -> Result<BulkOutcome> {
         let (found, next) = self.found(query).await?;
-        Ok(Portion { next, ..self.each(found, act).await? })
+        Ok(BulkOutcome { next_cursor: next, ..self.each(found, act).await? })
     }
 
     /// Notes what was found, unless something was before: that counts.
@@ -145,8 +147,8 @@ impl Pod {
         Ok((found, next))
     }
 
-    async fn each(&self, ids: Vec<ExecutionId>, act: &Act) -> Result<Portion> {
-        let mut portion = Portion::default();
+    async fn each(&self, ids: Vec<ExecutionId>, act: &Act) -> Result<BulkOutcome> {
+        let mut portion = BulkOutcome::default();
         let mut ends = stream::iter(ids)
             .map(|id| {
                 let (pod, act) = (self.clone(), act.clone());
@@ -160,8 +162,8 @@ impl Pod {
                     return Err(error);
                 }
                 Err(error) => {
-                    portion.refused += 1;
-                    portion.why.get_or_insert_with(|| error.to_string());
+                    portion.failed += 1;
+                    portion.first_error.get_or_insert_with(|| error.to_string());
                 }
             }
         }
@@ -171,7 +173,7 @@ impl Pod {
 
 /// What makes a request about many repeatable.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct BulkRequest {
     /// Its key.
     pub key: String,
     /// Which executions it is about, in the words of who asks: equal for equal requests only.
@@ -180,12 +182,12 @@ pub struct Asked {
     pub portion: Option<ExecutionId>,
 }
 
-impl Asked {
-    fn hash(&self, act: &ManyAct) -> [u8; 32] {
+impl BulkRequest {
+    fn hash(&self, act: &BulkAction) -> [u8; 32] {
         let act = match act {
-            ManyAct::Terminate => "terminate many",
-            ManyAct::Retry(RetryRevision::Same) => "retry many",
-            ManyAct::Retry(RetryRevision::Latest) => "retry many with the current revision",
+            BulkAction::Terminate => "terminate many",
+            BulkAction::Retry(RetryRevision::Same) => "retry many",
+            BulkAction::Retry(RetryRevision::Latest) => "retry many with the current revision",
         };
         hash(act, &self.words, &[])
     }
@@ -193,7 +195,7 @@ impl Asked {
 
 /// What is done to many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ManyAct {
+pub enum BulkAction {
     /// Ask for their end.
     Terminate,
     /// Run them again.
@@ -222,7 +224,7 @@ impl Act {
             },
             Self::Retry(revision, key) => {
                 let key = key.map(|key| format!("{key}\n{id} again"));
-                pod.retry_once(id, revision, key).await.map(|submitted| submitted.id)
+                pod.retry_idempotent(id, revision, key).await.map(|submitted| submitted.id)
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::handle::{Pod, Result, ask};
 use crate::{
-    api::{Explanation, Hurry, PodError, Reply, Request, Submitted},
+    api::{Explanation, PodError, Reply, Request, Submitted, TerminationMode},
     domain::{
         Attempt, AttemptKey, AttemptNo, Execution, ExecutionId, NewExecution, OutputSummary, RetryRevision,
         RevisionChoice, Stream,
@@ -107,13 +107,13 @@ impl Pod {
     /// # let pod = Pod::builder().store(MemoryStore::new()).backend(InProcess::new(|_| std::future::pending()));
     /// # let pod = pod.start().await?;
     /// # pod.put_activity(NewActivity::script("endless", "echo 'sleep inf' > main.sh")).await?;
-    /// let run = pod.start(NewExecution::of("endless")).await?;
+    /// let run = pod.start(NewExecution::new("endless")).await?;
     /// // Whoever gives up waiting may end it, too.
     /// let done = match tokio::time::timeout(Duration::from_millis(20), pod.wait(run)).await {
     ///     Ok(done) => done?,
     ///     Err(_) => pod.terminate(run).await?,
     /// };
-    /// assert_eq!(done.ending, Some(Ending::Terminated));
+    /// assert_eq!(done.ending, Some(Outcome::Terminated));
     /// # pod.shutdown().await;
     /// # Ok(())
     /// # }
@@ -153,7 +153,7 @@ impl Pod {
     ///
     /// [`PodError::NoSuchExecution`], and [`PodError::AlreadyEnded`] when there is nothing to end.
     pub async fn request_termination(&self, id: ExecutionId) -> Result<Execution> {
-        ask!(self, Request::Terminate(id, Hurry::Grace), Reply::Execution(execution) => *execution)
+        ask!(self, Request::Terminate(id, TerminationMode::Grace), Reply::Execution(execution) => *execution)
     }
 
     /// As [`Pod::request_termination`], with KILL at once; also where a termination is under way.
@@ -162,7 +162,7 @@ impl Pod {
     ///
     /// As [`Pod::request_termination`].
     pub async fn request_kill(&self, id: ExecutionId) -> Result<Execution> {
-        ask!(self, Request::Terminate(id, Hurry::Now), Reply::Execution(execution) => *execution)
+        ask!(self, Request::Terminate(id, TerminationMode::Now), Reply::Execution(execution) => *execution)
     }
 
     /// Ends an execution and returns when its whole process tree is gone.
@@ -186,7 +186,7 @@ impl Pod {
     /// [`PodError::NoSuchExecution`], [`PodError::NotEnded`], [`PodError::ActivityGone`] and
     /// [`PodError::RevisionGone`]; and those of [`Pod::start`] that are about the activity.
     pub async fn retry(&self, id: ExecutionId) -> Result<Submitted> {
-        self.retry_once(id, RetryRevision::Same, None).await
+        self.retry_idempotent(id, RetryRevision::Same, None).await
     }
 
     /// As [`Pod::retry`], with a choice of the revision; with the same idempotency key again it is the same new
@@ -195,7 +195,12 @@ impl Pod {
     /// # Errors
     ///
     /// As [`Pod::retry`], and [`PodError::IdempotencyConflict`].
-    pub async fn retry_once(&self, id: ExecutionId, revision: RetryRevision, key: Option<String>) -> Result<Submitted> {
+    pub async fn retry_idempotent(
+        &self,
+        id: ExecutionId,
+        revision: RetryRevision,
+        key: Option<String>,
+    ) -> Result<Submitted> {
         ask!(self, Request::Retry(id, revision, key), Reply::Submitted(submitted) => *submitted)
     }
 
@@ -209,7 +214,7 @@ impl Pod {
     /// # Cancellation safety
     ///
     /// A dropped future may have taken the result: what it was is in [`Pod::execution`].
-    pub async fn retrieve(&self, id: ExecutionId) -> Result<Execution> {
+    pub async fn take_result(&self, id: ExecutionId) -> Result<Execution> {
         ask!(self, Request::Retrieve(id), Reply::Execution(execution) => *execution)
     }
 

@@ -42,7 +42,7 @@ impl Pod {
     /// # Errors
     ///
     /// [`PodError::InvalidName`](crate::PodError::InvalidName) and [`PodError::InvalidRule`](crate::PodError::InvalidRule); [`PodError::DefaultPolicy`](crate::PodError::DefaultPolicy) for the built-in one.
-    pub async fn put_policy(&self, name: &str, rules: BTreeMap<String, String>) -> Result<(Policy, Put)> {
+    pub async fn update_policy(&self, name: &str, rules: BTreeMap<String, String>) -> Result<(Policy, Put)> {
         ask!(self, Request::PutPolicy { name: name.to_owned(), rules }, Reply::Policy(policy, put) => (policy, put))
     }
 

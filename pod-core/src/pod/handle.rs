@@ -38,7 +38,7 @@ pub(super) use ask;
 ///     println!("execution {run}: {}", done.status.as_str());
 /// #   assert_eq!(done.status.as_str(), "failed");
 /// }
-/// match pod.start(NewExecution::of("repotr")).await {
+/// match pod.start(NewExecution::new("repotr")).await {
 ///     Err(PodError::NoSuchActivity(name)) => println!("nothing is called {name}"),
 ///     other => println!("{other:?}"),
 /// }
@@ -141,9 +141,9 @@ impl Pod {
     }
 
     /// Stops in an orderly way: no new work is given out, and what runs in workers that end with this process may end
-    /// within `time`. What has not ended then gets TERM, and KILL after its grace time ([`Limits::grace`]). It is run
+    /// within `time`. What has not ended then gets TERM, and KILL after its grace time ([`Limits::grace_period`]). It is run
     /// again at the next start, which counts as no loss; what has begun and must not run again (`onLost=fail`) fails
-    /// as [`Ending::WorkerLeft`](crate::domain::Ending::WorkerLeft). Then what was accepted is committed, and links are
+    /// as [`Outcome::WorkerLeft`](crate::domain::Outcome::WorkerLeft). Then what was accepted is committed, and links are
     /// closed. Workers in processes of their own go on, and are not waited for.
     ///
     /// Requests are taken until then, and what is submitted waits for the next start. Called again, also from another

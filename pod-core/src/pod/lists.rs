@@ -4,7 +4,7 @@ use super::handle::{Pod, Result};
 use crate::{
     api::PodError,
     domain::{Execution, ExecutionId, Timestamp},
-    store::{ExecutionQuery, Order},
+    store::{ExecutionQuery, SortOrder},
 };
 
 impl Pod {
@@ -74,7 +74,7 @@ impl Pod {
     /// there are: behind `low`, ids are in the order of time.
     async fn first_submitted(&self, at: Timestamp, low: ExecutionId) -> Result<Option<ExecutionId>> {
         let one = |after, order| ExecutionQuery { after, order, limit: 1, ..ExecutionQuery::default() };
-        let Some(newest) = self.executions(one(Some(low), Order::NewestFirst)).await?.pop() else { return Ok(None) };
+        let Some(newest) = self.executions(one(Some(low), SortOrder::Descending)).await?.pop() else { return Ok(None) };
         // What is above `low` and at most `high` may be the first; `high` is, if nothing between them is.
         let (mut low, mut high) = (low.0, newest.id.0);
         if newest.submitted_at < at {
@@ -84,7 +84,7 @@ impl Pod {
         while low < high {
             let middle = low + (high - low) / 2;
             // The first one that there is above the middle: ids between may be gone.
-            match self.executions(one(Some(ExecutionId(middle)), Order::OldestFirst)).await?.pop() {
+            match self.executions(one(Some(ExecutionId(middle)), SortOrder::Ascending)).await?.pop() {
                 Some(next) if next.submitted_at < at => low = next.id.0,
                 next => {
                     high = middle;

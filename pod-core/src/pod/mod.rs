@@ -10,8 +10,8 @@ mod follow;
 mod handle;
 mod lists;
 
-pub use builder::Builder;
-pub use bulk::{Asked, ManyAct, Portion};
+pub use builder::PodBuilder;
+pub use bulk::{BulkAction, BulkOutcome, BulkRequest};
 pub use events::EventGap;
 pub use executions::MAX_BATCH;
 pub use follow::{InvalidPosition, OutputChunk, OutputFollower, OutputPosition};

@@ -1,7 +1,7 @@
 //! The scheduler that a POD has where none is given to it.
 
 use super::{
-    interface::{Assignment, Demand, FleetMember, PlacementView, Scale, Scheduler},
+    interface::{Assignment, Demand, FleetMember, PlacementView, ScalingPlan, Scheduler},
     place, scale,
 };
 use crate::domain::{Age, Rules};
@@ -15,7 +15,7 @@ impl Scheduler for DefaultScheduler {
         place::place(view)
     }
 
-    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> Scale {
+    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> ScalingPlan {
         scale::scale(rules, demand, fleet, now)
     }
 }

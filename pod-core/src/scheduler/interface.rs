@@ -9,7 +9,7 @@ use crate::domain::{ActivityId, Age, Millis, RevisionNo, Rules, ScaleReason, Wor
 /// ```
 /// use pod_core::{
 ///     domain::{Age, Rules},
-///     scheduler::{Assignment, DefaultScheduler, Demand, FleetMember, PlacementView, Scale, Scheduler},
+///     scheduler::{Assignment, DefaultScheduler, Demand, FleetMember, PlacementView, ScalingPlan, Scheduler},
 /// };
 ///
 /// /// As the default one, but a machine that was launched stays for the day.
@@ -21,10 +21,10 @@ use crate::domain::{ActivityId, Age, Millis, RevisionNo, Rules, ScaleReason, Wor
 ///         DefaultScheduler.place(view, now)
 ///     }
 ///
-///     fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> Scale {
+///     fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> ScalingPlan {
 ///         let scale = DefaultScheduler.scale(rules, demand, fleet, now);
 ///         let too_many = fleet.len() > usize::try_from(rules.max_workers).unwrap_or(usize::MAX);
-///         if too_many { scale } else { Scale { drain: Vec::new(), ..scale } }
+///         if too_many { scale } else { ScalingPlan { drain: Vec::new(), ..scale } }
 ///     }
 /// }
 ///
@@ -34,28 +34,28 @@ use crate::domain::{ActivityId, Age, Millis, RevisionNo, Rules, ScaleReason, Wor
 /// What it says that cannot be done is left out and told in the log, once per kind; it is asked again soon. A panic in it
 /// ends the engine as [`PodError::Crashed`](crate::PodError::Crashed). `scheduler_suite!` (feature `testing`) looks for both.
 pub trait Scheduler: Debug + Send + Sync + 'static {
-    /// Which executions go where, one assignment each, in order: executions that are due ([`Lane::ready`]) and may run
-    /// ([`Lane::allowance`], which lanes of one activity share), to workers that have them installed, never more than a
+    /// Which executions go where, one assignment each, in order: executions that are due ([`ActivityQueue::ready`]) and may run
+    /// ([`ActivityQueue::concurrency_left`], which queues of one activity share), to workers that have them installed, never more than a
     /// room takes. Not asked while there is no room or nothing due.
     fn place(&self, view: &PlacementView<'_>, now: Age) -> Vec<Assignment>;
 
     /// How the fleet changes: launches within [`Rules::max_workers`] and [`Demand::may_launch`], and only members of the
     /// fleet are let go that are not external, and taken back that are draining.
-    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> Scale;
+    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> ScalingPlan;
 }
 
 /// What there is to place, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct PlacementView<'a> {
     /// The revisions with executions that are due; those of one activity stand together.
-    pub lanes: &'a [Lane<'a>],
+    pub queues: &'a [ActivityQueue<'a>],
     /// The workers with room.
-    pub rooms: &'a [Room],
+    pub capacities: &'a [WorkerCapacity],
 }
 
 /// The queue of one revision.
 #[derive(Clone, Copy, Debug)]
-pub struct Lane<'a> {
+pub struct ActivityQueue<'a> {
     /// The activity.
     pub activity: ActivityId,
     /// The revision.
@@ -63,12 +63,12 @@ pub struct Lane<'a> {
     /// How many of its executions are due.
     pub ready: u32,
     /// How many more executions of the activity may run at a time, as far as this revision says.
-    pub allowance: u32,
+    pub concurrency_left: u32,
     /// Since when the oldest is due.
     pub oldest: Age,
     /// How much the activity was given so far, with all its revisions; who was given least comes first. Grows by one per
     /// assignment.
-    pub served: u64,
+    pub virtual_time: u64,
     /// Its runs are short: it may fill prefetch room.
     pub prefetch: bool,
     /// The workers with room that have it installed.
@@ -77,7 +77,7 @@ pub struct Lane<'a> {
 
 /// The room of one worker.
 #[derive(Clone, Copy, Debug)]
-pub struct Room {
+pub struct WorkerCapacity {
     /// The worker.
     pub worker: WorkerId,
     /// Idle slots.
@@ -103,13 +103,13 @@ pub struct Demand {
     /// `|Q|`: executions that could run now, and verifications and installations that wait for a worker.
     pub waiting: u64,
     /// `S`: how long they take in sum.
-    pub work: Millis,
+    pub total_work: Millis,
     /// Since when the oldest waits.
     pub oldest: Option<Age>,
     /// `c`: executions that one worker runs at a time.
     pub slots: u32,
     /// `β`: from launch to ready, 90th percentile.
-    pub boot: Millis,
+    pub startup_time_p90: Millis,
     /// How many more launches are allowed right now: after refusals, none.
     pub may_launch: u32,
 }
@@ -124,7 +124,7 @@ pub struct FleetMember {
     /// It takes no new work.
     pub draining: bool,
     /// It dialled in by itself: it counts, and is never let go.
-    pub external: bool,
+    pub self_registered: bool,
     /// When it was created.
     pub created_at: Age,
     /// How many activities are installed on it.
@@ -144,7 +144,7 @@ pub enum MemberState {
 
 /// How the fleet changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scale {
+pub struct ScalingPlan {
     /// So many workers are launched.
     pub launch: u32,
     /// These take no more work and go when what they run has ended.

@@ -6,4 +6,6 @@ mod place;
 mod scale;
 
 pub use default::DefaultScheduler;
-pub use interface::{Assignment, Demand, FleetMember, Lane, MemberState, PlacementView, Room, Scale, Scheduler};
+pub use interface::{
+    ActivityQueue, Assignment, Demand, FleetMember, MemberState, PlacementView, ScalingPlan, Scheduler, WorkerCapacity,
+};

@@ -11,7 +11,7 @@ use std::{
     collections::{BTreeSet, BinaryHeap, HashMap, VecDeque},
 };
 
-use super::interface::{Assignment, Lane, PlacementView};
+use super::interface::{ActivityQueue, Assignment, PlacementView};
 use crate::domain::WorkerId;
 
 #[cfg(test)]
@@ -19,8 +19,8 @@ mod tests;
 
 pub(super) fn place(view: &PlacementView<'_>) -> Vec<Assignment> {
     let mut placing = Placing::new(view);
-    placing.fill(view.rooms.iter().map(|room| room.slots).collect(), |_| true);
-    let mut prefetch: Vec<u32> = view.rooms.iter().map(|room| room.prefetch).collect();
+    placing.fill(view.capacities.iter().map(|room| room.slots).collect(), |_| true);
+    let mut prefetch: Vec<u32> = view.capacities.iter().map(|room| room.prefetch).collect();
     placing.close_where_others_wait(&mut prefetch);
     placing.fill(prefetch, |lane| lane.prefetch);
     placing.placed
@@ -40,7 +40,7 @@ struct Heap {
 type Entry = (u32, Reverse<usize>);
 
 struct Placing<'a> {
-    lanes: &'a [Lane<'a>],
+    lanes: &'a [ActivityQueue<'a>],
     workers: Vec<WorkerId>,
     /// The rooms of each distinct set of workers.
     sets: Vec<Vec<usize>>,
@@ -58,30 +58,30 @@ struct Placing<'a> {
 impl<'a> Placing<'a> {
     fn new(view: &PlacementView<'a>) -> Self {
         let index: HashMap<WorkerId, usize> =
-            view.rooms.iter().enumerate().map(|(index, room)| (room.worker, index)).collect();
+            view.capacities.iter().enumerate().map(|(index, room)| (room.worker, index)).collect();
         let mut known: HashMap<&BTreeSet<WorkerId>, usize> = HashMap::new();
         let mut sets = Vec::new();
-        let set_of = view.lanes.iter().map(|lane| {
+        let set_of = view.queues.iter().map(|lane| {
             *known.entry(lane.installed_on).or_insert_with(|| {
                 sets.push(lane.installed_on.iter().filter_map(|worker| index.get(worker).copied()).collect());
                 sets.len() - 1
             })
         });
         let set_of = set_of.collect();
-        let mut activity_of: Vec<usize> = Vec::with_capacity(view.lanes.len());
-        for (index, lane) in view.lanes.iter().enumerate() {
+        let mut activity_of: Vec<usize> = Vec::with_capacity(view.queues.len());
+        for (index, lane) in view.queues.iter().enumerate() {
             activity_of.push(match index.checked_sub(1) {
                 None => 0,
-                Some(before) if view.lanes[before].activity == lane.activity => activity_of[before],
+                Some(before) if view.queues[before].activity == lane.activity => activity_of[before],
                 Some(before) => activity_of[before] + 1,
             });
         }
         Self {
-            lanes: view.lanes,
-            workers: view.rooms.iter().map(|room| room.worker).collect(),
+            lanes: view.queues,
+            workers: view.capacities.iter().map(|room| room.worker).collect(),
             sets,
             set_of,
-            given: vec![0; view.lanes.len()],
+            given: vec![0; view.queues.len()],
             shares: vec![0; activity_of.last().map_or(0, |last| last + 1)],
             activity_of,
             placed: Vec::new(),
@@ -103,11 +103,11 @@ impl<'a> Placing<'a> {
     /// Whether a lane has more to give out.
     fn wants(&self, index: usize) -> bool {
         let lane = &self.lanes[index];
-        self.given[index] < lane.ready && self.shares[self.activity_of[index]] < lane.allowance
+        self.given[index] < lane.ready && self.shares[self.activity_of[index]] < lane.concurrency_left
     }
 
     /// The lanes of each activity that take part, the one whose oldest execution waits the longest first.
-    fn by_activity(&self, takes_part: impl Fn(&Lane<'_>) -> bool) -> Vec<VecDeque<usize>> {
+    fn by_activity(&self, takes_part: impl Fn(&ActivityQueue<'_>) -> bool) -> Vec<VecDeque<usize>> {
         let mut lanes: Vec<VecDeque<usize>> = vec![VecDeque::new(); self.shares.len()];
         for (index, lane) in self.lanes.iter().enumerate() {
             if takes_part(lane) && self.wants(index) {
@@ -119,7 +119,7 @@ impl<'a> Placing<'a> {
     }
 
     /// Fills what is left of each room, one execution of each activity in turn, and of each of its lanes in turn.
-    fn fill(&mut self, mut left: Vec<u32>, takes_part: impl Fn(&Lane<'_>) -> bool) {
+    fn fill(&mut self, mut left: Vec<u32>, takes_part: impl Fn(&ActivityQueue<'_>) -> bool) {
         let mut heaps: Vec<Heap> = self
             .sets
             .iter()
@@ -129,7 +129,7 @@ impl<'a> Placing<'a> {
         let mut waiting = self.by_activity(takes_part);
         let turn = |own: &VecDeque<usize>, share: u32, activity: usize| {
             let lane = &self.lanes[*own.front()?];
-            Some(Reverse((lane.served + u64::from(share), lane.oldest, activity)))
+            Some(Reverse((lane.virtual_time + u64::from(share), lane.oldest, activity)))
         };
         let shares = self.shares.clone();
         let turns = waiting.iter().enumerate().filter_map(|(activity, own)| turn(own, shares[activity], activity));
@@ -140,7 +140,7 @@ impl<'a> Placing<'a> {
             while let Some(index) = own.pop_front() {
                 let room = if self.wants(index) { heaps[self.set_of[index]].take(&mut left) } else { None };
                 let Some(room) = room else { continue };
-                let Lane { activity: id, revision, .. } = self.lanes[index];
+                let ActivityQueue { activity: id, revision, .. } = self.lanes[index];
                 self.placed.push(Assignment { activity: id, revision, worker: self.workers[room] });
                 self.given[index] += 1;
                 self.shares[activity] += 1;

@@ -4,9 +4,9 @@ use std::{ops::Range, sync::Arc};
 
 use super::note::Note;
 use crate::domain::{
-    Activity, ActivityId, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Boot, Ending, Epoch, Event, Execution,
-    ExecutionId, ExecutionStatus, Installation, MinuteTally, Now, Payload, Policy, PolicyId, Revision, RevisionNo,
-    ScalingDecision, Timestamp, Worker, WorkerId,
+    Activity, ActivityId, Age, Attempt, AttemptKey, AttemptNo, AttemptOutcome, Boot, Epoch, Event, Execution,
+    ExecutionId, ExecutionStatus, Installation, MinuteBucket, Now, Outcome, Payload, Policy, PolicyId, Revision,
+    RevisionNo, ScalingDecision, Timestamp, Worker, WorkerId,
 };
 
 /// Everything that one round of the engine writes.
@@ -27,11 +27,11 @@ pub struct Batch {
     /// What happened, in order; their `seq` goes on from the last batch.
     pub events: Vec<Event>,
     /// The highest ids handed out so far. Never goes down.
-    pub high_water: HighWater,
+    pub id_sequences: IdSequences,
     /// The tallies of the activities that changed, replacing earlier ones.
-    pub tallies: Vec<ActivityTally>,
+    pub tallies: Vec<ActivityCounters>,
     /// The tallies of the revisions that changed, replacing earlier ones.
-    pub revision_tallies: Vec<RevisionTally>,
+    pub revision_tallies: Vec<RevisionCounters>,
 }
 
 /// What the clocks said when a store was written to last.
@@ -45,7 +45,7 @@ pub struct ClockMark {
 
 /// The highest id of each kind that was ever handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct HighWater {
+pub struct IdSequences {
     /// Of activities.
     pub activity: u64,
     /// Of executions.
@@ -63,7 +63,7 @@ pub struct HighWater {
     pub disordered: u64,
 }
 
-impl HighWater {
+impl IdSequences {
     /// Raises every member to that of another, where that is higher.
     pub fn raise_to(&mut self, other: Self) {
         self.activity = self.activity.max(other.activity);
@@ -78,7 +78,7 @@ impl HighWater {
 
 /// How many executions of an activity have each status, and how long its last runs took.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct ActivityTally {
+pub struct ActivityCounters {
     /// The activity.
     pub activity: ActivityId,
     /// Executions by status, in the order of [`ExecutionStatus::ALL`].
@@ -89,7 +89,7 @@ pub struct ActivityTally {
 
 /// How many executions name a revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RevisionTally {
+pub struct RevisionCounters {
     /// The activity.
     pub activity: ActivityId,
     /// The revision.
@@ -163,7 +163,7 @@ pub enum Change {
         /// When it ended.
         ended_at: Timestamp,
         /// How it ended. `Recalled` deletes the row: the number is used again.
-        end: AttemptEnd,
+        end: AttemptOutcome,
     },
     /// Remembers what an idempotency key was used for.
     PutIdempotency {
@@ -196,7 +196,7 @@ pub enum Change {
     /// Remembers a decision about the fleet.
     RecordDecision(ScalingDecision),
     /// Inserts or replaces what was counted in a minute; those that are too old go.
-    PutMinute(MinuteTally),
+    PutMinute(MinuteBucket),
 }
 
 /// The members of an execution that change while it lives. The store writes all of them.
@@ -207,7 +207,7 @@ pub struct ExecutionUpdate {
     /// Where it stands now.
     pub status: ExecutionStatus,
     /// How it ended.
-    pub ending: Option<Ending>,
+    pub outcome: Option<Outcome>,
     /// Its place in the queue.
     pub not_before: Age,
     /// When its latest attempt began to run.
@@ -223,7 +223,7 @@ pub struct ExecutionUpdate {
     /// Attempts that failed by themselves.
     pub failures: u32,
     /// Attempts that were lost.
-    pub losses: u32,
+    pub lost_attempts: u32,
     /// Whether someone asked to terminate it.
     pub cancel_requested: bool,
 }
@@ -233,7 +233,7 @@ impl From<&Execution> for ExecutionUpdate {
         Self {
             id: execution.id,
             status: execution.status,
-            ending: execution.ending.clone(),
+            outcome: execution.outcome.clone(),
             not_before: execution.not_before,
             started_at: execution.started_at,
             finished_at: execution.finished_at,
@@ -241,7 +241,7 @@ impl From<&Execution> for ExecutionUpdate {
             attempt: execution.attempt,
             worker: execution.worker,
             failures: execution.failures,
-            losses: execution.losses,
+            lost_attempts: execution.lost_attempts,
             cancel_requested: execution.cancel_requested,
         }
     }
@@ -251,7 +251,7 @@ impl ExecutionUpdate {
     /// Writes the members into an execution.
     pub fn apply(self, execution: &mut Execution) {
         execution.status = self.status;
-        execution.ending = self.ending;
+        execution.outcome = self.outcome;
         execution.not_before = self.not_before;
         execution.started_at = self.started_at;
         execution.finished_at = self.finished_at;
@@ -259,7 +259,7 @@ impl ExecutionUpdate {
         execution.attempt = self.attempt;
         execution.worker = self.worker;
         execution.failures = self.failures;
-        execution.losses = self.losses;
+        execution.lost_attempts = self.lost_attempts;
         execution.cancel_requested = self.cancel_requested;
     }
 }
@@ -272,16 +272,16 @@ pub struct ActivityRecord {
     /// Its revisions, oldest first.
     pub revisions: Vec<Revision>,
     /// What was counted of each of them, in the same order.
-    pub revision_tallies: Vec<RevisionTally>,
+    pub revision_tallies: Vec<RevisionCounters>,
     /// What was counted.
-    pub tally: ActivityTally,
+    pub tally: ActivityCounters,
 }
 
 /// What the engine loads when it starts.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Snapshot {
     /// The highest ids handed out.
-    pub high_water: HighWater,
+    pub id_sequences: IdSequences,
     /// Every activity.
     pub activities: Vec<ActivityRecord>,
     /// The name of every activity that ever was, the deleted ones included: executions of them are still shown.
@@ -297,7 +297,7 @@ pub struct Snapshot {
     /// The active policy; 0 is the built-in one.
     pub active_policy: PolicyId,
     /// What happened in the last minutes, oldest first.
-    pub minutes: Vec<MinuteTally>,
+    pub minutes: Vec<MinuteBucket>,
     /// What the clocks said when it was written to last.
     pub clock: Option<ClockMark>,
     /// The moment that the newest execution bears.

@@ -30,7 +30,7 @@ pub enum StoreError {
     },
     /// It is not a store of this version, or not one at all: a sentence for the person who named it.
     #[error("{0}")]
-    Unusable(Arc<str>),
+    Incompatible(Arc<str>),
 }
 
 impl StoreError {
@@ -50,8 +50,8 @@ impl StoreError {
     }
 
     /// It is not a store of this version, or not one at all: with a sentence for the person who named it.
-    pub fn unusable(sentence: impl Into<Arc<str>>) -> Self {
-        Self::Unusable(sentence.into())
+    pub fn incompatible(sentence: impl Into<Arc<str>>) -> Self {
+        Self::Incompatible(sentence.into())
     }
 
     /// Output was sent for an attempt that has ended or never was.

@@ -28,7 +28,7 @@ pub const KEPT_MINUTES: usize = 24 * 60;
 
 /// Durable storage of one POD: its rows, and as an [`OutputStore`] what was printed.
 ///
-/// An application has little to do with it: it opens one, gives it to [`Builder::store`](crate::Builder::store), and asks
+/// An application has little to do with it: it opens one, gives it to [`PodBuilder::store`](crate::PodBuilder::store), and asks
 /// the [`Pod`](crate::Pod). A clone of the handle may be kept, to look at what was committed:
 ///
 /// ```
@@ -41,7 +41,7 @@ pub const KEPT_MINUTES: usize = 24 * 60;
 /// # let backend = InProcess::new(|_| async { 0 });
 /// let pod = Pod::builder().store(store.clone()).backend(backend).start().await?;
 /// # pod.put_activity(NewActivity::script("hello", "…")).await?;
-/// # let run = pod.start(NewExecution::of("hello")).await?;
+/// # let run = pod.start(NewExecution::new("hello")).await?;
 /// # pod.wait(run).await?;
 /// pod.shutdown().await;
 /// let finished = ExecutionQuery { status: Some(ExecutionStatus::Finished), ..ExecutionQuery::default() };
@@ -53,12 +53,12 @@ pub const KEPT_MINUTES: usize = 24 * 60;
 /// # Wrappers
 ///
 /// A store that wraps another one forwards every method of both traits, also those that have a default;
-/// `#[deny(clippy::missing_trait_methods)]` on its `impl`s sees to that. [`Store::for_engine`] is the exception: forwarded as it is, it would hand the inner store
+/// `#[deny(clippy::missing_trait_methods)]` on its `impl`s sees to that. [`Store::engine_handle`] is the exception: forwarded as it is, it would hand the inner store
 /// to the engine, and nothing that the engine does would pass through the wrapper. Wrap what it gives once more:
 ///
 /// ```ignore
-/// fn for_engine(&self) -> Option<Arc<dyn Store>> {
-///     let inner = self.inner.for_engine()?;
+/// fn engine_handle(&self) -> Option<Arc<dyn Store>> {
+///     let inner = self.inner.engine_handle()?;
 ///     Some(Arc::new(Self { inner, commits: self.commits.clone() }))
 /// }
 /// ```
@@ -77,7 +77,7 @@ pub trait Store: OutputStore {
     /// A handle of this store for the engine alone, whose reads do not wait for those of everyone else: where the store
     /// can tell them apart. Nobody's slow search is to hold up the planner. The engine never calls the store that it was
     /// given then: see [wrappers](Store#wrappers).
-    fn for_engine(&self) -> Option<Arc<dyn Store>> {
+    fn engine_handle(&self) -> Option<Arc<dyn Store>> {
         None
     }
 
@@ -104,21 +104,21 @@ pub trait Store: OutputStore {
     async fn commit(&self, batch: Arc<Batch>) -> Result<(), StoreError>;
 
     /// The engine has ended and writes no more: a moment to tidy up. The store stays usable.
-    async fn rest(&self) {}
+    async fn quiesce(&self) {}
 
     /// Whether there is room for new executions and their output; asked about once a second. A store that is full may
     /// tidy up to make some.
     async fn has_room(&self) -> bool;
 
     /// The next waiting executions of a revision in the order `(not_before, id)`, after `after`, not later than `due`.
-    async fn claim(
+    async fn peek_queue(
         &self,
         activity: ActivityId,
         revision: RevisionNo,
-        after: QueueKey,
+        after: QueueCursor,
         due: Age,
         limit: usize,
-    ) -> Result<Claimed, StoreError>;
+    ) -> Result<QueuePage, StoreError>;
 
     /// One execution.
     async fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreError>;
@@ -133,7 +133,7 @@ pub trait Store: OutputStore {
     /// How many executions there are that a query asks for; its limit is not looked at.
     async fn count_executions(&self, query: ExecutionQuery) -> Result<u64, StoreError>;
 
-    /// Up to which execution ids need not be in the order of time: the last committed [`HighWater::disordered`](super::HighWater::disordered).
+    /// Up to which execution ids need not be in the order of time: the last committed [`IdSequences::disordered`](super::IdSequences::disordered).
     async fn disordered(&self) -> Result<ExecutionId, StoreError>;
 
     /// What an idempotency key was used for: the hash of the request, and the executions it made or what else it did.
@@ -152,26 +152,26 @@ pub trait Store: OutputStore {
     async fn decisions(&self, limit: usize) -> Result<Vec<ScalingDecision>, StoreError>;
 
     /// Executions that ended before POD was so old, the first ones first: for the retention to delete.
-    async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError>;
+    async fn list_expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError>;
 }
 
 /// A place in the queue of a revision. Everything at or before the engine's cursor is in its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct QueueKey {
+pub struct QueueCursor {
     /// Not before POD is so old.
     pub not_before: Age,
     /// Then by age.
     pub id: ExecutionId,
 }
 
-impl QueueKey {
+impl QueueCursor {
     /// Before every execution.
     pub const START: Self = Self { not_before: Age(i64::MIN), id: ExecutionId(0) };
 }
 
 /// What `claim` found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claimed {
+pub struct QueuePage {
     /// The executions, in queue order.
     pub executions: Vec<Execution>,
     /// The first one behind them, due or not: where to go on, and when.
@@ -200,7 +200,7 @@ pub struct ExecutionQuery {
     /// Whose input, or reason of giving up, holds this text; ASCII letters match in either case.
     pub containing: Option<String>,
     /// Which end a page begins at.
-    pub order: Order,
+    pub order: SortOrder,
     /// Leave out those whose result the action API has handed out.
     pub not_retrieved: bool,
     /// At most so many; [`ExecutionQuery::PAGE`] unless set.
@@ -219,7 +219,7 @@ impl Default for ExecutionQuery {
             submitted_until: None,
             worker: None,
             containing: None,
-            order: Order::default(),
+            order: SortOrder::default(),
             not_retrieved: false,
             limit: Self::PAGE,
         }
@@ -243,12 +243,12 @@ impl ExecutionQuery {
 
 /// Which end a page begins at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Order {
+pub enum SortOrder {
     /// The newest first.
     #[default]
-    NewestFirst,
+    Descending,
     /// The oldest first.
-    OldestFirst,
+    Ascending,
 }
 
 /// What an idempotency key stands for.

@@ -11,12 +11,13 @@ mod note;
 mod output;
 
 pub use batch::{
-    ActivityRecord, ActivityTally, Batch, Change, ClockMark, ExecutionUpdate, HighWater, RevisionTally, Snapshot,
+    ActivityCounters, ActivityRecord, Batch, Change, ClockMark, ExecutionUpdate, IdSequences, RevisionCounters,
+    Snapshot,
 };
 pub use error::StoreError;
 pub use interface::{
-    Claimed, ExecutionQuery, ExpiredExecution, IdempotencyRecord, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES,
-    KEPT_REVISIONS, Order, QueueKey, Store,
+    ExecutionQuery, ExpiredExecution, IdempotencyRecord, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES, KEPT_REVISIONS,
+    QueueCursor, QueuePage, SortOrder, Store,
 };
 pub use lease::{Acquisition, HeldLease, Holder, Lease};
 pub(crate) use memory::MemoryFile;

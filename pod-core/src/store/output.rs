@@ -47,12 +47,12 @@ pub trait OutputStore: Debug + Send + Sync + 'static {
     /// A later tail of the same stream replaces an earlier one.
     async fn append_tail(&self, key: AttemptKey, stream: Stream, offset: u64, bytes: Bytes) -> Result<(), StoreError>;
 
-    /// Takes a piece of the log of the order in which the output of an open attempt came: [`crate::domain::Run`]s, which
+    /// Takes a piece of the log of the order in which the output of an open attempt came: [`crate::domain::OutputSegment`]s, which
     /// the store need not understand. By offset and as durable as output.
-    async fn append_order(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError>;
+    async fn append_interleaving(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError>;
 
     /// Reads the log of the order from `offset`, at most `limit` bytes; nothing of an attempt that has none.
-    async fn read_order(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError>;
+    async fn read_interleaving(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError>;
 
     /// Makes output durable that is worth it, and says up to where it is. What is small and waits for the end of its
     /// attempt is not made durable before: the worker keeps it.
@@ -87,7 +87,7 @@ pub struct DurableOffsets {
     /// Of stderr.
     pub stderr: u64,
     /// Of the log of their order; 0 when the attempt has ended, with which all of it is durable.
-    pub order: u64,
+    pub interleaving: u64,
 }
 
 /// A piece of output.

@@ -13,7 +13,7 @@ use super::simulator::random::Random;
 use crate::{
     domain::{ActivityId, Age, Millis, RevisionNo, Rules, WorkerId},
     plan::{Slips, advise_assignments, advise_scale},
-    scheduler::{Demand, FleetMember, Lane, MemberState, PlacementView, Room, Scheduler},
+    scheduler::{ActivityQueue, Demand, FleetMember, MemberState, PlacementView, Scheduler, WorkerCapacity},
 };
 
 /// How many views are drawn.
@@ -67,13 +67,13 @@ fn for_each_view(look: impl Fn(&PlacementView<'_>)) {
     for seed in 0..DRAWN {
         let mut random = Random::of(seed, 1);
         let workers = random.between(1, 7);
-        let room = |random: &mut Random, worker| Room {
+        let room = |random: &mut Random, worker| WorkerCapacity {
             worker: WorkerId(worker),
             slots: below(random, 4),
             prefetch: if random.per_mille(500) { below(random, 12) } else { 0 },
         };
-        let rooms: Vec<Room> = (1..=workers).map(|worker| room(&mut random, worker)).collect();
-        let rooms: Vec<Room> = rooms.into_iter().filter(|room| room.slots + room.prefetch > 0).collect();
+        let rooms: Vec<WorkerCapacity> = (1..=workers).map(|worker| room(&mut random, worker)).collect();
+        let rooms: Vec<WorkerCapacity> = rooms.into_iter().filter(|room| room.slots + room.prefetch > 0).collect();
         if rooms.is_empty() {
             continue; // then nobody is asked
         }
@@ -86,18 +86,18 @@ fn for_each_view(look: impl Fn(&PlacementView<'_>)) {
         let mut random = Random::of(seed, 2);
         // Lanes of one activity stand together.
         let per_activity = random.between(1, 4);
-        let lanes = installed.iter().zip(1..).map(|(installed_on, activity)| Lane {
+        let lanes = installed.iter().zip(1..).map(|(installed_on, activity)| ActivityQueue {
             activity: ActivityId(u64::div_ceil(activity, per_activity)),
             revision: RevisionNo(u32::try_from(activity).unwrap_or(1)),
             ready: 1 + below(&mut random, 20),
-            allowance: if random.per_mille(500) { u32::MAX } else { below(&mut random, 6) },
+            concurrency_left: if random.per_mille(500) { u32::MAX } else { below(&mut random, 6) },
             oldest: NOW - Millis(random.between(0, 100_000)),
-            served: random.between(0, 50),
+            virtual_time: random.between(0, 50),
             prefetch: random.per_mille(500),
             installed_on,
         });
-        let lanes: Vec<Lane<'_>> = lanes.collect();
-        look(&PlacementView { lanes: &lanes, rooms: &rooms });
+        let lanes: Vec<ActivityQueue<'_>> = lanes.collect();
+        look(&PlacementView { queues: &lanes, capacities: &rooms });
     }
 }
 
@@ -109,15 +109,15 @@ fn for_each_fleet(look: impl Fn(&Rules, &Demand, &[FleetMember])) {
             min_workers,
             max_workers: min_workers + below(&mut random, 5),
             max_wait: Millis(random.between(0, 120_000)),
-            termination_time: Millis(random.between(0, 600_000)),
+            idle_timeout: Millis(random.between(0, 600_000)),
         };
         let waiting = random.between(0, 40);
         let demand = Demand {
             waiting,
-            work: Millis(waiting * random.between(1, 100_000)),
+            total_work: Millis(waiting * random.between(1, 100_000)),
             oldest: (waiting > 0).then(|| NOW - Millis(random.between(0, 300_000))),
             slots: 1 + below(&mut random, 4),
-            boot: Millis(random.between(100, 60_000)),
+            startup_time_p90: Millis(random.between(100, 60_000)),
             may_launch: if random.per_mille(700) { u32::MAX } else { below(&mut random, 3) },
         };
         let count = random.between(0, 9);
@@ -129,7 +129,7 @@ fn for_each_fleet(look: impl Fn(&Rules, &Demand, &[FleetMember])) {
                 _ => MemberState::Busy(vec![Millis(random.between(0, 100_000)); 1 + below(&mut random, 3) as usize]),
             },
             draining: random.per_mille(250),
-            external: random.per_mille(250),
+            self_registered: random.per_mille(250),
             created_at: NOW - Millis(random.between(0, 1_000_000)),
             installed: below(&mut random, 4) as usize,
         };

@@ -18,9 +18,9 @@ pub struct Identity {
     /// Its host name, for people.
     pub host: Option<String>,
     /// How long to look for a first manager; a welcome says how long it is from then on.
-    pub give_up_after: Millis,
+    pub orphan_timeout: Millis,
     /// What its manager hears when the worker is asked to end on its own machine.
-    pub departure: Departure,
+    pub shutdown_notice: ShutdownNotice,
 }
 
 impl Identity {
@@ -33,8 +33,8 @@ impl Identity {
             incarnation,
             token: None,
             host: None,
-            give_up_after: Millis::from_secs(600),
-            departure: Departure::ForGood,
+            orphan_timeout: Millis::from_secs(600),
+            shutdown_notice: ShutdownNotice::Permanent,
         }
     }
 }
@@ -47,20 +47,20 @@ impl fmt::Debug for Identity {
             .field("incarnation", &self.incarnation)
             .field("token", &self.token.as_ref().map(|_| "…"))
             .field("host", &self.host)
-            .field("give_up_after", &self.give_up_after)
-            .field("departure", &self.departure)
+            .field("orphan_timeout", &self.orphan_timeout)
+            .field("departure", &self.shutdown_notice)
             .finish()
     }
 }
 
 /// What a worker says when it is asked to end on its own machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Departure {
+pub enum ShutdownNotice {
     /// That it leaves, and then that it is gone for good: what it ran is given out again at once.
     #[default]
-    ForGood,
+    Permanent,
     /// Nothing: the same worker, with what is installed in it, is started again.
-    ToReturn,
+    Temporary,
 }
 
 /// Why a worker ended. Nothing that it ran is left.
@@ -71,22 +71,22 @@ pub enum WorkerExit {
     /// The manager does not want this worker any more.
     Refused(String),
     /// The manager that answered is not the one that this worker belongs to.
-    Foreign(String),
+    WrongManager(String),
     /// What the worker lives in is gone, or can never be reached again.
     Abandoned(String),
     /// No manager was there for so long, and there was nothing to do or to deliver.
-    Alone(Millis),
+    OrphanTimeout(Millis),
     /// It was asked to end on its own machine.
     Cancelled,
     /// Its executor could not say what is installed.
-    Broken(String),
+    ExecutorFailed(String),
 }
 
 impl WorkerExit {
     /// Whether this is an end as it should be.
     #[must_use]
     pub const fn is_orderly(&self) -> bool {
-        matches!(self, Self::Shutdown(_) | Self::Alone(_) | Self::Cancelled)
+        matches!(self, Self::Shutdown(_) | Self::OrphanTimeout(_) | Self::Cancelled)
     }
 }
 
@@ -95,11 +95,11 @@ impl fmt::Display for WorkerExit {
         match self {
             Self::Shutdown(reason) => write!(f, "the manager let this worker go: {reason}"),
             Self::Refused(reason) => write!(f, "the manager refused this worker: {reason}"),
-            Self::Foreign(reason) => write!(f, "another manager answered: {reason}"),
+            Self::WrongManager(reason) => write!(f, "another manager answered: {reason}"),
             Self::Abandoned(reason) => write!(f, "this worker ends: {reason}"),
-            Self::Alone(time) => write!(f, "no manager was there for {time}, and there was nothing to do"),
+            Self::OrphanTimeout(time) => write!(f, "no manager was there for {time}, and there was nothing to do"),
             Self::Cancelled => write!(f, "this worker was asked to end where it runs, by a signal"),
-            Self::Broken(reason) => write!(f, "this worker cannot work: {reason}"),
+            Self::ExecutorFailed(reason) => write!(f, "this worker cannot work: {reason}"),
         }
     }
 }

@@ -15,7 +15,7 @@ mod run;
 mod spool;
 pub mod state;
 
-pub use identity::{Departure, Identity, WorkerExit};
+pub use identity::{Identity, ShutdownNotice, WorkerExit};
 pub use leave::Leave;
-pub use run::{Dial, DialError, WorkerConfig, run};
+pub use run::{DialError, Dialer, WorkerConfig, run};
 pub use spool::{SpoolDirectory, SpoolDisk, SpoolFile, SpoolMemory};

@@ -1,6 +1,6 @@
 //! `newActivity`, `getActivityStatus`, `deleteActivity`.
 
-use pod_core::domain::{ActivityStatus, NewActivity, Settings, Workdir, WorkerId};
+use pod_core::domain::{ActivitySettings, ActivityStatus, NewActivity, Workdir, WorkerId};
 use serde_json::json;
 
 use super::{
@@ -13,7 +13,7 @@ use crate::{api::request::unknown_activity, serve::app::App};
 pub(super) async fn create(app: &App, params: &Params<'_>) -> Answer {
     let (name, location) = (params.need("name")?, params.need("installationScriptLocation")?);
     // As it has always been here: its executions may leave each other something beside main.sh.
-    let settings = Settings { workdir: Workdir::Shared, ..Settings::default() };
+    let settings = ActivitySettings { workdir: Workdir::Shared, ..ActivitySettings::default() };
     let activity = app.pod.create_activity(NewActivity::url(name, location).settings(settings)).await?;
     Ok(answer(&json!({ "activity": ActivityObject::plain(&activity), "status": "installing" })))
 }

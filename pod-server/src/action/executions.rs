@@ -19,13 +19,13 @@ use crate::{api::request::unknown_activity, serve::app::App};
 
 pub(super) async fn create(app: &App, params: &Params<'_>, idempotency_key: Option<String>) -> Answer {
     let name = params.need("name")?;
-    let mut new = NewExecution { idempotency_key, ..NewExecution::of(name) };
+    let mut new = NewExecution { idempotency_key, ..NewExecution::new(name) };
     if let Some(input) = params.get("input") {
         new = new.input(input);
     }
     let submitted = app.pod.submit(new).await.map_err(unknown_activity)?;
     let mut execution = ExecutionObject::of(&submitted.execution, name);
-    execution.standing.predicted_time = submitted.predicted.map(|millis| millis.0);
+    execution.standing.predicted_time = submitted.eta.map(|millis| millis.0);
     let event = submitted.launching_worker.then_some("launchingWorker");
     Ok(answer(&Shown { execution, event }))
 }
@@ -47,7 +47,7 @@ pub(super) async fn show(app: &App, params: &Params<'_>) -> Answer {
     // Read first: a result whose output cannot be read is not consumed.
     let begun = Whole::of(&app.pod, execution, name).await?.begin().await?;
     if has_ended {
-        match app.pod.retrieve(id).await {
+        match app.pod.take_result(id).await {
             Ok(_) => {}
             Err(PodError::AlreadyRetrieved(_) | PodError::NoSuchExecution(_)) => return Err(gone(&id)),
             Err(error) => return Err(error.into()),
@@ -78,7 +78,7 @@ pub(super) async fn terminate(app: &App, params: &Params<'_>) -> Answer {
 }
 
 async fn ended(app: &App, id: ExecutionId) -> Result<Execution, PodError> {
-    app.pod.wait_for(id, app.limits.grace.as_duration() + Duration::from_secs(5)).await
+    app.pod.wait_for(id, app.limits.grace_period.as_duration() + Duration::from_secs(5)).await
 }
 
 fn not_processed() -> ActionError {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, net::IpAddr};
 use pod_core::{
     ActivityView, WorkerView,
     domain::{
-        Activity, Ending, Execution, Gap, Installation, InstallationStatus, Policy, PolicyId, ScriptSource, WorkerId,
+        Activity, Execution, Gap, Installation, InstallationStatus, Outcome, Policy, PolicyId, ScriptSource, WorkerId,
     },
 };
 use serde::Serialize;
@@ -146,15 +146,15 @@ impl From<Gap> for GapObject {
 
 impl<'a> ExecutionObject<'a> {
     pub(super) fn of(execution: &'a Execution, activity_name: &'a str) -> Self {
-        let (exit_code, signal, error) = match &execution.ending {
-            Some(Ending::Exited(code)) => (Some(*code), None, None),
-            Some(Ending::Signalled(signal)) => (None, Some(*signal), None),
-            Some(Ending::OutOfMemory) => (None, Some(9), Some(Cow::Borrowed("It ran out of memory"))),
-            Some(Ending::TimedOut) => (None, None, Some(Cow::Borrowed("The time limit of the activity passed"))),
-            Some(given_up @ (Ending::GaveUp(_) | Ending::WorkerLeft { .. })) => {
+        let (exit_code, signal, error) = match &execution.outcome {
+            Some(Outcome::Exited(code)) => (Some(*code), None, None),
+            Some(Outcome::Signalled(signal)) => (None, Some(*signal), None),
+            Some(Outcome::OutOfMemory) => (None, Some(9), Some(Cow::Borrowed("It ran out of memory"))),
+            Some(Outcome::TimedOut) => (None, None, Some(Cow::Borrowed("The time limit of the activity passed"))),
+            Some(given_up @ (Outcome::Aborted(_) | Outcome::WorkerLeft { .. })) => {
                 (None, None, given_up.reason().map(Cow::Owned))
             }
-            Some(Ending::Terminated) | None => (None, None, None),
+            Some(Outcome::Terminated) | None => (None, None, None),
         };
         Self {
             request: ExecutionRequest { id: execution.id.0, stdin: execution.input.as_deref() },

@@ -130,7 +130,7 @@ impl Whole {
     }
 
     async fn read(&mut self, stream: Stream) -> Result<Option<Bytes>, PodError> {
-        let end = self.printed.of(stream).len;
+        let end = self.printed.stream(stream).len;
         if self.offset >= end {
             return Ok(None);
         }

@@ -1,6 +1,6 @@
 //! The status words of the action API, which are those of POD's first version.
 
-use pod_core::domain::{ActivityStatus, Ending, Execution, ExecutionStatus, InstallationStatus, WorkerStatus};
+use pod_core::domain::{ActivityStatus, Execution, ExecutionStatus, InstallationStatus, Outcome, WorkerStatus};
 
 pub(super) const fn activity(status: ActivityStatus) -> &'static str {
     match status {
@@ -22,11 +22,13 @@ pub(super) const fn installation(status: InstallationStatus) -> &'static str {
 
 /// `finished` means that main.sh ran to its end, whatever its exit code; `error` that POD could not run it.
 pub(super) const fn execution(execution: &Execution) -> &'static str {
-    match (execution.status, &execution.ending) {
+    match (execution.status, &execution.outcome) {
         (ExecutionStatus::Waiting, _) => "waiting",
         (ExecutionStatus::Running, _) => "in progress",
         (ExecutionStatus::Finished, _) => "finished",
-        (ExecutionStatus::Failed, Some(Ending::Exited(_) | Ending::Signalled(_) | Ending::OutOfMemory)) => "finished",
+        (ExecutionStatus::Failed, Some(Outcome::Exited(_) | Outcome::Signalled(_) | Outcome::OutOfMemory)) => {
+            "finished"
+        }
         (ExecutionStatus::Failed, _) => "error",
         (ExecutionStatus::Terminated | ExecutionStatus::TimedOut, _) => "terminated",
     }
@@ -90,16 +92,16 @@ mod tests {
         for (status, ending, word) in [
             (ExecutionStatus::Waiting, None, "waiting"),
             (ExecutionStatus::Running, None, "in progress"),
-            (ExecutionStatus::Finished, Some(Ending::Exited(0)), "finished"),
-            (ExecutionStatus::Failed, Some(Ending::Exited(3)), "finished"),
-            (ExecutionStatus::Failed, Some(Ending::Signalled(9)), "finished"),
-            (ExecutionStatus::Failed, Some(Ending::GaveUp("lost".into())), "error"),
-            (ExecutionStatus::Terminated, Some(Ending::Terminated), "terminated"),
-            (ExecutionStatus::TimedOut, Some(Ending::TimedOut), "terminated"),
+            (ExecutionStatus::Finished, Some(Outcome::Exited(0)), "finished"),
+            (ExecutionStatus::Failed, Some(Outcome::Exited(3)), "finished"),
+            (ExecutionStatus::Failed, Some(Outcome::Signalled(9)), "finished"),
+            (ExecutionStatus::Failed, Some(Outcome::Aborted("lost".into())), "error"),
+            (ExecutionStatus::Terminated, Some(Outcome::Terminated), "terminated"),
+            (ExecutionStatus::TimedOut, Some(Outcome::TimedOut), "terminated"),
         ] {
             let given = Execution {
                 status,
-                ending,
+                outcome: ending,
                 started_at: (status != ExecutionStatus::Waiting).then_some(Timestamp(0)),
                 ..Execution::waiting(ExecutionId(1), ActivityId(1), RevisionNo(1), None, Timestamp(0))
             };

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use pod_core::{
     ActivityView,
     api::Registration,
-    domain::{Isolation, Millis, Network, NewActivity, OnLost, RevisionNo, Settings, Workdir, WorkerId},
+    domain::{ActivitySettings, Isolation, Millis, Network, NewActivity, OnLost, RevisionNo, Workdir, WorkerId},
     store::InstallLog,
 };
 use serde::Deserialize;
@@ -112,7 +112,7 @@ impl ActivityBody {
         };
         let env = env::filled(self.env, before)?;
         check_env(&env)?;
-        Ok(new.settings(Settings {
+        Ok(new.settings(ActivitySettings {
             timeout: self.timeout_seconds.map(|Seconds(millis)| millis),
             retries: self.retries,
             on_lost: self.on_lost,
@@ -263,7 +263,7 @@ impl Upload {
     pub(super) async fn understood(self, app: &App, name: &str, query: ArchiveQuery) -> Result<NewActivity, Problem> {
         match self {
             Self::Archive { bytes, env } => {
-                Ok(NewActivity::archive(name, bytes).settings(Settings { env, ..query.settings()? }))
+                Ok(NewActivity::archive(name, bytes).settings(ActivitySettings { env, ..query.settings()? }))
             }
             Self::Json(_) if query != ArchiveQuery::default() => Err(Problem::invalid(
                 "The parameters of the query go with an archive; send them as members of the JSON body",
@@ -282,7 +282,7 @@ pub(super) fn archive_env(headers: &HeaderMap) -> Result<BTreeMap<String, String
 }
 
 impl ArchiveQuery {
-    pub(super) fn settings(self) -> Result<Settings, Problem> {
+    pub(super) fn settings(self) -> Result<ActivitySettings, Problem> {
         let timeout = match self.timeout_seconds {
             Some(seconds) if !(0.001..=366.0 * 86_400.0).contains(&seconds) => {
                 return Err(Problem::invalid(format!(
@@ -291,7 +291,7 @@ impl ArchiveQuery {
             }
             timeout => timeout.map(|seconds| Millis::from(std::time::Duration::from_secs_f64(seconds))),
         };
-        Ok(Settings {
+        Ok(ActivitySettings {
             timeout,
             retries: self.retries.unwrap_or_default(),
             on_lost: self.on_lost.unwrap_or_default(),

@@ -118,7 +118,7 @@ pub(crate) async fn read_json<T: DeserializeOwned>(request: Request, limit: usiz
     object(&bytes).map_err(Problem::invalid)
 }
 
-/// Whether a `Content-Type` is that of JSON.
+/// Whether a `ActivitySource-Type` is that of JSON.
 pub(super) fn is_json(kind: &HeaderValue) -> bool {
     let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
     kind.trim().eq_ignore_ascii_case("application/json")

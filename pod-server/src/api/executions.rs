@@ -97,14 +97,14 @@ pub(super) async fn create(State(app): State<Arc<App>>, change: Change<Execution
     let body = change.body;
     let name = body.activity.clone();
     let RevisionMember(revision) = body.revision;
-    let new = NewExecution { revision, input: body.input, ..NewExecution::of(body.activity) };
+    let new = NewExecution { revision, input: body.input, ..NewExecution::new(body.activity) };
     let submitted = pod.submit(new).await.map_err(unknown_activity)?;
     Ok(started(&app, StatusCode::CREATED, &submitted, &name))
 }
 
 fn started(app: &App, status: StatusCode, submitted: &Submitted, activity_name: &str) -> Response {
     let mut object = ExecutionObject::of(&submitted.execution, activity_name, app.pod.clock());
-    object.predicted_millis = submitted.predicted.map(|millis| millis.0);
+    object.predicted_millis = submitted.eta.map(|millis| millis.0);
     let mut response = json(status, &object);
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/executions/{}", submitted.id)) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -224,7 +224,7 @@ pub(super) async fn retry(
     id: Segment,
     change: Change<RetryBody>,
 ) -> Result<Response, Problem> {
-    let submitted = change.on(&app.pod).retry_once(id.execution_id()?, change.body.revision(), None).await?;
+    let submitted = change.on(&app.pod).retry_idempotent(id.execution_id()?, change.body.revision(), None).await?;
     let names = app.pod.activity_names().await?;
     let name = names.get(&submitted.execution.activity).map_or("", |name| name);
     Ok(started(&app, StatusCode::ACCEPTED, &submitted, name))

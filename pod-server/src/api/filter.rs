@@ -86,7 +86,7 @@ impl FilterQuery {
                 Some(id)
             }
             (None, Some(name)) => {
-                let found = pod.newest_of_name(name).await?;
+                let found = pod.resolve_name(name).await?;
                 Some(found.ok_or_else(|| PodError::NoSuchActivity(name.to_owned()))?)
             }
         };

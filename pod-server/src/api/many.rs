@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode, response::Response};
-use pod_core::{Asked, ManyAct, Portion, domain::ExecutionId};
+use pod_core::{BulkAction, BulkOutcome, BulkRequest, domain::ExecutionId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -35,13 +35,13 @@ pub(crate) struct PortionObject {
     next: Option<String>,
 }
 
-impl From<Portion> for PortionObject {
-    fn from(portion: Portion) -> Self {
+impl From<BulkOutcome> for PortionObject {
+    fn from(portion: BulkOutcome) -> Self {
         Self {
             ids: portion.done,
-            refused: portion.refused,
-            reason: portion.why,
-            next: portion.next.map(|next| page::EXECUTIONS.cursor(next)),
+            refused: portion.failed,
+            reason: portion.first_error,
+            next: portion.next_cursor.map(|next| page::EXECUTIONS.cursor(next)),
         }
     }
 }
@@ -66,21 +66,21 @@ pub(super) async fn terminate(
     State(app): State<Arc<App>>,
     change: Change<Nothing, FilterQuery>,
 ) -> Result<Response, Problem> {
-    done(&app, &change, ManyAct::Terminate).await
+    done(&app, &change, BulkAction::Terminate).await
 }
 
-async fn done<B: Content>(app: &App, change: &Change<B, FilterQuery>, act: ManyAct) -> Result<Response, Problem> {
+async fn done<B: Content>(app: &App, change: &Change<B, FilterQuery>, act: BulkAction) -> Result<Response, Problem> {
     let filter = &change.query;
     refuse_everything(filter)?;
     let (limit, portion) = (filter.limit()?, filter.before()?);
     let query = filter.understood(&app.pod, limit);
     let portion = match (change.key(), act) {
         (Some(key), act) => {
-            let asked = Asked { key: key.to_owned(), words: filter.words(), portion };
+            let asked = BulkRequest { key: key.to_owned(), words: filter.words(), portion };
             app.pod.many_once(asked, act, query).await?
         }
-        (None, ManyAct::Terminate) => app.pod.terminate_matching(query.await?).await?,
-        (None, ManyAct::Retry(revision)) => app.pod.retry_matching(query.await?, revision, None).await?,
+        (None, BulkAction::Terminate) => app.pod.terminate_matching(query.await?).await?,
+        (None, BulkAction::Retry(revision)) => app.pod.retry_matching(query.await?, revision, None).await?,
     };
     Ok(json(StatusCode::ACCEPTED, &PortionObject::from(portion)))
 }
@@ -100,5 +100,5 @@ pub(super) async fn retry(
     change: Change<RetryBody, FilterQuery>,
 ) -> Result<Response, Problem> {
     let revision = change.body.revision();
-    done(&app, &change, ManyAct::Retry(revision)).await
+    done(&app, &change, BulkAction::Retry(revision)).await
 }

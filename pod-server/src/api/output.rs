@@ -122,7 +122,7 @@ async fn so_far(
     if attempt == AttemptNo(0) {
         return Ok(Body::empty().into_response());
     }
-    let summary = app.pod.output_summary(execution.id, attempt).await?.of(stream);
+    let summary = app.pod.output_summary(execution.id, attempt).await?.stream(stream);
     let reader = SoFar { pod: app.pod.clone(), id: execution.id, attempt, stream, offset, end: summary.len };
     let pieces = futures::stream::try_unfold(reader, |reader| reader.next());
     let mut response = Body::from_stream(pieces).into_response();
@@ -178,7 +178,7 @@ async fn follow(
     };
     let gap = match attempt {
         AttemptNo(0) => None,
-        attempt => app.pod.output_summary(execution.id, attempt).await?.of(stream).gap,
+        attempt => app.pod.output_summary(execution.id, attempt).await?.stream(stream).gap,
     };
     let following = Following { follower, stream, shutdown: app.shutdown.clone() };
     let mut response = Body::from_stream(futures::stream::try_unfold(following, |state| state.next())).into_response();

@@ -146,7 +146,7 @@ pub(super) async fn show(
     let follower = if is_followed {
         app.pod.follow_from(execution.id, position).await?
     } else {
-        app.pod.follow_so_far(execution.id, position).await?
+        app.pod.read_available(execution.id, position).await?
     };
     let name =
         app.pod.activity_names().await?.get(&execution.activity).map_or_else(String::new, |name| name.to_string());

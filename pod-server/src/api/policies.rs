@@ -123,7 +123,7 @@ pub(super) async fn put(
         return Err(Problem::invalid(format!("name is {other:?}, but the path names {:?}; leave it out", name.0)));
     }
     let rules = completed(body.rules)?;
-    let (status, policy) = match pod.put_policy(&name.0, rules).await {
+    let (status, policy) = match pod.update_policy(&name.0, rules).await {
         Ok((policy, Put::Changed)) => (StatusCode::OK, policy),
         Ok((policy, Put::Made)) => (StatusCode::CREATED, policy),
         Err(error @ PodError::DefaultPolicy) => {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use clap::Args;
-use pod_core::domain::{ActivityName, Isolation, Millis, Network, Settings, Workdir};
+use pod_core::domain::{ActivityName, ActivitySettings, Isolation, Millis, Network, Workdir};
 
 use super::{failure::Failure, times::parse_duration};
 
@@ -56,7 +56,7 @@ fn isolation(given: &str) -> Result<Isolation, String> {
 
 impl SubjectOptions {
     /// The settings of the activity; what was not given is as it is without the option.
-    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+    pub(crate) fn settings(&self) -> Result<ActivitySettings, Failure> {
         if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(Failure::new("--timeout must be above 0; leave it out for no limit"));
         }
@@ -68,14 +68,14 @@ impl SubjectOptions {
             };
             env.insert(name.to_owned(), value);
         }
-        Ok(Settings {
+        Ok(ActivitySettings {
             timeout: self.timeout.map(Millis::from),
             retries: self.retries.unwrap_or_default(),
             env,
             isolation: self.isolation,
             workdir: self.workdir.unwrap_or_default(),
             network: self.network.unwrap_or_default(),
-            ..Settings::default()
+            ..ActivitySettings::default()
         })
     }
 
@@ -132,7 +132,7 @@ mod tests {
         let path = std::env::var("PATH").expect("there is one");
         let expected = [("A", "3"), ("B", ""), ("PATH", path.as_str())];
         assert!(settings.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).eq(expected));
-        assert_eq!(SubjectOptions::default().settings().expect("settings"), Settings::default());
+        assert_eq!(SubjectOptions::default().settings().expect("settings"), ActivitySettings::default());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use pod_core::{
     Limits,
-    domain::{ActivityName, Settings},
+    domain::{ActivityName, ActivitySettings},
 };
 use pod_server::client::{Activity, Client, ClientError, Revision};
 use sha2::{Digest, Sha256};
@@ -40,7 +40,7 @@ pub(crate) enum Subject {
     /// A directory, packed.
     Directory {
         packed: Packed,
-        settings: Settings,
+        settings: ActivitySettings,
         /// As it was given, where that may be the name of an activity as well.
         name: Option<String>,
     },

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use pod_core::{
     link::Transport,
-    worker::{Dial, DialError},
+    worker::{DialError, Dialer},
 };
 
 use super::console;
@@ -35,7 +35,7 @@ impl<D> Told<D> {
 }
 
 #[async_trait]
-impl<D: Dial> Dial for Told<D> {
+impl<D: Dialer> Dialer for Told<D> {
     async fn dial(&self) -> Result<Transport, DialError> {
         let dialled = self.inner.dial().await;
         let news = match &dialled {

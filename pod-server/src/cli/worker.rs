@@ -16,7 +16,7 @@ use pod_backends::{
 };
 use pod_core::{
     Limits,
-    worker::{Dial, Identity, Leave, WorkerConfig, WorkerExit, run},
+    worker::{Dialer, Identity, Leave, WorkerConfig, WorkerExit, run},
 };
 use pod_server::{
     config::{Secret, default_data_dir},
@@ -117,7 +117,7 @@ impl Worker {
             }
         };
         // That its manager never came back is nothing that a person wanted.
-        if exit.is_orderly() && !matches!(exit, WorkerExit::Alone(_)) {
+        if exit.is_orderly() && !matches!(exit, WorkerExit::OrphanTimeout(_)) {
             console::note(exit.to_string());
             return Ok(Exit::DONE);
         }
@@ -136,7 +136,7 @@ impl Worker {
         if let Some(home) = &self.resident {
             let over_network = |manager: ManagerAddress| {
                 let dial = WebSocketDial::new(&manager.url, manager.token.map(Secret::new));
-                dial.map(|dial| Box::new(dial) as Box<dyn Dial>).map_err(|error| error.to_string())
+                dial.map(|dial| Box::new(dial) as Box<dyn Dialer>).map_err(|error| error.to_string())
             };
             return Ok(run_container_worker(home, over_network, leave).await);
         }

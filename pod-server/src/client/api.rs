@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use pod_core::domain::{Network, RetryRevision, Settings, Workdir};
+use pod_core::domain::{ActivitySettings, Network, RetryRevision, Workdir};
 use reqwest::{Method, RequestBuilder, header};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -52,7 +52,12 @@ impl ExecutionFilter {
 impl Client {
     /// Registers a directory, packed as tar.gz, for executions of one's own; the same content and settings again are the
     /// same revision.
-    pub async fn register_directory(&self, name: &str, archive: Bytes, settings: &Settings) -> Result<Revision> {
+    pub async fn register_directory(
+        &self,
+        name: &str,
+        archive: Bytes,
+        settings: &ActivitySettings,
+    ) -> Result<Revision> {
         let mut url = self.api(&["activities", name, "revisions"]);
         if let Some(isolation) = settings.isolation {
             url.query_pairs_mut().append_pair("isolation", isolation.as_str());

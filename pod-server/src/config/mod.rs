@@ -116,14 +116,14 @@ impl Config {
             token: None,
             worker_token: None,
             retention: limits.retention,
-            lost_after: limits.lost_after,
+            lost_after: limits.worker_timeout,
             docker: DockerSettings::of_image("debian:bookworm-slim"),
             allow_file_urls: false,
             allow_hosts: Vec::new(),
             base_path: BasePath::default(),
             install_timeout: limits.install_timeout,
             fetch_timeout: Millis::from_secs(60),
-            grace: limits.grace,
+            grace: limits.grace_period,
             output_cap: limits.output_cap,
         }
     }
@@ -199,9 +199,12 @@ impl Config {
             self.output_cap = written.size()?;
         }
         self.limits().check().map_err(|wrong| {
-            let flag = ["lost-after", "install-timeout", "output-cap", "retention", "grace", "slots"]
-                .into_iter()
-                .find(|flag| flag.replace('-', "_") == wrong.member);
+            let flags = ["install-timeout", "output-cap", "retention", "slots"];
+            let flag = match wrong.member {
+                "worker_timeout" => Some("lost-after"),
+                "grace_period" => Some("grace"),
+                other => flags.into_iter().find(|flag| flag.replace('-', "_") == other),
+            };
             match flag.and_then(|flag| layers.find(flag)) {
                 Some(written) => written.wrong(format!("must be {}", as_written(&wrong.bound))),
                 None => ConfigError(wrong.to_string()),
@@ -237,11 +240,11 @@ impl Config {
         Limits {
             slots: self.slots,
             install_timeout: self.install_timeout,
-            grace: self.grace,
+            grace_period: self.grace,
             output_cap: self.output_cap,
-            heartbeat: Millis((unreachable_after.0 / 3).clamp(1, defaults.heartbeat.0)),
+            heartbeat_interval: Millis((unreachable_after.0 / 3).clamp(1, defaults.heartbeat_interval.0)),
             unreachable_after,
-            lost_after: self.lost_after,
+            worker_timeout: self.lost_after,
             retention: self.retention,
             ..defaults
         }

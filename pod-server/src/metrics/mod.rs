@@ -138,14 +138,14 @@ impl Metrics {
         }
         now.slots.set(fleet.slots.into());
         now.busy_slots.set(fleet.busy_slots.into());
-        now.wanted_min.set(overview.wanted.0.into());
-        now.wanted_max.set(overview.wanted.1.into());
+        now.wanted_min.set(overview.desired.0.into());
+        now.wanted_max.set(overview.desired.1.into());
         let waited = overview.oldest_waiting.map_or(0, |at| pod.now().since(at).0);
         now.oldest_wait.set(waited as f64 / 1000.0);
         // Counted by the store: it goes on where it was after a restart.
         now.events.inc_by(pod.newest_event().saturating_sub(now.events.get()));
-        now.troubled.set(signed(overview.troubled.len() as u64));
-        now.refusing.set(i64::from(overview.trouble.is_some()));
+        now.troubled.set(signed(overview.failing_activities.len() as u64));
+        now.refusing.set(i64::from(overview.degraded_reason.is_some()));
         now.followers.set(signed(pod.followers() as u64));
         let files = ["pod.db", "pod.db-wal"].map(|file| self.store.join(file).metadata().map_or(0, |file| file.len()));
         now.store_bytes.set(signed(files.iter().sum()));

@@ -23,7 +23,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, 
     if app.shutdown.is_cancelled() {
         return Err(Problem::new(ProblemKind::Stopping, "The manager is shutting down"));
     }
-    match app.pod.overview().await?.trouble {
+    match app.pod.overview().await?.degraded_reason {
         None => Ok("ready\n"),
         // To anybody: what is wrong in detail is for those who show the token.
         Some(_) => Err(Problem::new(

@@ -79,7 +79,7 @@ async fn accept(State(link): State<WorkerLink>, mut request: Request) -> Result<
     let upgrading = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         match upgrading.await {
-            Ok(upgraded) => links.connect(frames::accepted(TokioIo::new(upgraded), peer).await, admission),
+            Ok(upgraded) => links.accept(frames::accepted(TokioIo::new(upgraded), peer).await, admission),
             Err(error) => tracing::debug!(%peer, %error, "a connection did not become a link"),
         }
     });

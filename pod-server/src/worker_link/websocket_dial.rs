@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use pod_core::{
     link::Transport,
-    worker::{self, Dial},
+    worker::{self, Dialer},
 };
 
 use super::dial::{DialError, dial, link_url};
@@ -35,7 +35,7 @@ impl WebSocketDial {
 }
 
 #[async_trait]
-impl Dial for WebSocketDial {
+impl Dialer for WebSocketDial {
     async fn dial(&self) -> Result<Transport, worker::DialError> {
         match dial(&self.url, self.token.as_ref()).await {
             Ok(transport) => {

@@ -16,7 +16,7 @@ use pod_core::{
     domain::WorkerId,
     provisioner::Backend,
     testing::provisioner_suite::{Rig, dies, is_alive},
-    worker::Dial,
+    worker::Dialer,
 };
 use pod_server::{config::Secret, worker_link::WebSocketDial};
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ async fn be_a_worker() {
     if home.join("work/worker.json").exists() {
         let over_network = |manager: ManagerAddress| {
             let dial = WebSocketDial::new(&manager.url, manager.token.map(Secret::new));
-            dial.map(|dial| Box::new(dial) as Box<dyn Dial>).map_err(|error| error.to_string())
+            dial.map(|dial| Box::new(dial) as Box<dyn Dialer>).map_err(|error| error.to_string())
         };
         run_container_worker(home, over_network, CancellationToken::new()).await;
     }

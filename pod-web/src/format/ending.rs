@@ -1,23 +1,23 @@
 //! How an execution ended, in words.
 
-use pod_core::domain::{Ending, Execution};
+use pod_core::domain::{Execution, Outcome};
 
 /// What a code or signal means, in a few words; nothing where there is nothing to add to the state.
 pub(crate) fn ending(execution: &Execution) -> String {
-    match &execution.ending {
-        None | Some(Ending::Exited(0) | Ending::Terminated) => String::new(),
-        Some(Ending::Exited(code)) => match code {
+    match &execution.outcome {
+        None | Some(Outcome::Exited(0) | Outcome::Terminated) => String::new(),
+        Some(Outcome::Exited(code)) => match code {
             126 => "exit code 126: the command could not be run".to_owned(),
             127 => "exit code 127: a command was not found".to_owned(),
             _ => format!("exit code {code}"),
         },
-        Some(Ending::Signalled(signal)) => match super::signal(*signal) {
+        Some(Outcome::Signalled(signal)) => match super::signal(*signal) {
             Some((name, meaning)) => format!("signal {signal}, {name}: {meaning}"),
             None => format!("signal {signal}"),
         },
-        Some(Ending::TimedOut) => "its time limit passed".to_owned(),
-        Some(Ending::OutOfMemory) => "it used more memory than it may".to_owned(),
-        Some(given_up @ (Ending::GaveUp(_) | Ending::WorkerLeft { .. })) => given_up.reason().unwrap_or_default(),
+        Some(Outcome::TimedOut) => "its time limit passed".to_owned(),
+        Some(Outcome::OutOfMemory) => "it used more memory than it may".to_owned(),
+        Some(given_up @ (Outcome::Aborted(_) | Outcome::WorkerLeft { .. })) => given_up.reason().unwrap_or_default(),
     }
 }
 
@@ -30,9 +30,9 @@ mod tests {
     #[test]
     fn a_signal_is_told_with_its_meaning() {
         let waiting = Execution::waiting(ExecutionId(1), ActivityId(1), RevisionNo(1), None, Timestamp(0));
-        let told = |end| ending(&Execution { ending: Some(end), ..waiting.clone() });
-        assert_eq!(told(Ending::Signalled(11)), "signal 11, SIGSEGV: a bad memory access");
-        assert_eq!(told(Ending::Signalled(63)), "signal 63");
-        assert_eq!((told(Ending::Exited(0)).as_str(), told(Ending::Exited(3)).as_str()), ("", "exit code 3"));
+        let told = |end| ending(&Execution { outcome: Some(end), ..waiting.clone() });
+        assert_eq!(told(Outcome::Signalled(11)), "signal 11, SIGSEGV: a bad memory access");
+        assert_eq!(told(Outcome::Signalled(63)), "signal 63");
+        assert_eq!((told(Outcome::Exited(0)).as_str(), told(Outcome::Exited(3)).as_str()), ("", "exit code 3"));
     }
 }

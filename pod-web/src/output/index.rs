@@ -159,7 +159,7 @@ pub(super) async fn ends(pod: &Pod, shown: Shown) -> Result<[u64; 2], PodError> 
         return Ok([0, 0]);
     }
     let summary = pod.output_summary(shown.id, shown.attempt).await?;
-    Ok(Stream::BOTH.map(|stream| if shown.view.shows(stream) { summary.of(stream).len } else { 0 }))
+    Ok(Stream::BOTH.map(|stream| if shown.view.shows(stream) { summary.stream(stream).len } else { 0 }))
 }
 
 /// Goes through the output from a place on up to these ends, in the order in which it came.
@@ -174,7 +174,7 @@ pub(super) async fn walk(
     if read.attempt.0 == 0 {
         return Ok(());
     }
-    let mut follower = pod.follow_so_far(id, read).await?;
+    let mut follower = pod.read_available(id, read).await?;
     while read.stdout < ends[0] || read.stderr < ends[1] {
         let flow = match follower.next().await? {
             Some(OutputChunk::Bytes { stream, offset, bytes, at, position }) => {

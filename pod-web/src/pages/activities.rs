@@ -11,8 +11,8 @@ use axum::{
 use pod_core::{
     ActivityView, PodError,
     domain::{
-        ActivityStatus, ExecutionStatus, InstallationStatus, Isolation, Millis, Network, NewActivity, OnLost, Payload,
-        ScriptSource, Settings, UnknownWorkdir, Workdir,
+        ActivitySettings, ActivityStatus, ExecutionStatus, InstallationStatus, Isolation, Millis, Network, NewActivity,
+        OnLost, Payload, ScriptSource, UnknownWorkdir, Workdir,
     },
 };
 use serde::Deserialize;
@@ -213,7 +213,7 @@ impl Typed {
         Ok(new.settings(settings))
     }
 
-    fn settings(&self, before: Option<&ActivityView>) -> Result<Settings, (&'static str, String)> {
+    fn settings(&self, before: Option<&ActivityView>) -> Result<ActivitySettings, (&'static str, String)> {
         let timeout = match self.timeout.as_str() {
             "" => None,
             text => match text.parse::<f64>() {
@@ -263,7 +263,7 @@ impl Typed {
             "none" => Network::None,
             other => return Err(("network", format!("{other:?} is neither default nor none."))),
         };
-        Ok(Settings { timeout, retries, on_lost, env, max_concurrency, isolation, workdir, network })
+        Ok(ActivitySettings { timeout, retries, on_lost, env, max_concurrency, isolation, workdir, network })
     }
 
     fn of_view(view: &ActivityView, script: Option<Payload>) -> Self {

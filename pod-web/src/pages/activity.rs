@@ -184,9 +184,9 @@ pub(crate) async fn run(
     let started = if filled.get("each") == "line" {
         start_lines(&filled.on(&web.pod), &name, input).await
     } else {
-        let new = NewExecution::of(&name);
+        let new = NewExecution::new(&name);
         let new = if input.is_empty() { new } else { new.input(input) };
-        filled.on(&web.pod).submit(new).await.map(|Submitted { id, repeated, .. }| {
+        filled.on(&web.pod).submit(new).await.map(|Submitted { id, deduplicated: repeated, .. }| {
             let said = if repeated {
                 format!("This was sent twice and started once: execution #{id} of {name}.")
             } else {

@@ -1,6 +1,6 @@
 //! Charts, drawn on the server: plain shapes whose numbers are in their titles, and in words beside them.
 
-use pod_core::domain::{ExecutionStatus, Millis, MinuteTally, Timestamp};
+use pod_core::domain::{ExecutionStatus, Millis, MinuteBucket, Timestamp};
 
 use crate::format::thousands;
 
@@ -44,9 +44,9 @@ fn scaled(value: u64, most: u64) -> f64 {
 
 impl HourChart {
     /// The minutes of the last hour; those without anything are not among them.
-    pub(crate) fn of(minutes: &[MinuteTally], now: Timestamp, waiting_now: u64) -> Self {
-        let last = MinuteTally::minute_of(now);
-        let ended = |tally: &MinuteTally| tally.ended.iter().sum::<u64>();
+    pub(crate) fn of(minutes: &[MinuteBucket], now: Timestamp, waiting_now: u64) -> Self {
+        let last = MinuteBucket::minute_of(now);
+        let ended = |tally: &MinuteBucket| tally.ended.iter().sum::<u64>();
         let most_ended = minutes.iter().map(ended).max().unwrap_or_default();
         let most_waiting = minutes.iter().map(|tally| tally.waiting).max().unwrap_or_default().max(waiting_now);
         let (mut bars, mut corners) = (Vec::new(), Vec::new());
@@ -79,7 +79,7 @@ impl HourChart {
 }
 
 impl Bar {
-    fn of(x: usize, tally: &MinuteTally, waiting: u64, most: u64) -> Self {
+    fn of(x: usize, tally: &MinuteBucket, waiting: u64, most: u64) -> Self {
         let finished = tally.ended_as(ExecutionStatus::Finished);
         let bad = tally.ended_as(ExecutionStatus::Failed) + tally.ended_as(ExecutionStatus::TimedOut);
         let terminated = tally.ended_as(ExecutionStatus::Terminated);
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn every_minute_has_its_place_and_failures_are_seen() {
         let now = Timestamp(600 * 60_000 + 30_000);
-        let minute = |minute, ended| MinuteTally { minute, ended, waiting: 4, ..MinuteTally::default() };
+        let minute = |minute, ended| MinuteBucket { minute, ended, waiting: 4, ..MinuteBucket::default() };
         let chart = HourChart::of(&[minute(541, [10_000, 1, 0, 0]), minute(600, [5000, 0, 2, 1])], now, 8);
         assert_eq!((chart.most_ended, chart.most_waiting), (10_001, 8));
         let places: Vec<usize> = chart.bars.iter().map(|bar| bar.x).collect();

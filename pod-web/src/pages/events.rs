@@ -216,7 +216,7 @@ pub(crate) async fn list(
 
 #[cfg(test)]
 mod tests {
-    use pod_core::domain::{ActivityName, AttemptNo, Ending, GiveUp, PolicyChange, Requeue, WorkerId, WorkerReason};
+    use pod_core::domain::{ActivityName, AttemptNo, GiveUp, Outcome, PolicyChange, Requeue, WorkerId, WorkerReason};
 
     use super::*;
 
@@ -235,7 +235,7 @@ mod tests {
         use EventKind as Kind;
         let failed = || EventDetail::InstallationFailed { error: "its script ended with 3".into() };
         let why = Requeue::WorkerLost { worker: WorkerId(1), attempt: AttemptNo(2) };
-        let ended = |ending: Ending| EventDetail::Ended { status: ending.status(), ending: Some(ending) };
+        let ended = |ending: Outcome| EventDetail::Ended { status: ending.status(), ending: Some(ending) };
         let worker = |status, reason| EventDetail::Worker { status, reason };
         let name = ActivityName::new("busy").expect("a valid name");
         let deleted = EventDetail::Policy { name, change: PolicyChange::Deleted };
@@ -247,11 +247,11 @@ mod tests {
                 Some(EventDetail::Requeued { why }),
                 "waits again after an attempt: worker 1 was lost while it ran attempt 2",
             ),
-            (Kind::ExecutionEnded, Some(ended(Ending::TimedOut)), "ran out of time"),
-            (Kind::ExecutionEnded, Some(ended(Ending::Exited(3))), "failed"),
+            (Kind::ExecutionEnded, Some(ended(Outcome::TimedOut)), "ran out of time"),
+            (Kind::ExecutionEnded, Some(ended(Outcome::Exited(3))), "failed"),
             (
                 Kind::ExecutionEnded,
-                Some(ended(Ending::GaveUp(GiveUp::ActivityDeleted))),
+                Some(ended(Outcome::Aborted(GiveUp::ActivityDeleted))),
                 "failed: the activity was deleted",
             ),
             (Kind::WorkerChanged, Some(worker(WorkerStatus::Launching, None)), "is launched"),

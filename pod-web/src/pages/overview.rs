@@ -61,25 +61,25 @@ struct OverviewPage<'a> {
 
 impl OverviewPage<'_> {
     fn failed_in_a_day(&self) -> u64 {
-        let [_, failed, _, timed_out] = self.overview.ended_in_a_day;
+        let [_, failed, _, timed_out] = self.overview.ended_last_24h;
         failed + timed_out
     }
 
     /// How much of what ran to an end did so well, as a percentage; nothing where nothing did.
     #[expect(clippy::cast_precision_loss, reason = "a percentage has a digit behind the point")]
     fn success(&self) -> Option<String> {
-        let finished = self.overview.ended_in_a_day[0];
+        let finished = self.overview.ended_last_24h[0];
         let all = finished + self.failed_in_a_day();
         // What is not all is never rounded up to all.
         (all > 0).then(|| format!("{:.1}", (finished as f64 / all as f64 * 1000.0).floor() / 10.0))
     }
 
     fn any_failed(&self) -> bool {
-        self.overview.ended_in_a_day[1] > 0
+        self.overview.ended_last_24h[1] > 0
     }
 
     fn any_timed_out(&self) -> bool {
-        self.overview.ended_in_a_day[3] > 0
+        self.overview.ended_last_24h[3] > 0
     }
 
     fn workers_there(&self) -> u32 {
@@ -101,7 +101,7 @@ impl OverviewPage<'_> {
     }
 
     fn wanted(&self) -> String {
-        match self.overview.wanted {
+        match self.overview.desired {
             (least, most) if least == most => format!("{least} wanted"),
             (least, most) => format!("{least} to {most} wanted"),
         }
@@ -135,7 +135,7 @@ pub(crate) async fn page(web: &Web, frame: &Frame) -> Result<Response, Failure> 
         policy: policy.unwrap_or_default(),
         failures: failures.into_iter().map(|execution| (execution.clone(), name(&execution))).collect(),
         decisions: web.pod.scaling_decisions(SHOWN).await?,
-        troubled: overview.troubled.iter().filter_map(|id| names.get(id).cloned()).collect(),
+        troubled: overview.failing_activities.iter().filter_map(|id| names.get(id).cloned()).collect(),
         failing: failing(&activities),
         no_activity: activities.is_empty(),
         overview,

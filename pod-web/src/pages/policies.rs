@@ -44,7 +44,7 @@ pub(crate) fn in_words(rules: &Rules) -> Vec<String> {
             least => format!("{least} to {}.", workers(most)),
         },
         format!("Grows when an execution would wait longer than {}.", rules.max_wait),
-        format!("Lets a worker go after {} without work.", rules.termination_time),
+        format!("Lets a worker go after {} without work.", rules.idle_timeout),
     ]
 }
 
@@ -410,7 +410,7 @@ async fn store(web: &Web, frame: &Frame, filled: &Filled, editing: Option<(&str,
 
 async fn saved(pod: &Pod, name: &str, rules: BTreeMap<String, String>, replace: bool) -> Result<Policy, PodError> {
     if replace {
-        pod.put_policy(name, rules).await.map(|(policy, _)| policy)
+        pod.update_policy(name, rules).await.map(|(policy, _)| policy)
     } else {
         pod.create_policy(name, rules).await
     }

@@ -51,7 +51,7 @@ pub(crate) async fn list(State(web): State<Arc<Web>>, frame: Frame) -> Result<Re
     let more_gone = gone.len().saturating_sub(GONE);
     gone.truncate(GONE);
     let slots = (overview.fleet.busy_slots, overview.fleet.slots);
-    Ok(frame.page(&WorkersPage { frame: &frame, present, gone, more_gone, wanted: overview.wanted, slots }))
+    Ok(frame.page(&WorkersPage { frame: &frame, present, gone, more_gone, wanted: overview.desired, slots }))
 }
 
 #[derive(Debug, Template)]

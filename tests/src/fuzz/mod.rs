@@ -5,7 +5,7 @@ mod archive;
 mod frames;
 mod mutate;
 
-use pod_core::domain::{ActivityName, Millis, Rules, Run, StoreId};
+use pod_core::domain::{ActivityName, Millis, OutputSegment, Rules, StoreId};
 
 pub use mutate::Mutator;
 
@@ -46,7 +46,7 @@ fn cookies(data: &[u8]) {
 fn lists(data: &[u8]) {
     pod_server::fuzz::lists(data);
     let (mut log, mut last) = (data, Millis(0));
-    while let Some(run) = Run::decode(&mut log, last) {
+    while let Some(run) = OutputSegment::decode(&mut log, last) {
         assert!(run.since >= last, "time goes back in {data:?}");
         last = run.since;
     }

@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use pod_core::{
     domain::{
-        ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Millis, OutputFile, OutputSummary, Payload,
-        RevisionNo, ScalingDecision, StoreId, Stream,
+        ActivityId, Age, Attempt, AttemptKey, Epoch, Event, Execution, ExecutionId, Millis, OutputFile, OutputSummary,
+        Payload, RevisionNo, ScalingDecision, StoreId, Stream,
     },
     store::{
-        Acquisition, Batch, Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, Holder, IdempotencyRecord, InstallLog,
-        OutputSlice, OutputStore, QueueKey, Snapshot, Store, StoreError,
+        Acquisition, Batch, DurableOffsets, ExecutionQuery, ExpiredExecution, Holder, IdempotencyRecord, InstallLog,
+        OutputSlice, OutputStore, QueueCursor, QueuePage, Snapshot, Store, StoreError,
     },
 };
 
@@ -46,8 +46,8 @@ impl Store for Counted {
     }
 
     // Forwarded as it is, it would hand the inner store to the engine, and nothing that the engine does would be counted.
-    fn for_engine(&self) -> Option<Arc<dyn Store>> {
-        let inner = self.inner.for_engine()?;
+    fn engine_handle(&self) -> Option<Arc<dyn Store>> {
+        let inner = self.inner.engine_handle()?;
         Some(Arc::new(Self { inner, commits: self.commits.clone() }))
     }
 
@@ -75,23 +75,23 @@ impl Store for Counted {
         done
     }
 
-    async fn rest(&self) {
-        self.inner.rest().await;
+    async fn quiesce(&self) {
+        self.inner.quiesce().await;
     }
 
     async fn has_room(&self) -> bool {
         self.inner.has_room().await
     }
 
-    async fn claim(
+    async fn peek_queue(
         &self,
         activity: ActivityId,
         revision: RevisionNo,
-        after: QueueKey,
+        after: QueueCursor,
         due: Age,
         limit: usize,
-    ) -> Result<Claimed, StoreError> {
-        self.inner.claim(activity, revision, after, due, limit).await
+    ) -> Result<QueuePage, StoreError> {
+        self.inner.peek_queue(activity, revision, after, due, limit).await
     }
 
     async fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreError> {
@@ -134,8 +134,8 @@ impl Store for Counted {
         self.inner.decisions(limit).await
     }
 
-    async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
-        self.inner.expired(before, limit).await
+    async fn list_expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
+        self.inner.list_expired(before, limit).await
     }
 }
 
@@ -164,12 +164,12 @@ impl OutputStore for Counted {
         self.inner.append_tail(key, stream, offset, bytes).await
     }
 
-    async fn append_order(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
-        self.inner.append_order(key, offset, bytes).await
+    async fn append_interleaving(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
+        self.inner.append_interleaving(key, offset, bytes).await
     }
 
-    async fn read_order(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError> {
-        self.inner.read_order(key, offset, limit).await
+    async fn read_interleaving(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError> {
+        self.inner.read_interleaving(key, offset, limit).await
     }
 
     async fn sync_output(&self, key: AttemptKey) -> Result<DurableOffsets, StoreError> {

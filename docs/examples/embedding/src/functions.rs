@@ -10,10 +10,10 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use pod_core::{
-    domain::{ActivityId, AttemptEnd, Payload, RevisionNo, Stream, Timestamp},
+    domain::{ActivityId, AttemptOutcome, Payload, RevisionNo, Stream, Timestamp},
     executor::{
-        Executor, ExecutorError, InstallError, InstallRequest, OutputSink, RunEvent, Running, StartError, StartRequest,
-        StopMode,
+        ExecutionHandle, Executor, ExecutorError, InstallError, InstallRequest, OutputSink, RunEvent, StartError,
+        StartRequest, StopMode,
     },
 };
 use tokio::{sync::mpsc, task::AbortHandle};
@@ -103,7 +103,7 @@ impl Executor for FunctionExecutor {
         Ok(installed.into_iter().collect())
     }
 
-    async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError> {
+    async fn start(&self, request: StartRequest) -> Result<Box<dyn ExecutionHandle>, StartError> {
         let function = self.all().get(&(request.activity, request.revision)).copied();
         let function = function.ok_or_else(|| StartError::new("it is not installed on this worker"))?;
         let (events, inbox) = mpsc::channel(64);
@@ -147,13 +147,13 @@ impl Call {
         };
         let end = tokio::select! {
             code = called => match code {
-                Ok(_) if stop.is_cancelled() => AttemptEnd::Terminated,
-                Ok(code) => AttemptEnd::Exited(code),
+                Ok(_) if stop.is_cancelled() => AttemptOutcome::Terminated,
+                Ok(code) => AttemptOutcome::Exited(code),
                 // A panic: what a program that aborts ends by.
-                Err(_) => AttemptEnd::Signalled(6),
+                Err(_) => AttemptOutcome::Signalled(6),
             },
-            () = killed.cancelled() => AttemptEnd::Terminated,
-            () = limit => AttemptEnd::TimedOut,
+            () = killed.cancelled() => AttemptOutcome::Terminated,
+            () = limit => AttemptOutcome::TimedOut,
         };
         // Whatever goes on is told; a thread cannot be ended from outside.
         stop.cancel();
@@ -171,7 +171,7 @@ struct RunningFunction {
 }
 
 #[async_trait]
-impl Running for RunningFunction {
+impl ExecutionHandle for RunningFunction {
     async fn next(&mut self) -> Option<RunEvent> {
         self.inbox.recv().await
     }

@@ -40,7 +40,7 @@ async fn greet_all(pod: &Pod) -> Result<(), Box<dyn Error>> {
     while open || !followed.is_empty() {
         tokio::select! {
             line = lines.recv(), if open => match line {
-                Some(line) => match pod.start(NewExecution::of("greet").input(line)).await {
+                Some(line) => match pod.start(NewExecution::new("greet").input(line)).await {
                     Ok(run) => { followed.spawn(follow(pod.clone(), run)); }
                     // One bad line is no reason to end.
                     Err(error) if error.kind() == PodErrorKind::Invalid => eprintln!("left out: {error}"),

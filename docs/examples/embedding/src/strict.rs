@@ -7,7 +7,9 @@ use std::{
 
 use pod_core::{
     domain::{ActivityId, Age, Rules},
-    scheduler::{Assignment, DefaultScheduler, Demand, FleetMember, Lane, PlacementView, Scale, Scheduler},
+    scheduler::{
+        ActivityQueue, Assignment, DefaultScheduler, Demand, FleetMember, PlacementView, ScalingPlan, Scheduler,
+    },
 };
 
 /// The lowest rank first, and the default order within a rank. Ranks are given when activities are registered: a
@@ -27,14 +29,15 @@ impl Strict {
 impl Scheduler for Strict {
     fn place(&self, view: &PlacementView<'_>, now: Age) -> Vec<Assignment> {
         let ranks = self.ranks.read().unwrap_or_else(PoisonError::into_inner);
-        let rank_of = |lane: &Lane<'_>| ranks.get(&lane.activity).copied().unwrap_or(u32::MAX);
-        let Some(best) = view.lanes.iter().map(rank_of).min() else { return Vec::new() };
+        let rank_of = |lane: &ActivityQueue<'_>| ranks.get(&lane.activity).copied().unwrap_or(u32::MAX);
+        let Some(best) = view.queues.iter().map(rank_of).min() else { return Vec::new() };
         // One rank at a time: it is asked again as soon as there is room.
-        let lanes: Vec<Lane<'_>> = view.lanes.iter().filter(|lane| rank_of(lane) == best).copied().collect();
-        DefaultScheduler.place(&PlacementView { lanes: &lanes, rooms: view.rooms }, now)
+        let queues: Vec<ActivityQueue<'_>> =
+            view.queues.iter().filter(|queue| rank_of(queue) == best).copied().collect();
+        DefaultScheduler.place(&PlacementView { queues: &queues, capacities: view.capacities }, now)
     }
 
-    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> Scale {
+    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> ScalingPlan {
         DefaultScheduler.scale(rules, demand, fleet, now)
     }
 }

@@ -14,8 +14,11 @@ use pod_core::{
     CancellationToken,
     domain::WorkerId,
     link::{Transport, in_process},
-    provisioner::{Machine, MachineState, Admission, Backend, BackendContext, ProvisionError, Provisioner, WorkerGateway, WorkerSpec},
-    worker::{Departure, Dial, DialError, Identity, Leave, WorkerConfig, WorkerExit, run},
+    provisioner::{
+        Admission, Backend, BackendContext, Machine, MachineState, ProvisionError, Provisioner, WorkerGateway,
+        WorkerSpec,
+    },
+    worker::{DialError, Dialer, Identity, Leave, ShutdownNotice, WorkerConfig, WorkerExit, run},
 };
 
 use crate::functions::{FunctionExecutor, Functions};
@@ -37,11 +40,11 @@ impl Tasks {
 impl Backend for Tasks {
     async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
         // What ran in the process before this one is gone with it. Said right away, it is tried again at once, and not
-        // after `Limits::lost_after`. Not awaited here: the engine takes news only when its backend has started.
+        // after `Limits::worker_timeout`. Not awaited here: the engine takes news only when its backend has started.
         let (busy, links) = (context.busy.clone(), context.links.clone());
         tokio::spawn(async move {
             for worker in busy.iter() {
-                links.gone(*worker, "it ended with its process".to_owned()).await;
+                links.report_lost(*worker, "it ended with its process".to_owned()).await;
             }
         });
         Ok(Arc::new(Fleet { functions: self.functions, context, workers: Mutex::default(), made: AtomicU64::new(0) }))
@@ -85,7 +88,7 @@ impl Provisioner for Fleet {
         let identity = Identity {
             store: Some(spec.store),
             worker: Some(worker),
-            departure: Departure::ToReturn,
+            shutdown_notice: ShutdownNotice::Temporary,
             ..Identity::new(self.incarnation())
         };
         let executor = Arc::new(FunctionExecutor::new(self.functions.clone(), spec.slots));
@@ -96,7 +99,7 @@ impl Provisioner for Fleet {
             let _end = end;
             let exit = run(WorkerConfig::new(identity), executor, DialEngine(links.clone()), asked).await;
             if exit != WorkerExit::Cancelled {
-                links.gone(worker, exit.to_string()).await;
+                links.report_lost(worker, exit.to_string()).await;
             }
         });
         workers.insert(worker, Worker { leave, ended });
@@ -139,10 +142,10 @@ impl Provisioner for Fleet {
 struct DialEngine(Arc<dyn WorkerGateway>);
 
 #[async_trait]
-impl Dial for DialEngine {
+impl Dialer for DialEngine {
     async fn dial(&self) -> Result<Transport, DialError> {
         let (here, there) = in_process();
-        self.0.connect(there, Admission::Known);
+        self.0.accept(there, Admission::Known);
         Ok(here)
     }
 }

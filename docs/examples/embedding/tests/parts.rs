@@ -15,7 +15,7 @@ use embedding::{
 use pod_backends::sqlite::SqliteStore;
 use pod_core::{
     OutputChunk, Pod,
-    domain::{Ending, ExecutionStatus, NewActivity, NewExecution},
+    domain::{ExecutionStatus, NewActivity, NewExecution, Outcome},
     scheduler::Scheduler,
     store::{MemoryStore, Store},
     testing::store_suite::passes_through,
@@ -83,7 +83,7 @@ async fn pod() -> (Pod, Arc<std::sync::atomic::AtomicU64>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_pod_of_own_parts_runs_functions() {
     let (pod, commits) = pod().await;
-    let run = pod.start(NewExecution::of("shout").input("quietly")).await.expect("an execution");
+    let run = pod.start(NewExecution::new("shout").input("quietly")).await.expect("an execution");
     let mut output = pod.follow(run).await.expect("a follower");
     let mut text = Vec::new();
     while let Some(chunk) = output.next().await.expect("a chunk") {
@@ -93,8 +93,8 @@ async fn a_whole_pod_of_own_parts_runs_functions() {
     }
     assert_eq!(text, b"QUIETLY\n");
     assert_eq!(pod.wait(run).await.expect("an end").status, ExecutionStatus::Finished);
-    let run = pod.start(NewExecution::of("panic")).await.expect("an execution");
-    assert_eq!(pod.wait(run).await.expect("an end").ending, Some(Ending::Signalled(6)));
+    let run = pod.start(NewExecution::new("panic")).await.expect("an execution");
+    assert_eq!(pod.wait(run).await.expect("an end").outcome, Some(Outcome::Signalled(6)));
     assert!(commits.load(Ordering::Relaxed) > 0, "the engine's commits pass through the wrapper");
     pod.shutdown().await;
 }
@@ -102,7 +102,7 @@ async fn a_whole_pod_of_own_parts_runs_functions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_runs_is_asked_to_stop() {
     let (pod, _) = pod().await;
-    let run = pod.start(NewExecution::of("wait")).await.expect("an execution");
+    let run = pod.start(NewExecution::new("wait")).await.expect("an execution");
     let mut output = pod.follow(run).await.expect("a follower");
     let first = output.next().await.expect("a chunk");
     assert!(matches!(first, Some(OutputChunk::Bytes { .. })), "{first:?}");
@@ -115,8 +115,8 @@ async fn what_runs_is_asked_to_stop() {
 async fn an_activity_that_names_no_function_is_rejected() {
     let (pod, _) = pod().await;
     pod.put_activity(NewActivity::script("none", "fn:none")).await.expect("an activity");
-    let run = pod.start(NewExecution::of("none")).await.expect("it is accepted meanwhile");
+    let run = pod.start(NewExecution::new("none")).await.expect("it is accepted meanwhile");
     let done = pod.wait(run).await.expect("an end");
-    assert!(matches!(done.ending, Some(Ending::GaveUp(_))), "{done:?}");
+    assert!(matches!(done.outcome, Some(Outcome::Aborted(_))), "{done:?}");
     pod.shutdown().await;
 }

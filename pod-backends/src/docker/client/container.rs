@@ -204,7 +204,7 @@ pub(crate) async fn check_bash(
         "the image {}{hidden} has no bash, which installation scripts run with; choose one that has, or install it there",
         settings.image
     );
-    Err(ProvisionError::lasting(message))
+    Err(ProvisionError::permanent(message))
 }
 
 /// The environment that the settings add.

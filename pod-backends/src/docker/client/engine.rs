@@ -50,7 +50,7 @@ impl Engine {
                 "the container engine at {host} is too old: it speaks version {api} of its API and {major}.{minor} is \
                  needed, that of Docker 20.10; upgrade it"
             );
-            return Err(ProvisionError::lasting(message).of_kind(ProvisionErrorKind::Invalid));
+            return Err(ProvisionError::permanent(message).of_kind(ProvisionErrorKind::Invalid));
         }
         let docker = docker.negotiate_version().await.map_err(|error| refused(&error))?.with_timeout(usual_timeout);
         let theirs = version.arch.unwrap_or_default();
@@ -60,7 +60,7 @@ impl Engine {
                  engine's architecture",
                 architecture()
             );
-            return Err(ProvisionError::lasting(message).of_kind(ProvisionErrorKind::Invalid));
+            return Err(ProvisionError::permanent(message).of_kind(ProvisionErrorKind::Invalid));
         }
         Ok(Self { docker, host })
     }

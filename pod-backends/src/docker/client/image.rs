@@ -53,7 +53,7 @@ pub(crate) async fn ensure(engine: &Engine, name: &str, told: Told<'_>) -> Resul
 }
 
 fn fit(name: &str, image: &ImageInspect) -> Result<(), ProvisionError> {
-    let refused = |message: String| Err(ProvisionError::lasting(message).of_kind(ProvisionErrorKind::Invalid));
+    let refused = |message: String| Err(ProvisionError::permanent(message).of_kind(ProvisionErrorKind::Invalid));
     let (os, theirs) = (image.os.as_deref().unwrap_or("linux"), image.architecture.as_deref().unwrap_or_default());
     if os != "linux" {
         return refused(format!("the image {name} is one for {os}; choose one for linux"));
@@ -104,7 +104,7 @@ async fn pull(engine: &Engine, name: &str, told: Told<'_>) -> Result<(), Provisi
 const ANSWERS: [&str; 5] = ["manifest unknown", "not found", "denied", "unauthorized", "does not exist"];
 
 fn judged(error: ProvisionError) -> ProvisionError {
-    let lasting = error.lasting || ANSWERS.iter().any(|answer| error.message.contains(answer));
+    let lasting = error.permanent || ANSWERS.iter().any(|answer| error.message.contains(answer));
     error.that_lasts(lasting)
 }
 
@@ -151,7 +151,7 @@ fn megabytes(bytes: i64) -> String {
 
 async fn tell(told: Told<'_>, note: String) {
     if let Some((links, worker)) = told {
-        links.progress(worker, note).await;
+        links.report_progress(worker, note).await;
     }
 }
 

@@ -13,7 +13,7 @@ use bollard::{
 use bytes::Bytes;
 use futures::StreamExt;
 use pod_core::{
-    domain::{AttemptEnd, Network, StoreId, Workdir, WorkerId},
+    domain::{AttemptOutcome, Network, StoreId, Workdir, WorkerId},
     provisioner::ProvisionError,
 };
 use tokio::{
@@ -240,25 +240,25 @@ impl Container {
     }
 
     /// How what ran in it ended, once all of its output is there. Its init tells that, unless it was ended itself.
-    pub(super) async fn end(&self, told: Option<End>) -> AttemptEnd {
+    pub(super) async fn end(&self, told: Option<End>) -> AttemptOutcome {
         match told {
-            Some(End::Exited(0)) => return AttemptEnd::Exited(0),
-            Some(End::OutOfMemory) => return AttemptEnd::OutOfMemory,
+            Some(End::Exited(0)) => return AttemptOutcome::Exited(0),
+            Some(End::OutOfMemory) => return AttemptOutcome::OutOfMemory,
             _ => {}
         }
         // An engine that does not say more takes nothing from what its init has told.
         let ran_out_of_memory = timeout(END_TOLD_WITHIN, self.was_killed_for_memory()).await.unwrap_or(false);
         match told {
             // What its init cannot tell: it was the one that was killed, or does not see the control group.
-            _ if ran_out_of_memory => AttemptEnd::OutOfMemory,
-            Some(End::Exited(code)) => AttemptEnd::Exited(code),
-            Some(End::Signalled(signal)) => AttemptEnd::Signalled(signal),
-            Some(End::NotStarted(errno)) => AttemptEnd::StartFailed(self.not_started(errno).await.into()),
-            Some(End::NoPlace(errno)) => AttemptEnd::StartFailed(no_place(errno, Path::new(ACTIVITY)).into()),
-            Some(End::NoUser) => AttemptEnd::StartFailed(nobody(&self.shared.settings).into()),
-            Some(End::NoFence(errno)) => AttemptEnd::StartFailed(unfenced(errno).into()),
+            _ if ran_out_of_memory => AttemptOutcome::OutOfMemory,
+            Some(End::Exited(code)) => AttemptOutcome::Exited(code),
+            Some(End::Signalled(signal)) => AttemptOutcome::Signalled(signal),
+            Some(End::NotStarted(errno)) => AttemptOutcome::StartFailed(self.not_started(errno).await.into()),
+            Some(End::NoPlace(errno)) => AttemptOutcome::StartFailed(no_place(errno, Path::new(ACTIVITY)).into()),
+            Some(End::NoUser) => AttemptOutcome::StartFailed(nobody(&self.shared.settings).into()),
+            Some(End::NoFence(errno)) => AttemptOutcome::StartFailed(unfenced(errno).into()),
             // Somebody else than POD ended the container.
-            _ => AttemptEnd::Lost,
+            _ => AttemptOutcome::Lost,
         }
     }
 

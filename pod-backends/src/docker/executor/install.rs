@@ -11,7 +11,7 @@ use std::{
 
 use bollard::{models::ContainerConfig, query_parameters::CommitContainerOptionsBuilder};
 use pod_core::{
-    domain::{AttemptEnd, Network, Payload, Stream},
+    domain::{AttemptOutcome, Network, Payload, Stream},
     executor::{InstallError, InstallRequest, OutputSink},
 };
 use tokio::time::{Instant, sleep_until};
@@ -206,11 +206,11 @@ async fn run(
     }
     let what = match container.end(printing.end()).await {
         _ if timed_out => format!("did not end within its time limit of {}", request.timeout),
-        AttemptEnd::Exited(0) => return Ok(()),
-        AttemptEnd::Exited(code) => format!("failed with exit code {code}"),
-        AttemptEnd::Signalled(signal) => format!("was ended by signal {signal}"),
-        AttemptEnd::OutOfMemory => "ran out of memory: the memory of its container was used up".to_owned(),
-        AttemptEnd::StartFailed(why) => return Err(lasting(why.to_string())),
+        AttemptOutcome::Exited(0) => return Ok(()),
+        AttemptOutcome::Exited(code) => format!("failed with exit code {code}"),
+        AttemptOutcome::Signalled(signal) => format!("was ended by signal {signal}"),
+        AttemptOutcome::OutOfMemory => "ran out of memory: the memory of its container was used up".to_owned(),
+        AttemptOutcome::StartFailed(why) => return Err(lasting(why.to_string())),
         _ => return Err(passing("the installation's container was ended from outside")),
     };
     let texts = tails.map(|tail| tail.text());

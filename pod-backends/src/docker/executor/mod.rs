@@ -29,7 +29,9 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use pod_core::{
     domain::{ActivityId, RevisionNo, StoreId, WorkerId},
-    executor::{Executor, ExecutorError, InstallError, InstallRequest, OutputSink, Running, StartError, StartRequest},
+    executor::{
+        ExecutionHandle, Executor, ExecutorError, InstallError, InstallRequest, OutputSink, StartError, StartRequest,
+    },
     provisioner::ProvisionError,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -99,7 +101,7 @@ impl Executor for ContainerExecutor {
         Ok(self.shared.installed.keys())
     }
 
-    async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError> {
+    async fn start(&self, request: StartRequest) -> Result<Box<dyn ExecutionHandle>, StartError> {
         let installation = match self.shared.installed.get((request.activity, request.revision)) {
             Ok(installation) => installation,
             Err(Absent::Damaged) => return Ok(Box::new(ContainerRun::never_begun())),

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bollard::errors::Error;
 use pod_core::{
-    domain::{AttemptEnd, Millis},
-    executor::{RunEvent, Running, StartRequest, StopMode},
+    domain::{AttemptOutcome, Millis},
+    executor::{ExecutionHandle, RunEvent, StartRequest, StopMode},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -67,7 +67,7 @@ impl ContainerRun {
     /// One whose snapshot was found to be gone, and is to be made again.
     pub(super) fn never_begun() -> Self {
         let (sender, events) = mpsc::channel(EVENTS);
-        let end = RunEvent::Ended { end: AttemptEnd::Recalled, at: now() };
+        let end = RunEvent::Ended { end: AttemptOutcome::Recalled, at: now() };
         for event in [RunEvent::InstallationLost, end] {
             // There is room, and somebody to take it.
             let _ = sender.try_send(event);
@@ -77,7 +77,7 @@ impl ContainerRun {
 }
 
 #[async_trait]
-impl Running for ContainerRun {
+impl ExecutionHandle for ContainerRun {
     async fn next(&mut self) -> Option<RunEvent> {
         self.events.recv().await
     }
@@ -128,7 +128,7 @@ impl Supervisor {
     async fn begin_patiently(
         &mut self,
         installation: &Arc<Installation<Entry>>,
-    ) -> Result<(Container, Output), AttemptEnd> {
+    ) -> Result<(Container, Output), AttemptOutcome> {
         let mut pauses = PAUSES.iter();
         loop {
             let error = match self.begin(installation.what).await {
@@ -142,23 +142,23 @@ impl Supervisor {
             };
             let Some(pause) = pause else {
                 if !is_without_image(&error) {
-                    return Err(AttemptEnd::StartFailed(self.not_started(&error).into()));
+                    return Err(AttemptOutcome::StartFailed(self.not_started(&error).into()));
                 }
                 let damage =
                     self.shared.installed.damaged((self.request.activity, self.request.revision), installation);
                 let _ = self.sender.send(RunEvent::InstallationLost).await;
                 return Err(match damage {
-                    Damage::Passing => AttemptEnd::Recalled,
-                    Damage::Lasting => AttemptEnd::StartFailed(self.without_snapshot().into()),
+                    Damage::Passing => AttemptOutcome::Recalled,
+                    Damage::Lasting => AttemptOutcome::StartFailed(self.without_snapshot().into()),
                 });
             };
             tracing::warn!(%error, "a container could not be started, and is tried again");
             tokio::select! {
                 () = sleep(*pause) => {}
                 changed = self.stopped.changed() => {
-                    return Err(if changed.is_ok() { AttemptEnd::Terminated } else { AttemptEnd::Lost });
+                    return Err(if changed.is_ok() { AttemptOutcome::Terminated } else { AttemptOutcome::Lost });
                 }
-                () = self.shared.closing.cancelled() => return Err(AttemptEnd::Lost),
+                () = self.shared.closing.cancelled() => return Err(AttemptOutcome::Lost),
             }
         }
     }
@@ -221,7 +221,7 @@ impl Supervisor {
     }
 
     /// Hands on what it prints until it has ended, and sees to its limits.
-    async fn carry_on(&mut self, container: &Container, mut output: Output) -> AttemptEnd {
+    async fn carry_on(&mut self, container: &Container, mut output: Output) -> AttemptOutcome {
         let far = Instant::now() + Duration::from_secs(365 * 24 * 3600);
         let after = |limit: Millis| Instant::now() + Duration::from_millis(limit.0);
         let time_limit = self.request.timeout.map_or(far, after);
@@ -278,9 +278,9 @@ impl Supervisor {
             }
         }
         match cause {
-            Some(Cause::TimeLimit) => AttemptEnd::TimedOut,
-            Some(Cause::Order) => AttemptEnd::Terminated,
-            Some(Cause::Dropped) => AttemptEnd::Lost,
+            Some(Cause::TimeLimit) => AttemptOutcome::TimedOut,
+            Some(Cause::Order) => AttemptOutcome::Terminated,
+            Some(Cause::Dropped) => AttemptOutcome::Lost,
             None => container.end(output.end()).await,
         }
     }

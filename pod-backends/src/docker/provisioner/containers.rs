@@ -70,7 +70,7 @@ impl Backend for Docker {
                  a container of its own with --docker-isolation execution",
                 engine.host()
             );
-            return Err(ProvisionError::lasting(message));
+            return Err(ProvisionError::permanent(message));
         }
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, CONTAINERS).map_err(unusable)?;
@@ -147,7 +147,7 @@ impl Shared {
                 let reason = container::epitaph(&self.engine, certificate.store, worker, state).await;
                 let links = self.context.links.clone();
                 // The engine takes news only when its backend has started.
-                tokio::spawn(async move { links.gone(worker, reason).await });
+                tokio::spawn(async move { links.report_lost(worker, reason).await });
                 Ok(())
             }
         }

@@ -154,7 +154,7 @@ impl Provisioner for Isolated {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { usual: Isolation::Execution, both: false }
+        Capabilities { default_isolation: Isolation::Execution, supports_all: false }
     }
 }
 

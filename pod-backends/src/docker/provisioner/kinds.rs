@@ -78,6 +78,6 @@ impl Provisioner for Kinds {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { usual: self.usual, both: true }
+        Capabilities { default_isolation: self.usual, supports_all: true }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn listen(dir: &Path, worker: WorkerId, context: &BackendContext, end
             match accepted {
                 Ok((stream, _)) => {
                     let transport = socket::transport(stream, format!("the container of worker {worker}"));
-                    context.links.connect(transport, Admission::Only(worker));
+                    context.links.accept(transport, Admission::Only(worker));
                 }
                 Err(error) => {
                     tracing::warn!(%worker, %error, "a worker could not be let in");

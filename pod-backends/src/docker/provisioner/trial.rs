@@ -61,7 +61,7 @@ pub(super) async fn run(
                 settings.image
             ),
         };
-        Err(ProvisionError::lasting(format!("bash in a container of {} {what}", settings.image)))
+        Err(ProvisionError::permanent(format!("bash in a container of {} {what}", settings.image)))
     }
     .await;
     if let Err(error) = try_to_remove(engine, &id).await {

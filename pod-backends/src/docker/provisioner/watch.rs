@@ -75,6 +75,6 @@ async fn check(shared: &Arc<Shared>, worker: WorkerId) {
     // Looked at last: meanwhile the manager may have removed it itself.
     if shared.tracked().remove(&worker).is_some() {
         tracing::warn!(%worker, reason, "a worker is gone");
-        shared.context.links.gone(worker, reason).await;
+        shared.context.links.report_lost(worker, reason).await;
     }
 }

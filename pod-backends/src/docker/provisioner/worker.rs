@@ -5,7 +5,7 @@ use std::{fs, io, path::Path, sync::Arc};
 use async_trait::async_trait;
 use pod_core::{
     link::Transport,
-    worker::{Departure, Dial, DialError, Leave, WorkerExit, run},
+    worker::{DialError, Dialer, Leave, ShutdownNotice, WorkerExit, run},
 };
 
 use crate::{
@@ -27,7 +27,7 @@ const WORK: &str = "work";
 /// `leave` asks it to leave; a token that is cancelled does, and then what runs is asked to end right away.
 pub async fn run_container_worker(
     home: &Path,
-    over_network: impl FnOnce(ManagerAddress) -> Result<Box<dyn Dial>, String>,
+    over_network: impl FnOnce(ManagerAddress) -> Result<Box<dyn Dialer>, String>,
     leave: impl Into<Leave>,
 ) -> WorkerExit {
     // A thread for file work that is there already is there also when programs have used up the container's processes.
@@ -35,15 +35,15 @@ pub async fn run_container_worker(
     let dir = home.join(WORK);
     match open(&dir, over_network).await {
         Ok((certificate, executor, dial)) => {
-            run(config(certificate, &dir, Departure::ForGood), executor, dial, leave).await
+            run(config(certificate, &dir, ShutdownNotice::Permanent), executor, dial, leave).await
         }
-        Err(reason) => WorkerExit::Broken(reason),
+        Err(reason) => WorkerExit::ExecutorFailed(reason),
     }
 }
 
 async fn open(
     dir: &Path,
-    over_network: impl FnOnce(ManagerAddress) -> Result<Box<dyn Dial>, String>,
+    over_network: impl FnOnce(ManagerAddress) -> Result<Box<dyn Dialer>, String>,
 ) -> Result<(Certificate, Arc<ProcessExecutor>, Way), String> {
     let certificate = Certificate::read(dir)
         .map_err(|error| format!("{}, which the manager uploads, cannot be read: {error}", dir.display()))?;
@@ -70,11 +70,11 @@ fn take_address(path: &Path) -> io::Result<Option<ManagerAddress>> {
 /// How the manager is reached.
 enum Way {
     Socket,
-    Network(Box<dyn Dial>),
+    Network(Box<dyn Dialer>),
 }
 
 #[async_trait]
-impl Dial for Way {
+impl Dialer for Way {
     async fn dial(&self) -> Result<Transport, DialError> {
         match self {
             Self::Network(dial) => dial.dial().await,

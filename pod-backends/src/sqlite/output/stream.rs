@@ -68,7 +68,11 @@ impl AttemptOutput {
     }
 
     pub(super) fn durable(&self) -> DurableOffsets {
-        DurableOffsets { stdout: self.stdout.durable(), stderr: self.stderr.durable(), order: self.order.durable() }
+        DurableOffsets {
+            stdout: self.stdout.durable(),
+            stderr: self.stderr.durable(),
+            interleaving: self.order.durable(),
+        }
     }
 
     pub(super) fn sealed(&self) -> SealedOutput {

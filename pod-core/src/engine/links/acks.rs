@@ -85,8 +85,8 @@ impl Acks {
     async fn acknowledge(&self, store: &dyn Store, outbox: &mpsc::Sender<ToWorker>, key: AttemptKey) {
         match store.sync_output(key).await {
             // What is small becomes durable with the end of its attempt.
-            Ok(DurableOffsets { stdout: 0, stderr: 0, order: 0 }) => {}
-            Ok(DurableOffsets { stdout, stderr, order }) => {
+            Ok(DurableOffsets { stdout: 0, stderr: 0, interleaving: 0 }) => {}
+            Ok(DurableOffsets { stdout, stderr, interleaving: order }) => {
                 if outbox.try_send(ToWorker::OutputAck { key, stdout, stderr, order }).is_err() {
                     // Its orders have the right of way.
                     self.took(key, 0);

@@ -2,11 +2,11 @@
 //! else goes to the engine, one message per frame. A link that misbehaves ends alone.
 
 mod acks;
-mod intake;
+mod inbound;
 mod pieces;
 mod send;
 mod serve;
 
 #[cfg(feature = "testing")]
-pub(crate) use pieces::{LeftOut, Part, Piece, Stored, has_room, parts};
+pub(crate) use pieces::{DeferredOutput, Part, Piece, Stored, has_room, parts};
 pub(in crate::engine) use serve::serve;

@@ -6,7 +6,7 @@ use std::{collections::HashSet, mem::take};
 use bytes::Bytes;
 
 use crate::{
-    domain::{ActivityId, AttemptEnd, AttemptKey, RevisionNo, Stream, WorkerId},
+    domain::{ActivityId, AttemptKey, AttemptOutcome, RevisionNo, Stream, WorkerId},
     link::{EndReport, FromWorker, bounded},
     store::{InstallLog, Store, StoreError},
 };
@@ -69,7 +69,7 @@ impl Piece {
     /// Gives it to the store.
     pub(crate) async fn store(self, store: &dyn Store) -> Result<(), StoreError> {
         match self {
-            Self::Order { key, offset, bytes } => store.append_order(key, offset, bytes).await,
+            Self::Order { key, offset, bytes } => store.append_interleaving(key, offset, bytes).await,
             Self::Output { key, stream, offset, bytes } => store.append_output(key, stream, offset, bytes).await,
             Self::Tail { key, stream, offset, bytes } => store.append_tail(key, stream, offset, bytes).await,
             Self::Wrote { key, stream, from, to } => store.wrote_output(key, stream, from, to).await,
@@ -122,7 +122,7 @@ pub(crate) fn parts(worker: WorkerId, message: FromWorker) -> Result<impl Iterat
 /// The output that comes with an end, and the report without it.
 fn parts_of_end(mut report: Box<EndReport>) -> [Option<Part>; 4] {
     let key = report.key;
-    if let AttemptEnd::StartFailed(reason) = &mut report.end
+    if let AttemptOutcome::StartFailed(reason) = &mut report.end
         && reason.len() > bounded::TEXT
     {
         // For people, as other texts are that workers send.
@@ -159,14 +159,14 @@ pub(crate) enum Stored {
 
 /// Which attempts a link may say more of: not those of which a full store did not take something.
 #[derive(Debug, Default)]
-pub(crate) struct LeftOut {
+pub(crate) struct DeferredOutput {
     /// The first of what was left out, to ask again with.
     first: Option<Piece>,
     /// The attempts that are to be sent again.
     attempts: HashSet<AttemptKey>,
 }
 
-impl LeftOut {
+impl DeferredOutput {
     /// Whether something of that attempt is missing, so that nothing that follows can be taken, its end included.
     pub(crate) fn holds(&self, key: AttemptKey) -> bool {
         self.attempts.contains(&key)

@@ -11,22 +11,22 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{message::Message, payloads::Offered, shared::Shared},
     acks::Acks,
-    intake::{Farewell, Intake, Pulls},
+    inbound::{CloseReason, Inbound, Pulls},
     send::Sender,
 };
 use crate::{
     domain::MAX_SLOTS,
     engine::message::{Admitted, LinkHandle},
     link::{
-        FrameReader, FromWorker, Hello, MAX_FIRST_FRAME, MAX_FRAME, Messages, NEWEST_VERSION, OLDEST_VERSION, Refusal,
-        ToWorker, Transport,
+        FrameReader, FromWorker, Hello, MAX_FIRST_FRAME, MAX_FRAME, Messages, NEWEST_VERSION, OLDEST_VERSION,
+        Rejection, ToWorker, Transport,
     },
     plan::{Input, MAX_AHEAD},
     provisioner::Admission,
 };
 
 /// How long a link may take to say hello, and to take its refusal.
-const MANNERS: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many messages wait for a worker at most.
 const OUTBOX: usize = 4096;
 // After a lost link, the orders for all that a worker holds go out at once, and each may be followed by its stop.
@@ -62,7 +62,7 @@ pub(in crate::engine) async fn serve(
             let pulls = Pulls { offered, pieces };
             let is_here = admission == Admission::Known;
             let intake =
-                Intake::new(shared.clone(), inbox.clone(), admitted, acks, outbox, pulls, cancel.clone(), is_here);
+                Inbound::new(shared.clone(), inbox.clone(), admitted, acks, outbox, pulls, cancel.clone(), is_here);
             let farewell = listen(&mut *reader, intake, &cancel).await;
             tracing::debug!(%peer, worker = %admitted.worker, "a link ended: {farewell}");
             cancel.cancel();
@@ -73,7 +73,7 @@ pub(in crate::engine) async fn serve(
             tracing::info!(%peer, "a link was not let in: {farewell}");
             // What is in the outbox is still sent: the refusal.
             drop(outbox);
-            let _ = timeout(MANNERS, &mut sending).await;
+            let _ = timeout(HANDSHAKE_TIMEOUT, &mut sending).await;
         }
     }
     cancel.cancel();
@@ -86,10 +86,10 @@ async fn enter(
     outbox: &mpsc::Sender<ToWorker>,
     cancel: &CancellationToken,
     admission: Admission,
-) -> Result<Admitted, Farewell> {
+) -> Result<Admitted, CloseReason> {
     let first = tokio::select! {
         () = cancel.cancelled() => return Err("the manager ends".to_owned()),
-        first = timeout(MANNERS, reader.read(MAX_FIRST_FRAME)) => first,
+        first = timeout(HANDSHAKE_TIMEOUT, reader.read(MAX_FIRST_FRAME)) => first,
     };
     let frame = first.map_err(|_| "it did not say hello".to_owned())?.map_err(|error| error.to_string())?;
     let mut messages = Messages::of(frame).map_err(|error| error.to_string())?;
@@ -107,7 +107,7 @@ async fn enter(
         && hello.worker != Some(worker)
     {
         let refusal = format!("this is the way in of worker {worker}, and of no other");
-        let _ = outbox.try_send(ToWorker::Refused(Refusal::Stop(refusal.clone())));
+        let _ = outbox.try_send(ToWorker::Refused(Rejection::Permanent(refusal.clone())));
         return Err(refusal);
     }
     let (admitted, answer) = oneshot::channel();
@@ -121,10 +121,10 @@ async fn enter(
 }
 
 /// The refusal of a worker that cannot be understood. It keeps what it runs: a manager may come that does.
-fn mismatch(hello: &Hello) -> Option<Refusal> {
+fn mismatch(hello: &Hello) -> Option<Rejection> {
     let (oldest, newest) = (hello.protocol, hello.newest_version());
     (!hello.is_understood()).then(|| {
-        Refusal::Later(format!(
+        Rejection::Transient(format!(
             "the worker speaks versions {oldest} to {newest} of the link and the manager versions {OLDEST_VERSION} to \
              {NEWEST_VERSION}; run neighbouring releases of POD on both"
         ))
@@ -132,7 +132,7 @@ fn mismatch(hello: &Hello) -> Option<Refusal> {
 }
 
 /// Takes frames until the link ends.
-async fn listen(reader: &mut dyn FrameReader, mut intake: Intake, cancel: &CancellationToken) -> Farewell {
+async fn listen(reader: &mut dyn FrameReader, mut intake: Inbound, cancel: &CancellationToken) -> CloseReason {
     loop {
         let frame = tokio::select! {
             biased;

@@ -5,7 +5,7 @@ use crate::{
     Pod, PodError,
     api::Limits,
     domain::{Age, Millis, NewExecution, RetryRevision, Rules},
-    scheduler::{Assignment, DefaultScheduler, Demand, FleetMember, PlacementView, Scale, Scheduler},
+    scheduler::{Assignment, DefaultScheduler, Demand, FleetMember, PlacementView, ScalingPlan, Scheduler},
     store::{ExecutionQuery, MemoryStore},
 };
 
@@ -15,9 +15,9 @@ struct Panics;
 
 impl Scheduler for Panics {
     fn place(&self, view: &PlacementView<'_>, _: Age) -> Vec<Assignment> {
-        panic!("lane {} is not to my taste", view.lanes.len())
+        panic!("lane {} is not to my taste", view.queues.len())
     }
-    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> Scale {
+    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> ScalingPlan {
         DefaultScheduler.scale(rules, demand, fleet, now)
     }
 }
@@ -32,7 +32,7 @@ async fn a_scheduler_that_panics_is_told_as_a_crash_and_not_as_a_shutdown() {
     let (stage, _worker) = Stage::over(store.clone()).await.ready().await;
     within(stage.pod.shutdown()).await;
     let stage = Stage::with(Pod::builder().store(store.clone()).scheduler(Panics)).await;
-    let id = within(stage.pod.start(NewExecution::of("a"))).await.unwrap();
+    let id = within(stage.pod.start(NewExecution::new("a"))).await.unwrap();
     let waiting = tokio::spawn({
         let pod = stage.pod.clone();
         async move { pod.wait(id).await }
@@ -51,9 +51,9 @@ async fn a_scheduler_that_panics_is_told_as_a_crash_and_not_as_a_shutdown() {
 
 #[tokio::test]
 async fn limits_are_checked_before_anything_starts() {
-    let wrong = Limits { lost_after: Millis(50), ..Limits::default() };
+    let wrong = Limits { worker_timeout: Millis(50), ..Limits::default() };
     let refused = Stage::try_with(Pod::builder().store(MemoryStore::new()).limits(wrong)).await.unwrap_err();
-    assert!(matches!(&refused, PodError::InvalidLimit(wrong) if wrong.member == "lost_after"), "{refused}");
+    assert!(matches!(&refused, PodError::InvalidLimit(wrong) if wrong.member == "worker_timeout"), "{refused}");
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_query_that_says_nothing_means_the_newest_of_all() {
         let portion =
             stage.pod.terminate_matching(ExecutionQuery { before, ..ExecutionQuery::default() }).await.unwrap();
         ended += portion.done.len();
-        before = portion.next;
+        before = portion.next_cursor;
         if before.is_none() {
             break;
         }

@@ -18,8 +18,8 @@ use crate::{
         RevisionNo, ScalingDecision, StoreId, Stream,
     },
     store::{
-        Acquisition, Batch, Claimed, DurableOffsets, ExecutionQuery, ExpiredExecution, Holder, IdempotencyRecord,
-        InstallLog, MemoryStore, OutputSlice, OutputStore, QueueKey, Snapshot, Store, StoreError,
+        Acquisition, Batch, DurableOffsets, ExecutionQuery, ExpiredExecution, Holder, IdempotencyRecord, InstallLog,
+        MemoryStore, OutputSlice, OutputStore, QueueCursor, QueuePage, Snapshot, Store, StoreError,
     },
 };
 
@@ -103,15 +103,15 @@ impl Store for FaultyStore {
         self.inner.load().await
     }
 
-    async fn claim(
+    async fn peek_queue(
         &self,
         id: ActivityId,
         no: RevisionNo,
-        after: QueueKey,
+        after: QueueCursor,
         due: Age,
         n: usize,
-    ) -> Result<Claimed, StoreError> {
-        self.inner.claim(id, no, after, due, n).await
+    ) -> Result<QueuePage, StoreError> {
+        self.inner.peek_queue(id, no, after, due, n).await
     }
 
     async fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreError> {
@@ -154,8 +154,8 @@ impl Store for FaultyStore {
         self.inner.decisions(limit).await
     }
 
-    async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
-        self.inner.expired(before, limit).await
+    async fn list_expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
+        self.inner.list_expired(before, limit).await
     }
 }
 
@@ -179,12 +179,12 @@ impl OutputStore for FaultyStore {
         self.inner.append_tail(key, stream, offset, bytes).await
     }
 
-    async fn append_order(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
-        self.inner.append_order(key, offset, bytes).await
+    async fn append_interleaving(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
+        self.inner.append_interleaving(key, offset, bytes).await
     }
 
-    async fn read_order(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError> {
-        self.inner.read_order(key, offset, limit).await
+    async fn read_interleaving(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError> {
+        self.inner.read_interleaving(key, offset, limit).await
     }
 
     async fn sync_output(&self, key: AttemptKey) -> Result<DurableOffsets, StoreError> {

@@ -8,14 +8,14 @@ use super::{
     within,
 };
 use crate::{
-    Builder, Limits, Pod, PodError,
+    Limits, Pod, PodBuilder, PodError,
     domain::{Millis, NewActivity},
     store::{Acquisition, Holder, MemoryStore, Store},
 };
 
 const TTL: Millis = Millis(1000);
 
-fn pod(store: impl Store, name: &str) -> Builder {
+fn pod(store: impl Store, name: &str) -> PodBuilder {
     let limits = Limits { lease_ttl: TTL, ..Limits::default() };
     Pod::builder().store(store).limits(limits).holder(Holder::new(name).at(format!("http://{name}")))
 }

@@ -60,13 +60,13 @@ async fn all_that_match_are_terminated_a_portion_at_a_time_and_once() {
     while before.is_some() {
         let portion = stage.pod.terminate_matching(ExecutionQuery { before, ..query.clone() }).await.unwrap();
         portions.push(portion.done.len());
-        before = portion.next;
+        before = portion.next_cursor;
     }
     assert_eq!(portions, [8, 8, 4]);
     let waiting = ExecutionQuery { status: Some(ExecutionStatus::Waiting), ..ExecutionQuery::default() };
     assert_eq!(stage.pod.count_executions(waiting).await.unwrap(), 5);
     let again = stage.pod.terminate_matching(ExecutionQuery { limit: 100, ..query }).await.unwrap();
-    assert_eq!((again.done.len(), again.refused), (0, 0), "there is nothing left to do");
+    assert_eq!((again.done.len(), again.failed), (0, 0), "there is nothing left to do");
 }
 
 #[tokio::test]
@@ -81,9 +81,10 @@ async fn all_that_match_run_again_once_for_a_key() {
     let repeats: Vec<_> = repeats.iter().rev().filter_map(|row| row.retry_of).collect();
     assert_eq!(repeats, [6, 7, 8, 9].map(ExecutionId), "in the order of their age");
     assert_eq!(stage.pod.retry_matching(query.clone(), Same, Some("k")).await.unwrap().done, first.done, "sent again");
-    let last = stage.pod.retry_matching(ExecutionQuery { before: first.next, ..query }, Same, Some("k")).await.unwrap();
-    assert_eq!((last.done.len(), last.next), (2, None));
+    let last =
+        stage.pod.retry_matching(ExecutionQuery { before: first.next_cursor, ..query }, Same, Some("k")).await.unwrap();
+    assert_eq!((last.done.len(), last.next_cursor), (2, None));
     let other =
         stage.pod.retry_matching(ExecutionQuery { limit: 100, ..ExecutionQuery::default() }, Same, None).await.unwrap();
-    assert_eq!((other.done.len(), other.refused), (6, 0), "without a key they run again and again");
+    assert_eq!((other.done.len(), other.failed), (6, 0), "without a key they run again and again");
 }

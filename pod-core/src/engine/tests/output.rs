@@ -5,7 +5,7 @@ use futures::StreamExt;
 use super::{Stage, StageWorker, within};
 use crate::{
     OutputChunk, OutputFollower, OutputPosition,
-    domain::{AttemptEnd, AttemptKey, AttemptNo, Execution, Gap, Millis, Run, Stream, Timestamp},
+    domain::{AttemptKey, AttemptNo, AttemptOutcome, Execution, Gap, Millis, OutputSegment, Stream, Timestamp},
     link::{EndReport, FromWorker, ToWorker},
     provisioner::Admission,
 };
@@ -41,7 +41,7 @@ async fn a_follower_sees_every_byte_once_across_a_lost_link() {
     let mut first = stage.pod.follow(id).await.unwrap();
     let key = worker.order().await.key;
     let bytes = pattern(300_000);
-    let order = StageWorker::order_of(key, &[Run { stream: Stream::Stdout, len: 300_000, since: Millis(3) }]);
+    let order = StageWorker::order_of(key, &[OutputSegment { stream: Stream::Stdout, len: 300_000, since: Millis(3) }]);
     let running = FromWorker::Running { key, at: Timestamp(1) };
     worker.say([running, order, StageWorker::output(key, 0, &bytes[..100_000])]).await;
     let Some(Ok(OutputChunk::Bytes { bytes: head, position, .. })) = within(StreamExt::next(&mut first)).await else {
@@ -112,7 +112,7 @@ async fn a_follower_goes_on_into_the_next_attempt() {
     worker.say([StageWorker::end(second, 0, b"second")]).await;
     let (stdout, others, ended) = within(following).await.unwrap();
     assert_eq!(String::from_utf8(stdout).unwrap(), "first second");
-    assert_eq!((others, ended.losses), (vec![OutputChunk::NextAttempt(AttemptNo(2))], 1));
+    assert_eq!((others, ended.lost_attempts), (vec![OutputChunk::NextAttempt(AttemptNo(2))], 1));
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn a_follower_is_told_of_the_gap_before_the_tail() {
         key,
         started_at: Some(Timestamp(1)),
         ended_at: Timestamp(2),
-        end: AttemptEnd::Exited(0),
+        end: AttemptOutcome::Exited(0),
         stdout: "".into(),
         stdout_from: 0,
         stderr: "".into(),
@@ -141,8 +141,8 @@ async fn a_follower_is_told_of_the_gap_before_the_tail() {
     assert_eq!(others, [gap]);
 }
 
-fn run(stream: Stream, len: u64, since: u64) -> Run {
-    Run { stream, len, since: Millis(since) }
+fn run(stream: Stream, len: u64, since: u64) -> OutputSegment {
+    OutputSegment { stream, len, since: Millis(since) }
 }
 
 fn errors(key: AttemptKey, bytes: &'static [u8]) -> FromWorker {
@@ -197,7 +197,7 @@ async fn both_streams_are_read_in_the_order_they_came_while_it_runs_and_after() 
         for follower in [
             stage.pod.follow_from(id, position).await.unwrap(),
             stage.pod.follow_attempt(id, position).await.unwrap(),
-            stage.pod.follow_so_far(id, position).await.unwrap(),
+            stage.pod.read_available(id, position).await.unwrap(),
         ] {
             assert_eq!(texts(&read_all(follower).await), rest, "from {stdout}, {stderr}");
         }

@@ -3,15 +3,15 @@
 use super::{Stage, StageWorker, within};
 use crate::{
     MAX_BATCH, Pod, PodError,
-    domain::{Ending, ExecutionStatus, NewActivity, NewExecution},
-    link::{NEWEST_VERSION, Refusal, ToWorker},
+    domain::{ExecutionStatus, NewActivity, NewExecution, Outcome},
+    link::{NEWEST_VERSION, Rejection, ToWorker},
     store::MemoryStore,
 };
 
 #[tokio::test]
 async fn an_execution_is_started_runs_and_is_waited_for() {
     let (stage, mut worker) = Stage::new().await.ready().await;
-    let id = stage.pod.start(NewExecution::of("a").input("cat.png")).await.unwrap();
+    let id = stage.pod.start(NewExecution::new("a").input("cat.png")).await.unwrap();
     let order = worker.order().await;
     assert_eq!((order.key.execution, order.input.as_deref()), (id, Some("cat.png")));
     let waiting = tokio::spawn({
@@ -20,7 +20,7 @@ async fn an_execution_is_started_runs_and_is_waited_for() {
     });
     worker.say([StageWorker::end(order.key, 0, b"done\n")]).await;
     let ended = within(waiting).await.unwrap().unwrap();
-    assert_eq!((ended.status, ended.ending), (ExecutionStatus::Finished, Some(Ending::Exited(0))));
+    assert_eq!((ended.status, ended.outcome), (ExecutionStatus::Finished, Some(Outcome::Exited(0))));
     let output = stage.pod.read_output(id, order.key.attempt, crate::domain::Stream::Stdout, 0, 100).await.unwrap();
     assert_eq!(&output.bytes[..], b"done\n");
     while worker.next().await != (ToWorker::EndAck { key: order.key }) {}
@@ -36,11 +36,11 @@ async fn what_was_counted_is_there_after_a_stop() {
     worker.say([StageWorker::end(key, 0, b"")]).await;
     within(stage.pod.wait(id)).await.unwrap();
     let before = stage.pod.overview().await.unwrap();
-    assert_eq!((before.ended_in_a_day, before.waits.len()), ([1, 0, 0, 0], 1));
+    assert_eq!((before.ended_last_24h, before.waits.len()), ([1, 0, 0, 0], 1));
     within(stage.pod.shutdown()).await;
     let stage = Stage::over(store).await;
     let after = stage.pod.overview().await.unwrap();
-    assert_eq!((after.ended_in_a_day, after.waits), (before.ended_in_a_day, before.waits));
+    assert_eq!((after.ended_last_24h, after.waits), (before.ended_last_24h, before.waits));
     let (before, after) = (before.counts, stage.pod.activity("a").await.unwrap());
     assert_eq!((after.counts, after.recent_durations.len()), (before, 1));
 }
@@ -49,11 +49,11 @@ async fn what_was_counted_is_there_after_a_stop() {
 async fn of_two_who_retrieve_a_result_one_gets_it() {
     let (stage, mut worker) = Stage::new().await.ready().await;
     let id = stage.start().await.unwrap();
-    assert!(matches!(stage.pod.retrieve(id).await, Err(PodError::NotEnded(_))));
+    assert!(matches!(stage.pod.take_result(id).await, Err(PodError::NotEnded(_))));
     let key = worker.order().await.key;
     worker.say([StageWorker::end(key, 0, b"")]).await;
     within(stage.pod.wait(id)).await.unwrap();
-    let (a, b) = tokio::join!(stage.pod.retrieve(id), stage.pod.retrieve(id));
+    let (a, b) = tokio::join!(stage.pod.take_result(id), stage.pod.take_result(id));
     let refused = match (a, b) {
         (Ok(_), Err(error)) | (Err(error), Ok(_)) => error,
         both => panic!("{both:?}"),
@@ -64,11 +64,11 @@ async fn of_two_who_retrieve_a_result_one_gets_it() {
 #[tokio::test]
 async fn an_idempotency_key_makes_a_request_repeatable() {
     let (stage, _worker) = Stage::new().await.ready().await;
-    let new = |input: &str| NewExecution::of("a").input(input).idempotency_key("k");
+    let new = |input: &str| NewExecution::new("a").input(input).idempotency_key("k");
     let (a, b) = tokio::join!(stage.pod.submit(new("x")), stage.pod.submit(new("x")));
     let (a, b) = (a.unwrap(), b.unwrap());
     assert_eq!(a.id, b.id);
-    assert_ne!(a.repeated, b.repeated, "one of them made it");
+    assert_ne!(a.deduplicated, b.deduplicated, "one of them made it");
     assert!(matches!(stage.pod.submit(new("y")).await, Err(PodError::IdempotencyConflict(_))));
 
     let inputs = vec![Some("1".to_owned()), None];
@@ -115,7 +115,7 @@ async fn a_worker_that_is_not_understood_keeps_what_it_runs() {
     (hello.protocol, hello.newest) = (NEWEST_VERSION + 1, NEWEST_VERSION + 2);
     let mut worker = StageWorker::knock(&stage.links, hello).await;
     let answer = worker.next().await;
-    assert!(matches!(&answer, ToWorker::Refused(Refusal::Later(why)) if why.contains("version")), "{answer:?}");
+    assert!(matches!(&answer, ToWorker::Refused(Rejection::Transient(why)) if why.contains("version")), "{answer:?}");
     assert!(worker.try_next().await.is_err(), "the link ends");
 }
 
@@ -127,7 +127,7 @@ async fn what_was_accepted_before_the_end_is_durable() {
     let submits: Vec<_> = (0..200)
         .map(|_| {
             let pod = stage.pod.clone();
-            tokio::spawn(async move { pod.start(NewExecution::of("a")).await })
+            tokio::spawn(async move { pod.start(NewExecution::new("a")).await })
         })
         .collect();
     tokio::task::yield_now().await;
@@ -142,7 +142,7 @@ async fn what_was_accepted_before_the_end_is_durable() {
             Err(error) => assert!(matches!(error, PodError::Stopped), "{error}"),
         }
     }
-    assert!(matches!(stage.pod.start(NewExecution::of("a")).await, Err(PodError::Stopped)));
+    assert!(matches!(stage.pod.start(NewExecution::new("a")).await, Err(PodError::Stopped)));
     let kept =
         crate::store::Store::executions(&store, crate::store::ExecutionQuery { limit: 1000, ..Default::default() });
     assert_eq!(kept.await.unwrap().len(), accepted, "what was refused was not kept");
@@ -174,7 +174,10 @@ async fn who_shares_the_token_cannot_say_that_it_is_another_worker() {
     hello.incarnation += 1;
     let mut impostor = StageWorker::knock(&stage.links, hello).await;
     let answer = impostor.next().await;
-    assert!(matches!(&answer, ToWorker::Refused(Refusal::Stop(why)) if why.contains("another worker")), "{answer:?}");
+    assert!(
+        matches!(&answer, ToWorker::Refused(Rejection::Permanent(why)) if why.contains("another worker")),
+        "{answer:?}"
+    );
     // The true one goes on, and may come back.
     let id = stage.start().await.unwrap();
     let key = worker.order().await.key;

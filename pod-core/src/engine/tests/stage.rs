@@ -7,12 +7,13 @@ use bytes::Bytes;
 
 use super::within;
 use crate::{
-    Builder, Pod, PodError,
+    Pod, PodBuilder, PodError,
     domain::{
-        AttemptEnd, AttemptKey, ExecutionId, Millis, NewActivity, NewExecution, Run, Stream, Timestamp, WorkerId,
+        AttemptKey, AttemptOutcome, ExecutionId, Millis, NewActivity, NewExecution, OutputSegment, Stream, Timestamp,
+        WorkerId,
     },
     link::{
-        self, AttemptReport, EndReport, FrameError, FromWorker, Hello, InstallOutcome, MAX_FRAME, Offer, StartOrder,
+        self, AttemptReport, EndReport, FrameError, FromWorker, Hello, InstallOutcome, MAX_FRAME, Offer, StartCommand,
         ToWorker, Transport, in_process,
     },
     provisioner::{
@@ -62,11 +63,11 @@ impl Stage {
         Self::with(Pod::builder().store(store)).await
     }
 
-    pub(super) async fn with(builder: Builder) -> Self {
+    pub(super) async fn with(builder: PodBuilder) -> Self {
         Self::try_with(builder).await.unwrap()
     }
 
-    pub(super) async fn try_with(builder: Builder) -> Result<Self, PodError> {
+    pub(super) async fn try_with(builder: PodBuilder) -> Result<Self, PodError> {
         let door = NoMachines::default();
         let links = door.0.clone();
         let pod = builder.backend(door).start().await?;
@@ -91,7 +92,7 @@ impl Stage {
     }
 
     pub(super) async fn start(&self) -> Result<ExecutionId, PodError> {
-        self.pod.start(NewExecution::of("a")).await
+        self.pod.start(NewExecution::new("a")).await
     }
 }
 
@@ -127,7 +128,7 @@ impl StageWorker {
     /// The same by that way in.
     pub(super) async fn knock_at(links: &Arc<dyn WorkerGateway>, admission: Admission, hello: Hello) -> Self {
         let (ours, theirs) = in_process();
-        links.connect(theirs, admission);
+        links.accept(theirs, admission);
         let mut worker = Self { transport: ours, arrived: Default::default(), hello: hello.clone() };
         worker.say([FromWorker::Hello(Box::new(hello))]).await;
         worker
@@ -181,7 +182,7 @@ impl StageWorker {
     }
 
     /// Waits for an order to start.
-    pub(super) async fn order(&mut self) -> StartOrder {
+    pub(super) async fn order(&mut self) -> StartCommand {
         loop {
             if let ToWorker::Start(order) = self.next().await {
                 return *order;
@@ -190,7 +191,7 @@ impl StageWorker {
     }
 
     /// The log of an order in which these came.
-    pub(super) fn order_of(key: AttemptKey, runs: &[Run]) -> FromWorker {
+    pub(super) fn order_of(key: AttemptKey, runs: &[OutputSegment]) -> FromWorker {
         let (mut bytes, mut last) = (Vec::new(), Millis(0));
         for run in runs {
             run.encode(last, &mut bytes);
@@ -209,7 +210,7 @@ impl StageWorker {
             key,
             started_at: Some(Timestamp(1)),
             ended_at: Timestamp(2),
-            end: AttemptEnd::Exited(0),
+            end: AttemptOutcome::Exited(0),
             stdout: Bytes::copy_from_slice(stdout),
             stdout_from,
             stderr: Bytes::new(),

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     PodError,
-    domain::{ExecutionStatus, NewActivity, NewExecution, OnLost, Settings},
+    domain::{ActivitySettings, ExecutionStatus, NewActivity, NewExecution, OnLost},
     link::FromWorker,
     store::{Store as _, StoreError},
 };
@@ -49,7 +49,7 @@ async fn a_full_store_refuses_new_work_and_still_takes_ends() {
     assert_eq!(kept.len(), 1, "what was refused was not kept");
     // For a moment it is refused without asking the store again, and whoever looks can see it.
     assert!(matches!(stage.start().await, Err(PodError::Store(StoreError::Full(_)))));
-    assert!(stage.pod.overview().await.unwrap().trouble.is_some_and(|trouble| trouble.contains("no space")));
+    assert!(stage.pod.overview().await.unwrap().degraded_reason.is_some_and(|trouble| trouble.contains("no space")));
     // The links were given up with the state; the worker dials again and tells its end.
     while worker.try_next().await.is_ok() {}
     let mut worker = worker.redial(&stage.links, &[key]).await;
@@ -58,7 +58,7 @@ async fn a_full_store_refuses_new_work_and_still_takes_ends() {
     // The store says that it has room again.
     let accepted = async { while stage.start().await.is_err() {} };
     within(accepted).await;
-    assert_eq!(stage.pod.overview().await.unwrap().trouble, None);
+    assert_eq!(stage.pod.overview().await.unwrap().degraded_reason, None);
     worker.order().await;
 }
 
@@ -106,10 +106,10 @@ async fn output_that_finds_no_space_comes_later_and_holds_nobody_else_up() {
 #[tokio::test]
 async fn what_ran_and_must_not_run_twice_is_known_although_its_end_found_no_space() {
     let (store, stage, mut worker) = ready().await;
-    let once = Settings { on_lost: OnLost::Fail, ..Settings::default() };
+    let once = ActivitySettings { on_lost: OnLost::Fail, ..ActivitySettings::default() };
     stage.pod.create_activity(NewActivity::script("once", "cp /bin/true main.sh").settings(once)).await.unwrap();
     worker.install().await;
-    let id = stage.pod.start(NewExecution::of("once")).await.unwrap();
+    let id = stage.pod.start(NewExecution::new("once")).await.unwrap();
     let key = worker.order().await.key;
     store.fail_output(usize::MAX);
     worker.say([StageWorker::end(key, 0, b"done")]).await;
@@ -137,5 +137,5 @@ async fn a_manager_whose_store_was_taken_over_ends() {
     worker.say([StageWorker::end(key, 0, b"")]).await;
     let ended = within(second.pod.wait(key.execution)).await.unwrap();
     assert_eq!((ended.status, ended.attempt), (ExecutionStatus::Finished, key.attempt));
-    assert!(second.pod.start(NewExecution::of("a")).await.unwrap() > key.execution);
+    assert!(second.pod.start(NewExecution::new("a")).await.unwrap() > key.execution);
 }

@@ -10,7 +10,7 @@ use tokio::io::ReadBuf;
 
 use super::*;
 use crate::{
-    domain::{AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Timestamp},
+    domain::{AttemptKey, AttemptNo, AttemptOutcome, ExecutionId, Millis, Timestamp},
     link::{EndReport, FromWorker, MAX_FIRST_FRAME, ToWorker, decode, encode},
 };
 
@@ -108,7 +108,7 @@ proptest! {
             key,
             started_at: Some(Timestamp(at)),
             ended_at: Timestamp(at),
-            end: AttemptEnd::Exited(code),
+            end: AttemptOutcome::Exited(code),
             stdout: stdout.into(),
             stdout_from: from,
             stderr: Bytes::new(),

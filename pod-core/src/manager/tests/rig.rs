@@ -8,13 +8,13 @@ use futures::FutureExt;
 use crate::{
     api::{Limits, Registration, Request},
     domain::{
-        ActivityId, Age, AttemptEnd, AttemptKey, Epoch, Millis, NewActivity, NewExecution, RevisionNo, SessionId,
+        ActivityId, Age, AttemptKey, AttemptOutcome, Epoch, Millis, NewActivity, NewExecution, RevisionNo, SessionId,
         Timestamp, WorkerId,
     },
     engine::read,
     link::{AttemptReport, EndReport, FromWorker, Hello, InstallOutcome, ToWorker},
     manager::{Action, Asked, Input, Loaded, Manager, ManagerConfig},
-    plan::{self, Config, Found, ReplyId, Window},
+    plan::{self, Config, ReplyId, StoredContext, Window},
     provisioner::Capabilities,
     scheduler::DefaultScheduler,
     store::{Batch, Holder, MemoryStore, Store, StoreError},
@@ -78,7 +78,7 @@ impl Rig {
     pub(super) fn ask(&mut self, request: Request) -> ReplyId {
         self.replies += 1;
         let reply = ReplyId(self.replies);
-        let found = Box::new(Found { sha256: Some("ab".into()), ..Found::default() });
+        let found = Box::new(StoredContext { sha256: Some("ab".into()), ..StoredContext::default() });
         self.hand_in(Input::Request(Box::new(Asked { request, reply, found })));
         reply
     }
@@ -203,7 +203,7 @@ fn load(store: &MemoryStore) -> Loaded {
 }
 
 pub(super) fn submit() -> Request {
-    Request::Submit(NewExecution::of("a"))
+    Request::Submit(NewExecution::new("a"))
 }
 
 /// The first attempt that was given out.
@@ -220,7 +220,7 @@ pub(super) fn ended(key: AttemptKey) -> FromWorker {
         key,
         started_at: Some(Timestamp(1)),
         ended_at: Timestamp(2),
-        end: AttemptEnd::Exited(0),
+        end: AttemptOutcome::Exited(0),
         stdout: Bytes::new(),
         stdout_from: 0,
         stderr: Bytes::new(),

@@ -7,31 +7,31 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::{ActivityId, RevisionNo};
 
-fn waiting(key: QueueKey) -> Execution {
+fn waiting(key: QueueCursor) -> Execution {
     Execution {
         not_before: key.not_before,
         ..Execution::waiting(key.id, ActivityId(1), RevisionNo(1), Some(Arc::from("")), Age(0))
     }
 }
 
-fn key(not_before: i64, id: u64) -> QueueKey {
-    QueueKey { not_before: Age(not_before), id: ExecutionId(id) }
+fn key(not_before: i64, id: u64) -> QueueCursor {
+    QueueCursor { not_before: Age(not_before), id: ExecutionId(id) }
 }
 
 /// What the store holds, and the queue in front of it.
 struct Beside {
-    stored: BTreeSet<QueueKey>,
+    stored: BTreeSet<QueueCursor>,
     queue: Queue,
     room: usize,
 }
 
 impl Beside {
-    fn new(stored: BTreeSet<QueueKey>, room: usize) -> Self {
+    fn new(stored: BTreeSet<QueueCursor>, room: usize) -> Self {
         let queue = Queue::stored(stored.len() as u64);
         Self { stored, queue, room }
     }
 
-    fn insert(&mut self, key: QueueKey) {
+    fn insert(&mut self, key: QueueCursor) {
         if self.stored.insert(key) {
             self.queue.insert(waiting(key), self.room);
         }
@@ -42,7 +42,7 @@ impl Beside {
         while let Some((after, limit)) = self.queue.wants(self.room) {
             let mut behind = self.stored.range((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded));
             let executions = behind.by_ref().take(limit).map(|key| waiting(*key)).collect();
-            self.queue.refill(Claimed { executions, next: behind.next().map(|key| key.not_before) });
+            self.queue.refill(QueuePage { executions, next: behind.next().map(|key| key.not_before) });
         }
     }
 

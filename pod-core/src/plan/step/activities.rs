@@ -6,11 +6,11 @@ use super::super::{activity::ActivityState, decision::Decision, revision::Revisi
 use crate::{
     api::{PodError, Registration, Reply},
     domain::{
-        Activity, ActivityId, ActivityName, ActivityStatus, Content, EventDetail, EventKind, Isolation, Network,
-        NewActivity, Payload, Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource, Settings,
+        Activity, ActivityId, ActivityName, ActivitySettings, ActivitySource, ActivityStatus, EventDetail, EventKind,
+        Isolation, Network, NewActivity, Payload, Revision, RevisionNo, RevisionPurpose, RevisionStatus, ScriptSource,
         Transitions,
     },
-    store::{ActivityTally, Change},
+    store::{ActivityCounters, Change},
 };
 
 type Answer = Result<Reply, PodError>;
@@ -105,7 +105,7 @@ impl State {
         PodError::BeingRemoved { name, executions }
     }
 
-    fn check_isolation(&self, settings: &Settings) -> Result<(), PodError> {
+    fn check_isolation(&self, settings: &ActivitySettings) -> Result<(), PodError> {
         match settings.isolation {
             Some(wanted) if !self.can_be_made(wanted) => Err(PodError::IsolationImpossible(wanted)),
             _ if settings.network == Network::None && self.isolation(settings) != Isolation::Execution => {
@@ -126,7 +126,7 @@ impl State {
             revision: RevisionNo(1),
             latest: RevisionNo(1),
             source: ScriptSource::Inline,
-            settings: Settings::default(),
+            settings: ActivitySettings::default(),
             error: None,
             sha256: None,
         };
@@ -136,28 +136,28 @@ impl State {
             activity,
             revisions: Default::default(),
             dormant: Default::default(),
-            tally: ActivityTally { activity: id, ..ActivityTally::default() },
+            tally: ActivityCounters { activity: id, ..ActivityCounters::default() },
             running: 0,
-            served: 0,
+            virtual_time: 0,
             fetching: Default::default(),
         };
         self.activities.insert(id, state);
         id
     }
 
-    fn content(&self, content: Content) -> Result<(ScriptSource, Option<Payload>), PodError> {
+    fn content(&self, content: ActivitySource) -> Result<(ScriptSource, Option<Payload>), PodError> {
         let max = self.config.limits.max_payload;
         let too_long =
             |len: usize| PodError::Invalid(format!("the content has {len} bytes and at most {max} are allowed"));
         match content {
-            Content::Url(url) => Ok((ScriptSource::Url(url.into()), None)),
-            Content::Script(bytes) if bytes.len() > max => Err(too_long(bytes.len())),
-            Content::Archive(bytes) if bytes.len() > max => Err(too_long(bytes.len())),
-            Content::Script(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => {
+            ActivitySource::Url(url) => Ok((ScriptSource::Url(url.into()), None)),
+            ActivitySource::Script(bytes) if bytes.len() > max => Err(too_long(bytes.len())),
+            ActivitySource::Archive(bytes) if bytes.len() > max => Err(too_long(bytes.len())),
+            ActivitySource::Script(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => {
                 Err(PodError::Invalid("the installation script is empty; it must leave a file main.sh".to_owned()))
             }
-            Content::Script(bytes) => Ok((ScriptSource::Inline, Some(Payload::Script(bytes)))),
-            Content::Archive(bytes) => Ok((ScriptSource::Directory, Some(Payload::Archive(bytes)))),
+            ActivitySource::Script(bytes) => Ok((ScriptSource::Inline, Some(Payload::Script(bytes)))),
+            ActivitySource::Archive(bytes) => Ok((ScriptSource::Directory, Some(Payload::Archive(bytes)))),
         }
     }
 
@@ -248,7 +248,7 @@ impl State {
     }
 }
 
-fn check_settings(settings: &Settings) -> Result<(), PodError> {
+fn check_settings(settings: &ActivitySettings) -> Result<(), PodError> {
     let invalid = |sentence: String| Err(PodError::Invalid(sentence));
     if settings.timeout.is_some_and(|limit| limit.0 == 0) {
         return invalid("timeoutSeconds must be above 0; leave it out for no limit".to_owned());

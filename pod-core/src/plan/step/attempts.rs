@@ -2,12 +2,12 @@
 
 use super::super::{
     decision::{Decision, Effect},
-    state::{Held, State},
+    state::{OpenAttempt, State},
 };
 use crate::{
     domain::{
-        Age, Attempt, AttemptEnd, AttemptKey, Ending, EventDetail, EventKind, Execution, ExecutionStatus, GiveUp,
-        Millis, OnLost, Requeue, Settings, Timestamp, Transitions, WorkerId,
+        ActivitySettings, Age, Attempt, AttemptKey, AttemptOutcome, EventDetail, EventKind, Execution, ExecutionStatus,
+        GiveUp, Millis, OnLost, Outcome, Requeue, Timestamp, Transitions, WorkerId,
     },
     link::EndReport,
     observe::Measure,
@@ -67,13 +67,13 @@ impl State {
         if !self.holds(worker, key) {
             return;
         }
-        let Some(held) = self.close(key, AttemptEnd::Recalled, self.wall(), out) else { return };
+        let Some(held) = self.close(key, AttemptOutcome::Recalled, self.wall(), out) else { return };
         let mut execution = held.execution;
         // It never ran there: its number is free again.
         execution.attempt.0 -= 1;
         execution.worker = None;
         if execution.cancel_requested {
-            self.conclude(execution, ExecutionStatus::Running, Ending::Terminated, out);
+            self.conclude(execution, ExecutionStatus::Running, Outcome::Terminated, out);
         } else {
             let not_before = execution.not_before;
             self.requeue(execution, not_before, None, out);
@@ -108,7 +108,7 @@ impl State {
         }
         out.measures.extend(duration.map(|duration| Measure::Ran(activity, duration)));
         if let Some(duration) = duration
-            && matches!(report.end, AttemptEnd::Exited(_))
+            && matches!(report.end, AttemptOutcome::Exited(_))
         {
             self.remember_duration(&held.execution, duration);
         }
@@ -116,7 +116,7 @@ impl State {
     }
 
     /// Gives up an attempt whose worker is gone: lost, or left.
-    pub(in crate::plan) fn give_up_attempt(&mut self, key: AttemptKey, end: AttemptEnd, out: &mut Decision) {
+    pub(in crate::plan) fn give_up_attempt(&mut self, key: AttemptKey, end: AttemptOutcome, out: &mut Decision) {
         let at = self.wall();
         if let Some(held) = self.close(key, end.clone(), at, out) {
             self.follow_up(held.execution, held.attempt, end, at, out);
@@ -124,7 +124,13 @@ impl State {
     }
 
     /// Closes an open attempt; what becomes of its execution is the caller's.
-    fn close(&mut self, key: AttemptKey, end: AttemptEnd, ended_at: Timestamp, out: &mut Decision) -> Option<Held> {
+    fn close(
+        &mut self,
+        key: AttemptKey,
+        end: AttemptOutcome,
+        ended_at: Timestamp,
+        out: &mut Decision,
+    ) -> Option<OpenAttempt> {
         let held = self.held.remove(&key.execution)?;
         let started_at = held.attempt.started_at;
         out.change(Change::EndAttempt { key, started_at, ended_at, end });
@@ -151,17 +157,20 @@ impl State {
         &mut self,
         mut execution: Execution,
         attempt: Attempt,
-        end: AttemptEnd,
+        end: AttemptOutcome,
         at: Timestamp,
         out: &mut Decision,
     ) {
         let settings = self.settings_of(&execution, &attempt);
         let cancelled = execution.cancel_requested;
         let ending = match end {
-            AttemptEnd::Exited(0) => Ending::Exited(0),
-            AttemptEnd::Terminated if cancelled => Ending::Terminated,
-            AttemptEnd::TimedOut => Ending::TimedOut,
-            AttemptEnd::Exited(_) | AttemptEnd::Signalled(_) | AttemptEnd::OutOfMemory | AttemptEnd::StartFailed(_) => {
+            AttemptOutcome::Exited(0) => Outcome::Exited(0),
+            AttemptOutcome::Terminated if cancelled => Outcome::Terminated,
+            AttemptOutcome::TimedOut => Outcome::TimedOut,
+            AttemptOutcome::Exited(_)
+            | AttemptOutcome::Signalled(_)
+            | AttemptOutcome::OutOfMemory
+            | AttemptOutcome::StartFailed(_) => {
                 execution.failures += 1;
                 if !cancelled && execution.failures <= settings.retries {
                     out.measures.push(Measure::Retried(execution.activity));
@@ -171,20 +180,20 @@ impl State {
                     return self.requeue(execution, not_before, Some(why), out);
                 }
                 match end {
-                    AttemptEnd::Exited(code) => Ending::Exited(code),
-                    AttemptEnd::Signalled(signal) => Ending::Signalled(signal),
-                    AttemptEnd::OutOfMemory => Ending::OutOfMemory,
-                    AttemptEnd::StartFailed(error) => Ending::GaveUp(GiveUp::StartFailed { error }),
+                    AttemptOutcome::Exited(code) => Outcome::Exited(code),
+                    AttemptOutcome::Signalled(signal) => Outcome::Signalled(signal),
+                    AttemptOutcome::OutOfMemory => Outcome::OutOfMemory,
+                    AttemptOutcome::StartFailed(error) => Outcome::Aborted(GiveUp::StartFailed { error }),
                     _ => unreachable!("matched above"),
                 }
             }
-            AttemptEnd::WorkerLeft => {
+            AttemptOutcome::WorkerLeft => {
                 let started = attempt.started_at.is_some();
                 let (worker, attempt) = (attempt.worker, attempt.key.attempt);
                 if cancelled {
-                    Ending::Terminated
+                    Outcome::Terminated
                 } else if settings.on_lost == OnLost::Fail && started {
-                    Ending::WorkerLeft { worker, attempt }
+                    Outcome::WorkerLeft { worker, attempt }
                 } else {
                     let not_before = execution.not_before;
                     let why = Requeue::WorkerLeft { worker, attempt };
@@ -192,16 +201,16 @@ impl State {
                 }
             }
             // Ended by a worker that nobody asked to: it is as good as lost.
-            AttemptEnd::Terminated | AttemptEnd::Lost | AttemptEnd::Recalled => {
-                execution.losses += 1;
+            AttemptOutcome::Terminated | AttemptOutcome::Lost | AttemptOutcome::Recalled => {
+                execution.lost_attempts += 1;
                 out.measures.push(Measure::Lost(execution.activity));
                 let (worker, attempt) = (attempt.worker, attempt.key.attempt);
                 if cancelled {
-                    Ending::Terminated
+                    Outcome::Terminated
                 } else if settings.on_lost == OnLost::Fail {
-                    Ending::GaveUp(GiveUp::NotRunAgain { worker, attempt })
-                } else if execution.losses >= self.config.limits.max_losses {
-                    Ending::GaveUp(GiveUp::LostTooOften { worker, attempt, losses: execution.losses })
+                    Outcome::Aborted(GiveUp::NotRunAgain { worker, attempt })
+                } else if execution.lost_attempts >= self.config.limits.max_lost_attempts {
+                    Outcome::Aborted(GiveUp::LostTooOften { worker, attempt, losses: execution.lost_attempts })
                 } else {
                     let not_before = execution.not_before;
                     let why = Requeue::WorkerLost { worker, attempt };
@@ -226,7 +235,7 @@ impl State {
         self.queue(execution);
     }
 
-    fn settings_of(&self, execution: &Execution, attempt: &Attempt) -> Settings {
+    fn settings_of(&self, execution: &Execution, attempt: &Attempt) -> ActivitySettings {
         let activity = self.activities.get(&execution.activity);
         let revision = activity.and_then(|activity| activity.revision(attempt.revision));
         revision.map(|state| state.revision.settings.clone()).unwrap_or_default()

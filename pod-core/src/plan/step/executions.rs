@@ -7,14 +7,14 @@ use super::super::{
     state::State,
 };
 use crate::{
-    api::{Hurry, PodError, Reply, Submitted},
+    api::{PodError, Reply, Submitted, TerminationMode},
     domain::{
-        ActivityId, ActivityName, ActivityStatus, Ending, EventDetail, EventKind, Execution, ExecutionId,
-        ExecutionStatus, Millis, NewExecution, Now, RetryRevision, RevisionChoice, RevisionNo, RevisionStatus,
-        Transitions, validate_input,
+        ActivityId, ActivityName, ActivityStatus, EventDetail, EventKind, Execution, ExecutionId, ExecutionStatus,
+        Millis, NewExecution, Now, Outcome, RetryRevision, RevisionChoice, RevisionNo, RevisionStatus, Transitions,
+        validate_input,
     },
-    plan::step::Found,
-    store::{Change, Claimed, ExpiredExecution, StoreError},
+    plan::step::StoredContext,
+    store::{Change, ExpiredExecution, QueuePage, StoreError},
 };
 
 type Answer = Result<Reply, PodError>;
@@ -55,7 +55,7 @@ impl State {
     pub(super) fn submit(
         &mut self,
         new: NewExecution,
-        found: Found,
+        found: StoredContext,
         out: &mut Decision,
     ) -> Result<Box<Submitted>, PodError> {
         if let Some(repeated) = self.repeated(new.idempotency_key.as_deref(), &found) {
@@ -72,17 +72,17 @@ impl State {
     }
 
     /// The answer to a request that was carried out before under this key.
-    fn repeated(&self, key: Option<&str>, found: &Found) -> Option<Result<Box<Submitted>, PodError>> {
+    fn repeated(&self, key: Option<&str>, found: &StoredContext) -> Option<Result<Box<Submitted>, PodError>> {
         let (key, (record, first)) = (key?, found.idempotency.as_ref()?);
         Some(match first {
             Some(execution) if record.request_hash == found.request_hash => {
-                Ok(Box::new(Submitted { repeated: true, ..self.submitted(execution) }))
+                Ok(Box::new(Submitted { deduplicated: true, ..self.submitted(execution) }))
             }
             _ => Err(PodError::IdempotencyConflict(key.to_owned())),
         })
     }
 
-    fn remember(&self, key: Option<String>, found: &Found, id: ExecutionId, out: &mut Decision) {
+    fn remember(&self, key: Option<String>, found: &StoredContext, id: ExecutionId, out: &mut Decision) {
         if let Some(key) = key {
             let executions = id.0..id.0 + 1;
             out.change(Change::PutIdempotency { key: key.into(), request_hash: found.request_hash, executions });
@@ -94,7 +94,7 @@ impl State {
         (activity, choice): (&str, RevisionChoice),
         inputs: Vec<Option<String>>,
         key: Option<String>,
-        found: Found,
+        found: StoredContext,
         out: &mut Decision,
     ) -> Answer {
         if let (Some(key), Some((record, _))) = (&key, found.idempotency) {
@@ -157,22 +157,22 @@ impl State {
             id: execution.id,
             execution: execution.clone(),
             launching_worker: false,
-            predicted: None,
-            repeated: false,
+            eta: None,
+            deduplicated: false,
         }
     }
 
     pub(super) fn terminate(
         &mut self,
         id: ExecutionId,
-        hurry: Hurry,
+        hurry: TerminationMode,
         found: Option<Execution>,
         out: &mut Decision,
     ) -> Answer {
         if let Some(held) = self.held.get_mut(&id) {
             held.execution.cancel_requested = true;
             out.update(&held.execution);
-            let grace = if hurry == Hurry::Now { Millis(0) } else { self.config.limits.grace };
+            let grace = if hurry == TerminationMode::Now { Millis(0) } else { self.config.limits.grace_period };
             out.effects.push(Effect::Stop(held.attempt.worker, held.attempt.key, grace));
             return Ok(Reply::Execution(Box::new(held.execution.clone())));
         }
@@ -185,7 +185,7 @@ impl State {
             Some(state) => state.queue.remove(stored),
             None => stored,
         };
-        let ended = self.conclude(execution, ExecutionStatus::Waiting, Ending::Terminated, out);
+        let ended = self.conclude(execution, ExecutionStatus::Waiting, Outcome::Terminated, out);
         Ok(Reply::Execution(Box::new(ended)))
     }
 
@@ -194,7 +194,7 @@ impl State {
         &mut self,
         mut execution: Execution,
         from: ExecutionStatus,
-        ending: Ending,
+        ending: Outcome,
         out: &mut Decision,
     ) -> Execution {
         execution.status.move_to(ending.status());
@@ -203,9 +203,9 @@ impl State {
         self.recount(&execution, Some(from), Some(execution.status), out);
         let event = out.event(self.wall(), EventKind::ExecutionEnded);
         event.of(&execution);
-        let told = (ending != Ending::Exited(0)).then(|| ending.clone());
+        let told = (ending != Outcome::Exited(0)).then(|| ending.clone());
         event.detail = Some(EventDetail::Ended { status: execution.status, ending: told });
-        execution.ending = Some(ending);
+        execution.outcome = Some(ending);
         out.update(&execution);
         self.done_with(execution.activity, execution.revision, out);
         execution
@@ -233,7 +233,7 @@ impl State {
         id: ExecutionId,
         revision: RetryRevision,
         key: Option<String>,
-        mut found: Found,
+        mut found: StoredContext,
         out: &mut Decision,
     ) -> Result<Box<Submitted>, PodError> {
         if let Some(repeated) = self.repeated(key.as_deref(), &found) {
@@ -283,7 +283,7 @@ impl State {
         Ok(Reply::Execution(Box::new(execution)))
     }
 
-    pub(super) fn claimed(&mut self, activity: ActivityId, revision: RevisionNo, claimed: Claimed) {
+    pub(super) fn claimed(&mut self, activity: ActivityId, revision: RevisionNo, claimed: QueuePage) {
         let activity = self.activities.get_mut(&activity);
         if let Some(state) = activity.and_then(|activity| activity.revisions.get_mut(&revision)) {
             state.queue.refill(claimed);

@@ -7,7 +7,7 @@ use super::super::{
 use crate::{
     api::{ActivityView, Expected, PodError, Put, Reply, Request, Terms},
     domain::{ActivityId, Execution, NewActivity, Policy},
-    plan::step::Found,
+    plan::step::StoredContext,
     store::{Change, Note},
 };
 
@@ -17,7 +17,7 @@ impl State {
         Terms { key, expected }: Terms,
         request: Request,
         reply: ReplyId,
-        found: Found,
+        found: StoredContext,
         out: &mut Decision,
     ) {
         if let (Some(key), Some((record, _))) = (&key, &found.idempotency) {

@@ -4,16 +4,16 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::super::{
     decision::{Decision, Effect},
-    state::{Held, State},
+    state::{OpenAttempt, State},
     worker::WorkerState,
 };
 use crate::{
-    api::{LaunchRefusal, PodError, Reply},
+    api::{LaunchFailure, PodError, Reply},
     domain::{
-        ActivityId, AttemptEnd, AttemptKey, EventDetail, EventKind, InstallationStatus, Isolation, MAX_SLOTS, Millis,
-        RevisionNo, SessionId, Transitions, Worker, WorkerId, WorkerReason, WorkerStatus,
+        ActivityId, AttemptKey, AttemptOutcome, EventDetail, EventKind, InstallationStatus, Isolation, MAX_SLOTS,
+        Millis, RevisionNo, SessionId, Transitions, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
-    link::{Hello, NEWEST_VERSION, Refusal, StartOrder, Welcome},
+    link::{Hello, NEWEST_VERSION, Rejection, StartCommand, Welcome},
     observe::Measure,
     provisioner::{Machine, MachineState, ProvisionError},
     store::Change,
@@ -88,7 +88,7 @@ impl State {
                 reason: Some(WorkerReason::DialledIn),
                 destroy_error: None,
                 host: None,
-                external: true,
+                self_registered: true,
                 isolation: Isolation::Worker,
                 incarnation: None,
             };
@@ -116,8 +116,8 @@ impl State {
     }
 
     /// Who said hello, or why not.
-    fn admit(&mut self, hello: &Hello, anyone: bool) -> Result<WorkerId, Refusal> {
-        let stop = |sentence: String| Err(Refusal::Stop(sentence));
+    fn admit(&mut self, hello: &Hello, anyone: bool) -> Result<WorkerId, Rejection> {
+        let stop = |sentence: String| Err(Rejection::Permanent(sentence));
         if hello.store.is_some_and(|store| store != self.config.store) {
             return stop(format!("this worker belongs to another store than {}", self.config.store));
         }
@@ -129,7 +129,7 @@ impl State {
             // A token that many workers share does not prove which one this is; that it is the process which was let in
             // under this number before does, as nobody else knows its incarnation.
             Some((id, Some(known)))
-                if anyone && !(known.worker.external && known.worker.incarnation == Some(hello.incarnation)) =>
+                if anyone && !(known.worker.self_registered && known.worker.incarnation == Some(hello.incarnation)) =>
             {
                 stop(format!("another worker is worker {id}"))
             }
@@ -157,8 +157,8 @@ impl State {
             epoch: self.config.epoch,
             worker: id,
             session,
-            heartbeat: limits.heartbeat,
-            give_up_after: limits.give_up_after,
+            heartbeat: limits.heartbeat_interval,
+            orphan_timeout: limits.orphan_timeout,
             output_cap: limits.output_cap,
             discard: reported.difference(&mine).copied().collect(),
             remove: remove.collect(),
@@ -169,7 +169,7 @@ impl State {
                 self.attempt_started(id, report.key, at, out);
             }
         }
-        let grace = self.config.limits.grace;
+        let grace = self.config.limits.grace_period;
         for key in &mine {
             // It may have been asked back over the link that is gone.
             self.held.entry(key.execution).and_modify(|held| held.recalled = false);
@@ -186,7 +186,7 @@ impl State {
                     out.effects.push(Effect::Stop(id, *key, grace));
                 }
             } else {
-                self.give_up_attempt(*key, AttemptEnd::Lost, out);
+                self.give_up_attempt(*key, AttemptOutcome::Lost, out);
             }
         }
         for (key, mut installation) in known {
@@ -241,11 +241,11 @@ impl State {
     }
 
     /// What the worker needs to know to run an attempt.
-    pub(in crate::plan) fn order(&self, held: &Held) -> StartOrder {
+    pub(in crate::plan) fn order(&self, held: &OpenAttempt) -> StartCommand {
         let activity = self.activities.get(&held.execution.activity);
         let revision = activity.and_then(|activity| activity.revision(held.attempt.revision));
         let settings = revision.map(|state| state.revision.settings.clone()).unwrap_or_default();
-        StartOrder {
+        StartCommand {
             key: held.attempt.key,
             activity: held.execution.activity,
             activity_name: self.names.get(&held.execution.activity).cloned().unwrap_or_else(|| "".into()),
@@ -253,7 +253,7 @@ impl State {
             input: held.execution.input.clone(),
             env: Arc::new(settings.env),
             timeout: settings.timeout,
-            grace: self.config.limits.grace,
+            grace: self.config.limits.grace_period,
             workdir: settings.workdir,
             network: settings.network,
         }
@@ -278,7 +278,7 @@ impl State {
         self.leaves(id, why.clone(), out);
         let open = self.workers.get(&id).map(|state| state.attempts.clone()).unwrap_or_default();
         for key in open {
-            self.give_up_attempt(key, AttemptEnd::WorkerLeft, out);
+            self.give_up_attempt(key, AttemptOutcome::WorkerLeft, out);
         }
         self.gone(id, why, out);
     }
@@ -286,7 +286,9 @@ impl State {
     /// A worker that is known to be dead: nothing of it runs, so its work is given out at once.
     pub(super) fn gone(&mut self, id: WorkerId, how: Arc<str>, out: &mut Decision) {
         let Some(state) = self.workers.get(&id).filter(|state| !state.worker.status.is_terminal()) else { return };
-        if !state.worker.external && matches!(state.worker.status, WorkerStatus::Launching | WorkerStatus::Pending) {
+        if !state.worker.self_registered
+            && matches!(state.worker.status, WorkerStatus::Launching | WorkerStatus::Pending)
+        {
             self.refused_launch(&ProvisionError::new(&*how), out);
         }
         self.give_up(id, WorkerReason::Died { how }, out);
@@ -314,7 +316,7 @@ impl State {
             out.change(Change::DeleteInstallation { worker: id, activity, revision });
         }
         for key in attempts {
-            self.give_up_attempt(key, AttemptEnd::Lost, out);
+            self.give_up_attempt(key, AttemptOutcome::Lost, out);
         }
     }
 
@@ -353,10 +355,10 @@ impl State {
             self.postpone_launches();
         }
         let reason = error.message.trim_end_matches('.').into();
-        self.launch_refusal = Some(LaunchRefusal {
+        self.launch_refusal = Some(LaunchFailure {
             reason,
             kind: error.kind,
-            lasting: error.lasting,
+            lasting: error.permanent,
             retry_at: self.clock().moment_of(self.due.launch_at),
         });
     }

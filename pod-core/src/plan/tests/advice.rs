@@ -6,32 +6,32 @@ use super::*;
 use crate::{
     domain::{Age, Rules, ScaleReason, WorkerStatus},
     plan::{SlipKind, Slips, State},
-    scheduler::{Assignment, DefaultScheduler, Demand, FleetMember, PlacementView, Scale, Scheduler},
+    scheduler::{Assignment, DefaultScheduler, Demand, FleetMember, PlacementView, ScalingPlan, Scheduler},
 };
 
 /// Says what a test wants once, and then what the default one says.
 #[derive(Debug, Default)]
 struct Said {
     place: Mutex<Option<Vec<Assignment>>>,
-    scale: Mutex<Option<Scale>>,
+    scale: Mutex<Option<ScalingPlan>>,
 }
 
 impl Scheduler for Said {
     fn place(&self, view: &PlacementView<'_>, now: Age) -> Vec<Assignment> {
         self.place.lock().unwrap().take().unwrap_or_else(|| DefaultScheduler.place(view, now))
     }
-    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> Scale {
+    fn scale(&self, rules: &Rules, demand: &Demand, fleet: &[FleetMember], now: Age) -> ScalingPlan {
         self.scale.lock().unwrap().take().unwrap_or_else(|| DefaultScheduler.scale(rules, demand, fleet, now))
     }
 }
 
 /// A planner with a ready worker of two slots that asks this scheduler from now on.
-fn rig(settings: Settings) -> (Rig, Arc<Said>) {
+fn rig(settings: ActivitySettings) -> (Rig, Arc<Said>) {
     let mut rig = Rig::new(settings, 2);
     rig.submit();
     rig.connect(1, 2);
     rig.install_ends(1, InstallOutcome::Installed);
-    rig.ends(1, ExecutionId(1), AttemptEnd::Exited(0));
+    rig.ends(1, ExecutionId(1), AttemptOutcome::Exited(0));
     let said = Arc::new(Said::default());
     rig.state.config.scheduler = said.clone();
     (rig, said)
@@ -44,7 +44,7 @@ impl Rig {
     }
 
     fn submits(&self) -> Input {
-        let request = Request::Submit(NewExecution::of("echo"));
+        let request = Request::Submit(NewExecution::new("echo"));
         Input::Request { request, reply: crate::plan::ReplyId(1), found: Box::default() }
     }
 
@@ -69,7 +69,7 @@ fn assignments_that_cannot_be_carried_out_are_left_out_and_the_others_are_carrie
         (vec![other, to(1)], SlipKind::NoSuchLane, vec![1]),
         (vec![to(1), to(1)], SlipKind::NothingDue, vec![1]),
     ] {
-        let (mut rig, scheduler) = rig(Settings::default());
+        let (mut rig, scheduler) = rig(ActivitySettings::default());
         rig.effects.clear();
         *scheduler.place.lock().unwrap() = Some(said.clone());
         let slips = rig.slips(rig.submits());
@@ -83,7 +83,7 @@ fn assignments_that_cannot_be_carried_out_are_left_out_and_the_others_are_carrie
 
 #[test]
 fn no_worker_is_given_more_than_it_takes_and_no_activity_more_than_may_run() {
-    let (mut rig, scheduler) = rig(Settings::default());
+    let (mut rig, scheduler) = rig(ActivitySettings::default());
     let Reply::SubmittedMany(_) = rig.ask(Request::SubmitMany {
         activity: "echo".into(),
         revision: RevisionChoice::Current,
@@ -98,7 +98,7 @@ fn no_worker_is_given_more_than_it_takes_and_no_activity_more_than_may_run() {
     let slips = rig.slips(rig.submits());
     assert!(slips.is_empty() && rig.given().is_empty(), "a scheduler is not asked where there is no room: {slips:?}");
 
-    let (mut rig, scheduler) = self::rig(Settings { max_concurrency: Some(1), ..Settings::default() });
+    let (mut rig, scheduler) = self::rig(ActivitySettings { max_concurrency: Some(1), ..ActivitySettings::default() });
     rig.effects.clear();
     rig.submit();
     *scheduler.place.lock().unwrap() = Some(vec![to(1)]);
@@ -109,7 +109,7 @@ fn no_worker_is_given_more_than_it_takes_and_no_activity_more_than_may_run() {
 
 #[test]
 fn no_worker_is_given_what_it_has_not_installed() {
-    let (mut rig, scheduler) = rig(Settings::default());
+    let (mut rig, scheduler) = rig(ActivitySettings::default());
     rig.connect(2, 2);
     // Both are rooms; only the first one has it.
     rig.effects.clear();
@@ -121,7 +121,7 @@ fn no_worker_is_given_what_it_has_not_installed() {
 
 #[test]
 fn a_fleet_is_not_changed_in_ways_that_cannot_be() {
-    let scale = |launch: u32, drain: &[u64], undrain: &[u64]| Scale {
+    let scale = |launch: u32, drain: &[u64], undrain: &[u64]| ScalingPlan {
         launch,
         drain: drain.iter().copied().map(WorkerId).collect(),
         undrain: undrain.iter().copied().map(WorkerId).collect(),
@@ -135,7 +135,7 @@ fn a_fleet_is_not_changed_in_ways_that_cannot_be() {
         // The policy has its two.
         (scale(1, &[], &[]), SlipKind::TooManyLaunches),
     ] {
-        let (mut rig, scheduler) = rig(Settings::default());
+        let (mut rig, scheduler) = rig(ActivitySettings::default());
         rig.pass(1000);
         let before = rig.state.workers.len();
         *scheduler.scale.lock().unwrap() = Some(said.clone());
@@ -149,7 +149,7 @@ fn a_fleet_is_not_changed_in_ways_that_cannot_be() {
 
 #[test]
 fn an_attempt_in_a_worker_that_nobody_knows_is_lost_at_the_next_start() {
-    let (mut rig, id) = running(Settings::default(), 1);
+    let (mut rig, id) = running(ActivitySettings::default(), 1);
     let held = &rig.state.held[&id];
     let mut attempt = held.attempt.clone();
     attempt.worker = WorkerId(999);
@@ -162,12 +162,12 @@ fn an_attempt_in_a_worker_that_nobody_knows_is_lost_at_the_next_start() {
         }],
         activity_names: vec![(ACTIVITY, "echo".into())],
         running: vec![(held.execution.clone(), attempt)],
-        high_water: rig.state.ids,
+        id_sequences: rig.state.ids,
         ..Default::default()
     };
     rig.state = State::load(rig.state.config.clone(), snapshot, rig.now);
     rig.step(Input::Started);
     let waits = &rig.stored[&id];
-    assert_eq!((waits.status, waits.losses), (ExecutionStatus::Waiting, 1));
+    assert_eq!((waits.status, waits.lost_attempts), (ExecutionStatus::Waiting, 1));
     assert_eq!(rig.state.workers.values().filter(|state| state.worker.status == WorkerStatus::Lost).count(), 0);
 }

@@ -4,8 +4,8 @@ use super::rig::{ACTIVITY, REVISION, Rig};
 use crate::{
     api::{PodError, Registration, Reply, Request},
     domain::{
-        AttemptEnd, Content, ExecutionId, ExecutionStatus, Isolation, NewActivity, NewExecution, Settings, WorkerId,
-        WorkerStatus,
+        ActivitySettings, ActivitySource, AttemptOutcome, ExecutionId, ExecutionStatus, Isolation, NewActivity,
+        NewExecution, WorkerId, WorkerStatus,
     },
     link::{FromWorker, InstallOutcome},
     plan::Effect,
@@ -13,21 +13,21 @@ use crate::{
 };
 
 fn isolated(name: &str) -> Request {
-    let settings = Settings { isolation: Some(Isolation::Execution), ..Settings::default() };
-    let new = NewActivity { name: name.to_owned(), content: Content::Script("cp x main.sh".into()), settings };
+    let settings = ActivitySettings { isolation: Some(Isolation::Execution), ..ActivitySettings::default() };
+    let new = NewActivity { name: name.to_owned(), content: ActivitySource::Script("cp x main.sh".into()), settings };
     Request::CreateActivity { new, registration: Registration::Create }
 }
 
 /// A planner whose workers may be of both kinds, with `echo` and with `apart`, whose executions are isolated.
 fn rig(workers: u32) -> Rig {
-    let mut rig = Rig::new(Settings::default(), workers);
-    rig.state.config.capabilities = Capabilities { usual: Isolation::Worker, both: true };
+    let mut rig = Rig::new(ActivitySettings::default(), workers);
+    rig.state.config.capabilities = Capabilities { default_isolation: Isolation::Worker, supports_all: true };
     rig
 }
 
 impl Rig {
     fn start_one(&mut self, activity: &str) -> ExecutionId {
-        let Reply::Submitted(submitted) = self.ask(Request::Submit(NewExecution::of(activity))) else { panic!() };
+        let Reply::Submitted(submitted) = self.ask(Request::Submit(NewExecution::new(activity))) else { panic!() };
         submitted.id
     }
 
@@ -115,7 +115,7 @@ fn the_only_worker_makes_room_when_it_is_idle_and_not_while_it_is_busy() {
         ),
         "{said:?}"
     );
-    rig.ends(1, echo, AttemptEnd::Exited(0));
+    rig.ends(1, echo, AttemptOutcome::Exited(0));
     rig.pass(1000);
     assert_eq!(rig.kinds_created(), [(2, Isolation::Execution)]);
     rig.connect(2, 1);
@@ -143,7 +143,7 @@ fn neither_kind_starves_beside_the_other() {
     }
     assert!(rig.state.workers[&WorkerId(1)].worker.draining, "it takes nothing more");
     assert_eq!(rig.stored[&echoes[0]].status, ExecutionStatus::Running, "what it runs is not disturbed");
-    rig.ends(1, echoes[0], AttemptEnd::Exited(0));
+    rig.ends(1, echoes[0], AttemptOutcome::Exited(0));
     rig.pass(1000);
     let kinds: Vec<_> = rig.state.workers.values().map(|state| state.worker.isolation).collect();
     assert!(kinds.contains(&Isolation::Execution), "{kinds:?}");
@@ -156,11 +156,12 @@ fn neither_kind_starves_beside_the_other() {
 
 #[test]
 fn what_the_backend_cannot_make_is_refused_and_said() {
-    let mut rig = Rig::new(Settings::default(), 1);
+    let mut rig = Rig::new(ActivitySettings::default(), 1);
     let refused = rig.try_ask(isolated("apart"));
     assert!(matches!(refused, Err(PodError::IsolationImpossible(Isolation::Execution))), "{refused:?}");
     // As it is after a start with another backend.
-    let mut rig = Rig::new(Settings { isolation: Some(Isolation::Execution), ..Settings::default() }, 1);
+    let mut rig =
+        Rig::new(ActivitySettings { isolation: Some(Isolation::Execution), ..ActivitySettings::default() }, 1);
     let id = rig.submit();
     rig.connect(1, 1);
     let said = rig.sentences(id);

@@ -2,14 +2,14 @@
 
 use super::{Rig, rig::ACTIVITY};
 use crate::{
-    api::{ActivityView, Hurry, PodError, Registration, Reply, Request, Submitted},
+    api::{ActivityView, PodError, Registration, Reply, Request, Submitted, TerminationMode},
     domain::{
-        ActivityStatus, AttemptEnd, ExecutionId, ExecutionStatus, NewActivity, NewExecution, RetryRevision, RevisionNo,
-        RevisionStatus, Settings, WorkerId,
+        ActivitySettings, ActivityStatus, AttemptOutcome, ExecutionId, ExecutionStatus, NewActivity, NewExecution,
+        RetryRevision, RevisionNo, RevisionStatus, WorkerId,
     },
     executor::INSTALLATIONS_AT_A_TIME,
-    link::{FromWorker, InstallOutcome, StartOrder},
-    plan::{Effect, Found, Input, ReplyId},
+    link::{FromWorker, InstallOutcome, StartCommand},
+    plan::{Effect, Input, ReplyId, StoredContext},
     store::{ExpiredExecution, KEPT_REVISIONS},
 };
 
@@ -17,7 +17,7 @@ impl Rig {
     /// Registers content by its hash.
     fn register(&mut self, sha256: &str, registration: Registration) -> (ActivityView, u32) {
         let new = NewActivity::script("echo", format!("cp {sha256} main.sh"));
-        let found = Box::new(Found { sha256: Some(sha256.into()), ..Found::default() });
+        let found = Box::new(StoredContext { sha256: Some(sha256.into()), ..StoredContext::default() });
         let request = Request::CreateActivity { new, registration };
         let reply = self.step(Input::Request { request, reply: ReplyId(1), found }).unwrap().unwrap();
         let Reply::Registered(view, no) = reply else { panic!() };
@@ -30,13 +30,13 @@ impl Rig {
     }
 
     fn submit_with(&mut self, revision: u32) -> ExecutionId {
-        let new = NewExecution::of("echo").revision(RevisionNo(revision));
+        let new = NewExecution::new("echo").revision(RevisionNo(revision));
         let Reply::Submitted(submitted) = self.ask(Request::Submit(new)) else { panic!() };
         submitted.id
     }
 
     fn retried(&mut self, id: ExecutionId, revision: RetryRevision) -> Result<Submitted, PodError> {
-        let found = Box::new(Found { execution: self.stored.get(&id).cloned(), ..Found::default() });
+        let found = Box::new(StoredContext { execution: self.stored.get(&id).cloned(), ..StoredContext::default() });
         let request = Request::Retry(id, revision, None);
         match self.step(Input::Request { request, reply: ReplyId(1), found }).unwrap()? {
             Reply::Submitted(submitted) => Ok(*submitted),
@@ -47,7 +47,7 @@ impl Rig {
     /// What was ordered since this was last asked: executions with their revisions.
     fn orders(&mut self) -> Vec<(u64, u32)> {
         let order = |effect| match effect {
-            Effect::Start(_, StartOrder { key, revision, .. }) => Some((key.execution.0, revision.0)),
+            Effect::Start(_, StartCommand { key, revision, .. }) => Some((key.execution.0, revision.0)),
             _ => None,
         };
         std::mem::take(&mut self.effects).into_iter().filter_map(order).collect()
@@ -70,7 +70,7 @@ impl Rig {
 
 /// A worker of eight slots with the first revision installed, which was registered for everyone.
 fn rig() -> Rig {
-    let mut rig = Rig::new(Settings::default(), 1);
+    let mut rig = Rig::new(ActivitySettings::default(), 1);
     rig.submit();
     rig.connect(1, 8);
     rig.installed(1);
@@ -80,7 +80,7 @@ fn rig() -> Rig {
 
 #[test]
 fn what_was_submitted_before_a_revision_runs_the_one_before() {
-    let mut rig = Rig::new(Settings::default(), 1);
+    let mut rig = Rig::new(ActivitySettings::default(), 1);
     let first = rig.submit();
     rig.register("new", Registration::Put);
     let still_old = rig.submit();
@@ -93,7 +93,7 @@ fn what_was_submitted_before_a_revision_runs_the_one_before() {
 
 #[test]
 fn an_attempt_after_a_failure_and_one_after_a_loss_run_the_same_revision() {
-    let mut rig = Rig::new(Settings { retries: 1, ..Settings::default() }, 1);
+    let mut rig = Rig::new(ActivitySettings { retries: 1, ..ActivitySettings::default() }, 1);
     let first = rig.submit();
     rig.connect(1, 1);
     rig.installed(1);
@@ -101,7 +101,7 @@ fn an_attempt_after_a_failure_and_one_after_a_loss_run_the_same_revision() {
     rig.register("new", Registration::Put);
     rig.installed(2);
     rig.orders();
-    rig.ends(1, first, AttemptEnd::Exited(1));
+    rig.ends(1, first, AttemptOutcome::Exited(1));
     rig.pass(60_000);
     assert_eq!(rig.orders(), [(first.0, 1)]);
     rig.step(Input::Gone { worker: WorkerId(1), reason: "killed".into() });
@@ -138,7 +138,7 @@ fn two_directories_of_one_name_do_not_push_each_other_out() {
         assert_eq!(rig.orders(), [(alice.0, 2), (bob.0, 3)]);
         for id in [alice, bob] {
             rig.runs(1, id);
-            rig.ends(1, id, AttemptEnd::Exited(0));
+            rig.ends(1, id, AttemptOutcome::Exited(0));
         }
         rig.pass(1000);
         assert!(rig.removed().is_empty(), "neither is installed anew");
@@ -152,7 +152,7 @@ fn a_revision_stays_as_long_as_an_execution_names_it() {
     rig.installed(2);
     let id = rig.submit_with(2);
     rig.runs(1, id);
-    rig.ends(1, id, AttemptEnd::Exited(1));
+    rig.ends(1, id, AttemptOutcome::Exited(1));
     rig.pass(3_600_000);
     assert_eq!(rig.removed(), [2], "nothing of it is unfinished");
     rig.said(1, FromWorker::Removed { activity: ACTIVITY, revision: RevisionNo(2) });
@@ -170,7 +170,7 @@ fn a_revision_stays_as_long_as_an_execution_names_it() {
     assert!(rig.orders().last().is_some_and(|order| order.0 == latest.id.0 && order.1 > 10));
     for execution in [again.id, latest.id] {
         rig.runs(1, execution);
-        rig.ends(1, execution, AttemptEnd::Exited(0));
+        rig.ends(1, execution, AttemptOutcome::Exited(0));
     }
     let expired = |id: ExecutionId, status| ExpiredExecution {
         id,
@@ -214,9 +214,9 @@ fn an_installation_that_nobody_waits_for_any_more_is_withdrawn() {
     let mut rig = rig();
     rig.register("hangs", Registration::Run);
     let (mine, too) = (rig.submit_with(2), rig.submit_with(2));
-    rig.ask(Request::Terminate(mine, Hurry::Grace));
+    rig.ask(Request::Terminate(mine, TerminationMode::Grace));
     assert_eq!(rig.revision(2), Some(RevisionStatus::Verifying), "another one waits for it");
-    rig.ask(Request::Terminate(too, Hurry::Grace));
+    rig.ask(Request::Terminate(too, TerminationMode::Grace));
     assert_eq!((rig.revision(2), rig.removed()), (Some(RevisionStatus::Rejected), vec![2]));
     assert_eq!(rig.current(), (1, 1, ActivityStatus::Approved));
     assert_eq!(rig.register("hangs", Registration::Run).1, 3, "it is tried again when it is run again");
@@ -226,21 +226,22 @@ fn an_installation_that_nobody_waits_for_any_more_is_withdrawn() {
 fn the_only_revision_of_an_activity_is_withdrawn_as_well() {
     let mut rig = rig();
     let new = NewActivity::script("hang", "sleep 1000");
-    let found = Box::new(Found { sha256: Some("hang".into()), ..Found::default() });
+    let found = Box::new(StoredContext { sha256: Some("hang".into()), ..StoredContext::default() });
     let request = Request::CreateActivity { new, registration: Registration::Run };
     rig.step(Input::Request { request, reply: ReplyId(1), found }).unwrap().unwrap();
-    let Reply::Submitted(submitted) = rig.ask(Request::Submit(NewExecution::of("hang"))) else { panic!() };
+    let Reply::Submitted(submitted) = rig.ask(Request::Submit(NewExecution::new("hang"))) else { panic!() };
     rig.effects.clear();
-    rig.ask(Request::Terminate(submitted.id, Hurry::Grace));
+    rig.ask(Request::Terminate(submitted.id, TerminationMode::Grace));
     assert_eq!(rig.removed(), [1], "its script ends");
 }
 
 #[test]
 fn what_everyone_is_to_run_is_installed_though_an_execution_of_it_is_terminated() {
-    let mut rig = Rig::with(Settings::default(), RevisionStatus::Verifying, Some("ab".into()), 1, Default::default());
+    let mut rig =
+        Rig::with(ActivitySettings::default(), RevisionStatus::Verifying, Some("ab".into()), 1, Default::default());
     let id = rig.submit();
     rig.connect(1, 1);
-    rig.ask(Request::Terminate(id, Hurry::Grace));
+    rig.ask(Request::Terminate(id, TerminationMode::Grace));
     rig.pass(1000);
     assert_eq!(rig.revision(1), Some(RevisionStatus::Verifying));
 }
@@ -254,8 +255,8 @@ fn executions_of_a_revision_that_is_rejected_end_and_those_of_others_do_not() {
     rig.said(1, FromWorker::InstallEnded { activity: ACTIVITY, revision: RevisionNo(2), outcome });
     assert_eq!(rig.stored[&mine].status, ExecutionStatus::Failed);
     assert_eq!(rig.stored[&theirs].status, ExecutionStatus::Running);
-    let refused = rig.try_ask(Request::Submit(NewExecution::of("echo").revision(RevisionNo(2))));
+    let refused = rig.try_ask(Request::Submit(NewExecution::new("echo").revision(RevisionNo(2))));
     assert!(matches!(refused, Err(PodError::RevisionRejected { .. })));
-    let unknown = rig.try_ask(Request::Submit(NewExecution::of("echo").revision(RevisionNo(9))));
+    let unknown = rig.try_ask(Request::Submit(NewExecution::new("echo").revision(RevisionNo(9))));
     assert!(matches!(unknown, Err(PodError::NoSuchRevision { .. })));
 }

@@ -8,15 +8,15 @@ use std::{
 use crate::{
     api::{Explanation, Limits, Overview, PodError, Reply, Request},
     domain::{
-        Activity, ActivityId, ActivityName, ActivityStatus, AttemptEnd, AttemptKey, AttemptNo, Epoch, Execution,
-        ExecutionId, Millis, MinuteTally, NewExecution, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose,
-        RevisionStatus, ScriptSource, SessionId, Settings, StoreId, Timestamp, WorkerId,
+        Activity, ActivityId, ActivityName, ActivitySettings, ActivityStatus, AttemptKey, AttemptNo, AttemptOutcome,
+        Epoch, Execution, ExecutionId, Millis, MinuteBucket, NewExecution, Policy, PolicyId, Revision, RevisionNo,
+        RevisionPurpose, RevisionStatus, ScriptSource, SessionId, StoreId, Timestamp, WorkerId,
     },
     link::{AttemptReport, EndReport, FromWorker, Hello, InstallOutcome},
-    plan::{Config, Decision, Effect, Found, Input, ReplyId, State},
+    plan::{Config, Decision, Effect, Input, ReplyId, State, StoredContext},
     provisioner::Capabilities,
     scheduler::DefaultScheduler,
-    store::{ActivityRecord, ActivityTally, Change, HighWater, Snapshot},
+    store::{ActivityCounters, ActivityRecord, Change, IdSequences, Snapshot},
 };
 
 pub(in crate::plan) const START: Timestamp = Timestamp(1_000_000);
@@ -30,18 +30,18 @@ pub(in crate::plan) struct Rig {
     /// What the store would hold of executions.
     pub(in crate::plan) stored: HashMap<ExecutionId, Execution>,
     /// What it would hold of minutes.
-    pub(in crate::plan) written: Vec<MinuteTally>,
+    pub(in crate::plan) written: Vec<MinuteBucket>,
     /// What was to be done since they were last taken.
     pub(in crate::plan) effects: Vec<Effect>,
 }
 
 impl Rig {
-    pub(in crate::plan) fn new(settings: Settings, workers: u32) -> Self {
+    pub(in crate::plan) fn new(settings: ActivitySettings, workers: u32) -> Self {
         Self::with(settings, RevisionStatus::Approved, Some("ab".into()), workers, Limits::default())
     }
 
     pub(in crate::plan) fn with(
-        settings: Settings,
+        settings: ActivitySettings,
         status: RevisionStatus,
         sha256: Option<Arc<str>>,
         workers: u32,
@@ -78,12 +78,12 @@ impl Rig {
                 activity,
                 revisions: vec![revision],
                 revision_tallies: Vec::new(),
-                tally: ActivityTally::default(),
+                tally: ActivityCounters::default(),
             }],
             activity_names: vec![(ACTIVITY, "echo".into())],
             policies: vec![Policy { id: PolicyId(1), name, rules }],
             active_policy: PolicyId(1),
-            high_water: HighWater { activity: 1, policy: 1, ..HighWater::default() },
+            id_sequences: IdSequences { activity: 1, policy: 1, ..IdSequences::default() },
             ..Snapshot::default()
         };
         let config = Config {
@@ -141,7 +141,7 @@ impl Rig {
             Request::Explain(id) | Request::Terminate(id, _) => self.stored.get(id).cloned(),
             _ => None,
         };
-        let found = Box::new(Found { execution, sha256: Some("cd".into()), ..Found::default() });
+        let found = Box::new(StoredContext { execution, sha256: Some("cd".into()), ..StoredContext::default() });
         self.step(Input::Request { request, reply: ReplyId(1), found }).unwrap()
     }
 
@@ -150,7 +150,7 @@ impl Rig {
     }
 
     pub(in crate::plan) fn submit(&mut self) -> ExecutionId {
-        let Reply::Submitted(submitted) = self.ask(Request::Submit(NewExecution::of("echo"))) else { panic!() };
+        let Reply::Submitted(submitted) = self.ask(Request::Submit(NewExecution::new("echo"))) else { panic!() };
         submitted.id
     }
 
@@ -177,11 +177,11 @@ impl Rig {
         self.said(worker, FromWorker::Running { key: first_attempt(execution), at: self.now });
     }
 
-    pub(in crate::plan) fn ends(&mut self, worker: u64, execution: ExecutionId, end: AttemptEnd) {
+    pub(in crate::plan) fn ends(&mut self, worker: u64, execution: ExecutionId, end: AttemptOutcome) {
         self.ends_attempt(worker, first_attempt(execution), end);
     }
 
-    pub(in crate::plan) fn ends_attempt(&mut self, worker: u64, key: AttemptKey, end: AttemptEnd) {
+    pub(in crate::plan) fn ends_attempt(&mut self, worker: u64, key: AttemptKey, end: AttemptOutcome) {
         let report = EndReport {
             key,
             started_at: Some(self.now),
@@ -222,7 +222,7 @@ pub(in crate::plan) fn first_attempt(execution: ExecutionId) -> AttemptKey {
 }
 
 /// A worker with that many slots and the activity installed, and its first execution running.
-pub(in crate::plan) fn running(settings: Settings, slots: u32) -> (Rig, ExecutionId) {
+pub(in crate::plan) fn running(settings: ActivitySettings, slots: u32) -> (Rig, ExecutionId) {
     let mut rig = Rig::new(settings, 1);
     let first = rig.submit();
     rig.connect(1, slots);

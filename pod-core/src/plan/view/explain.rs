@@ -22,12 +22,12 @@ impl State {
             _ => None,
         };
         let ahead = ahead.map(|(ahead, _)| ahead);
-        let mut said = match &execution.ending {
+        let mut said = match &execution.outcome {
             Some(ending) => vec![StatusReason::Ended(ending.clone())],
             None if execution.status == ExecutionStatus::Running => self.why_running(&execution),
             None => self.why_waiting(&execution, activity, ahead),
         };
-        if execution.cancel_requested && execution.ending.is_none() {
+        if execution.cancel_requested && execution.outcome.is_none() {
             said.push(StatusReason::TerminationAsked);
         }
         if let Some(activity) = activity
@@ -39,21 +39,21 @@ impl State {
         let name = self.names.get(&execution.activity).cloned().unwrap_or_else(|| "?".into());
         let taken = self.activity_named(&name).is_some();
         let activity_gone = activity.is_none().then(|| gone(execution.activity, &name, taken));
-        if activity_gone.is_some() && execution.ending.is_some() {
+        if activity_gone.is_some() && execution.outcome.is_some() {
             said.push(StatusReason::ActivityGone { id: execution.activity, name: name.clone(), taken });
         }
         if execution.failures > 0 {
             said.push(StatusReason::Failures { count: execution.failures });
         }
-        if execution.losses > 0 {
-            said.push(StatusReason::Losses { count: execution.losses });
+        if execution.lost_attempts > 0 {
+            said.push(StatusReason::Losses { count: execution.lost_attempts });
         }
         Explanation {
             activity_name: name,
             activity_gone,
             reasons: said,
-            ahead,
-            predicted: self.predict(&execution),
+            queue_position: ahead,
+            eta: self.predict(&execution),
             execution,
         }
     }
@@ -71,7 +71,7 @@ impl State {
             None => StatusReason::Given { worker: id },
         }];
         if let Some(state) = worker.filter(|state| state.worker.status == WorkerStatus::Unreachable) {
-            let (silent, limit) = (self.now.since(state.heard), self.config.limits.lost_after);
+            let (silent, limit) = (self.now.since(state.heard), self.config.limits.worker_timeout);
             said.push(StatusReason::WorkerSilent { worker: id, silent, limit });
         }
         said

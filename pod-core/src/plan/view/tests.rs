@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    api::{Hurry, Limits, PodError, Reply, Request},
+    api::{Limits, PodError, Reply, Request, TerminationMode},
     domain::{
-        ActivityStatus, AttemptEnd, Execution, ExecutionId, InstallationStatus, Millis, PolicyId, RevisionStatus,
-        Settings, WorkerId,
+        ActivitySettings, ActivityStatus, AttemptOutcome, Execution, ExecutionId, InstallationStatus, Millis, PolicyId,
+        RevisionStatus, WorkerId,
     },
     link::InstallOutcome,
     plan::{
@@ -21,17 +21,17 @@ mod waiting {
 
     #[test]
     fn for_a_worker_that_is_being_launched() {
-        let mut rig = Rig::new(Settings::default(), 1);
+        let mut rig = Rig::new(ActivitySettings::default(), 1);
         let id = rig.submit();
         assert_eq!(rig.sentences(id), ["No worker is there yet; 1 is being launched."]);
-        let mut rig = Rig::new(Settings::default(), 3);
+        let mut rig = Rig::new(ActivitySettings::default(), 3);
         let id = rig.submit();
         assert_eq!(rig.sentences(id), ["No worker is there yet; 3 are being launched."]);
     }
 
     #[test]
     fn for_a_policy_that_allows_workers() {
-        let mut rig = Rig::new(Settings::default(), 0);
+        let mut rig = Rig::new(ActivitySettings::default(), 0);
         let id = rig.submit();
         assert_eq!(rig.sentences(id), ["No worker is there, and the active policy allows none."]);
     }
@@ -39,7 +39,7 @@ mod waiting {
     #[test]
     fn for_a_launch_that_was_refused_to_be_tried_again() {
         let full = || ProvisionError::new("no space.").of_kind(ProvisionErrorKind::Capacity);
-        let mut rig = Rig::new(Settings::default(), 1);
+        let mut rig = Rig::new(ActivitySettings::default(), 1);
         let id = rig.submit();
         for worker in [1, 2] {
             rig.step(Input::Created { worker: WorkerId(worker), result: Err(full()) });
@@ -51,17 +51,17 @@ mod waiting {
         }
         let said = "No worker is there: launching one failed, and it is tried again in 9 s: no space.";
         assert_eq!(rig.sentences(id), [said]);
-        let refusal = rig.overview().launch_refusal.unwrap();
+        let refusal = rig.overview().launch_failure.unwrap();
         assert_eq!(refusal.kind, ProvisionErrorKind::Capacity);
         assert_eq!((&*refusal.reason, refusal.lasting, refusal.retry_at), ("no space", false, rig.now + Millis(9000)));
         rig.pass(9000);
         rig.connect(3, 1);
-        assert_eq!(rig.overview().launch_refusal, None);
+        assert_eq!(rig.overview().launch_failure, None);
     }
 
     #[test]
     fn for_a_worker_that_is_being_made() {
-        let mut rig = Rig::new(Settings::default(), 1);
+        let mut rig = Rig::new(ActivitySettings::default(), 1);
         let id = rig.submit();
         rig.step(Input::Progress { worker: WorkerId(1), note: "the image x is pulled: 3 of 8 MB".into() });
         let said = "No worker is there yet; 1 is being launched: the image x is pulled: 3 of 8 MB.";
@@ -70,7 +70,7 @@ mod waiting {
 
     #[test]
     fn for_the_installation_on_a_worker() {
-        let mut rig = Rig::new(Settings::default(), 1);
+        let mut rig = Rig::new(ActivitySettings::default(), 1);
         let id = rig.submit();
         rig.connect(1, 2);
         assert_eq!(rig.sentences(id), ["Its activity is being installed on worker 1."]);
@@ -79,42 +79,42 @@ mod waiting {
         let said = rig.sentences(id);
         let start = "Installing its activity failed once on worker 1: install.sh exited with code 3; tried again in ";
         assert!(said.len() == 1 && said[0].starts_with(start), "{said:?}");
-        assert_eq!(rig.overview().troubled, [ACTIVITY]);
+        assert_eq!(rig.overview().failing_activities, [ACTIVITY]);
     }
 
     #[test]
     fn for_the_verification_of_its_activity() {
         let (verifying, limits) = (RevisionStatus::Verifying, Limits::default());
-        let mut rig = Rig::with(Settings::default(), verifying, Some("ab".into()), 1, limits.clone());
+        let mut rig = Rig::with(ActivitySettings::default(), verifying, Some("ab".into()), 1, limits.clone());
         let id = rig.submit();
         let verified = "Its activity is still being verified: it is installed on one worker first.";
         assert_eq!(rig.sentences(id), [verified, "No worker is there yet; 1 is being launched."]);
         rig.connect(1, 2);
         assert_eq!(rig.sentences(id), [verified, "Its activity is being installed on worker 1."]);
 
-        let mut rig = Rig::with(Settings::default(), verifying, None, 1, limits);
+        let mut rig = Rig::with(ActivitySettings::default(), verifying, None, 1, limits);
         let id = rig.submit();
         assert_eq!(rig.sentences(id), ["Its activity is still being verified: its script is being fetched."]);
     }
 
     #[test]
     fn for_a_slot_and_for_those_before_it() {
-        let (mut rig, _) = running(Settings::default(), 1);
+        let (mut rig, _) = running(ActivitySettings::default(), 1);
         let (second, third, fourth) = (rig.submit(), rig.submit(), rig.submit());
         let busy = "The only slot of the workers is busy.";
         assert_eq!(rig.sentences(second), [busy]);
         assert_eq!(rig.sentences(third), [busy, "1 execution of its activity is before it."]);
         assert_eq!(rig.sentences(fourth), [busy, "2 executions of its activity are before it."]);
-        assert_eq!(rig.explain(fourth).ahead, Some(2));
+        assert_eq!(rig.explain(fourth).queue_position, Some(2));
 
-        let (mut rig, _) = running(Settings::default(), 2);
+        let (mut rig, _) = running(ActivitySettings::default(), 2);
         let (_, third) = (rig.submit(), rig.submit());
         assert_eq!(rig.sentences(third), ["All 2 slots of the workers are busy."]);
     }
 
     #[test]
     fn for_its_activity_to_run_less() {
-        let limited = |limit| Settings { max_concurrency: Some(limit), ..Settings::default() };
+        let limited = |limit| ActivitySettings { max_concurrency: Some(limit), ..ActivitySettings::default() };
         let (mut rig, _) = running(limited(1), 4);
         let second = rig.submit();
         assert_eq!(rig.sentences(second), ["Its activity allows 1 execution at a time, and one is running."]);
@@ -125,8 +125,8 @@ mod waiting {
 
     #[test]
     fn for_its_next_try_after_a_failure() {
-        let (mut rig, id) = running(Settings { retries: 1, ..Settings::default() }, 1);
-        rig.ends(1, id, AttemptEnd::Exited(7));
+        let (mut rig, id) = running(ActivitySettings { retries: 1, ..ActivitySettings::default() }, 1);
+        rig.ends(1, id, AttemptOutcome::Exited(7));
         let at = rig.now + Millis(1000);
         assert_eq!(
             rig.sentences(id),
@@ -136,7 +136,7 @@ mod waiting {
 
     #[test]
     fn for_a_worker_that_cannot_be_reached() {
-        let (mut rig, first) = running(Settings::default(), 1);
+        let (mut rig, first) = running(ActivitySettings::default(), 1);
         let second = rig.submit();
         for _ in 0..16 {
             rig.pass(1000);
@@ -152,7 +152,7 @@ mod running {
 
     #[test]
     fn says_where_and_since_when() {
-        let (mut rig, id) = super::running(Settings::default(), 1);
+        let (mut rig, id) = super::running(ActivitySettings::default(), 1);
         let since = rig.now;
         rig.pass(90_000);
         assert_eq!(rig.sentences(id)[0], format!("It has been running on worker 1 for 1 min 30 s, since {since}."));
@@ -160,17 +160,17 @@ mod running {
 
     #[test]
     fn says_that_the_start_is_not_reported_yet() {
-        let (mut rig, _) = super::running(Settings::default(), 2);
+        let (mut rig, _) = super::running(ActivitySettings::default(), 2);
         let second = rig.submit();
         assert_eq!(rig.sentences(second), ["It was given to worker 1, which has not reported its start yet."]);
     }
 
     #[test]
     fn says_that_it_was_given_out_ahead_of_time() {
-        let (mut rig, first) = super::running(Settings::default(), 1);
-        rig.ends(1, first, AttemptEnd::Exited(0));
+        let (mut rig, first) = super::running(ActivitySettings::default(), 1);
+        rig.ends(1, first, AttemptOutcome::Exited(0));
         let second = rig.submit();
-        rig.ends(1, second, AttemptEnd::Exited(0)); // two runs of 0 ms: now they are known to be short
+        rig.ends(1, second, AttemptOutcome::Exited(0)); // two runs of 0 ms: now they are known to be short
         let (third, fourth) = (rig.submit(), rig.submit());
         rig.runs(1, third);
         assert_eq!(
@@ -181,8 +181,8 @@ mod running {
 
     #[test]
     fn says_that_its_end_was_asked_for() {
-        let (mut rig, id) = super::running(Settings::default(), 1);
-        rig.ask(Request::Terminate(id, Hurry::Grace));
+        let (mut rig, id) = super::running(ActivitySettings::default(), 1);
+        rig.ask(Request::Terminate(id, TerminationMode::Grace));
         let said = rig.sentences(id);
         assert_eq!(said[1], "Its termination was asked for; it ends as soon as its processes are gone.");
     }
@@ -192,39 +192,39 @@ mod ended {
     use super::*;
 
     /// Ends an execution so, and tells what is said of it; it is the store that holds it then.
-    fn said_of(end: AttemptEnd) -> Vec<String> {
-        let (mut rig, id) = super::running(Settings::default(), 1);
-        if end == AttemptEnd::Terminated {
-            rig.ask(Request::Terminate(id, Hurry::Grace));
+    fn said_of(end: AttemptOutcome) -> Vec<String> {
+        let (mut rig, id) = super::running(ActivitySettings::default(), 1);
+        if end == AttemptOutcome::Terminated {
+            rig.ask(Request::Terminate(id, TerminationMode::Grace));
         }
         rig.ends(1, id, end);
         let explanation = rig.explain(id);
-        assert_eq!((explanation.ahead, explanation.predicted), (None, None));
+        assert_eq!((explanation.queue_position, explanation.eta), (None, None));
         explanation.reasons.iter().map(ToString::to_string).collect::<Vec<_>>()
     }
 
     #[test]
     fn says_how_and_why() {
-        assert_eq!(said_of(AttemptEnd::Exited(0)), ["It ran to its end with exit code 0."]);
+        assert_eq!(said_of(AttemptOutcome::Exited(0)), ["It ran to its end with exit code 0."]);
         assert_eq!(
-            said_of(AttemptEnd::Exited(7)),
+            said_of(AttemptOutcome::Exited(7)),
             ["It ended because main.sh exited with code 7.", "It has failed once."]
         );
         assert_eq!(
-            said_of(AttemptEnd::Signalled(11))[0],
+            said_of(AttemptOutcome::Signalled(11))[0],
             "It ended because main.sh was ended by signal 11, which POD did not send."
         );
-        assert_eq!(said_of(AttemptEnd::TimedOut), ["It was ended because its time limit passed."]);
+        assert_eq!(said_of(AttemptOutcome::TimedOut), ["It was ended because its time limit passed."]);
         assert_eq!(
-            said_of(AttemptEnd::StartFailed("main.sh is missing.".into()))[0],
+            said_of(AttemptOutcome::StartFailed("main.sh is missing.".into()))[0],
             "It was given up: main.sh is missing."
         );
-        assert_eq!(said_of(AttemptEnd::Terminated), ["It was terminated because someone asked for it."]);
+        assert_eq!(said_of(AttemptOutcome::Terminated), ["It was terminated because someone asked for it."]);
     }
 
     #[test]
     fn an_execution_that_is_nowhere_is_an_error() {
-        let mut rig = Rig::new(Settings::default(), 1);
+        let mut rig = Rig::new(ActivitySettings::default(), 1);
         let reply = rig.try_ask(Request::Explain(ExecutionId(9)));
         assert!(matches!(reply, Err(PodError::NoSuchExecution(ExecutionId(9)))), "{reply:?}");
     }
@@ -232,7 +232,7 @@ mod ended {
 
 #[test]
 fn losses_are_told() {
-    let (mut rig, id) = running(Settings::default(), 1);
+    let (mut rig, id) = running(ActivitySettings::default(), 1);
     rig.step(Input::Gone { worker: WorkerId(1), reason: "it was killed".into() });
     rig.step(Input::Destroyed { worker: WorkerId(1), result: Ok(()) });
     let said = rig.sentences(id);
@@ -241,31 +241,31 @@ fn losses_are_told() {
 
 #[test]
 fn the_overview_counts_workers_slots_and_executions() {
-    let (mut rig, _) = running(Settings::default(), 2);
+    let (mut rig, _) = running(ActivitySettings::default(), 2);
     rig.submit();
     rig.submit();
     let overview = rig.overview();
     assert_eq!(overview.counts, [2, 1, 0, 0, 0, 0], "the second has a slot and has not begun");
     assert_eq!((overview.fleet.working, overview.fleet.slots, overview.fleet.busy_slots), (1, 2, 2));
-    assert_eq!((overview.wanted, overview.policy, overview.oldest_waiting), ((1, 1), PolicyId(1), Some(START)));
-    assert!(overview.troubled.is_empty());
+    assert_eq!((overview.desired, overview.policy, overview.oldest_waiting), ((1, 1), PolicyId(1), Some(START)));
+    assert!(overview.failing_activities.is_empty());
 }
 
 #[test]
 fn each_minute_is_counted_and_written_within_seconds() {
-    let (mut rig, first) = running(Settings::default(), 1);
+    let (mut rig, first) = running(ActivitySettings::default(), 1);
     let second = rig.submit();
     rig.pass(2000);
-    rig.ends(1, first, AttemptEnd::Exited(0));
+    rig.ends(1, first, AttemptOutcome::Exited(0));
     rig.runs(1, second);
     rig.pass(60_000);
-    rig.ends(1, second, AttemptEnd::Exited(3));
+    rig.ends(1, second, AttemptOutcome::Exited(3));
     rig.submit();
     rig.pass(5000);
     let overview = rig.overview();
     let seen: Vec<_> = overview.minutes.iter().map(|tally| (tally.minute, tally.submitted, tally.ended)).collect();
     assert_eq!(seen, [(16, 2, [1, 0, 0, 0]), (17, 1, [0, 1, 0, 0])]);
-    assert_eq!(overview.ended_in_a_day, [1, 1, 0, 0]);
+    assert_eq!(overview.ended_last_24h, [1, 1, 0, 0]);
     assert_eq!(overview.waits.len(), 2, "each is counted when it first begins to run");
     assert_eq!(overview.waits.percentile(50), Some(Millis(0)));
     assert!(overview.waits.percentile(95).unwrap() >= Millis(2000));
@@ -273,12 +273,12 @@ fn each_minute_is_counted_and_written_within_seconds() {
     // A day later nothing of it is in the numbers.
     rig.pass(24 * 3600 * 1000);
     let overview = rig.overview();
-    assert!(overview.ended_in_a_day == [0; 4] && overview.waits.is_empty());
+    assert!(overview.ended_last_24h == [0; 4] && overview.waits.is_empty());
 }
 
 #[test]
 fn what_was_counted_just_before_a_minute_ended_is_written_too() {
-    let (mut rig, _) = running(Settings::default(), 1);
+    let (mut rig, _) = running(ActivitySettings::default(), 1);
     rig.pass(19_000);
     rig.submit();
     rig.pass(1500);
@@ -291,7 +291,7 @@ fn what_was_counted_just_before_a_minute_ended_is_written_too() {
 
 #[test]
 fn a_policy_tells_what_it_would_do_and_does_it_when_it_is_changed() {
-    let (mut rig, _) = running(Settings::default(), 2);
+    let (mut rig, _) = running(ActivitySettings::default(), 2);
     let rules = |workers: &str| BTreeMap::from([("fixedWorkers".to_owned(), workers.to_owned())]);
     let mut preview = |rules| {
         let Reply::Preview(preview) = rig.ask(Request::PreviewPolicy { rules }) else { panic!() };
@@ -316,7 +316,7 @@ fn a_policy_tells_what_it_would_do_and_does_it_when_it_is_changed() {
 
 #[test]
 fn an_activity_is_shown_with_its_installations_and_a_worker_with_its_attempts() {
-    let (mut rig, id) = running(Settings::default(), 2);
+    let (mut rig, id) = running(ActivitySettings::default(), 2);
     let Reply::Activity(activity) = rig.ask(Request::Activity { name: "echo".into() }) else { panic!() };
     let shown: Vec<_> = activity.installations.iter().map(|found| (found.worker, found.status)).collect();
     assert_eq!(shown, [(WorkerId(1), InstallationStatus::Installed)]);
@@ -335,7 +335,7 @@ mod in_passing {
     }
 
     fn one_waits(workers: u32) -> (Rig, Execution) {
-        let mut rig = Rig::new(Settings::default(), workers);
+        let mut rig = Rig::new(ActivitySettings::default(), workers);
         let id = rig.submit();
         let execution = rig.stored[&id].clone();
         (rig, execution)

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::position::OutputPosition;
 use crate::{
-    domain::{AttemptKey, Gap, Millis, OutputSummary, Run, Stream},
+    domain::{AttemptKey, Gap, Millis, OutputSegment, OutputSummary, Stream},
     store::{OutputSlice, Store, StoreError},
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Merged {
     key: AttemptKey,
     log: Log,
     /// What is left of the run that is at hand.
-    run: Option<Run>,
+    run: Option<OutputSegment>,
     /// Up to where the log was gone through, in offsets of both streams.
     passed: [u64; 2],
     /// What was read of both streams beyond what was given.
@@ -71,7 +71,8 @@ impl Merged {
             self.whole = Some(store.output_summary(self.key).await?);
         }
         loop {
-            if self.whole.is_some_and(|whole| Stream::BOTH.iter().all(|s| *position.of_mut(*s) >= whole.of(*s).len)) {
+            if self.whole.is_some_and(|whole| Stream::BOTH.iter().all(|s| *position.of_mut(*s) >= whole.stream(*s).len))
+            {
                 return Ok(None);
             }
             if self.unordered {
@@ -79,7 +80,7 @@ impl Merged {
             }
             let Some(run) = self.run.filter(|run| run.len > 0) else {
                 match self.log.next(store, self.key).await? {
-                    Some(Run { len: 0, .. }) => self.unordered = true,
+                    Some(OutputSegment { len: 0, .. }) => self.unordered = true,
                     Some(run) => self.run = Some(run),
                     None if closed => self.unordered = true,
                     None => return Ok(None),
@@ -95,7 +96,7 @@ impl Merged {
                 Some(Step::Bytes { stream, slice, .. }) => {
                     let taken = slice.bytes.len() as u64;
                     self.passed[stream as usize] = slice.offset + taken;
-                    self.run = Some(Run { len: run.len - taken, ..run });
+                    self.run = Some(OutputSegment { len: run.len - taken, ..run });
                     return Ok(Some(Step::Bytes { stream, slice, since: Some(run.since) }));
                 }
                 Some(Step::Gap(stream, gap)) => {
@@ -110,12 +111,12 @@ impl Merged {
     }
 
     /// Goes past what is known of a run. A run does not reach over a gap.
-    async fn pass(&mut self, store: &dyn Store, run: Run, offset: u64) -> Result<(), StoreError> {
+    async fn pass(&mut self, store: &dyn Store, run: OutputSegment, offset: u64) -> Result<(), StoreError> {
         let gaps = match self.gaps {
             Some(gaps) => gaps,
             None => {
                 let summary = store.output_summary(self.key).await?;
-                *self.gaps.insert(Stream::BOTH.map(|stream| summary.of(stream).gap))
+                *self.gaps.insert(Stream::BOTH.map(|stream| summary.stream(stream).gap))
             }
         };
         let passed = &mut self.passed[run.stream as usize];
@@ -129,7 +130,7 @@ impl Merged {
             _ => {}
         }
         *passed += known;
-        self.run = Some(Run { len: run.len - known, ..run });
+        self.run = Some(OutputSegment { len: run.len - known, ..run });
         Ok(())
     }
 
@@ -141,7 +142,7 @@ impl Merged {
             }
             // A gap that nothing comes after: the cap cut everything up to the end.
             let start = *position.of_mut(stream);
-            if let Some(end) = self.whole.map(|whole| whole.of(stream).len).filter(|end| *end > start) {
+            if let Some(end) = self.whole.map(|whole| whole.stream(stream).len).filter(|end| *end > start) {
                 *position.of_mut(stream) = end;
                 return Ok(Some(Step::Gap(stream, Gap { start, end })));
             }
@@ -189,11 +190,11 @@ struct Log {
 
 impl Log {
     /// The next run; nothing when there is none by now.
-    async fn next(&mut self, store: &dyn Store, key: AttemptKey) -> Result<Option<Run>, StoreError> {
+    async fn next(&mut self, store: &dyn Store, key: AttemptKey) -> Result<Option<OutputSegment>, StoreError> {
         if let Some(run) = self.decode() {
             return Ok(Some(run));
         }
-        let more = store.read_order(key, self.offset, PIECE).await?;
+        let more = store.read_interleaving(key, self.offset, PIECE).await?;
         if more.is_empty() {
             return Ok(None);
         }
@@ -202,9 +203,9 @@ impl Log {
         Ok(self.decode())
     }
 
-    fn decode(&mut self) -> Option<Run> {
+    fn decode(&mut self) -> Option<OutputSegment> {
         let mut rest = &self.bytes[..];
-        let run = Run::decode(&mut rest, self.last)?;
+        let run = OutputSegment::decode(&mut rest, self.last)?;
         let taken = self.bytes.len() - rest.len();
         self.bytes = self.bytes.slice(taken..);
         self.last = run.since;

@@ -63,7 +63,7 @@ impl Pod {
     /// # Errors
     ///
     /// [`PodError::NoSuchExecution`] when there is none of that id, or none any more.
-    pub async fn follow_so_far(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower, PodError> {
+    pub async fn read_available(&self, id: ExecutionId, position: OutputPosition) -> Result<OutputFollower, PodError> {
         self.execution(id).await?;
         Ok(OutputFollower::new(self.clone(), id, position, Until::Now))
     }

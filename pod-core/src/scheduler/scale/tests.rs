@@ -25,10 +25,10 @@ fn rules(min: u32, max: u32) -> Rules {
 fn demand(waiting: u64, each: u64) -> Demand {
     Demand {
         waiting,
-        work: Millis(waiting * each),
+        total_work: Millis(waiting * each),
         oldest: Some(NOW),
         slots: 2,
-        boot: Millis(5000),
+        startup_time_p90: Millis(5000),
         may_launch: u32::MAX,
     }
 }
@@ -39,7 +39,7 @@ fn nothing() -> Demand {
 
 fn member(worker: u64, state: MemberState) -> FleetMember {
     let created_at = NOW - Millis(1000);
-    FleetMember { worker: WorkerId(worker), state, draining: false, external: false, created_at, installed: 0 }
+    FleetMember { worker: WorkerId(worker), state, draining: false, self_registered: false, created_at, installed: 0 }
 }
 
 fn idle(worker: u64, minutes: u64) -> FleetMember {
@@ -62,11 +62,11 @@ fn ids(workers: &[u64]) -> Vec<WorkerId> {
     workers.iter().copied().map(WorkerId).collect()
 }
 
-fn sentence(scale: &Scale) -> String {
+fn sentence(scale: &ScalingPlan) -> String {
     scale.reason.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
-fn decide(rules: &Rules, demand: &Demand, fleet: &[FleetMember]) -> Scale {
+fn decide(rules: &Rules, demand: &Demand, fleet: &[FleetMember]) -> ScalingPlan {
     scale(rules, demand, fleet, NOW)
 }
 
@@ -121,8 +121,11 @@ mod growing {
 
     #[test]
     fn the_maximum_comes_over_every_floor() {
-        assert_eq!(decide(&rules(0, 0), &demand(9, 60_000), &[]), Scale::default());
-        assert_eq!(decide(&rules(0, 2), &demand(900, 60_000), &[busy(1, &[1]), launching(2, 9)]), Scale::default());
+        assert_eq!(decide(&rules(0, 0), &demand(9, 60_000), &[]), ScalingPlan::default());
+        assert_eq!(
+            decide(&rules(0, 2), &demand(900, 60_000), &[busy(1, &[1]), launching(2, 9)]),
+            ScalingPlan::default()
+        );
     }
 
     #[test]
@@ -159,7 +162,7 @@ mod growing {
     #[test]
     fn after_a_refusal_nothing_is_launched() {
         let refused = Demand { may_launch: 0, ..demand(9, 60_000) };
-        assert_eq!(decide(&rules(0, 4), &refused, &[]), Scale::default());
+        assert_eq!(decide(&rules(0, 4), &refused, &[]), ScalingPlan::default());
     }
 }
 
@@ -195,15 +198,15 @@ mod shrinking {
     #[test]
     fn nobody_goes_while_the_fleet_is_to_grow() {
         let fleet = [idle(1, 90), busy(2, &[60_000, 60_000])];
-        assert_eq!(decide(&rules(0, 2), &demand(1000, 60_000), &fleet), Scale::default());
+        assert_eq!(decide(&rules(0, 2), &demand(1000, 60_000), &fleet), ScalingPlan::default());
     }
 
     #[test]
     fn who_dialled_in_by_itself_counts_but_is_never_let_go() {
-        let guest = |worker| FleetMember { external: true, ..idle(worker, 600) };
-        assert_eq!(decide(&rules(2, 4), &nothing(), &[guest(1), guest(2)]), Scale::default());
+        let guest = |worker| FleetMember { self_registered: true, ..idle(worker, 600) };
+        assert_eq!(decide(&rules(2, 4), &nothing(), &[guest(1), guest(2)]), ScalingPlan::default());
         assert_eq!(decide(&rules(0, 1), &nothing(), &[guest(1), guest(2), idle(3, 0)]).drain, ids(&[3]));
-        assert_eq!(decide(&rules(0, 1), &nothing(), &[guest(1), guest(2)]), Scale::default());
+        assert_eq!(decide(&rules(0, 1), &nothing(), &[guest(1), guest(2)]), ScalingPlan::default());
     }
 }
 
@@ -214,8 +217,8 @@ mod what_goes_wrong_elsewhere {
     #[test]
     fn busy_workers_are_not_killed_by_scale_in() {
         let fleet = [busy(1, &[0]), busy(2, &[3_600_000]), busy(3, &[])];
-        let at_once = Rules { termination_time: Millis(0), ..rules(0, 4) };
-        assert_eq!(decide(&at_once, &nothing(), &fleet), Scale::default());
+        let at_once = Rules { idle_timeout: Millis(0), ..rules(0, 4) };
+        assert_eq!(decide(&at_once, &nothing(), &fleet), ScalingPlan::default());
     }
 
     #[test]
@@ -223,7 +226,7 @@ mod what_goes_wrong_elsewhere {
         // Draining is all that a decision can ask for: the planner destroys a worker only once it runs nothing.
         let scale = decide(&rules(0, 0), &nothing(), &[busy(1, &[3_600_000]), busy(2, &[1])]);
         assert_eq!((scale.drain, scale.launch), (ids(&[1, 2]), 0));
-        assert_eq!(decide(&rules(0, 0), &nothing(), &[draining(busy(1, &[3_600_000]))]), Scale::default());
+        assert_eq!(decide(&rules(0, 0), &nothing(), &[draining(busy(1, &[3_600_000]))]), ScalingPlan::default());
     }
 
     #[test]
@@ -251,7 +254,7 @@ mod what_goes_wrong_elsewhere {
 
     #[test]
     fn a_slow_boot_is_not_taken_to_hang() {
-        let slow = Demand { boot: Millis(5 * MINUTE), ..demand(1, 100) };
+        let slow = Demand { startup_time_p90: Millis(5 * MINUTE), ..demand(1, 100) };
         assert_eq!(decide(&rules(0, 4), &slow, &[launching(1, 10 * MINUTE)]).launch, 0);
     }
 
@@ -318,10 +321,10 @@ mod what_goes_wrong_elsewhere {
     #[test]
     fn idle_workers_are_not_killed_and_launched_again_in_a_cycle() {
         // The worker launched for a task is idle until the task's activity is installed on it.
-        let at_once = Rules { termination_time: Millis(0), ..Rules::default() };
+        let at_once = Rules { idle_timeout: Millis(0), ..Rules::default() };
         let work = demand(1, 100);
         assert_eq!(decide(&at_once, &work, &[]).launch, 1);
-        assert_eq!(decide(&at_once, &work, &[idle(1, 0)]), Scale::default());
+        assert_eq!(decide(&at_once, &work, &[idle(1, 0)]), ScalingPlan::default());
         // One that others keep busy does not stand in for it.
         let fleet = [busy(1, &[1000, 1000]), idle(2, 0), idle(3, 0)];
         assert_eq!(decide(&at_once, &work, &fleet).drain, ids(&[2]));
@@ -340,7 +343,7 @@ fn any_member() -> impl Strategy<Value = FleetMember> {
             worker: WorkerId(0),
             state,
             draining,
-            external,
+            self_registered: external,
             created_at: NOW - Millis(age),
             installed,
         },
@@ -352,10 +355,10 @@ fn any_demand() -> impl Strategy<Value = Demand> {
     (waiting, 0..100_000u64, 0..200_000u64, 1..17u32, 0..90_000u64, prop_oneof![Just(0u32), Just(u32::MAX)]).prop_map(
         |(waiting, each, waited, slots, boot, may_launch)| Demand {
             waiting,
-            work: Millis(waiting * each),
+            total_work: Millis(waiting * each),
             oldest: (waiting > 0).then(|| NOW - Millis(waited)),
             slots,
-            boot: Millis(boot),
+            startup_time_p90: Millis(boot),
             may_launch,
         },
     )
@@ -366,7 +369,7 @@ fn any_rules() -> impl Strategy<Value = Rules> {
         min_workers: min,
         max_workers: min + more,
         max_wait: Millis(wait),
-        termination_time: Millis(idle),
+        idle_timeout: Millis(idle),
     })
 }
 
@@ -393,16 +396,16 @@ proptest! {
         prop_assert_eq!(scale.reason.is_none(), grows == 0 && scale.drain.is_empty(), "every change has its sentence");
         prop_assert!(scale.undrain.iter().all(|id| of(id).draining && matches!(of(id).state, MemberState::Busy(_))));
 
-        prop_assert!(scale.drain.iter().all(|id| !of(id).draining && !of(id).external));
+        prop_assert!(scale.drain.iter().all(|id| !of(id).draining && !of(id).self_registered));
         prop_assert_eq!(scale.drain.iter().collect::<BTreeSet<_>>().len(), scale.drain.len());
         if all <= max {
-            let long = |id: &WorkerId| matches!(of(id).state, MemberState::Idle(t) if NOW.since(t) >= rules.termination_time);
+            let long = |id: &WorkerId| matches!(of(id).state, MemberState::Idle(t) if NOW.since(t) >= rules.idle_timeout);
             prop_assert!(scale.drain.iter().all(long), "only idle ones go by themselves, never a busy one");
             prop_assert!(scale.drain.is_empty() || all - scale.drain.len() >= min, "never below the minimum");
         } else {
             prop_assert!(all - scale.drain.len() >= max, "no more go than must");
             let kept_idle = fleet.iter().any(|member| {
-                let eligible = !member.draining && !member.external && !scale.drain.contains(&member.worker);
+                let eligible = !member.draining && !member.self_registered && !scale.drain.contains(&member.worker);
                 eligible && matches!(member.state, MemberState::Idle(_))
             });
             let busy_goes = scale.drain.iter().any(|id| matches!(of(id).state, MemberState::Busy(_)));

@@ -6,15 +6,15 @@ use super::{
     super::{
         batch::{Batch, Change, ExecutionUpdate},
         error::StoreError,
-        interface::{IdempotencyRecord, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES, QueueKey},
+        interface::{IdempotencyRecord, KEPT_DECISIONS, KEPT_EVENTS, KEPT_MINUTES, QueueCursor},
         note::KEPT_NOTES,
         output::InstallLog,
     },
     state::State,
 };
 use crate::domain::{
-    Activity, ActivityId, Attempt, AttemptEnd, AttemptKey, Execution, ExecutionId, ExecutionStatus, Policy, PolicyId,
-    RevisionNo, Timestamp, WorkerId,
+    Activity, ActivityId, Attempt, AttemptKey, AttemptOutcome, Execution, ExecutionId, ExecutionStatus, Policy,
+    PolicyId, RevisionNo, Timestamp, WorkerId,
 };
 
 /// What a batch discards beside the tables, once it is final.
@@ -208,7 +208,7 @@ impl State {
             return Err(conflict(format!("execution {id} does not exist or has ended")));
         };
         if row.status == ExecutionStatus::Waiting {
-            self.waiting.remove(&(row.activity, row.revision, QueueKey { not_before: row.not_before, id }));
+            self.waiting.remove(&(row.activity, row.revision, QueueCursor { not_before: row.not_before, id }));
         }
         let mut row = Arc::unwrap_or_clone(row);
         update.clone().apply(&mut row);
@@ -219,7 +219,7 @@ impl State {
 
     fn index(&mut self, row: &Execution) {
         if row.status == ExecutionStatus::Waiting {
-            let key = QueueKey { not_before: row.not_before, id: row.id };
+            let key = QueueCursor { not_before: row.not_before, id: row.id };
             self.waiting.put((row.activity, row.revision, key), ());
         }
         if let Some(ended) = row.ended.filter(|_| row.status.is_terminal()) {
@@ -300,12 +300,12 @@ impl State {
         key: AttemptKey,
         started_at: Option<Timestamp>,
         ended_at: Timestamp,
-        end: &AttemptEnd,
+        end: &AttemptOutcome,
         discarded: &mut Discarded,
     ) -> Result<(), StoreError> {
         let mut attempt = self.open_row(key)?;
         self.open.remove(&key.execution);
-        if *end == AttemptEnd::Recalled {
+        if *end == AttemptOutcome::Recalled {
             self.attempts.remove(&key);
             discarded.output.push(key);
             return Ok(());

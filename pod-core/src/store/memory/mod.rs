@@ -15,7 +15,7 @@ use self::state::State;
 use super::{
     batch::{Batch, ClockMark, Snapshot},
     error::StoreError,
-    interface::{Claimed, ExecutionQuery, ExpiredExecution, IdempotencyRecord, QueueKey, Store},
+    interface::{ExecutionQuery, ExpiredExecution, IdempotencyRecord, QueueCursor, QueuePage, Store},
     lease::{Acquisition, Holder},
     output::{DurableOffsets, INSTALL_LOG_LIMIT, InstallLog, OutputSlice, OutputStore},
 };
@@ -150,7 +150,7 @@ impl Store for MemoryStore {
         };
         state.settle();
         state.last.seq = batch.seq;
-        state.last.high_water.raise_to(batch.high_water);
+        state.last.high_water.raise_to(batch.id_sequences);
         let now = Now { wall: batch.at, age: batch.age };
         state.last.clock = Some(ClockMark { now, boot: batch.boot });
         for key in discarded.output {
@@ -162,14 +162,14 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn claim(
+    async fn peek_queue(
         &self,
         activity: ActivityId,
         revision: RevisionNo,
-        after: QueueKey,
+        after: QueueCursor,
         due: Age,
         limit: usize,
-    ) -> Result<Claimed, StoreError> {
+    ) -> Result<QueuePage, StoreError> {
         Ok(self.state().claim((activity, revision), after, due, limit))
     }
 
@@ -217,7 +217,7 @@ impl Store for MemoryStore {
         Ok(self.state().decisions.iter().rev().take(limit).map(|(_, decision)| decision.clone()).collect())
     }
 
-    async fn expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
+    async fn list_expired(&self, before: Age, limit: usize) -> Result<Vec<ExpiredExecution>, StoreError> {
         Ok(self.state().expired(before, limit))
     }
 }
@@ -268,12 +268,12 @@ impl OutputStore for MemoryStore {
             state.output.entry(key).or_default().of_mut(stream).put_tail(offset, bytes);
             return Ok(());
         }
-        let summary = state.output.get(&key).map(|output| output.summary().of(stream)).unwrap_or_default();
+        let summary = state.output.get(&key).map(|output| output.summary().stream(stream)).unwrap_or_default();
         let known = state.attempts.contains(&key) && offset + bytes.len() as u64 <= summary.len;
         if known { Ok(()) } else { Err(StoreError::not_open(key)) }
     }
 
-    async fn append_order(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
+    async fn append_interleaving(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
         let state = &mut *self.state();
         if state.is_open(key) {
             return state.output.entry(key).or_default().order.append(offset, &bytes);
@@ -281,7 +281,7 @@ impl OutputStore for MemoryStore {
         if state.attempts.contains(&key) { Ok(()) } else { Err(StoreError::not_open(key)) }
     }
 
-    async fn read_order(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError> {
+    async fn read_interleaving(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError> {
         let state = self.state();
         Ok(state.output.get(&key).map(|output| output.order.read(offset, limit).bytes).unwrap_or_default())
     }
@@ -294,7 +294,7 @@ impl OutputStore for MemoryStore {
             return Ok(output.sync());
         }
         let summary = output.summary();
-        Ok(DurableOffsets { stdout: summary.stdout.len, stderr: summary.stderr.len, order: 0 })
+        Ok(DurableOffsets { stdout: summary.stdout.len, stderr: summary.stderr.len, interleaving: 0 })
     }
 
     async fn read_output(

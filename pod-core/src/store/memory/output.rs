@@ -39,7 +39,7 @@ impl Output {
     }
 
     pub(super) fn sync(&mut self) -> DurableOffsets {
-        DurableOffsets { stdout: self.stdout.sync(), stderr: self.stderr.sync(), order: self.order.sync() }
+        DurableOffsets { stdout: self.stdout.sync(), stderr: self.stderr.sync(), interleaving: self.order.sync() }
     }
 
     pub(super) fn lose_unsynced(&mut self) {

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use super::{
     super::{
-        batch::{ActivityRecord, ActivityTally, ClockMark, HighWater, RevisionTally, Snapshot},
-        interface::{Claimed, ExecutionQuery, ExpiredExecution, IdempotencyRecord, Order, QueueKey},
+        batch::{ActivityCounters, ActivityRecord, ClockMark, IdSequences, RevisionCounters, Snapshot},
+        interface::{ExecutionQuery, ExpiredExecution, IdempotencyRecord, QueueCursor, QueuePage, SortOrder},
         output::InstallLog,
     },
     lease::LeaseRow,
@@ -13,15 +13,15 @@ use super::{
     table::Table,
 };
 use crate::domain::{
-    Activity, ActivityId, Age, Attempt, AttemptKey, AttemptNo, Ending, Event, Execution, ExecutionId, Installation,
-    Millis, MinuteTally, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision, Worker, WorkerId,
+    Activity, ActivityId, Age, Attempt, AttemptKey, AttemptNo, Event, Execution, ExecutionId, Installation, Millis,
+    MinuteBucket, Outcome, Payload, Policy, PolicyId, Revision, RevisionNo, ScalingDecision, Worker, WorkerId,
 };
 
 /// What was committed last.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LastCommit {
     pub(super) seq: u64,
-    pub(super) high_water: HighWater,
+    pub(super) high_water: IdSequences,
     pub(super) clock: Option<ClockMark>,
 }
 
@@ -38,11 +38,11 @@ pub(super) struct State {
     pub(super) revisions: Table<(ActivityId, RevisionNo), Revision>,
     pub(super) payloads: Table<(ActivityId, RevisionNo), Payload>,
     pub(super) installations: Table<(WorkerId, ActivityId, RevisionNo), Installation>,
-    pub(super) tallies: Table<ActivityId, ActivityTally>,
-    pub(super) revision_tallies: Table<(ActivityId, RevisionNo), RevisionTally>,
+    pub(super) tallies: Table<ActivityId, ActivityCounters>,
+    pub(super) revision_tallies: Table<(ActivityId, RevisionNo), RevisionCounters>,
     pub(super) executions: Table<ExecutionId, Arc<Execution>>,
     /// The queue: an index of the waiting executions.
-    pub(super) waiting: Table<(ActivityId, RevisionNo, QueueKey), ()>,
+    pub(super) waiting: Table<(ActivityId, RevisionNo, QueueCursor), ()>,
     /// An index of the ended executions, by when they ended.
     pub(super) ended: Table<(Age, ExecutionId), ()>,
     pub(super) attempts: Table<AttemptKey, Attempt>,
@@ -59,7 +59,7 @@ pub(super) struct State {
     pub(super) active_policy: Table<(), PolicyId>,
     pub(super) events: Table<u64, Event>,
     pub(super) decisions: Table<u64, ScalingDecision>,
-    pub(super) minutes: Table<i64, MinuteTally>,
+    pub(super) minutes: Table<i64, MinuteBucket>,
     pub(super) output: BTreeMap<AttemptKey, Output>,
     pub(super) install_logs: BTreeMap<InstallLog, InstallOutput>,
 }
@@ -69,7 +69,7 @@ fn holds(execution: &Execution, text: &str) -> bool {
     let mentions = |held: &str| held.to_ascii_lowercase().contains(text);
     text.is_empty()
         || execution.input.as_deref().is_some_and(mentions)
-        || execution.ending.as_ref().and_then(Ending::reason).is_some_and(|reason| mentions(&reason))
+        || execution.outcome.as_ref().and_then(Outcome::reason).is_some_and(|reason| mentions(&reason))
 }
 
 macro_rules! each_table {
@@ -119,7 +119,7 @@ impl State {
                 .revisions
                 .range((*id, RevisionNo(0))..=(*id, RevisionNo(u32::MAX)))
                 .map(|((activity, revision), _)| {
-                    let none = RevisionTally { activity: *activity, revision: *revision, waiting: 0, kept: 0 };
+                    let none = RevisionCounters { activity: *activity, revision: *revision, waiting: 0, kept: 0 };
                     self.revision_tallies.get(&(*activity, *revision)).copied().unwrap_or(none)
                 })
                 .collect(),
@@ -127,14 +127,14 @@ impl State {
                 .tallies
                 .get(id)
                 .cloned()
-                .unwrap_or_else(|| ActivityTally { activity: *id, ..ActivityTally::default() }),
+                .unwrap_or_else(|| ActivityCounters { activity: *id, ..ActivityCounters::default() }),
         });
         let running = self.open.iter().filter_map(|(execution, attempt)| {
             let key = AttemptKey { execution: *execution, attempt: *attempt };
             Some((Execution::clone(self.executions.get(execution)?), self.attempt(key)?))
         });
         Snapshot {
-            high_water: self.last.high_water,
+            id_sequences: self.last.high_water,
             activities: activities.collect(),
             activity_names: self.activity_names.iter().map(|(id, name)| (*id, name.clone())).collect(),
             installations: self.installations.iter().map(|(_, row)| row.clone()).collect(),
@@ -151,14 +151,14 @@ impl State {
     pub(super) fn claim(
         &self,
         (activity, revision): (ActivityId, RevisionNo),
-        after: QueueKey,
+        after: QueueCursor,
         due: Age,
         limit: usize,
-    ) -> Claimed {
-        let last = QueueKey { not_before: Age::MAX, id: ExecutionId(u64::MAX) };
+    ) -> QueuePage {
+        let last = QueueCursor { not_before: Age::MAX, id: ExecutionId(u64::MAX) };
         let key = |at| (activity, revision, at);
         let mut queue = self.waiting.range((Bound::Excluded(key(after)), Bound::Included(key(last))));
-        let mut claimed = Claimed::default();
+        let mut claimed = QueuePage::default();
         for ((_, _, key), ()) in queue.by_ref() {
             if key.not_before > due || claimed.executions.len() == limit {
                 claimed.next = Some(key.not_before);
@@ -183,8 +183,8 @@ impl State {
         }
         let between = self.executions.range((bound(query.after), bound(query.before)));
         let ordered: Box<dyn Iterator<Item = _>> = match query.order {
-            Order::NewestFirst => Box::new(between.rev()),
-            Order::OldestFirst => Box::new(between),
+            SortOrder::Descending => Box::new(between.rev()),
+            SortOrder::Ascending => Box::new(between),
         };
         let wanted = query.containing.as_ref().map(|text| text.to_ascii_lowercase());
         let statuses = query.statuses();

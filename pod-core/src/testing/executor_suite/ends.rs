@@ -1,7 +1,7 @@
 //! How executions start and end by themselves.
 
 use super::rig::{Rig, already_gone};
-use crate::domain::{AttemptEnd, Millis};
+use crate::domain::{AttemptOutcome, Millis};
 
 /// The code of `main.sh`.
 pub async fn codes_are_told(rig: &Rig) {
@@ -10,7 +10,7 @@ pub async fn codes_are_told(rig: &Rig) {
         let mut run = request.clone();
         run.key.execution.0 = rig.number();
         run.input = Some(code.to_string().into());
-        assert_eq!(rig.run(run).await.end, AttemptEnd::Exited(code));
+        assert_eq!(rig.run(run).await.end, AttemptOutcome::Exited(code));
     }
 }
 
@@ -21,7 +21,7 @@ pub async fn signals_are_told(rig: &Rig) {
         let mut run = request.clone();
         run.key.execution.0 = rig.number();
         run.input = Some(signal.to_string().into());
-        assert_eq!(rig.run(run).await.end, AttemptEnd::Signalled(signal));
+        assert_eq!(rig.run(run).await.end, AttemptOutcome::Signalled(signal));
     }
 }
 
@@ -88,16 +88,16 @@ pub async fn the_environment_is_small(rig: &Rig) {
 /// A program that reads gets the end at once.
 pub async fn standard_input_is_empty(rig: &Rig) {
     let outcome = rig.run_main("#!/bin/sh\ncat; echo end").await;
-    assert_eq!((outcome.text(), outcome.end.clone()), ("end\n", AttemptEnd::Exited(0)));
+    assert_eq!((outcome.text(), outcome.end.clone()), ("end\n", AttemptOutcome::Exited(0)));
 }
 
 /// What could not be started says why.
 pub async fn a_missing_interpreter_is_named(rig: &Rig) {
     let outcome = rig.run_main("#!/no/such/interpreter\n").await;
-    let AttemptEnd::StartFailed(reason) = outcome.end else { panic!("not {:?}", outcome.end) };
+    let AttemptOutcome::StartFailed(reason) = outcome.end else { panic!("not {:?}", outcome.end) };
     assert!(reason.contains("/no/such/interpreter"), "{reason}");
     assert_eq!(outcome.starts, 0);
-    assert_eq!(rig.run_main("#!/bin/sh\n").await.end, AttemptEnd::Exited(0), "the slot is fine");
+    assert_eq!(rig.run_main("#!/bin/sh\n").await.end, AttemptOutcome::Exited(0), "the slot is fine");
 }
 
 /// The time of an execution is up; what it printed until then is there.
@@ -106,16 +106,16 @@ pub async fn a_time_limit_ends_it(rig: &Rig) {
     request.timeout = Some(Millis(400));
     request.grace = Millis(100);
     let outcome = rig.run(request.clone()).await;
-    assert_eq!(outcome.end, AttemptEnd::TimedOut);
+    assert_eq!(outcome.end, AttemptOutcome::TimedOut);
     already_gone(&[outcome.text().trim().parse().expect("a process id")]);
     // One that obeys ends the same way, and one in time is not touched.
     let mut request = rig.activity("#!/bin/sh\ntrap 'echo cleaned; exit 3' TERM\nwhile :; do sleep 0.05; done").await;
     request.timeout = Some(Millis(400));
     let outcome = rig.run(request).await;
-    assert_eq!((outcome.text(), &outcome.end), ("cleaned\n", &AttemptEnd::TimedOut));
+    assert_eq!((outcome.text(), &outcome.end), ("cleaned\n", &AttemptOutcome::TimedOut));
     let mut request = rig.activity("#!/bin/sh\nexit 5").await;
     request.timeout = Some(Millis(60_000));
-    assert_eq!(rig.run(request).await.end, AttemptEnd::Exited(5));
+    assert_eq!(rig.run(request).await.end, AttemptOutcome::Exited(5));
 }
 
 /// Many executions, two at a time, one after the other.
@@ -131,7 +131,7 @@ pub async fn slots_are_used_again(rig: &Rig) {
                 let outcome = rig.run(run).await;
                 assert_eq!(
                     (outcome.text(), &outcome.end),
-                    (format!("hello {number}\n").as_str(), &AttemptEnd::Exited(0))
+                    (format!("hello {number}\n").as_str(), &AttemptOutcome::Exited(0))
                 );
             }
         }

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::rig::{Rig, already_gone, gone, in_time};
 use crate::{
-    domain::{AttemptEnd, Millis, RevisionNo, Stream},
+    domain::{AttemptOutcome, Millis, RevisionNo, Stream},
     executor::InstallError,
 };
 
@@ -52,7 +52,7 @@ pub async fn an_unknown_installation_does_not_start(rig: &Rig) {
     other.revision = RevisionNo(2);
     let error = rig.executor().start(other).await.expect_err("not installed");
     assert!(error.message.contains("not installed"), "{error}");
-    assert_eq!(rig.run(request).await.end, AttemptEnd::Exited(0));
+    assert_eq!(rig.run(request).await.end, AttemptOutcome::Exited(0));
 }
 
 /// The second installation of a revision begins with an empty directory.
@@ -122,7 +122,7 @@ pub async fn carriage_returns_do_not_matter(rig: &Rig) {
     let mut run = rig.request(request.activity);
     run.input = Some("x".into());
     let outcome = rig.run(run).await;
-    assert_eq!((outcome.text(), &outcome.end), ("[x]\n5678", &AttemptEnd::Exited(0)));
+    assert_eq!((outcome.text(), &outcome.end), ("[x]\n5678", &AttemptOutcome::Exited(0)));
 }
 
 /// As it has always been.
@@ -142,7 +142,7 @@ pub async fn a_binary_is_left_alone(rig: &Rig) {
     let mut run = rig.request(request.activity);
     run.input = Some("show-copy".into());
     let outcome = rig.run(run.clone()).await;
-    assert_eq!(outcome.end, AttemptEnd::Exited(0));
+    assert_eq!(outcome.end, AttemptOutcome::Exited(0));
     run.key.execution.0 = rig.number();
     run.input = Some("show-main".into());
     assert_eq!(rig.run(run).await.stdout, outcome.stdout, "not a byte of it was changed");

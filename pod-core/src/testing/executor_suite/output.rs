@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use super::rig::{Rig, finish, in_time, line};
 use crate::{
-    domain::{AttemptEnd, OutputFile, Stream},
+    domain::{AttemptOutcome, OutputFile, Stream},
     executor::{RunEvent, Sink},
 };
 
@@ -17,7 +17,7 @@ pub async fn both_streams_are_byte_exact(rig: &Rig) {
         .await;
     assert_eq!(outcome.stdout, b"a\0\xff\r\n\nno end");
     assert_eq!(outcome.stderr, b"\x80\x01\xc3\xa9");
-    assert_eq!((outcome.end, outcome.starts), (AttemptEnd::Exited(0), 1));
+    assert_eq!((outcome.end, outcome.starts), (AttemptOutcome::Exited(0), 1));
     let silent = rig.run_main("#!/bin/sh\n:").await;
     assert_eq!((silent.stdout.len(), silent.stderr.len(), silent.starts), (0, 0, 1));
 }
@@ -50,7 +50,7 @@ pub async fn output_comes_while_it_runs(rig: &Rig) {
     assert_eq!(line(&mut *run).await, "first\n");
     fs::write(go, "").expect("writable");
     assert_eq!(line(&mut *run).await, "second\n");
-    assert_eq!(finish(&mut *run).await.end, AttemptEnd::Exited(0));
+    assert_eq!(finish(&mut *run).await.end, AttemptOutcome::Exited(0));
 }
 
 /// A program that prints faster than it is read waits, and loses nothing.
@@ -67,7 +67,7 @@ pub async fn a_slow_reader_loses_nothing(rig: &Rig) {
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     };
-    assert_eq!((total, end), (5_000_000, AttemptEnd::Exited(0)));
+    assert_eq!((total, end), (5_000_000, AttemptOutcome::Exited(0)));
 }
 
 /// An executor that can write a stream into a file holds before each part of it, and gives the rest; any other gives all.
@@ -110,7 +110,7 @@ pub async fn output_is_written_into_a_file_as_far_as_it_may_be(rig: &Rig) {
             RunEvent::Started { .. } | RunEvent::InstallationLost => {}
         }
     };
-    assert_eq!((end, String::from_utf8_lossy(&errors)), (AttemptEnd::Exited(0), "done\n".into()));
+    assert_eq!((end, String::from_utf8_lossy(&errors)), (AttemptOutcome::Exited(0), "done\n".into()));
     let wanted: Vec<u8> = line.bytes().chain([b'\n']).cycle().take(PRINTED).collect();
     assert!(std::fs::read(&path).unwrap() == wanted, "{at} bytes, or others");
 }
@@ -162,7 +162,7 @@ pub async fn dropped_calls_lose_nothing(rig: &Rig) {
     let mut expected: String = (1..=200).map(|number| format!("line {number}\n")).collect();
     expected.push_str("last\n");
     assert_eq!(String::from_utf8(text).expect("text"), expected);
-    assert_eq!((starts, end), (1, AttemptEnd::Exited(0)));
+    assert_eq!((starts, end), (1, AttemptOutcome::Exited(0)));
 }
 
 /// Its last lines are on their way through another process when the program ends: they are waited for, on either stream.
@@ -173,7 +173,7 @@ pub async fn a_filter_of_its_own_prints_to_its_end(rig: &Rig) {
     );
     let expected: String = (1..=20).map(|number| format!("<{number}>\n")).collect();
     let outcome = rig.run_main(&main).await;
-    assert_eq!((outcome.text(), outcome.end.clone()), (&*expected, AttemptEnd::Exited(3)));
+    assert_eq!((outcome.text(), outcome.end.clone()), (&*expected, AttemptOutcome::Exited(3)));
     assert_eq!(String::from_utf8_lossy(&outcome.stderr), expected);
 }
 
@@ -186,6 +186,6 @@ pub async fn a_filter_that_does_not_end_is_ended(rig: &Rig) {
         note.display()
     );
     let outcome = rig.run_main(&main).await;
-    assert_eq!((outcome.text(), outcome.end.clone()), ("before the end\n", AttemptEnd::Exited(0)));
+    assert_eq!((outcome.text(), outcome.end.clone()), ("before the end\n", AttemptOutcome::Exited(0)));
     super::rig::already_gone(&rig.pids("pids", 1).await);
 }

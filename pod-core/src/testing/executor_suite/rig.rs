@@ -19,10 +19,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     domain::{
-        ActivityId, AttemptEnd, AttemptKey, AttemptNo, ExecutionId, Millis, Network, Payload, RevisionNo, Stream,
+        ActivityId, AttemptKey, AttemptNo, AttemptOutcome, ExecutionId, Millis, Network, Payload, RevisionNo, Stream,
         Workdir,
     },
-    executor::{Executor, InstallError, InstallRequest, RunEvent, Running, StartRequest},
+    executor::{ExecutionHandle, Executor, InstallError, InstallRequest, RunEvent, StartRequest},
 };
 
 /// Nothing in the suite takes so long unless it hangs.
@@ -53,7 +53,7 @@ pub struct Outcome {
     /// Everything it printed there.
     pub stderr: Vec<u8>,
     /// How it ended.
-    pub end: AttemptEnd,
+    pub end: AttemptOutcome,
     /// How often it was told that it started.
     pub starts: usize,
     /// Whether its installation was found to be damaged.
@@ -151,7 +151,7 @@ impl Rig {
     }
 
     /// Starts.
-    pub(super) async fn start(&self, request: StartRequest) -> Box<dyn Running> {
+    pub(super) async fn start(&self, request: StartRequest) -> Box<dyn ExecutionHandle> {
         in_time("a start", self.executor().start(request)).await.expect("it can be started")
     }
 
@@ -178,9 +178,9 @@ impl Rig {
 }
 
 /// Waits for all that an execution does.
-pub(super) async fn finish(run: &mut dyn Running) -> Outcome {
+pub(super) async fn finish(run: &mut dyn ExecutionHandle) -> Outcome {
     let mut outcome =
-        Outcome { stdout: Vec::new(), stderr: Vec::new(), end: AttemptEnd::Lost, starts: 0, damaged: false };
+        Outcome { stdout: Vec::new(), stderr: Vec::new(), end: AttemptOutcome::Lost, starts: 0, damaged: false };
     loop {
         match in_time("the next event", run.next()).await {
             Some(RunEvent::Started { .. }) => outcome.starts += 1,
@@ -204,7 +204,7 @@ pub(super) async fn finish(run: &mut dyn Running) -> Outcome {
 }
 
 /// Waits for a whole line on stdout, and gives all that came until then.
-pub(super) async fn line(run: &mut dyn Running) -> String {
+pub(super) async fn line(run: &mut dyn ExecutionHandle) -> String {
     let mut text = Vec::new();
     while !text.ends_with(b"\n") {
         match in_time("a line", run.next()).await {

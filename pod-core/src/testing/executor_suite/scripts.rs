@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::rig::Rig;
-use crate::domain::AttemptEnd;
+use crate::domain::AttemptOutcome;
 
 /// A shell header, more text than one looks at in passing, and a payload that holds everything.
 fn self_extracting(header: &str) -> (Vec<u8>, Vec<u8>) {
@@ -40,7 +40,7 @@ pub async fn wanted_carriage_returns_stay(rig: &Rig) {
     let outcome = rig.run_main("#!/bin/sh\ncat <<'END'\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\nEND").await;
     assert_eq!(
         (outcome.text(), outcome.end.clone()),
-        ("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", AttemptEnd::Exited(0))
+        ("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", AttemptOutcome::Exited(0))
     );
 }
 
@@ -65,7 +65,7 @@ pub async fn the_mark_of_an_editor_does_not_matter(rig: &Rig) {
         let request = rig.installation(format!("\u{feff}printf '\\357\\273\\277{main}' > main.sh"));
         rig.install(request.clone()).await.expect("good");
         let outcome = rig.run(rig.request(request.activity)).await;
-        assert_eq!((outcome.text(), &outcome.end), ("1\n", &AttemptEnd::Exited(0)), "{main}");
+        assert_eq!((outcome.text(), &outcome.end), ("1\n", &AttemptOutcome::Exited(0)), "{main}");
         assert_eq!(outcome.stderr, b"", "{main}");
     }
 }
@@ -83,7 +83,7 @@ pub async fn text_that_no_interpreter_reads_is_refused(rig: &Rig) {
 pub async fn line_ends_of_both_kinds_are_named(rig: &Rig) {
     let request = rig.installation("printf '#!/bin/sh\\r\\necho hi\\n' > main.sh");
     rig.install(request.clone()).await.expect("good");
-    let AttemptEnd::StartFailed(reason) = rig.run(rig.request(request.activity)).await.end else {
+    let AttemptOutcome::StartFailed(reason) = rig.run(rig.request(request.activity)).await.end else {
         panic!("it cannot be started")
     };
     assert!(reason.contains("line ends"), "{reason}");

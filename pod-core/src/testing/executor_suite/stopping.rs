@@ -2,7 +2,7 @@
 
 use super::rig::{Rig, already_gone, finish, gone, line};
 use crate::{
-    domain::{AttemptEnd, Millis},
+    domain::{AttemptOutcome, Millis},
     executor::{RunEvent, StopMode},
 };
 
@@ -20,7 +20,7 @@ pub async fn terminate_lets_it_clean_up(rig: &Rig) {
     let pid = pid(&line(&mut *run).await);
     run.stop(StopMode::Terminate);
     let outcome = finish(&mut *run).await;
-    assert_eq!((outcome.text(), &outcome.end), ("cleaned up\n", &AttemptEnd::Terminated));
+    assert_eq!((outcome.text(), &outcome.end), ("cleaned up\n", &AttemptOutcome::Terminated));
     already_gone(&[pid]);
 }
 
@@ -32,7 +32,7 @@ pub async fn terminate_kills_what_ignores_it(rig: &Rig) {
     let pid = pid(&line(&mut *run).await);
     run.stop(StopMode::Terminate);
     run.stop(StopMode::Terminate);
-    assert_eq!(finish(&mut *run).await.end, AttemptEnd::Terminated);
+    assert_eq!(finish(&mut *run).await.end, AttemptOutcome::Terminated);
     already_gone(&[pid]);
 }
 
@@ -44,7 +44,7 @@ pub async fn a_harder_stop_shortens_the_grace(rig: &Rig) {
     let pid = pid(&line(&mut *run).await);
     run.stop(StopMode::Terminate);
     run.stop(StopMode::Kill);
-    assert_eq!(finish(&mut *run).await.end, AttemptEnd::Terminated);
+    assert_eq!(finish(&mut *run).await.end, AttemptOutcome::Terminated);
     already_gone(&[pid]);
 }
 
@@ -60,7 +60,7 @@ pub async fn a_stop_may_come_at_once(rig: &Rig) {
             assert!(matches!(run.next().await, Some(RunEvent::Started { .. })));
         }
         run.stop(mode);
-        assert_eq!(finish(&mut *run).await.end, AttemptEnd::Terminated);
+        assert_eq!(finish(&mut *run).await.end, AttemptOutcome::Terminated);
     }
 }
 
@@ -71,14 +71,14 @@ pub async fn a_stop_reaches_a_flood_that_nobody_reads(rig: &Rig) {
     let first = line(&mut *run).await;
     run.stop(StopMode::Terminate);
     gone(&[pid(first.lines().next().expect("a line"))]).await;
-    assert_eq!(finish(&mut *run).await.end, AttemptEnd::Terminated);
+    assert_eq!(finish(&mut *run).await.end, AttemptOutcome::Terminated);
 
     request.timeout = Some(Millis(500));
     request.key.execution.0 = rig.number();
     let mut run = rig.start(request).await;
     let first = line(&mut *run).await;
     gone(&[pid(first.lines().next().expect("a line"))]).await;
-    assert_eq!(finish(&mut *run).await.end, AttemptEnd::TimedOut);
+    assert_eq!(finish(&mut *run).await.end, AttemptOutcome::TimedOut);
 }
 
 /// Nobody wants it any more; the slot is free again when it is gone.
@@ -111,7 +111,7 @@ pub async fn shutdown_leaves_nothing(rig: &Rig) {
     already_gone(&pids);
     for mut run in runs {
         let end = finish(&mut *run).await.end;
-        assert!(matches!(end, AttemptEnd::Lost | AttemptEnd::Terminated), "{end:?}");
+        assert!(matches!(end, AttemptOutcome::Lost | AttemptOutcome::Terminated), "{end:?}");
     }
     assert!(rig.executor().start(request).await.is_err(), "nothing starts after it");
 }

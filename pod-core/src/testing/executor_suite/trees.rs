@@ -4,7 +4,7 @@ use std::fs;
 
 use super::rig::{Rig, already_gone, eventually, finish, line, with_variable};
 use crate::{
-    domain::{AttemptEnd, Millis},
+    domain::{AttemptOutcome, Millis},
     executor::StopMode,
 };
 
@@ -28,7 +28,7 @@ echo escaped
 pub async fn escapees_end_with_the_program(rig: &Rig) {
     let outcome = rig.run_main(&format!("{}exit 4", escape(&rig.path("pids")))).await;
     already_gone(&rig.pids("pids", 3).await);
-    assert_eq!((outcome.text(), &outcome.end), ("escaped\n", &AttemptEnd::Exited(4)));
+    assert_eq!((outcome.text(), &outcome.end), ("escaped\n", &AttemptOutcome::Exited(4)));
 }
 
 /// As above, on request.
@@ -38,7 +38,7 @@ pub async fn escapees_end_when_it_is_terminated(rig: &Rig) {
     let mut run = rig.start(request).await;
     assert_eq!(line(&mut *run).await, "escaped\n");
     run.stop(StopMode::Terminate);
-    assert_eq!(finish(&mut *run).await.end, AttemptEnd::Terminated);
+    assert_eq!(finish(&mut *run).await.end, AttemptOutcome::Terminated);
     already_gone(&rig.pids("pids", 3).await);
 }
 
@@ -47,14 +47,14 @@ pub async fn escapees_end_with_the_time_limit(rig: &Rig) {
     let mut request = rig.activity(&format!("{}sleep 1000", escape(&rig.path("pids")))).await;
     request.timeout = Some(Millis(1500));
     request.grace = Millis(100);
-    assert_eq!(rig.run(request).await.end, AttemptEnd::TimedOut);
+    assert_eq!(rig.run(request).await.end, AttemptOutcome::TimedOut);
     already_gone(&rig.pids("pids", 3).await);
 }
 
 /// Who waits for the end of the pipe would wait for the child.
 pub async fn a_child_that_holds_the_pipe_does_not_hold_the_end(rig: &Rig) {
     let outcome = rig.run_main("#!/bin/sh\n(sleep 1000; echo never) &\necho $!\necho problem >&2").await;
-    assert_eq!(outcome.end, AttemptEnd::Exited(0));
+    assert_eq!(outcome.end, AttemptOutcome::Exited(0));
     assert_eq!(outcome.stderr, b"problem\n");
     already_gone(&[outcome.text().trim().parse().expect("a process id")]);
 }
@@ -75,7 +75,7 @@ pub async fn a_fork_storm_ends(rig: &Rig) {
     request.env.insert("POD_SUITE_STORM".to_owned(), mark.clone());
     request.grace = Millis(50);
     let variable = format!("POD_SUITE_STORM={mark}");
-    assert_eq!(rig.run(request.clone()).await.end, AttemptEnd::Exited(0));
+    assert_eq!(rig.run(request.clone()).await.end, AttemptOutcome::Exited(0));
     assert_eq!(with_variable(&variable), [] as [u32; 0]);
     request.input = Some("stay".into());
     request.key.execution.0 = rig.number();
@@ -83,7 +83,7 @@ pub async fn a_fork_storm_ends(rig: &Rig) {
     assert_eq!(line(&mut *run).await, "storming\n");
     eventually("some of the storm", || (with_variable(&variable).len() > 5).then_some(())).await;
     run.stop(StopMode::Terminate);
-    assert_eq!(finish(&mut *run).await.end, AttemptEnd::Terminated);
+    assert_eq!(finish(&mut *run).await.end, AttemptOutcome::Terminated);
     assert_eq!(with_variable(&variable), [] as [u32; 0]);
 }
 
@@ -106,7 +106,7 @@ pub async fn the_neighbour_notices_nothing(rig: &Rig) {
     }
     fs::write(go, "").expect("writable");
     let outcome = finish(&mut *neighbour).await;
-    assert_eq!((outcome.text(), &outcome.end), ("mine\n", &AttemptEnd::Exited(0)), "its own child was still there");
+    assert_eq!((outcome.text(), &outcome.end), ("mine\n", &AttemptOutcome::Exited(0)), "its own child was still there");
     let count = outcome.stderr.split(|&byte| byte == b'\n').count() - 1;
     let expected: String = (1..=count).map(|number| format!("{number}\n")).collect();
     assert_eq!(String::from_utf8(outcome.stderr).expect("numbers"), expected);

@@ -6,8 +6,8 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::rig::{Outcome, Rig, already_gone, gone, in_time, lives};
 use crate::{
-    domain::AttemptEnd,
-    executor::{RunEvent, Running, StartRequest, StopMode},
+    domain::AttemptOutcome,
+    executor::{ExecutionHandle, RunEvent, StartRequest, StopMode},
 };
 
 const MAIN: &str = "#!/bin/sh
@@ -34,7 +34,7 @@ enum Wish {
 impl<'r> Requests<'r> {
     /// Where the executor takes two ahead.
     async fn of(rig: &'r Rig) -> Option<Self> {
-        if rig.executor().ahead() < 2 {
+        if rig.executor().prefetch_limit() < 2 {
             return None;
         }
         Some(Self { rig, request: rig.activity(MAIN).await })
@@ -57,18 +57,23 @@ impl<'r> Requests<'r> {
         // So soon one may be about to begin all the same. When these are back, nobody is.
         for waits in [self.start("long").await, self.start("long").await] {
             waits.ask(Wish::Recall);
-            assert_eq!(waits.end().await, (0, AttemptEnd::Recalled));
+            assert_eq!(waits.end().await, (0, AttemptOutcome::Recalled));
         }
         ([first, second], pids)
     }
 }
 
 impl Heard {
-    fn new(mut run: Box<dyn Running>) -> Self {
+    fn new(mut run: Box<dyn ExecutionHandle>) -> Self {
         let (wishes, mut wished) = mpsc::channel(4);
         let outcome = tokio::spawn(async move {
-            let mut outcome =
-                Outcome { stdout: Vec::new(), stderr: Vec::new(), end: AttemptEnd::Lost, starts: 0, damaged: false };
+            let mut outcome = Outcome {
+                stdout: Vec::new(),
+                stderr: Vec::new(),
+                end: AttemptOutcome::Lost,
+                starts: 0,
+                damaged: false,
+            };
             loop {
                 tokio::select! {
                     event = run.next() => match event.expect("an end comes") {
@@ -97,12 +102,12 @@ impl Heard {
     }
 
     /// How it ended, and how often it began.
-    async fn end(self) -> (usize, AttemptEnd) {
+    async fn end(self) -> (usize, AttemptOutcome) {
         let outcome = self.outcome().await;
         (outcome.starts, outcome.end)
     }
 
-    async fn kill(self) -> (usize, AttemptEnd) {
+    async fn kill(self) -> (usize, AttemptOutcome) {
         self.ask(Wish::Stop(StopMode::Kill));
         self.end().await
     }
@@ -114,8 +119,8 @@ impl Heard {
     }
 }
 
-const DONE: (usize, AttemptEnd) = (1, AttemptEnd::Exited(0));
-const STOPPED: (usize, AttemptEnd) = (1, AttemptEnd::Terminated);
+const DONE: (usize, AttemptOutcome) = (1, AttemptOutcome::Exited(0));
+const STOPPED: (usize, AttemptOutcome) = (1, AttemptOutcome::Terminated);
 
 /// Who has waited longest is next, and runs as any other.
 pub async fn who_waits_begins_when_a_slot_is_free(rig: &Rig) {
@@ -170,7 +175,7 @@ pub async fn what_waits_can_be_recalled(rig: &Rig) {
         run.ask(Wish::Recall);
     }
     for run in [third, fourth] {
-        assert_eq!(run.end().await, (0, AttemptEnd::Recalled));
+        assert_eq!(run.end().await, (0, AttemptOutcome::Recalled));
     }
     assert!(pids.iter().all(|&pid| lives(pid)), "these had begun");
     for run in [first, second] {
@@ -186,7 +191,7 @@ pub async fn what_waits_can_be_stopped(rig: &Rig) {
     for mode in [StopMode::Terminate, StopMode::Kill] {
         let (third, fourth) = (requests.start("long").await, requests.start("long").await);
         third.ask(Wish::Stop(mode));
-        assert_eq!(third.end().await, (0, AttemptEnd::Terminated));
+        assert_eq!(third.end().await, (0, AttemptOutcome::Terminated));
         fourth.drop().await;
     }
     second.drop().await;

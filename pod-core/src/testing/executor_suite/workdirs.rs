@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use super::rig::{Rig, eventually, finish};
 use crate::{
-    domain::{AttemptEnd, Workdir},
+    domain::{AttemptOutcome, Workdir},
     executor::StartRequest,
 };
 
@@ -42,9 +42,9 @@ pub async fn each_execution_sees_what_is_its_own(rig: &Rig) {
     for workdir in [Workdir::Private, Workdir::Copy] {
         let mut request = rig.activity(main).await;
         request.workdir = workdir;
-        let at_a_time = (rig.executor().slots() + rig.executor().ahead()) as usize;
+        let at_a_time = (rig.executor().slots() + rig.executor().prefetch_limit()) as usize;
         // One that makes a container for each takes its time.
-        let numbers: Vec<usize> = (1..=if rig.executor().ahead() > 0 { 40 } else { 8 }).collect();
+        let numbers: Vec<usize> = (1..=if rig.executor().prefetch_limit() > 0 { 40 } else { 8 }).collect();
         for portion in numbers.chunks(at_a_time) {
             let mut running = Vec::new();
             for number in portion {
@@ -57,7 +57,7 @@ pub async fn each_execution_sees_what_is_its_own(rig: &Rig) {
                 let expected = format!("{beginning} {}", format!("{number} ").repeat(4));
                 let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
                 assert_eq!(words(outcome.text()), words(&expected), "{}", String::from_utf8_lossy(&outcome.stderr));
-                assert_eq!(outcome.end, AttemptEnd::Exited(0));
+                assert_eq!(outcome.end, AttemptOutcome::Exited(0));
             }
         }
     }
@@ -104,7 +104,7 @@ pub async fn a_program_may_do_anything_to_its_directory(rig: &Rig) {
     let request = rig.request(installation.activity);
     rig.install(installation).await.expect("the installation is a good one");
     let expected = rig.run(again(rig, &request, "")).await;
-    assert_eq!(expected.end, AttemptEnd::Exited(0), "{}", String::from_utf8_lossy(&expected.stderr));
+    assert_eq!(expected.end, AttemptOutcome::Exited(0), "{}", String::from_utf8_lossy(&expected.stderr));
     for deed in [
         "true",
         "echo x > litter",
@@ -138,7 +138,7 @@ pub async fn a_program_may_do_anything_to_its_directory(rig: &Rig) {
             let outcome = rig.run(again(rig, &request, "")).await;
             assert_eq!(
                 (outcome.text(), &outcome.end),
-                (expected.text(), &AttemptEnd::Exited(0)),
+                (expected.text(), &AttemptOutcome::Exited(0)),
                 "after {deed}: {}",
                 String::from_utf8_lossy(&outcome.stderr)
             );
@@ -153,7 +153,7 @@ pub async fn nothing_is_left_behind(rig: &Rig) {
     let request = rig.activity(main).await;
     for workdir in [Workdir::Private, Workdir::Copy, Workdir::Private] {
         let outcome = rig.run(StartRequest { workdir, ..again(rig, &request, "") }).await;
-        assert_eq!(outcome.end, AttemptEnd::Exited(0), "{}", String::from_utf8_lossy(&outcome.stderr));
+        assert_eq!(outcome.end, AttemptOutcome::Exited(0), "{}", String::from_utf8_lossy(&outcome.stderr));
     }
     eventually("the end of what was left", || (!holds_litter(&rig.path("worker"))).then_some(())).await;
     rig.reopen().await;
@@ -195,13 +195,13 @@ pub async fn what_is_shared_stays(rig: &Rig) {
     }
     // Those that wait in a busy slot, too.
     let mut running = Vec::new();
-    for number in 0..rig.executor().slots() + rig.executor().ahead() {
+    for number in 0..rig.executor().slots() + rig.executor().prefetch_limit() {
         let request = if number % 2 == 0 { &counts } else { &private };
         let mut run = rig.start(again(rig, request, "")).await;
         running.push(tokio::spawn(async move { finish(&mut *run).await.end }));
     }
     for run in running {
-        assert_eq!(run.await.expect("listening does not fail"), AttemptEnd::Exited(0));
+        assert_eq!(run.await.expect("listening does not fail"), AttemptOutcome::Exited(0));
     }
 }
 

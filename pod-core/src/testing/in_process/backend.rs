@@ -20,7 +20,7 @@ use crate::{
         Admission, Backend, BackendContext, Machine, MachineState, ProvisionError, Provisioner, WorkerGateway,
         WorkerSpec,
     },
-    worker::{Departure, Dial, DialError, Identity, Leave, WorkerConfig, WorkerExit, run},
+    worker::{DialError, Dialer, Identity, Leave, ShutdownNotice, WorkerConfig, WorkerExit, run},
 };
 
 /// A backend whose programs are one function of this process: every execution is a call of it, and what it gives is
@@ -29,7 +29,7 @@ use crate::{
 /// ```
 /// use pod_core::{
 ///     Pod,
-///     domain::{Ending, NewActivity, NewExecution},
+///     domain::{Outcome, NewActivity, NewExecution},
 ///     store::MemoryStore,
 ///     testing::in_process::InProcess,
 /// };
@@ -42,8 +42,8 @@ use crate::{
 /// });
 /// let pod = Pod::builder().store(MemoryStore::new()).backend(backend).start().await?;
 /// pod.create_activity(NewActivity::script("thumbs", "not looked at")).await?;
-/// let run = pod.start(NewExecution::of("thumbs").input("cat.png")).await?;
-/// assert_eq!(pod.wait(run).await?.ending, Some(Ending::Exited(7)));
+/// let run = pod.start(NewExecution::new("thumbs").input("cat.png")).await?;
+/// assert_eq!(pod.wait(run).await?.ending, Some(Outcome::Exited(7)));
 /// pod.shutdown().await;
 /// # Ok(())
 /// # }
@@ -77,7 +77,7 @@ impl Backend for InProcess {
         let (busy, links) = (context.busy.clone(), context.links.clone());
         tokio::spawn(async move {
             for worker in busy.iter() {
-                links.gone(*worker, "it ended with the process that it was part of".to_owned()).await;
+                links.report_lost(*worker, "it ended with the process that it was part of".to_owned()).await;
             }
         });
         Ok(Arc::new(Workers { program: self.program, context, running: Mutex::default() }))
@@ -119,7 +119,7 @@ impl Provisioner for Workers {
         let identity = Identity {
             store: Some(spec.store),
             worker: Some(worker),
-            departure: Departure::ToReturn,
+            shutdown_notice: ShutdownNotice::Temporary,
             ..Identity::new(high ^ low)
         };
         let executor = Arc::new(Calls::new(self.program.clone(), spec.slots));
@@ -130,7 +130,7 @@ impl Provisioner for Workers {
             let _end = end;
             let exit = run(WorkerConfig::new(identity), executor, DialEngine(links.clone()), asked).await;
             if exit != WorkerExit::Cancelled {
-                links.gone(worker, exit.to_string()).await;
+                links.report_lost(worker, exit.to_string()).await;
             }
         });
         running.insert(worker, Worker { leave, ended });
@@ -173,10 +173,10 @@ impl Provisioner for Workers {
 struct DialEngine(Arc<dyn WorkerGateway>);
 
 #[async_trait]
-impl Dial for DialEngine {
+impl Dialer for DialEngine {
     async fn dial(&self) -> Result<Transport, DialError> {
         let (here, there) = in_process();
-        self.0.connect(there, Admission::Known);
+        self.0.accept(there, Admission::Known);
         Ok(here)
     }
 }

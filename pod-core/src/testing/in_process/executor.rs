@@ -15,10 +15,10 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{ActivityId, AttemptEnd, AttemptKey, RevisionNo, Stream, Timestamp},
+    domain::{ActivityId, AttemptKey, AttemptOutcome, RevisionNo, Stream, Timestamp},
     executor::{
-        Executor, ExecutorError, InstallError, InstallRequest, OutputSink, RunEvent, Running, StartError, StartRequest,
-        StopMode,
+        ExecutionHandle, Executor, ExecutorError, InstallError, InstallRequest, OutputSink, RunEvent, StartError,
+        StartRequest, StopMode,
     },
 };
 
@@ -100,7 +100,7 @@ impl Executor for Calls {
         Ok(self.installed().iter().copied().collect())
     }
 
-    async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError> {
+    async fn start(&self, request: StartRequest) -> Result<Box<dyn ExecutionHandle>, StartError> {
         let (events, inbox) = mpsc::channel(EVENTS);
         let stop = CancellationToken::new();
         let call =
@@ -116,9 +116,9 @@ impl Executor for Calls {
             };
             let end = tokio::select! {
                 biased;
-                () = stopped.cancelled() => AttemptEnd::Terminated,
-                code = program(call) => AttemptEnd::Exited(code),
-                () = too_long => AttemptEnd::TimedOut,
+                () = stopped.cancelled() => AttemptOutcome::Terminated,
+                code = program(call) => AttemptOutcome::Exited(code),
+                () = too_long => AttemptOutcome::TimedOut,
             };
             let _ = events.send(RunEvent::Ended { end, at: now() }).await;
         });
@@ -142,13 +142,13 @@ struct RunningCall {
 }
 
 #[async_trait]
-impl Running for RunningCall {
+impl ExecutionHandle for RunningCall {
     async fn next(&mut self) -> Option<RunEvent> {
         if self.ended {
             return None;
         }
         // A call that panicked is gone without having said how it ended.
-        let panicked = || RunEvent::Ended { end: AttemptEnd::Signalled(SIGABRT), at: now() };
+        let panicked = || RunEvent::Ended { end: AttemptOutcome::Signalled(SIGABRT), at: now() };
         let event = self.inbox.recv().await.unwrap_or_else(panicked);
         self.ended = matches!(event, RunEvent::Ended { .. });
         Some(event)

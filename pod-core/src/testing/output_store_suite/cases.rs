@@ -42,7 +42,7 @@ async fn read_all(harness: &dyn Harness, key: AttemptKey, stream: Stream, from: 
 async fn holds(harness: &dyn Harness, key: AttemptKey, stream: Stream, len: usize) {
     let wanted = if len == 0 { Vec::new() } else { vec![(0, pattern(0, len).to_vec())] };
     assert!(read_all(harness, key, stream, 0).await == wanted, "{key} {stream:?} is not what was printed");
-    let summary = harness.output().output_summary(key).await.unwrap().of(stream);
+    let summary = harness.output().output_summary(key).await.unwrap().stream(stream);
     assert_eq!(summary, StreamSummary { len: len as u64, gap: None });
 }
 
@@ -204,7 +204,10 @@ pub async fn what_is_synced_is_told(harness: &mut dyn Harness) {
     append(harness, key(1, 1), Stream::Stdout, 100_000, 150_000).await;
     assert_eq!(store.sync_output(key(1, 1)).await.unwrap().stdout, 150_000);
     harness.end(&[key(1, 1)]).await;
-    assert_eq!(store.sync_output(key(1, 1)).await.unwrap(), DurableOffsets { stdout: 150_000, stderr: 100, order: 0 });
+    assert_eq!(
+        store.sync_output(key(1, 1)).await.unwrap(),
+        DurableOffsets { stdout: 150_000, stderr: 100, interleaving: 0 }
+    );
 }
 
 /// The log of the order is bytes by offset, as output is, and there with the end; small or long, beside output that is
@@ -214,11 +217,15 @@ pub async fn the_order_is_kept_beside_the_output(harness: &mut dyn Harness) {
         harness.open(key(id, 1)).await;
         append(harness, key(id, 1), Stream::Stdout, 0, printed).await;
         for (from, to) in [(0, log / 2), (log / 4, log)] {
-            harness.output().append_order(key(id, 1), from as u64, pattern(from, to)).await.expect("a log that joins");
+            harness
+                .output()
+                .append_interleaving(key(id, 1), from as u64, pattern(from, to))
+                .await
+                .expect("a log that joins");
         }
-        let hole = harness.output().append_order(key(id, 1), log as u64 + 1, pattern(0, 5)).await;
+        let hole = harness.output().append_interleaving(key(id, 1), log as u64 + 1, pattern(0, 5)).await;
         assert!(matches!(hole, Err(StoreError::Gap { .. })), "a hole in the log was taken: {hole:?}");
-        let durable = harness.output().sync_output(key(id, 1)).await.unwrap().order;
+        let durable = harness.output().sync_output(key(id, 1)).await.unwrap().interleaving;
         assert!(durable == 0 || durable == log as u64, "{durable} of {log} bytes are durable");
         for ended in [false, true] {
             if ended {
@@ -226,13 +233,13 @@ pub async fn the_order_is_kept_beside_the_output(harness: &mut dyn Harness) {
                 harness.reopen().await;
                 harness
                     .output()
-                    .append_order(key(id, 1), 0, pattern(0, log))
+                    .append_interleaving(key(id, 1), 0, pattern(0, log))
                     .await
                     .expect("what is sent again is known");
             }
             let mut read = Vec::new();
             loop {
-                let piece = harness.output().read_order(key(id, 1), read.len() as u64, 30_001).await.unwrap();
+                let piece = harness.output().read_interleaving(key(id, 1), read.len() as u64, 30_001).await.unwrap();
                 if piece.is_empty() {
                     break;
                 }
@@ -243,9 +250,9 @@ pub async fn the_order_is_kept_beside_the_output(harness: &mut dyn Harness) {
         }
         holds(harness, key(id, 1), Stream::Stdout, printed).await;
     }
-    let nobody = harness.output().append_order(key(9, 1), 0, pattern(0, 5)).await;
+    let nobody = harness.output().append_interleaving(key(9, 1), 0, pattern(0, 5)).await;
     assert!(nobody.is_err(), "an unknown attempt took the order of output");
-    assert!(harness.output().read_order(key(9, 1), 0, 10).await.unwrap().is_empty());
+    assert!(harness.output().read_interleaving(key(9, 1), 0, 10).await.unwrap().is_empty());
 }
 
 /// A worker of the same machine writes a file of the store, where it has some, and tells only how far it is.

@@ -14,7 +14,7 @@ use crate::{
         WorkerId,
     },
     link::{
-        self, FromWorker, Hello, InstallOutcome, MAX_FRAME, NEWEST_VERSION, StartOrder, ToWorker, Transport, Welcome,
+        self, FromWorker, Hello, InstallOutcome, MAX_FRAME, NEWEST_VERSION, StartCommand, ToWorker, Transport, Welcome,
     },
     provisioner::{
         Admission, Backend, BackendContext, Machine, ProvisionError, Provisioner, WorkerGateway, WorkerSpec,
@@ -37,16 +37,16 @@ struct Observer(mpsc::Sender<Arrival>);
 
 #[async_trait]
 impl WorkerGateway for Observer {
-    fn connect(&self, transport: Transport, _admission: Admission) {
+    fn accept(&self, transport: Transport, _admission: Admission) {
         // A test that no longer looks lets the link end.
         drop(self.0.try_send(Arrival::Link(transport)));
     }
 
-    async fn progress(&self, worker: WorkerId, note: String) {
+    async fn report_progress(&self, worker: WorkerId, note: String) {
         tracing::info!(%worker, note, "a worker is being made");
     }
 
-    async fn gone(&self, worker: WorkerId, reason: String) {
+    async fn report_lost(&self, worker: WorkerId, reason: String) {
         tracing::info!(%worker, reason, "a worker is gone");
         let _ = self.0.send(Arrival::Gone(worker)).await;
     }
@@ -147,7 +147,7 @@ impl Rig {
 
     /// The same, where it may be refused.
     pub async fn try_to_create(&self, worker: u64) -> Result<(), ProvisionError> {
-        let spec = WorkerSpec::new(self.store, 2).isolation(self.provisioner().capabilities().usual);
+        let spec = WorkerSpec::new(self.store, 2).isolation(self.provisioner().capabilities().default_isolation);
         self.provisioner().create(WorkerId(worker), &spec).await
     }
 
@@ -221,7 +221,7 @@ impl Guest {
             worker,
             session: SessionId(1),
             heartbeat: Millis::from_secs(5),
-            give_up_after: Millis::from_secs(600),
+            orphan_timeout: Millis::from_secs(600),
             output_cap: 1 << 20,
             discard: Vec::new(),
             remove: Vec::new(),
@@ -269,7 +269,7 @@ impl Guest {
                 _ => {}
             }
         }
-        let order = StartOrder {
+        let order = StartCommand {
             key: AttemptKey { execution: ExecutionId(1), attempt: AttemptNo(1) },
             activity,
             activity_name: "stay".into(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::network::LinkId;
 use crate::{
     domain::{ActivityId, AttemptKey, RevisionNo, SessionId, WorkerId},
-    engine::LeftOut,
+    engine::DeferredOutput,
     link::ToWorker,
 };
 
@@ -27,7 +27,7 @@ pub(super) struct End {
     /// Nothing more is said when that is sent.
     pub(super) last_words: bool,
     /// What a full store did not take.
-    pub(super) left_out: LeftOut,
+    pub(super) left_out: DeferredOutput,
     /// Attempts with output that is not acknowledged, and how much of it came.
     pub(super) taken: BTreeSet<AttemptKey>,
     pub(super) taken_bytes: usize,

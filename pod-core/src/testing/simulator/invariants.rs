@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
-    domain::{Age, AttemptEnd, AttemptKey, ExecutionId, ExecutionStatus, Millis, OnLost, RevisionNo, WorkerStatus},
+    domain::{Age, AttemptKey, AttemptOutcome, ExecutionId, ExecutionStatus, Millis, OnLost, RevisionNo, WorkerStatus},
     plan::State,
     store::{Batch, Change},
 };
@@ -34,7 +34,7 @@ pub(super) struct Checker {
     committed: BTreeSet<AttemptKey>,
     pub(super) started: BTreeMap<ExecutionId, u32>,
     /// Attempts that were ended and at whose output nobody has looked.
-    just_ended: Vec<(AttemptKey, AttemptEnd)>,
+    just_ended: Vec<(AttemptKey, AttemptOutcome)>,
     /// When each execution concluded.
     ended: HashMap<ExecutionId, i64>,
     /// When an execution that failed is to be tried again, with what had not been counted by then.
@@ -86,7 +86,7 @@ impl Checker {
     }
 
     /// The attempts that were ended since the last call.
-    pub(super) fn take_ended(&mut self) -> Vec<(AttemptKey, AttemptEnd)> {
+    pub(super) fn take_ended(&mut self) -> Vec<(AttemptKey, AttemptOutcome)> {
         std::mem::take(&mut self.just_ended)
     }
 

@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     domain::{
-        ActivityId, ActivityStatus, Age, AttemptEnd, AttemptNo, Boot, Ending, ExecutionId, ExecutionStatus, GiveUp,
-        Now, Payload, PolicyId, RevisionNo, Stream, Timestamp, WorkerId,
+        ActivityId, ActivityStatus, Age, AttemptNo, AttemptOutcome, Boot, ExecutionId, ExecutionStatus, GiveUp, Now,
+        Outcome, Payload, PolicyId, RevisionNo, Stream, Timestamp, WorkerId,
     },
-    store::{ActivityTally, Change, ClockMark, ExecutionQuery, HighWater, RevisionTally, StoreError},
+    store::{ActivityCounters, Change, ClockMark, ExecutionQuery, IdSequences, RevisionCounters, StoreError},
 };
 
 /// A contradiction at its end leaves nothing of a batch.
@@ -27,7 +27,7 @@ pub async fn a_batch_is_all_or_nothing(rig: &mut Rig) {
         Change::PutWorker(worker(1)),
         insert(waiting(2, 1)),
         update(&finished(1, 1)),
-        end(1, 1, AttemptEnd::Exited(0)),
+        end(1, 1, AttemptOutcome::Exited(0)),
     ];
     changes.push(Change::Retrieve(ExecutionId(77)));
     rig.refuses(changes).await;
@@ -71,7 +71,7 @@ pub async fn an_older_epoch_is_fenced(rig: &mut Rig) {
 pub async fn a_lifecycle_in_one_batch(rig: &mut Rig) {
     let mut again = running(waiting(1, 1), 2);
     again.failures = 1;
-    let mut done = ended(again.clone(), Ending::Signalled(9), 100);
+    let mut done = ended(again.clone(), Outcome::Signalled(9), 100);
     rig.commit(vec![
         insert(waiting(1, 1)),
         update(&running(waiting(1, 1), 1)),
@@ -81,11 +81,11 @@ pub async fn a_lifecycle_in_one_batch(rig: &mut Rig) {
             key: key(1, 1),
             started_at: None,
             ended_at: Timestamp(50),
-            end: AttemptEnd::StartFailed("no".into()),
+            end: AttemptOutcome::StartFailed("no".into()),
         },
         update(&again),
         open(1, 2),
-        end(1, 2, AttemptEnd::Signalled(9)),
+        end(1, 2, AttemptOutcome::Signalled(9)),
         update(&done),
         Change::Retrieve(ExecutionId(1)),
     ])
@@ -96,8 +96,8 @@ pub async fn a_lifecycle_in_one_batch(rig: &mut Rig) {
     assert_eq!(attempts.len(), 2);
     assert_eq!(attempts[0].started_at, Some(Timestamp(18)));
     assert_eq!(attempts[0].ended_at, Some(Timestamp(50)));
-    assert_eq!(attempts[0].end, Some(AttemptEnd::StartFailed("no".into())));
-    assert_eq!(attempts[1].end, Some(AttemptEnd::Signalled(9)));
+    assert_eq!(attempts[0].end, Some(AttemptOutcome::StartFailed("no".into())));
+    assert_eq!(attempts[1].end, Some(AttemptOutcome::Signalled(9)));
     rig.commit(vec![Change::DeleteExecutions(vec![ExecutionId(1)])]).await;
     assert_eq!(rig.store().attempts(ExecutionId(1)).await.unwrap(), []);
 }
@@ -106,13 +106,13 @@ pub async fn a_lifecycle_in_one_batch(rig: &mut Rig) {
 pub async fn a_recalled_attempt_is_gone_and_its_number_free(rig: &mut Rig) {
     rig.commit(one_running(1)).await;
     rig.store().append_output(key(1, 1), Stream::Stdout, 0, Bytes::from_static(b"left over")).await.unwrap();
-    rig.commit(vec![end(1, 1, AttemptEnd::Recalled), update(&waiting(1, 1))]).await;
+    rig.commit(vec![end(1, 1, AttemptOutcome::Recalled), update(&waiting(1, 1))]).await;
     assert_eq!(rig.store().attempts(ExecutionId(1)).await.unwrap(), []);
     assert_eq!(rig.store().output_summary(key(1, 1)).await.unwrap().stdout.len, 0);
     rig.commit(vec![update(&running(waiting(1, 1), 1)), open(1, 1)]).await;
     assert_eq!(rig.store().output_summary(key(1, 1)).await.unwrap().stdout.len, 0);
     // Taken back and given out again in one batch.
-    rig.commit(vec![end(1, 1, AttemptEnd::Recalled), open(1, 1)]).await;
+    rig.commit(vec![end(1, 1, AttemptOutcome::Recalled), open(1, 1)]).await;
     assert_eq!(rig.store().attempts(ExecutionId(1)).await.unwrap(), [attempt(1, 1)]);
     rig.commit(conclude(1)).await;
     assert_eq!(rig.store().attempts(ExecutionId(1)).await.unwrap().len(), 1);
@@ -139,7 +139,8 @@ pub async fn revisions_share_a_payload(rig: &mut Rig) {
 
 /// How many executions name a revision is kept with it, whatever else is written of it.
 pub async fn revisions_keep_their_tallies(rig: &mut Rig) {
-    let tally = |no, waiting, kept| RevisionTally { activity: ActivityId(1), revision: RevisionNo(no), waiting, kept };
+    let tally =
+        |no, waiting, kept| RevisionCounters { activity: ActivityId(1), revision: RevisionNo(no), waiting, kept };
     let rows = [Change::PutActivity(activity(1, "a")), Change::PutRevision(revision(1, 1))];
     let mut batch = rig.batch(rows.into_iter().chain([Change::PutRevision(revision(1, 2))]).collect());
     // Of the third there is no row.
@@ -157,7 +158,7 @@ pub async fn revisions_keep_their_tallies(rig: &mut Rig) {
 /// The engine finds what it wrote.
 pub async fn the_snapshot_holds_what_was_committed(rig: &mut Rig) {
     let tally =
-        ActivityTally { activity: ActivityId(2), executions: [1, 2, 3, 4, 5, 6], recent_durations: vec![7, 0, 9] };
+        ActivityCounters { activity: ActivityId(2), executions: [1, 2, 3, 4, 5, 6], recent_durations: vec![7, 0, 9] };
     let mut batch = rig.batch(vec![
         Change::PutActivity(activity(2, "zwei")),
         Change::PutRevision(revision(2, 2)),
@@ -176,17 +177,20 @@ pub async fn the_snapshot_holds_what_was_committed(rig: &mut Rig) {
         insert(finished(3, 2)),
     ]);
     batch.tallies = vec![tally.clone()];
-    batch.high_water =
-        HighWater { activity: 2, execution: 3, worker: 8, policy: 2, event: 0, session: 5, disordered: 1 };
-    let high_water = batch.high_water;
+    batch.id_sequences =
+        IdSequences { activity: 2, execution: 3, worker: 8, policy: 2, event: 0, session: 5, disordered: 1 };
+    let high_water = batch.id_sequences;
     rig.store().commit(Arc::new(batch)).await.unwrap();
 
     let snapshot = rig.store().load().await.unwrap();
-    assert_eq!(snapshot.high_water, high_water);
+    assert_eq!(snapshot.id_sequences, high_water);
     let names: Vec<(u64, &str)> =
         snapshot.activities.iter().map(|a| (a.activity.id.0, a.activity.name.as_str())).collect();
     assert_eq!(names, [(1, "eins"), (2, "zwei")]);
-    assert_eq!(snapshot.activities[0].tally, ActivityTally { activity: ActivityId(1), ..ActivityTally::default() });
+    assert_eq!(
+        snapshot.activities[0].tally,
+        ActivityCounters { activity: ActivityId(1), ..ActivityCounters::default() }
+    );
     assert_eq!(snapshot.activities[1].tally, tally);
     assert_eq!(snapshot.activities[1].revisions, [revision(2, 1), revision(2, 2)]);
     assert_eq!(snapshot.activities[1].activity.created_at, Timestamp(1));
@@ -206,7 +210,7 @@ pub async fn the_snapshot_holds_what_was_committed(rig: &mut Rig) {
         Change::DeleteWorker(WorkerId(7)),
         Change::ActivatePolicy(PolicyId(0)),
         Change::DeletePolicy(PolicyId(2)),
-        end(2, 1, AttemptEnd::Lost),
+        end(2, 1, AttemptOutcome::Lost),
     ])
     .await;
     let snapshot = rig.store().load().await.unwrap();
@@ -268,7 +272,7 @@ pub async fn deleting_executions_takes_all_of_them_along(rig: &mut Rig) {
     }
     assert_eq!(store.read_output(key(2, 1), Stream::Stderr, 0, 1 << 20).await.unwrap().bytes, large);
     assert!(store.idempotency("key 2").await.unwrap().is_some());
-    assert_eq!(store.expired(Age::MAX, 10).await.unwrap().len(), 1);
+    assert_eq!(store.list_expired(Age::MAX, 10).await.unwrap().len(), 1);
 }
 
 /// The key of many executions is known as long as one of them is there, whichever goes first.
@@ -287,16 +291,16 @@ pub async fn a_key_is_kept_as_long_as_anything_that_it_stands_for(rig: &mut Rig)
 
 /// The highest ids outlive what had them, and restarts.
 pub async fn ids_are_never_used_again(rig: &mut Rig) {
-    let high = HighWater { activity: 1, execution: 5, worker: 3, policy: 2, event: 9, session: 4, disordered: 2 };
+    let high = IdSequences { activity: 1, execution: 5, worker: 3, policy: 2, event: 9, session: 4, disordered: 2 };
     let mut batch = rig.batch(vec![insert(finished(5, 1))]);
-    batch.high_water = high;
+    batch.id_sequences = high;
     rig.store().commit(Arc::new(batch)).await.unwrap();
     let mut batch = rig.batch(vec![Change::DeleteExecutions(vec![ExecutionId(5)])]);
-    batch.high_water = HighWater { session: 6, ..HighWater::default() };
+    batch.id_sequences = IdSequences { session: 6, ..IdSequences::default() };
     rig.store().commit(Arc::new(batch)).await.unwrap();
-    assert_eq!(rig.store().load().await.unwrap().high_water, HighWater { session: 6, ..high });
+    assert_eq!(rig.store().load().await.unwrap().id_sequences, IdSequences { session: 6, ..high });
     rig.reopen().await;
-    assert_eq!(rig.store().load().await.unwrap().high_water, HighWater { session: 6, ..high });
+    assert_eq!(rig.store().load().await.unwrap().id_sequences, IdSequences { session: 6, ..high });
 }
 
 /// What the clocks said is kept with each batch, and whatever the system's clock said before.
@@ -323,7 +327,7 @@ pub async fn texts_come_back_as_they_were(rig: &mut Rig) {
         let id = id as u64 + 1;
         let mut execution = waiting(id, 1);
         execution.input = Some(text.into());
-        let mut done = ended(execution.clone(), Ending::GaveUp(text.into()), 30);
+        let mut done = ended(execution.clone(), Outcome::Aborted(text.into()), 30);
         done.retry_of = Some(ExecutionId(77));
         execution.retry_of = done.retry_of;
         rig.commit(vec![insert(execution)]).await;
@@ -343,20 +347,20 @@ pub async fn texts_come_back_as_they_were(rig: &mut Rig) {
 pub async fn why_it_was_given_up_comes_back(rig: &mut Rig) {
     let (worker, attempt) = (WorkerId(7), AttemptNo(3));
     let endings = [
-        Ending::GaveUp(GiveUp::StartFailed { error: "the activity was rejected: no".into() }),
-        Ending::GaveUp(GiveUp::StartFailed { error: "".into() }),
-        Ending::GaveUp(GiveUp::NotRunAgain { worker, attempt }),
-        Ending::GaveUp(GiveUp::LostTooOften { worker, attempt, losses: 4 }),
-        Ending::GaveUp(GiveUp::ActivityDeleted),
-        Ending::GaveUp(GiveUp::ActivityRejected { error: "".into() }),
-        Ending::GaveUp(GiveUp::ActivityRejected { error: "exit code 1\nthe activity was rejected: no".into() }),
-        Ending::GaveUp(GiveUp::NotInstalled { error: "exit code 1".into() }),
-        Ending::GaveUp(GiveUp::Said { sentence: "the activity was deleted".into() }),
-        Ending::WorkerLeft { worker, attempt },
+        Outcome::Aborted(GiveUp::StartFailed { error: "the activity was rejected: no".into() }),
+        Outcome::Aborted(GiveUp::StartFailed { error: "".into() }),
+        Outcome::Aborted(GiveUp::NotRunAgain { worker, attempt }),
+        Outcome::Aborted(GiveUp::LostTooOften { worker, attempt, losses: 4 }),
+        Outcome::Aborted(GiveUp::ActivityDeleted),
+        Outcome::Aborted(GiveUp::ActivityRejected { error: "".into() }),
+        Outcome::Aborted(GiveUp::ActivityRejected { error: "exit code 1\nthe activity was rejected: no".into() }),
+        Outcome::Aborted(GiveUp::NotInstalled { error: "exit code 1".into() }),
+        Outcome::Aborted(GiveUp::Said { sentence: "the activity was deleted".into() }),
+        Outcome::WorkerLeft { worker, attempt },
     ];
-    let of = |(at, ending): (usize, &Ending)| {
+    let of = |(at, ending): (usize, &Outcome)| {
         let mut execution = running(waiting(at as u64 + 1, 1), attempt.0);
-        execution.losses = 4;
+        execution.lost_attempts = 4;
         ended(execution, ending.clone(), 30)
     };
     let rows: Vec<_> = endings.iter().enumerate().map(of).collect();
@@ -364,7 +368,7 @@ pub async fn why_it_was_given_up_comes_back(rig: &mut Rig) {
     rig.reopen().await;
     for row in rows {
         assert_eq!(rig.execution(row.id.0).await, row);
-        let containing = row.ending.as_ref().and_then(Ending::reason).map(|reason| reason.to_ascii_uppercase());
+        let containing = row.outcome.as_ref().and_then(Outcome::reason).map(|reason| reason.to_ascii_uppercase());
         let query = ExecutionQuery { containing, limit: 100, ..ExecutionQuery::default() };
         assert!(rig.store().executions(query).await.unwrap().iter().any(|found| found.id == row.id), "{row:?}");
     }

@@ -9,7 +9,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{AttemptEnd, Epoch, ExecutionId, PolicyId, Timestamp, WorkerId},
+    domain::{AttemptOutcome, Epoch, ExecutionId, PolicyId, Timestamp, WorkerId},
     store::{Change, Note, StoreError},
 };
 
@@ -19,19 +19,19 @@ pub async fn a_second_open_attempt(rig: &mut Rig) {
     rig.refuses(vec![open(1, 2)]).await;
     rig.refuses(vec![open(1, 1)]).await;
     rig.refuses(vec![insert(waiting(2, 1)), open(2, 1), open(2, 2)]).await;
-    rig.refuses(vec![open(1, 2), end(1, 1, AttemptEnd::Lost)]).await;
-    rig.commit(vec![end(1, 1, AttemptEnd::Lost), open(1, 2)]).await;
+    rig.refuses(vec![open(1, 2), end(1, 1, AttemptOutcome::Lost)]).await;
+    rig.commit(vec![end(1, 1, AttemptOutcome::Lost), open(1, 2)]).await;
 }
 
 /// An attempt ends once.
 pub async fn ending_what_is_not_open(rig: &mut Rig) {
-    rig.refuses(vec![end(1, 1, AttemptEnd::Exited(0))]).await;
+    rig.refuses(vec![end(1, 1, AttemptOutcome::Exited(0))]).await;
     rig.commit(one_running(1)).await;
-    rig.refuses(vec![end(1, 2, AttemptEnd::Exited(0))]).await;
-    rig.refuses(vec![end(1, 1, AttemptEnd::Exited(0)), end(1, 1, AttemptEnd::Exited(0))]).await;
+    rig.refuses(vec![end(1, 2, AttemptOutcome::Exited(0))]).await;
+    rig.refuses(vec![end(1, 1, AttemptOutcome::Exited(0)), end(1, 1, AttemptOutcome::Exited(0))]).await;
     rig.commit(conclude(1)).await;
-    rig.refuses(vec![end(1, 1, AttemptEnd::Lost)]).await;
-    rig.refuses(vec![end(1, 1, AttemptEnd::Recalled)]).await;
+    rig.refuses(vec![end(1, 1, AttemptOutcome::Lost)]).await;
+    rig.refuses(vec![end(1, 1, AttemptOutcome::Recalled)]).await;
 }
 
 /// Only an open attempt begins to run.

@@ -15,7 +15,7 @@ use crate::{
 /// What is written through one is read through the other, also output.
 pub async fn both_handles_are_of_one_store(rig: &mut Rig) {
     let store = rig.store();
-    let engine: Arc<dyn Store> = store.for_engine().unwrap_or_else(|| store.clone());
+    let engine: Arc<dyn Store> = store.engine_handle().unwrap_or_else(|| store.clone());
     assert_eq!(engine.id(), store.id());
     rig.commit(one_running(1)).await;
     append(rig, key(1, 1), Stream::Stdout, 0, 100).await;
@@ -25,6 +25,6 @@ pub async fn both_handles_are_of_one_store(rig: &mut Rig) {
     engine.commit(Arc::new(batch)).await.expect("the engine's handle has the same lease");
     assert!(store.execution(ExecutionId(2)).await.expect("an answer").is_some());
     assert!(engine.has_room().await, "an empty store has room");
-    engine.rest().await;
+    engine.quiesce().await;
     assert_eq!(store.load().await.expect("a snapshot"), engine.load().await.expect("it stays usable"));
 }

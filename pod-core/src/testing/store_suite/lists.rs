@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     domain::{
-        ActivityId, Age, AttemptEnd, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, Millis, MinuteTally,
-        Need, RevisionNo, ScaleReason, ScalingDecision, Timestamp, WorkerId,
+        ActivityId, Age, AttemptNo, AttemptOutcome, Execution, ExecutionId, ExecutionStatus, Millis, MinuteBucket,
+        Need, Outcome, RevisionNo, ScaleReason, ScalingDecision, Timestamp, WorkerId,
     },
-    store::{Change, ExecutionQuery, ExpiredExecution, IdempotencyRecord, KEPT_MINUTES, Note, Order},
+    store::{Change, ExecutionQuery, ExpiredExecution, IdempotencyRecord, KEPT_MINUTES, Note, SortOrder},
 };
 
 pub(super) fn decision(at: i64) -> ScalingDecision {
@@ -25,10 +25,10 @@ fn of_each_kind(id: u64) -> Execution {
     let mut row = match id % 7 {
         0 | 1 => base,
         2 => running(base, 1),
-        3 => ended(base, Ending::Exited(0), 10),
-        4 => ended(base, Ending::GaveUp("no".into()), 10),
-        5 => ended(base, Ending::Terminated, 10),
-        _ => ended(base, Ending::TimedOut, 10),
+        3 => ended(base, Outcome::Exited(0), 10),
+        4 => ended(base, Outcome::Aborted("no".into()), 10),
+        5 => ended(base, Outcome::Terminated, 10),
+        _ => ended(base, Outcome::TimedOut, 10),
     };
     row.retrieved = row.status.is_terminal() && id.is_multiple_of(2);
     row
@@ -132,7 +132,7 @@ pub async fn executions_between_bounds(rig: &mut Rig) {
     for (before, after) in ids.into_iter().flat_map(|before| ids.map(|after| (before, after))) {
         for worker in [None, Some(WorkerId(2)), Some(WorkerId(7))] {
             for containing in [None, Some(""), Some("needle"), Some("example.ORG"), Some("%"), Some("no"), Some("ü")] {
-                for order in [Order::NewestFirst, Order::OldestFirst] {
+                for order in [SortOrder::Descending, SortOrder::Ascending] {
                     for (status, limit) in [(None, 100), (Some(ExecutionStatus::Failed), 100), (None, 3)] {
                         let containing = containing.map(str::to_owned);
                         let query = ExecutionQuery {
@@ -153,7 +153,7 @@ pub async fn executions_between_bounds(rig: &mut Rig) {
                             .filter(|row| status.is_none_or(|status| row.status == status))
                             .filter(|row| containing.as_deref().is_none_or(|text| mentions(row, text)))
                             .collect();
-                        if order == Order::NewestFirst {
+                        if order == SortOrder::Descending {
                             wanted.reverse();
                         }
                         wanted.truncate(limit);
@@ -167,7 +167,7 @@ pub async fn executions_between_bounds(rig: &mut Rig) {
 }
 
 fn mentions(row: &Execution, text: &str) -> bool {
-    let reason = row.ending.as_ref().and_then(Ending::reason).unwrap_or_default();
+    let reason = row.outcome.as_ref().and_then(Outcome::reason).unwrap_or_default();
     let held = [row.input.as_deref().unwrap_or_default(), &reason];
     held.iter().any(|held| held.to_ascii_lowercase().contains(&text.to_ascii_lowercase()))
 }
@@ -177,7 +177,7 @@ pub async fn attempts_are_oldest_first(rig: &mut Rig) {
     rig.commit((1..=3).map(|id| insert(running(waiting(id, 1), 1))).collect()).await;
     for id in 1..=3 {
         for no in 1..=12 {
-            rig.commit(vec![open(id, no), end(id, no, AttemptEnd::Lost)]).await;
+            rig.commit(vec![open(id, no), end(id, no, AttemptOutcome::Lost)]).await;
         }
         rig.commit(vec![open(id, 13)]).await;
     }
@@ -185,7 +185,7 @@ pub async fn attempts_are_oldest_first(rig: &mut Rig) {
     let numbers: Vec<u32> = attempts.iter().map(|attempt| attempt.key.attempt.0).collect();
     assert_eq!(numbers, (1..=13).collect::<Vec<u32>>());
     assert_eq!(attempts[12], attempt(2, 13));
-    assert_eq!(attempts[3].end, Some(AttemptEnd::Lost));
+    assert_eq!(attempts[3].end, Some(AttemptOutcome::Lost));
     assert_eq!(rig.store().attempts(ExecutionId(4)).await.unwrap(), []);
 }
 
@@ -248,11 +248,11 @@ pub async fn events_before_a_number(rig: &mut Rig) {
 
 /// A minute is replaced by what it has become; after a day it goes.
 pub async fn minutes_are_kept_for_a_day(rig: &mut Rig) {
-    let minute = |minute: i64, submitted: u64| MinuteTally { minute, submitted, ..MinuteTally::default() };
+    let minute = |minute: i64, submitted: u64| MinuteBucket { minute, submitted, ..MinuteBucket::default() };
     let mut full = minute(11, 3);
     full.ended = [1, 2, 3, 4];
     full.waits.count(Millis(17));
-    let put = |minute: &MinuteTally| Change::PutMinute(minute.clone());
+    let put = |minute: &MinuteBucket| Change::PutMinute(minute.clone());
     rig.commit(vec![put(&minute(10, 1)), put(&minute(11, 2))]).await;
     rig.commit(vec![put(&full)]).await;
     assert_eq!(rig.store().load().await.unwrap().minutes, [minute(10, 1), full.clone()]);
@@ -299,7 +299,7 @@ pub async fn expired_are_oldest_first(rig: &mut Rig) {
     let ended_at = |id: u64, at: i64| Execution {
         // Somebody set the clock.
         finished_at: Some(Timestamp(-at)),
-        ..ended(running(waiting(id, 1), 2), Ending::Exited(1), at)
+        ..ended(running(waiting(id, 1), 2), Outcome::Exited(1), at)
     };
     rig.commit(vec![
         insert(ended_at(1, 30)),
@@ -317,9 +317,9 @@ pub async fn expired_are_oldest_first(rig: &mut Rig) {
         status: ExecutionStatus::Failed,
         attempts: AttemptNo(2),
     };
-    assert_eq!(store.expired(Age(40), 10).await.unwrap(), [expired(2), expired(3), expired(1)]);
-    assert_eq!(store.expired(Age(40), 2).await.unwrap(), [expired(2), expired(3)]);
-    assert_eq!(store.expired(Age(10), 2).await.unwrap(), []);
+    assert_eq!(store.list_expired(Age(40), 10).await.unwrap(), [expired(2), expired(3), expired(1)]);
+    assert_eq!(store.list_expired(Age(40), 2).await.unwrap(), [expired(2), expired(3)]);
+    assert_eq!(store.list_expired(Age(10), 2).await.unwrap(), []);
     rig.commit(vec![Change::DeleteExecutions(vec![ExecutionId(2)])]).await;
-    assert_eq!(Arc::clone(&store).expired(Age(40), 1).await.unwrap(), [expired(3)]);
+    assert_eq!(Arc::clone(&store).list_expired(Age(40), 1).await.unwrap(), [expired(3)]);
 }

@@ -8,7 +8,7 @@ use super::{
     rows::{conclude, end, key, one_running, open, running, update, waiting},
 };
 use crate::{
-    domain::{ActivityId, AttemptEnd, AttemptKey, ExecutionId, RevisionNo, Stream, WorkerId},
+    domain::{ActivityId, AttemptKey, AttemptOutcome, ExecutionId, RevisionNo, Stream, WorkerId},
     store::{Change, InstallLog},
 };
 
@@ -56,7 +56,7 @@ pub async fn attempts_tell_their_output(rig: &mut Rig) {
     }
     rig.commit(one_running(3)).await;
     append(rig, key(3, 1), Stream::Stdout, 0, 50_000).await;
-    rig.commit(vec![end(3, 1, AttemptEnd::Lost), open(3, 2), update(&running(waiting(3, 1), 2))]).await;
+    rig.commit(vec![end(3, 1, AttemptOutcome::Lost), open(3, 2), update(&running(waiting(3, 1), 2))]).await;
     append(rig, key(3, 2), Stream::Stdout, 0, 20).await;
     let attempts = rig.store().attempts(ExecutionId(3)).await.unwrap();
     assert_eq!((attempts[0].output.stdout.len, attempts[1].output.stdout.len), (50_000, 20));
@@ -77,9 +77,9 @@ pub async fn only_open_attempts_take_output(rig: &mut Rig) {
     }
     let nobody = rig.store().append_output(key(9, 1), Stream::Stdout, 0, pattern(0, 5)).await;
     assert!(nobody.is_err(), "an unknown attempt took output");
-    let nobody = rig.store().append_order(key(9, 1), 0, pattern(0, 5)).await;
+    let nobody = rig.store().append_interleaving(key(9, 1), 0, pattern(0, 5)).await;
     assert!(nobody.is_err(), "an unknown attempt took the order of output");
-    assert!(rig.store().read_order(key(9, 1), 0, 10).await.unwrap().is_empty());
+    assert!(rig.store().read_interleaving(key(9, 1), 0, 10).await.unwrap().is_empty());
 }
 
 fn log(worker: u64, activity: u64, revision: u32) -> InstallLog {

@@ -10,12 +10,12 @@ use super::{
 };
 use crate::{
     domain::{
-        ActivityId, Age, AttemptEnd, Ending, Execution, ExecutionId, ExecutionStatus, PolicyId, RevisionNo,
-        ScriptSource, Settings, Stream, Timestamp, WorkerId,
+        ActivityId, ActivitySettings, Age, AttemptOutcome, Execution, ExecutionId, ExecutionStatus, Outcome, PolicyId,
+        RevisionNo, ScriptSource, Stream, Timestamp, WorkerId,
     },
     store::{
-        ActivityTally, Change, ExecutionQuery, ExecutionUpdate, HighWater, MemoryStore, Note, QueueKey, RevisionTally,
-        Snapshot, Store, StoreError,
+        ActivityCounters, Change, ExecutionQuery, ExecutionUpdate, IdSequences, MemoryStore, Note, QueueCursor,
+        RevisionCounters, Snapshot, Store, StoreError,
     },
 };
 
@@ -116,17 +116,17 @@ impl World {
                     }
                     1 => {
                         let mut back = row.clone();
-                        (back.status, back.losses) = (ExecutionStatus::Waiting, back.losses + 1);
-                        (AttemptEnd::Lost, back)
+                        (back.status, back.lost_attempts) = (ExecutionStatus::Waiting, back.lost_attempts + 1);
+                        (AttemptOutcome::Lost, back)
                     }
                     2 => {
                         let mut back = row.clone();
                         back.status = ExecutionStatus::Waiting;
                         back.attempt.0 -= 1;
-                        (AttemptEnd::Recalled, back)
+                        (AttemptOutcome::Recalled, back)
                     }
-                    3 => (AttemptEnd::TimedOut, ended(row.clone(), Ending::TimedOut, dice.below(50) as i64)),
-                    _ => (AttemptEnd::Exited(3), ended(row.clone(), Ending::Exited(3), dice.below(50) as i64)),
+                    3 => (AttemptOutcome::TimedOut, ended(row.clone(), Outcome::TimedOut, dice.below(50) as i64)),
+                    _ => (AttemptOutcome::Exited(3), ended(row.clone(), Outcome::Exited(3), dice.below(50) as i64)),
                 };
                 *row = after;
                 let started_at = (dice.below(2) == 0).then_some(Timestamp(25));
@@ -146,15 +146,15 @@ fn comparable(mut snapshot: Snapshot) -> Snapshot {
     for record in &mut snapshot.activities {
         let row = &mut record.activity;
         (row.revision, row.latest, row.source) = (RevisionNo(0), RevisionNo(0), ScriptSource::Inline);
-        (row.settings, row.error, row.sha256) = (Settings::default(), None, None);
+        (row.settings, row.error, row.sha256) = (ActivitySettings::default(), None, None);
     }
     snapshot
 }
 
 /// Of one of two revisions of one of three activities.
-fn revision_tally(no: u64, round: u64) -> RevisionTally {
+fn revision_tally(no: u64, round: u64) -> RevisionCounters {
     let (activity, revision) = (ActivityId(1 + no % 3), RevisionNo(1 + (no / 4) as u32));
-    RevisionTally { activity, revision, waiting: round, kept: round + no }
+    RevisionCounters { activity, revision, waiting: round, kept: round + no }
 }
 
 /// The same batches, the same answers.
@@ -172,10 +172,10 @@ pub async fn agrees_with_the_specification(rig: &mut Rig) {
             after.change(&mut dice, &mut changes);
         }
         let mut batch = rig.batch(changes);
-        batch.high_water = HighWater { execution: after.next, ..HighWater::default() };
+        batch.id_sequences = IdSequences { execution: after.next, ..IdSequences::default() };
         batch.events = (0..dice.below(4)).map(|_| event(rig.next_event())).collect();
         let tally =
-            |id| ActivityTally { activity: ActivityId(id), executions: [round; 6], recent_durations: vec![5; 3] };
+            |id| ActivityCounters { activity: ActivityId(id), executions: [round; 6], recent_durations: vec![5; 3] };
         batch.tallies = (1..=3).filter(|_| dice.below(3) == 0).map(tally).collect();
         batch.revision_tallies = (1..=6).filter(|_| dice.below(3) == 0).map(|no| revision_tally(no, round)).collect();
         let mut modelled = batch.clone();
@@ -203,17 +203,17 @@ async fn print_something(dice: &mut Dice, world: &World, model: &dyn Store, stor
     for row in world.executions.iter().filter(|row| row.status == ExecutionStatus::Running).take(3) {
         let key = key(row.id.0, row.attempt.0);
         let stream = Stream::BOTH[dice.below(2) as usize];
-        let known = model.output_summary(key).await.unwrap().of(stream).len as usize;
+        let known = model.output_summary(key).await.unwrap().stream(stream).len as usize;
         let from = known.saturating_sub(dice.below(20) as usize);
         let most = [30, 3000, 40_000][dice.below(3) as usize];
         let to = from + dice.below(most) as usize;
         model.append_output(key, stream, from as u64, pattern(from, to)).await.unwrap();
         store.append_output(key, stream, from as u64, pattern(from, to)).await.unwrap();
-        let known = model.read_order(key, 0, usize::MAX).await.unwrap().len();
+        let known = model.read_interleaving(key, 0, usize::MAX).await.unwrap().len();
         let most = [4, 20_000][dice.below(2) as usize];
         let to = known + dice.below(most) as usize;
-        model.append_order(key, known as u64, pattern(known, to)).await.unwrap();
-        store.append_order(key, known as u64, pattern(known, to)).await.unwrap();
+        model.append_interleaving(key, known as u64, pattern(known, to)).await.unwrap();
+        store.append_interleaving(key, known as u64, pattern(known, to)).await.unwrap();
     }
 }
 
@@ -236,13 +236,21 @@ async fn compare(dice: &mut Dice, world: &World, model: &dyn Store, store: &dyn 
     let count = model.count_executions(query.clone()).await.unwrap();
     assert_eq!(store.count_executions(query.clone()).await.unwrap(), count, "{when}: {query:?}");
     let (of, limit) = (ActivityId(1 + dice.below(3)), dice.below(8) as usize);
-    let after = QueueKey { not_before: Age(dice.below(5) as i64 - 1), id: ExecutionId(dice.below(world.next + 2)) };
+    let after = QueueCursor { not_before: Age(dice.below(5) as i64 - 1), id: ExecutionId(dice.below(world.next + 2)) };
     let due = Age(dice.below(6) as i64);
     let no = RevisionNo(1 + dice.below(2) as u32);
-    let claimed = model.claim(of, no, after, due, limit).await.unwrap();
-    assert_eq!(store.claim(of, no, after, due, limit).await.unwrap(), claimed, "{when}: {of}.{no} after {after:?}");
+    let claimed = model.peek_queue(of, no, after, due, limit).await.unwrap();
+    assert_eq!(
+        store.peek_queue(of, no, after, due, limit).await.unwrap(),
+        claimed,
+        "{when}: {of}.{no} after {after:?}"
+    );
     let (before, limit) = (Age(dice.below(60) as i64), dice.below(20) as usize);
-    assert_eq!(store.expired(before, limit).await.unwrap(), model.expired(before, limit).await.unwrap(), "{when}");
+    assert_eq!(
+        store.list_expired(before, limit).await.unwrap(),
+        model.list_expired(before, limit).await.unwrap(),
+        "{when}"
+    );
     let after = dice.below(400);
     assert_eq!(store.events(after, 9).await.unwrap(), model.events(after, 9).await.unwrap(), "{when}");
     let used = format!("key {}", dice.below(300));
@@ -254,8 +262,8 @@ async fn compare(dice: &mut Dice, world: &World, model: &dyn Store, store: &dyn 
         assert_eq!(store.attempts(id).await.unwrap(), attempts, "{when}");
         for attempt in attempts {
             let (offset, limit) = (dice.below(5000), dice.below(50_000) as usize);
-            let order = model.read_order(attempt.key, offset, limit).await.unwrap();
-            let same = store.read_order(attempt.key, offset, limit).await.unwrap() == order;
+            let order = model.read_interleaving(attempt.key, offset, limit).await.unwrap();
+            let same = store.read_interleaving(attempt.key, offset, limit).await.unwrap() == order;
             assert!(same, "{when}: the order of {}", attempt.key);
             for stream in Stream::BOTH {
                 let slice = model.read_output(attempt.key, stream, offset, limit).await.unwrap();

@@ -89,5 +89,5 @@ pub async fn deleted_output_stays_deleted(rig: &mut Rig) {
     assert!(read_all(rig, key(1, 1), Stream::Stdout, 0).await.is_empty());
     rig.commit(vec![insert(waiting(2, 1)), update(&running(waiting(2, 1), 1)), open(2, 1)]).await;
     assert!(read_all(rig, key(2, 1), Stream::Stdout, 0).await.is_empty());
-    assert_eq!(rig.store().expired(Age::MAX, 5).await.unwrap(), []);
+    assert_eq!(rig.store().list_expired(Age::MAX, 5).await.unwrap(), []);
 }

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use super::rows::{conclude, end, one_running, open, running, update, waiting};
 use crate::{
-    domain::{AttemptEnd, AttemptKey, Epoch, Event, Execution, ExecutionId, Millis, Timestamp},
-    store::{Batch, Change, HighWater, Holder, Lease, OutputStore, Store, StoreError},
+    domain::{AttemptKey, AttemptOutcome, Epoch, Event, Execution, ExecutionId, Millis, Timestamp},
+    store::{Batch, Change, Holder, IdSequences, Lease, OutputStore, Store, StoreError},
     testing::output_store_suite::Harness,
 };
 
@@ -117,7 +117,7 @@ impl Rig {
         let events: Vec<Event> = (0..events).map(|_| super::rows::event(self.next_event())).collect();
         let mut batch = self.batch(Vec::new());
         batch.events.clone_from(&events);
-        batch.high_water = HighWater { event: self.last_event, ..HighWater::default() };
+        batch.id_sequences = IdSequences { event: self.last_event, ..IdSequences::default() };
         self.store().commit(Arc::new(batch)).await.expect("events");
         events
     }
@@ -143,7 +143,7 @@ impl Harness for Rig {
         let (id, no) = (attempt.execution.0, attempt.attempt.0);
         let changes = match no {
             1 => one_running(id),
-            _ => vec![end(id, no - 1, AttemptEnd::Lost), open(id, no), update(&running(waiting(id, 1), no))],
+            _ => vec![end(id, no - 1, AttemptOutcome::Lost), open(id, no), update(&running(waiting(id, 1), no))],
         };
         self.commit(changes).await;
     }

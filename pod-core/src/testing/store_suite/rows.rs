@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     domain::{
-        Activity, ActivityId, ActivityName, ActivityStatus, Age, Attempt, AttemptEnd, AttemptKey, AttemptNo, Ending,
-        Event, EventDetail, EventKind, Execution, ExecutionId, ExecutionStatus, Installation, InstallationStatus,
-        Isolation, Millis, OnLost, OutputSummary, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose,
-        RevisionStatus, ScriptSource, Settings, Timestamp, Worker, WorkerId, WorkerReason, WorkerStatus,
+        Activity, ActivityId, ActivityName, ActivitySettings, ActivityStatus, Age, Attempt, AttemptKey, AttemptNo,
+        AttemptOutcome, Event, EventDetail, EventKind, Execution, ExecutionId, ExecutionStatus, Installation,
+        InstallationStatus, Isolation, Millis, OnLost, Outcome, OutputSummary, Policy, PolicyId, Revision, RevisionNo,
+        RevisionPurpose, RevisionStatus, ScriptSource, Timestamp, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
     store::{Change, ExecutionUpdate},
 };
@@ -47,16 +47,16 @@ pub(super) fn running(mut execution: Execution, attempt: u32) -> Execution {
 }
 
 /// The execution, ended at that moment.
-pub(super) fn ended(mut execution: Execution, ending: Ending, at: i64) -> Execution {
+pub(super) fn ended(mut execution: Execution, ending: Outcome, at: i64) -> Execution {
     execution.status = ending.status();
-    execution.ending = Some(ending);
+    execution.outcome = Some(ending);
     execution.finished_at = Some(Timestamp(at));
     execution.ended = Some(Age(at));
     execution
 }
 
 pub(super) fn finished(id: u64, activity: u64) -> Execution {
-    ended(running(waiting(id, activity), 1), Ending::Exited(0), 100)
+    ended(running(waiting(id, activity), 1), Outcome::Exited(0), 100)
 }
 
 pub(super) fn attempt(execution: u64, no: u32) -> Attempt {
@@ -76,7 +76,7 @@ pub(super) fn open(execution: u64, no: u32) -> Change {
     Change::OpenAttempt(attempt(execution, no))
 }
 
-pub(super) fn end(execution: u64, no: u32, end: AttemptEnd) -> Change {
+pub(super) fn end(execution: u64, no: u32, end: AttemptOutcome) -> Change {
     Change::EndAttempt { key: key(execution, no), started_at: Some(Timestamp(20)), ended_at: Timestamp(100), end }
 }
 
@@ -87,7 +87,7 @@ pub(super) fn one_running(id: u64) -> Vec<Change> {
 
 /// Ends the first attempt of an execution, and it with it.
 pub(super) fn conclude(id: u64) -> Vec<Change> {
-    vec![end(id, 1, AttemptEnd::Exited(0)), update(&finished(id, 1))]
+    vec![end(id, 1, AttemptOutcome::Exited(0)), update(&finished(id, 1))]
 }
 
 pub(super) fn event(seq: u64) -> Event {
@@ -113,7 +113,7 @@ pub(super) fn activity(id: u64, name: &str) -> Activity {
         revision: RevisionNo(1),
         latest: RevisionNo(1),
         source: ScriptSource::Inline,
-        settings: Settings::default(),
+        settings: ActivitySettings::default(),
         error: None,
         sha256: None,
     }
@@ -125,7 +125,7 @@ pub(super) fn revision(activity: u64, no: u32) -> Revision {
         no: RevisionNo(no),
         created_at: Timestamp(2),
         source: ScriptSource::Url("http://localhost/install".into()),
-        settings: Settings {
+        settings: ActivitySettings {
             timeout: Some(Millis(5000)),
             retries: 2,
             on_lost: OnLost::Fail,
@@ -170,7 +170,7 @@ pub(super) fn worker(id: u64) -> Worker {
         reason: Some(WorkerReason::NeverDialledIn { within: Millis(5), progress: Some("booting".into()) }),
         destroy_error: Some("it hangs".into()),
         host: Some("here".into()),
-        external: true,
+        self_registered: true,
         isolation: Isolation::Execution,
         incarnation: Some(u64::MAX),
     }

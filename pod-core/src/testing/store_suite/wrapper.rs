@@ -15,7 +15,7 @@ use crate::{
 ///
 /// When the store cannot be used.
 pub async fn passes_through(store: Arc<dyn Store>, count: impl Fn() -> u64) -> bool {
-    let engine = store.for_engine().unwrap_or_else(|| store.clone());
+    let engine = store.engine_handle().unwrap_or_else(|| store.clone());
     let before = count();
     let epoch = acquire(&*engine, "suite", TTL).await.epoch;
     engine.commit(Arc::new(Batch { seq: 1, epoch, at: Timestamp(1), ..Batch::default() })).await.expect("a commit");

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     super::state::Input,
-    dial::{Dial, DialError},
+    dial::{DialError, Dialer},
 };
 use crate::link::{
     FrameError, FrameReader, FrameWriter, FromWorker, MAX_FIRST_FRAME, MAX_FRAME, Messages, ToWorker, Transport, encode,
@@ -32,7 +32,7 @@ type Dialling = BoxFuture<'static, Result<Transport, DialError>>;
 type Writing = BoxFuture<'static, (Box<dyn FrameWriter>, Result<(), FrameError>)>;
 
 pub(super) struct Connection {
-    dial: Arc<dyn Dial>,
+    dial: Arc<dyn Dialer>,
     phase: Phase,
     seed: u64,
     waits: ExponentialBackoff,
@@ -64,7 +64,7 @@ pub(super) enum LinkEvent {
 }
 
 impl Connection {
-    pub(super) fn new(dial: Arc<dyn Dial>, seed: u64) -> Self {
+    pub(super) fn new(dial: Arc<dyn Dialer>, seed: u64) -> Self {
         let phase = Phase::Dialling(dial_after(Arc::clone(&dial), Duration::ZERO));
         Self { dial, phase, seed, waits: waits(seed) }
     }
@@ -213,7 +213,7 @@ fn waits(seed: u64) -> ExponentialBackoff {
     doubling.with_jitter().with_jitter_seed(seed).build()
 }
 
-fn dial_after(dial: Arc<dyn Dial>, wait: Duration) -> Dialling {
+fn dial_after(dial: Arc<dyn Dialer>, wait: Duration) -> Dialling {
     let at = Instant::now() + wait;
     Box::pin(async move {
         if !wait.is_zero() {

@@ -6,7 +6,7 @@ use crate::link::Transport;
 
 /// How a worker reaches its manager.
 #[async_trait]
-pub trait Dial: Send + Sync + 'static {
+pub trait Dialer: Send + Sync + 'static {
     /// Dials once. Called again after a while when it failed, or when the link ended.
     async fn dial(&self) -> Result<Transport, DialError>;
 }

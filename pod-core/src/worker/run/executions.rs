@@ -12,7 +12,7 @@ use tokio::{
 use super::super::state::Input;
 use crate::{
     domain::{ActivityId, AttemptKey, RevisionNo, Stream},
-    executor::{Executor, InstallError, InstallRequest, RunEvent, Running, Sink, StartRequest, StopMode},
+    executor::{ExecutionHandle, Executor, InstallError, InstallRequest, RunEvent, Sink, StartRequest, StopMode},
 };
 
 /// How many events wait for the worker. A program that prints faster than the worker takes waits here for a moment.
@@ -34,7 +34,7 @@ pub(super) struct Executions {
 
 struct Execution {
     task: task::Id,
-    wish: watch::Sender<Option<Wish>>,
+    wish: watch::Sender<Option<RunCommand>>,
     /// The last that was said of each stream.
     sinks: watch::Sender<Sinks>,
 }
@@ -44,7 +44,7 @@ type Sinks = [Option<Sink>; 2];
 
 /// What is asked of an execution that was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Wish {
+enum RunCommand {
     Recall,
     Stop(StopMode),
 }
@@ -107,11 +107,11 @@ impl Executions {
     }
 
     pub(super) fn stop(&mut self, key: AttemptKey, mode: StopMode) {
-        self.ask(key, Wish::Stop(mode));
+        self.ask(key, RunCommand::Stop(mode));
     }
 
     pub(super) fn recall(&mut self, key: AttemptKey) {
-        self.ask(key, Wish::Recall);
+        self.ask(key, RunCommand::Recall);
     }
 
     pub(super) fn write_to(&mut self, key: AttemptKey, stream: Stream, sink: Sink) {
@@ -121,7 +121,7 @@ impl Executions {
     }
 
     /// What is harder replaces what is softer.
-    fn ask(&mut self, key: AttemptKey, wish: Wish) {
+    fn ask(&mut self, key: AttemptKey, wish: RunCommand) {
         if let Some(execution) = self.running.get(&key) {
             execution.wish.send_if_modified(|asked| {
                 let harder = *asked < Some(wish);
@@ -198,12 +198,12 @@ impl Drop for Executions {
 async fn execute(
     executor: &dyn Executor,
     request: StartRequest,
-    mut wished: watch::Receiver<Option<Wish>>,
+    mut wished: watch::Receiver<Option<RunCommand>>,
     mut told: watch::Receiver<Sinks>,
     events: &mpsc::Sender<Input>,
 ) {
     let key = request.key;
-    let mut running: Box<dyn Running> = match executor.start(request).await {
+    let mut running: Box<dyn ExecutionHandle> = match executor.start(request).await {
         Ok(running) => running,
         Err(error) => {
             let _ = events.send(Input::StartFailed(key, error)).await;
@@ -216,8 +216,8 @@ async fn execute(
             event = running.next() => event,
             Ok(()) = wished.changed() => {
                 match *wished.borrow_and_update() {
-                    Some(Wish::Stop(mode)) => running.stop(mode),
-                    Some(Wish::Recall) => running.recall(),
+                    Some(RunCommand::Stop(mode)) => running.stop(mode),
+                    Some(RunCommand::Recall) => running.recall(),
                     None => {}
                 }
                 continue;

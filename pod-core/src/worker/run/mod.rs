@@ -13,13 +13,13 @@ use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
-pub use self::dial::{Dial, DialError};
+pub use self::dial::{DialError, Dialer};
 use self::{
     connection::{Connection, LinkEvent},
     executions::Executions,
 };
 use super::{
-    identity::{Departure, Identity, WorkerExit},
+    identity::{Identity, ShutdownNotice, WorkerExit},
     leave::{Asked, Leave},
     spool::disk::{SpoolDirectory, SpoolDisk, SpoolMemory},
     state::{Effect, Input, Now, WorkerState},
@@ -67,11 +67,11 @@ impl WorkerConfig {
 
 /// Runs a worker until it ends or is asked to [`Leave`]; nothing that it ran is left then.
 ///
-/// Dropping the future kills what runs, as dropping each [`crate::executor::Running`] does.
+/// Dropping the future kills what runs, as dropping each [`crate::executor::ExecutionHandle`] does.
 pub async fn run(
     config: WorkerConfig,
     executor: Arc<dyn Executor>,
-    dial: impl Dial,
+    dial: impl Dialer,
     leave: impl Into<Leave>,
 ) -> WorkerExit {
     run_boxed(config, executor, Arc::new(dial), leave.into()).await
@@ -81,19 +81,19 @@ pub async fn run(
 fn run_boxed(
     config: WorkerConfig,
     executor: Arc<dyn Executor>,
-    dial: Arc<dyn Dial>,
+    dial: Arc<dyn Dialer>,
     leave: Leave,
 ) -> BoxFuture<'static, WorkerExit> {
     Box::pin(async move {
         let installed = match executor.installed().await {
             Ok(installed) => installed,
-            Err(error) => return WorkerExit::Broken(error.to_string()),
+            Err(error) => return WorkerExit::ExecutorFailed(error.to_string()),
         };
         let clock = Clock { began: Instant::now() };
-        let (seed, departure) = (config.identity.incarnation, config.identity.departure);
-        let (slots, ahead) = (executor.slots(), executor.ahead());
+        let (seed, departure) = (config.identity.incarnation, config.identity.shutdown_notice);
+        let (slots, ahead) = (executor.slots(), executor.prefetch_limit());
         let state = WorkerState::new(config.identity, slots, ahead, installed, config.spool, clock.now());
-        let shell = Shell {
+        let shell = WorkerTask {
             state,
             clock,
             departure,
@@ -127,22 +127,22 @@ impl Clock {
     }
 }
 
-struct Shell {
+struct WorkerTask {
     state: WorkerState,
     clock: Clock,
-    departure: Departure,
+    departure: ShutdownNotice,
     connection: Connection,
     executions: Executions,
     effects: Vec<Effect>,
 }
 
-impl Shell {
+impl WorkerTask {
     async fn serve(mut self, leave: Leave) -> WorkerExit {
         let exit = self.rounds(leave).await;
         self.executions.shutdown().await;
         if exit == WorkerExit::Cancelled && self.state.is_welcome() {
             let goodbye = || FromWorker::Goodbye { reason: exit.to_string() };
-            let goodbye = (self.departure == Departure::ForGood).then(goodbye);
+            let goodbye = (self.departure == ShutdownNotice::Permanent).then(goodbye);
             let _ = tokio::time::timeout(FAREWELL_WITHIN, self.connection.farewell(goodbye)).await;
         }
         exit

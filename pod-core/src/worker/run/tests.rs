@@ -15,13 +15,14 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     domain::{
-        ActivityId, AttemptEnd, AttemptKey, AttemptNo, Epoch, ExecutionId, Millis, RevisionNo, SessionId, StoreId,
+        ActivityId, AttemptKey, AttemptNo, AttemptOutcome, Epoch, ExecutionId, Millis, RevisionNo, SessionId, StoreId,
         Stream, WorkerId,
     },
     executor::{
-        ExecutorError, InstallError, InstallRequest, OutputSink, RunEvent, Running, StartError, StartRequest, StopMode,
+        ExecutionHandle, ExecutorError, InstallError, InstallRequest, OutputSink, RunEvent, StartError, StartRequest,
+        StopMode,
     },
-    link::{self, Hello, MAX_FRAME, NEWEST_VERSION, StartOrder, ToWorker, Welcome},
+    link::{self, Hello, MAX_FRAME, NEWEST_VERSION, StartCommand, ToWorker, Welcome},
 };
 
 /// Installing it is more than the executor can do.
@@ -52,7 +53,7 @@ impl Executor for Echo {
     async fn installed(&self) -> Result<Vec<(ActivityId, RevisionNo)>, ExecutorError> {
         Ok(vec![(ActivityId(1), RevisionNo(1))])
     }
-    async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError> {
+    async fn start(&self, request: StartRequest) -> Result<Box<dyn ExecutionHandle>, StartError> {
         self.running.fetch_add(1, Ordering::Relaxed);
         let (sender, events) = mpsc::channel(4);
         let input = request.input.unwrap_or_default();
@@ -60,7 +61,7 @@ impl Executor for Echo {
         let bytes = Bytes::copy_from_slice(input.as_bytes());
         let _ = sender.try_send(RunEvent::Output { stream: Stream::Stdout, bytes });
         if &*input != "wait" {
-            let _ = sender.try_send(RunEvent::Ended { end: AttemptEnd::Exited(0), at: Timestamp(2) });
+            let _ = sender.try_send(RunEvent::Ended { end: AttemptOutcome::Exited(0), at: Timestamp(2) });
         }
         Ok(Box::new(EchoRun { events, _stay: sender }))
     }
@@ -71,12 +72,12 @@ impl Executor for Echo {
 }
 
 #[async_trait]
-impl Running for EchoRun {
+impl ExecutionHandle for EchoRun {
     async fn next(&mut self) -> Option<RunEvent> {
         self.events.recv().await
     }
     fn stop(&mut self, _: StopMode) {
-        let _ = self._stay.try_send(RunEvent::Ended { end: AttemptEnd::Terminated, at: Timestamp(3) });
+        let _ = self._stay.try_send(RunEvent::Ended { end: AttemptOutcome::Terminated, at: Timestamp(3) });
     }
 }
 
@@ -84,7 +85,7 @@ impl Running for EchoRun {
 struct Switchboard(mpsc::Sender<Transport>);
 
 #[async_trait]
-impl Dial for Switchboard {
+impl Dialer for Switchboard {
     async fn dial(&self) -> Result<Transport, DialError> {
         let (here, there) = link::in_process();
         match self.0.send(there).await {
@@ -111,7 +112,7 @@ impl Manager {
             worker: WorkerId(1),
             session: SessionId(1),
             heartbeat: Millis::from_secs(5),
-            give_up_after: Millis::from_secs(600),
+            orphan_timeout: Millis::from_secs(600),
             output_cap: 1 << 20,
             discard: Vec::new(),
             remove: Vec::new(),
@@ -149,7 +150,7 @@ fn key(execution: u64) -> AttemptKey {
 }
 
 fn order(execution: u64, input: &str) -> ToWorker {
-    ToWorker::Start(Box::new(StartOrder {
+    ToWorker::Start(Box::new(StartCommand {
         key: key(execution),
         activity: ActivityId(1),
         activity_name: "echo".into(),
@@ -190,7 +191,7 @@ async fn many_executions_run_and_each_ends_once_with_its_output() {
     while ended.len() < 500 {
         let report = manager.end().await;
         assert_eq!(report.stdout, format!("hello {}", report.key.execution));
-        assert_eq!(report.end, AttemptEnd::Exited(0));
+        assert_eq!(report.end, AttemptOutcome::Exited(0));
         manager.say(&[ToWorker::EndAck { key: report.key }]).await;
         assert!(ended.insert(report.key, ()).is_none(), "told once");
     }
@@ -215,7 +216,7 @@ async fn what_runs_is_told_again_over_the_next_link_and_can_be_stopped_there() {
     assert_eq!(hello.attempts[0].started_at, Some(Timestamp(1)));
     manager.say(&[ToWorker::Stop { key: key(1), grace: Millis::from_secs(1) }]).await;
     let report = manager.end().await;
-    assert_eq!((report.end, report.stdout_from), (AttemptEnd::Terminated, 4), "its output was sent before");
+    assert_eq!((report.end, report.stdout_from), (AttemptOutcome::Terminated, 4), "its output was sent before");
     scene.shutdown.cancel();
     loop {
         if matches!(manager.hear().await, FromWorker::Goodbye { .. }) {

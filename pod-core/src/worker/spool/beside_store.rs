@@ -74,13 +74,20 @@ impl Kept {
 type Executor = [Option<u64>; 2];
 
 /// A program prints, and its executor writes that into the store's file as far as it may, and gives the rest.
-fn print(spool: &mut Spool, kept: &[Kept; 2], executor: &mut Executor, run: Run, bytes: &[u8], disk: &SpoolDirectory) {
+fn print(
+    spool: &mut Spool,
+    kept: &[Kept; 2],
+    executor: &mut Executor,
+    run: OutputSegment,
+    bytes: &[u8],
+    disk: &SpoolDirectory,
+) {
     let (stream, mut bytes) = (run.stream, bytes);
     let mut at = spool.of(stream).total();
     while let Some(until) = executor[stream as usize].filter(|_| !bytes.is_empty()) {
         let (written, rest) = bytes.split_at(usize::try_from(until - at).unwrap().min(bytes.len()));
         kept[stream as usize].file.write_all_at(written, at).unwrap();
-        let told = spool.wrote(Run { len: written.len() as u64, ..run }, disk);
+        let told = spool.wrote(OutputSegment { len: written.len() as u64, ..run }, disk);
         at += written.len() as u64;
         bytes = rest;
         for told in [told, (at == until).then(|| spool.held(stream))].into_iter().flatten() {
@@ -139,7 +146,7 @@ fn run(steps: &[Step], cap: u64, writes: bool) {
         match *step {
             Step::Print(stream, length) => {
                 let bytes = printed(program[stream as usize].len(), length);
-                let run = Run { stream, len: 0, since: Millis(0) };
+                let run = OutputSegment { stream, len: 0, since: Millis(0) };
                 print(&mut spool, &kept, &mut executor, run, &bytes, &disk);
                 program[stream as usize].extend_from_slice(&bytes);
             }
@@ -276,7 +283,7 @@ fn an_executor_writes_only_while_one_stream_is_long() {
     assert_eq!(spool.sink(Stream::Stdout), None, "it is told once");
     let Sink::UpTo(until) = spool.held(Stream::Stdout) else { panic!("it may write") };
     spool.push(Stream::Stderr, &vec![0; LONG as usize], Millis(0), &disk);
-    let run = Run { stream: Stream::Stdout, len: until - LONG, since: Millis(0) };
+    let run = OutputSegment { stream: Stream::Stdout, len: until - LONG, since: Millis(0) };
     assert_eq!(spool.wrote(run, &disk), None);
     assert_eq!(spool.held(Stream::Stdout), Sink::Over);
 }

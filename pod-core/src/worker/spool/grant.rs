@@ -2,7 +2,7 @@
 
 use super::{Spool, piece::LONG};
 use crate::{
-    domain::{Run, Stream},
+    domain::{OutputSegment, Stream},
     executor::Sink,
     worker::spool::disk::SpoolDisk,
 };
@@ -29,7 +29,7 @@ impl Spool {
     }
 
     /// Takes what the executor wrote. How far it may go on, where it will soon have to hold.
-    pub(in crate::worker) fn wrote(&mut self, run: Run, disk: &dyn SpoolDisk) -> Option<Sink> {
+    pub(in crate::worker) fn wrote(&mut self, run: OutputSegment, disk: &dyn SpoolDisk) -> Option<Sink> {
         let granted = &mut self.granted[run.stream as usize];
         *granted = granted.saturating_sub(run.len);
         let is_short = *granted < MOST / 2;

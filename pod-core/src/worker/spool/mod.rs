@@ -20,7 +20,7 @@ use stream::StreamSpool;
 
 use std::ops::Range;
 
-use crate::domain::{Millis, OutputFile, Run, Stream};
+use crate::domain::{Millis, OutputFile, OutputSegment, Stream};
 
 /// The output of one attempt.
 #[derive(Debug)]
@@ -53,12 +53,12 @@ impl Spool {
         // What did not fit ends the head of both streams: what follows must not be taken for its continuation.
         self.room = if kept == head { self.room - kept as u64 } else { 0 };
         if kept > 0 {
-            self.order.head(Run { stream, len: kept as u64, since }, disk);
+            self.order.head(OutputSegment { stream, len: kept as u64, since }, disk);
         }
         if kept < bytes.len() {
             self.room = 0;
             self.of_mut(stream).push_tail(&bytes[kept..]);
-            self.order.tail(Run { stream, len: (bytes.len() - kept) as u64, since });
+            self.order.tail(OutputSegment { stream, len: (bytes.len() - kept) as u64, since });
         }
     }
 

@@ -7,7 +7,7 @@ use super::{
     piece::{Piece, TAIL},
     stream::StreamSpool,
 };
-use crate::domain::{Millis, Run, Stream};
+use crate::domain::{Millis, OutputSegment, Stream};
 
 /// What of one stream comes within this time is one run.
 const JOIN: u64 = 10;
@@ -27,9 +27,9 @@ pub(super) struct Order {
     /// When the last run in the log came.
     last: Millis,
     /// The newest run, while more may join it.
-    open: Option<Run>,
+    open: Option<OutputSegment>,
     /// The runs of the last bytes of both streams, beyond the cap.
-    tail: VecDeque<Run>,
+    tail: VecDeque<OutputSegment>,
     tail_len: [u64; 2],
     /// Nothing is added any more.
     closed: bool,
@@ -50,7 +50,7 @@ impl Order {
     }
 
     /// Notes bytes that were kept of the head.
-    pub(super) fn head(&mut self, run: Run, disk: &dyn SpoolDisk) {
+    pub(super) fn head(&mut self, run: OutputSegment, disk: &dyn SpoolDisk) {
         match &mut self.open {
             Some(open) if joins(*open, run) => open.len += run.len,
             _ => {
@@ -61,7 +61,7 @@ impl Order {
     }
 
     /// Notes bytes beyond the head.
-    pub(super) fn tail(&mut self, run: Run) {
+    pub(super) fn tail(&mut self, run: OutputSegment) {
         if self.closed {
             return;
         }
@@ -101,7 +101,7 @@ impl Order {
                 excess -= cut;
             }
             if kept > *known {
-                self.tail.push_front(Run { stream, len: kept - *known, since: began });
+                self.tail.push_front(OutputSegment { stream, len: kept - *known, since: began });
             }
         }
         for run in std::mem::take(&mut self.tail) {
@@ -112,7 +112,7 @@ impl Order {
         self.closed = true;
     }
 
-    fn write(&mut self, run: Run, disk: &dyn SpoolDisk) {
+    fn write(&mut self, run: OutputSegment, disk: &dyn SpoolDisk) {
         if self.closed {
             return;
         }
@@ -120,7 +120,7 @@ impl Order {
         run.encode(self.last, &mut bytes);
         if self.len + bytes.len() as u64 > self.limit {
             bytes.clear();
-            Run { len: 0, ..run }.encode(self.last, &mut bytes);
+            OutputSegment { len: 0, ..run }.encode(self.last, &mut bytes);
             self.closed = true;
         }
         self.last = self.last.max(run.since);
@@ -142,6 +142,6 @@ impl Order {
     }
 }
 
-fn joins(open: Run, run: Run) -> bool {
+fn joins(open: OutputSegment, run: OutputSegment) -> bool {
     open.stream == run.stream && run.since.0.saturating_sub(open.since.0) < JOIN
 }

@@ -76,7 +76,7 @@ fn run(steps: &[Step], cap: u64, disk_size: usize) {
                 let bytes = printed(program[stream as usize].len(), length);
                 since += (length % 23) as u64;
                 spool.push(stream, &bytes, Millis(since), &disk);
-                prints.push(Run { stream, len: length as u64, since: Millis(since) });
+                prints.push(OutputSegment { stream, len: length as u64, since: Millis(since) });
                 program[stream as usize].extend_from_slice(&bytes);
             }
             Step::Send(stream, max) => {
@@ -132,9 +132,9 @@ fn run(steps: &[Step], cap: u64, disk_size: usize) {
     }
 }
 
-fn runs_of(mut log: &[u8]) -> Vec<Run> {
+fn runs_of(mut log: &[u8]) -> Vec<OutputSegment> {
     let (mut runs, mut last) = (Vec::new(), Millis(0));
-    while let Some(run) = Run::decode(&mut log, last) {
+    while let Some(run) = OutputSegment::decode(&mut log, last) {
         last = run.since;
         runs.push(run);
     }
@@ -143,7 +143,7 @@ fn runs_of(mut log: &[u8]) -> Vec<Run> {
 }
 
 /// The runs are of the bytes that are kept, no more and no less, in the order in which they were printed.
-fn check_order(runs: &[Run], received: &[Received; 2], prints: &[Run]) {
+fn check_order(runs: &[OutputSegment], received: &[Received; 2], prints: &[OutputSegment]) {
     // Of each byte that is kept: which print it was of.
     let kept = Stream::BOTH.map(|stream| {
         let of = prints.iter().enumerate().filter(|(_, print)| print.stream == stream);

@@ -9,9 +9,9 @@ use super::{
     machine::WorkerState,
 };
 use crate::{
-    domain::{ActivityId, AttemptEnd, AttemptKey, Millis, RevisionNo, Stream, Timestamp},
+    domain::{ActivityId, AttemptKey, AttemptOutcome, Millis, RevisionNo, Stream, Timestamp},
     executor::{RunEvent, StartError, StartRequest, StopMode},
-    link::{FromWorker, StartOrder},
+    link::{FromWorker, StartCommand},
     worker::spool::Spool,
 };
 
@@ -22,7 +22,7 @@ const SEND_AT_ONCE: usize = 32 << 10;
 const LATEST_NEWS: Duration = Duration::from_secs(1);
 
 impl WorkerState {
-    pub(super) fn start(&mut self, order: StartOrder, effects: &mut Vec<Effect>) {
+    pub(super) fn start(&mut self, order: StartCommand, effects: &mut Vec<Effect>) {
         let key = order.key;
         if self.attempts.held.contains_key(&key) || self.refuses(key) {
             return;
@@ -110,7 +110,7 @@ impl WorkerState {
 
     pub(super) fn start_failed(&mut self, key: AttemptKey, error: StartError, now: Now, effects: &mut Vec<Effect>) {
         let stopped = self.attempts.held.get(&key).is_some_and(|held| held.stopped) || self.leaving.is_some();
-        let end = if stopped { AttemptEnd::Terminated } else { AttemptEnd::StartFailed(error.message.into()) };
+        let end = if stopped { AttemptOutcome::Terminated } else { AttemptOutcome::StartFailed(error.message.into()) };
         self.finish(key, end, now.wall, now, effects);
     }
 
@@ -118,7 +118,7 @@ impl WorkerState {
     pub(super) fn finish(
         &mut self,
         key: AttemptKey,
-        end: AttemptEnd,
+        end: AttemptOutcome,
         at: Timestamp,
         now: Now,
         effects: &mut Vec<Effect>,
@@ -127,11 +127,12 @@ impl WorkerState {
         let ahead = self.attempts.live.saturating_sub(self.slots) as usize;
         let has_more = self.attempts.waiting.len() + ahead > 1;
         let Some(held) = self.attempts.held.get(&key) else { return };
-        let end = self.ended_by_leaving(end, held.stopped, held.started_at.is_some()).unwrap_or(AttemptEnd::Recalled);
+        let end =
+            self.ended_by_leaving(end, held.stopped, held.started_at.is_some()).unwrap_or(AttemptOutcome::Recalled);
         let Some(held) = self.attempts.held.get_mut(&key) else { return };
         let used = (held.activity, held.revision);
         match held.phase {
-            Phase::Live if end == AttemptEnd::Recalled => {
+            Phase::Live if end == AttemptOutcome::Recalled => {
                 self.attempts.held.remove(&key);
                 self.outgoing.say(FromWorker::Recalled { key });
             }
@@ -161,7 +162,7 @@ impl WorkerState {
         let Some(held) = self.attempts.held.get_mut(&key) else { return self.unknown(key, now) };
         match held.phase {
             Phase::Waiting(_) => {
-                held.phase = Phase::Ended(End { at: now.wall, end: AttemptEnd::Terminated, sent: false });
+                held.phase = Phase::Ended(End { at: now.wall, end: AttemptOutcome::Terminated, sent: false });
                 self.outgoing.ready(key, held);
                 self.leave_queue(key, effects);
             }

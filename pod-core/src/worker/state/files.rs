@@ -1,7 +1,7 @@
 //! Output that is written into the files of the manager's store, by the worker or by its executor.
 
 use super::{effect::Effect, held::Phase, input::Now, machine::WorkerState};
-use crate::domain::{AttemptKey, OutputFile, Run, Stream};
+use crate::domain::{AttemptKey, OutputFile, OutputSegment, Stream};
 
 impl WorkerState {
     /// The manager keeps a stream in that file.
@@ -31,7 +31,7 @@ impl WorkerState {
             return;
         }
         let began = *held.began.get_or_insert(now.uptime);
-        let run = Run { stream, len, since: now.uptime.saturating_sub(began).into() };
+        let run = OutputSegment { stream, len, since: now.uptime.saturating_sub(began).into() };
         if let Some(sink) = held.spool.wrote(run, &*self.disk) {
             effects.push(Effect::WriteTo(key, stream, sink));
         }

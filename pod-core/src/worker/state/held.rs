@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    domain::{ActivityId, AttemptEnd, RevisionNo, Timestamp},
-    link::StartOrder,
+    domain::{ActivityId, AttemptOutcome, RevisionNo, Timestamp},
+    link::StartCommand,
     worker::spool::Spool,
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) enum Phase {
     /// The executor was not given it yet.
-    Waiting(Box<StartOrder>),
+    Waiting(Box<StartCommand>),
     /// It was given to the executor, which has not told its end.
     Live,
     /// As `Live`, but the manager wants to hear nothing more of it.
@@ -40,7 +40,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) at: Timestamp,
-    pub(super) end: AttemptEnd,
+    pub(super) end: AttemptOutcome,
     /// Whether this link has carried it.
     pub(super) sent: bool,
 }

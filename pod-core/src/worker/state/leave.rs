@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    super::identity::{Departure, WorkerExit},
+    super::identity::{ShutdownNotice, WorkerExit},
     effect::Effect,
     held::Phase,
     input::Now,
@@ -12,7 +12,7 @@ use super::{
     machine::WorkerState,
 };
 use crate::{
-    domain::{AttemptEnd, AttemptKey},
+    domain::{AttemptKey, AttemptOutcome},
     executor::StopMode,
     link::FromWorker,
 };
@@ -40,7 +40,7 @@ impl WorkerState {
     /// Tells a manager that welcomes it, or has, that this worker leaves. One that comes back says nothing: its manager
     /// ends with it.
     pub(super) fn announce_departure(&mut self) {
-        if self.leaving.is_some() && self.session.is_up() && self.session.departure() == Departure::ForGood {
+        if self.leaving.is_some() && self.session.is_up() && self.session.departure() == ShutdownNotice::Permanent {
             self.outgoing.say(FromWorker::Leaving { reason: WorkerExit::Cancelled.to_string() });
         }
     }
@@ -55,10 +55,12 @@ impl WorkerState {
     }
 
     /// How an attempt ended whose process tree was asked to end because the worker leaves. Nothing when it never began.
-    pub(super) fn ended_by_leaving(&self, end: AttemptEnd, stopped: bool, began: bool) -> Option<AttemptEnd> {
+    pub(super) fn ended_by_leaving(&self, end: AttemptOutcome, stopped: bool, began: bool) -> Option<AttemptOutcome> {
         let asked = self.leaving.as_ref().is_some_and(|leaving| leaving.asked.is_some());
         match end {
-            AttemptEnd::Terminated | AttemptEnd::Lost if asked && !stopped => began.then_some(AttemptEnd::WorkerLeft),
+            AttemptOutcome::Terminated | AttemptOutcome::Lost if asked && !stopped => {
+                began.then_some(AttemptOutcome::WorkerLeft)
+            }
             end => Some(end),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{effect::Effect, input::Now, machine::WorkerState, session::Link};
 use crate::{
-    link::{FromWorker, Hello, NEWEST_VERSION, OLDEST_VERSION, Refusal, Welcome},
+    link::{FromWorker, Hello, NEWEST_VERSION, OLDEST_VERSION, Rejection, Welcome},
     worker::identity::WorkerExit,
 };
 
@@ -43,7 +43,7 @@ impl WorkerState {
             return;
         }
         if let Err(reason) = self.session.take_welcome(&welcome, now) {
-            effects.push(Effect::Exit(WorkerExit::Foreign(reason)));
+            effects.push(Effect::Exit(WorkerExit::WrongManager(reason)));
             return;
         }
         for key in welcome.discard {
@@ -56,12 +56,12 @@ impl WorkerState {
         }
     }
 
-    pub(super) fn refused(&mut self, refusal: Refusal, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn refused(&mut self, refusal: Rejection, now: Now, effects: &mut Vec<Effect>) {
         match refusal {
             // It leaves, and was let go meanwhile: the word of that may have been lost with a link.
-            Refusal::Stop(_) if self.leaving.is_some() => effects.push(Effect::Exit(WorkerExit::Cancelled)),
-            Refusal::Stop(reason) => effects.push(Effect::Exit(WorkerExit::Refused(reason))),
-            Refusal::Later(reason) => {
+            Rejection::Permanent(_) if self.leaving.is_some() => effects.push(Effect::Exit(WorkerExit::Cancelled)),
+            Rejection::Permanent(reason) => effects.push(Effect::Exit(WorkerExit::Refused(reason))),
+            Rejection::Transient(reason) => {
                 self.disconnected(now);
                 effects.push(Effect::Disconnect(reason));
             }

@@ -14,7 +14,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    domain::{ActivityId, AttemptEnd, AttemptKey, RevisionNo},
+    domain::{ActivityId, AttemptKey, AttemptOutcome, RevisionNo},
     executor::InstallRequest,
     link::{EndReport, FromWorker, ToWorker},
     worker::{
@@ -78,7 +78,7 @@ impl WorkerState {
             }
             Input::Run(key, event) => self.run_event(key, event, now, effects),
             Input::StartFailed(key, error) => self.start_failed(key, error, now, effects),
-            Input::Vanished(key) => self.finish(key, AttemptEnd::Lost, now.wall, now, effects),
+            Input::Vanished(key) => self.finish(key, AttemptOutcome::Lost, now.wall, now, effects),
             Input::InstallOutput(activity, revision, bytes) => self.installs.printed((activity, revision), &bytes),
             Input::InstallEnded(activity, revision, result) => {
                 self.installs.ended((activity, revision), result, &mut self.outgoing, effects);
@@ -180,7 +180,7 @@ impl WorkerState {
             key,
             started_at: None,
             ended_at: now.wall,
-            end: AttemptEnd::Lost,
+            end: AttemptOutcome::Lost,
             stdout: Bytes::new(),
             stdout_from: 0,
             stderr: Bytes::new(),

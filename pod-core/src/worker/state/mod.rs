@@ -7,7 +7,6 @@
 //! The simulator runs this with a modelled executor; [`super::run`] runs it with a real one.
 
 mod attempts;
-mod collect;
 mod effect;
 mod executions;
 mod files;
@@ -20,6 +19,7 @@ mod leaving;
 mod links;
 mod machine;
 mod outgoing;
+mod outgoing_frames;
 mod pull;
 mod session;
 

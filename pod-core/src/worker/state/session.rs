@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    super::identity::{Departure, Identity, WorkerExit},
+    super::identity::{Identity, ShutdownNotice, WorkerExit},
     effect::Effect,
     input::Now,
 };
@@ -58,7 +58,7 @@ pub(super) struct Up {
 
 impl Session {
     pub(super) fn new(identity: Identity, now: Now) -> Self {
-        let give_up_after = identity.give_up_after.as_duration();
+        let give_up_after = identity.orphan_timeout.as_duration();
         Self {
             identity,
             epoch: None,
@@ -76,8 +76,8 @@ impl Session {
         matches!(self.link, Link::Up(_))
     }
 
-    pub(super) const fn departure(&self) -> Departure {
-        self.identity.departure
+    pub(super) const fn departure(&self) -> ShutdownNotice {
+        self.identity.shutdown_notice
     }
 
     pub(super) fn heard(&mut self, now: Now) {
@@ -136,7 +136,7 @@ impl Session {
             && idle
             && now.uptime >= since + self.give_up_after
         {
-            return Some(Effect::Exit(WorkerExit::Alone(Millis::from(now.uptime - since))));
+            return Some(Effect::Exit(WorkerExit::OrphanTimeout(Millis::from(now.uptime - since))));
         }
         let next_heartbeat = match &self.link {
             Link::Up(up) => self.next_heartbeat(up),
@@ -177,7 +177,7 @@ impl Session {
         self.identity.worker = Some(welcome.worker);
         self.epoch = Some(welcome.epoch);
         self.heartbeat = welcome.heartbeat.as_duration().max(Duration::from_millis(1));
-        self.give_up_after = welcome.give_up_after.as_duration();
+        self.give_up_after = welcome.orphan_timeout.as_duration();
         self.output_cap = welcome.output_cap;
         self.version = welcome.version;
         self.alone_since = None;

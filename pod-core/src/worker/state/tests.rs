@@ -8,11 +8,13 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     domain::{
-        ActivityId, AttemptEnd, AttemptKey, AttemptNo, Epoch, ExecutionId, Millis, Payload, RevisionNo, Run, SessionId,
-        StoreId, Stream, Timestamp, WorkerId,
+        ActivityId, AttemptKey, AttemptNo, AttemptOutcome, Epoch, ExecutionId, Millis, OutputSegment, Payload,
+        RevisionNo, SessionId, StoreId, Stream, Timestamp, WorkerId,
     },
     executor::{InstallError, RunEvent, StartError, StopMode},
-    link::{AttemptReport, FromWorker, Hello, InstallOutcome, NEWEST_VERSION, Refusal, StartOrder, ToWorker, Welcome},
+    link::{
+        AttemptReport, FromWorker, Hello, InstallOutcome, NEWEST_VERSION, Rejection, StartCommand, ToWorker, Welcome,
+    },
     worker::{Identity, SpoolMemory, WorkerExit},
 };
 
@@ -31,7 +33,7 @@ fn key(execution: u64) -> AttemptKey {
 }
 
 fn order(execution: u64) -> ToWorker {
-    ToWorker::Start(Box::new(StartOrder {
+    ToWorker::Start(Box::new(StartCommand {
         key: key(execution),
         activity: A,
         activity_name: "a".into(),
@@ -52,7 +54,7 @@ fn welcome() -> Welcome {
         worker: WorkerId(1),
         session: SessionId(1),
         heartbeat: Millis::from_secs(5),
-        give_up_after: Millis::from_secs(600),
+        orphan_timeout: Millis::from_secs(600),
         output_cap: 64 << 20,
         discard: Vec::new(),
         remove: Vec::new(),
@@ -150,12 +152,12 @@ impl Scene {
     }
 
     fn exits(&mut self, execution: u64) {
-        let event = RunEvent::Ended { end: AttemptEnd::Exited(0), at: self.now.wall };
+        let event = RunEvent::Ended { end: AttemptOutcome::Exited(0), at: self.now.wall };
         self.step(Input::Run(key(execution), event));
     }
 }
 
-fn ends(messages: &[FromWorker]) -> Vec<(AttemptKey, AttemptEnd)> {
+fn ends(messages: &[FromWorker]) -> Vec<(AttemptKey, AttemptOutcome)> {
     let ends = messages.iter().filter_map(|message| match message {
         FromWorker::Ended(report) => Some((report.key, report.end.clone())),
         _ => None,
@@ -193,16 +195,16 @@ fn output_of_something_that_goes_on_running_is_live() {
     assert!(matches!(said[0], FromWorker::Running { .. }), "{said:?}");
     let FromWorker::Order { offset: 0, bytes: order, .. } = &said[1] else { panic!("{said:?}") };
     assert!(matches!(&said[2], FromWorker::Output { offset: 0, bytes, .. } if &bytes[..] == b"first"), "{said:?}");
-    let run = Run::decode(&mut &order[..], Millis(0)).unwrap();
-    assert_eq!(run, Run { stream: Stream::Stdout, len: 5, since: Millis(0) });
+    let run = OutputSegment::decode(&mut &order[..], Millis(0)).unwrap();
+    assert_eq!(run, OutputSegment { stream: Stream::Stdout, len: 5, since: Millis(0) });
     scene.pass(Duration::from_millis(41));
     scene.prints(1, b" second");
     scene.exits(1);
     let said = scene.said();
     let FromWorker::Ended(report) = &said[0] else { panic!("{said:?}") };
     assert_eq!((&report.stdout[..], report.stdout_from), (&b" second"[..], 5));
-    let run = Run::decode(&mut &report.order[..], run.since).unwrap();
-    assert_eq!((run, report.order_from), (Run { stream: Stream::Stdout, len: 7, since: Millis(42) }, 2));
+    let run = OutputSegment::decode(&mut &report.order[..], run.since).unwrap();
+    assert_eq!((run, report.order_from), (OutputSegment { stream: Stream::Stdout, len: 7, since: Millis(42) }, 2));
 }
 
 #[test]
@@ -244,7 +246,7 @@ fn an_executor_that_takes_some_ahead_is_given_them_and_asked_for_them_back() {
     scene.hear([1, 2, 3].map(|n| ToWorker::Recall { key: key(n) }));
     assert_eq!(scene.did(), [Effect::Recall(key(2))], "the first has begun, the third is not the executor's");
     assert!(scene.said().contains(&FromWorker::Recalled { key: key(3) }));
-    let recalled = RunEvent::Ended { end: AttemptEnd::Recalled, at: scene.now.wall };
+    let recalled = RunEvent::Ended { end: AttemptOutcome::Recalled, at: scene.now.wall };
     scene.step(Input::Run(key(2), recalled));
     assert_eq!(scene.said(), [FromWorker::Recalled { key: key(2) }]);
     scene.hear([order(2)]);
@@ -260,13 +262,13 @@ fn stopping_reaches_what_waits_what_runs_and_what_is_not_held() {
     assert_eq!(scene.did(), [Effect::Stop(key(1), StopMode::Terminate)]);
     let mut ended = ends(&scene.said());
     ended.sort_by_key(|(key, _)| *key);
-    assert_eq!(ended, [(key(2), AttemptEnd::Terminated), (key(9), AttemptEnd::Lost)]);
+    assert_eq!(ended, [(key(2), AttemptOutcome::Terminated), (key(9), AttemptOutcome::Lost)]);
     scene.pass(Duration::from_millis(499));
     assert_eq!(scene.did(), []);
     scene.pass(Duration::from_millis(1));
     assert_eq!(scene.did(), [Effect::Stop(key(1), StopMode::Kill)], "after the grace of the request");
     scene.step(Input::StartFailed(key(1), StartError { message: "stopped".into() }));
-    assert_eq!(ends(&scene.said()), [(key(1), AttemptEnd::Terminated)]);
+    assert_eq!(ends(&scene.said()), [(key(1), AttemptOutcome::Terminated)]);
 }
 
 #[test]
@@ -284,7 +286,7 @@ fn what_is_found_damaged_is_told_given_back_and_installed_again() {
     let removed = FromWorker::Removed { activity: A, revision: R };
     for number in [1, 2] {
         scene.step(Input::Run(key(number), RunEvent::InstallationLost));
-        let end = RunEvent::Ended { end: AttemptEnd::Recalled, at: scene.now.wall };
+        let end = RunEvent::Ended { end: AttemptOutcome::Recalled, at: scene.now.wall };
         scene.step(Input::Run(key(number), end));
     }
     let recalled = |number| FromWorker::Recalled { key: key(number) };
@@ -323,7 +325,7 @@ fn after_a_lost_link_everything_that_was_not_acknowledged_is_said_again() {
     assert_eq!(scene.said(), [], "nothing is said before the welcome");
     scene.hear([ToWorker::Welcome(Box::new(welcome()))]);
     let said = scene.said();
-    assert_eq!(ends(&said), [(key(1), AttemptEnd::Exited(0))]);
+    assert_eq!(ends(&said), [(key(1), AttemptOutcome::Exited(0))]);
     let again = said.iter().find(|message| matches!(message, FromWorker::Output { .. }));
     let Some(FromWorker::Output { offset, bytes, .. }) = again else { panic!("{said:?}") };
     assert_eq!((*offset, &bytes[..]), (4, &b"456789abc"[..]));
@@ -339,7 +341,7 @@ fn ends_wait_a_moment_for_each_other_while_there_is_more_to_do() {
     scene.begins(2);
     scene.exits(2);
     scene.pass(Duration::from_millis(2));
-    assert_eq!(ends(&scene.said()), [1, 2].map(|execution| (key(execution), AttemptEnd::Exited(0))));
+    assert_eq!(ends(&scene.said()), [1, 2].map(|execution| (key(execution), AttemptOutcome::Exited(0))));
 }
 
 #[test]
@@ -368,13 +370,13 @@ fn another_store_an_older_epoch_or_a_refusal_end_the_worker() {
         scene.did();
         scene.connect();
         scene.hear([ToWorker::Welcome(Box::new(foreign))]);
-        assert!(matches!(&scene.did()[..], [Effect::Exit(WorkerExit::Foreign(_))]));
+        assert!(matches!(&scene.did()[..], [Effect::Exit(WorkerExit::WrongManager(_))]));
         scene.hear([order(2)]);
         assert_eq!(scene.did(), [], "nothing is done any more");
     }
     let mut scene = Scene::new(1);
     scene.connect();
-    scene.hear([ToWorker::Refused(Refusal::Stop("given up".into()))]);
+    scene.hear([ToWorker::Refused(Rejection::Permanent("given up".into()))]);
     assert_eq!(scene.did(), [Effect::Exit(WorkerExit::Refused("given up".into()))]);
 }
 
@@ -382,7 +384,7 @@ fn another_store_an_older_epoch_or_a_refusal_end_the_worker() {
 fn a_refusal_that_may_pass_ends_only_the_link() {
     let mut scene = Scene::new(1);
     scene.connect();
-    scene.hear([ToWorker::Refused(Refusal::Later("full".into())), order(1)]);
+    scene.hear([ToWorker::Refused(Rejection::Transient("full".into())), order(1)]);
     assert_eq!(scene.did(), [Effect::Disconnect("full".into())]);
 }
 
@@ -443,7 +445,7 @@ fn alone_and_idle_it_ends_but_never_with_something_to_deliver() {
     let mut scene = Scene::welcomed(1);
     scene.step(Input::Disconnected);
     scene.pass(Duration::from_secs(601));
-    assert!(matches!(&scene.did()[..], [Effect::Exit(WorkerExit::Alone(_))]));
+    assert!(matches!(&scene.did()[..], [Effect::Exit(WorkerExit::OrphanTimeout(_))]));
 
     let mut scene = Scene::welcomed(1);
     scene.hear([order(1)]);
@@ -454,7 +456,7 @@ fn alone_and_idle_it_ends_but_never_with_something_to_deliver() {
     assert_eq!(scene.did(), []);
     scene.connect();
     scene.hear([ToWorker::Welcome(Box::new(welcome()))]);
-    assert_eq!(ends(&scene.said()), [(key(1), AttemptEnd::Exited(0))]);
+    assert_eq!(ends(&scene.said()), [(key(1), AttemptOutcome::Exited(0))]);
 }
 
 #[test]
@@ -462,7 +464,7 @@ fn an_execution_that_the_executor_lost_is_reported_lost() {
     let mut scene = Scene::welcomed(1);
     scene.hear([order(1)]);
     scene.step(Input::Vanished(key(1)));
-    assert_eq!(ends(&scene.said()), [(key(1), AttemptEnd::Lost)]);
+    assert_eq!(ends(&scene.said()), [(key(1), AttemptOutcome::Lost)]);
 }
 
 mod floods;

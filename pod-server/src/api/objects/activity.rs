@@ -133,8 +133,8 @@ impl From<&ActivityView> for ActivityObject {
     fn from(view: &ActivityView) -> Self {
         Self {
             installations: Some(view.installations.iter().map(InstallationObject::from).collect()),
-            waits_for: view.waits_for.iter().map(ToString::to_string).collect(),
-            waits_for_reasons: view.waits_for.iter().map(ReasonObject::from).collect(),
+            waits_for: view.pending_reasons.iter().map(ToString::to_string).collect(),
+            waits_for_reasons: view.pending_reasons.iter().map(ReasonObject::from).collect(),
             executions: Some(view.counts.into()),
             expected_millis: view.expected_duration.map(|millis| millis.0),
             ..Self::from(&view.activity)

@@ -2,7 +2,7 @@
 
 use pod_core::{
     Explanation,
-    domain::{Ending, Execution, ExecutionStatus, Now, RevisionNo},
+    domain::{Execution, ExecutionStatus, Now, Outcome, RevisionNo},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -109,30 +109,30 @@ const LISTED_INPUT: usize = 4 << 10;
 impl ExecutionObject {
     /// `now` tells when it is due by the clock as it is.
     pub(in crate::api) fn of(execution: &Execution, activity_name: &str, now: Now) -> Self {
-        let (exit_code, signal, reason) = match &execution.ending {
-            Some(Ending::Exited(code)) => (Some(*code), None, None),
-            Some(Ending::Signalled(signal)) => (None, Some(*signal), None),
-            Some(Ending::OutOfMemory) => {
+        let (exit_code, signal, reason) = match &execution.outcome {
+            Some(Outcome::Exited(code)) => (Some(*code), None, None),
+            Some(Outcome::Signalled(signal)) => (None, Some(*signal), None),
+            Some(Outcome::OutOfMemory) => {
                 (None, Some(KILLED), Some("it ran out of memory: the memory of its worker was used up".to_owned()))
             }
-            Some(Ending::TimedOut) => (None, None, Some("the time limit passed".to_owned())),
-            Some(Ending::Terminated) => (None, None, Some("someone asked to terminate it".to_owned())),
-            Some(Ending::GaveUp(why)) => (None, None, Some(why.to_string())),
-            Some(left @ Ending::WorkerLeft { .. }) => {
+            Some(Outcome::TimedOut) => (None, None, Some("the time limit passed".to_owned())),
+            Some(Outcome::Terminated) => (None, None, Some("someone asked to terminate it".to_owned())),
+            Some(Outcome::Aborted(why)) => (None, None, Some(why.to_string())),
+            Some(left @ Outcome::WorkerLeft { .. }) => {
                 (None, None, left.reason().map(|reason| format!("workerLeft: {reason}")))
             }
             None => (None, None, None),
         };
-        let reason_code = execution.ending.as_ref().and_then(|ending| match ending {
-            Ending::Exited(_) | Ending::Signalled(_) => None,
-            Ending::OutOfMemory => Some(ReasonCode::OutOfMemory),
-            Ending::TimedOut => Some(ReasonCode::TimedOut),
-            Ending::Terminated => Some(ReasonCode::Terminated),
-            Ending::GaveUp(_) => Some(ReasonCode::GaveUp),
-            Ending::WorkerLeft { .. } => Some(ReasonCode::WorkerLeft),
+        let reason_code = execution.outcome.as_ref().and_then(|ending| match ending {
+            Outcome::Exited(_) | Outcome::Signalled(_) => None,
+            Outcome::OutOfMemory => Some(ReasonCode::OutOfMemory),
+            Outcome::TimedOut => Some(ReasonCode::TimedOut),
+            Outcome::Terminated => Some(ReasonCode::Terminated),
+            Outcome::Aborted(_) => Some(ReasonCode::GaveUp),
+            Outcome::WorkerLeft { .. } => Some(ReasonCode::WorkerLeft),
         });
-        let reason_detail = match &execution.ending {
-            Some(Ending::GaveUp(why)) => Some(why.code()),
+        let reason_detail = match &execution.outcome {
+            Some(Outcome::Aborted(why)) => Some(why.code()),
             _ => None,
         };
         let delayed = execution.status == ExecutionStatus::Waiting && execution.not_before > now.age;
@@ -155,7 +155,7 @@ impl ExecutionObject {
             attempt: execution.attempt.0,
             worker: execution.worker.map(|worker| worker.0),
             failures: execution.failures,
-            losses: execution.losses,
+            losses: execution.lost_attempts,
             cancel_requested: execution.cancel_requested && !execution.status.is_terminal(),
             retry_of: execution.retry_of.map(|id| id.0),
             predicted_millis: None,
@@ -193,8 +193,8 @@ impl ExplanationObject {
             execution: ExecutionObject::of(&explanation.execution, &explanation.activity_name, now),
             sentences: explanation.reasons.iter().map(ToString::to_string).collect(),
             reasons: explanation.reasons.iter().map(ReasonObject::from).collect(),
-            ahead: explanation.ahead,
-            predicted_millis: explanation.predicted.map(|millis| millis.0),
+            ahead: explanation.queue_position,
+            predicted_millis: explanation.eta.map(|millis| millis.0),
         }
     }
 }

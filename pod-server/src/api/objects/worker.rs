@@ -85,7 +85,7 @@ impl From<&WorkerView> for WorkerObject {
             reason: worker.why(),
             reason_code: worker.reason.as_ref().map(WorkerReason::code),
             host: worker.host.as_deref().map(str::to_owned),
-            external: worker.external,
+            external: worker.self_registered,
             isolation: worker.isolation,
             attempts: view.attempts.iter().map(AttemptObject::from).collect(),
             installations: view.installations.iter().map(InstallationObject::from).collect(),

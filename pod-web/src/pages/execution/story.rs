@@ -2,7 +2,7 @@
 
 use pod_core::{
     Explanation,
-    domain::{Attempt, AttemptEnd, ExecutionStatus, Millis, Timestamp},
+    domain::{Attempt, AttemptOutcome, ExecutionStatus, Millis, Timestamp},
 };
 
 use super::words;
@@ -51,7 +51,7 @@ impl Story {
     pub(super) fn of(explanation: &Explanation, attempts: &[Attempt], now: Timestamp) -> Self {
         let execution = &explanation.execution;
         let over = execution.status.is_terminal();
-        let latest = attempts.iter().rev().find(|attempt| attempt.end != Some(AttemptEnd::Recalled));
+        let latest = attempts.iter().rev().find(|attempt| attempt.end != Some(AttemptOutcome::Recalled));
         let mut steps = vec![Step { name: "Submitted".to_owned(), at: execution.submitted_at, then: None }];
         let mut next = |name: String, at: Timestamp, before: &'static str| {
             if let Some(last) = steps.last_mut() {
@@ -85,7 +85,7 @@ impl Story {
                 }
             }
         }
-        let expected = explanation.predicted.filter(|_| !over).map(|left| format!("about {left} more until it ends"));
+        let expected = explanation.eta.filter(|_| !over).map(|left| format!("about {left} more until it ends"));
         let rows = attempts.iter().rev().map(|attempt| Row {
             attempt: attempt.clone(),
             how: words::attempt(attempt),
@@ -96,7 +96,7 @@ impl Story {
             summary: summary(explanation, &steps),
             steps,
             expected,
-            ending: execution.ending.as_ref().map(words::ending),
+            ending: execution.outcome.as_ref().map(words::ending),
             sentences: explanation.reasons.iter().map(ToString::to_string).collect(),
             rows: rows.collect(),
             json,

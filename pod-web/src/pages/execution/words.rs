@@ -1,21 +1,21 @@
 //! How an execution or an attempt ended, in words.
 
-use pod_core::domain::{Attempt, AttemptEnd, Ending};
+use pod_core::domain::{Attempt, AttemptOutcome, Outcome};
 
 use crate::format::signal;
 
 /// How an execution ended, as a sentence.
-pub(super) fn ending(ending: &Ending) -> String {
+pub(super) fn ending(ending: &Outcome) -> String {
     match ending {
-        Ending::Exited(code) => exited(*code),
-        Ending::Signalled(number) => signalled(*number),
-        Ending::Terminated => "Terminated because someone asked.".to_owned(),
-        Ending::TimedOut => "Its time limit passed, and it was ended.".to_owned(),
-        Ending::OutOfMemory => {
+        Outcome::Exited(code) => exited(*code),
+        Outcome::Signalled(number) => signalled(*number),
+        Outcome::Terminated => "Terminated because someone asked.".to_owned(),
+        Outcome::TimedOut => "Its time limit passed, and it was ended.".to_owned(),
+        Outcome::OutOfMemory => {
             "Killed by the system because the memory of its worker was used up. Give workers more, or run fewer at once."
                 .to_owned()
         }
-        Ending::GaveUp(_) | Ending::WorkerLeft { .. } => {
+        Outcome::Aborted(_) | Outcome::WorkerLeft { .. } => {
             format!("Not run to its end: {}.", ending.reason().unwrap_or_default())
         }
     }
@@ -26,18 +26,18 @@ pub(super) fn attempt(attempt: &Attempt) -> String {
     match &attempt.end {
         None if attempt.started_at.is_some() => "runs".to_owned(),
         None => "given to the worker".to_owned(),
-        Some(AttemptEnd::Exited(code)) => format!("exit code {code}"),
-        Some(AttemptEnd::Signalled(number)) => match signal(*number) {
+        Some(AttemptOutcome::Exited(code)) => format!("exit code {code}"),
+        Some(AttemptOutcome::Signalled(number)) => match signal(*number) {
             Some((name, _)) => format!("signal {number}, {name}"),
             None => format!("signal {number}"),
         },
-        Some(AttemptEnd::TimedOut) => "timed out".to_owned(),
-        Some(AttemptEnd::Terminated) => "terminated".to_owned(),
-        Some(AttemptEnd::Lost) => "lost with its worker".to_owned(),
-        Some(AttemptEnd::StartFailed(reason)) => format!("could not be started: {reason}"),
-        Some(AttemptEnd::Recalled) => "taken back before it began".to_owned(),
-        Some(AttemptEnd::OutOfMemory) => "out of memory".to_owned(),
-        Some(AttemptEnd::WorkerLeft) => "ended because its worker left".to_owned(),
+        Some(AttemptOutcome::TimedOut) => "timed out".to_owned(),
+        Some(AttemptOutcome::Terminated) => "terminated".to_owned(),
+        Some(AttemptOutcome::Lost) => "lost with its worker".to_owned(),
+        Some(AttemptOutcome::StartFailed(reason)) => format!("could not be started: {reason}"),
+        Some(AttemptOutcome::Recalled) => "taken back before it began".to_owned(),
+        Some(AttemptOutcome::OutOfMemory) => "out of memory".to_owned(),
+        Some(AttemptOutcome::WorkerLeft) => "ended because its worker left".to_owned(),
     }
 }
 
@@ -75,15 +75,15 @@ mod tests {
     #[test]
     fn codes_and_signals_are_told_with_their_meaning() {
         for (end, expected) in [
-            (Ending::Exited(0), "Exit code 0: it succeeded."),
-            (Ending::Exited(127), "Exit code 127: a command was not found; install it in install.sh."),
+            (Outcome::Exited(0), "Exit code 0: it succeeded."),
+            (Outcome::Exited(127), "Exit code 127: a command was not found; install it in install.sh."),
             (
-                Ending::Exited(143),
+                Outcome::Exited(143),
                 "Exit code 143: a command in it was ended by signal 15, SIGTERM: it was asked to end.",
             ),
-            (Ending::Exited(42), "Exit code 42: the program's own; its documentation says what it means."),
-            (Ending::Signalled(11), "Ended by signal 11, SIGSEGV: a bad memory access."),
-            (Ending::Signalled(63), "Ended by signal 63."),
+            (Outcome::Exited(42), "Exit code 42: the program's own; its documentation says what it means."),
+            (Outcome::Signalled(11), "Ended by signal 11, SIGSEGV: a bad memory access."),
+            (Outcome::Signalled(63), "Ended by signal 63."),
         ] {
             assert_eq!(ending(&end), expected);
         }

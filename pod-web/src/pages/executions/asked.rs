@@ -117,7 +117,7 @@ impl Asked {
             })?);
         }
         if !self.activity.is_empty() {
-            let found = pod.newest_of_name(&self.activity).await?;
+            let found = pod.resolve_name(&self.activity).await?;
             let refused = || Refused::Asked("activity", format!("There is no activity {:?}.", self.activity));
             query.activity = Some(found.ok_or_else(refused)?);
         }

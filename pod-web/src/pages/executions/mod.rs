@@ -14,7 +14,7 @@ use axum::{
 use pod_core::{
     Pod, PodError,
     domain::{ActivityId, Execution, ExecutionId, ExecutionStatus, Millis},
-    store::{ExecutionQuery, Order},
+    store::{ExecutionQuery, SortOrder},
 };
 
 use self::asked::{Asked, Refused, SPANS, id_of};
@@ -144,7 +144,7 @@ async fn find(pod: &Pod, asked: &Asked) -> Result<Found, Refused> {
     let from_below = !asked.after.is_empty();
     let mut window_end = None;
     if from_below {
-        query.order = Order::OldestFirst;
+        query.order = SortOrder::Ascending;
         query.after = query.after.max(Some(id_of("after", &asked.after)?));
     } else if asked.searches() {
         // Only so many are looked through at once, however many there are.

@@ -6,9 +6,10 @@ use anyhow::{Context, Result};
 use pod_backends::sqlite::SqliteStore;
 use pod_core::{
     domain::{
-        ActivityId, AttemptNo, Ending, Execution, ExecutionId, ExecutionStatus, Millis, RevisionNo, Timestamp, WorkerId,
+        ActivityId, AttemptNo, Execution, ExecutionId, ExecutionStatus, Millis, Outcome, RevisionNo, Timestamp,
+        WorkerId,
     },
-    store::{ActivityTally, Batch, Change, HighWater, Holder, Store},
+    store::{ActivityCounters, Batch, Change, Holder, IdSequences, Store},
 };
 use serde_json::json;
 
@@ -67,13 +68,13 @@ async fn fill(directory: &Path, count: u64) -> Result<()> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     let now = i64::try_from(now.as_millis())?;
     let lease = store.acquire(&Holder::new("bench"), Millis(60_000)).await?.acquired()?;
-    let first = snapshot.high_water.execution + 1;
+    let first = snapshot.id_sequences.execution + 1;
     for (seq, start) in (first..first + count).step_by(usize::try_from(AT_ONCE)?).enumerate() {
         let end = (start + AT_ONCE).min(first + count);
         // One a second, up to now.
         let row = |id: u64| ended(id, activity, Timestamp(now - i64::try_from(first + count - id).unwrap_or(0) * 500));
         let done = end - first;
-        let tally = ActivityTally {
+        let tally = ActivityCounters {
             activity,
             executions: [0, 0, done - done / FAILS, done / FAILS, 0, 0],
             recent_durations: vec![400; 50],
@@ -83,7 +84,7 @@ async fn fill(directory: &Path, count: u64) -> Result<()> {
             epoch: lease.epoch,
             at: Timestamp(now),
             changes: (start..end).map(|id| Change::InsertExecution(Arc::new(row(id)))).collect(),
-            high_water: HighWater { execution: end - 1, ..snapshot.high_water },
+            id_sequences: IdSequences { execution: end - 1, ..snapshot.id_sequences },
             tallies: vec![tally],
             ..Batch::default()
         };
@@ -94,10 +95,10 @@ async fn fill(directory: &Path, count: u64) -> Result<()> {
 }
 
 fn ended(id: u64, activity: ActivityId, at: Timestamp) -> Execution {
-    let ending = if id.is_multiple_of(FAILS) { Ending::Exited(1) } else { Ending::Exited(0) };
+    let ending = if id.is_multiple_of(FAILS) { Outcome::Exited(1) } else { Outcome::Exited(0) };
     Execution {
         status: if id.is_multiple_of(FAILS) { ExecutionStatus::Failed } else { ExecutionStatus::Finished },
-        ending: Some(ending),
+        outcome: Some(ending),
         started_at: Some(Timestamp(at.0 + 5)),
         finished_at: Some(Timestamp(at.0 + 405)),
         attempt: AttemptNo(1),

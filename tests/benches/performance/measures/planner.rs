@@ -11,15 +11,15 @@ use bytes::Bytes;
 use pod_core::{
     Limits,
     domain::{
-        Activity, ActivityId, ActivityName, ActivityStatus, Age, AttemptEnd, AttemptKey, Epoch, Execution, ExecutionId,
-        Installation, InstallationStatus, Millis, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose,
-        RevisionStatus, ScriptSource, SessionId, Settings, StoreId, Timestamp, Worker, WorkerId, WorkerStatus,
+        Activity, ActivityId, ActivityName, ActivitySettings, ActivityStatus, Age, AttemptKey, AttemptOutcome, Epoch,
+        Execution, ExecutionId, Installation, InstallationStatus, Millis, Policy, PolicyId, Revision, RevisionNo,
+        RevisionPurpose, RevisionStatus, ScriptSource, SessionId, StoreId, Timestamp, Worker, WorkerId, WorkerStatus,
     },
     link::{EndReport, FromWorker, Hello, ToWorker},
     manager::{Action, Answer, Input, Loaded, Manager, ManagerConfig, Query},
     plan::{self, Config, Refill},
     scheduler::DefaultScheduler,
-    store::{ActivityRecord, ActivityTally, Claimed, HighWater, QueueKey, RevisionTally, Snapshot},
+    store::{ActivityCounters, ActivityRecord, IdSequences, QueueCursor, QueuePage, RevisionCounters, Snapshot},
 };
 
 use super::Bench;
@@ -117,7 +117,7 @@ impl Cluster {
                 key,
                 started_at: Some(self.now - Millis(100)),
                 ended_at: self.now,
-                end: AttemptEnd::Exited(0),
+                end: AttemptOutcome::Exited(0),
                 stdout: Bytes::new(),
                 stdout_from: 0,
                 stderr: Bytes::new(),
@@ -185,11 +185,11 @@ fn answer(query: Query, count: u64) -> Answer {
 }
 
 /// The next of the queue, which needs no memory since all of them are alike.
-fn claim(after: QueueKey, limit: u64, count: u64) -> Claimed {
+fn claim(after: QueueCursor, limit: u64, count: u64) -> QueuePage {
     let first = after.id.0 + 1;
     let last = count.min(after.id.0 + limit);
     let executions = (first..=last).map(execution).collect();
-    Claimed { executions, next: (last < count).then_some(Age(0)) }
+    QueuePage { executions, next: (last < count).then_some(Age(0)) }
 }
 
 fn execution(id: u64) -> Execution {
@@ -206,7 +206,7 @@ fn snapshot(count: u64, now: Timestamp) -> Snapshot {
         revision: REVISION,
         latest: REVISION,
         source: ScriptSource::Inline,
-        settings: Settings::default(),
+        settings: ActivitySettings::default(),
         error: None,
         sha256: Some("0".into()),
     };
@@ -215,14 +215,15 @@ fn snapshot(count: u64, now: Timestamp) -> Snapshot {
         no: REVISION,
         created_at: now,
         source: ScriptSource::Inline,
-        settings: Settings::default(),
+        settings: ActivitySettings::default(),
         status: RevisionStatus::Approved,
         error: None,
         sha256: Some("0".into()),
         purpose: RevisionPurpose::Put,
     };
-    let revision_tally = RevisionTally { activity: ACTIVITY, revision: REVISION, waiting: count, kept: count };
-    let tally = ActivityTally { activity: ACTIVITY, executions: [count, 0, 0, 0, 0, 0], recent_durations: Vec::new() };
+    let revision_tally = RevisionCounters { activity: ACTIVITY, revision: REVISION, waiting: count, kept: count };
+    let tally =
+        ActivityCounters { activity: ACTIVITY, executions: [count, 0, 0, 0, 0, 0], recent_durations: Vec::new() };
     let worker = |id| Worker {
         id: WorkerId(id),
         status: WorkerStatus::Ready,
@@ -237,7 +238,7 @@ fn snapshot(count: u64, now: Timestamp) -> Snapshot {
         reason: None,
         destroy_error: None,
         host: None,
-        external: false,
+        self_registered: false,
         isolation: pod_core::domain::Isolation::Worker,
         incarnation: Some(id),
     };
@@ -254,7 +255,7 @@ fn snapshot(count: u64, now: Timestamp) -> Snapshot {
     Snapshot {
         clock: None,
         newest_submitted: None,
-        high_water: HighWater {
+        id_sequences: IdSequences {
             activity: 1,
             execution: count,
             worker: WORKERS,

@@ -11,7 +11,7 @@ use self::session::{Act, Line, MUCH, Session};
 use super::{Stage, within};
 use crate::{
     Pod,
-    domain::{AttemptEnd, AttemptKey, Stream, Timestamp},
+    domain::{AttemptKey, AttemptOutcome, Stream, Timestamp},
     executor::RunEvent,
     link::{self, FromWorker, Hello, MAX_FRAME, OLDEST_VERSION, ToWorker, Transport, in_process},
     provisioner::Admission,
@@ -126,7 +126,7 @@ async fn a_recorded_worker_is_served_by_this_manager() {
                 }
                 Line::Dialled => {
                     let (near, far) = in_process();
-                    stage.links.connect(far, Admission::Known);
+                    stage.links.accept(far, Admission::Known);
                     (link, arrived) = (Some(near), Default::default());
                 }
                 Line::Up(frame) => {
@@ -173,7 +173,7 @@ fn perform(effect: Effect) -> Vec<Input> {
         Effect::Remove(activity, revision) => vec![Input::Removed(activity, revision)],
         Effect::Start(request) => {
             let print = |stream, bytes: Vec<u8>| RunEvent::Output { stream, bytes: bytes.into() };
-            let end = |code| RunEvent::Ended { end: AttemptEnd::Exited(code), at };
+            let end = |code| RunEvent::Ended { end: AttemptOutcome::Exited(code), at };
             let events = match request.input.as_deref() {
                 Some("waiting") => vec![],
                 Some("long") => vec![
@@ -186,7 +186,7 @@ fn perform(effect: Effect) -> Vec<Input> {
             let started = RunEvent::Started { at };
             std::iter::once(started).chain(events).map(|event| Input::Run(request.key, event)).collect()
         }
-        Effect::Stop(key, _) => vec![Input::Run(key, RunEvent::Ended { end: AttemptEnd::Terminated, at })],
+        Effect::Stop(key, _) => vec![Input::Run(key, RunEvent::Ended { end: AttemptOutcome::Terminated, at })],
         Effect::Exit(_) => vec![],
         other => panic!("it is to do {other:?}"),
     }

@@ -53,22 +53,22 @@ struct Heard<T> {
 
 #[async_trait]
 impl WorkerGateway for Listening {
-    fn connect(&self, transport: Transport, admission: Admission) {
+    fn accept(&self, transport: Transport, admission: Admission) {
         let cut = CancellationToken::new();
         *self.tape.cut.lock().unwrap_or_else(PoisonError::into_inner) = cut.clone();
         self.tape.note(Line::Dialled);
         let Transport { reader, writer, peer } = transport;
         let reader = Box::new(Heard { inner: reader, tape: self.tape.clone(), cut: cut.clone() });
         let writer = Box::new(Heard { inner: writer, tape: self.tape.clone(), cut });
-        self.inner.connect(Transport { reader, writer, peer }, admission);
+        self.inner.accept(Transport { reader, writer, peer }, admission);
     }
 
-    async fn progress(&self, worker: WorkerId, note: String) {
-        self.inner.progress(worker, note).await;
+    async fn report_progress(&self, worker: WorkerId, note: String) {
+        self.inner.report_progress(worker, note).await;
     }
 
-    async fn gone(&self, worker: WorkerId, reason: String) {
-        self.inner.gone(worker, reason).await;
+    async fn report_lost(&self, worker: WorkerId, reason: String) {
+        self.inner.report_lost(worker, reason).await;
     }
 }
 

@@ -85,7 +85,7 @@ impl Act {
     /// Does it.
     pub(super) async fn perform(self, pod: &Pod, cut: impl FnOnce()) {
         let start = async |input: &str| {
-            pod.start(NewExecution::of("a").input(input)).await.unwrap();
+            pod.start(NewExecution::new("a").input(input)).await.unwrap();
         };
         match self {
             Self::Register => {

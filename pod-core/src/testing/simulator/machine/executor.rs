@@ -8,7 +8,7 @@ use super::{
     program::{Beginning, Program},
 };
 use crate::{
-    domain::{AttemptEnd, AttemptKey, Timestamp},
+    domain::{AttemptKey, AttemptOutcome, Timestamp},
     executor::{RunEvent, StartError, StartRequest, StopMode},
     testing::simulator::{
         content,
@@ -130,7 +130,7 @@ impl ModelExecutor {
             }
             StopMode::Terminate | StopMode::Kill => soon,
         };
-        program.ending.get_or_insert(AttemptEnd::Terminated);
+        program.ending.get_or_insert(AttemptOutcome::Terminated);
         if !program.begun {
             self.waiting.retain(|other| *other != key);
         }
@@ -142,7 +142,7 @@ impl ModelExecutor {
         if program.begun || program.ending.is_some() {
             return;
         }
-        program.ending = Some(AttemptEnd::Recalled);
+        program.ending = Some(AttemptOutcome::Recalled);
         let at = now + luck.programs.between(0, 10).cast_signed();
         self.calendar.put(at, Due { key, run: *run, does: Does::Stopped });
         self.waiting.retain(|other| *other != key);
@@ -169,12 +169,12 @@ impl ModelExecutor {
                     None => self.vanish(key, at, ledger, inputs),
                 },
                 Does::Stopped | Does::Kill => {
-                    let end = program.ending.clone().unwrap_or(AttemptEnd::Terminated);
+                    let end = program.ending.clone().unwrap_or(AttemptOutcome::Terminated);
                     self.end(key, end, at, ledger, inputs);
                 }
                 Does::TimeUp => {
                     let (grace, heeds) = (program.grace(), program.heeds_term);
-                    program.ending.get_or_insert(AttemptEnd::TimedOut);
+                    program.ending.get_or_insert(AttemptOutcome::TimedOut);
                     let gone = at + heeds.unwrap_or(grace).min(grace);
                     self.calendar.put(gone, Due { key, run, does: Does::Stopped });
                 }
@@ -203,7 +203,7 @@ impl ModelExecutor {
             beginning if beginning == Beginning::InstallationLost || !disk.installed.contains(&installed) => {
                 disk.installed.remove(&installed);
                 inputs.push(Input::Run(key, RunEvent::InstallationLost));
-                self.end(key, AttemptEnd::Recalled, at, ledger, inputs);
+                self.end(key, AttemptOutcome::Recalled, at, ledger, inputs);
             }
             _ => {
                 program.begun = true;
@@ -241,7 +241,7 @@ impl ModelExecutor {
         }
     }
 
-    fn end(&mut self, key: AttemptKey, end: AttemptEnd, at: i64, ledger: &mut Ledger, inputs: &mut Vec<Input>) {
+    fn end(&mut self, key: AttemptKey, end: AttemptOutcome, at: i64, ledger: &mut Ledger, inputs: &mut Vec<Input>) {
         self.forget(key, at, ledger);
         inputs.push(Input::Run(key, RunEvent::Ended { end, at: Timestamp(at + self.wall_ahead) }));
     }

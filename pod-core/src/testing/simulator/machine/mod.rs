@@ -38,7 +38,7 @@ use crate::{
     domain::WorkerId,
     link::ToWorker,
     store::{MemoryStore, Store as _},
-    worker::{Departure, Identity},
+    worker::{Identity, ShutdownNotice},
 };
 
 const HOUR: u64 = 3_600_000;
@@ -64,7 +64,7 @@ impl Machine {
         let mut identity = Identity::new(0);
         (identity.store, identity.worker) = (Some(store.id()), Some(worker));
         if random.per_mille(300) {
-            identity.departure = Departure::ToReturn;
+            identity.shutdown_notice = ShutdownNotice::Temporary;
         }
         let room = match random.between(0, 6) {
             0 => Some(0),
@@ -123,7 +123,7 @@ impl Machine {
 
     /// Whether its worker comes back when it is asked to leave.
     pub(super) fn returns(&self) -> bool {
-        self.birth.identity.departure == Departure::ToReturn
+        self.birth.identity.shutdown_notice == ShutdownNotice::Temporary
     }
 
     /// When it has something to do.

@@ -15,7 +15,7 @@ use crate::{
         options::Mutant,
     },
     worker::{
-        Departure, Identity, WorkerExit,
+        Identity, ShutdownNotice, WorkerExit,
         state::{Effect, Input, Now, WorkerState},
     },
 };
@@ -38,7 +38,7 @@ pub(super) struct Process {
     state: WorkerState,
     pub(super) executor: ModelExecutor,
     pub(super) installer: Installer,
-    departure: Departure,
+    departure: ShutdownNotice,
     connection: Connection,
     backoff: Backoff,
     /// When it began, moved on by the time its machine slept.
@@ -70,7 +70,7 @@ impl Process {
     pub(super) fn new(birth: Birth, disk: &Disk, now: i64, wall_ahead: i64) -> Self {
         let Birth { identity, place, slots, ahead, mutant } = birth;
         let moment = Now { wall: Timestamp(now + wall_ahead), uptime: Duration::ZERO };
-        let departure = identity.departure;
+        let departure = identity.shutdown_notice;
         let installed = disk.installed.iter().copied().collect();
         Self {
             state: WorkerState::new(identity, slots, ahead, installed, disk.spool.clone(), moment),
@@ -267,7 +267,7 @@ impl Process {
         self.executor.die(ledger);
         if let Connection::Linked { link, writing, .. } = self.connection {
             let says_goodbye =
-                exit == WorkerExit::Cancelled && self.state.is_welcome() && self.departure == Departure::ForGood;
+                exit == WorkerExit::Cancelled && self.state.is_welcome() && self.departure == ShutdownNotice::Permanent;
             if says_goodbye && !writing {
                 wishes.push(Wish::Write(link, vec![FromWorker::Goodbye { reason: exit.to_string() }]));
             }

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
-    domain::{AttemptEnd, Millis, Stream},
+    domain::{AttemptOutcome, Millis, Stream},
     executor::StartRequest,
     testing::simulator::{luck::Luck, options::Fault},
 };
@@ -37,13 +37,13 @@ pub(super) struct Program {
     /// For how long it runs by itself; none for ever.
     pub(super) run_time: Option<i64>,
     /// How it ends by itself; none when the executor loses it.
-    pub(super) end: Option<AttemptEnd>,
+    pub(super) end: Option<AttemptOutcome>,
     /// What it is going to print, so long after its beginning.
     pub(super) writes: VecDeque<(i64, Stream, u64)>,
     /// How long it takes to heed TERM; none where it does not.
     pub(super) heeds_term: Option<i64>,
     /// It is on its way out: nothing else begins or changes that but KILL.
-    pub(super) ending: Option<AttemptEnd>,
+    pub(super) ending: Option<AttemptOutcome>,
 }
 
 impl Program {
@@ -64,11 +64,11 @@ impl Program {
             _ => random.between(1, 2000),
         };
         let end = match random.between(0, 200) {
-            0..30 => Some(AttemptEnd::Exited(1)),
-            30 => Some(AttemptEnd::Signalled(11)),
-            31 => Some(AttemptEnd::OutOfMemory),
+            0..30 => Some(AttemptOutcome::Exited(1)),
+            30 => Some(AttemptOutcome::Signalled(11)),
+            31 => Some(AttemptOutcome::OutOfMemory),
             32 if may_vanish => None,
-            _ => Some(AttemptEnd::Exited(0)),
+            _ => Some(AttemptOutcome::Exited(0)),
         };
         let sizes = [total(luck), total(luck)];
         let random = &mut luck.programs;

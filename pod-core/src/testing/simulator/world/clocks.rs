@@ -4,7 +4,7 @@
 use super::{super::options::Mutant, Happening, Step, World, now_or_never};
 use crate::{
     domain::{Age, Now, Timestamp},
-    store::{ClockMark, ExecutionQuery, Order, Store},
+    store::{ClockMark, ExecutionQuery, SortOrder, Store},
 };
 
 const DAY: u64 = 86_400_000;
@@ -55,7 +55,7 @@ impl World {
         let disordered = now_or_never(self.store.disordered()).map_err(|error| error.to_string())?;
         let query = ExecutionQuery {
             after: Some(disordered),
-            order: Order::OldestFirst,
+            order: SortOrder::Ascending,
             limit: 1_000_000,
             ..ExecutionQuery::default()
         };

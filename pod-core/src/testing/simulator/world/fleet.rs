@@ -237,7 +237,7 @@ impl World {
         if let Some((key, place)) = self.ledger.live().find(|(_, place)| place.worker == id) {
             return Err(format!("{key} runs on {place:?}, which has exited"));
         }
-        if matches!(exit, WorkerExit::Foreign(_)) {
+        if matches!(exit, WorkerExit::WrongManager(_)) {
             return Err(format!("worker {id} took its manager for another one: {exit}"));
         }
         let Some(machine) = self.machines.get_mut(&id) else { return Ok(()) };

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::{ActivityId, AttemptKey, RevisionNo, SessionId, Stream, WorkerId},
     engine::{Part, Piece, Stored, has_room, parts},
-    link::{FIRST_VERSION, FromWorker, Offer, PayloadFrames, Refusal, ToWorker, decode},
+    link::{FIRST_VERSION, FromWorker, Offer, PayloadFrames, Rejection, ToWorker, decode},
     manager::Input,
     plan,
     store::{DurableOffsets, OutputStore, Store, StoreError},
@@ -40,7 +40,7 @@ impl World {
     }
 
     /// Does not let a link in.
-    pub(super) fn refuse(&mut self, session: SessionId, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, session: SessionId, refusal: Rejection) {
         let link = self.ends.link(session);
         if let Some(end) = link.and_then(|link| self.ends.ends.get_mut(&link)) {
             end.outbox.push(ToWorker::Refused(refusal));
@@ -339,11 +339,11 @@ impl World {
         for key in keys {
             let durable = if self.options.mutant == Some(Mutant::AcknowledgeTooEarly) {
                 let summary = now_or_never(self.store.output_summary(key)).map_err(|error| error.to_string())?;
-                DurableOffsets { stdout: summary.stdout.len, stderr: summary.stderr.len, order: 0 }
+                DurableOffsets { stdout: summary.stdout.len, stderr: summary.stderr.len, interleaving: 0 }
             } else {
                 now_or_never(self.store.sync_output(key)).map_err(|error| error.to_string())?
             };
-            let DurableOffsets { stdout, stderr, order } = durable;
+            let DurableOffsets { stdout, stderr, interleaving: order } = durable;
             if let Some(worker) = worker.filter(|_| durable != DurableOffsets::default()) {
                 self.report.acknowledgements += 1;
                 self.ends.send(worker, ToWorker::OutputAck { key, stdout, stderr, order });

@@ -6,14 +6,14 @@ use super::{
     Happening, Step, World, on_lost,
 };
 use crate::{
-    api::{Hurry, PodError, Registration, Reply, Request},
+    api::{PodError, Registration, Reply, Request, TerminationMode},
     domain::{
-        Execution, ExecutionId, ExecutionStatus, Isolation, Millis, NewActivity, NewExecution, RetryRevision,
-        RevisionChoice, RevisionNo, Settings,
+        ActivitySettings, Execution, ExecutionId, ExecutionStatus, Isolation, Millis, NewActivity, NewExecution,
+        RetryRevision, RevisionChoice, RevisionNo,
     },
     engine::hash,
     manager::{Asked, Input},
-    plan::{Found, ReplyId},
+    plan::{ReplyId, StoredContext},
     store::{Batch, Change},
 };
 
@@ -46,13 +46,13 @@ impl World {
         let (mut sha256, some) = (0, ExecutionId(self.users.between(1, u64::from(number) + 1)));
         let request = if number < ACTIVITIES {
             let name = format!("activity-{number}");
-            let settings = Settings {
+            let settings = ActivitySettings {
                 retries: number,
                 on_lost: on_lost(&name),
                 max_concurrency: (number == 1).then_some(2),
                 timeout: (number == 1).then_some(Millis::from_secs(20)),
                 isolation: (number == 1 && self.luck.both_kinds).then_some(Isolation::Execution),
-                ..Settings::default()
+                ..ActivitySettings::default()
             };
             let new = NewActivity::script(name, "echo > main.sh").settings(settings);
             let put = if number == 0 { Registration::Run } else { Registration::Put };
@@ -63,12 +63,12 @@ impl World {
                 0..60 => {
                     sha256 = self.users.between(1, 6);
                     let name = self.any_activity();
-                    let settings = Settings { on_lost: on_lost(&name), ..Settings::default() };
+                    let settings = ActivitySettings { on_lost: on_lost(&name), ..ActivitySettings::default() };
                     let new = NewActivity::script(name, format!("echo {sha256} > main.sh")).settings(settings);
                     let registration = if self.users.per_mille(500) { Registration::Run } else { Registration::Put };
                     Request::CreateActivity { new, registration }
                 }
-                60..150 => Request::Terminate(some, Hurry::Grace),
+                60..150 => Request::Terminate(some, TerminationMode::Grace),
                 150..180 => Request::Retry(some, RetryRevision::Latest, None),
                 180..200 => Request::Retrieve(some),
                 200..300 => Request::Explain(some),
@@ -88,7 +88,7 @@ impl World {
     fn new_execution(&mut self, number: u32) -> NewExecution {
         let name = self.any_activity();
         let serves = self.users.per_mille(40);
-        let mut new = NewExecution::of(&name).input(if serves { SERVE.to_owned() } else { number.to_string() });
+        let mut new = NewExecution::new(&name).input(if serves { SERVE.to_owned() } else { number.to_string() });
         if let Some(newest) = self.newest_revision(&name).filter(|_| self.users.per_mille(300)) {
             new = new.revision(RevisionNo(u32::try_from(self.users.between(1, u64::from(newest.0) + 1)).unwrap_or(1)));
         }
@@ -107,7 +107,7 @@ impl World {
         self.note(&("client", &wanted.request));
         self.requests.asked += 1;
         let reply = ReplyId(self.requests.asked);
-        let mut found = Found { sha256: Some(wanted.sha256.clone()), ..Found::default() };
+        let mut found = StoredContext { sha256: Some(wanted.sha256.clone()), ..StoredContext::default() };
         if let Request::Submit(new) = &wanted.request {
             found.request_hash = hash("one", &new.activity, std::slice::from_ref(&new.input));
             // Whoever does not hear soon enough asks twice.
@@ -180,7 +180,7 @@ impl World {
         }
         let again = self.users.between(15_000, 40_000).cast_signed();
         self.at(again, Happening::EndServer(id));
-        let hurry = if self.users.per_mille(300) { Hurry::Now } else { Hurry::Grace };
+        let hurry = if self.users.per_mille(300) { TerminationMode::Now } else { TerminationMode::Grace };
         self.ask(Wanted { request: Request::Terminate(id, hurry), sha256: String::new(), again: false })
     }
 

@@ -2,7 +2,7 @@
 
 use super::{super::content, Step, World, now_or_never};
 use crate::{
-    domain::{AttemptEnd, AttemptKey, Millis, Run, Stream},
+    domain::{AttemptKey, AttemptOutcome, Millis, OutputSegment, Stream},
     store::OutputStore,
 };
 
@@ -16,12 +16,13 @@ impl World {
     pub(super) fn check_output(&mut self) -> Step {
         for (key, end) in self.checker.take_ended() {
             match end {
-                AttemptEnd::Terminated => self.report.stopped += 1,
-                AttemptEnd::TimedOut => self.report.timed_out += 1,
+                AttemptOutcome::Terminated => self.report.stopped += 1,
+                AttemptOutcome::TimedOut => self.report.timed_out += 1,
                 _ => {}
             }
             // Who gave such an attempt up had not heard all of it.
-            let is_complete = !matches!(end, AttemptEnd::Lost | AttemptEnd::WorkerLeft | AttemptEnd::Recalled);
+            let is_complete =
+                !matches!(end, AttemptOutcome::Lost | AttemptOutcome::WorkerLeft | AttemptOutcome::Recalled);
             self.output_is_right(key, is_complete).map_err(|error| format!("{key} ended as {end:?}: {error}"))?;
         }
         Ok(())
@@ -32,7 +33,7 @@ impl World {
         let (printed, small_disk) = self.ledger.run(key).map_or(([0; 2], false), |run| (run.printed, run.small_disk));
         let mut kept = [0; 2];
         for stream in Stream::BOTH {
-            let (of, printed) = (summary.of(stream), printed[stream as usize]);
+            let (of, printed) = (summary.stream(stream), printed[stream as usize]);
             if of.len > printed || (is_complete && of.len < printed) {
                 return Err(format!("{} bytes of {stream:?} are stored, and {printed} were printed", of.len));
             }
@@ -49,7 +50,7 @@ impl World {
             };
             self.report.gaps += 1;
             // The cap is that of both streams together; what the other one has in front of its own gap is in its length.
-            let other = summary.of(if stream == Stream::Stdout { Stream::Stderr } else { Stream::Stdout }).len;
+            let other = summary.stream(if stream == Stream::Stdout { Stream::Stderr } else { Stream::Stdout }).len;
             let reached_cap = gap.start + other >= self.luck.output_cap;
             if !(reached_cap || small_disk) || of.len - gap.end < TAIL {
                 return Err(format!("{stream:?} has the gap {gap:?}, which nothing called for"));
@@ -79,10 +80,10 @@ impl World {
     /// were printed.
     fn order_is_right(&self, key: AttemptKey, kept: [u64; 2]) -> Step {
         let Some(run) = self.ledger.run(key) else { return Ok(()) };
-        let log = now_or_never(self.store.read_order(key, 0, ALL)).map_err(|error| error.to_string())?;
+        let log = now_or_never(self.store.read_interleaving(key, 0, ALL)).map_err(|error| error.to_string())?;
         let (mut rest, mut last, mut told) = (&log[..], Millis(0), [0; 2]);
         let mut pieces: Vec<(Stream, u64)> = Vec::new();
-        while let Some(next) = Run::decode(&mut rest, last) {
+        while let Some(next) = OutputSegment::decode(&mut rest, last) {
             if next.len == 0 {
                 return Ok(()); // it could not be kept up
             }

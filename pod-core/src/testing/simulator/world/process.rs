@@ -39,7 +39,7 @@ fn config(store: &dyn Store, luck: &Luck) -> ManagerConfig {
             ..Limits::default()
         },
         launch_timeout: Millis::from_secs(60),
-        capabilities: Capabilities { both: luck.both_kinds, ..Capabilities::default() },
+        capabilities: Capabilities { supports_all: luck.both_kinds, ..Capabilities::default() },
         scheduler: Arc::new(DefaultScheduler),
         // Small, so that most of a queue is in the store alone.
         window: Window { least: 2, per_slot: 1 },

@@ -10,15 +10,15 @@ fn begun(scene: &mut Scene, execution: u64) {
     scene.step(Input::Run(key(execution), RunEvent::Started { at: scene.now.wall }));
 }
 
-fn ended(scene: &mut Scene, execution: u64, end: AttemptEnd) {
+fn ended(scene: &mut Scene, execution: u64, end: AttemptOutcome) {
     scene.step(Input::Run(key(execution), RunEvent::Ended { end, at: scene.now.wall }));
 }
 
 /// The ends that are told, in order; what else is said is passed over.
-fn ends(scene: &mut Scene) -> Vec<(AttemptKey, AttemptEnd)> {
+fn ends(scene: &mut Scene) -> Vec<(AttemptKey, AttemptOutcome)> {
     let ends = scene.said().into_iter().filter_map(|message| match message {
         FromWorker::Ended(report) => Some((report.key, report.end)),
-        FromWorker::Recalled { key } => Some((key, AttemptEnd::Recalled)),
+        FromWorker::Recalled { key } => Some((key, AttemptOutcome::Recalled)),
         _ => None,
     });
     ends.collect()
@@ -51,10 +51,10 @@ fn a_worker_that_leaves_lets_what_runs_end_gives_back_the_rest_and_takes_nothing
     assert!(said.iter().any(|message| matches!(message, FromWorker::Leaving { .. })), "{said:?}");
     assert!(said.contains(&FromWorker::Recalled { key: key(2) }), "{said:?}");
     scene.hear([order(3)]);
-    assert_eq!(ends(&mut scene), [(key(3), AttemptEnd::Recalled)]);
+    assert_eq!(ends(&mut scene), [(key(3), AttemptOutcome::Recalled)]);
     assert_eq!(stops(&mut scene), []);
-    ended(&mut scene, 1, AttemptEnd::Exited(0));
-    assert_eq!(ends(&mut scene), [(key(1), AttemptEnd::Exited(0))]);
+    ended(&mut scene, 1, AttemptOutcome::Exited(0));
+    assert_eq!(ends(&mut scene), [(key(1), AttemptOutcome::Exited(0))]);
     assert!(!scene.state.has_left(scene.now), "its end is not durable yet");
     acknowledged(&mut scene, 1);
     assert!(scene.state.has_left(scene.now));
@@ -70,13 +70,14 @@ fn what_has_not_ended_in_time_is_asked_to_and_ends_because_its_worker_leaves() {
     assert_eq!(stops(&mut scene), []);
     pass(&mut scene, 1);
     assert_eq!(stops(&mut scene), [1, 2, 3].map(|execution| (key(execution), StopMode::Terminate)));
-    ended(&mut scene, 1, AttemptEnd::Terminated);
-    ended(&mut scene, 2, AttemptEnd::Exited(5));
+    ended(&mut scene, 1, AttemptOutcome::Terminated);
+    ended(&mut scene, 2, AttemptOutcome::Exited(5));
     // It had no slot yet, although it was given to the executor.
-    ended(&mut scene, 3, AttemptEnd::Terminated);
+    ended(&mut scene, 3, AttemptOutcome::Terminated);
     let mut told = ends(&mut scene);
     told.sort_by_key(|(key, _)| *key);
-    let expected = [(key(1), AttemptEnd::WorkerLeft), (key(2), AttemptEnd::Exited(5)), (key(3), AttemptEnd::Recalled)];
+    let expected =
+        [(key(1), AttemptOutcome::WorkerLeft), (key(2), AttemptOutcome::Exited(5)), (key(3), AttemptOutcome::Recalled)];
     assert_eq!(told, expected);
 }
 
@@ -87,8 +88,8 @@ fn what_someone_terminates_in_a_worker_that_leaves_ends_as_terminated() {
     begun(&mut scene, 1);
     scene.step(leave(0));
     scene.hear([ToWorker::Stop { key: key(1), grace: Millis::from_secs(1) }]);
-    ended(&mut scene, 1, AttemptEnd::Terminated);
-    assert_eq!(ends(&mut scene), [(key(1), AttemptEnd::Terminated)]);
+    ended(&mut scene, 1, AttemptOutcome::Terminated);
+    assert_eq!(ends(&mut scene), [(key(1), AttemptOutcome::Terminated)]);
 }
 
 #[test]
@@ -108,7 +109,9 @@ fn asked_again_the_shorter_time_counts_and_at_once_means_a_kill() {
 
 #[test]
 fn a_manager_that_let_a_leaving_worker_go_ends_it_as_it_should() {
-    for said in [ToWorker::Shutdown { reason: "drained".into() }, ToWorker::Refused(Refusal::Stop("given up".into()))] {
+    for said in
+        [ToWorker::Shutdown { reason: "drained".into() }, ToWorker::Refused(Rejection::Permanent("given up".into()))]
+    {
         let mut scene = Scene::welcomed(1);
         scene.hear([order(1)]);
         scene.step(leave(60));
@@ -125,7 +128,7 @@ fn a_worker_without_a_manager_leaves_all_the_same() {
     begun(&mut scene, 1);
     scene.step(Input::Disconnected);
     scene.step(leave(0));
-    ended(&mut scene, 1, AttemptEnd::Terminated);
+    ended(&mut scene, 1, AttemptOutcome::Terminated);
     assert!(!scene.state.has_left(scene.now), "a manager may come back for the end");
     // It hears of the leaving first, and then of the end.
     scene.connect();

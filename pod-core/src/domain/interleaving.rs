@@ -8,7 +8,7 @@ use super::{output::Stream, time::Millis};
 
 /// The next so many bytes of a stream, which came together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct OutputSegment {
     /// Which stream.
     pub stream: Stream,
     /// How many bytes; none in the last run of a log that could not be kept up: no order is known behind it.
@@ -17,7 +17,7 @@ pub struct Run {
     pub since: Millis,
 }
 
-impl Run {
+impl OutputSegment {
     /// Appends it to a log whose last run came at `last`: a run is two numbers of 7 bits to a byte, its length with
     /// the stream, and the time since the run before it.
     pub fn encode(self, last: Millis, log: &mut Vec<u8>) {
@@ -68,14 +68,14 @@ mod tests {
             let (mut log, mut last, mut expected) = (Vec::new(), Millis(0), Vec::new());
             for (is_stderr, len, delta) in runs {
                 let stream = if is_stderr { Stream::Stderr } else { Stream::Stdout };
-                let run = Run { stream, len, since: Millis(last.0 + delta) };
+                let run = OutputSegment { stream, len, since: Millis(last.0 + delta) };
                 run.encode(last, &mut log);
                 last = run.since;
                 expected.push(run);
             }
             for end in [log.len(), log.len().saturating_sub(1)] {
                 let (mut rest, mut last, mut read) = (&log[..end], Millis(0), Vec::new());
-                while let Some(run) = Run::decode(&mut rest, last) {
+                while let Some(run) = OutputSegment::decode(&mut rest, last) {
                     last = run.since;
                     read.push(run);
                 }
@@ -88,8 +88,8 @@ mod tests {
     #[test]
     fn a_short_run_is_two_bytes() {
         let mut log = Vec::new();
-        Run { stream: Stream::Stderr, len: 6, since: Millis(103) }.encode(Millis(100), &mut log);
+        OutputSegment { stream: Stream::Stderr, len: 6, since: Millis(103) }.encode(Millis(100), &mut log);
         assert_eq!(log, [13, 3]);
-        assert_eq!(Run::decode(&mut &[0x80_u8; 20][..], Millis(0)), None, "what is no number ends it");
+        assert_eq!(OutputSegment::decode(&mut &[0x80_u8; 20][..], Millis(0)), None, "what is no number ends it");
     }
 }

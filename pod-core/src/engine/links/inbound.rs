@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{message::Message, payloads::Offered, shared::Shared},
     acks::Acks,
-    pieces::{LeftOut, Part, Piece, Stored, has_room, parts},
+    pieces::{DeferredOutput, Part, Piece, Stored, has_room, parts},
 };
 use crate::{
     domain::{ActivityId, AttemptKey, ExecutionId, RevisionNo, Stream},
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Why a link ended, for the log.
-pub(super) type Farewell = String;
+pub(super) type CloseReason = String;
 
 /// A worker that only prints is reported as alive so often.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ pub(super) struct Pulls {
 
 /// The receiving side of one link.
 #[derive(Debug)]
-pub(super) struct Intake {
+pub(super) struct Inbound {
     shared: Arc<Shared>,
     inbox: mpsc::Sender<Message>,
     admitted: Admitted,
@@ -64,12 +64,12 @@ pub(super) struct Intake {
     /// What printed and was not told yet: once a frame, and not for each piece.
     printed: Vec<ExecutionId>,
     /// What a full store did not take.
-    left_out: LeftOut,
+    left_out: DeferredOutput,
     /// When to ask again whether it has room, once something was left out.
     ask_at: Option<Instant>,
 }
 
-impl Intake {
+impl Inbound {
     pub(super) fn new(
         shared: Arc<Shared>,
         inbox: mpsc::Sender<Message>,
@@ -81,7 +81,7 @@ impl Intake {
         is_here: bool,
     ) -> Self {
         let now = Instant::now();
-        let (printed, left_out) = (Vec::new(), LeftOut::default());
+        let (printed, left_out) = (Vec::new(), DeferredOutput::default());
         Self {
             shared,
             inbox,
@@ -99,7 +99,7 @@ impl Intake {
     }
 
     /// Waits until there is room again for what was left out; that is the end of the link. Cancellation safe.
-    pub(super) async fn room_again(&mut self) -> Farewell {
+    pub(super) async fn room_again(&mut self) -> CloseReason {
         loop {
             let (Some(first), Some(ask_at)) = (self.left_out.first().cloned(), self.ask_at) else {
                 return std::future::pending().await;
@@ -113,7 +113,7 @@ impl Intake {
     }
 
     /// Takes one frame. Waits for the engine and the store, never for another link; an error ends the link.
-    pub(super) async fn take(&mut self, messages: Messages<FromWorker>) -> Result<(), Farewell> {
+    pub(super) async fn take(&mut self, messages: Messages<FromWorker>) -> Result<(), CloseReason> {
         let mut news = Vec::new();
         for message in messages {
             let message = message.map_err(|error| error.to_string())?;
@@ -152,7 +152,7 @@ impl Intake {
     }
 
     /// Gives a piece of a payload that was offered. Nothing of one that is gone: its worker is told to remove it.
-    async fn give(&self, key: (ActivityId, RevisionNo), offset: u64) -> Result<(), Farewell> {
+    async fn give(&self, key: (ActivityId, RevisionNo), offset: u64) -> Result<(), CloseReason> {
         if !self.pulls.offered.contains(key) {
             return Ok(());
         }
@@ -177,7 +177,7 @@ impl Intake {
 
     /// Keeps a piece, unless it is of an attempt that was superseded (the engine tells the worker to stop it), or of which
     /// something is missing. What is to be acknowledged is, once it is durable.
-    async fn take_piece(&mut self, piece: Piece) -> Result<(), Farewell> {
+    async fn take_piece(&mut self, piece: Piece) -> Result<(), CloseReason> {
         let is_wanted = |key| self.shared.is_open(key, self.admitted.worker) && !self.left_out.holds(key);
         if !piece.attempt().is_none_or(is_wanted) {
             return Ok(());
@@ -205,7 +205,7 @@ impl Intake {
 
     /// Gives a piece to the store, again and again while that is away: meanwhile this link is not read, and the worker
     /// spools. A full store is not waited for.
-    async fn keep(&mut self, mut piece: Piece) -> Result<(), Farewell> {
+    async fn keep(&mut self, mut piece: Piece) -> Result<(), CloseReason> {
         let pauses = ExponentialBuilder::default().with_min_delay(PAUSES.0).with_max_delay(PAUSES.1);
         let (key, mut pauses) = (piece.attempt(), pauses.without_max_times().build());
         loop {
@@ -259,7 +259,7 @@ impl Intake {
         stored
     }
 
-    async fn say(&mut self, messages: Vec<FromWorker>) -> Result<(), Farewell> {
+    async fn say(&mut self, messages: Vec<FromWorker>) -> Result<(), CloseReason> {
         self.last_said = Instant::now();
         let Admitted { worker, session } = self.admitted;
         let said = self.inbox.send(Message::Said { worker, session, messages }).await;

@@ -6,7 +6,7 @@ use super::{
     activity::ActivityState,
     decision::{Decision, Effect},
     revision::RevisionState,
-    state::{Held, State},
+    state::{OpenAttempt, State},
     worker::WorkerState,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         Millis, OutputSummary, RevisionNo, RevisionStatus, Transitions, WorkerId,
     },
     plan::advice,
-    scheduler::{Assignment, Lane, PlacementView, Room},
+    scheduler::{ActivityQueue, Assignment, PlacementView, WorkerCapacity},
     store::Change,
 };
 
@@ -44,14 +44,14 @@ impl State {
         // A run of 2 ms is prefetched 25 deep, one of 0 ms as deep as allowed.
         let depth = serving().filter(has_due).filter_map(short);
         let depth = depth.map(|run| (PREFETCH_TIME / run.0.max(1)).min(MAX_PREFETCH)).min().unwrap_or(0);
-        let rooms: Vec<Room> = self
+        let rooms: Vec<WorkerCapacity> = self
             .workers
             .values()
             .filter(|worker| worker.takes_work())
             .map(|worker| {
                 let extra = (worker.attempts.len() as u64).saturating_sub(u64::from(worker.worker.slots));
                 let prefetch = (u64::from(worker.worker.slots) * depth).min(u64::from(MAX_AHEAD)).saturating_sub(extra);
-                Room {
+                WorkerCapacity {
                     worker: worker.worker.id,
                     slots: worker.idle_slots(),
                     prefetch: u32::try_from(prefetch).unwrap_or(u32::MAX),
@@ -81,17 +81,17 @@ impl State {
                 }
             }
         }
-        let lanes: Vec<Lane<'_>> = installed
+        let lanes: Vec<ActivityQueue<'_>> = installed
             .values()
             .map(|(activity, state, installed_on)| {
                 let limit = state.revision.settings.max_concurrency.unwrap_or(u32::MAX);
-                Lane {
+                ActivityQueue {
                     activity: state.revision.activity,
                     revision: state.revision.no,
                     ready: u32::try_from(state.queue.due(self.now, capacity)).unwrap_or(u32::MAX),
-                    allowance: limit.saturating_sub(activity.running),
+                    concurrency_left: limit.saturating_sub(activity.running),
                     oldest: state.queue.next_due().unwrap_or(self.now),
-                    served: activity.served.max(self.level),
+                    virtual_time: activity.virtual_time.max(self.virtual_time),
                     prefetch: short(activity).is_some(),
                     installed_on,
                 }
@@ -100,12 +100,12 @@ impl State {
         if lanes.is_empty() {
             return;
         }
-        let served = lanes.iter().filter(|lane| lane.allowance > 0 && !lane.installed_on.is_empty());
-        let level = served.map(|lane| lane.served).min().unwrap_or(self.level);
-        let view = PlacementView { lanes: &lanes, rooms: &rooms };
+        let served = lanes.iter().filter(|lane| lane.concurrency_left > 0 && !lane.installed_on.is_empty());
+        let level = served.map(|lane| lane.virtual_time).min().unwrap_or(self.virtual_time);
+        let view = PlacementView { queues: &lanes, capacities: &rooms };
         let said = self.config.scheduler.place(&view, self.now);
         let assignments = advice::assignments(&view, said, &mut out.slips);
-        self.level = level;
+        self.virtual_time = level;
         for assignment in assignments {
             self.assign(assignment, out);
         }
@@ -119,7 +119,7 @@ impl State {
         let Some(mut execution) = state.queue.pop() else { return };
         state.running += 1;
         activity.running += 1;
-        activity.served = activity.served.max(self.level) + 1;
+        activity.virtual_time = activity.virtual_time.max(self.virtual_time) + 1;
         execution.status.move_to(ExecutionStatus::Running);
         execution.attempt = AttemptNo(execution.attempt.0 + 1);
         execution.worker = Some(worker);
@@ -143,7 +143,7 @@ impl State {
             state.worker.last_worked = Some(wall);
         }
         self.dirty.insert(worker);
-        let held = Held { execution, attempt, given: self.now, began: None, recalled: false };
+        let held = OpenAttempt { execution, attempt, given: self.now, began: None, recalled: false };
         out.effects.push(Effect::Start(worker, self.order(&held)));
         self.held.insert(key.execution, held);
     }

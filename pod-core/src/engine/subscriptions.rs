@@ -11,7 +11,7 @@ use crate::{api::PodError, domain::ExecutionId};
 
 /// The executions that someone waits for.
 #[derive(Debug, Default)]
-pub(super) struct Topics(Mutex<HashMap<ExecutionId, Arc<Topic>>>);
+pub(super) struct Subscriptions(Mutex<HashMap<ExecutionId, Arc<Topic>>>);
 
 /// The two kinds of news of an execution. Only that there is some is told; what it is, is in the store.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ struct Topic {
     output: watch::Sender<()>,
 }
 
-impl Topics {
+impl Subscriptions {
     pub(super) fn subscribe(
         self: &Arc<Self>,
         id: ExecutionId,
@@ -73,7 +73,7 @@ impl Topics {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     id: ExecutionId,
-    topics: Arc<Topics>,
+    topics: Arc<Subscriptions>,
     /// Keeps the senders; absent only while it is dropped.
     topic: Option<Arc<Topic>>,
     changes: watch::Receiver<()>,

@@ -3,31 +3,31 @@
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::{directory, shared::Shared};
+use super::{archive_hash, shared::Shared};
 use crate::{
     api::{PodError, Registration, Request, Terms},
-    domain::{Content, RetryRevision, RevisionChoice},
-    plan::Found,
+    domain::{ActivitySource, RetryRevision, RevisionChoice},
+    plan::StoredContext,
 };
 
 /// Hashes what a request brings along, and refuses what could never work.
-pub(super) async fn prepare(request: &Request, shared: &Shared) -> Result<Found, PodError> {
-    let mut found = Found::default();
+pub(super) async fn prepare(request: &Request, shared: &Shared) -> Result<StoredContext, PodError> {
+    let mut found = StoredContext::default();
     let wanted = request.wanted();
     match wanted {
         Request::CreateActivity { new, .. } => match &new.content {
-            Content::Url(url) => {
+            ActivitySource::Url(url) => {
                 let fetch = shared.fetch.as_ref().ok_or_else(|| PodError::Invalid(NO_FETCHER.to_owned()))?;
                 fetch.check(url).map_err(PodError::Invalid)?;
             }
-            Content::Script(bytes) => found.sha256 = Some(sha256(bytes)),
-            Content::Archive(bytes) => {
+            ActivitySource::Script(bytes) => found.sha256 = Some(sha256(bytes)),
+            ActivitySource::Archive(bytes) => {
                 let (archive, given_up) = (bytes.clone(), CancellationToken::new());
                 let _give_up = given_up.clone().drop_guard();
                 let turn = shared.archives.clone().acquire_owned().await.map_err(|_| PodError::Stopped)?;
                 let hash = move || {
                     let _turn = turn;
-                    directory::sha256(&archive, &given_up)
+                    archive_hash::sha256(&archive, &given_up)
                 };
                 let hashed = tokio::task::spawn_blocking(hash).await.map_err(|_| PodError::Stopped)?;
                 found.sha256 = Some(hashed.map_err(|refused| PodError::Invalid(refused.sentence()))?);
@@ -68,9 +68,9 @@ fn words<'a>(request: &'a Request, sha256: Option<&str>) -> Option<(&'static str
                 Registration::Run => "register revision",
             };
             let content = match &new.content {
-                Content::Url(url) => format!("url {url}"),
-                Content::Script(_) => format!("script {}", sha256.unwrap_or_default()),
-                Content::Archive(_) => format!("archive {}", sha256.unwrap_or_default()),
+                ActivitySource::Url(url) => format!("url {url}"),
+                ActivitySource::Script(_) => format!("script {}", sha256.unwrap_or_default()),
+                ActivitySource::Archive(_) => format!("archive {}", sha256.unwrap_or_default()),
             };
             (kind, &new.name, format!("{content} {}", json(serde_json::to_string(&new.settings))))
         }

@@ -7,7 +7,7 @@ use crate::{
         ActivityStatus, EventDetail, EventKind, InstallationStatus, Isolation, Millis, Revision, RevisionStatus, Rules,
         ScaleReason, ScalingDecision, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
-    scheduler::{Demand, FleetMember, MemberState, Scale},
+    scheduler::{Demand, FleetMember, MemberState, ScalingPlan},
     store::Change,
 };
 
@@ -39,7 +39,7 @@ impl State {
     pub(super) fn preview(&self, rules: Rules) -> FleetPreview {
         let fleet: Vec<FleetMember> = self.workers.values().filter_map(|worker| self.member(worker)).collect();
         // Applying a policy forgets earlier refusals to launch.
-        let (mut scale, mut reasons) = (Scale::default(), Vec::new());
+        let (mut scale, mut reasons) = (ScalingPlan::default(), Vec::new());
         for (_, part) in self.wanted(&rules, u32::MAX, &mut Slips::new()) {
             scale.launch += part.launch;
             scale.drain.extend(part.drain);
@@ -59,7 +59,7 @@ impl State {
         }
     }
 
-    fn carry_out(&mut self, isolation: Isolation, scale: Scale, out: &mut Decision) {
+    fn carry_out(&mut self, isolation: Isolation, scale: ScalingPlan, out: &mut Decision) {
         if scale.launch == 0 && scale.drain.is_empty() && scale.undrain.is_empty() {
             return;
         }
@@ -100,7 +100,7 @@ impl State {
             reason: Some(WorkerReason::Scaled { why: why.clone() }),
             destroy_error: None,
             host: None,
-            external: false,
+            self_registered: false,
             isolation,
             incarnation: None,
         };
@@ -128,7 +128,7 @@ impl State {
             worker: state.worker.id,
             state: member,
             draining: state.worker.draining,
-            external: state.worker.external,
+            self_registered: state.worker.self_registered,
             created_at: state.made,
             installed: state.installations.len(),
         })
@@ -148,7 +148,7 @@ impl State {
 
     /// `β`: from launch to hello, 90th percentile of the workers that are remembered; a second while there are none.
     fn boot_time(&self) -> Millis {
-        let boots = self.workers.values().filter(|state| !state.worker.external);
+        let boots = self.workers.values().filter(|state| !state.worker.self_registered);
         let mut boots: Vec<Millis> = boots.filter_map(|state| state.boot).collect();
         boots.sort_unstable();
         boots.get((boots.len() * 9).div_ceil(10).saturating_sub(1)).copied().unwrap_or(Millis(1000))
@@ -161,7 +161,8 @@ impl State {
 
     /// The work that waits for workers of one kind, from counters: O(activities), not O(queue).
     pub(super) fn demand(&self, isolation: Isolation) -> Demand {
-        let mut demand = Demand { slots: self.config.limits.slots, boot: self.boot_time(), ..Demand::default() };
+        let mut demand =
+            Demand { slots: self.config.limits.slots, startup_time_p90: self.boot_time(), ..Demand::default() };
         for (_, activity) in self.activities.awake() {
             if activity.activity.status == ActivityStatus::Uninstalling {
                 continue;
@@ -186,7 +187,7 @@ impl State {
             }
             let run = activity.expected().map_or(UNKNOWN_RUN, |expected| expected.0.max(1));
             demand.waiting += waiting;
-            demand.work = Millis(demand.work.0.saturating_add(waiting.saturating_mul(run)));
+            demand.total_work = Millis(demand.total_work.0.saturating_add(waiting.saturating_mul(run)));
         }
         demand
     }

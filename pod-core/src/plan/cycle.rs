@@ -8,7 +8,7 @@ use super::{
 use crate::{
     api::Reply,
     domain::{
-        ActivityId, Age, AttemptEnd, AttemptKey, ExecutionStatus, Installation, InstallationStatus, Millis, Now,
+        ActivityId, Age, AttemptKey, AttemptOutcome, ExecutionStatus, Installation, InstallationStatus, Millis, Now,
         RevisionNo, RevisionStatus, ScriptSource, Transitions, WorkerId, WorkerReason, WorkerStatus,
     },
     observe::Measure,
@@ -31,7 +31,7 @@ impl State {
     pub fn plan(&mut self, now: impl Into<Now>, out: &mut Decision) {
         self.advance(now.into(), out);
         for key in std::mem::take(&mut self.orphans) {
-            self.give_up_attempt(key, AttemptEnd::Lost, out);
+            self.give_up_attempt(key, AttemptOutcome::Lost, out);
         }
         self.watch_workers(out);
         self.fetch(out);
@@ -76,7 +76,7 @@ impl State {
                 Ready | Working | Draining if silent >= limits.unreachable_after && !state.is_being_destroyed(now) => {
                     self.set_status(id, Unreachable, Some(WorkerReason::Silent { since: silent }), out);
                 }
-                Unreachable if silent >= limits.lost_after => {
+                Unreachable if silent >= limits.worker_timeout => {
                     self.give_up(id, WorkerReason::Silent { since: silent }, out);
                 }
                 Unreachable if state.session.is_some() && silent < limits.unreachable_after => self.settle(id, out),
@@ -128,7 +128,7 @@ impl State {
     fn destroy_again(&mut self, id: WorkerId, out: &mut Decision) {
         let now = self.now;
         match self.workers.get_mut(&id) {
-            Some(state) if state.worker.external => self.release(id, out),
+            Some(state) if state.worker.self_registered => self.release(id, out),
             Some(state) => state.destroy(now, out),
             None => {}
         }
@@ -143,7 +143,7 @@ impl State {
         }
         let reason = state.worker.reason.as_ref().map_or_else(|| "it was let go".to_owned(), WorkerReason::to_string);
         out.effects.push(Effect::Shutdown(id, reason));
-        if state.worker.external {
+        if state.worker.self_registered {
             // Its link ends with its process: ended from here, it might not carry the order.
             state.session = None;
             self.set_status(id, WorkerStatus::Terminated, None, out);
@@ -230,12 +230,12 @@ impl State {
     fn answer_submits(&mut self, out: &mut Decision) {
         let launched = out.launched > 0;
         for (reply, mut submitted) in std::mem::take(&mut out.submits) {
-            if !submitted.repeated {
+            if !submitted.deduplicated {
                 if let Some(held) = self.held.get(&submitted.id) {
                     submitted.execution = held.execution.clone();
                 }
                 submitted.launching_worker = launched && submitted.execution.status == ExecutionStatus::Waiting;
-                submitted.predicted = self.predict(&submitted.execution);
+                submitted.eta = self.predict(&submitted.execution);
             }
             out.replies.push((reply, Ok(Reply::Submitted(submitted))));
         }

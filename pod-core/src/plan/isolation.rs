@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::{advice::Slips, state::State};
 use crate::{
-    domain::{Age, Isolation, RevisionStatus, Rules, ScaleReason, Settings, WorkerId},
+    domain::{ActivitySettings, Age, Isolation, RevisionStatus, Rules, ScaleReason, WorkerId},
     plan::advice,
-    scheduler::{Demand, FleetMember, MemberState, Scale},
+    scheduler::{Demand, FleetMember, MemberState, ScalingPlan},
 };
 
 /// A kind of worker: those that there are, and what waits for them.
@@ -30,13 +30,13 @@ impl Kind {
 
 impl State {
     /// The kind of worker that runs executions with those settings.
-    pub(in crate::plan) fn isolation(&self, settings: &Settings) -> Isolation {
-        settings.isolation.unwrap_or(self.config.capabilities.usual)
+    pub(in crate::plan) fn isolation(&self, settings: &ActivitySettings) -> Isolation {
+        settings.isolation.unwrap_or(self.config.capabilities.default_isolation)
     }
 
     /// Whether workers of that kind can be launched.
     pub(in crate::plan) fn can_be_made(&self, isolation: Isolation) -> bool {
-        self.config.capabilities.both || self.config.capabilities.usual == isolation
+        self.config.capabilities.supports_all || self.config.capabilities.default_isolation == isolation
     }
 
     /// Whether the other kinds are as many as the policy allows in sum.
@@ -47,9 +47,14 @@ impl State {
     }
 
     /// What becomes of each kind, in the order in which it is to be done.
-    pub(in crate::plan) fn wanted(&self, rules: &Rules, may_launch: u32, slips: &mut Slips) -> Vec<(Isolation, Scale)> {
+    pub(in crate::plan) fn wanted(
+        &self,
+        rules: &Rules,
+        may_launch: u32,
+        slips: &mut Slips,
+    ) -> Vec<(Isolation, ScalingPlan)> {
         let mut kinds = self.kinds(may_launch);
-        let usual = self.config.capabilities.usual;
+        let usual = self.config.capabilities.default_isolation;
         let mut wanted = Vec::new();
         for index in 0..kinds.len() {
             let isolation = kinds[index].isolation;
@@ -71,7 +76,8 @@ impl State {
                     let waiting = kinds[index].demand.waiting;
                     let reason =
                         ScaleReason::MakesRoom { released, wanted: isolation, waiting, max: rules.max_workers };
-                    wanted.push((other, Scale { drain: victims, reason: Some(reason), ..Scale::default() }));
+                    wanted
+                        .push((other, ScalingPlan { drain: victims, reason: Some(reason), ..ScalingPlan::default() }));
                 }
                 scale = within(max.min(rules.max_workers));
             }
@@ -127,7 +133,7 @@ impl State {
         let mut room = Vec::new();
         let mut missing = missing as usize;
         let others = || kinds.iter().filter(|kind| kind.isolation != wanting);
-        let may_go = |member: &&FleetMember| !member.draining && !member.external;
+        let may_go = |member: &&FleetMember| !member.draining && !member.self_registered;
         for kind in others() {
             let idle = kind.fleet.iter().filter(may_go).filter(|member| matches!(member.state, MemberState::Idle(_)));
             // Those that waiting work is about to be given to stay.
@@ -162,7 +168,7 @@ impl State {
 
 impl Kind {
     /// The fleet as it is after that, so far as it counts for the other kinds.
-    fn foresee(&mut self, scale: &Scale, state: &State) {
+    fn foresee(&mut self, scale: &ScalingPlan, state: &State) {
         for member in &mut self.fleet {
             if scale.drain.contains(&member.worker) {
                 member.draining = true;
@@ -177,7 +183,7 @@ impl Kind {
                 worker: FORESEEN,
                 state: MemberState::Launching,
                 draining: false,
-                external: false,
+                self_registered: false,
                 created_at: state.now,
                 installed: 0,
             });
