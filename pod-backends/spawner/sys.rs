@@ -400,9 +400,8 @@ pub fn enlarge(pipe: &OwnedFd, size: c_int) {
 
 /// Has a range of a file written to the disk, and waits for that if asked to. Its length is not made durable.
 pub fn write_out(file: &impl AsRawFd, range: std::ops::Range<u64>, patience: Patience) {
-    const WAIT_BEFORE_WRITE_WAIT_AFTER: u32 = 7;
-    const WRITE: u32 = 2;
-    let flags = if patience == Patience::Wait { WAIT_BEFORE_WRITE_WAIT_AFTER } else { WRITE };
+    // To write; and to wait before and after that.
+    let flags = if patience == Patience::Wait { 7 } else { 2 };
     let (start, len) = (range.start.cast_signed(), (range.end - range.start).cast_signed());
     unsafe { sync_file_range(file.as_raw_fd(), start, len, flags) };
 }
