@@ -18,12 +18,14 @@ use std::{
 
 use crate::{
     packet::{Gone, Packet},
-    sys,
+    sys::{self, Patience},
     wire::{GIVE_BYTES, Pipe, READ_SIZE, Report},
 };
 
 /// How much is read at a time of what goes into a file.
 const BLOCK: usize = 256 * 1024;
+/// So much is handed to the disk at a time, and no more than twice that waits for it: a flood leaves the disk to others.
+const PORTION: u64 = 2 << 20;
 /// So long the news of what was written may wait for more of it.
 const GATHER_WROTE: Duration = Duration::from_millis(1);
 
@@ -39,6 +41,8 @@ struct Target {
     file: File,
     until: u64,
     space: Vec<u8>,
+    /// From there on nothing was handed to the disk.
+    kept_back: u64,
 }
 
 impl Sink {
@@ -58,7 +62,7 @@ impl Sink {
             Some(target) => target.until = target.until.max(until),
             None if until == 0 => {
                 if let Ok(file) = open(path, id) {
-                    self.file = Some(Target { file, until: 0, space: vec![0; BLOCK] });
+                    self.file = Some(Target { file, until: 0, space: vec![0; BLOCK], kept_back: self.read });
                     packet.add(&Report::Holds { stream: self.stream }, Duration::ZERO);
                 }
             }
@@ -90,6 +94,7 @@ impl Sink {
         }
         let wrote = write(&target.file, &target.space[..got], self.read);
         self.read += got as u64;
+        target.hand_out(self.read);
         if wrote > 0 {
             packet.add(&Report::Wrote { stream: self.stream, len: wrote as u64 }, GATHER_WROTE);
         }
@@ -106,6 +111,19 @@ impl Sink {
             }
         }
         Ok(got)
+    }
+}
+
+impl Target {
+    /// Hands what was written up to there to the disk, and waits for what was handed to it before.
+    fn hand_out(&mut self, written: u64) {
+        let from = self.kept_back;
+        if written - from < PORTION {
+            return;
+        }
+        sys::write_out(&self.file, from..written, Patience::DontWait);
+        sys::write_out(&self.file, from.saturating_sub(PORTION)..from, Patience::Wait);
+        self.kept_back = written;
     }
 }
 

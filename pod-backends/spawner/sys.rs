@@ -146,6 +146,7 @@ unsafe extern "C" {
     fn setresgid(real: u32, effective: u32, saved: u32) -> c_int;
     fn setresuid(real: u32, effective: u32, saved: u32) -> c_int;
     fn signal(number: c_int, action: usize) -> usize;
+    fn sync_file_range(fd: c_int, offset: i64, len: i64, flags: u32) -> c_int;
     fn signalfd(fd: c_int, mask: *const SignalSet, flags: c_int) -> c_int;
     fn sigprocmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int;
     fn mmap(at: *mut c_void, len: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
@@ -395,6 +396,14 @@ pub fn waiting_in(pipe: &OwnedFd) -> usize {
 /// Gives a pipe so much room, if the system allows it.
 pub fn enlarge(pipe: &OwnedFd, size: c_int) {
     unsafe { fcntl(pipe.as_raw_fd(), F_SETPIPE_SZ, size) };
+}
+
+/// Has a range of a file written to the disk, and waits for that if asked to. Its length is not made durable.
+pub fn write_out(file: &impl AsRawFd, range: std::ops::Range<u64>, patience: Patience) {
+    // To write; and to wait before and after that.
+    let flags = if patience == Patience::Wait { 7 } else { 2 };
+    let (start, len) = (range.start.cast_signed(), (range.end - range.start).cast_signed());
+    unsafe { sync_file_range(file.as_raw_fd(), start, len, flags) };
 }
 
 /// Whether a call waits until it can be done.
