@@ -14,7 +14,7 @@ use pod_core::{
     store::ExecutionQuery,
 };
 
-use super::{answer::Answer, words};
+use super::{answer::Answer, legacy_status};
 use crate::serve::app::App;
 
 const PAGE: usize = 1000;
@@ -52,7 +52,7 @@ impl Listing {
         for execution in &self.page {
             text.push(if std::mem::take(&mut self.is_first) { '{' } else { ',' });
             let name = self.names.get(&execution.activity).map_or("", |name| name);
-            let status = words::execution(execution);
+            let status = legacy_status::execution(execution);
             // Names hold nothing that JSON would have to escape.
             text.push_str(&format!("\"{}\":\"activity={name}, status={status}\"", execution.id));
         }

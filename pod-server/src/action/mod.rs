@@ -26,14 +26,14 @@ use params::Params;
 mod activities;
 pub(crate) mod answer;
 mod executions;
+mod full_result;
+mod legacy_status;
 mod listing;
 mod logs;
 mod objects;
 pub(crate) mod params;
 mod policies;
 mod question;
-mod whole;
-mod words;
 mod workers;
 
 /// The largest form: an input of 1 MiB, each byte of which takes three where it is encoded, and what goes with it.

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
 use super::{
-    plain,
+    parse_errors,
     problem::{Problem, ProblemKind},
 };
 use crate::guard::body::was_too_slow;
@@ -145,7 +145,7 @@ pub(super) fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     }
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Syntax | Category::Eof => not_json(error),
-        _ => plain::of_json(&error),
+        _ => parse_errors::of_json(&error),
     })
 }
 

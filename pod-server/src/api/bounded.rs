@@ -110,7 +110,7 @@ mod tests {
         };
         assert_eq!(body(MEMBERS).unwrap().env.len(), MEMBERS);
         let twice = serde_json::from_str::<Body>(r#"{"env":{"A":"1","A":"2"}}"#).unwrap_err();
-        assert!(super::super::plain::of_json(&twice).contains("The member A is there twice"), "{twice}");
+        assert!(super::super::parse_errors::of_json(&twice).contains("The member A is there twice"), "{twice}");
         assert!(body(MEMBERS + 1).unwrap_err().to_string().contains("more than 65536 members"));
     }
 }

@@ -10,7 +10,7 @@ use axum::{
 use utoipa::OpenApi;
 
 use super::{
-    activities, changing::Nothing, events, executions, many, objects::EventObject, output, output_events, overview,
+    activities, bulk, changing::Nothing, events, executions, objects::EventObject, output, output_events, overview,
     policies, problem, request::Asked, revisions, workers,
 };
 use crate::serve::app::App;
@@ -52,7 +52,7 @@ pub(super) mod words;
         revisions::list, revisions::show, revisions::register,
         executions::create, executions::create_batch, executions::list, executions::show, executions::terminate,
         executions::retry, executions::explain,
-        many::terminate, many::retry,
+        bulk::terminate, bulk::retry,
         output::show,
         workers::list, workers::show, workers::drain,
         policies::create, policies::list, policies::show, policies::put, policies::delete, policies::apply, policies::decisions,

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::{
     blank::is_blank,
     page::is_storable,
-    plain,
+    parse_errors,
     problem::{Problem, ProblemKind},
 };
 
@@ -65,7 +65,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(asked)) => Ok(Self(asked)),
-            Err(rejection) => Err(Problem::invalid(plain::of_query(&rejection.body_text()))),
+            Err(rejection) => Err(Problem::invalid(parse_errors::of_query(&rejection.body_text()))),
         }
     }
 }

@@ -67,7 +67,7 @@ pub(crate) async fn log_in(
             response
         }
         SignIn::Wrong => pod_web::sign_in(&app.web, &headers, next, Standing::Wrong),
-        SignIn::Slowed(wait) => {
+        SignIn::Throttled(wait) => {
             let seconds = seconds_of(wait);
             let mut response = pod_web::sign_in(&app.web, &headers, next, Standing::Slowed(seconds));
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

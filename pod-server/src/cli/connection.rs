@@ -18,7 +18,7 @@ use super::{
     console,
     failure::Failure,
     left_out::LeftOut,
-    patience::{self, ASKING},
+    reconnect::{self, QUERY_RETRY_TIMEOUT},
 };
 
 /// Between two looks at who holds a data directory.
@@ -59,13 +59,13 @@ impl ManagerOptions {
     /// A client of the manager that is named, or that holds the data directory, for a command that asks something.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
         if let Some(client) = self.named()? {
-            return Ok(patience::asking(&client));
+            return Ok(reconnect::for_query(&client));
         }
         let data_dir = self.data_dir()?;
         let address = holder_of(&data_dir).await?;
         let client = Client::new(address.parse()?, self.token())?;
         tokio::spawn(follow(data_dir, client.clone()));
-        Ok(patience::asking(&client))
+        Ok(reconnect::for_query(&client))
     }
 
     /// A client of the manager that the user named, if one was.
@@ -96,7 +96,7 @@ impl ManagerOptions {
 
 /// Where the manager listens that holds a data directory. One that is about to listen, or to come back, is waited for.
 async fn holder_of(data_dir: &Path) -> Result<String, Failure> {
-    let deadline = Instant::now() + ASKING;
+    let deadline = Instant::now() + QUERY_RETRY_TIMEOUT;
     let mut shown = None;
     loop {
         let holding = DataDirLock::holding(data_dir);

@@ -9,7 +9,7 @@ use super::{
     console,
     failure::{Exit, Failure},
     ids::worker_id,
-    patience,
+    reconnect,
 };
 
 /// Between two looks at a worker that is going.
@@ -48,7 +48,7 @@ impl Drain {
             }
         }
         if self.wait {
-            let client = patience::waiting(&client);
+            let client = reconnect::for_wait(&client);
             for id in self.ids {
                 while !client.worker(id).await?.more.contains_key("endedAt") {
                     tokio::time::sleep(LOOK_EVERY).await;

@@ -9,13 +9,14 @@ use pod_server::client::{Client, ClientError, ExecutionFilter, Portion};
 use super::{
     connection::ManagerOptions,
     console::{self, print_json, print_line},
+    exit_code::describe_end,
     failure::{Exit, Failure},
     filter::Filter,
     ids::execution_id,
-    nearest, patience,
+    reconnect,
     relay::wait_for_end,
+    suggestions,
     times::parse_duration,
-    verdict::verdict,
 };
 
 /// Waits until executions have ended
@@ -44,12 +45,12 @@ pub(crate) struct Wait {
 
 impl Wait {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let client = patience::waiting(&self.manager.client().await?);
+        let client = reconnect::for_wait(&self.manager.client().await?);
         let waiting = async {
             let mut exit = Exit::DONE;
             for id in &self.ids {
                 let execution = wait_for_end(&client, *id).await?;
-                let (code, sentence) = verdict(&execution);
+                let (code, sentence) = describe_end(&execution);
                 print_line(execution.status.as_str())?;
                 if self.exit_status && exit == Exit::DONE {
                     exit = code;
@@ -120,7 +121,7 @@ impl Terminate {
         if self.no_wait {
             return outcome;
         }
-        let client = patience::waiting(&client);
+        let client = reconnect::for_wait(&client);
         for id in asked {
             wait_for_end(&client, id).await?;
         }
@@ -208,7 +209,7 @@ impl Many {
 
     async fn took(&mut self, client: &Client, portion: Result<Portion, ClientError>) -> Result<Vec<u64>, Failure> {
         let portion = match (portion, &self.filter.activity) {
-            (Err(error), Some(name)) => return Err(nearest::activity_failure(client, name, error).await),
+            (Err(error), Some(name)) => return Err(suggestions::activity_failure(client, name, error).await),
             (portion, _) => portion?,
         };
         self.over = portion.next.is_none();

@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     connection::{HostOptions, LOOK, ManagerOptions, redirect},
+    embedded_manager::{self, EmbeddedManager, StartOutcome, WorkerShutdown},
     failure::Failure,
-    host::{self, Hosted, Hosting, Workers},
     launches::Host,
-    patience,
+    reconnect,
 };
 
 /// How long the process that holds the data directory may take to say where it listens.
@@ -33,7 +33,7 @@ const WATCH: Duration = Duration::from_millis(200);
 pub(crate) struct Reached {
     client: Client,
     /// The manager, while it is hosted here.
-    hosted: Arc<Mutex<Option<Hosted>>>,
+    hosted: Arc<Mutex<Option<EmbeddedManager>>>,
     /// It was hosted here from the beginning, with the settings of this command.
     is_hosted: bool,
     /// Watches a host in another process, to follow it or to take its place, or gives ours up. Nothing where the manager
@@ -52,7 +52,7 @@ impl Reached {
                      leave it out, or give it to pod serve",
                 ));
             }
-            let client = patience::waiting(&client);
+            let client = reconnect::for_wait(&client);
             if let Some(backend) = &host.backend {
                 refuse_another(&client, backend, None).await?;
             }
@@ -71,7 +71,7 @@ impl Reached {
         let (address, hosted) = find_or_host(&config).await?;
         let client =
             Client::new(address.parse::<Address>()?, config.token.as_ref().map(|token| token.expose().to_owned()))?;
-        let client = patience::taking_over(&client);
+        let client = reconnect::for_takeover(&client);
         let is_ours = hosted.is_some();
         let hosted = Arc::new(Mutex::new(hosted));
         let done = CancellationToken::new();
@@ -81,7 +81,7 @@ impl Reached {
             && is_particular
             && let Err(refusal) = refuse_another(&reached.client, &backend, containers).await
         {
-            reached.close(Workers::EndIfIdle).await;
+            reached.close(WorkerShutdown::IfIdle).await;
             return Err(refusal);
         }
         Ok(reached)
@@ -97,7 +97,7 @@ impl Reached {
     }
 
     /// Stops the manager if it is hosted here.
-    pub(crate) async fn close(self, workers: Workers) {
+    pub(crate) async fn close(self, workers: WorkerShutdown) {
         self.done.cancel();
         if let Some(watch) = self.watch {
             // Not aborted: a manager that it is starting must be stopped, too.
@@ -156,12 +156,12 @@ async fn refuse_another(client: &Client, backend: &str, containers: Option<Strin
     Ok(())
 }
 
-async fn find_or_host(config: &Config) -> Result<(String, Option<Hosted>), Failure> {
+async fn find_or_host(config: &Config) -> Result<(String, Option<EmbeddedManager>), Failure> {
     let deadline = tokio::time::Instant::now() + ADDRESS_WITHIN;
     loop {
-        let held = match host::start(config).await? {
-            Hosting::Here(hosted) => return Ok((hosted.address(), Some(*hosted))),
-            Hosting::Held(held) => held,
+        let held = match embedded_manager::start(config).await? {
+            StartOutcome::Started(hosted) => return Ok((hosted.address(), Some(*hosted))),
+            StartOutcome::DirectoryHeld(held) => held,
         };
         if let DataDirError::Held { address: Some(address), .. } = held {
             return Ok((address, None));
@@ -175,7 +175,7 @@ async fn find_or_host(config: &Config) -> Result<(String, Option<Hosted>), Failu
 
 /// Follows the manager of the data directory to another address, hosts it when nobody does, and gives it to one that is
 /// to stay.
-async fn watch(config: Config, client: Client, hosted: Arc<Mutex<Option<Hosted>>>, done: CancellationToken) {
+async fn watch(config: Config, client: Client, hosted: Arc<Mutex<Option<EmbeddedManager>>>, done: CancellationToken) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(WATCH) => {}

@@ -7,12 +7,12 @@ use pod_server::client::{Client, Execution, ExecutionFilter};
 
 use super::{
     connection::ManagerOptions,
+    exit_code,
     failure::{Exit, Failure},
     filter::Filter,
     listing::{Format, Listing, Row},
-    nearest,
     printable::{fitting, printable},
-    times, verdict,
+    suggestions, times,
 };
 
 const EXAMPLES: &str = "\
@@ -83,7 +83,7 @@ impl Ps {
 
 async fn next_page(client: &Client, filter: &mut ExecutionFilter) -> Result<Option<Vec<ExecutionRow>>, Failure> {
     let page = match (client.executions(filter).await, &filter.activity) {
-        (Err(error), Some(name)) => return Err(nearest::activity_failure(client, name, error).await),
+        (Err(error), Some(name)) => return Err(suggestions::activity_failure(client, name, error).await),
         (page, _) => page?,
     };
     filter.cursor = page.next;
@@ -113,7 +113,7 @@ impl Row for ExecutionRow {
             execution.id.to_string(),
             execution.activity.clone(),
             execution.status.as_str().to_owned(),
-            verdict::code_word(execution),
+            exit_code::code_text(execution),
             times::ago(execution.submitted_at, now),
             took,
             fitting(&printable(execution.input.as_deref().unwrap_or_default()), SHOWN_INPUT),

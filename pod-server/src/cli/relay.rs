@@ -68,7 +68,7 @@ async fn relay_in_order(client: &Client, id: u64) -> Result<Execution, Failure> 
             }
             request.after = events.last_id().map(str::to_owned).or(request.after);
         };
-        tries.outlast(error).await?;
+        tries.wait_or_fail(error).await?;
     }
 }
 
@@ -139,7 +139,7 @@ pub(crate) async fn relay_stream(client: &Client, execution: u64, attempt: u32, 
                 Err(error) => break error,
             }
         };
-        tries.outlast(error).await?;
+        tries.wait_or_fail(error).await?;
     }
 }
 

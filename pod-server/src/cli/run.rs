@@ -6,16 +6,16 @@ use pod_server::client::Client;
 use super::{
     connection::{HostOptions, ManagerOptions},
     console::{self, Interrupts},
+    embedded_manager::WorkerShutdown,
+    exit_code::{describe_end, left, program_failed},
     failure::{Exit, Failure},
-    host::Workers,
     input,
     launches::{self, Host},
     manager::Reached,
-    nearest,
     relay::relay_to_end,
     settings::SubjectOptions,
     subject::Subject,
-    verdict::{left, program_failed, verdict},
+    suggestions,
     waiting::Waiting,
 };
 
@@ -70,7 +70,7 @@ impl Run {
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
         let outcome = run_once(manager.client(), manager.host(), subject, input, &mut interrupts).await;
-        manager.close(outcome.as_ref().map_or_else(Workers::after, |_| Workers::EndIfIdle)).await;
+        manager.close(outcome.as_ref().map_or_else(WorkerShutdown::after, |_| WorkerShutdown::IfIdle)).await;
         outcome
     }
 }
@@ -91,7 +91,7 @@ async fn run_once(
     // Not raced against Ctrl-C: whether it was accepted must be known, so that it can be terminated.
     let id = match client.start(&prepared.name, prepared.revision(), input.as_deref(), &key).await {
         Ok(execution) => execution.id,
-        Err(error) => return Err(nearest::subject_failure(client, &prepared.name, error).await),
+        Err(error) => return Err(suggestions::subject_failure(client, &prepared.name, error).await),
     };
     tokio::select! {
         installed = prepared.installed(client) => installed?,
@@ -124,7 +124,7 @@ async fn run_once(
         ended = async {
             terminate(client, id).await?;
             let execution = relaying.await?;
-            verdict(&execution).1.or_else(|| program_failed(&execution)).into_iter().for_each(console::note);
+            describe_end(&execution).1.or_else(|| program_failed(&execution)).into_iter().for_each(console::note);
             Ok::<_, Failure>(asked)
         } => ended.or_else(|failure| if failure.is_output() { Ok(asked) } else { Err(failure) }),
         again = interrupts.next() => {
@@ -141,7 +141,7 @@ async fn conclude(
 ) -> Result<Exit, Failure> {
     match relayed {
         Ok(execution) => {
-            let (exit, sentence) = verdict(&execution);
+            let (exit, sentence) = describe_end(&execution);
             // Where it is the program's own end, only a person is told: whatever reads our stderr gets the program's.
             let sentence = sentence.or_else(|| program_failed(&execution).filter(|_| console::is_watched()));
             if let Some(sentence) = sentence {

@@ -12,7 +12,7 @@ use pod_backends::{data_dir::DataDirError, open_files};
 use pod_core::PodError;
 use pod_server::{
     config::{Config, ServeArgs},
-    serve::{self, Running, StartError, WorkerHome},
+    serve::{self, RunningManager, StartError, WorkerPlacement},
 };
 use tokio::time::{Instant, sleep};
 
@@ -43,11 +43,11 @@ pub(crate) struct Serve {
 const HANDED_OVER_WITHIN: Duration = Duration::from_secs(20);
 
 /// Starts the manager. Where a run hosts one for as long as it takes, it is asked to hand it over.
-async fn start(config: &Config) -> Result<Running, StartError> {
+async fn start(config: &Config) -> Result<RunningManager, StartError> {
     let deadline = Instant::now() + HANDED_OVER_WITHIN;
     let mut asked = None;
     loop {
-        match serve::start(config, WorkerHome::Processes).await {
+        match serve::start(config, WorkerPlacement::Processes).await {
             Err(StartError::DataDir(DataDirError::Held { .. }))
                 if Instant::now() < deadline && (asked.is_some() || handover::is_passing(&config.data_dir)) =>
             {

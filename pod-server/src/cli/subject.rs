@@ -16,9 +16,9 @@ use super::{
     console,
     failure::Failure,
     left_out::LeftOut,
-    nearest,
     pack::{Packed, pack},
     settings::SubjectOptions,
+    suggestions,
     waiting::Waiting,
 };
 
@@ -97,7 +97,7 @@ impl Subject {
             Self::Activity(name) => {
                 let activity = match client.activity(name).await {
                     Ok(activity) => activity,
-                    Err(error) => return Err(nearest::subject_failure(client, name, error).await),
+                    Err(error) => return Err(suggestions::subject_failure(client, name, error).await),
                 };
                 // Other content and other settings are another revision; a name that was given anew, another id.
                 let (id, revision, more) = (activity.id, activity.revision, &activity.more);

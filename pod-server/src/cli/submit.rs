@@ -5,12 +5,13 @@ use clap::Args;
 use super::{
     connection::ManagerOptions,
     console::{self, print_line},
+    exit_code::describe_end,
     failure::{Exit, Failure},
-    input, nearest, patience,
+    input, reconnect,
     relay::wait_for_end,
     settings::SubjectOptions,
     subject::Subject,
-    verdict::verdict,
+    suggestions,
 };
 
 /// Starts an execution, prints its id, and leaves it to the manager
@@ -55,14 +56,14 @@ impl Submit {
         let key = uuid::Uuid::new_v4().to_string();
         let id = match client.start(&prepared.name, prepared.revision(), input.as_deref(), &key).await {
             Ok(execution) => execution.id,
-            Err(error) => return Err(nearest::subject_failure(&client, &prepared.name, error).await),
+            Err(error) => return Err(suggestions::subject_failure(&client, &prepared.name, error).await),
         };
         print_line(id.to_string())?;
         if !self.wait {
             return Ok(Exit::DONE);
         }
-        let execution = wait_for_end(&patience::waiting(&client), id).await?;
-        let (exit, sentence) = verdict(&execution);
+        let execution = wait_for_end(&reconnect::for_wait(&client), id).await?;
+        let (exit, sentence) = describe_end(&execution);
         sentence.into_iter().for_each(console::note);
         Ok(exit)
     }

@@ -13,9 +13,8 @@ use super::{
     connection::ManagerOptions,
     console::Interrupts,
     failure::{Exit, Failure},
-    patience,
     printable::{fitting, padded, printable},
-    times,
+    reconnect, times,
 };
 
 /// How often it is drawn.
@@ -42,7 +41,7 @@ impl Top {
             return Ok(Exit::DONE);
         }
         let mut interrupts = Interrupts::listen()?;
-        let client = patience::waiting(&client);
+        let client = reconnect::for_wait(&client);
         loop {
             let text = tokio::select! {
                 text = look(&client) => text?,

@@ -13,7 +13,7 @@ use super::{
     error::Result,
     http::{Client, IDEMPOTENCY_KEY},
     model::{Activity, BatchIds, Execution, Explanation, Overview, Page, Policy, Portion, Revision, Worker},
-    patience::Resend,
+    retry::Resend,
 };
 
 /// Which executions to list.
@@ -207,7 +207,7 @@ impl Client {
     /// Makes a policy.
     pub async fn create_policy(&self, name: &str, rules: &BTreeMap<String, String>) -> Result<Policy> {
         let body = json!({ "name": name, "rules": rules });
-        self.json_of(self.request(Method::POST, self.api(&["policies"])).json(&body), Resend::IfUnheard).await
+        self.json_of(self.request(Method::POST, self.api(&["policies"])).json(&body), Resend::IfNotReceived).await
     }
 
     /// Makes a policy the active one.
@@ -218,7 +218,7 @@ impl Client {
     /// Deletes a policy.
     pub async fn delete_policy(&self, name: &str) -> Result<()> {
         let request = self.request(Method::DELETE, self.api(&["policies", name]));
-        self.persist(request, Resend::IfUnheard, Self::head).await.map(drop)
+        self.persist(request, Resend::IfNotReceived, Self::head).await.map(drop)
     }
 }
 

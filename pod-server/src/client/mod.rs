@@ -11,8 +11,8 @@ mod http;
 mod model;
 mod output;
 mod output_events;
-mod patience;
 mod resolve;
+mod retry;
 
 pub use address::{Address, InvalidAddress};
 pub use api::ExecutionFilter;
@@ -24,4 +24,4 @@ pub use model::{
 };
 pub use output::{Gap, OutputBytes, OutputRequest};
 pub use output_events::{OutputEvent, OutputEvents, OutputEventsRequest};
-pub use patience::{Listener, Tries};
+pub use retry::{ConnectionObserver, RetryState};

@@ -3,7 +3,7 @@
 use pod_web::BasePath;
 
 use super::{error::ConfigError, setting::Written};
-use crate::serve::paths::FIRST_PARTS;
+use crate::serve::paths::RESERVED_PATH_PREFIXES;
 
 /// Checks `HOST:PORT`, also `[::1]:PORT` and `:PORT` (loopback).
 pub(super) fn listen_address(written: &Written) -> Result<String, ConfigError> {
@@ -36,7 +36,7 @@ pub(super) fn base_path(written: &Written) -> Result<BasePath, ConfigError> {
     let text = written.text.trim();
     let path: BasePath = text.parse().map_err(|why| written.wrong(format!("{why}, for example /pod, not {text:?}")))?;
     match path.first_part() {
-        taken if FIRST_PARTS.contains(&taken) => Err(written
+        taken if RESERVED_PATH_PREFIXES.contains(&taken) => Err(written
             .wrong(format!("must not begin with /{taken}, a path of POD's own; choose another, for example /pod"))),
         _ => Ok(path),
     }

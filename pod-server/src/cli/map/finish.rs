@@ -14,9 +14,9 @@ use super::{
 };
 use crate::cli::{
     console::{self, Sink},
+    exit_code::describe_end,
     failure::{Exit, Failure},
     relay::{relay_stream, wait_for_end},
-    verdict::verdict,
 };
 
 /// So many outputs are kept in memory until their turn comes; what is beyond is read again then.
@@ -60,12 +60,12 @@ impl Finisher {
     /// Waits for the end of a line's execution.
     pub(super) async fn finish(&self, number: u64, submitted: u64) -> Result<Finished, Failure> {
         let mut execution = wait_for_end(&self.client, submitted).await?;
-        if self.retry_failed && verdict(&execution).0 != Exit::DONE {
+        if self.retry_failed && describe_end(&execution).0 != Exit::DONE {
             let again = self.unfinished.retry(&self.client, submitted).await?;
             self.unfinished.remove(submitted);
             execution = wait_for_end(&self.client, again).await?;
         }
-        let (exit, sentence) = verdict(&execution);
+        let (exit, sentence) = describe_end(&execution);
         let id = execution.id;
         let mut finished = Finished { number, exit, sentence, execution: Some((id, execution.attempt)), output: None };
         if self.results.is_directory() {
@@ -118,7 +118,7 @@ impl Finisher {
         loop {
             match read(self.client.output(request).await?).await {
                 Ok(whole) => return Ok(whole),
-                Err(error) => tries.outlast(error).await?,
+                Err(error) => tries.wait_or_fail(error).await?,
             }
         }
     }

@@ -24,8 +24,8 @@ use self::{
 use super::{
     connection::{HostOptions, ManagerOptions},
     console::{self, Interrupts},
+    embedded_manager::WorkerShutdown,
     failure::{Exit, Failure},
-    host::Workers,
     launches::{self, Host},
     left_out::LeftOut,
     manager::Reached,
@@ -101,7 +101,7 @@ impl Map {
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
         let outcome = self.map(manager.client(), manager.host(), subject, results, lines, &mut interrupts).await;
-        manager.close(outcome.as_ref().map_or_else(Workers::after, |_| Workers::EndIfIdle)).await;
+        manager.close(outcome.as_ref().map_or_else(WorkerShutdown::after, |_| WorkerShutdown::IfIdle)).await;
         outcome
     }
 

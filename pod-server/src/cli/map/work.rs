@@ -16,10 +16,10 @@ use super::{
 use crate::cli::{
     console,
     failure::{Exit, Failure},
-    nearest,
     relay::wait_for_end,
     run::terminate,
     subject::Prepared,
+    suggestions,
     waiting::{self, Waiting},
 };
 
@@ -199,7 +199,7 @@ impl<'a> Work<'a> {
         let submitting = async move {
             match client.start_batch(&activity, revision, &inputs, &key).await {
                 Ok(batch) => Ok(numbers.into_iter().zip(batch.ids).collect()),
-                Err(error) => Err(nearest::subject_failure(&client, &activity, error).await),
+                Err(error) => Err(suggestions::subject_failure(&client, &activity, error).await),
             }
         };
         self.submitting = Some(submitting.boxed());
