@@ -17,7 +17,7 @@ use pod_core::{
 use super::{answer::Answer, legacy_status};
 use crate::serve::app::App;
 
-const PAGE: usize = 1000;
+const PAGE_SIZE: usize = 1000;
 
 struct Listing {
     pod: Pod,
@@ -40,7 +40,7 @@ pub(super) async fn all(app: &App) -> Answer {
 }
 
 async fn page(pod: &Pod, before: Option<ExecutionId>) -> Result<Vec<Execution>, PodError> {
-    pod.executions(ExecutionQuery { before, not_retrieved: true, limit: PAGE, ..ExecutionQuery::default() }).await
+    pod.executions(ExecutionQuery { before, not_retrieved: true, limit: PAGE_SIZE, ..ExecutionQuery::default() }).await
 }
 
 impl Listing {
@@ -57,7 +57,7 @@ impl Listing {
             text.push_str(&format!("\"{}\":\"activity={name}, status={status}\"", execution.id));
         }
         match self.page.last().map(|execution| execution.id) {
-            Some(last) if self.page.len() == PAGE => self.page = page(&self.pod, Some(last)).await?,
+            Some(last) if self.page.len() == PAGE_SIZE => self.page = page(&self.pod, Some(last)).await?,
             _ => {
                 text.push_str(if self.is_first { "{}" } else { "}" });
                 self.is_done = true;

@@ -1,4 +1,4 @@
-//! What this API reads, for the fuzz targets: each body, each query, each header of its own.
+//! Fuzz entry points for all bodies, queries and headers that this API reads.
 
 use axum::{
     extract::Query,

@@ -11,7 +11,7 @@ use utoipa::OpenApi;
 
 use super::{
     activities, bulk, changing::Nothing, events, executions, objects::EventObject, output, output_events, overview,
-    policies, problem, request::Asked, revisions, workers,
+    policies, problem, request::StrictQuery, revisions, workers,
 };
 use crate::serve::app::App;
 
@@ -80,7 +80,7 @@ fn text(base_path: &str) -> String {
     format!("{document:#}")
 }
 
-pub(super) async fn show(State(app): State<Arc<App>>, _: Asked<Nothing>) -> Response {
+pub(super) async fn show(State(app): State<Arc<App>>, _: StrictQuery<Nothing>) -> Response {
     let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     if app.base_path.as_str().is_empty() {
         return (kind, document()).into_response();

@@ -20,7 +20,7 @@ use pod_server::{
 
 use super::{
     failure::Failure,
-    handover::{self, Note},
+    handover::{self, LockedMarker},
 };
 
 /// A manager that runs in this process. Its workers are processes of their own all the same: another run may take them
@@ -31,7 +31,7 @@ pub(crate) struct EmbeddedManager {
     data_dir: PathBuf,
     backend: BackendChoice,
     /// Held until the manager is gone: a `pod serve` that takes over waits for its release.
-    _passing: Option<Note>,
+    _offer: Option<LockedMarker>,
 }
 
 /// How long an interrupted run waits for the executions that it kills.
@@ -87,8 +87,8 @@ pub(crate) async fn start(config: &Config) -> Result<StartOutcome, Failure> {
         }
         Ok(running) => {
             let (data_dir, backend) = (config.data_dir.clone(), config.backend);
-            let passing = Note::passing(&data_dir).ok();
-            Ok(StartOutcome::Started(Box::new(EmbeddedManager { running, data_dir, backend, _passing: passing })))
+            let offer = LockedMarker::offer(&data_dir).ok();
+            Ok(StartOutcome::Started(Box::new(EmbeddedManager { running, data_dir, backend, _offer: offer })))
         }
         Err(StartError::DataDir(held @ DataDirError::Held { .. })) => Ok(StartOutcome::DirectoryHeld(held)),
         Err(error) => Err(Failure::new(error.to_string())),
@@ -128,9 +128,9 @@ impl EmbeddedManager {
         }
     }
 
-    /// Whether a manager that is to stay waits for the directory.
-    pub(crate) fn is_wanted(&self) -> bool {
-        handover::is_wanted(&self.data_dir)
+    /// Whether a `pod serve` waits for the directory.
+    pub(crate) fn is_claimed(&self) -> bool {
+        handover::is_claimed(&self.data_dir)
     }
 
     /// Stops it and leaves everything to the next manager, running executions included.

@@ -1,4 +1,4 @@
-//! Lists of what a manager holds beside executions: activities, workers, policies.
+//! Lists of activities, workers and policies.
 
 use std::collections::BTreeMap;
 

@@ -10,13 +10,13 @@ use super::{
     exit_code::{describe_end, left, program_failed},
     failure::{Exit, Failure},
     input,
-    launches::{self, Host},
-    manager::Reached,
+    launch_watch::{self, ManagerOwner},
+    manager::ManagerSession,
     relay::relay_to_end,
     settings::SubjectOptions,
     subject::Subject,
     suggestions,
-    waiting::Waiting,
+    wait_reporter::WaitReporter,
 };
 
 const EXAMPLES: &str = "\
@@ -62,11 +62,11 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let subject = Subject::of(&self.what, &self.subject, &self.manager.left_out())?;
+        let subject = Subject::of(&self.what, &self.subject, &self.manager.excluded())?;
         let input = input::read(self.input)?;
         let mut interrupts = Interrupts::listen()?;
         let manager = tokio::select! {
-            reached = Reached::open(&self.manager, &self.host) => reached?,
+            session = ManagerSession::open(&self.manager, &self.host) => session?,
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
         let outcome = run_once(manager.client(), manager.host(), subject, input, &mut interrupts).await;
@@ -77,14 +77,14 @@ impl Run {
 
 async fn run_once(
     client: &Client,
-    host: Host,
+    host: ManagerOwner,
     subject: Subject,
     input: Option<String>,
     interrupts: &mut Interrupts,
 ) -> Result<Exit, Failure> {
     let mut prepared = tokio::select! {
         prepared = subject.prepare(client) => prepared?,
-        never = launches::watch(client, host) => return Err(never),
+        never = launch_watch::watch(client, host) => return Err(never),
         exit = interrupts.next() => return Err(Failure::quiet(exit)),
     };
     let key = uuid::Uuid::new_v4().to_string();
@@ -95,7 +95,7 @@ async fn run_once(
     };
     tokio::select! {
         installed = prepared.installed(client) => installed?,
-        never = launches::watch(client, host) => {
+        never = launch_watch::watch(client, host) => {
             terminate(client, id).await?;
             return Err(never);
         }
@@ -108,13 +108,13 @@ async fn run_once(
     let relaying = async {
         tokio::select! {
             relayed = relay_to_end(client, id) => relayed,
-            never = Waiting::default().watch(client, id) => match never {},
+            never = WaitReporter::default().watch(client, id) => match never {},
         }
     };
     tokio::pin!(relaying);
     let asked = tokio::select! {
         relayed = &mut relaying => return conclude(client, id, relayed).await,
-        never = launches::watch(client, host) => {
+        never = launch_watch::watch(client, host) => {
             terminate(client, id).await?;
             return Err(never);
         }

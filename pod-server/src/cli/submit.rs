@@ -49,7 +49,7 @@ pub(crate) struct Submit {
 
 impl Submit {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let subject = Subject::of(&self.what, &self.subject, &self.manager.left_out())?;
+        let subject = Subject::of(&self.what, &self.subject, &self.manager.excluded())?;
         let input = input::read(self.input)?;
         let client = self.manager.client().await?;
         let prepared = subject.prepare(&client).await?;

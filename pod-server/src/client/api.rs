@@ -12,7 +12,7 @@ use url::{Url, form_urlencoded};
 use super::{
     error::Result,
     http::{Client, IDEMPOTENCY_KEY},
-    model::{Activity, BatchIds, Execution, Explanation, Overview, Page, Policy, Portion, Revision, Worker},
+    model::{Activity, BatchIds, BulkOutcome, Execution, Explanation, Overview, Page, Policy, Revision, Worker},
     retry::Resend,
 };
 
@@ -27,7 +27,7 @@ pub struct ExecutionFilter {
     pub submitted_after: Option<String>,
     /// Submitted before this moment, as an RFC 3339 time.
     pub submitted_before: Option<String>,
-    /// At most so many in one page.
+    /// The page size.
     pub limit: Option<usize>,
     /// Where the page begins: `next` of the page before it.
     pub cursor: Option<String>,
@@ -147,7 +147,7 @@ impl Client {
     }
 
     /// Asks for the end of a portion of those that match and have not ended; `next` is the cursor of the next one.
-    pub async fn terminate_matching(&self, filter: &ExecutionFilter) -> Result<Portion> {
+    pub async fn terminate_matching(&self, filter: &ExecutionFilter) -> Result<BulkOutcome> {
         self.json(self.request(Method::POST, filter.of(self.api(&["executions", "terminate"])))).await
     }
 
@@ -157,7 +157,7 @@ impl Client {
         filter: &ExecutionFilter,
         revision: RetryRevision,
         key: &str,
-    ) -> Result<Portion> {
+    ) -> Result<BulkOutcome> {
         let request = self.request(Method::POST, filter.of(self.api(&["executions", "retry"])));
         self.json(with_revision(request, revision).header(IDEMPOTENCY_KEY, key)).await
     }

@@ -19,8 +19,8 @@ pub use api::ExecutionFilter;
 pub use error::ClientError;
 pub use http::Client;
 pub use model::{
-    Activity, BatchIds, Execution, Explanation, FailedInstallation, Fleet, Installation, Overview, Page, Policy,
-    Portion, Revision, Status, StatusCounts, Worker,
+    Activity, BatchIds, BulkOutcome, Execution, Explanation, FailedInstallation, Fleet, Installation, Overview, Page,
+    Policy, Revision, Status, StatusCounts, Worker,
 };
 pub use output::{Gap, OutputBytes, OutputRequest};
 pub use output_events::{OutputEvent, OutputEvents, OutputEventsRequest};
