@@ -76,7 +76,7 @@ pub(crate) async fn at_pod(State(app): State<Arc<App>>, request: Request) -> Res
 pub(crate) async fn at_root(State(app): State<Arc<App>>, request: Request) -> Response {
     let names_action = request.uri().query().is_some_and(|query| query.contains("action"));
     if request.method() == Method::GET && !names_action && login::wants_page(request.headers()) {
-        return pod_web::front(&app.web, request.uri(), request.headers()).await;
+        return pod_web::index(&app.web, request.uri(), request.headers()).await;
     }
     respond(&app, request, Silence::Root).await
 }

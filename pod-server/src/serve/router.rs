@@ -72,7 +72,7 @@ fn routes(app: Arc<App>) -> Router {
 /// A person gets a page, a program a problem.
 async fn nothing_here(State(app): State<Arc<App>>, request: Request) -> Response {
     if request.method() == Method::GET && login::wants_page(request.headers()) {
-        return pod_web::front(&app.web, request.uri(), request.headers()).await;
+        return pod_web::index(&app.web, request.uri(), request.headers()).await;
     }
     api::no_such_route(OriginalUri(request.uri().clone())).await.into_response()
 }
