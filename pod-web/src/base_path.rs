@@ -1,9 +1,8 @@
-//! What a proxy puts before every path: `https://lab.example/pod/executions` for `/executions`.
+//! The prefix that a proxy puts before every path: `https://lab.example/pod/executions` for `/executions`.
 //!
-//! Pages, handlers and APIs know nothing of it. They speak of paths as if nothing were before them, and what they say is
-//! made right at the edge, for all of them alike: the prefix is taken off what comes in, whether the proxy has done so
-//! already or not, and put before what goes out (`Location`, the path of cookies, the addresses in a page). Scripts find
-//! it by the address that they were loaded from.
+//! Pages, handlers and APIs use paths without it. One layer at the edge removes the prefix from requests, whether the proxy
+//! has done so already or not, and adds it to responses (`Location`, the path of cookies, the addresses in a page).
+//! Scripts derive it from the address that they were loaded from.
 
 use std::{fmt, str::FromStr, sync::Arc};
 

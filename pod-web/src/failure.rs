@@ -1,4 +1,4 @@
-//! What went wrong, as a page: a sentence that says what to do, in the usual frame.
+//! Error pages: a sentence that says what to do, in the usual frame.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl Failure {
         Self { status, sentence: sentence.into() }
     }
 
-    /// Nothing is there.
+    /// Nothing exists at the address.
     pub(crate) fn missing(sentence: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, sentence)
     }
@@ -62,7 +62,7 @@ impl From<PodError> for Failure {
 }
 
 impl IntoResponse for Failure {
-    /// Without its frame yet; [`dress`] puts it into one.
+    /// The bare status; [`render_errors`] renders the page.
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
         response.extensions_mut().insert(self);
@@ -78,14 +78,14 @@ struct FailurePage<'a> {
     sentence: &'a str,
 }
 
-/// Puts failures into the frame of a page, and the message for the next page into its cookie.
-pub(crate) async fn dress(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
+/// Renders failures as pages, and puts the message for the next page into its cookie.
+pub(crate) async fn render_errors(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
     let (uri, headers) = (request.uri().clone(), request.headers().clone());
     let mut response = next.run(request).await;
     let policy = HeaderValue::from_static(layout::POLICY);
     response.headers_mut().entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
     if let Some(failure) = response.extensions().get::<Failure>() {
-        return shown(failure, &Frame::of(uri.path(), uri.query(), &headers, &web));
+        return render(failure, &Frame::of(uri.path(), uri.query(), &headers, &web));
     }
     if let Some(flash) = response.extensions_mut().remove::<Flash>() {
         let cookie = flash.cookie(&web.flash_cookie, origin::is_https(&headers));
@@ -94,7 +94,7 @@ pub(crate) async fn dress(State(web): State<Arc<Web>>, request: Request, next: N
     response
 }
 
-pub(crate) fn shown(failure: &Failure, frame: &Frame) -> Response {
+pub(crate) fn render(failure: &Failure, frame: &Frame) -> Response {
     let title = match failure.status {
         StatusCode::NOT_FOUND => "Not here",
         StatusCode::FORBIDDEN => "Refused",

@@ -1,5 +1,5 @@
-//! The message that the next page shows: what an action did. It travels in a cookie that is gone once it was shown, so
-//! that no address can put words into the manager's mouth.
+//! The message about an action that the next page shows. It travels in a cookie that is removed once it was shown, so that
+//! no address can fake one.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -9,7 +9,7 @@ use axum::{
 use crate::cookies::set_cookie;
 
 /// A browser keeps at most about 4 KiB per cookie.
-const LONGEST: usize = 600;
+const MAX_TEXT_LEN: usize = 600;
 
 /// A message and how it is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,12 +59,12 @@ impl Flash {
     /// What makes the browser keep it for the next page.
     pub(crate) fn cookie(&self, name: &str, secure: bool) -> HeaderValue {
         let mark = if self.is_refusal() { "-" } else { "+" };
-        let text: String = self.text.chars().take(LONGEST).collect();
+        let text: String = self.text.chars().take(MAX_TEXT_LEN).collect();
         let value: String = url::form_urlencoded::byte_serialize(format!("{mark}{text}").as_bytes()).collect();
         set_cookie(name, &value, 60, secure)
     }
 
-    /// Leads to a page of ours, which shows it. [`crate::failure::dress`] makes the cookie.
+    /// Leads to a page of ours, which shows it. [`crate::failure::render_errors`] makes the cookie.
     pub(crate) fn at(&self, place: &str) -> Response {
         let mut response = see_other(place);
         response.extensions_mut().insert(self.clone());

@@ -1,5 +1,5 @@
-//! What a form sent. It is taken only when it carries what our own pages put into their forms: a page of another site
-//! can post here, and cannot read that. [`guard`] looks at what the browser says before anything else does.
+//! Form data, accepted only with the token that our own pages put into their forms: a page of another site can post here,
+//! but cannot read the token. [`guard`] checks the headers of the browser first.
 
 use std::sync::Arc;
 
@@ -18,17 +18,17 @@ use sha2::{Digest, Sha256};
 
 use crate::{failure::Failure, origin, web::Web};
 
-/// A form of ours, filled in.
+/// The fields of a form of ours.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Filled {
+pub(crate) struct FormData {
     fields: Vec<(String, String)>,
-    /// What tells this sending of it from others, but for the same again: by a second click, a reload, a slow link.
+    /// Identifies the submission: the same again for a second click, a reload, a retry on a slow link.
     key: Option<String>,
 }
 
-impl Filled {
-    /// The largest form: many inputs at once, each byte of which may take three.
-    pub(crate) const LARGEST: usize = 32 << 20;
+impl FormData {
+    /// In bytes: many inputs at once, each byte of which may take three.
+    pub(crate) const MAX_SIZE: usize = 32 << 20;
 
     /// A field; empty where it was not sent. Browsers send line ends as CRLF; they become LF.
     pub(crate) fn get(&self, name: &str) -> &str {
@@ -57,7 +57,7 @@ impl Filled {
         pod.on(Terms { key: self.key.clone(), expected })
     }
 
-    /// What makes it repeatable where more than one thing is asked for.
+    /// The idempotency key where the form asks for more than one thing.
     pub(crate) fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
@@ -81,7 +81,7 @@ impl Filled {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Failure> {
         let mut fields = Vec::new();
         for (name, value) in url::form_urlencoded::parse(body) {
-            if fields.len() == MOST_FIELDS {
+            if fields.len() == MAX_FIELDS {
                 return Err(too_many());
             }
             fields.push((name.into_owned(), value.replace("\r\n", "\n")));
@@ -93,7 +93,7 @@ impl Filled {
     async fn of_parts(mut parts: Multipart) -> Result<Self, Failure> {
         let mut fields = Vec::new();
         while let Some(part) = parts.next_field().await.map_err(|_| too_large())? {
-            if fields.len() == MOST_FIELDS {
+            if fields.len() == MAX_FIELDS {
                 return Err(too_many());
             }
             let name = part.name().unwrap_or_default().to_owned();
@@ -112,49 +112,48 @@ impl Filled {
     }
 }
 
-/// The field that says what a form was made from.
+/// The field with the version that a form was made from.
 pub(crate) const VERSION: &str = "version";
 
-/// How many fields a form may have: more than any of ours, with every row of a list chosen.
-const MOST_FIELDS: usize = 10_000;
+/// Fields of a form: more than any of ours has, with every row of a list chosen.
+const MAX_FIELDS: usize = 10_000;
 
 fn too_many() -> Failure {
-    let sentence = format!("The form has more than {MOST_FIELDS} fields. Choose fewer at once.");
+    let sentence = format!("The form has more than {MAX_FIELDS} fields. Choose fewer at once.");
     Failure::new(StatusCode::UNPROCESSABLE_ENTITY, sentence)
 }
 
 fn too_large() -> Failure {
-    let most = Filled::LARGEST >> 20;
+    let most = FormData::MAX_SIZE >> 20;
     Failure::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         format!("The form is larger than {most} MiB, or ended early. Send less at once, or use pod map."),
     )
 }
 
-impl FromRequest<Arc<Web>> for Filled {
+impl FromRequest<Arc<Web>> for FormData {
     type Rejection = Failure;
 
     async fn from_request(request: Request, web: &Arc<Web>) -> Result<Self, Failure> {
         let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
         let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let filled = if kind.starts_with("multipart/form-data") {
+        let form = if kind.starts_with("multipart/form-data") {
             Self::of_parts(Multipart::from_request(request, web).await.map_err(|_| too_large())?).await?
         } else {
-            let body = axum::body::to_bytes(request.into_body(), Self::LARGEST).await.map_err(|_| too_large())?;
+            let body = axum::body::to_bytes(request.into_body(), Self::MAX_SIZE).await.map_err(|_| too_large())?;
             Self::parse(&body)?
         };
-        if !web.made_form(&headers, filled.get("form")) {
+        if !web.made_form(&headers, form.get("form")) {
             return Err(Failure::new(
                 StatusCode::FORBIDDEN,
                 "This form was not made by a page of this manager. Open the page anew and try again.",
             ));
         }
-        Ok(filled.keyed(&path))
+        Ok(form.keyed(&path))
     }
 }
 
-/// Refuses what could change something where a page of another site may have made it: for every path of the dashboard,
-/// whoever serves it.
+/// Refuses changing requests that a page of another site may have made, for every path of the dashboard.
 pub(crate) async fn guard(request: Request, next: Next) -> Response {
     if !request.method().is_safe()
         && let Err(reason) = origin::check(&request)

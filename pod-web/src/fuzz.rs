@@ -1,4 +1,4 @@
-//! What strangers send to the dashboard, for the fuzz targets. Each function takes any bytes, and panics where a parser
+//! Fuzz entry points for untrusted input of the dashboard. Each function takes any bytes, and panics where a parser
 //! breaks a promise.
 
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -8,7 +8,7 @@ use pod_core::domain::{AttemptNo, Stream};
 use crate::{
     cookies::cookie,
     flash::{Flash, see_other},
-    form::Filled,
+    form::FormData,
     output::{Place, Rows, View},
     pages::archive::Directory,
 };
@@ -62,7 +62,7 @@ pub fn cookies(data: &[u8]) {
 
 /// Forms, and the places in the output of an execution that addresses name.
 pub fn queries(data: &[u8]) {
-    if let Ok(filled) = Filled::parse(data) {
+    if let Ok(filled) = FormData::parse(data) {
         let _ = (filled.get("form"), filled.has("input"), filled.back("/"), filled.all("id").count());
     }
     if let Ok(place) = String::from_utf8_lossy(data).parse::<Place>() {

@@ -1,4 +1,4 @@
-//! The frame around every page: what the browser sent that decides how it looks, and how a page is answered.
+//! The frame around every page, built from the request, and the response of a page.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -22,7 +22,7 @@ pub const POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 
 /// The places in the navigation: path, word, symbol, and the key that follows `g`.
-const PLACES: &[(&str, &str, &str, &str)] = &[
+const NAVIGATION: &[(&str, &str, &str, &str)] = &[
     ("/overview", "Overview", "overview", "o"),
     ("/activities", "Activities", "activities", "a"),
     ("/executions", "Executions", "executions", "e"),
@@ -107,7 +107,7 @@ impl Frame {
         &self,
     ) -> impl Iterator<Item = (&'static str, &'static str, &'static str, &'static str, bool)> {
         let path = if self.path == "/" { "/overview" } else { &self.path };
-        PLACES.iter().map(move |(place, word, symbol, key)| {
+        NAVIGATION.iter().map(move |(place, word, symbol, key)| {
             let below = path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             (*place, *word, *symbol, *key, below)
         })

@@ -1,5 +1,5 @@
-//! What tells open pages that something changed. One task reads the events for all of them, at most once a second, and
-//! only while a page is open; a page that hears of a change asks for itself again and puts the new parts in place.
+//! Notifies open pages of changes. One task reads the events for all of them, at most once a second, and only while a page
+//! is open; a notified page reloads itself and replaces the parts that changed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,30 +7,30 @@ use pod_core::{Pod, PodError, domain::EventKind};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-/// How many events are read at a time; where there are more, everything is taken to have changed.
-const PAGE: usize = 1000;
-/// How long one look waits for something new.
-const LOOK: Duration = Duration::from_secs(60);
-/// How often pages are told at most.
-const PACE: Duration = Duration::from_secs(1);
+/// Events per read; if there are more, everything counts as changed.
+const PAGE_SIZE: usize = 1000;
+/// How long one read waits for new events.
+const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(60);
+/// The shortest time between two notifications.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a page may be about, and when that last changed: the number of the event.
+/// The number of the last event per topic of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Changed {
+pub(crate) struct LastChanges {
     activities: u64,
     executions: u64,
     workers: u64,
     policies: u64,
 }
 
-/// The news for open pages.
+/// The notifications for open pages.
 #[derive(Debug)]
-pub(crate) struct Live {
-    changed: watch::Sender<Changed>,
+pub(crate) struct LiveUpdates {
+    changed: watch::Sender<LastChanges>,
     opened: Arc<Notify>,
 }
 
-impl Live {
+impl LiveUpdates {
     /// Begins to watch, until the pod or the manager ends.
     pub(crate) fn of(pod: Pod, shutdown: CancellationToken) -> Self {
         let live = Self { changed: watch::Sender::default(), opened: Arc::default() };
@@ -44,45 +44,45 @@ impl Live {
         live
     }
 
-    /// What one page hears.
-    pub(crate) fn open(&self) -> watch::Receiver<Changed> {
+    /// Subscribes a page.
+    pub(crate) fn open(&self) -> watch::Receiver<LastChanges> {
         let changed = self.changed.subscribe();
         self.opened.notify_one();
         changed
     }
 }
 
-async fn watch(pod: Pod, changed: watch::Sender<Changed>, opened: Arc<Notify>) {
+async fn watch(pod: Pod, changed: watch::Sender<LastChanges>, opened: Arc<Notify>) {
     let mut after = pod.newest_event();
     loop {
         if changed.receiver_count() == 0 {
             opened.notified().await;
             after = pod.newest_event();
         }
-        let events = match pod.events_after(after, PAGE, LOOK).await {
+        let events = match pod.events_after(after, PAGE_SIZE, LONG_POLL_TIMEOUT).await {
             Ok(events) => events,
             Err(PodError::Stopped) => return,
             Err(error) => {
                 tracing::debug!(%error, "the events cannot be read");
-                tokio::time::sleep(LOOK / 30).await;
+                tokio::time::sleep(LONG_POLL_TIMEOUT / 30).await;
                 continue;
             }
         };
         let Some(last) = events.last() else { continue };
         let mut now = *changed.borrow();
-        if events.len() < PAGE {
+        if events.len() < PAGE_SIZE {
             after = last.seq;
             events.iter().for_each(|event| now.note(event.kind, event.seq));
         } else {
             after = pod.newest_event();
-            now = Changed { activities: after, executions: after, workers: after, policies: after };
+            now = LastChanges { activities: after, executions: after, workers: after, policies: after };
         }
         changed.send_replace(now);
-        tokio::time::sleep(PACE).await;
+        tokio::time::sleep(MIN_INTERVAL).await;
     }
 }
 
-impl Changed {
+impl LastChanges {
     fn note(&mut self, kind: EventKind, seq: u64) {
         use EventKind as Kind;
         match kind {
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_page_hears_of_what_it_is_about() {
-        let mut changed = Changed::default();
+        let mut changed = LastChanges::default();
         changed.note(EventKind::ExecutionEnded, 5);
         changed.note(EventKind::InstallationChanged, 7);
         assert_eq!(changed.of("executions"), 5);

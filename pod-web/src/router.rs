@@ -1,4 +1,4 @@
-//! Which path leads where.
+//! The routes of the dashboard.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use axum::{
 
 use crate::{
     assets, failure,
-    form::{self, Filled},
+    form::{self, FormData},
     pages::{self, activities, activity, executions, policies, workers},
     web::Web,
 };
@@ -54,8 +54,8 @@ pub fn router<S: Clone + Send + Sync + 'static>(web: Arc<Web>) -> Router<S> {
         .route("/executions/{id}/retry", post(pages::execution::retry))
         .route("/theme", post(pages::theme::choose))
         .route("/assets/{file}", get(assets::serve))
-        .layer(DefaultBodyLimit::max(Filled::LARGEST))
+        .layer(DefaultBodyLimit::max(FormData::MAX_SIZE))
         .layer(middleware::from_fn(form::guard))
-        .layer(middleware::from_fn_with_state(web.clone(), failure::dress))
+        .layer(middleware::from_fn_with_state(web.clone(), failure::render_errors))
         .with_state(web)
 }

@@ -1,4 +1,4 @@
-//! Errors as sentences, as a page tells them.
+//! Errors as sentences of a page.
 
 use pod_core::PodError;
 

@@ -1,4 +1,4 @@
-//! What the pages have at hand.
+//! The state that all pages share.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
-use crate::{base_path::BasePath, cookies::cookie, jobs::Jobs, live::Live, origin, output::Indexes};
+use crate::{base_path::BasePath, bulk_jobs::BulkJobs, cookies::cookie, live::LiveUpdates, origin, output::Indexes};
 
 /// How many bytes the token of a form has.
-const TOKEN: usize = 16;
+const TOKEN_LEN: usize = 16;
 
 /// The state of the dashboard.
 #[derive(Debug)]
 pub struct Web {
-    /// What everything is asked of.
+    /// The handle for everything that the manager does.
     pub pod: Pod,
     /// The limits that the pod was started with.
     pub limits: Limits,
@@ -35,9 +35,9 @@ pub struct Web {
     /// What a proxy puts before every path of the dashboard.
     pub(crate) base_path: BasePath,
     /// What tells open pages that something changed.
-    pub(crate) live: Live,
+    pub(crate) live: LiveUpdates,
     /// What is done to many executions at once.
-    pub(crate) jobs: Jobs,
+    pub(crate) jobs: BulkJobs,
     /// Which line of an output lies where.
     pub(crate) indexes: Indexes,
 }
@@ -49,13 +49,13 @@ impl Web {
     /// started anew has to be opened anew; [`Web::form_secret`] takes one that stays.
     #[must_use]
     pub fn new(pod: Pod, limits: Limits, signs_in: bool, shutdown: CancellationToken) -> Self {
-        let live = Live::of(pod.clone(), shutdown.clone());
+        let live = LiveUpdates::of(pod.clone(), shutdown.clone());
         let digits = digits(&pod);
         let flash_cookie = format!("pod_flash_{digits}").into();
         let theme_cookie = format!("pod_theme_{digits}").into();
         let random = [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()];
         let form_secret = Sha256::digest(random.as_flattened()).into();
-        let (jobs, indexes) = (Jobs::default(), Indexes::default());
+        let (jobs, indexes) = (BulkJobs::default(), Indexes::default());
         Self {
             pod,
             limits,
@@ -97,7 +97,7 @@ impl Web {
     /// compressed: how long one becomes must tell nobody what is in it.
     pub(crate) fn form_token(&self, headers: &HeaderMap) -> String {
         let mask = Sha256::digest(uuid::Uuid::new_v4().as_bytes());
-        let mask = mask.first_chunk::<TOKEN>().copied().unwrap_or_default();
+        let mask = mask.first_chunk::<TOKEN_LEN>().copied().unwrap_or_default();
         let masked = self.token_of(headers).into_iter().zip(mask).map(|(byte, mask)| byte ^ mask);
         mask.into_iter().chain(masked).map(|byte| format!("{byte:02x}")).collect()
     }
@@ -106,16 +106,16 @@ impl Web {
     #[must_use]
     pub fn made_form(&self, headers: &HeaderMap, token: &str) -> bool {
         let digits = |at: usize| token.get(2 * at..2 * at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        let mut shown = [0; TOKEN];
+        let mut shown = [0; TOKEN_LEN];
         for (at, byte) in shown.iter_mut().enumerate() {
-            let (Some(mask), Some(masked)) = (digits(at), digits(at + TOKEN)) else { return false };
+            let (Some(mask), Some(masked)) = (digits(at), digits(at + TOKEN_LEN)) else { return false };
             *byte = mask ^ masked;
         }
-        token.len() == 4 * TOKEN && bool::from(shown.ct_eq(&self.token_of(headers)))
+        token.len() == 4 * TOKEN_LEN && bool::from(shown.ct_eq(&self.token_of(headers)))
     }
 
     /// What tells the forms of one session from those of others.
-    fn token_of(&self, headers: &HeaderMap) -> [u8; TOKEN] {
+    fn token_of(&self, headers: &HeaderMap) -> [u8; TOKEN_LEN] {
         let session = self.session_cookie.as_deref().and_then(|name| cookie(headers, name));
         let mut hash = Sha256::new_with_prefix(self.form_secret);
         hash.update(session.unwrap_or_default());

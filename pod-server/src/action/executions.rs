@@ -11,9 +11,9 @@ use pod_core::{
 
 use super::{
     answer::{ActionError, Answer, answer},
+    full_result::{ExecutionView, FullResult},
     objects::ExecutionObject,
     params::{GivenId, Params},
-    whole::{Shown, Whole},
 };
 use crate::{api::request::unknown_activity, serve::app::App};
 
@@ -27,7 +27,7 @@ pub(super) async fn create(app: &App, params: &Params<'_>, idempotency_key: Opti
     let mut execution = ExecutionObject::of(&submitted.execution, name);
     execution.standing.predicted_time = submitted.eta.map(|millis| millis.0);
     let event = submitted.launching_worker.then_some("launchingWorker");
-    Ok(answer(&Shown { execution, event }))
+    Ok(answer(&ExecutionView { execution, event }))
 }
 
 /// Shows an execution with its output so far. Of one that has ended, the result is handed out once.
@@ -45,7 +45,7 @@ pub(super) async fn show(app: &App, params: &Params<'_>) -> Answer {
     let name = names.get(&execution.activity).map_or("", |name| name);
     let has_ended = execution.status.is_terminal();
     // Read first: a result whose output cannot be read is not consumed.
-    let begun = Whole::of(&app.pod, execution, name).await?.begin().await?;
+    let body = FullResult::of(&app.pod, execution, name).await?.begin().await?;
     if has_ended {
         match app.pod.take_result(id).await {
             Ok(_) => {}
@@ -53,7 +53,7 @@ pub(super) async fn show(app: &App, params: &Params<'_>) -> Answer {
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(begun.into_response())
+    Ok(body.into_response())
 }
 
 /// The sentence for an execution that this API does not know, or not any more.
@@ -74,7 +74,7 @@ pub(super) async fn terminate(app: &App, params: &Params<'_>) -> Answer {
     let execution = ended(app, id).await?;
     let names = app.pod.activity_names().await?;
     let name = names.get(&execution.activity).map_or("", |name| name);
-    Ok(answer(&Shown { execution: ExecutionObject::of(&execution, name), event: None }))
+    Ok(answer(&ExecutionView { execution: ExecutionObject::of(&execution, name), event: None }))
 }
 
 async fn ended(app: &App, id: ExecutionId) -> Result<Execution, PodError> {

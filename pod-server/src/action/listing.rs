@@ -14,10 +14,10 @@ use pod_core::{
     store::ExecutionQuery,
 };
 
-use super::{answer::Answer, words};
+use super::{answer::Answer, legacy_status};
 use crate::serve::app::App;
 
-const PAGE: usize = 1000;
+const PAGE_SIZE: usize = 1000;
 
 struct Listing {
     pod: Pod,
@@ -40,7 +40,7 @@ pub(super) async fn all(app: &App) -> Answer {
 }
 
 async fn page(pod: &Pod, before: Option<ExecutionId>) -> Result<Vec<Execution>, PodError> {
-    pod.executions(ExecutionQuery { before, not_retrieved: true, limit: PAGE, ..ExecutionQuery::default() }).await
+    pod.executions(ExecutionQuery { before, not_retrieved: true, limit: PAGE_SIZE, ..ExecutionQuery::default() }).await
 }
 
 impl Listing {
@@ -52,12 +52,12 @@ impl Listing {
         for execution in &self.page {
             text.push(if std::mem::take(&mut self.is_first) { '{' } else { ',' });
             let name = self.names.get(&execution.activity).map_or("", |name| name);
-            let status = words::execution(execution);
+            let status = legacy_status::execution(execution);
             // Names hold nothing that JSON would have to escape.
             text.push_str(&format!("\"{}\":\"activity={name}, status={status}\"", execution.id));
         }
         match self.page.last().map(|execution| execution.id) {
-            Some(last) if self.page.len() == PAGE => self.page = page(&self.pod, Some(last)).await?,
+            Some(last) if self.page.len() == PAGE_SIZE => self.page = page(&self.pod, Some(last)).await?,
             _ => {
                 text.push_str(if self.is_first { "{}" } else { "}" });
                 self.is_done = true;

@@ -25,15 +25,15 @@ use params::Params;
 
 mod activities;
 pub(crate) mod answer;
+mod confirmation;
 mod executions;
+mod full_result;
+mod legacy_status;
 mod listing;
 mod logs;
 mod objects;
 pub(crate) mod params;
 mod policies;
-mod question;
-mod whole;
-mod words;
 mod workers;
 
 /// The largest form: an input of 1 MiB, each byte of which takes three where it is encoded, and what goes with it.
@@ -76,7 +76,7 @@ pub(crate) async fn at_pod(State(app): State<Arc<App>>, request: Request) -> Res
 pub(crate) async fn at_root(State(app): State<Arc<App>>, request: Request) -> Response {
     let names_action = request.uri().query().is_some_and(|query| query.contains("action"));
     if request.method() == Method::GET && !names_action && login::wants_page(request.headers()) {
-        return pod_web::front(&app.web, request.uri(), request.headers()).await;
+        return pod_web::index(&app.web, request.uri(), request.headers()).await;
     }
     respond(&app, request, Silence::Root).await
 }
@@ -86,7 +86,7 @@ pub(crate) fn ask(app: &App, request: &Request) -> Response {
     let uri = request.uri();
     match Params::parse(uri.query().unwrap_or_default().as_bytes(), &[]) {
         Ok(params) => {
-            let question = question::of(params.get("action").unwrap_or_default(), &params, uri.path());
+            let question = confirmation::of(params.get("action").unwrap_or_default(), &params, uri.path());
             pod_web::ask(&app.web, uri, request.headers(), question)
         }
         Err(error) => ActionError::from(error).into_response(),
@@ -119,7 +119,7 @@ async fn respond(app: &App, request: Request, silence: Silence) -> Response {
         Err(error) => return ActionError::from(error).into_response(),
     };
     if let Some(headers) = form_of
-        && !app.web.made_form(&headers, params.get(question::FORM).unwrap_or_default())
+        && !app.web.made_form(&headers, params.get(confirmation::FORM).unwrap_or_default())
     {
         let detail = "This form was not made by a page of this manager; open the address anew";
         return answer::refusal(&Problem::new(ProblemKind::CrossSite, detail));

@@ -10,7 +10,7 @@ use pod_core::{
 };
 use serde::Serialize;
 
-use super::words;
+use super::legacy_status;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -44,7 +44,7 @@ impl ActivityObject {
                 ScriptSource::Url(url) => url.to_string(),
                 ScriptSource::Inline | ScriptSource::Directory => String::new(),
             },
-            status: words::activity(activity.status),
+            status: legacy_status::activity(activity.status),
             installations: None,
             error_description: activity.error.as_deref().map(str::to_owned),
         }
@@ -55,7 +55,7 @@ impl ActivityObject {
         let mut installations = one_per_worker(view);
         installations.extend(verifier.map(|worker| InstallationObject {
             worker_id: worker.0,
-            status: words::installation(InstallationStatus::Failed),
+            status: legacy_status::installation(InstallationStatus::Failed),
             error_description: view.activity.error.as_deref().map(str::to_owned),
         }));
         Self { installations: Some(installations), ..Self::plain(&view.activity) }
@@ -78,7 +78,7 @@ fn one_per_worker(view: &ActivityView) -> Vec<InstallationObject> {
     shown
         .into_values()
         .map(|installation| {
-            let status = words::installation(installation.status);
+            let status = legacy_status::installation(installation.status);
             InstallationObject {
                 worker_id: installation.worker.0,
                 status,
@@ -159,7 +159,7 @@ impl<'a> ExecutionObject<'a> {
         Self {
             request: ExecutionRequest { id: execution.id.0, stdin: execution.input.as_deref() },
             standing: ExecutionStanding {
-                status: words::execution(execution),
+                status: legacy_status::execution(execution),
                 error,
                 activity_id: execution.activity.0,
                 activity_name,
@@ -198,7 +198,7 @@ impl From<&WorkerView> for WorkerObject {
         let worker = &view.worker;
         Self {
             id: worker.id.0,
-            status: words::worker(worker.status),
+            status: legacy_status::worker(worker.status),
             local_ip: worker.host.as_deref().and_then(|host| host.parse().ok()),
             host: worker.host.as_deref().map(str::to_owned),
             last_time_worked: worker.last_worked.map(|at| at.0),

@@ -12,8 +12,9 @@ pub(crate) struct Params<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
-/// How many there may be. No action has so many; each takes more memory than the two bytes that it may come in.
-const MOST: usize = 1000;
+/// Parameters that a request may have. No action needs so many; each takes more memory than the two bytes that it may
+/// be sent in.
+const MAX_PARAMS: usize = 1000;
 
 /// Why parameters could not be understood, as a sentence of the action API.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +25,7 @@ pub(crate) enum ParamError {
     NotAnInteger(&'static str),
     #[error("Parameter {0} is not valid UTF-8 text")]
     NotText(String),
-    #[error("There are more than {MOST} parameters; write & within a value as %26")]
+    #[error("There are more than {MAX_PARAMS} parameters; write & within a value as %26")]
     TooMany,
 }
 
@@ -49,7 +50,7 @@ impl<'a> Params<'a> {
             let (name, value) = split.map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
             let name = text(name).map_err(ParamError::NotText)?;
             let value = text(value).map_err(|_| ParamError::NotText(name.to_string()))?;
-            if pairs.len() == MOST {
+            if pairs.len() == MAX_PARAMS {
                 return Err(ParamError::TooMany);
             }
             pairs.push((name, value));

@@ -6,8 +6,8 @@ use pod_core::domain::WorkerStatus;
 
 use super::{
     answer::{Answer, answer},
+    legacy_status::WorkerCount,
     objects::WorkerObject,
-    words::WorkerCount,
 };
 use crate::serve::app::App;
 

@@ -30,7 +30,7 @@ use super::{
     output::raw_headers,
     page::{self, Page},
     problem::{Problem, ProblemKind},
-    request::{Asked, Segment, unknown_activity},
+    request::{Segment, StrictQuery, unknown_activity},
     seconds::Seconds,
 };
 use crate::serve::app::App;
@@ -319,7 +319,10 @@ pub(super) struct ListQuery {
 /// All activities, by name.
 #[utoipa::path(get, path = "/activities", operation_id = "listActivities", tag = "activities", params(ListQuery), responses(
     (status = 200, body = super::page::ActivityPage)))]
-pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQuery>) -> Result<Response, Problem> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    StrictQuery(query): StrictQuery<ListQuery>,
+) -> Result<Response, Problem> {
     let limit = page::limit(query.limit)?;
     let after = page::ACTIVITIES.after::<String>(query.cursor.as_deref())?.unwrap_or_default();
     let mut views = app.pod.activities().await?;
@@ -334,7 +337,11 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQu
     params(("name" = String, Path, description = "The name of the activity")), responses(
     (status = 200, body = ActivityObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn show(State(app): State<Arc<App>>, name: Segment, _: Asked<Nothing>) -> Result<Response, Problem> {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    name: Segment,
+    _: StrictQuery<Nothing>,
+) -> Result<Response, Problem> {
     let view = app.pod.activity(&name.0).await.map_err(unknown_activity)?;
     Ok(answered(StatusCode::OK, &view))
 }
@@ -373,7 +380,7 @@ pub(super) struct LogQuery {
 pub(super) async fn install_log(
     State(app): State<Arc<App>>,
     Path((name, worker)): Path<(String, String)>,
-    Asked(query): Asked<LogQuery>,
+    StrictQuery(query): StrictQuery<LogQuery>,
 ) -> Result<Response, Problem> {
     let worker: WorkerId = Segment(worker).id(ProblemKind::NoSuchWorker, "Worker")?;
     let view = app.pod.activity(&name).await.map_err(unknown_activity)?;

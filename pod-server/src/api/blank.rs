@@ -1,4 +1,4 @@
-//! Text in which nothing can be seen. As a filter it looks like none and is one.
+//! Recognises text without a visible character. As a filter it would look like no filter and still be one.
 
 use unicode_width::UnicodeWidthChar;
 

@@ -1,4 +1,4 @@
-//! Bodies, read with a limit and understood as JSON; what is wrong with them becomes a sentence.
+//! Reads bodies with a size limit and parses them as JSON; errors become sentences.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
 use super::{
-    plain,
+    parse_errors,
     problem::{Problem, ProblemKind},
 };
 use crate::guard::body::was_too_slow;
 
-/// How much of a body that is refused is still read, so that its sender gets to see the answer.
-const DISCARDED: usize = 64 << 20;
+/// Read and discarded of a refused body, so that the client sees the answer.
+const MAX_DISCARDED_SIZE: usize = 64 << 20;
 
-/// Room for so much is made at once for a body that comes in pieces.
-const AT_FIRST: usize = 1 << 20;
+/// Reserved at once for a body that comes in pieces.
+const MAX_INITIAL_CAPACITY: usize = 1 << 20;
 
 /// Reads a whole body of at most `limit` bytes.
 pub(crate) async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
@@ -40,7 +40,8 @@ pub(crate) async fn read_body(request: Request, limit: usize) -> Result<Bytes, P
         return if first.len() <= limit { Ok(first) } else { Err(too_large(limit)) };
     };
     // What was announced need not come: room is made as pieces do.
-    let mut whole = BytesMut::with_capacity(announced.min(AT_FIRST).max(first.len() + next.len()).min(limit));
+    let mut whole =
+        BytesMut::with_capacity(announced.min(MAX_INITIAL_CAPACITY).max(first.len() + next.len()).min(limit));
     whole.extend_from_slice(&first[..first.len().min(limit)]);
     loop {
         if whole.len() + next.len() > limit {
@@ -67,7 +68,7 @@ async fn piece(stream: &mut BodyDataStream) -> Result<Option<Bytes>, Problem> {
     })
 }
 
-/// Refuses a body once the rest of it was read, so that its sender gets to see the answer.
+/// Refuses a body after its rest was discarded, so that the client sees the answer.
 async fn refused(stream: &mut BodyDataStream, limit: usize) -> Problem {
     discard(stream).await;
     too_large(limit)
@@ -79,7 +80,7 @@ fn too_large(limit: usize) -> Problem {
 
 async fn discard(stream: &mut BodyDataStream) {
     let drain = async {
-        let mut left = DISCARDED;
+        let mut left = MAX_DISCARDED_SIZE;
         while let Some(Ok(bytes)) = stream.next().await {
             left = left.saturating_sub(bytes.len());
             if left == 0 {
@@ -145,7 +146,7 @@ pub(super) fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     }
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Syntax | Category::Eof => not_json(error),
-        _ => plain::of_json(&error),
+        _ => parse_errors::of_json(&error),
     })
 }
 

@@ -1,7 +1,7 @@
-//! Requests that change something: whatever POD does not know in one refuses all of it, before anything is done. What is
-//! misspelt would otherwise be left out, and a filter that is left out means everything.
+//! Requests that change something. An unknown member, parameter or header refuses the whole request before anything is
+//! done: a misspelt filter that was ignored would select everything.
 //!
-//! Every changing route takes its request by [`Change`], which looks at the query, the headers and the body.
+//! Every changing route extracts [`Change`], which checks the query, the headers and the body.
 
 use std::{future::Future, sync::Arc};
 
@@ -19,12 +19,11 @@ use super::{
     blank::is_blank,
     body::{is_json, object, read_body, read_json},
     problem::{Problem, ProblemKind},
-    request::{Asked, idempotency_key},
+    request::{StrictQuery, idempotency_key},
 };
 use crate::serve::app::App;
 
-/// A request that changes something, with nothing in it that is not understood: its body, its query, and what it expects
-/// of what it changes.
+/// A checked request that changes something: its body, its query, and its condition.
 #[derive(Debug)]
 pub(super) struct Change<B = Nothing, Q = Nothing, C = Nothing> {
     pub(super) body: B,
@@ -46,20 +45,21 @@ impl<B: Content, Q: DeserializeOwned + Send, C: Condition> FromRequest<Arc<App>>
         check_headers(&parts.headers, B::HEADERS)?;
         let key = idempotency_key(&parts.headers)?;
         let condition = C::of(&parts.headers)?;
-        let Asked(query) = asked(&mut parts).await?;
+        let StrictQuery(query) = read_query(&mut parts).await?;
         let body = B::read(app, Request::from_parts(parts, body)).await?;
         Ok(Self { body, query, condition, key })
     }
 }
 
-/// The query. A value that is blank is one that somebody forgot to fill in; only an empty cursor means something, the
-/// first page.
-async fn asked<Q: DeserializeOwned + Send>(parts: &mut axum::http::request::Parts) -> Result<Asked<Q>, Problem> {
-    let asked = Asked::from_request_parts(parts, &()).await?;
+/// Reads the query. A blank value is refused as forgotten; only an empty cursor has a meaning, the first page.
+async fn read_query<Q: DeserializeOwned + Send>(
+    parts: &mut axum::http::request::Parts,
+) -> Result<StrictQuery<Q>, Problem> {
+    let params = StrictQuery::from_request_parts(parts, &()).await?;
     let query = parts.uri.query().unwrap_or_default();
     let is_forgotten = |name: &str, value: &str| is_blank(value) && (name, value) != ("cursor", "");
     match url::form_urlencoded::parse(query.as_bytes()).find(|(name, value)| is_forgotten(name, value)) {
-        None => Ok(asked),
+        None => Ok(params),
         Some((name, _)) => Err(Problem::invalid(format!("The parameter {name} is blank; fill it in or leave it out"))),
     }
 }
@@ -87,11 +87,11 @@ pub(super) trait Content: Sized {
 
 impl Content for Nothing {
     async fn read(_: &App, request: Request) -> Result<Self, Problem> {
-        /// So much is read before it is refused, so that its sender gets to see why.
-        const READ: usize = 64 << 10;
+        /// Read and discarded before the refusal, so that the client sees the answer.
+        const MAX_DISCARDED_SIZE: usize = 64 << 10;
         let is_json = request.headers().get(header::CONTENT_TYPE).is_none_or(is_json);
         let none = || Problem::invalid("No body is taken here; what the request is about stands in its address");
-        match read_body(request, READ).await {
+        match read_body(request, MAX_DISCARDED_SIZE).await {
             Ok(bytes) if bytes.is_empty() => Ok(Self {}),
             // Some clients cannot but send an object: an empty one says nothing.
             Ok(bytes) if is_json && bytes.trim_ascii_start().starts_with(b"{") => {
@@ -164,7 +164,7 @@ impl Condition for Versioned {
 }
 
 /// The longest condition, in bytes: ten of our ETags.
-pub(super) const CONDITION_MOST: usize = 255;
+pub(super) const MAX_CONDITION_LEN: usize = 255;
 
 /// Some ETags, or `*` for whatever there is.
 enum Tags {
@@ -179,8 +179,8 @@ impl Tags {
                 "The header {name} must be * or the ETag of an earlier answer, with its quotes, such as \"5.2.1f\""
             ))
         };
-        if value.len() > CONDITION_MOST {
-            return Err(Problem::invalid(format!("The header {name} has more than {CONDITION_MOST} characters")));
+        if value.len() > MAX_CONDITION_LEN {
+            return Err(Problem::invalid(format!("The header {name} has more than {MAX_CONDITION_LEN} characters")));
         }
         let text = str::from_utf8(value).map_err(|_| wrong())?.trim();
         if text == "*" {
@@ -207,8 +207,8 @@ pub(super) fn etag(version: &str) -> String {
     format!("\"{version}\"")
 }
 
-/// Headers that count once: which one of two would be meant?
-const ONCE: [header::HeaderName; 9] = [
+/// Headers that may be sent only once.
+const SINGLE_HEADERS: [header::HeaderName; 9] = [
     header::AUTHORIZATION,
     header::CONTENT_ENCODING,
     header::CONTENT_LENGTH,
@@ -220,8 +220,8 @@ const ONCE: [header::HeaderName; 9] = [
     header::IF_UNMODIFIED_SINCE,
 ];
 
-/// Headers by which another method or another part of a thing is meant, with what to do instead.
-const NOT_TAKEN: [(&str, &str); 7] = [
+/// Headers that would select another method or a part of a resource, with the advice for each.
+const UNSUPPORTED_HEADERS: [(&str, &str); 7] = [
     ("content-range", "send the whole body"),
     ("if-modified-since", "send If-Match with the ETag of what is changed"),
     ("if-unmodified-since", "send If-Match with the ETag of what is changed"),
@@ -235,14 +235,14 @@ const NOT_TAKEN: [(&str, &str); 7] = [
 fn check_headers(headers: &HeaderMap, of_body: &[&str]) -> Result<(), Problem> {
     for name in headers.keys() {
         let ours = name.as_str().starts_with("pod-");
-        let counts_once = ours || name == "idempotency-key" || ONCE.contains(name);
+        let counts_once = ours || name == "idempotency-key" || SINGLE_HEADERS.contains(name);
         if counts_once && headers.get_all(name).iter().nth(1).is_some() {
             return Err(Problem::invalid(format!("The header {name} is there twice; send it once")));
         }
         if ours && !of_body.iter().any(|known| name.as_str().eq_ignore_ascii_case(known)) {
             return Err(Problem::invalid(format!("The header {name} is not known here; leave it out")));
         }
-        if let Some((_, instead)) = NOT_TAKEN.iter().find(|(refused, _)| name == refused) {
+        if let Some((_, instead)) = UNSUPPORTED_HEADERS.iter().find(|(refused, _)| name == refused) {
             return Err(Problem::invalid(format!("The header {name} is not taken; {instead}")));
         }
     }
@@ -303,7 +303,7 @@ mod tests {
         for wrong in ["", "nonsense", "\"", "\"a\" \"b\"", "\"a\",", "w/\"a\""] {
             assert!(read("if-match", wrong).is_err(), "{wrong}");
         }
-        let long = etag(&"a".repeat(CONDITION_MOST - 2));
+        let long = etag(&"a".repeat(MAX_CONDITION_LEN - 2));
         assert!(Tags::read(header::IF_MATCH, long.as_bytes()).is_ok());
         assert!(Tags::read(header::IF_MATCH, format!("{long},").as_bytes()).is_err());
         let both = headers(&[("if-match", "*"), ("if-none-match", "*")]);

@@ -1,5 +1,5 @@
-//! The environment of an activity, in bodies and in answers. What a variable holds may be a secret: no answer shows it,
-//! and a body that sends back what an answer showed leaves it as it is.
+//! The environment of an activity in bodies and answers. Values may be secret: answers mask them, and a body that sends
+//! the mask back keeps the stored value.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
@@ -25,10 +25,10 @@ pub(crate) struct Masked {
 }
 
 /// An environment in an answer.
-pub(crate) type ShownEnv = BTreeMap<String, Masked>;
+pub(crate) type MaskedEnv = BTreeMap<String, Masked>;
 
 /// An environment as it is shown: its names.
-pub(crate) fn shown(env: &BTreeMap<String, String>) -> ShownEnv {
+pub(crate) fn shown(env: &BTreeMap<String, String>) -> MaskedEnv {
     env.keys().map(|name| (name.clone(), Masked { masked: true })).collect()
 }
 

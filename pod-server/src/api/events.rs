@@ -17,15 +17,15 @@ use super::{
     objects::EventObject,
     openapi::streams::EventStream,
     problem::Problem,
-    request::{Asked, last_event_id, storable},
+    request::{StrictQuery, last_event_id, storable},
     sse::sse,
 };
 use crate::serve::app::App;
 
-/// How many events are read at a time.
-const PAGE: usize = 256;
-/// How long one look waits for something new.
-const LOOK: Duration = Duration::from_secs(60);
+/// Events per read.
+const PAGE_SIZE: usize = 256;
+/// How long one read waits for new events.
+const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where to begin.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -47,28 +47,28 @@ pub(super) struct EventsQuery {
     (status = 200, body = EventStream, content_type = "text/event-stream")))]
 pub(super) async fn follow(
     State(app): State<Arc<App>>,
-    Asked(query): Asked<EventsQuery>,
+    StrictQuery(query): StrictQuery<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let resumed = storable("Last-Event-ID", last_event_id(&headers, "the seq of an event")?)?;
     let after = resumed.or(storable("after", query.after)?).unwrap_or_else(|| app.pod.newest_event());
     let gap = app.pod.event_gap(after).await?;
     let after = gap.as_ref().map_or(after, |gap| gap.after);
-    let following =
-        Following { pod: app.pod.clone(), gap, after, pending: VecDeque::new(), shutdown: app.shutdown.clone() };
-    Ok(sse(futures::stream::unfold(following, Following::next)))
+    let follow_state =
+        EventFollow { pod: app.pod.clone(), gap, after, pending: VecDeque::new(), shutdown: app.shutdown.clone() };
+    Ok(sse(futures::stream::unfold(follow_state, EventFollow::next)))
 }
 
-struct Following {
+struct EventFollow {
     pod: Pod,
-    /// What is to be told first.
+    /// Sent before the first event.
     gap: Option<EventGap>,
     after: u64,
     pending: VecDeque<domain::Event>,
     shutdown: CancellationToken,
 }
 
-impl Following {
+impl EventFollow {
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         if let Some(gap) = self.gap.take() {
             let data = json!({
@@ -80,7 +80,7 @@ impl Following {
         }
         while self.pending.is_empty() {
             let events = tokio::select! {
-                events = self.pod.events_after(self.after, PAGE, LOOK) => events,
+                events = self.pod.events_after(self.after, PAGE_SIZE, LONG_POLL_TIMEOUT) => events,
                 () = self.shutdown.cancelled() => return None,
             };
             match events {

@@ -16,14 +16,14 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     body::json,
-    bounded::First,
+    bounded::Truncated,
     changing::{Change, JsonContent, Nothing},
     filter::FilterQuery,
     objects::{ExecutionObject, ExplanationObject},
     openapi::bodies::Input,
     page::{self, Page},
     problem::Problem,
-    request::{Asked, Segment, unknown_activity},
+    request::{Segment, StrictQuery, unknown_activity},
     revisions::{RetryBody, RevisionMember, RevisionNumberOrLatest},
 };
 use crate::serve::app::App;
@@ -53,7 +53,7 @@ pub(crate) struct BatchBody {
     activity: String,
     /// An execution each; `null` for one without input. 1 to 100,000.
     #[schema(value_type = Vec<Input>, min_items = 1, max_items = 100_000)]
-    pub(super) inputs: First<Option<String>, MAX_BATCH>,
+    pub(super) inputs: Truncated<Option<String>, MAX_BATCH>,
     /// Which revision of the activity: its number, or `latest`. The current one when absent.
     #[serde(default)]
     #[schema(value_type = RevisionNumberOrLatest)]
@@ -69,7 +69,7 @@ pub(crate) struct BatchAnswer {
 }
 
 /// How long `?wait=` may hold a request.
-const LONGEST_WAIT: f64 = 3600.0;
+const MAX_WAIT_SECONDS: f64 = 3600.0;
 
 impl JsonContent for ExecutionBody {
     fn limit(app: &App) -> usize {
@@ -142,7 +142,10 @@ pub(super) async fn create_batch(State(app): State<Arc<App>>, change: Change<Bat
     (status = 200, body = super::page::ExecutionPage),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<FilterQuery>) -> Result<Response, Problem> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    StrictQuery(query): StrictQuery<FilterQuery>,
+) -> Result<Response, Problem> {
     let limit = query.limit()?;
     let query = query.understood(&app.pod, limit + 1).await?;
     let names = app.pod.activity_names().await?;
@@ -174,12 +177,12 @@ pub(super) struct WaitQuery {
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     id: Segment,
-    Asked(query): Asked<WaitQuery>,
+    StrictQuery(query): StrictQuery<WaitQuery>,
 ) -> Result<Response, Problem> {
     let id = id.execution_id()?;
     let execution = match query.wait {
         None => app.pod.execution(id).await?,
-        Some(seconds) if (0.0..=LONGEST_WAIT).contains(&seconds) => {
+        Some(seconds) if (0.0..=MAX_WAIT_SECONDS).contains(&seconds) => {
             tokio::select! {
                 execution = app.pod.wait_for(id, Duration::from_secs_f64(seconds)) => execution?,
                 // The manager goes: whoever waits gets what is known, and asks the next one.
@@ -187,7 +190,7 @@ pub(super) async fn show(
             }
         }
         Some(seconds) => {
-            return Err(Problem::invalid(format!("wait must be from 0 to {LONGEST_WAIT} seconds, not {seconds}")));
+            return Err(Problem::invalid(format!("wait must be from 0 to {MAX_WAIT_SECONDS} seconds, not {seconds}")));
         }
     };
     answered(&app, StatusCode::OK, &execution).await
@@ -235,7 +238,11 @@ pub(super) async fn retry(
     params(("id" = u64, Path, description = "The id of the execution")), responses(
     (status = 200, body = ExplanationObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn explain(State(app): State<Arc<App>>, id: Segment, _: Asked<Nothing>) -> Result<Response, Problem> {
+pub(super) async fn explain(
+    State(app): State<Arc<App>>,
+    id: Segment,
+    _: StrictQuery<Nothing>,
+) -> Result<Response, Problem> {
     let explanation = app.pod.explain(id.execution_id()?).await?;
     Ok(json(StatusCode::OK, &ExplanationObject::of(explanation, app.pod.clock())))
 }

@@ -1,4 +1,4 @@
-//! Which executions a request is about: the same words in the query of the list and of what is done to many.
+//! The filter of executions, shared by the list and the bulk actions.
 
 use pod_core::{
     Pod, PodError,

@@ -1,4 +1,4 @@
-//! What this API reads, for the fuzz targets: each body, each query, each header of its own.
+//! Fuzz entry points for all bodies, queries and headers that this API reads.
 
 use axum::{
     extract::Query,
@@ -51,7 +51,7 @@ pub(crate) fn queries(data: &[u8]) {
         match Query::<T>::try_from_uri(uri) {
             Ok(Query(read)) => Some(read),
             Err(rejection) => {
-                assert!(!super::plain::of_query(&rejection.body_text()).is_empty());
+                assert!(!super::parse_errors::of_query(&rejection.body_text()).is_empty());
                 None
             }
         }

@@ -15,6 +15,7 @@ mod activities;
 pub mod blank;
 pub(crate) mod body;
 mod bounded;
+mod bulk;
 mod changing;
 mod env;
 mod events;
@@ -22,7 +23,6 @@ mod executions;
 mod filter;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
-mod many;
 mod moment;
 pub(crate) mod objects;
 mod openapi;
@@ -31,7 +31,7 @@ mod output_events;
 mod output_query;
 mod overview;
 mod page;
-mod plain;
+mod parse_errors;
 mod policies;
 pub mod problem;
 pub(crate) mod request;
@@ -51,8 +51,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/activities/{name}/installations/{worker}/log", get(activities::install_log))
         .route("/executions", post(executions::create).get(executions::list))
         .route("/executions/batch", post(executions::create_batch))
-        .route("/executions/terminate", post(many::terminate))
-        .route("/executions/retry", post(many::retry))
+        .route("/executions/terminate", post(bulk::terminate))
+        .route("/executions/retry", post(bulk::retry))
         .route("/executions/{id}", get(executions::show))
         .route("/executions/{id}/output", get(output::show))
         .route("/executions/{id}/terminate", post(executions::terminate))

@@ -10,8 +10,8 @@ use axum::{
 use utoipa::OpenApi;
 
 use super::{
-    activities, changing::Nothing, events, executions, many, objects::EventObject, output, output_events, overview,
-    policies, problem, request::Asked, revisions, workers,
+    activities, bulk, changing::Nothing, events, executions, objects::EventObject, output, output_events, overview,
+    policies, problem, request::StrictQuery, revisions, workers,
 };
 use crate::serve::app::App;
 
@@ -52,7 +52,7 @@ pub(super) mod words;
         revisions::list, revisions::show, revisions::register,
         executions::create, executions::create_batch, executions::list, executions::show, executions::terminate,
         executions::retry, executions::explain,
-        many::terminate, many::retry,
+        bulk::terminate, bulk::retry,
         output::show,
         workers::list, workers::show, workers::drain,
         policies::create, policies::list, policies::show, policies::put, policies::delete, policies::apply, policies::decisions,
@@ -80,7 +80,7 @@ fn text(base_path: &str) -> String {
     format!("{document:#}")
 }
 
-pub(super) async fn show(State(app): State<Arc<App>>, _: Asked<Nothing>) -> Response {
+pub(super) async fn show(State(app): State<Arc<App>>, _: StrictQuery<Nothing>) -> Response {
     let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     if app.base_path.as_str().is_empty() {
         return (kind, document()).into_response();

@@ -20,13 +20,13 @@ use super::{
     output_events,
     output_query::OutputQuery,
     problem::{Problem, ProblemKind},
-    request::{Asked, Segment, storable},
+    request::{Segment, StrictQuery, storable},
     sse::unbuffered,
 };
 use crate::serve::app::App;
 
-/// How much is read from the store at a time.
-const PIECE: usize = 256 << 10;
+/// Bytes per read from the store.
+const READ_CHUNK_SIZE: usize = 256 << 10;
 
 const GAP_START: HeaderName = HeaderName::from_static("pod-output-gap-start");
 const GAP_END: HeaderName = HeaderName::from_static("pod-output-gap-end");
@@ -53,7 +53,7 @@ const ATTEMPT: HeaderName = HeaderName::from_static("pod-output-attempt");
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     id: Segment,
-    Asked(query): Asked<OutputQuery>,
+    StrictQuery(query): StrictQuery<OutputQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     storable("offset", query.offset)?;
@@ -123,7 +123,7 @@ async fn so_far(
         return Ok(Body::empty().into_response());
     }
     let summary = app.pod.output_summary(execution.id, attempt).await?.stream(stream);
-    let reader = SoFar { pod: app.pod.clone(), id: execution.id, attempt, stream, offset, end: summary.len };
+    let reader = AvailableOutput { pod: app.pod.clone(), id: execution.id, attempt, stream, offset, end: summary.len };
     let pieces = futures::stream::try_unfold(reader, |reader| reader.next());
     let mut response = Body::from_stream(pieces).into_response();
     mark_attempt(&mut response, attempt);
@@ -131,7 +131,7 @@ async fn so_far(
     Ok(response)
 }
 
-struct SoFar {
+struct AvailableOutput {
     pod: Pod,
     id: ExecutionId,
     attempt: AttemptNo,
@@ -140,9 +140,10 @@ struct SoFar {
     end: u64,
 }
 
-impl SoFar {
+impl AvailableOutput {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, PodError> {
-        let limit = PIECE.min(usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(PIECE));
+        let limit =
+            READ_CHUNK_SIZE.min(usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(READ_CHUNK_SIZE));
         if limit == 0 {
             return Ok(None);
         }
@@ -157,7 +158,7 @@ impl SoFar {
     }
 }
 
-/// What there is and what comes, until the end of the attempt.
+/// Streams the output until the end of the attempt.
 async fn follow(
     app: &App,
     execution: &Execution,
@@ -167,9 +168,9 @@ async fn follow(
 ) -> Result<Response, Problem> {
     let is_only = attempt.is_some();
     let attempt = attempt.unwrap_or(execution.attempt);
-    // Of the other stream nothing is wanted: it is taken to be read to its end.
-    const END: u64 = i64::MAX as u64;
-    let (stdout, stderr) = if stream == Stream::Stdout { (offset, END) } else { (END, offset) };
+    // The other stream is not wanted: it counts as read to its end.
+    const END_OFFSET: u64 = i64::MAX as u64;
+    let (stdout, stderr) = if stream == Stream::Stdout { (offset, END_OFFSET) } else { (END_OFFSET, offset) };
     let position = OutputPosition { attempt, stdout, stderr };
     let follower = if is_only {
         app.pod.follow_attempt(execution.id, position).await?
@@ -180,8 +181,9 @@ async fn follow(
         AttemptNo(0) => None,
         attempt => app.pod.output_summary(execution.id, attempt).await?.stream(stream).gap,
     };
-    let following = Following { follower, stream, shutdown: app.shutdown.clone() };
-    let mut response = Body::from_stream(futures::stream::try_unfold(following, |state| state.next())).into_response();
+    let follow_state = OutputFollow { follower, stream, shutdown: app.shutdown.clone() };
+    let mut response =
+        Body::from_stream(futures::stream::try_unfold(follow_state, |state| state.next())).into_response();
     if attempt != AttemptNo(0) {
         mark_attempt(&mut response, attempt);
     }
@@ -189,13 +191,13 @@ async fn follow(
     Ok(response)
 }
 
-struct Following {
+struct OutputFollow {
     follower: OutputFollower,
     stream: Stream,
     shutdown: CancellationToken,
 }
 
-impl Following {
+impl OutputFollow {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, PodError> {
         loop {
             let chunk = tokio::select! {

@@ -150,11 +150,12 @@ pub(super) async fn show(
     };
     let name =
         app.pod.activity_names().await?.get(&execution.activity).map_or_else(String::new, |name| name.to_string());
-    let following = Following { follower, only, position, name, now: app.pod.clock(), shutdown: app.shutdown.clone() };
-    Ok(sse(futures::stream::unfold(Some(following), |state| async { state?.next().await })))
+    let follow_state =
+        OutputEventFollow { follower, only, position, name, now: app.pod.clock(), shutdown: app.shutdown.clone() };
+    Ok(sse(futures::stream::unfold(Some(follow_state), |state| async { state?.next().await })))
 }
 
-struct Following {
+struct OutputEventFollow {
     follower: OutputFollower,
     only: Option<Stream>,
     position: OutputPosition,
@@ -163,7 +164,7 @@ struct Following {
     shutdown: CancellationToken,
 }
 
-impl Following {
+impl OutputEventFollow {
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Option<Self>)> {
         loop {
             let chunk = tokio::select! {

@@ -1,4 +1,4 @@
-//! Which part of an output is asked for.
+//! The query parameters that select a part of an output.
 
 use pod_core::domain::Stream;
 use serde::Deserialize;

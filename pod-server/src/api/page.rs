@@ -1,4 +1,4 @@
-//! Pages of lists: `{"items":[…],"next":"cursor"?}`, asked for by `limit` and `cursor`.
+//! Pages of lists: `{"items":[…],"next":"cursor"?}`, selected by `limit` and `cursor`.
 
 use std::{borrow::Cow, fmt::Display, str::FromStr};
 
@@ -67,7 +67,7 @@ pub(super) fn limit(asked: Option<usize>) -> Result<usize, Problem> {
     }
 }
 
-/// A list that has pages. Its cursors are told from those of other lists by its name.
+/// A paged list. Its name is part of its cursors, so that those of another list are refused.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct List(&'static str);
 

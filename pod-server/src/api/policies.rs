@@ -19,7 +19,7 @@ use super::{
     objects::{DecisionObject, PolicyObject},
     page::{self, Page},
     problem::Problem,
-    request::{Asked, Segment},
+    request::{Segment, StrictQuery},
     rules::{GivenRules, RuleValue},
 };
 use crate::serve::app::App;
@@ -70,7 +70,10 @@ pub(super) async fn create(State(app): State<Arc<App>>, change: Change<PolicyBod
 /// All policies, the default one first.
 #[utoipa::path(get, path = "/policies", operation_id = "listPolicies", tag = "policies", params(ListQuery), responses(
     (status = 200, body = super::page::PolicyPage)))]
-pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQuery>) -> Result<Response, Problem> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    StrictQuery(query): StrictQuery<ListQuery>,
+) -> Result<Response, Problem> {
     let limit = page::limit(query.limit)?;
     let after: Option<PolicyId> = page::POLICIES.after(query.cursor.as_deref())?;
     let (mut policies, active) = app.pod.policies().await?;
@@ -85,7 +88,11 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQu
     params(("name" = String, Path, description = "The name of the policy")), responses(
     (status = 200, body = PolicyObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn show(State(app): State<Arc<App>>, name: Segment, _: Asked<Nothing>) -> Result<Response, Problem> {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    name: Segment,
+    _: StrictQuery<Nothing>,
+) -> Result<Response, Problem> {
     let (policies, active) = app.pod.policies().await?;
     let policy =
         policies.into_iter().find(|policy| policy.name.as_str() == name.0).ok_or(PodError::NoSuchPolicy(name.0))?;
@@ -172,19 +179,19 @@ pub(super) async fn apply(
     Ok(answered(StatusCode::OK, policy, id))
 }
 
-/// How many of the last decisions are reached by paging.
-const REACHED: usize = 10_000;
+/// The latest decisions that paging reaches.
+const MAX_DECISIONS: usize = 10_000;
 
 /// The last decisions about the size of the fleet, newest first.
 #[utoipa::path(get, path = "/scaling-decisions", operation_id = "listScalingDecisions", tag = "policies", params(ListQuery), responses(
     (status = 200, body = super::page::ScalingDecisionPage)))]
 pub(super) async fn decisions(
     State(app): State<Arc<App>>,
-    Asked(query): Asked<ListQuery>,
+    StrictQuery(query): StrictQuery<ListQuery>,
 ) -> Result<Response, Problem> {
     let limit = page::limit(query.limit)?;
     // Decisions have no ids: the cursor counts those already seen.
-    let seen: usize = page::DECISIONS.after(query.cursor.as_deref())?.unwrap_or(0).min(REACHED);
+    let seen: usize = page::DECISIONS.after(query.cursor.as_deref())?.unwrap_or(0).min(MAX_DECISIONS);
     let decisions = app.pod.scaling_decisions(seen + limit + 1).await?;
     let mut place = seen;
     let placed = decisions

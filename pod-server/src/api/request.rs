@@ -1,4 +1,4 @@
-//! What is in a request beside its body: the path's variable, the query, an idempotency key.
+//! The parts of a request beside its body: path segments, the query, the idempotency key.
 
 use std::{fmt::Display, str::FromStr};
 
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::{
     blank::is_blank,
     page::is_storable,
-    plain,
+    parse_errors,
     problem::{Problem, ProblemKind},
 };
 
@@ -48,7 +48,7 @@ impl Segment {
     }
 }
 
-/// Of a look-up: a name that is not allowed is one that no activity has.
+/// Maps an invalid name in a look-up to an unknown activity.
 pub(crate) fn unknown_activity(error: PodError) -> PodError {
     match error {
         PodError::InvalidName(InvalidName(name)) => PodError::NoSuchActivity(name),
@@ -56,16 +56,16 @@ pub(crate) fn unknown_activity(error: PodError) -> PodError {
     }
 }
 
-/// The query, understood. Unknown parameters are errors where `T` denies them.
+/// The parsed query. Unknown parameters are errors where `T` denies them.
 #[derive(Debug)]
-pub(super) struct Asked<T>(pub(super) T);
+pub(super) struct StrictQuery<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for StrictQuery<T> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Query::<T>::from_request_parts(parts, state).await {
-            Ok(Query(asked)) => Ok(Self(asked)),
-            Err(rejection) => Err(Problem::invalid(plain::of_query(&rejection.body_text()))),
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(rejection) => Err(Problem::invalid(parse_errors::of_query(&rejection.body_text()))),
         }
     }
 }
@@ -89,16 +89,16 @@ pub(super) fn storable(parameter: &str, place: Option<u64>) -> Result<Option<u64
 }
 
 /// The longest idempotency key.
-const LONGEST_KEY: usize = 255;
+const MAX_KEY_LEN: usize = 255;
 
 /// The header `Idempotency-Key`, where it was sent.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {
         // A tab, which a header may hold as well, is not printable.
-        Ok(key) if !is_blank(key) && key.len() <= LONGEST_KEY && !key.contains('\t') => Ok(Some(key.to_owned())),
+        Ok(key) if !is_blank(key) && key.len() <= MAX_KEY_LEN && !key.contains('\t') => Ok(Some(key.to_owned())),
         _ => Err(Problem::invalid(format!(
-            "The header Idempotency-Key must hold 1 to {LONGEST_KEY} printable ASCII characters"
+            "The header Idempotency-Key must hold 1 to {MAX_KEY_LEN} printable ASCII characters"
         ))),
     }
 }

@@ -1,4 +1,4 @@
-//! The revisions of an activity: listed, looked at, and registered for one's own executions.
+//! The revisions of an activity: list, show, and register one without making it current.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -25,7 +25,7 @@ use super::{
     openapi::bodies::Binary,
     page::{self, Page},
     problem::{Problem, ProblemKind},
-    request::{Asked, Segment, unknown_activity},
+    request::{Segment, StrictQuery, unknown_activity},
     rules::whole,
 };
 use crate::serve::app::App;
@@ -115,13 +115,13 @@ impl<'de> Deserialize<'de> for LatestWord {
 impl Content for RetryBody {
     /// It may be left out.
     async fn read(_: &App, request: Request) -> Result<Self, Problem> {
-        const LIMIT: usize = 64 << 10;
+        const MAX_BODY_SIZE: usize = 64 << 10;
         let (parts, body) = request.into_parts();
-        let bytes = read_body(Request::from_parts(parts.clone(), body), LIMIT).await?;
+        let bytes = read_body(Request::from_parts(parts.clone(), body), MAX_BODY_SIZE).await?;
         if bytes.is_empty() {
             return Ok(Self::default());
         }
-        read_json(Request::from_parts(parts, bytes.into()), LIMIT).await
+        read_json(Request::from_parts(parts, bytes.into()), MAX_BODY_SIZE).await
     }
 }
 
@@ -183,7 +183,11 @@ fn found(view: &ActivityView, no: RevisionNo) -> Result<&Revision, Problem> {
     params(("name" = String, Path, description = "The name of the activity")), responses(
     (status = 200, body = super::page::RevisionPage),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn list(State(app): State<Arc<App>>, name: Segment, _: Asked<Nothing>) -> Result<Response, Problem> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    name: Segment,
+    _: StrictQuery<Nothing>,
+) -> Result<Response, Problem> {
     let view = app.pod.activity(&name.0).await.map_err(unknown_activity)?;
     let revisions: Vec<&Revision> = view.revisions.iter().rev().collect();
     let limit = revisions.len();
@@ -202,7 +206,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, name: Segment, _: Asked<No
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Path((name, no)): Path<(String, String)>,
-    _: Asked<Nothing>,
+    _: StrictQuery<Nothing>,
 ) -> Result<Response, Problem> {
     let no: RevisionNo = Segment(no).id(ProblemKind::NoSuchRevision, "Revision")?;
     let view = app.pod.activity(&name).await.map_err(unknown_activity)?;

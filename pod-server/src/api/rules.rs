@@ -7,17 +7,17 @@ use utoipa::{
 };
 
 /// The most workers that a rule may name.
-const WORKERS: u64 = 10_000;
+const MAX_WORKERS: u64 = 10_000;
 /// The longest time that a rule may name, in milliseconds: a year.
-const MILLIS: u64 = 365 * 24 * 3600 * 1000;
+const MAX_MILLIS: u64 = 365 * 24 * 3600 * 1000;
 
 /// The rules, what each is, and how large it may be.
 const RULES: [(&str, &str, u64); 5] = [
-    ("minWorkers", "Never fewer workers than this.", WORKERS),
-    ("maxWorkers", "Never more workers than this.", WORKERS),
-    ("fixedWorkers", "So many workers: in the place of both.", WORKERS),
-    ("maxWait", "How long an execution may wait before the fleet grows, in milliseconds.", MILLIS),
-    ("terminationTime", "How long a worker is idle before it is let go, in milliseconds.", MILLIS),
+    ("minWorkers", "Never fewer workers than this.", MAX_WORKERS),
+    ("maxWorkers", "Never more workers than this.", MAX_WORKERS),
+    ("fixedWorkers", "So many workers: in the place of both.", MAX_WORKERS),
+    ("maxWait", "How long an execution may wait before the fleet grows, in milliseconds.", MAX_MILLIS),
+    ("terminationTime", "How long a worker is idle before it is let go, in milliseconds.", MAX_MILLIS),
 ];
 
 /// The value of a rule: a whole number, or a text of one.
@@ -32,9 +32,9 @@ pub(crate) enum RuleValue {
 /// The whole number that a number with a point is: in JSON, 2.0 is 2.
 pub(super) fn whole(number: f64) -> Option<u64> {
     /// Up to here every whole number has a place of its own among those with a point.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
+    const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and within bounds")]
-    ((0.0..=EXACT).contains(&number) && number.fract() == 0.0).then_some(number as u64)
+    ((0.0..=MAX_EXACT_INTEGER).contains(&number) && number.fract() == 0.0).then_some(number as u64)
 }
 
 fn with_point<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {

@@ -4,7 +4,7 @@ use pod_core::domain::Millis;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// The longest duration that a request may name: a year.
-const LONGEST: f64 = 366.0 * 24.0 * 3600.0;
+const MAX_SECONDS: f64 = 366.0 * 24.0 * 3600.0;
 
 /// A duration of more than nothing, as seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Serialize for Seconds {
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
-        if !(0.001..=LONGEST).contains(&seconds) {
+        if !(0.001..=MAX_SECONDS).contains(&seconds) {
             return Err(D::Error::custom(format!("{seconds} is not a time in seconds above 0 and up to a year")));
         }
         Ok(Self(std::time::Duration::from_secs_f64(seconds).into()))

@@ -1,4 +1,4 @@
-//! Answers that go on: no proxy in between is to hold them back.
+//! Responses of server-sent events, with the header that stops proxies from buffering them.
 
 use std::{convert::Infallible, time::Duration};
 

@@ -12,7 +12,7 @@ use super::{
     objects::WorkerObject,
     page::{self, Page},
     problem::{Problem, ProblemKind},
-    request::{Asked, Segment},
+    request::{Segment, StrictQuery},
 };
 use crate::serve::app::App;
 
@@ -23,7 +23,10 @@ fn id_of(segment: &Segment) -> Result<WorkerId, Problem> {
 /// Workers, newest first; those that are gone included for a while.
 #[utoipa::path(get, path = "/workers", operation_id = "listWorkers", tag = "workers", params(ListQuery), responses(
     (status = 200, body = super::page::WorkerPage)))]
-pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQuery>) -> Result<Response, Problem> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    StrictQuery(query): StrictQuery<ListQuery>,
+) -> Result<Response, Problem> {
     let limit = page::limit(query.limit)?;
     let before: Option<WorkerId> = page::WORKERS.after(query.cursor.as_deref())?;
     let mut workers = app.pod.workers().await?;
@@ -38,7 +41,11 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(query): Asked<ListQu
     params(("id" = u64, Path, description = "The id of the worker")), responses(
     (status = 200, body = WorkerObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn show(State(app): State<Arc<App>>, id: Segment, _: Asked<Nothing>) -> Result<Response, Problem> {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    id: Segment,
+    _: StrictQuery<Nothing>,
+) -> Result<Response, Problem> {
     let id = id_of(&id)?;
     let workers = app.pod.workers().await?;
     let view = workers.iter().find(|view| view.worker.id == id).ok_or(PodError::NoSuchWorker(id))?;

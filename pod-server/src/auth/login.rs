@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use pod_web::{Standing, origin::is_https};
+use pod_web::{SignInState, origin::is_https};
 
 use super::SignIn;
 use crate::{
@@ -40,12 +40,12 @@ pub(crate) fn form(app: &App, refused: &Request) -> Response {
         Some(page) if *refused.method() == Method::GET && refused.uri().path() != PATH => page.as_str(),
         _ => "/",
     };
-    pod_web::sign_in(&app.web, refused.headers(), next, Standing::Asked)
+    pod_web::sign_in(&app.web, refused.headers(), next, SignInState::Prompt)
 }
 
 /// `GET /login`: the form, also for those who have signed in.
 pub(crate) async fn ask(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    pod_web::sign_in(&app.web, &headers, "/", Standing::Asked)
+    pod_web::sign_in(&app.web, &headers, "/", SignInState::Prompt)
 }
 
 /// `POST /login`: the form comes back with the token; the answer sets the cookie.
@@ -66,10 +66,10 @@ pub(crate) async fn log_in(
             response.headers_mut().append(header::SET_COOKIE, cookie);
             response
         }
-        SignIn::Wrong => pod_web::sign_in(&app.web, &headers, next, Standing::Wrong),
-        SignIn::Slowed(wait) => {
+        SignIn::Wrong => pod_web::sign_in(&app.web, &headers, next, SignInState::Wrong),
+        SignIn::Throttled(wait) => {
             let seconds = seconds_of(wait);
-            let mut response = pod_web::sign_in(&app.web, &headers, next, Standing::Slowed(seconds));
+            let mut response = pod_web::sign_in(&app.web, &headers, next, SignInState::Throttled(seconds));
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             response
         }

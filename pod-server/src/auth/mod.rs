@@ -13,14 +13,14 @@ use subtle::ConstantTimeEq;
 
 use crate::config::secret::Secret;
 
-pub(crate) mod kept;
+pub(crate) mod form_secret;
 pub(crate) mod login;
 mod sessions;
-mod tries;
+mod throttle;
 
 pub use sessions::Sessions;
 use sessions::{Hash, hash};
-use tries::Tries;
+use throttle::LoginThrottle;
 
 /// What the manager asks for.
 #[derive(Debug)]
@@ -28,12 +28,12 @@ pub struct Access {
     token: Option<Hash>,
     worker_token: Option<Hash>,
     sessions: Sessions,
-    tries: Tries,
+    throttle: LoginThrottle,
 }
 
-/// What a request showed.
+/// The credentials of a request, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum Credentials {
     /// No token is asked for.
     NotNeeded,
     /// The token, which a page of another site cannot know.
@@ -48,14 +48,14 @@ pub enum Shown {
     Wrong,
 }
 
-/// What became of a token that was typed.
+/// The outcome of a sign-in with a typed token.
 #[derive(Debug)]
 pub(crate) enum SignIn {
     /// It is right: this sets the cookie.
     Done(HeaderValue),
     Wrong,
-    /// Too many wrong ones came from there; it was not looked at.
-    Slowed(Duration),
+    /// Too many wrong tokens came from this address; the token was not checked.
+    Throttled(Duration),
 }
 
 impl Access {
@@ -63,68 +63,75 @@ impl Access {
     #[must_use]
     pub fn new(token: Option<&Secret>, worker_token: Option<&Secret>, sessions: Sessions) -> Self {
         let hashed = |secret: &Secret| hash(secret.expose());
-        Self { token: token.map(hashed), worker_token: worker_token.map(hashed), sessions, tries: Tries::default() }
+        Self {
+            token: token.map(hashed),
+            worker_token: worker_token.map(hashed),
+            sessions,
+            throttle: LoginThrottle::default(),
+        }
     }
 
     /// Whether a token is asked for.
     #[must_use]
-    pub const fn asks(&self) -> bool {
+    pub const fn requires_token(&self) -> bool {
         self.token.is_some()
     }
 
     /// What a request shows to use the manager.
     #[must_use]
-    pub fn shown(&self, headers: &HeaderMap) -> Shown {
-        let Some(expected) = self.token else { return Shown::NotNeeded };
-        match (bearer(headers), self.sessions.shown(headers)) {
-            (Some(token), _) if is(expected, token) => Shown::Token,
-            (Some(_), _) => Shown::Wrong,
-            (None, Some(value)) if self.sessions.is_open(value, expected) => Shown::Cookie,
-            (None, Some(_)) => Shown::Ended,
-            (None, None) => Shown::Nothing,
+    pub fn credentials(&self, headers: &HeaderMap) -> Credentials {
+        let Some(expected) = self.token else { return Credentials::NotNeeded };
+        match (bearer(headers), self.sessions.cookie(headers)) {
+            (Some(token), _) if is(expected, token) => Credentials::Token,
+            (Some(_), _) => Credentials::Wrong,
+            (None, Some(value)) if self.sessions.is_open(value, expected) => Credentials::Cookie,
+            (None, Some(_)) => Credentials::Ended,
+            (None, None) => Credentials::Nothing,
         }
     }
 
     /// What a worker shows that dials in. A cookie is nothing here.
     #[must_use]
-    pub fn shown_by_worker(&self, headers: &HeaderMap) -> Shown {
+    pub fn worker_credentials(&self, headers: &HeaderMap) -> Credentials {
         let mut expected = self.worker_token.iter().chain(&self.token).peekable();
         if expected.peek().is_none() {
-            return Shown::NotNeeded;
+            return Credentials::NotNeeded;
         }
         match bearer(headers) {
-            Some(token) if expected.any(|expected| is(*expected, token)) => Shown::Token,
-            Some(_) => Shown::Wrong,
-            None => Shown::Nothing,
+            Some(token) if expected.any(|expected| is(*expected, token)) => Credentials::Token,
+            Some(_) => Credentials::Wrong,
+            None => Credentials::Nothing,
         }
     }
 
     /// That something wrong came from there: how long to wait, where too many wrong tokens did. What holds no token is no
     /// guess. The right one is never kept waiting, for it is looked at first.
-    pub(crate) fn wrong_from(&self, from: IpAddr, headers: &HeaderMap) -> Option<Duration> {
-        bearer(headers).filter(|token| !token.is_empty()).and_then(|_| self.tries.wrong(from, Instant::now()))
+    pub(crate) fn record_wrong_token(&self, from: IpAddr, headers: &HeaderMap) -> Option<Duration> {
+        bearer(headers)
+            .filter(|token| !token.is_empty())
+            .and_then(|_| self.throttle.record_failure(from, Instant::now()))
     }
 
     /// Opens a session for a browser whose user has typed the token.
     pub(crate) fn sign_in(&self, token: &str, from: IpAddr, secure: bool) -> SignIn {
         let now = Instant::now();
-        if let Some(wait) = self.tries.wait(from, now) {
-            return SignIn::Slowed(wait);
+        if let Some(wait) = self.throttle.retry_after(from, now) {
+            return SignIn::Throttled(wait);
         }
         match self.token.filter(|expected| is(*expected, token)) {
             Some(expected) => SignIn::Done(self.sessions.open(expected, secure)),
-            None => self.tries.wrong(from, now).map_or(SignIn::Wrong, SignIn::Slowed),
+            None => self.throttle.record_failure(from, now).map_or(SignIn::Wrong, SignIn::Throttled),
         }
     }
 
     /// That a session was used: what sets its cookie anew, where it is time for that.
     pub(crate) fn renewed(&self, headers: &HeaderMap, secure: bool) -> Option<HeaderValue> {
-        self.sessions.renewed(self.sessions.shown(headers)?, secure)
+        self.sessions.renewed(self.sessions.cookie(headers)?, secure)
     }
 
     /// Ends the session whose cookie is shown: what makes the browser forget it.
     pub(crate) fn sign_out(&self, headers: &HeaderMap, secure: bool) -> HeaderValue {
-        self.sessions.end(self.sessions.shown(headers), secure)
+        self.sessions.end(self.sessions.cookie(headers), secure)
     }
 }
 
@@ -170,22 +177,22 @@ mod tests {
         let cookie = signed_in(&access, "s3cret");
         assert!(!cookie.contains("s3cret"));
         for (shown, expected) in [
-            (vec![], Shown::Nothing),
-            (vec![("authorization", "Bearer s3cret")], Shown::Token),
-            (vec![("authorization", "bearer s3cret")], Shown::Token),
-            (vec![("authorization", "Bearer s3cre")], Shown::Wrong),
-            (vec![("authorization", "Bearer ")], Shown::Wrong),
-            (vec![("authorization", "Basic s3cret")], Shown::Wrong),
-            (vec![("authorization", "s3cret")], Shown::Wrong),
-            (vec![("cookie", cookie.as_str())], Shown::Cookie),
-            (vec![("cookie", "a=b; pod_session_x=s3cret")], Shown::Ended),
-            (vec![("cookie", "other=1")], Shown::Nothing),
-            (vec![("cookie", cookie.as_str()), ("authorization", "Bearer no")], Shown::Wrong),
+            (vec![], Credentials::Nothing),
+            (vec![("authorization", "Bearer s3cret")], Credentials::Token),
+            (vec![("authorization", "bearer s3cret")], Credentials::Token),
+            (vec![("authorization", "Bearer s3cre")], Credentials::Wrong),
+            (vec![("authorization", "Bearer ")], Credentials::Wrong),
+            (vec![("authorization", "Basic s3cret")], Credentials::Wrong),
+            (vec![("authorization", "s3cret")], Credentials::Wrong),
+            (vec![("cookie", cookie.as_str())], Credentials::Cookie),
+            (vec![("cookie", "a=b; pod_session_x=s3cret")], Credentials::Ended),
+            (vec![("cookie", "other=1")], Credentials::Nothing),
+            (vec![("cookie", cookie.as_str()), ("authorization", "Bearer no")], Credentials::Wrong),
         ] {
-            assert_eq!(access.shown(&headers(&shown)), expected, "{shown:?}");
+            assert_eq!(access.credentials(&headers(&shown)), expected, "{shown:?}");
         }
         access.sign_out(&headers(&[("cookie", &cookie)]), false);
-        assert_eq!(access.shown(&headers(&[("cookie", &cookie)])), Shown::Ended);
+        assert_eq!(access.credentials(&headers(&[("cookie", &cookie)])), Credentials::Ended);
     }
 
     #[test]
@@ -195,27 +202,29 @@ mod tests {
         let guess = headers(&[("authorization", "Bearer guess")]);
         for _ in 0..5 {
             assert!(matches!(access.sign_in("wrong", from, false), SignIn::Wrong));
-            assert_eq!(access.wrong_from(from, &guess), None);
-            assert_eq!(access.wrong_from(from, &headers(&[("authorization", "Basic eDp4")])), None);
+            assert_eq!(access.record_wrong_token(from, &guess), None);
+            assert_eq!(access.record_wrong_token(from, &headers(&[("authorization", "Basic eDp4")])), None);
         }
-        assert!(access.wrong_from(from, &guess).is_some(), "the header and the form count together");
-        assert!(matches!(access.sign_in("s3cret", from, false), SignIn::Slowed(_)));
-        assert_eq!(access.shown(&headers(&[("authorization", "Bearer s3cret")])), Shown::Token);
+        assert!(access.record_wrong_token(from, &guess).is_some(), "the header and the form count together");
+        assert!(matches!(access.sign_in("s3cret", from, false), SignIn::Throttled(_)));
+        assert_eq!(access.credentials(&headers(&[("authorization", "Bearer s3cret")])), Credentials::Token);
         assert!(matches!(access.sign_in("s3cret", IpAddr::from([192, 0, 2, 2]), false), SignIn::Done(_)));
     }
 
     #[test]
     fn workers_show_either_token_but_no_cookie() {
         let both = access(Some("s3cret"), Some("w0rker"));
-        for (token, expected) in [("s3cret", Shown::Token), ("w0rker", Shown::Token), ("x", Shown::Wrong)] {
+        for (token, expected) in
+            [("s3cret", Credentials::Token), ("w0rker", Credentials::Token), ("x", Credentials::Wrong)]
+        {
             let shown = headers(&[("authorization", &format!("Bearer {token}"))]);
-            assert_eq!(both.shown_by_worker(&shown), expected, "{token}");
+            assert_eq!(both.worker_credentials(&shown), expected, "{token}");
         }
-        assert_eq!(both.shown(&headers(&[("authorization", "Bearer w0rker")])), Shown::Wrong);
+        assert_eq!(both.credentials(&headers(&[("authorization", "Bearer w0rker")])), Credentials::Wrong);
         let cookie = signed_in(&both, "s3cret");
-        assert_eq!(both.shown_by_worker(&headers(&[("cookie", &cookie)])), Shown::Nothing);
+        assert_eq!(both.worker_credentials(&headers(&[("cookie", &cookie)])), Credentials::Nothing);
         let only_worker = access(None, Some("w0rker"));
-        assert_eq!(only_worker.shown(&headers(&[])), Shown::NotNeeded);
-        assert_eq!(only_worker.shown_by_worker(&headers(&[])), Shown::Nothing);
+        assert_eq!(only_worker.credentials(&headers(&[])), Credentials::NotNeeded);
+        assert_eq!(only_worker.worker_credentials(&headers(&[])), Credentials::Nothing);
     }
 }

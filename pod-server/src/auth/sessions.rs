@@ -15,13 +15,13 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 /// The name of the file in the data directory.
-const FILE: &str = "sessions";
-/// How long one lasts without being used.
-const LASTS: Duration = Duration::from_secs(12 * 60 * 60);
-/// How much of that passes before it is worth writing down that one was used.
-const RENEWED_AFTER: Duration = Duration::from_secs(5 * 60);
-/// So many at most: the one that is nearest to its end goes for a new one.
-const MOST: usize = 1000;
+const FILE_NAME: &str = "sessions";
+/// How long an unused session lasts.
+const IDLE_TTL: Duration = Duration::from_secs(12 * 60 * 60);
+/// The use of a session is written down at most this often.
+const MIN_RENEWAL_INTERVAL: Duration = Duration::from_secs(5 * 60);
+/// A new session beyond this replaces the one that ends first.
+const MAX_SESSIONS: usize = 1000;
 
 /// A token or a cookie, as it is kept.
 pub(super) type Hash = [u8; 32];
@@ -55,7 +55,7 @@ impl Sessions {
     /// Those that were kept in this data directory, which keeps them on.
     #[must_use]
     pub fn kept_in(self, data_dir: &Path) -> Self {
-        let file = data_dir.join(FILE);
+        let file = data_dir.join(FILE_NAME);
         let mut open: Vec<Session> = match std::fs::read(&file) {
             Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
                 tracing::warn!(%error, "the sessions of before are not understood; everybody has to sign in again");
@@ -64,7 +64,7 @@ impl Sessions {
             Err(_) => Vec::new(),
         };
         // Where the clock was ahead when they were opened, none lasts the longer for it.
-        let latest = now() + LASTS.as_secs();
+        let latest = now() + IDLE_TTL.as_secs();
         open.iter_mut().for_each(|session| session.ends = session.ends.min(latest));
         Self { cookie: self.cookie, file: Some(file), open: Mutex::new(open) }
     }
@@ -76,7 +76,7 @@ impl Sessions {
     }
 
     /// The value of the cookie that a request shows.
-    pub(super) fn shown<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+    pub(super) fn cookie<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         pod_web::cookie(headers, &self.cookie)
     }
 
@@ -84,12 +84,12 @@ impl Sessions {
     pub(super) fn open(&self, token: Hash, secure: bool) -> HeaderValue {
         let value = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
         self.change(|open, now| {
-            if open.len() >= MOST
+            if open.len() >= MAX_SESSIONS
                 && let Some(oldest) = (0..open.len()).min_by_key(|&at| open[at].ends)
             {
                 open.swap_remove(oldest);
             }
-            open.push(Session { id: hash(&value), token, ends: now + LASTS.as_secs() });
+            open.push(Session { id: hash(&value), token, ends: now + IDLE_TTL.as_secs() });
             true
         });
         self.set(&value, secure)
@@ -107,9 +107,9 @@ impl Sessions {
         let id = hash(value);
         let mut is_renewed = false;
         self.change(|open, now| {
-            let ends = now + LASTS.as_secs();
+            let ends = now + IDLE_TTL.as_secs();
             let used = open.iter_mut().find(|session| is(&session.id, &id));
-            if let Some(session) = used.filter(|session| session.ends + RENEWED_AFTER.as_secs() <= ends) {
+            if let Some(session) = used.filter(|session| session.ends + MIN_RENEWAL_INTERVAL.as_secs() <= ends) {
                 session.ends = ends;
                 is_renewed = true;
             }
@@ -131,7 +131,7 @@ impl Sessions {
     }
 
     fn set(&self, value: &str, secure: bool) -> HeaderValue {
-        pod_web::set_cookie(&self.cookie, value, LASTS.as_secs(), secure)
+        pod_web::set_cookie(&self.cookie, value, IDLE_TTL.as_secs(), secure)
     }
 
     /// Changes them, and writes them down where that says so.
@@ -203,11 +203,11 @@ mod tests {
         assert_eq!(sessions.renewed(&cookie, false), None, "it was just opened");
 
         let spent = |seconds: u64| sessions.open.lock().unwrap()[0].ends -= seconds;
-        spent(RENEWED_AFTER.as_secs());
+        spent(MIN_RENEWAL_INTERVAL.as_secs());
         let again = sessions.renewed(&cookie, true).expect("it is used");
         assert_eq!(value(&again), cookie);
         assert!(again.to_str().unwrap().contains("; Secure"), "{again:?}");
-        spent(LASTS.as_secs() + 1);
+        spent(IDLE_TTL.as_secs() + 1);
         assert!(!sessions.is_open(&cookie, hash("token")), "nobody used it for long");
         assert_eq!(sessions.renewed(&cookie, false), None);
     }
@@ -220,7 +220,7 @@ mod tests {
         let before = start();
         let (stays, goes) = (value(&before.open(hash("t"), false)), value(&before.open(hash("t"), false)));
         before.end(Some(&goes), false);
-        let file = directory.path().join(FILE);
+        let file = directory.path().join(FILE_NAME);
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(!text.contains(&stays), "{text}");
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -235,7 +235,7 @@ mod tests {
         let sessions = Sessions::new("x");
         let first = value(&sessions.open(hash("t"), false));
         sessions.open.lock().unwrap()[0].ends -= 1;
-        let later: Vec<String> = (0..MOST).map(|_| value(&sessions.open(hash("t"), false))).collect();
+        let later: Vec<String> = (0..MAX_SESSIONS).map(|_| value(&sessions.open(hash("t"), false))).collect();
         assert!(!sessions.is_open(&first, hash("t")));
         assert!(later.iter().all(|cookie| sessions.is_open(cookie, hash("t"))));
     }

@@ -1,4 +1,4 @@
-//! Which manager a command talks to.
+//! Finds the manager that a command talks to.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,15 +16,15 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     console,
+    excluded::ExcludedDir,
     failure::Failure,
-    left_out::LeftOut,
-    patience::{self, ASKING},
+    reconnect::{self, QUERY_RETRY_TIMEOUT},
 };
 
-/// Between two looks at who holds a data directory.
-pub(crate) const LOOK: Duration = Duration::from_millis(10);
-/// Between two looks whether it is another one by now.
-const FOLLOW: Duration = Duration::from_millis(500);
+/// Between two checks who holds a data directory.
+pub(crate) const HOLDER_POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// Between two checks whether the manager has moved.
+const REDIRECT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Which manager to talk to. Without `--server`, it is the one that holds the data directory of this machine.
 #[derive(Args, Clone, Debug, Default)]
@@ -59,13 +59,13 @@ impl ManagerOptions {
     /// A client of the manager that is named, or that holds the data directory, for a command that asks something.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
         if let Some(client) = self.named()? {
-            return Ok(patience::asking(&client));
+            return Ok(reconnect::for_query(&client));
         }
         let data_dir = self.data_dir()?;
         let address = holder_of(&data_dir).await?;
         let client = Client::new(address.parse()?, self.token())?;
         tokio::spawn(follow(data_dir, client.clone()));
-        Ok(patience::asking(&client))
+        Ok(reconnect::for_query(&client))
     }
 
     /// A client of the manager that the user named, if one was.
@@ -76,8 +76,8 @@ impl ManagerOptions {
     }
 
     /// What of this machine's manager is no part of a program that is packed.
-    pub(crate) fn left_out(&self) -> Vec<LeftOut> {
-        self.data_dir().into_iter().map(|path| LeftOut { path, option: "--data-dir" }).collect()
+    pub(crate) fn excluded(&self) -> Vec<ExcludedDir> {
+        self.data_dir().into_iter().map(|path| ExcludedDir { path, option: "--data-dir" }).collect()
     }
 
     /// The token, if one was given.
@@ -94,9 +94,9 @@ impl ManagerOptions {
     }
 }
 
-/// Where the manager listens that holds a data directory. One that is about to listen, or to come back, is waited for.
+/// The address of the manager that holds a data directory. It waits for one that is about to listen.
 async fn holder_of(data_dir: &Path) -> Result<String, Failure> {
-    let deadline = Instant::now() + ASKING;
+    let deadline = Instant::now() + QUERY_RETRY_TIMEOUT;
     let mut shown = None;
     loop {
         let holding = DataDirLock::holding(data_dir);
@@ -124,19 +124,19 @@ async fn holder_of(data_dir: &Path) -> Result<String, Failure> {
             let what = format!("the manager of {} is not there; looking again", data_dir.display());
             shown.get_or_insert_with(console::spinner).say(what);
         }
-        sleep(LOOK).await;
+        sleep(HOLDER_POLL_INTERVAL).await;
     }
 }
 
 /// Follows the manager of a data directory to wherever it listens, for as long as the command lasts.
 async fn follow(data_dir: PathBuf, client: Client) {
     loop {
-        sleep(FOLLOW).await;
+        sleep(REDIRECT_INTERVAL).await;
         redirect(&data_dir, &client);
     }
 }
 
-/// Turns a client to where the manager of a data directory listens; whether someone holds it.
+/// Redirects a client to the manager of a data directory. Returns whether the directory is held.
 pub(crate) fn redirect(data_dir: &Path, client: &Client) -> bool {
     let Holding::Held(holder) = DataDirLock::holding(data_dir) else { return false };
     if let Some(address) = holder.address.and_then(|address| address.parse().ok()) {

@@ -1,4 +1,4 @@
-//! The terminal, or whatever stands in its place: our own stdout and stderr, and the signals that people send.
+//! Our own stdout and stderr, terminal or not, and the signals that interrupt a command.
 
 use std::{
     future::poll_fn,

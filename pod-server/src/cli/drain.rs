@@ -1,4 +1,4 @@
-//! Letting workers go.
+//! `pod drain`: drains workers.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use super::{
     console,
     failure::{Exit, Failure},
     ids::worker_id,
-    patience,
+    reconnect,
 };
 
-/// Between two looks at a worker that is going.
-const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// Between two queries of a draining worker.
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Lets workers go: they take nothing more, and end when what they run has ended
 ///
@@ -48,10 +48,10 @@ impl Drain {
             }
         }
         if self.wait {
-            let client = patience::waiting(&client);
+            let client = reconnect::for_wait(&client);
             for id in self.ids {
                 while !client.worker(id).await?.more.contains_key("endedAt") {
-                    tokio::time::sleep(LOOK_EVERY).await;
+                    tokio::time::sleep(POLL_INTERVAL).await;
                 }
             }
         }

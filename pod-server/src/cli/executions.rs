@@ -1,21 +1,22 @@
-//! What is done to single executions: wait, terminate, retry, explain.
+//! `pod wait`, `pod terminate`, `pod retry` and `pod explain`.
 
 use std::time::Duration;
 
 use clap::Args;
 use pod_core::domain::RetryRevision;
-use pod_server::client::{Client, ClientError, ExecutionFilter, Portion};
+use pod_server::client::{BulkOutcome, Client, ClientError, ExecutionFilter};
 
 use super::{
     connection::ManagerOptions,
     console::{self, print_json, print_line},
+    exit_code::describe_end,
     failure::{Exit, Failure},
     filter::Filter,
     ids::execution_id,
-    nearest, patience,
+    reconnect,
     relay::wait_for_end,
+    suggestions,
     times::parse_duration,
-    verdict::verdict,
 };
 
 /// Waits until executions have ended
@@ -44,12 +45,12 @@ pub(crate) struct Wait {
 
 impl Wait {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let client = patience::waiting(&self.manager.client().await?);
+        let client = reconnect::for_wait(&self.manager.client().await?);
         let waiting = async {
             let mut exit = Exit::DONE;
             for id in &self.ids {
                 let execution = wait_for_end(&client, *id).await?;
-                let (code, sentence) = verdict(&execution);
+                let (code, sentence) = describe_end(&execution);
                 print_line(execution.status.as_str())?;
                 if self.exit_status && exit == Exit::DONE {
                     exit = code;
@@ -97,13 +98,13 @@ impl Terminate {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let client = self.manager.client().await?;
         if self.ids.is_empty() {
-            let mut many = Many::of(&self.filter);
+            let mut bulk = BulkRun::of(&self.filter);
             let mut count = 0;
-            while let Some(filter) = many.filter() {
+            while let Some(filter) = bulk.filter() {
                 let portion = client.terminate_matching(filter).await;
-                count += many.took(&client, portion).await?.len();
+                count += bulk.took(&client, portion).await?.len();
             }
-            print_line(many.summary(count, "being terminated"))?;
+            print_line(bulk.summary(count, "being terminated"))?;
             return Ok(Exit::DONE);
         }
         let mut outcome = Ok(Exit::DONE);
@@ -120,7 +121,7 @@ impl Terminate {
         if self.no_wait {
             return outcome;
         }
-        let client = patience::waiting(&client);
+        let client = reconnect::for_wait(&client);
         for id in asked {
             wait_for_end(&client, id).await?;
         }
@@ -162,15 +163,15 @@ impl Retry {
         let client = self.manager.client().await?;
         let revision = if self.latest { RetryRevision::Latest } else { RetryRevision::Same };
         if self.ids.is_empty() {
-            let mut many = Many::of(&self.filter);
+            let mut bulk = BulkRun::of(&self.filter);
             let key = uuid::Uuid::new_v4().to_string();
-            while let Some(filter) = many.filter() {
+            while let Some(filter) = bulk.filter() {
                 let portion = client.retry_matching(filter, revision, &key).await;
-                for id in many.took(&client, portion).await? {
+                for id in bulk.took(&client, portion).await? {
                     print_line(id.to_string())?;
                 }
             }
-            many.refused.into_iter().for_each(console::note);
+            bulk.refused.into_iter().for_each(console::note);
             return Ok(Exit::DONE);
         }
         let mut outcome = Ok(Exit::DONE);
@@ -184,21 +185,21 @@ impl Retry {
     }
 }
 
-/// Goes through all that match a filter, a portion a request.
-struct Many {
+/// A bulk action on all executions that match a filter, one page per request.
+struct BulkRun {
     filter: ExecutionFilter,
     over: bool,
-    /// What was not done, and why, as a sentence.
+    /// How many were refused, and why the first was, as a sentence.
     refused: Option<String>,
     count: u64,
 }
 
-impl Many {
-    /// How many a request is for.
-    const PORTION: usize = 1000;
+impl BulkRun {
+    /// Executions per request.
+    const BULK_PAGE_SIZE: usize = 1000;
 
     fn of(filter: &Filter) -> Self {
-        let filter = ExecutionFilter { limit: Some(Self::PORTION), ..filter.asked() };
+        let filter = ExecutionFilter { limit: Some(Self::BULK_PAGE_SIZE), ..filter.to_query() };
         Self { filter, over: false, refused: None, count: 0 }
     }
 
@@ -206,9 +207,9 @@ impl Many {
         (!self.over).then_some(&self.filter)
     }
 
-    async fn took(&mut self, client: &Client, portion: Result<Portion, ClientError>) -> Result<Vec<u64>, Failure> {
+    async fn took(&mut self, client: &Client, portion: Result<BulkOutcome, ClientError>) -> Result<Vec<u64>, Failure> {
         let portion = match (portion, &self.filter.activity) {
-            (Err(error), Some(name)) => return Err(nearest::activity_failure(client, name, error).await),
+            (Err(error), Some(name)) => return Err(suggestions::activity_failure(client, name, error).await),
             (portion, _) => portion?,
         };
         self.over = portion.next.is_none();

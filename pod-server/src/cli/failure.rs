@@ -1,4 +1,4 @@
-//! How a command ends: its exit code, and the one sentence that goes with a failure.
+//! The exit code of a command, and the sentence of a failure.
 
 use std::{fmt, io};
 

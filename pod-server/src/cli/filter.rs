@@ -1,4 +1,4 @@
-//! Which executions a command is about, when they are not named by their ids.
+//! The filter options of commands on executions that are not named by id.
 
 use clap::Args;
 use jiff::Timestamp;
@@ -42,7 +42,7 @@ impl Filter {
     pub(crate) const OPTIONS: [&str; 4] = ["activity", "status", "since", "until"];
 
     /// The same for a request.
-    pub(crate) fn asked(&self) -> ExecutionFilter {
+    pub(crate) fn to_query(&self) -> ExecutionFilter {
         ExecutionFilter {
             activity: self.activity.clone(),
             status: self.status.map(|status| status.as_str().to_owned()),

@@ -1,4 +1,4 @@
-//! Lists of what a manager holds beside executions: activities, workers, policies.
+//! Lists of activities, workers and policies.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::{
     connection::ManagerOptions,
     failure::{Exit, Failure},
     listing::{Format, Listing, Row},
-    nearest, times,
+    suggestions, times,
 };
 
 /// Prints a list page by page.
@@ -187,7 +187,7 @@ impl PolicyCommand {
             PolicyAction::Apply { name, manager } => {
                 let client = manager.client().await?;
                 if let Err(error) = client.apply_policy(&name).await {
-                    return Err(nearest::policy_failure(&client, &name, error).await);
+                    return Err(suggestions::policy_failure(&client, &name, error).await);
                 }
             }
             PolicyAction::Delete { name, manager } => manager.client().await?.delete_policy(&name).await?,

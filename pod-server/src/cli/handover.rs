@@ -1,6 +1,6 @@
-//! How a data directory that a run hosts the manager of goes to a `pod serve` that is started meanwhile: a service must
-//! not fail to start because somebody's run found nobody there. Each says what it is by a file that it keeps locked, so
-//! nothing is believed of a process that has died.
+//! Hands the data directory of a run over to a `pod serve` that is started meanwhile: a service must not fail to start
+//! because of a run that embeds the manager. Both sides announce themselves by locked files, so that those of a dead
+//! process do not count.
 
 use std::{
     fs::{File, TryLockError},
@@ -10,44 +10,44 @@ use std::{
 
 use pod_backends::private;
 
-/// Kept by a run that hosts the manager, and would give the directory up.
-const PASSING: &str = "manager.passing";
-/// Kept by a `pod serve` that waits for that.
-const WANTED: &str = "manager.wanted";
+/// Locked by a run that embeds the manager and would hand the directory over.
+const OFFER_FILE: &str = "manager.passing";
+/// Locked by a `pod serve` that waits for the directory.
+const CLAIM_FILE: &str = "manager.wanted";
 
-/// A file that is locked for as long as this lives. It stays where it is: another one may be kept there by then.
+/// A file that is locked while this lives. Dropping it leaves the file: another process may hold it by then.
 #[derive(Debug)]
-pub(crate) struct Note {
+pub(crate) struct LockedMarker {
     _locked: File,
 }
 
-impl Note {
-    /// That this process would give the directory up.
-    pub(crate) fn passing(data_dir: &Path) -> io::Result<Self> {
-        Self::keep(&data_dir.join(PASSING))
+impl LockedMarker {
+    /// Announces that this process would hand the directory over.
+    pub(crate) fn offer(data_dir: &Path) -> io::Result<Self> {
+        Self::keep(&data_dir.join(OFFER_FILE))
     }
 
-    /// That this process waits for the directory.
-    pub(crate) fn wanted(data_dir: &Path) -> io::Result<Self> {
-        Self::keep(&data_dir.join(WANTED))
+    /// Announces that this process waits for the directory.
+    pub(crate) fn claim(data_dir: &Path) -> io::Result<Self> {
+        Self::keep(&data_dir.join(CLAIM_FILE))
     }
 
     fn keep(path: &Path) -> io::Result<Self> {
         let file = private::file().create(true).truncate(false).write(true).open(path)?;
-        // Shared by all who say the same. Who looks has it for a moment only.
+        // Shared by all that announce the same. A check holds the lock for a moment only.
         file.lock_shared()?;
         Ok(Self { _locked: file })
     }
 }
 
-/// Whether who holds the directory would give it up.
-pub(crate) fn is_passing(data_dir: &Path) -> bool {
-    is_kept(&data_dir.join(PASSING))
+/// Whether the holder of the directory would hand it over.
+pub(crate) fn is_offered(data_dir: &Path) -> bool {
+    is_kept(&data_dir.join(OFFER_FILE))
 }
 
-/// Whether somebody who is to stay waits for the directory.
-pub(crate) fn is_wanted(data_dir: &Path) -> bool {
-    is_kept(&data_dir.join(WANTED))
+/// Whether a `pod serve` waits for the directory.
+pub(crate) fn is_claimed(data_dir: &Path) -> bool {
+    is_kept(&data_dir.join(CLAIM_FILE))
 }
 
 fn is_kept(path: &Path) -> bool {
@@ -62,13 +62,13 @@ mod tests {
     fn a_note_is_there_as_long_as_who_wrote_it() {
         let directory = tempfile::tempdir().expect("a directory");
         let dir = directory.path();
-        assert!(!is_wanted(dir) && !is_passing(dir));
-        let note = Note::wanted(dir).expect("a file");
-        assert!(is_wanted(dir) && is_wanted(dir) && !is_passing(dir));
+        assert!(!is_claimed(dir) && !is_offered(dir));
+        let note = LockedMarker::claim(dir).expect("a file");
+        assert!(is_claimed(dir) && is_claimed(dir) && !is_offered(dir));
         drop(note);
-        assert!(!is_wanted(dir));
+        assert!(!is_claimed(dir));
         // What a process that was killed has left.
-        std::fs::write(dir.join(PASSING), "").expect("a file");
-        assert!(!is_passing(dir));
+        std::fs::write(dir.join(OFFER_FILE), "").expect("a file");
+        assert!(!is_offered(dir));
     }
 }

@@ -13,7 +13,7 @@ use super::{
     console::Sink,
     failure::{Exit, Failure},
     ids::execution_id,
-    patience,
+    reconnect,
     relay::{note_gap, relay_to_end},
     times::parse_duration,
 };
@@ -84,7 +84,7 @@ impl Logs {
             && !(self.timestamps || self.stdout || self.stderr);
         if everything {
             // Goes on into later attempts, and outlasts a manager that is restarted.
-            relay_to_end(&patience::waiting(&client), self.id).await?;
+            relay_to_end(&reconnect::for_wait(&client), self.id).await?;
             return Ok(Exit::DONE);
         }
         self.show(&client, &execution).await?;

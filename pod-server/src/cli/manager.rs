@@ -16,25 +16,25 @@ use tokio::{sync::Mutex, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    connection::{HostOptions, LOOK, ManagerOptions, redirect},
+    connection::{HOLDER_POLL_INTERVAL, HostOptions, ManagerOptions, redirect},
+    embedded_manager::{self, EmbeddedManager, StartOutcome, WorkerShutdown},
     failure::Failure,
-    host::{self, Hosted, Hosting, Workers},
-    launches::Host,
-    patience,
+    launch_watch::ManagerOwner,
+    reconnect,
 };
 
-/// How long the process that holds the data directory may take to say where it listens.
-const ADDRESS_WITHIN: Duration = Duration::from_secs(20);
-/// Between two looks whether the host is still there.
-const WATCH: Duration = Duration::from_millis(200);
+/// How long the holder of the data directory may take to publish its address.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(20);
+/// Between two checks whether the host still runs.
+const WATCH_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A manager that can be talked to.
+/// The manager that a run uses.
 #[derive(Debug)]
-pub(crate) struct Reached {
+pub(crate) struct ManagerSession {
     client: Client,
-    /// The manager, while it is hosted here.
-    hosted: Arc<Mutex<Option<Hosted>>>,
-    /// It was hosted here from the beginning, with the settings of this command.
+    /// The manager, while this process embeds it.
+    hosted: Arc<Mutex<Option<EmbeddedManager>>>,
+    /// This process embedded it from the start, with the settings of this command.
     is_hosted: bool,
     /// Watches a host in another process, to follow it or to take its place, or gives ours up. Nothing where the manager
     /// was named.
@@ -42,7 +42,7 @@ pub(crate) struct Reached {
     done: CancellationToken,
 }
 
-impl Reached {
+impl ManagerSession {
     /// Finds a manager, or hosts one.
     pub(crate) async fn open(options: &ManagerOptions, host: &HostOptions) -> Result<Self, Failure> {
         if let Some(client) = options.named()? {
@@ -52,7 +52,7 @@ impl Reached {
                      leave it out, or give it to pod serve",
                 ));
             }
-            let client = patience::waiting(&client);
+            let client = reconnect::for_wait(&client);
             if let Some(backend) = &host.backend {
                 refuse_another(&client, backend, None).await?;
             }
@@ -71,20 +71,20 @@ impl Reached {
         let (address, hosted) = find_or_host(&config).await?;
         let client =
             Client::new(address.parse::<Address>()?, config.token.as_ref().map(|token| token.expose().to_owned()))?;
-        let client = patience::taking_over(&client);
+        let client = reconnect::for_takeover(&client);
         let is_ours = hosted.is_some();
         let hosted = Arc::new(Mutex::new(hosted));
         let done = CancellationToken::new();
         let watch = Some(tokio::spawn(watch(config, client.clone(), Arc::clone(&hosted), done.clone())));
-        let reached = Self { client, hosted, is_hosted: is_ours, watch, done };
+        let session = Self { client, hosted, is_hosted: is_ours, watch, done };
         if !is_ours
             && is_particular
-            && let Err(refusal) = refuse_another(&reached.client, &backend, containers).await
+            && let Err(refusal) = refuse_another(&session.client, &backend, containers).await
         {
-            reached.close(Workers::EndIfIdle).await;
+            session.close(WorkerShutdown::IfIdle).await;
             return Err(refusal);
         }
-        Ok(reached)
+        Ok(session)
     }
 
     pub(crate) const fn client(&self) -> &Client {
@@ -92,12 +92,12 @@ impl Reached {
     }
 
     /// Whose manager it is.
-    pub(crate) fn host(&self) -> Host {
-        if self.is_hosted { Host::ThisRun } else { Host::Another }
+    pub(crate) fn host(&self) -> ManagerOwner {
+        if self.is_hosted { ManagerOwner::ThisRun } else { ManagerOwner::Another }
     }
 
     /// Stops the manager if it is hosted here.
-    pub(crate) async fn close(self, workers: Workers) {
+    pub(crate) async fn close(self, workers: WorkerShutdown) {
         self.done.cancel();
         if let Some(watch) = self.watch {
             // Not aborted: a manager that it is starting must be stopped, too.
@@ -156,12 +156,12 @@ async fn refuse_another(client: &Client, backend: &str, containers: Option<Strin
     Ok(())
 }
 
-async fn find_or_host(config: &Config) -> Result<(String, Option<Hosted>), Failure> {
-    let deadline = tokio::time::Instant::now() + ADDRESS_WITHIN;
+async fn find_or_host(config: &Config) -> Result<(String, Option<EmbeddedManager>), Failure> {
+    let deadline = tokio::time::Instant::now() + ADDRESS_TIMEOUT;
     loop {
-        let held = match host::start(config).await? {
-            Hosting::Here(hosted) => return Ok((hosted.address(), Some(*hosted))),
-            Hosting::Held(held) => held,
+        let held = match embedded_manager::start(config).await? {
+            StartOutcome::Started(hosted) => return Ok((hosted.address(), Some(*hosted))),
+            StartOutcome::DirectoryHeld(held) => held,
         };
         if let DataDirError::Held { address: Some(address), .. } = held {
             return Ok((address, None));
@@ -169,19 +169,19 @@ async fn find_or_host(config: &Config) -> Result<(String, Option<Hosted>), Failu
         if tokio::time::Instant::now() > deadline {
             return Err(Failure::new(held.to_string()));
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(HOLDER_POLL_INTERVAL).await;
     }
 }
 
-/// Follows the manager of the data directory to another address, hosts it when nobody does, and gives it to one that is
-/// to stay.
-async fn watch(config: Config, client: Client, hosted: Arc<Mutex<Option<Hosted>>>, done: CancellationToken) {
+/// Follows the manager of the data directory to a new address, embeds it when no process holds it, and hands it over to
+/// a `pod serve`.
+async fn watch(config: Config, client: Client, hosted: Arc<Mutex<Option<EmbeddedManager>>>, done: CancellationToken) {
     loop {
         tokio::select! {
-            () = tokio::time::sleep(WATCH) => {}
+            () = tokio::time::sleep(WATCH_INTERVAL) => {}
             () = done.cancelled() => return,
         }
-        let wanted = hosted.lock().await.take_if(|hosted| hosted.is_wanted());
+        let wanted = hosted.lock().await.take_if(|hosted| hosted.is_claimed());
         if let Some(wanted) = wanted {
             wanted.hand_over().await;
             super::console::note("a pod serve was started here, and has its manager from now on");

@@ -17,9 +17,9 @@ use ignore::{DirEntry, WalkBuilder};
 use pod_core::domain::ActivityName;
 
 use super::{
+    excluded::{ExcludedDir, is_pods_own},
     failure::Failure,
-    left_out::{LeftOut, is_pods_own},
-    links::{LeadsNowhere, LeadsOut, target_of},
+    symlinks::{BrokenLink, LeavesDirectory, target_of},
 };
 
 /// What a version control system keeps beside the files; never part of a program.
@@ -46,12 +46,12 @@ pub(crate) struct Packed {
 pub(crate) fn pack(
     directory: &Path,
     name: Option<&ActivityName>,
-    left_out: &[LeftOut],
+    excluded: &[ExcludedDir],
     limit: usize,
 ) -> Result<Packed, Failure> {
     let real = directory.canonicalize().map_err(|error| unreadable(directory, &error))?;
     let name = name.map_or_else(|| name_of(&real, directory), |name| Ok(name.to_string()))?;
-    if let Some(itself) = left_out.iter().find(|left_out| left_out.places().any(|place| place == real)) {
+    if let Some(itself) = excluded.iter().find(|excluded| excluded.places().any(|place| place == real)) {
         return Err(Failure::new(format!(
             "{} is the directory of the program itself, which would change with each run; choose another one with {}",
             itself.path.display(),
@@ -67,7 +67,7 @@ pub(crate) fn pack(
     }
     let encoder = GzBuilder::new().mtime(0).write(Limited { bytes: Vec::new(), limit }, Compression::default());
     let mut archive = tar::Builder::new(encoder);
-    let places: Vec<PathBuf> = left_out.iter().flat_map(LeftOut::places).collect();
+    let places: Vec<PathBuf> = excluded.iter().flat_map(ExcludedDir::places).collect();
     let packed = add(&mut archive, &real, places).map_err(|error| explain(error, directory, limit))?;
     if !packed {
         return Err(Failure::new(format!(
@@ -110,14 +110,14 @@ fn explain(failed: PackError, directory: &Path, limit: usize) -> Failure {
     if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<ignore::Error>()) {
         return Failure::new(format!("what {IGNORE} says is not understood ({error}); write it as a .gitignore is"));
     }
-    if let Some(LeadsNowhere(target)) = inner.and_then(|inner| inner.downcast_ref()) {
+    if let Some(BrokenLink(target)) = inner.and_then(|inner| inner.downcast_ref()) {
         return Failure::new(format!(
             "the link {} leads to {}, which is not there; remove it, or let {INSTALL} make it",
             failed.path.display(),
             target.display()
         ));
     }
-    if let Some(LeadsOut(target)) = inner.and_then(|inner| inner.downcast_ref()) {
+    if let Some(LeavesDirectory(target)) = inner.and_then(|inner| inner.downcast_ref()) {
         return Failure::new(format!(
             "the link {} leads out of the directory, to {}, which will not be there where it runs; put a copy in its \
              place, or let {INSTALL} make it",
@@ -148,11 +148,11 @@ impl PackError {
 }
 
 /// Adds all of a directory but what is left out; whether there is something to run among it.
-fn add<W: Write>(archive: &mut tar::Builder<W>, real: &Path, left_out: Vec<PathBuf>) -> Result<bool, PackError> {
+fn add<W: Write>(archive: &mut tar::Builder<W>, real: &Path, excluded: Vec<PathBuf>) -> Result<bool, PackError> {
     // A directory in which there is nothing else than what is left out is as much there as it was before POD made it.
     let may_be_empty = {
-        let left_out = left_out.clone();
-        move |path: &Path| left_out.iter().any(|place| place.starts_with(path))
+        let excluded = excluded.clone();
+        move |path: &Path| excluded.iter().any(|place| place.starts_with(path))
     };
     let mut walk = WalkBuilder::new(real);
     walk.standard_filters(false).add_custom_ignore_filename(IGNORE).sort_by_file_name(Ord::cmp);
@@ -160,7 +160,7 @@ fn add<W: Write>(archive: &mut tar::Builder<W>, real: &Path, left_out: Vec<PathB
     walk.filter_entry(move |entry| {
         let is_version_control = VERSION_CONTROL.iter().any(|name| entry.file_name() == *name);
         let is_left_out =
-            || left_out.iter().any(|place| place == entry.path()) || is_directory(entry) && is_pods_own(entry.path());
+            || excluded.iter().any(|place| place == entry.path()) || is_directory(entry) && is_pods_own(entry.path());
         entry.depth() == 0 || !is_version_control && !is_left_out()
     });
     let mut is_runnable = false;

@@ -1,5 +1,5 @@
-//! What POD itself writes for people, without what would move a terminal's cursor, change its colours or turn the order
-//! of its text around. What programs print is not ours and stays as it is.
+//! Strips control characters from POD's own messages: they could move a terminal's cursor, change its colours or reverse
+//! its text. The output of programs stays as it is.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -31,12 +31,12 @@ pub(crate) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// Filled up with spaces to so many columns.
+/// Pads text with spaces to a number of columns.
 pub(crate) fn padded(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
-/// As much of it as fits into so many columns, with a sign where something is left out.
+/// Truncates text to a number of columns, with a mark if something is cut.
 pub(crate) fn fitting(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();

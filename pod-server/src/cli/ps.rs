@@ -7,12 +7,12 @@ use pod_server::client::{Client, Execution, ExecutionFilter};
 
 use super::{
     connection::ManagerOptions,
+    exit_code,
     failure::{Exit, Failure},
     filter::Filter,
     listing::{Format, Listing, Row},
-    nearest,
     printable::{fitting, printable},
-    times, verdict,
+    suggestions, times,
 };
 
 const EXAMPLES: &str = "\
@@ -23,8 +23,8 @@ Examples:
   pod ps -a --since 2h --until 1h      All of the hour before the last
   pod ps -a -o ndjson | jq .exitCode   A line of JSON per execution";
 
-/// How many executions one request asks for.
-const PAGE: usize = 500;
+/// Executions per request.
+const PAGE_SIZE: usize = 500;
 
 /// Lists executions, newest first: those that wait or run, unless asked otherwise
 #[derive(Args, Debug)]
@@ -61,9 +61,9 @@ impl Ps {
         let mut left = self.limit.unwrap_or(usize::MAX);
         let mut shown = 0;
         for status in statuses {
-            let mut filter = Filter { status, ..self.filter.clone() }.asked();
+            let mut filter = Filter { status, ..self.filter.clone() }.to_query();
             while left > 0 {
-                filter.limit = Some(left.min(PAGE));
+                filter.limit = Some(left.min(PAGE_SIZE));
                 let Some(rows) = next_page(&client, &mut filter).await? else { break };
                 left -= rows.len().min(left);
                 shown += rows.len();
@@ -83,7 +83,7 @@ impl Ps {
 
 async fn next_page(client: &Client, filter: &mut ExecutionFilter) -> Result<Option<Vec<ExecutionRow>>, Failure> {
     let page = match (client.executions(filter).await, &filter.activity) {
-        (Err(error), Some(name)) => return Err(nearest::activity_failure(client, name, error).await),
+        (Err(error), Some(name)) => return Err(suggestions::activity_failure(client, name, error).await),
         (page, _) => page?,
     };
     filter.cursor = page.next;
@@ -96,8 +96,8 @@ async fn next_page(client: &Client, filter: &mut ExecutionFilter) -> Result<Opti
 #[serde(transparent)]
 pub(crate) struct ExecutionRow(pub(crate) Execution);
 
-/// How many columns of an input a table shows.
-const SHOWN_INPUT: usize = 40;
+/// Columns of an input in a table.
+const MAX_INPUT_COLUMNS: usize = 40;
 
 impl Row for ExecutionRow {
     const HEADINGS: &'static [&'static str] = &["ID", "ACTIVITY", "STATUS", "CODE", "SUBMITTED", "TOOK", "INPUT"];
@@ -113,10 +113,10 @@ impl Row for ExecutionRow {
             execution.id.to_string(),
             execution.activity.clone(),
             execution.status.as_str().to_owned(),
-            verdict::code_word(execution),
+            exit_code::code_text(execution),
             times::ago(execution.submitted_at, now),
             took,
-            fitting(&printable(execution.input.as_deref().unwrap_or_default()), SHOWN_INPUT),
+            fitting(&printable(execution.input.as_deref().unwrap_or_default()), MAX_INPUT_COLUMNS),
         ]
     }
 }

@@ -1,5 +1,5 @@
-//! Relaying what an execution prints to our own stdout and stderr while it prints it, each byte once, also when the
-//! connection to the manager breaks meanwhile.
+//! Relays the output of an execution to our own stdout and stderr while it runs, each byte once, also across broken
+//! connections.
 //!
 //! Where both go to one place, both come in the order in which they were printed. Else each stream has a request of its
 //! own: bytes come as they are, and a stream that nobody reads holds up only itself.
@@ -14,10 +14,10 @@ use super::{
     failure::Failure,
 };
 
-/// How long one request waits for the end of an execution.
-const WAIT: Duration = Duration::from_secs(30);
-/// How long one request waits for the end of an execution that may also begin again.
-const RETRY_WAIT: Duration = Duration::from_secs(1);
+/// How long one request waits for the end.
+const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same while the execution may also start again.
+const RETRY_POLL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The id of an event before everything of the first attempt.
 const FIRST_ATTEMPT: &str = "1:0:0";
@@ -68,7 +68,7 @@ async fn relay_in_order(client: &Client, id: u64) -> Result<Execution, Failure> 
             }
             request.after = events.last_id().map(str::to_owned).or(request.after);
         };
-        tries.outlast(error).await?;
+        tries.wait_or_fail(error).await?;
     }
 }
 
@@ -76,7 +76,7 @@ fn note_attempt(id: u64, attempt: u32) {
     console::note(format!("execution {id} is run again: attempt {attempt}"));
 }
 
-/// Says what the cap cut out of a stream: whoever uses the output must know that it is not all of it.
+/// Reports a gap: whoever uses the output must know that it is incomplete.
 pub(crate) fn note_gap(id: u64, stream: Stream, gap: Gap) {
     console::note(format!(
         "{} bytes of the {} of execution {id} are missing here after byte {}: it is more than a manager keeps \
@@ -90,7 +90,7 @@ pub(crate) fn note_gap(id: u64, stream: Stream, gap: Gap) {
 /// The execution as soon as it has that attempt, or has ended without one.
 async fn begun(client: &Client, id: u64, attempt: u32) -> Result<Execution, Failure> {
     loop {
-        let execution = client.wait(id, RETRY_WAIT).await?;
+        let execution = client.wait(id, RETRY_POLL_TIMEOUT).await?;
         if execution.status.is_terminal() || execution.attempt >= attempt {
             return Ok(execution);
         }
@@ -100,7 +100,7 @@ async fn begun(client: &Client, id: u64, attempt: u32) -> Result<Execution, Fail
 /// Waits for the end of an execution.
 pub(crate) async fn wait_for_end(client: &Client, id: u64) -> Result<Execution, Failure> {
     loop {
-        let execution = client.wait(id, WAIT).await?;
+        let execution = client.wait(id, LONG_POLL_TIMEOUT).await?;
         if execution.status.is_terminal() {
             return Ok(execution);
         }
@@ -110,7 +110,7 @@ pub(crate) async fn wait_for_end(client: &Client, id: u64) -> Result<Execution, 
 /// Relays one stream of one attempt until the attempt has ended.
 pub(crate) async fn relay_stream(client: &Client, execution: u64, attempt: u32, stream: Stream) -> Result<(), Failure> {
     let mut sink = Sink::of(stream)?;
-    let mut taken = Taken::default();
+    let mut taken = StreamProgress::default();
     let mut tries = client.tries();
     loop {
         // The first attempt may not have begun: then the answer waits for it, where it is not asked for by its number.
@@ -139,16 +139,16 @@ pub(crate) async fn relay_stream(client: &Client, execution: u64, attempt: u32, 
                 Err(error) => break error,
             }
         };
-        tries.outlast(error).await?;
+        tries.wait_or_fail(error).await?;
     }
 }
 
-/// No cap is smaller than this: less output has no gap.
-const SMALLEST_CAP: u64 = 64 << 10;
+/// The smallest output cap that can be configured: less output has no gap.
+const MIN_OUTPUT_CAP: u64 = 64 << 10;
 
-/// Says what the cap cut out of a stream, if it did.
-async fn tell_gap(client: &Client, request: OutputRequest, taken: Taken) -> Result<(), Failure> {
-    if taken.count < SMALLEST_CAP {
+/// Reports the gap that the output cap made in a stream, if any.
+async fn tell_gap(client: &Client, request: OutputRequest, taken: StreamProgress) -> Result<(), Failure> {
+    if taken.count < MIN_OUTPUT_CAP {
         return Ok(());
     }
     let whole = OutputRequest { offset: 0, follow: false, ..request };
@@ -160,17 +160,16 @@ async fn tell_gap(client: &Client, request: OutputRequest, taken: Taken) -> Resu
     Ok(())
 }
 
-/// How much of a stream was taken. The cap may cut a gap into it while it is followed, of which a running answer
-/// tells nothing; the next one does.
+/// How far a stream was relayed. The cap may cut a gap into it meanwhile; only the next response tells that.
 #[derive(Debug, Default)]
-struct Taken {
+struct StreamProgress {
     count: u64,
     gap: Option<Gap>,
     /// The attempt is known to have begun.
     is_named: bool,
 }
 
-impl Taken {
+impl StreamProgress {
     /// The offset, as the program counts, after what was taken.
     fn offset(&self) -> u64 {
         match self.gap {
@@ -195,7 +194,7 @@ mod tests {
 
     #[test]
     fn resumes_at_the_offset_of_the_program() {
-        let mut taken = Taken { count: 120, gap: None, is_named: false };
+        let mut taken = StreamProgress { count: 120, gap: None, is_named: false };
         assert_eq!(taken.offset(), 120);
         assert!(taken.learn(Some(Gap { start: 100, end: 1000 })), "20 bytes of what we have came after the gap");
         assert_eq!(taken.offset(), 1020);
@@ -204,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_gap_ahead_changes_nothing() {
-        let mut taken = Taken { count: 50, gap: None, is_named: false };
+        let mut taken = StreamProgress { count: 50, gap: None, is_named: false };
         assert!(!taken.learn(Some(Gap { start: 100, end: 1000 })));
         assert_eq!(taken.offset(), 50);
         taken.count = 100;
@@ -213,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_gap_that_begins_here_is_skipped_by_the_answer() {
-        let mut taken = Taken { count: 100, gap: None, is_named: false };
+        let mut taken = StreamProgress { count: 100, gap: None, is_named: false };
         assert!(!taken.learn(Some(Gap { start: 100, end: 1000 })));
         taken.count += 7;
         assert_eq!(taken.offset(), 1007);

@@ -6,17 +6,17 @@ use pod_server::client::Client;
 use super::{
     connection::{HostOptions, ManagerOptions},
     console::{self, Interrupts},
+    embedded_manager::WorkerShutdown,
+    exit_code::{describe_end, left, program_failed},
     failure::{Exit, Failure},
-    host::Workers,
     input,
-    launches::{self, Host},
-    manager::Reached,
-    nearest,
+    launch_watch::{self, ManagerOwner},
+    manager::ManagerSession,
     relay::relay_to_end,
     settings::SubjectOptions,
     subject::Subject,
-    verdict::{left, program_failed, verdict},
-    waiting::Waiting,
+    suggestions,
+    wait_reporter::WaitReporter,
 };
 
 const EXAMPLES: &str = "\
@@ -62,40 +62,40 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let subject = Subject::of(&self.what, &self.subject, &self.manager.left_out())?;
+        let subject = Subject::of(&self.what, &self.subject, &self.manager.excluded())?;
         let input = input::read(self.input)?;
         let mut interrupts = Interrupts::listen()?;
         let manager = tokio::select! {
-            reached = Reached::open(&self.manager, &self.host) => reached?,
+            session = ManagerSession::open(&self.manager, &self.host) => session?,
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
         let outcome = run_once(manager.client(), manager.host(), subject, input, &mut interrupts).await;
-        manager.close(outcome.as_ref().map_or_else(Workers::after, |_| Workers::EndIfIdle)).await;
+        manager.close(outcome.as_ref().map_or_else(WorkerShutdown::after, |_| WorkerShutdown::IfIdle)).await;
         outcome
     }
 }
 
 async fn run_once(
     client: &Client,
-    host: Host,
+    host: ManagerOwner,
     subject: Subject,
     input: Option<String>,
     interrupts: &mut Interrupts,
 ) -> Result<Exit, Failure> {
     let mut prepared = tokio::select! {
         prepared = subject.prepare(client) => prepared?,
-        never = launches::watch(client, host) => return Err(never),
+        never = launch_watch::watch(client, host) => return Err(never),
         exit = interrupts.next() => return Err(Failure::quiet(exit)),
     };
     let key = uuid::Uuid::new_v4().to_string();
     // Not raced against Ctrl-C: whether it was accepted must be known, so that it can be terminated.
     let id = match client.start(&prepared.name, prepared.revision(), input.as_deref(), &key).await {
         Ok(execution) => execution.id,
-        Err(error) => return Err(nearest::subject_failure(client, &prepared.name, error).await),
+        Err(error) => return Err(suggestions::subject_failure(client, &prepared.name, error).await),
     };
     tokio::select! {
         installed = prepared.installed(client) => installed?,
-        never = launches::watch(client, host) => {
+        never = launch_watch::watch(client, host) => {
             terminate(client, id).await?;
             return Err(never);
         }
@@ -108,13 +108,13 @@ async fn run_once(
     let relaying = async {
         tokio::select! {
             relayed = relay_to_end(client, id) => relayed,
-            never = Waiting::default().watch(client, id) => match never {},
+            never = WaitReporter::default().watch(client, id) => match never {},
         }
     };
     tokio::pin!(relaying);
     let asked = tokio::select! {
         relayed = &mut relaying => return conclude(client, id, relayed).await,
-        never = launches::watch(client, host) => {
+        never = launch_watch::watch(client, host) => {
             terminate(client, id).await?;
             return Err(never);
         }
@@ -124,7 +124,7 @@ async fn run_once(
         ended = async {
             terminate(client, id).await?;
             let execution = relaying.await?;
-            verdict(&execution).1.or_else(|| program_failed(&execution)).into_iter().for_each(console::note);
+            describe_end(&execution).1.or_else(|| program_failed(&execution)).into_iter().for_each(console::note);
             Ok::<_, Failure>(asked)
         } => ended.or_else(|failure| if failure.is_output() { Ok(asked) } else { Err(failure) }),
         again = interrupts.next() => {
@@ -141,7 +141,7 @@ async fn conclude(
 ) -> Result<Exit, Failure> {
     match relayed {
         Ok(execution) => {
-            let (exit, sentence) = verdict(&execution);
+            let (exit, sentence) = describe_end(&execution);
             // Where it is the program's own end, only a person is told: whatever reads our stderr gets the program's.
             let sentence = sentence.or_else(|| program_failed(&execution).filter(|_| console::is_watched()));
             if let Some(sentence) = sentence {

@@ -12,15 +12,15 @@ use pod_backends::{data_dir::DataDirError, open_files};
 use pod_core::PodError;
 use pod_server::{
     config::{Config, ServeArgs},
-    serve::{self, Running, StartError, WorkerHome},
+    serve::{self, RunningManager, StartError, WorkerPlacement},
 };
 use tokio::time::{Instant, sleep};
 
 use super::{
-    connection::LOOK,
+    connection::HOLDER_POLL_INTERVAL,
     console::{self, Interrupts},
     failure::{Exit, Failure},
-    handover::{self, Note},
+    handover::{self, LockedMarker},
 };
 
 const EXAMPLES: &str = "\
@@ -39,23 +39,23 @@ pub(crate) struct Serve {
     settings: ServeArgs,
 }
 
-/// How long a run that hosts the manager may take to give it up.
-const HANDED_OVER_WITHIN: Duration = Duration::from_secs(20);
+/// How long a run that embeds the manager may take to hand it over.
+const HANDOVER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Starts the manager. Where a run hosts one for as long as it takes, it is asked to hand it over.
-async fn start(config: &Config) -> Result<Running, StartError> {
-    let deadline = Instant::now() + HANDED_OVER_WITHIN;
-    let mut asked = None;
+/// Starts the manager. If a run embeds one, it is asked to hand it over.
+async fn start(config: &Config) -> Result<RunningManager, StartError> {
+    let deadline = Instant::now() + HANDOVER_TIMEOUT;
+    let mut claim = None;
     loop {
-        match serve::start(config, WorkerHome::Processes).await {
+        match serve::start(config, WorkerPlacement::Processes).await {
             Err(StartError::DataDir(DataDirError::Held { .. }))
-                if Instant::now() < deadline && (asked.is_some() || handover::is_passing(&config.data_dir)) =>
+                if Instant::now() < deadline && (claim.is_some() || handover::is_offered(&config.data_dir)) =>
             {
-                if asked.is_none() {
+                if claim.is_none() {
                     console::note("a run hosts the manager of the data directory, and is asked to hand it over");
-                    asked = Note::wanted(&config.data_dir).ok();
+                    claim = LockedMarker::claim(&config.data_dir).ok();
                 }
-                sleep(LOOK).await;
+                sleep(HOLDER_POLL_INTERVAL).await;
             }
             started => return started,
         }

@@ -1,4 +1,4 @@
-//! What `run` and `map` may say about the activity that they make of a directory.
+//! The options of `run` and `map` for the activity that they make of a directory.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,4 +1,4 @@
-//! How single executions are: all that is known of one, or a word for each.
+//! `pod show` and `pod status`: all details of one execution, or the status of several.
 
 use clap::Args;
 use pod_server::client::{Execution, Explanation};

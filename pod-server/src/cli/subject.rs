@@ -14,20 +14,20 @@ use sha2::{Digest, Sha256};
 
 use super::{
     console,
+    excluded::ExcludedDir,
     failure::Failure,
-    left_out::LeftOut,
-    nearest,
     pack::{Packed, pack},
     settings::SubjectOptions,
-    waiting::Waiting,
+    suggestions,
+    wait_reporter::WaitReporter,
 };
 
-/// Between two looks at an activity that is being verified: the first, and the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// Between two queries of an activity that is being verified, from the first to the longest.
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(2);
+const MAX_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// An installation may take so long before a line is written about it where nobody watches.
-const QUIET: Duration = Duration::from_secs(3);
+/// A longer installation is reported in a line, where no terminal shows a spinner.
+const NOTICE_DELAY: Duration = Duration::from_secs(3);
 
 /// What names an activity that is registered, whatever lies here.
 const REGISTERED: &str = "activity:";
@@ -50,8 +50,8 @@ pub(crate) enum Subject {
 
 impl Subject {
     /// Understands what was given: a directory where it names one, else the name of an activity. With a slash or a dot
-    /// in it, what is here counts. Of a directory, `left_out` is not part of the program.
-    pub(crate) fn of(given: &str, options: &SubjectOptions, left_out: &[LeftOut]) -> Result<Self, Failure> {
+    /// in it, what is here counts. Of a directory, `excluded` is not part of the program.
+    pub(crate) fn of(given: &str, options: &SubjectOptions, excluded: &[ExcludedDir]) -> Result<Self, Failure> {
         if let Some(name) = given.strip_prefix(REGISTERED) {
             return Self::activity(name, options, |error| format!("{given:?} names no activity: {error}"));
         }
@@ -60,7 +60,7 @@ impl Subject {
         let name = (!given.contains(['/', '.']) && ActivityName::new(given).is_ok()).then(|| given.to_owned());
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
-                let packed = pack(path, options.name.as_ref(), left_out, Limits::default().max_payload)?;
+                let packed = pack(path, options.name.as_ref(), excluded, Limits::default().max_payload)?;
                 Ok(Self::Directory { packed, settings: options.settings()?, name })
             }
             Ok(_) => name.map(Self::File).ok_or_else(|| is_a_file(given)),
@@ -97,7 +97,7 @@ impl Subject {
             Self::Activity(name) => {
                 let activity = match client.activity(name).await {
                     Ok(activity) => activity,
-                    Err(error) => return Err(nearest::subject_failure(client, name, error).await),
+                    Err(error) => return Err(suggestions::subject_failure(client, name, error).await),
                 };
                 // Other content and other settings are another revision; a name that was given anew, another id.
                 let (id, revision, more) = (activity.id, activity.revision, &activity.more);
@@ -178,9 +178,9 @@ impl Prepared {
 /// Waits until a revision can be run, or was rejected.
 async fn installed(client: &Client, mut revision: Revision) -> Result<(), Failure> {
     let name = revision.activity.clone();
-    let mut pause = FIRST_PAUSE;
+    let mut pause = MIN_POLL_INTERVAL;
     let mut progress = None;
-    let (since, mut waiting) = (Instant::now(), Waiting::default());
+    let (since, mut waiting) = (Instant::now(), WaitReporter::default());
     let mut failed_tries = 0;
     loop {
         match revision.status.as_str() {
@@ -192,25 +192,25 @@ async fn installed(client: &Client, mut revision: Revision) -> Result<(), Failur
             }
         }
         let failed = revision.failed_installation();
-        // A failure is told below.
-        let is_told = failed.is_some();
+        // A failure is reported below.
+        let is_reported = failed.is_some();
         if let Some(failed) = failed.filter(|failed| failed.tries > failed_tries) {
             failed_tries = failed.tries;
             console::note(format!("{name} could not be installed and is tried again: {}", failed.error));
         }
-        if pause == LONGEST_PAUSE && console::is_watched() {
+        if pause == MAX_POLL_INTERVAL && console::is_watched() {
             let what = match revision.waits_for.last() {
                 Some(reason) => format!("installing {name}: {reason}"),
                 None => format!("installing {name}"),
             };
             progress.get_or_insert_with(console::spinner).say(what);
         }
-        if !console::is_watched() && since.elapsed() > QUIET && !is_told {
+        if !console::is_watched() && since.elapsed() > NOTICE_DELAY && !is_reported {
             let reason = revision.waits_for.last().map_or("it is under way.", String::as_str);
-            waiting.tell(reason, || format!("installing {name}: {reason}"));
+            waiting.report(reason, || format!("installing {name}: {reason}"));
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_POLL_INTERVAL);
         revision = client.revision(&name, revision.revision).await?;
     }
 }

@@ -5,12 +5,13 @@ use clap::Args;
 use super::{
     connection::ManagerOptions,
     console::{self, print_line},
+    exit_code::describe_end,
     failure::{Exit, Failure},
-    input, nearest, patience,
+    input, reconnect,
     relay::wait_for_end,
     settings::SubjectOptions,
     subject::Subject,
-    verdict::verdict,
+    suggestions,
 };
 
 /// Starts an execution, prints its id, and leaves it to the manager
@@ -48,21 +49,21 @@ pub(crate) struct Submit {
 
 impl Submit {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let subject = Subject::of(&self.what, &self.subject, &self.manager.left_out())?;
+        let subject = Subject::of(&self.what, &self.subject, &self.manager.excluded())?;
         let input = input::read(self.input)?;
         let client = self.manager.client().await?;
         let prepared = subject.prepare(&client).await?;
         let key = uuid::Uuid::new_v4().to_string();
         let id = match client.start(&prepared.name, prepared.revision(), input.as_deref(), &key).await {
             Ok(execution) => execution.id,
-            Err(error) => return Err(nearest::subject_failure(&client, &prepared.name, error).await),
+            Err(error) => return Err(suggestions::subject_failure(&client, &prepared.name, error).await),
         };
         print_line(id.to_string())?;
         if !self.wait {
             return Ok(Exit::DONE);
         }
-        let execution = wait_for_end(&patience::waiting(&client), id).await?;
-        let (exit, sentence) = verdict(&execution);
+        let execution = wait_for_end(&reconnect::for_wait(&client), id).await?;
+        let (exit, sentence) = describe_end(&execution);
         sentence.into_iter().for_each(console::note);
         Ok(exit)
     }

@@ -13,15 +13,14 @@ use super::{
     connection::ManagerOptions,
     console::Interrupts,
     failure::{Exit, Failure},
-    patience,
     printable::{fitting, padded, printable},
-    times,
+    reconnect, times,
 };
 
-/// How often it is drawn.
-const EVERY: Duration = Duration::from_secs(1);
-/// How many running executions are shown.
-const SHOWN: usize = 15;
+/// Between two refreshes of the screen.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+/// Running executions on the screen.
+const MAX_SHOWN_EXECUTIONS: usize = 15;
 
 /// Shows everything at a glance: live on a terminal until Ctrl-C, once otherwise
 #[derive(Args, Debug)]
@@ -42,7 +41,7 @@ impl Top {
             return Ok(Exit::DONE);
         }
         let mut interrupts = Interrupts::listen()?;
-        let client = patience::waiting(&client);
+        let client = reconnect::for_wait(&client);
         loop {
             let text = tokio::select! {
                 text = look(&client) => text?,
@@ -54,7 +53,7 @@ impl Top {
             write!(out, "\x1b[H{drawn}\x1b[J")?;
             out.flush()?;
             tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(REFRESH_INTERVAL) => {}
                 _ = interrupts.next() => return Ok(Exit::DONE),
             }
         }
@@ -62,7 +61,8 @@ impl Top {
 }
 
 async fn look(client: &Client) -> Result<String, pod_server::client::ClientError> {
-    let running = ExecutionFilter { status: Some("running".to_owned()), limit: Some(SHOWN), ..Default::default() };
+    let running =
+        ExecutionFilter { status: Some("running".to_owned()), limit: Some(MAX_SHOWN_EXECUTIONS), ..Default::default() };
     let (overview, running) = tokio::try_join!(client.overview(), client.executions(&running))?;
     let now = Timestamp::now();
     let mut text = summary(&overview, now);

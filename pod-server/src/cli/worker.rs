@@ -20,14 +20,14 @@ use pod_core::{
 };
 use pod_server::{
     config::{Secret, default_data_dir},
-    worker_link::WebSocketDial,
+    worker_link::WebSocketDialer,
 };
 
 use super::{
     console::{self, Interrupts},
     failure::{Exit, Failure},
+    reporting_dialer::ReportingDialer,
     times::parse_duration,
-    told::Told,
 };
 
 const EXAMPLES: &str = "\
@@ -135,14 +135,14 @@ impl Worker {
         }
         if let Some(home) = &self.resident {
             let over_network = |manager: ManagerAddress| {
-                let dial = WebSocketDial::new(&manager.url, manager.token.map(Secret::new));
+                let dial = WebSocketDialer::new(&manager.url, manager.token.map(Secret::new));
                 dial.map(|dial| Box::new(dial) as Box<dyn Dialer>).map_err(|error| error.to_string())
             };
             return Ok(run_container_worker(home, over_network, leave).await);
         }
         let manager = self.manager.unwrap_or_default();
         let token = self.token.filter(|token| !token.is_empty());
-        let dial = WebSocketDial::new(&manager, token.clone().map(Secret::new))
+        let dial = WebSocketDialer::new(&manager, token.clone().map(Secret::new))
             .map_err(|error| Failure::new(error.to_string()))?;
         let dir = match self.dir {
             Some(dir) => dir,
@@ -166,7 +166,7 @@ impl Worker {
         let host = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
         let identity = Identity { host, token, ..Identity::new(high ^ low) };
         let config = WorkerConfig::new(identity).spool_in(work.join("spool"));
-        Ok(run(config, Arc::new(executor), Told::new(dial, manager), leave).await)
+        Ok(run(config, Arc::new(executor), ReportingDialer::new(dial, manager), leave).await)
     }
 }
 

@@ -12,8 +12,8 @@ use url::{Url, form_urlencoded};
 use super::{
     error::Result,
     http::{Client, IDEMPOTENCY_KEY},
-    model::{Activity, BatchIds, Execution, Explanation, Overview, Page, Policy, Portion, Revision, Worker},
-    patience::Resend,
+    model::{Activity, BatchIds, BulkOutcome, Execution, Explanation, Overview, Page, Policy, Revision, Worker},
+    retry::Resend,
 };
 
 /// Which executions to list.
@@ -27,7 +27,7 @@ pub struct ExecutionFilter {
     pub submitted_after: Option<String>,
     /// Submitted before this moment, as an RFC 3339 time.
     pub submitted_before: Option<String>,
-    /// At most so many in one page.
+    /// The page size.
     pub limit: Option<usize>,
     /// Where the page begins: `next` of the page before it.
     pub cursor: Option<String>,
@@ -152,7 +152,7 @@ impl Client {
     }
 
     /// Asks for the end of a portion of those that match and have not ended; `next` is the cursor of the next one.
-    pub async fn terminate_matching(&self, filter: &ExecutionFilter) -> Result<Portion> {
+    pub async fn terminate_matching(&self, filter: &ExecutionFilter) -> Result<BulkOutcome> {
         self.json(self.request(Method::POST, filter.of(self.api(&["executions", "terminate"])))).await
     }
 
@@ -162,7 +162,7 @@ impl Client {
         filter: &ExecutionFilter,
         revision: RetryRevision,
         key: &str,
-    ) -> Result<Portion> {
+    ) -> Result<BulkOutcome> {
         let request = self.request(Method::POST, filter.of(self.api(&["executions", "retry"])));
         self.json(with_revision(request, revision).header(IDEMPOTENCY_KEY, key)).await
     }
@@ -212,7 +212,7 @@ impl Client {
     /// Makes a policy.
     pub async fn create_policy(&self, name: &str, rules: &BTreeMap<String, String>) -> Result<Policy> {
         let body = json!({ "name": name, "rules": rules });
-        self.json_of(self.request(Method::POST, self.api(&["policies"])).json(&body), Resend::IfUnheard).await
+        self.json_of(self.request(Method::POST, self.api(&["policies"])).json(&body), Resend::IfNotReceived).await
     }
 
     /// Makes a policy the active one.
@@ -223,7 +223,7 @@ impl Client {
     /// Deletes a policy.
     pub async fn delete_policy(&self, name: &str) -> Result<()> {
         let request = self.request(Method::DELETE, self.api(&["policies", name]));
-        self.persist(request, Resend::IfUnheard, Self::head).await.map(drop)
+        self.persist(request, Resend::IfNotReceived, Self::head).await.map(drop)
     }
 }
 

@@ -1,10 +1,10 @@
-//! What can go wrong between a client and its manager: one sentence each, that says what to do.
+//! The errors of a client, one sentence each that says what to do.
 
 use serde::Deserialize;
 
 use super::address::Address;
 
-/// What became of a request.
+/// The result of a request.
 pub(super) type Result<T> = std::result::Result<T, ClientError>;
 
 /// Why a request was not carried out.

@@ -13,8 +13,8 @@ use url::Url;
 use super::{
     address::Address,
     error::{self, ClientError, Result},
-    patience::{Listener, Patience, Resend, Tries},
     resolve,
+    retry::{ConnectionObserver, Resend, RetryPolicy, RetryState},
 };
 
 /// A manager that one can talk to. Cheap to clone; connections are shared and kept.
@@ -23,7 +23,7 @@ pub struct Client {
     http: reqwest::Client,
     address: Arc<RwLock<Address>>,
     token: Option<String>,
-    patience: Option<Patience>,
+    retry_policy: Option<RetryPolicy>,
 }
 
 /// By which a request is known when it is sent again.
@@ -66,19 +66,20 @@ impl Client {
         if token.as_ref().is_some_and(|token| header::HeaderValue::from_str(token).is_err()) {
             return Err(ClientError::UnsendableToken);
         }
-        Ok(Self { http, address: Arc::new(RwLock::new(address)), token, patience: None })
+        Ok(Self { http, address: Arc::new(RwLock::new(address)), token, retry_policy: None })
     }
 
-    /// The same client, which sends a request again for so long while no manager answers, and tells how that goes.
+    /// The same client, which retries requests for up to `limit` while no manager answers, and reports that to the
+    /// observer.
     #[must_use]
-    pub fn patient(&self, limit: Duration, listener: Arc<dyn Listener>) -> Self {
-        Self { patience: Some(Patience { limit, listener }), ..self.clone() }
+    pub fn with_retries(&self, limit: Duration, observer: Arc<dyn ConnectionObserver>) -> Self {
+        Self { retry_policy: Some(RetryPolicy { limit, observer }), ..self.clone() }
     }
 
     /// The tries of something that is taken up again where it broke off.
     #[must_use]
-    pub fn tries(&self) -> Tries {
-        Tries::new(self.patience.clone())
+    pub fn tries(&self) -> RetryState {
+        RetryState::new(self.retry_policy.clone())
     }
 
     /// Where the manager is.
@@ -104,7 +105,7 @@ impl Client {
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(IDEMPOTENCY_KEY, key)
             .body(body);
-        let resend = if REPEATABLE_ACTIONS.contains(&action) { Resend::Always } else { Resend::IfUnheard };
+        let resend = if REPEATABLE_ACTIONS.contains(&action) { Resend::Always } else { Resend::IfNotReceived };
         self.json_of(request, resend).await
     }
 
@@ -157,7 +158,7 @@ impl Client {
                 Err(error) => resend.judge(error),
             };
             let Some(again) = again else { return Err(error) };
-            tries.outlast(error).await?;
+            tries.wait_or_fail(error).await?;
             request = self.redirected(again)?;
         }
     }

@@ -11,17 +11,17 @@ mod http;
 mod model;
 mod output;
 mod output_events;
-mod patience;
 mod resolve;
+mod retry;
 
 pub use address::{Address, InvalidAddress};
 pub use api::ExecutionFilter;
 pub use error::ClientError;
 pub use http::Client;
 pub use model::{
-    Activity, BatchIds, Execution, Explanation, FailedInstallation, Fleet, Installation, Overview, Page, Policy,
-    Portion, Revision, Status, StatusCounts, Worker,
+    Activity, BatchIds, BulkOutcome, Execution, Explanation, FailedInstallation, Fleet, Installation, Overview, Page,
+    Policy, Revision, Status, StatusCounts, Worker,
 };
 pub use output::{Gap, OutputBytes, OutputRequest};
 pub use output_events::{OutputEvent, OutputEvents, OutputEventsRequest};
-pub use patience::{Listener, Tries};
+pub use retry::{ConnectionObserver, RetryState};

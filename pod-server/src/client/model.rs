@@ -1,4 +1,4 @@
-//! What `/api/v1` answers with, as far as clients look at it. Unknown members are ignored, so that newer managers
+//! The objects of `/api/v1`, as far as clients read them. Unknown members are ignored, so that newer managers
 //! can say more.
 
 use std::collections::BTreeMap;
@@ -171,7 +171,7 @@ pub struct Fleet {
     pub working: u32,
     /// Silent.
     pub unreachable: u32,
-    /// Being let go.
+    /// Draining.
     pub draining: u32,
     /// How many executions they can run at a time.
     pub slots: u32,
@@ -245,9 +245,9 @@ pub struct BatchIds {
     pub ids: Vec<u64>,
 }
 
-/// What became of a portion of many executions.
+/// The outcome of one page of a bulk action.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Portion {
+pub struct BulkOutcome {
     /// What is being terminated, or the new executions.
     pub ids: Vec<u64>,
     /// How many were not as expected any more, or refused.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::docker::DockerArgs;
 
 /// Only the settings that were given on the command line.
-pub(super) type Given = BTreeMap<&'static str, String>;
+pub(super) type FlagValues = BTreeMap<&'static str, String>;
 
 /// Above what says how containers are made.
 const CONTAINERS: &str = "Containers, with --backend docker or swarm";
@@ -99,7 +99,7 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    pub(super) fn given(&self) -> Given {
+    pub(super) fn given(&self) -> FlagValues {
         let allow_host = (!self.allow_host.is_empty()).then(|| self.allow_host.join(","));
         [
             ("listen", &self.listen),

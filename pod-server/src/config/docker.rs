@@ -5,10 +5,10 @@ use pod_core::domain::Isolation;
 
 use super::{error::ConfigError, setting::Layers};
 
-/// The least memory that engines allow.
-const LEAST_MEMORY: u64 = 6 << 20;
+/// The minimum that container engines allow.
+const MIN_MEMORY: u64 = 6 << 20;
 /// The worker and its spawner alone have about a dozen processes and threads.
-const LEAST_PIDS: u32 = 32;
+const MIN_PIDS: u32 = 32;
 
 /// The flags that say how containers are made. Values stay text here, as those of `pod serve` do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
@@ -97,7 +97,7 @@ pub(super) fn apply(settings: &mut DockerSettings, layers: &Layers<'_>) -> Resul
     }
     if let Some(written) = layers.find("docker-memory") {
         let bytes = written.size()?;
-        if bytes < LEAST_MEMORY {
+        if bytes < MIN_MEMORY {
             return Err(written.wrong("must be at least 6MiB, the least that container engines allow"));
         }
         settings.memory = Some(bytes);
@@ -109,7 +109,7 @@ pub(super) fn apply(settings: &mut DockerSettings, layers: &Layers<'_>) -> Resul
         })?);
     }
     if let Some(written) = layers.find("docker-pids") {
-        settings.pids = Some(written.number(LEAST_PIDS, 4_000_000)?);
+        settings.pids = Some(written.number(MIN_PIDS, 4_000_000)?);
     }
     if let Some(written) = layers.find("docker-isolation") {
         settings.isolation = match written.text.as_str() {

@@ -2,8 +2,8 @@
 
 use pod_core::domain::Millis;
 
-/// A year: longer settings are a slip of the pen.
-const LONGEST: u64 = 366 * 24 * 3600 * 1000;
+/// A year: longer settings are mistakes.
+const MAX_DURATION_MILLIS: u64 = 366 * 24 * 3600 * 1000;
 
 /// Understands `250ms`, `30s`, `15m`, `2h`, `7d`, and sums such as `1h30m`. A bare number needs its unit.
 pub(super) fn parse_duration(text: &str) -> Result<Millis, String> {
@@ -30,7 +30,7 @@ pub(super) fn parse_duration(text: &str) -> Result<Millis, String> {
         rest = &rest[letters..];
         total = number.checked_mul(unit).and_then(|ms| total.checked_add(ms)).ok_or_else(malformed)?;
     }
-    if total > LONGEST {
+    if total > MAX_DURATION_MILLIS {
         return Err(format!("is longer than a year: {text:?}"));
     }
     Ok(Millis(total))

@@ -2,11 +2,11 @@
 
 use pod_web::BasePath;
 
-use super::{error::ConfigError, setting::Written};
-use crate::serve::paths::FIRST_PARTS;
+use super::{error::ConfigError, setting::SettingValue};
+use crate::serve::paths::RESERVED_PATH_PREFIXES;
 
 /// Checks `HOST:PORT`, also `[::1]:PORT` and `:PORT` (loopback).
-pub(super) fn listen_address(written: &Written) -> Result<String, ConfigError> {
+pub(super) fn listen_address(written: &SettingValue) -> Result<String, ConfigError> {
     let malformed = || written.wrong(format!("must be HOST:PORT, for example 127.0.0.1:8080, not {:?}", written.text));
     let (host, port) = written.text.trim().rsplit_once(':').ok_or_else(malformed)?;
     port.parse::<u16>().map_err(|_| malformed())?;
@@ -19,7 +19,7 @@ pub(super) fn listen_address(written: &Written) -> Result<String, ConfigError> {
 }
 
 /// Host names, split at commas; without port.
-pub(super) fn names(written: &Written) -> Result<Vec<String>, ConfigError> {
+pub(super) fn names(written: &SettingValue) -> Result<Vec<String>, ConfigError> {
     let name = |name: &str| {
         let name = name.trim().to_ascii_lowercase();
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -32,11 +32,11 @@ pub(super) fn names(written: &Written) -> Result<Vec<String>, ConfigError> {
 }
 
 /// What a proxy puts before every path. It is no path of POD's own: it could not be told apart.
-pub(super) fn base_path(written: &Written) -> Result<BasePath, ConfigError> {
+pub(super) fn base_path(written: &SettingValue) -> Result<BasePath, ConfigError> {
     let text = written.text.trim();
     let path: BasePath = text.parse().map_err(|why| written.wrong(format!("{why}, for example /pod, not {text:?}")))?;
     match path.first_part() {
-        taken if FIRST_PARTS.contains(&taken) => Err(written
+        taken if RESERVED_PATH_PREFIXES.contains(&taken) => Err(written
             .wrong(format!("must not begin with /{taken}, a path of POD's own; choose another, for example /pod"))),
         _ => Ok(path),
     }

@@ -28,10 +28,10 @@ pub use secret::Secret;
 
 use crate::guard::hosts::Hosts;
 use duration::show_duration;
-use setting::{Layers, Written};
+use setting::{Layers, SettingValue};
 
-/// A fetch may not be given up before.
-const LEAST_FETCH: Millis = Millis(100);
+/// The shortest `--fetch-timeout`.
+const MIN_FETCH_TIMEOUT: Millis = Millis(100);
 /// Settings as text, for the fuzz targets.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn fuzz(text: &str) {
@@ -182,8 +182,8 @@ impl Config {
                 *duration = written.duration()?;
             }
         }
-        if let Some(written) = layers.find("fetch-timeout").filter(|_| self.fetch_timeout < LEAST_FETCH) {
-            return Err(written.wrong(format!("must be at least {}", show_duration(LEAST_FETCH))));
+        if let Some(written) = layers.find("fetch-timeout").filter(|_| self.fetch_timeout < MIN_FETCH_TIMEOUT) {
+            return Err(written.wrong(format!("must be at least {}", show_duration(MIN_FETCH_TIMEOUT))));
         }
         docker::apply(&mut self.docker, layers)?;
         if let Some(written) = layers.find("allow-file-urls") {
@@ -206,7 +206,7 @@ impl Config {
                 other => flags.into_iter().find(|flag| flag.replace('-', "_") == other),
             };
             match flag.and_then(|flag| layers.find(flag)) {
-                Some(written) => written.wrong(format!("must be {}", as_written(&wrong.bound))),
+                Some(written) => written.wrong(format!("must be {}", as_text(&wrong.bound))),
                 None => ConfigError(wrong.to_string()),
             }
         })
@@ -321,7 +321,7 @@ pub fn default_data_dir(environment: &dyn Fn(&str) -> Option<String>) -> Result<
 }
 
 /// A bound in the notation of settings.
-fn as_written(bound: &Bound) -> String {
+fn as_text(bound: &Bound) -> String {
     match bound {
         Bound::Least(Amount::Time(least)) => format!("at least {}", show_duration(*least)),
         Bound::Most(Amount::Time(most)) => format!("at most {}", show_duration(*most)),
@@ -330,14 +330,14 @@ fn as_written(bound: &Bound) -> String {
     }
 }
 
-fn secret(written: &Written) -> Result<Secret, ConfigError> {
+fn secret(written: &SettingValue) -> Result<Secret, ConfigError> {
     if written.text.is_empty() || !written.text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(written.wrong("must be one or more printable ASCII characters without spaces"));
     }
     Ok(Secret::new(written.text.clone()))
 }
 
-fn store_choice(written: &Written) -> Result<StoreChoice, ConfigError> {
+fn store_choice(written: &SettingValue) -> Result<StoreChoice, ConfigError> {
     match written.text.as_str() {
         "sqlite" => Ok(StoreChoice::Sqlite),
         // The address holds a password: it is not repeated.
@@ -348,7 +348,7 @@ fn store_choice(written: &Written) -> Result<StoreChoice, ConfigError> {
     }
 }
 
-fn backend_choice(written: &Written) -> Result<BackendChoice, ConfigError> {
+fn backend_choice(written: &SettingValue) -> Result<BackendChoice, ConfigError> {
     match written.text.as_str() {
         "local" => Ok(BackendChoice::Local),
         "docker" => Ok(BackendChoice::Docker),

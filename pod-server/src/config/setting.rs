@@ -19,13 +19,13 @@ pub(super) enum Source {
 
 /// A value as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Written {
+pub(super) struct SettingValue {
     pub(super) flag: &'static str,
     pub(super) source: Source,
     pub(super) text: String,
 }
 
-impl fmt::Display for Written {
+impl fmt::Display for SettingValue {
     /// What names the setting in a sentence: `--slots (from the environment variable POD_SLOTS)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
@@ -36,7 +36,7 @@ impl fmt::Display for Written {
     }
 }
 
-impl Written {
+impl SettingValue {
     /// The value is wrong: `problem` goes on after the name of the setting.
     pub(super) fn wrong(&self, problem: impl fmt::Display) -> ConfigError {
         ConfigError(format!("{self} {problem}"))
@@ -80,16 +80,16 @@ pub(super) struct Layers<'a> {
 
 impl Layers<'_> {
     /// The value of a setting from the strongest place that has one. An empty environment variable is as good as none.
-    pub(super) fn find(&self, flag: &'static str) -> Option<Written> {
+    pub(super) fn find(&self, flag: &'static str) -> Option<SettingValue> {
         if let Some(text) = self.flags.get(flag) {
-            return Some(Written { flag, source: Source::Flag, text: text.clone() });
+            return Some(SettingValue { flag, source: Source::Flag, text: text.clone() });
         }
         let variable = format!("POD_{}", flag.to_ascii_uppercase().replace('-', "_"));
         if let Some(text) = (self.environment)(&variable).filter(|text| !text.is_empty()) {
-            return Some(Written { flag, source: Source::Environment(variable), text });
+            return Some(SettingValue { flag, source: Source::Environment(variable), text });
         }
         let (path, values) = self.file.as_ref()?;
         let text = values.get(flag)?.clone();
-        Some(Written { flag, source: Source::File(path.clone()), text })
+        Some(SettingValue { flag, source: Source::File(path.clone()), text })
     }
 }

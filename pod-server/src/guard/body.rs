@@ -15,12 +15,12 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::serve::room::Guest;
+use crate::serve::connection_limit::ConnectionState;
 
-/// How long a body may take that has nothing to it.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// So many bytes earn it another second.
-const PACE: u64 = 16 << 10;
+/// How long an empty body may take.
+const BASE_BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes that extend the deadline by one second.
+const MIN_BYTES_PER_SECOND: u64 = 16 << 10;
 
 /// What came too slowly.
 #[derive(Debug, thiserror::Error)]
@@ -28,33 +28,40 @@ const PACE: u64 = 16 << 10;
 pub(crate) struct TooSlow;
 
 /// The same body, which ends with an error where it comes too slowly.
-pub(super) fn paced(body: Body, guest: Option<Arc<Guest>>) -> Body {
-    with_patience(body, guest, PATIENCE)
+pub(super) fn paced(body: Body, state: Option<Arc<ConnectionState>>) -> Body {
+    with_base_timeout(body, state, BASE_BODY_TIMEOUT)
 }
 
-fn with_patience(body: Body, guest: Option<Arc<Guest>>, patience: Duration) -> Body {
+fn with_base_timeout(body: Body, state: Option<Arc<ConnectionState>>, base_timeout: Duration) -> Body {
     use axum::body::HttpBody;
     if body.is_end_stream() {
         return body;
     }
-    if let Some(guest) = &guest {
-        guest.is_waited_for();
+    if let Some(state) = &state {
+        state.mark_awaited();
     }
     let begun = Instant::now();
-    Body::from_stream(Paced { stream: body.into_data_stream(), guest, begun, patience, came: 0, deadline: None })
+    Body::from_stream(PacedBody {
+        stream: body.into_data_stream(),
+        state,
+        begun,
+        base_timeout,
+        came: 0,
+        deadline: None,
+    })
 }
 
-struct Paced {
+struct PacedBody {
     stream: BodyDataStream,
-    guest: Option<Arc<Guest>>,
+    state: Option<Arc<ConnectionState>>,
     begun: Instant,
-    patience: Duration,
+    base_timeout: Duration,
     came: u64,
     /// Made when the body is waited for: most are there at once.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stream for Paced {
+impl Stream for PacedBody {
     type Item = Result<Bytes, io::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -76,20 +83,20 @@ impl Stream for Paced {
     }
 }
 
-impl Paced {
+impl PacedBody {
     fn until(&self) -> Instant {
-        self.begun + self.patience + Duration::from_secs(self.came / PACE)
+        self.begun + self.base_timeout + Duration::from_secs(self.came / MIN_BYTES_PER_SECOND)
     }
 
     /// Whoever sent it waits for an answer now.
     fn has_come(&mut self) {
-        if let Some(guest) = self.guest.take() {
-            guest.waits();
+        if let Some(state) = self.state.take() {
+            state.mark_busy();
         }
     }
 }
 
-impl Drop for Paced {
+impl Drop for PacedBody {
     fn drop(&mut self) {
         self.has_come();
     }
@@ -122,7 +129,7 @@ mod tests {
             Ok::<_, io::Error>(Bytes::from_static(piece))
         });
         let silence = futures::stream::pending().take(usize::from(!ends));
-        with_patience(Body::from_stream(stream.chain(silence).boxed()), None, 20 * TICK)
+        with_base_timeout(Body::from_stream(stream.chain(silence).boxed()), None, 20 * TICK)
     }
 
     async fn read(body: Body) -> Result<usize, bool> {
@@ -132,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_may_be_slow_but_not_idle() {
-        static PIECE: [u8; PACE as usize] = [b'x'; PACE as usize];
+        static PIECE: [u8; MIN_BYTES_PER_SECOND as usize] = [b'x'; MIN_BYTES_PER_SECOND as usize];
         assert_eq!(read(paced(Body::from("at once"), None)).await, Ok(7));
         assert_eq!(read(dripping(b"x", 3, true)).await, Ok(3));
         assert_eq!(read(dripping(b"x", 10_000, true)).await, Err(true), "a byte now and then");

@@ -9,7 +9,7 @@ use pod_web::origin;
 
 use crate::action;
 
-/// What becomes of a request that could change something.
+/// How a request that could change something is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// No browser made it, or a page of ours did.

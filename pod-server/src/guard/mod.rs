@@ -15,12 +15,12 @@ use pod_web::origin::is_https;
 use crate::{
     action,
     api::problem::{Problem, ProblemKind},
-    auth::{Shown, login},
+    auth::{Credentials, login},
     metrics::requests::Timing,
     peer::Peer,
     serve::{
         app::App,
-        room::{Answering, Guest},
+        connection_limit::{ConnectionState, ResponseGuard},
     },
     worker_link,
 };
@@ -52,8 +52,8 @@ pub async fn check(State(app): State<Arc<App>>, request: Request, next: Next) ->
 }
 
 async fn answer(app: &Arc<App>, request: Request, next: Next) -> Response {
-    let guest = request.extensions().get::<Arc<Guest>>().cloned();
-    let answering = Answering::begins(guest.clone());
+    let state = request.extensions().get::<Arc<ConnectionState>>().cloned();
+    let answering = ResponseGuard::new(state.clone());
     let path = request.uri().path();
     let speaks_actions = action::is_action_path(path);
     let mut response = match admit(app, &request) {
@@ -62,7 +62,7 @@ async fn answer(app: &Arc<App>, request: Request, next: Next) -> Response {
             let renewed = (admitted == Admitted::InSession && path != login::LOGOUT_PATH)
                 .then(|| app.access.renewed(request.headers(), is_https(request.headers())))
                 .flatten();
-            let mut response = next.run(request.map(|body| body::paced(body, guest))).await;
+            let mut response = next.run(request.map(|body| body::paced(body, state))).await;
             if let Some(cookie) = renewed {
                 response.headers_mut().append(header::SET_COOKIE, cookie);
             }
@@ -84,10 +84,10 @@ async fn answer(app: &Arc<App>, request: Request, next: Next) -> Response {
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(pod_web::POLICY));
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        answering.for_good();
+        answering.disarm();
         return response;
     }
-    response.map(|body| answering.until_the_end_of(body))
+    response.map(|body| answering.attach_to(body))
 }
 
 fn is_navigation(request: &Request) -> bool {
@@ -110,7 +110,7 @@ fn admit(app: &App, request: &Request) -> Result<Admitted, Problem> {
             let host: String = host.chars().take(100).collect();
             return Err(Problem::new(
                 ProblemKind::HostRefused,
-                if app.access.asks() {
+                if app.access.requires_token() {
                     format!(
                         "This manager does not answer to the host name {host:?}; use its address, or start it with --allow-host"
                     )
@@ -129,7 +129,7 @@ fn admit(app: &App, request: &Request) -> Result<Admitted, Problem> {
         verdict => verdict == Verdict::Ask,
     };
     let admitted = |yes: Admitted| Ok(if asks { Admitted::Ask } else { yes });
-    let signs_in = app.access.asks() && path == login::PATH && request.method() == Method::POST;
+    let signs_in = app.access.requires_token() && path == login::PATH && request.method() == Method::POST;
     if matches!(path, "/healthz" | "/readyz") || signs_in || path.starts_with(pod_web::ASSETS) {
         return Ok(Admitted::Yes);
     }
@@ -138,31 +138,31 @@ fn admit(app: &App, request: &Request) -> Result<Admitted, Problem> {
     if for_workers && app.link.worker(headers)?.is_some() {
         return Ok(Admitted::Yes);
     }
-    let shown = if for_workers { app.access.shown_by_worker(headers) } else { app.access.shown(headers) };
+    let shown = if for_workers { app.access.worker_credentials(headers) } else { app.access.credentials(headers) };
     let peer = request.extensions().get::<Peer>();
     match shown {
-        Shown::Token => admitted(Admitted::Yes),
-        Shown::NotNeeded if peer.is_some_and(|peer| peer.is_owner) => admitted(Admitted::Yes),
-        Shown::NotNeeded => Err(Problem::new(
+        Credentials::Token => admitted(Admitted::Yes),
+        Credentials::NotNeeded if peer.is_some_and(|peer| peer.is_owner) => admitted(Admitted::Yes),
+        Credentials::NotNeeded => Err(Problem::new(
             ProblemKind::AnotherUser,
             "This manager serves the user who started it and nobody else; to let others in, start it with a token \
              (POD_TOKEN) and send that as Authorization: Bearer TOKEN",
         )),
-        Shown::Cookie if asks => Ok(Admitted::Ask),
-        Shown::Cookie if changing && is_safe(request.method()) => Err(Problem::new(
+        Credentials::Cookie if asks => Ok(Admitted::Ask),
+        Credentials::Cookie if changing && is_safe(request.method()) => Err(Problem::new(
             ProblemKind::TokenTooWeak,
             "A cookie does not authorise a GET that changes something; send the token as Authorization: Bearer",
         )),
-        Shown::Cookie => Ok(Admitted::InSession),
-        Shown::Nothing => Err(Problem::new(
+        Credentials::Cookie => Ok(Admitted::InSession),
+        Credentials::Nothing => Err(Problem::new(
             ProblemKind::TokenNeeded,
             "This manager asks for a token; send it as Authorization: Bearer TOKEN (clients read POD_TOKEN)",
         )),
-        Shown::Ended => Err(Problem::new(
+        Credentials::Ended => Err(Problem::new(
             ProblemKind::TokenNeeded,
             "The session of this browser has ended; sign in with the token again",
         )),
-        Shown::Wrong => Err(match peer.and_then(|peer| app.access.wrong_from(peer.address, headers)) {
+        Credentials::Wrong => Err(match peer.and_then(|peer| app.access.record_wrong_token(peer.address, headers)) {
             Some(wait) => Problem {
                 retry_after: Some(wait),
                 ..Problem::new(

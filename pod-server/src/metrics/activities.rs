@@ -1,4 +1,4 @@
-//! What is counted of executions, by activity.
+//! Execution metrics by activity.
 
 use std::{
     collections::HashMap,
@@ -11,16 +11,16 @@ use pod_core::{
 };
 use prometheus::{Error, Histogram, HistogramVec, IntCounter, IntCounterVec, Opts};
 
-use super::maker::Maker;
+use super::factory::MetricFactory;
 
-/// How many activities are told apart.
-pub(crate) const ACTIVITIES: usize = 50;
-/// Times from a millisecond to a day, in seconds.
-const LONG: [f64; 14] =
+/// Activities that have labels of their own.
+pub(crate) const MAX_LABELLED_ACTIVITIES: usize = 50;
+/// From ten milliseconds to a day.
+const EXECUTION_SECONDS_BUCKETS: [f64; 14] =
     [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0];
 
-/// The label of all activities that are not told apart. No activity has this name.
-const OTHERS: &str = "(others)";
+/// The label of all further activities. No activity has this name.
+const OTHERS_LABEL: &str = "(others)";
 
 #[derive(Debug)]
 pub(super) struct Activities {
@@ -31,18 +31,18 @@ pub(super) struct Activities {
     requeued: IntCounterVec,
     waits: HistogramVec,
     runs: HistogramVec,
-    told: Mutex<Told>,
+    labelled: Mutex<LabelledCounts>,
 }
 
-/// What is counted of each activity that is told apart, and of the others.
+/// The counters of activities by id and by label.
 #[derive(Debug, Default)]
-struct Told {
+struct LabelledCounts {
     by_id: HashMap<ActivityId, Arc<Counts>>,
-    /// Activities of one name, of which there was one after the other, are one.
+    /// Successive activities of one name share a label.
     by_name: HashMap<Arc<str>, Arc<Counts>>,
 }
 
-/// What is counted of one activity.
+/// The counters of one activity.
 #[derive(Debug)]
 pub(super) struct Counts {
     submitted: IntCounter,
@@ -56,9 +56,9 @@ pub(super) struct Counts {
 }
 
 impl Activities {
-    pub(super) fn new(make: &Maker) -> Result<Self, Error> {
+    pub(super) fn new(factory: &MetricFactory) -> Result<Self, Error> {
         let counters =
-            |name: &str, help: &str, labels: &[&str]| make.add(IntCounterVec::new(Opts::new(name, help), labels));
+            |name: &str, help: &str, labels: &[&str]| factory.add(IntCounterVec::new(Opts::new(name, help), labels));
         let activity = ["activity"];
         Ok(Self {
             submitted: counters("pod_executions_submitted_total", "Executions that were accepted.", &activity)?,
@@ -70,14 +70,19 @@ impl Activities {
                 "Executions that went back to their queue.",
                 &activity,
             )?,
-            waits: make.histograms(
+            waits: factory.histograms(
                 "pod_execution_wait_seconds",
                 "How long executions waited until they ran for the first time.",
                 &activity,
-                &LONG,
+                &EXECUTION_SECONDS_BUCKETS,
             )?,
-            runs: make.histograms("pod_attempt_run_seconds", "How long attempts ran.", &activity, &LONG)?,
-            told: Mutex::default(),
+            runs: factory.histograms(
+                "pod_attempt_run_seconds",
+                "How long attempts ran.",
+                &activity,
+                &EXECUTION_SECONDS_BUCKETS,
+            )?,
+            labelled: Mutex::default(),
         })
     }
 
@@ -96,18 +101,19 @@ impl Activities {
     }
 
     pub(super) fn of(&self, id: ActivityId, name_of: &dyn Fn(ActivityId) -> Option<Arc<str>>) -> Arc<Counts> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counts) = told.by_id.get(&id) {
+        let mut labelled = self.labelled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counts) = labelled.by_id.get(&id) {
             return counts.clone();
         }
-        let name = name_of(id).filter(|name| told.by_name.contains_key(name) || told.by_name.len() < ACTIVITIES);
-        let name = name.unwrap_or_else(|| OTHERS.into());
-        let counts = told.by_name.entry(name.clone()).or_insert_with(|| Arc::new(self.counts(&name))).clone();
-        // Of many activities that come and go, no more is remembered than is quick to look up.
-        if told.by_id.len() >= 100 * ACTIVITIES {
-            told.by_id.clear();
+        let name = name_of(id)
+            .filter(|name| labelled.by_name.contains_key(name) || labelled.by_name.len() < MAX_LABELLED_ACTIVITIES);
+        let name = name.unwrap_or_else(|| OTHERS_LABEL.into());
+        let counts = labelled.by_name.entry(name.clone()).or_insert_with(|| Arc::new(self.counts(&name))).clone();
+        // The map stays bounded when many activities come and go.
+        if labelled.by_id.len() >= 100 * MAX_LABELLED_ACTIVITIES {
+            labelled.by_id.clear();
         }
-        told.by_id.insert(id, counts.clone());
+        labelled.by_id.insert(id, counts.clone());
         counts
     }
 }

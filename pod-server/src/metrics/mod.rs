@@ -1,7 +1,7 @@
-//! What `/metrics` answers: counted where it happens, by the `prometheus` crate, and read off when it is asked for.
+//! The metrics of `/metrics`: events are counted where they happen, gauges are read at each scrape.
 //!
-//! Labels are bounded: the first [`ACTIVITIES`](activities::ACTIVITIES) activities that do something are told apart, all others are counted
-//! together; routes are those of the router.
+//! Labels are bounded: the first [`MAX_LABELLED_ACTIVITIES`](activities::MAX_LABELLED_ACTIVITIES) active activities have
+//! labels of their own, all others share one; routes are those of the router.
 
 use std::path::PathBuf;
 
@@ -11,21 +11,21 @@ use prometheus::{
 };
 
 mod activities;
-mod maker;
+mod factory;
 mod observer;
 mod process;
 pub(crate) mod requests;
 
 use activities::Activities;
-use maker::{Maker, signed};
+use factory::{MetricFactory, signed};
 use process::Process;
 
-/// Times of what somebody waits for, in seconds.
-const SHORT: [f64; 9] = [0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
-/// Sizes of batches.
-const ROWS: [f64; 8] = [1.0, 3.0, 10.0, 30.0, 100.0, 1000.0, 10_000.0, 100_000.0];
+/// For latencies that a client waits for.
+const LATENCY_SECONDS_BUCKETS: [f64; 9] = [0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
+/// For rows of a commit.
+const BATCH_ROWS_BUCKETS: [f64; 8] = [1.0, 3.0, 10.0, 30.0, 100.0, 1000.0, 10_000.0, 100_000.0];
 
-/// Everything that is counted.
+/// All metrics of the manager.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -37,14 +37,14 @@ pub(crate) struct Metrics {
     output_bytes: IntCounter,
     request_seconds: HistogramVec,
     process: Process,
-    now: Now,
+    now: ScrapeGauges,
     /// Where the store keeps its files.
     store: PathBuf,
 }
 
-/// What is so at the moment of a scrape.
+/// Gauges that a scrape reads from the manager's current state.
 #[derive(Debug)]
-struct Now {
+struct ScrapeGauges {
     executions: IntGaugeVec,
     workers: IntGaugeVec,
     slots: IntGauge,
@@ -66,44 +66,48 @@ impl Metrics {
     }
 
     fn made(store: PathBuf) -> Result<Self, Error> {
-        let make = Maker::default();
+        let factory = MetricFactory::default();
         let build = Opts::new("pod_build_info", "The version and the commit of the manager.")
             .const_label("version", env!("CARGO_PKG_VERSION"))
             .const_label("commit", option_env!("POD_COMMIT").unwrap_or("unknown"));
-        make.add(IntGauge::with_opts(build))?.set(1);
-        let now = Now {
-            executions: make.gauges("pod_executions", "Executions that are kept, by status.", "status")?,
-            workers: make.gauges("pod_workers", "Workers that are remembered, by status.", "status")?,
-            slots: make.gauge("pod_slots", "Slots of connected workers.")?,
-            busy_slots: make.gauge("pod_busy_slots", "Slots that run an execution.")?,
-            wanted_min: make.gauge("pod_workers_wanted_min", "Workers wanted at least.")?,
-            wanted_max: make.gauge("pod_workers_wanted_max", "Workers wanted at most.")?,
-            oldest_wait: make.add(Gauge::new("pod_oldest_wait_seconds", "How long the oldest waits."))?,
-            events: make.counter("pod_events_total", "Events so far, through every restart.")?,
-            troubled: make.gauge("pod_troubled_activities", "Activities rejected or failing to install.")?,
-            refusing: make.gauge("pod_refusing", "1 while new executions are refused.")?,
-            followers: make.gauge("pod_followers", "Who follows output or events at this moment.")?,
-            store_bytes: make.gauge("pod_store_bytes", "Size of the database on disk, its log included.")?,
+        factory.add(IntGauge::with_opts(build))?.set(1);
+        let now = ScrapeGauges {
+            executions: factory.gauges("pod_executions", "Executions that are kept, by status.", "status")?,
+            workers: factory.gauges("pod_workers", "Workers that are remembered, by status.", "status")?,
+            slots: factory.gauge("pod_slots", "Slots of connected workers.")?,
+            busy_slots: factory.gauge("pod_busy_slots", "Slots that run an execution.")?,
+            wanted_min: factory.gauge("pod_workers_wanted_min", "Workers wanted at least.")?,
+            wanted_max: factory.gauge("pod_workers_wanted_max", "Workers wanted at most.")?,
+            oldest_wait: factory.add(Gauge::new("pod_oldest_wait_seconds", "How long the oldest waits."))?,
+            events: factory.counter("pod_events_total", "Events so far, through every restart.")?,
+            troubled: factory.gauge("pod_troubled_activities", "Activities rejected or failing to install.")?,
+            refusing: factory.gauge("pod_refusing", "1 while new executions are refused.")?,
+            followers: factory.gauge("pod_followers", "Who follows output or events at this moment.")?,
+            store_bytes: factory.gauge("pod_store_bytes", "Size of the database on disk, its log included.")?,
         };
         Ok(Self {
-            activities: Activities::new(&make)?,
-            launches: make.counter("pod_worker_launches_total", "Workers that were asked for.")?,
-            refusals: make.counter(
+            activities: Activities::new(&factory)?,
+            launches: factory.counter("pod_worker_launches_total", "Workers that were asked for.")?,
+            refusals: factory.counter(
                 "pod_worker_launch_refusals_total",
                 "Workers that could not be had, or ended before they said hello.",
             )?,
-            commit_seconds: make.histogram("pod_commit_seconds", "How long commits to the store took.", &SHORT)?,
-            commit_rows: make.histogram("pod_commit_rows", "Rows and events of a commit.", &ROWS)?,
-            output_bytes: make.counter("pod_output_bytes_total", "Bytes of output that were stored.")?,
-            request_seconds: make.histograms(
+            commit_seconds: factory.histogram(
+                "pod_commit_seconds",
+                "How long commits to the store took.",
+                &LATENCY_SECONDS_BUCKETS,
+            )?,
+            commit_rows: factory.histogram("pod_commit_rows", "Rows and events of a commit.", &BATCH_ROWS_BUCKETS)?,
+            output_bytes: factory.counter("pod_output_bytes_total", "Bytes of output that were stored.")?,
+            request_seconds: factory.histograms(
                 "pod_http_request_seconds",
                 "How long answers to requests took, to the beginning of their body.",
                 &["method", "route", "status"],
-                &SHORT,
+                &LATENCY_SECONDS_BUCKETS,
             )?,
-            process: Process::new(&make)?,
+            process: Process::new(&factory)?,
             now,
-            registry: make.registry,
+            registry: factory.registry,
             store,
         })
     }
@@ -118,7 +122,7 @@ impl Metrics {
 
     /// Reads off what is so now.
     fn look(&self, pod: &Pod, overview: &Overview) {
-        self.process.look();
+        self.process.refresh();
         let now = &self.now;
         for (status, count) in ExecutionStatus::ALL.iter().zip(overview.counts) {
             now.executions.with_label_values(&[status.as_str()]).set(signed(count));

@@ -1,4 +1,4 @@
-//! What the engine tells, counted.
+//! Counts what the engine reports.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What the system tells of the manager's own process, under the names that Prometheus has for it.
+//! Metrics of the manager's own process from `/proc`, under the standard names of Prometheus.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use rustix::{
     process::{Resource, getrlimit},
 };
 
-use super::maker::{Maker, signed};
+use super::factory::{MetricFactory, signed};
 
 #[derive(Debug)]
 pub(super) struct Process {
@@ -21,26 +21,26 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn new(make: &Maker) -> Result<Self, Error> {
+    pub(super) fn new(factory: &MetricFactory) -> Result<Self, Error> {
         let start =
-            make.gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.")?;
+            factory.gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.")?;
         if let (Some(boot), Some(stat)) = (boot_time(), Stat::read()) {
             start.set(boot.saturating_add(stat.start_ticks / ticks()));
         }
         Ok(Self {
-            cpu: make.counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.")?,
-            open_files: make.gauge("process_open_fds", "Number of open file descriptors.")?,
-            max_files: make.gauge("process_max_fds", "Maximum number of open file descriptors.")?,
-            virtual_memory: make.gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.")?,
-            memory: make.gauge("process_resident_memory_bytes", "Resident memory size in bytes.")?,
-            threads: make.gauge("process_threads", "Number of OS threads in the process.")?,
+            cpu: factory.counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.")?,
+            open_files: factory.gauge("process_open_fds", "Number of open file descriptors.")?,
+            max_files: factory.gauge("process_max_fds", "Maximum number of open file descriptors.")?,
+            virtual_memory: factory.gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.")?,
+            memory: factory.gauge("process_resident_memory_bytes", "Resident memory size in bytes.")?,
+            threads: factory.gauge("process_threads", "Number of OS threads in the process.")?,
         })
     }
 
     /// Reads off what is so now.
-    pub(super) fn look(&self) {
+    pub(super) fn refresh(&self) {
         if let Ok(files) = fs::read_dir("/proc/self/fd") {
-            // One of them is that of the look itself.
+            // One of them is the descriptor of this listing itself.
             self.open_files.set(signed(files.count().saturating_sub(1) as u64));
         }
         if let Some(max) = getrlimit(Resource::Nofile).current {
@@ -111,13 +111,13 @@ mod tests {
 
     #[test]
     fn the_process_itself_is_told_of() {
-        let make = Maker::default();
-        let process = Process::new(&make).unwrap();
-        process.look();
+        let factory = MetricFactory::default();
+        let process = Process::new(&factory).unwrap();
+        process.refresh();
         assert!(process.memory.get() > 0 && process.virtual_memory.get() > process.memory.get());
         assert!(process.threads.get() > 0 && process.open_files.get() > 2);
         assert!(process.max_files.get() >= process.open_files.get());
-        let names: Vec<String> = make.registry.gather().iter().map(|family| family.name().to_owned()).collect();
+        let names: Vec<String> = factory.registry.gather().iter().map(|family| family.name().to_owned()).collect();
         assert_eq!(
             names,
             [
@@ -130,7 +130,7 @@ mod tests {
                 "process_virtual_memory_bytes",
             ]
         );
-        let start = make.registry.gather().into_iter().find(|family| family.name() == "process_start_time_seconds");
+        let start = factory.registry.gather().into_iter().find(|family| family.name() == "process_start_time_seconds");
         let started = start.unwrap().get_metric()[0].get_gauge().get_value();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
         assert!((now - 3600.0..=now + 2.0).contains(&started), "{started} {now}");

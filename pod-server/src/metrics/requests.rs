@@ -1,4 +1,4 @@
-//! How long answers take, by route and status.
+//! Request durations by route and status.
 
 use std::time::Instant;
 

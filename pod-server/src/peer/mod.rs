@@ -1,5 +1,5 @@
-//! Who is at the other end of a connection. On loopback the kernel knows: without a token the manager serves the user
-//! who started it, and root, and nobody else.
+//! The user at the other end of a connection, as the kernel knows it on loopback. Without a token the manager serves only
+//! root and the user who started it.
 
 use std::{
     io,
@@ -48,7 +48,7 @@ impl Users {
         Self { owner }
     }
 
-    /// Nobody is known, so nobody is the owner.
+    /// No user is known, so no connection belongs to the owner.
     #[must_use]
     pub fn unknown() -> Self {
         Self {

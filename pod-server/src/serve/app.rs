@@ -1,4 +1,4 @@
-//! What every handler has at hand.
+//! The state that all handlers share.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub struct App {
     pub(crate) metrics: Arc<Metrics>,
     /// The dashboard.
     pub web: Arc<Web>,
-    /// Cancelled when the manager goes: followers are let go.
+    /// Cancelled at shutdown: followers are disconnected.
     pub shutdown: CancellationToken,
 }
 

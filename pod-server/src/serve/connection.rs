@@ -1,4 +1,4 @@
-//! A connection with its place among those that there may be at a time, also when it becomes something else than HTTP.
+//! A TCP connection that holds its slot of the connection limit, also after an upgrade to another protocol.
 
 use std::{
     io,
@@ -11,11 +11,11 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::room::Place;
+use super::connection_limit::ConnectionSlot;
 
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
-    pub(super) _place: Place,
+    pub(super) _slot: ConnectionSlot,
 }
 
 impl AsyncRead for Connection {

@@ -1,4 +1,4 @@
-//! As whom the manager of a data directory holds its store.
+//! The name under which the manager of a data directory holds the lease of its store.
 
 use std::{fs, io::Write, path::Path};
 
@@ -6,13 +6,13 @@ use pod_backends::private;
 use pod_core::store::Holder;
 use uuid::Uuid;
 
-const FILE: &str = "manager-name";
+const NAME_FILE: &str = "manager-name";
 const MAX_NAME_LEN: usize = 100;
 
 /// The holder whose name is kept in a data directory. It is made once, of the host name: a manager that was killed is known
 /// by it when it comes back, also in a container, whose host name is another one each time.
 pub(super) fn of_directory(data_dir: &Path) -> Holder {
-    let file = data_dir.join(FILE);
+    let file = data_dir.join(NAME_FILE);
     let kept = fs::read_to_string(&file).unwrap_or_default();
     let kept = kept.trim();
     if (1..=MAX_NAME_LEN).contains(&kept.len()) {
@@ -42,7 +42,7 @@ mod tests {
         let name = of_directory(one.path());
         assert_eq!(of_directory(one.path()), name);
         assert_ne!(of_directory(other.path()), name);
-        fs::write(other.path().join(FILE), "\n").unwrap();
+        fs::write(other.path().join(NAME_FILE), "\n").unwrap();
         assert!(of_directory(other.path()).name.len() > 8, "what is no name is replaced");
     }
 }

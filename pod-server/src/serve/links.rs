@@ -1,5 +1,5 @@
-//! How workers that dial in over HTTP reach the engine: its links are handed to the backend when that starts, and this
-//! one keeps a copy for the worker link.
+//! Connects workers that dial in over HTTP to the engine: a wrapper around the backend keeps a copy of the gateway that
+//! the backend is started with.
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,4 +1,4 @@
-//! Listening: the address, the connections, and letting them go.
+//! Binds the address, accepts connections, and closes them at shutdown.
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -13,17 +13,17 @@ use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 use tower::Layer;
 
-use super::{app::App, connection::Connection, error::StartError, room::Room, router::router};
+use super::{app::App, connection::Connection, connection_limit::ConnectionLimit, error::StartError, router::router};
 use crate::{config::Config, peer::Users};
 
-/// A connection on which no request comes for so long is closed.
-const SILENCE: Duration = Duration::from_secs(15);
-/// So many connections at most, whatever the system allows.
-const MOST_CONNECTIONS: usize = 16 * 1024;
-/// So many descriptors are kept for everything else.
-const KEPT_FOR_OTHERS: u64 = 256;
-/// How long nobody is accepted after an error of the system.
-const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
+/// A connection that sends no request head within this is closed.
+const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// The upper bound of connections, whatever the system allows.
+const MAX_CONNECTIONS: usize = 16 * 1024;
+/// File descriptors that are kept for everything but connections.
+const RESERVED_DESCRIPTORS: u64 = 256;
+/// The delay before the next accept after an error of the system.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// What `listen` names, resolved: all addresses of a host name.
 async fn resolve(listen: &str) -> Result<Vec<SocketAddr>, StartError> {
@@ -64,37 +64,37 @@ pub(super) async fn serve(listener: TcpListener, app: Arc<App>, mut users: Users
     let shutdown = app.shutdown.clone();
     let router = router(app);
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(SILENCE);
-    let room = Room::new(most_connections());
+    builder.timer(TokioTimer::new()).header_read_timeout(REQUEST_HEAD_TIMEOUT);
+    let limit = ConnectionLimit::new(max_connections());
     let connections = TaskTracker::new();
     loop {
         let accepted = async {
             let (stream, from) = listener.accept().await?;
             // Whose it is, is known now and not when a request has come: by then it may be nobody's.
             let peer = users.peer(&stream, from);
-            let place = room.place().await.ok_or_else(|| io::Error::other("there is no room any more"))?;
-            Ok((stream, peer, place))
+            let slot = limit.acquire().await.ok_or_else(|| io::Error::other("there is no room any more"))?;
+            Ok((stream, peer, slot))
         };
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = accepted => accepted,
         };
         match accepted {
-            Ok((stream, peer, place)) => {
+            Ok((stream, peer, slot)) => {
                 // Small answers go out at once.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection keeps its delay");
                 }
-                let guest = place.guest();
-                let service = Extension(peer).layer(Extension(guest.clone()).layer(router.clone()));
-                let io = TokioIo::new(Connection { stream, _place: place });
+                let state = slot.state();
+                let service = Extension(peer).layer(Extension(state.clone()).layer(router.clone()));
+                let io = TokioIo::new(Connection { stream, _slot: slot });
                 let (builder, shutdown) = (builder.clone(), shutdown.clone());
                 connections.spawn(async move {
                     let service = TowerToHyperService::new(service);
                     let mut conversation = pin!(builder.serve_connection(io, service).with_upgrades());
                     tokio::select! {
                         _ = &mut conversation => return,
-                        () = guest.has_to_leave() => return,
+                        () = state.evicted() => return,
                         () = shutdown.cancelled() => conversation.as_mut().graceful_shutdown(),
                     }
                     // That its peer went away is no news.
@@ -104,7 +104,7 @@ pub(super) async fn serve(listener: TcpListener, app: Arc<App>, mut users: Users
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_AGAIN).await;
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }
@@ -113,11 +113,11 @@ pub(super) async fn serve(listener: TcpListener, app: Arc<App>, mut users: Users
     connections.wait().await;
 }
 
-/// So many that files, workers and programs' output find descriptors left.
-fn most_connections() -> usize {
+/// The limit that leaves descriptors for files, workers and the output of programs.
+fn max_connections() -> usize {
     let limit = open_files::limit();
-    let most = limit.saturating_sub(KEPT_FOR_OTHERS).max(limit / 2);
-    usize::try_from(most).unwrap_or(MOST_CONNECTIONS).min(MOST_CONNECTIONS)
+    let most = limit.saturating_sub(RESERVED_DESCRIPTORS).max(limit / 2);
+    usize::try_from(most).unwrap_or(MAX_CONNECTIONS).min(MAX_CONNECTIONS)
 }
 
 /// Whether the peer went away while it was let in.

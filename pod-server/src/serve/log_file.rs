@@ -13,12 +13,12 @@ use tracing_subscriber::{EnvFilter, Layer, fmt::MakeWriter, layer::SubscriberExt
 use super::logs::SERVER_LOG;
 
 /// How large the file grows before it becomes `server.log.1`, replacing that.
-const MAX_FILE: u64 = 8 << 20;
+const MAX_FILE_SIZE: u64 = 8 << 20;
 
 /// Sends the log of this process to standard error (warnings and errors) and to the file (more). `POD_LOG` sets another
 /// filter for both, for example `debug` or `pod_core=trace`. For the binary only: a library installs no such thing.
 pub fn install(data_dir: &Path) -> io::Result<()> {
-    let file = BoundedFile::open(&data_dir.join(SERVER_LOG), MAX_FILE)?;
+    let file = RotatingFile::open(&data_dir.join(SERVER_LOG), MAX_FILE_SIZE)?;
     let filter = |default: &str| {
         EnvFilter::builder()
             .parse(std::env::var("POD_LOG").ok().filter(|filter| !filter.is_empty()).as_deref().unwrap_or(default))
@@ -36,26 +36,26 @@ pub fn install(data_dir: &Path) -> io::Result<()> {
 
 /// A file that is moved aside when it has grown too large.
 #[derive(Clone, Debug)]
-struct BoundedFile(Arc<Mutex<Open>>);
+struct RotatingFile(Arc<Mutex<RotatingFileState>>);
 
 #[derive(Debug)]
-struct Open {
+struct RotatingFileState {
     path: PathBuf,
     file: File,
     written: u64,
     max: u64,
 }
 
-impl BoundedFile {
+impl RotatingFile {
     fn open(path: &Path, max: u64) -> io::Result<Self> {
         let file = private::file().create(true).append(true).open(path)?;
         private::close(path)?;
         let written = file.metadata()?.len();
-        Ok(Self(Arc::new(Mutex::new(Open { path: path.to_owned(), file, written, max }))))
+        Ok(Self(Arc::new(Mutex::new(RotatingFileState { path: path.to_owned(), file, written, max }))))
     }
 }
 
-impl Write for BoundedFile {
+impl Write for RotatingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut open = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if open.written > 0 && open.written + bytes.len() as u64 > open.max {
@@ -75,7 +75,7 @@ impl Write for BoundedFile {
     }
 }
 
-impl<'a> MakeWriter<'a> for BoundedFile {
+impl<'a> MakeWriter<'a> for RotatingFile {
     type Writer = Self;
     fn make_writer(&'a self) -> Self {
         self.clone()
@@ -90,7 +90,7 @@ mod tests {
     fn the_file_is_bounded_and_the_last_lines_stay() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(SERVER_LOG);
-        let mut file = BoundedFile::open(&path, 100).unwrap();
+        let mut file = RotatingFile::open(&path, 100).unwrap();
         for number in 0..1000 {
             writeln!(file, "{number}").unwrap();
         }

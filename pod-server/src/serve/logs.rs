@@ -13,10 +13,10 @@ pub(super) const SERVER_LOG: &str = "server.log";
 /// The name of the log of the manager's last start.
 const SETUP_LOG: &str = "setup.log";
 
-/// How many lines `logs` shows.
-const SHOWN_LINES: usize = 500;
-/// How much of the log's end they are looked for in.
-const SHOWN_BYTES: u64 = 256 << 10;
+/// Lines that `logs` shows at most.
+const MAX_LINES: usize = 500;
+/// Bytes at the end of the log that are searched for these lines.
+const MAX_TAIL_BYTES: u64 = 256 << 10;
 
 /// The manager's logs.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct ManagerLogs {
 
 /// A log as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShownLog {
+pub struct LogView {
     /// What it is called.
     pub filename: String,
     /// Its last lines.
@@ -63,36 +63,36 @@ impl ManagerLogs {
 
     /// The steps of the last start.
     #[must_use]
-    pub fn setup(&self) -> ShownLog {
+    pub fn setup(&self) -> LogView {
         let lines = self.setup.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        ShownLog { filename: SETUP_LOG.to_owned(), lines }
+        LogView { filename: SETUP_LOG.to_owned(), lines }
     }
 
     /// The effective configuration, secrets masked.
     #[must_use]
-    pub fn properties(&self) -> ShownLog {
-        ShownLog { filename: "properties".to_owned(), lines: self.properties.clone() }
+    pub fn properties(&self) -> LogView {
+        LogView { filename: "properties".to_owned(), lines: self.properties.clone() }
     }
 
     /// The last lines of the manager's own log.
-    pub async fn server(&self) -> ShownLog {
+    pub async fn server(&self) -> LogView {
         let path = self.data_dir.join(SERVER_LOG);
         let lines = tokio::task::spawn_blocking(move || tail(&path)).await;
-        ShownLog { filename: SERVER_LOG.to_owned(), lines: lines.ok().and_then(Result::ok).unwrap_or_default() }
+        LogView { filename: SERVER_LOG.to_owned(), lines: lines.ok().and_then(Result::ok).unwrap_or_default() }
     }
 }
 
 fn tail(path: &Path) -> std::io::Result<Vec<String>> {
     let mut file = std::fs::File::open(path)?;
     let len = file.metadata()?.len();
-    let skipped = len.saturating_sub(SHOWN_BYTES);
+    let skipped = len.saturating_sub(MAX_TAIL_BYTES);
     file.seek(SeekFrom::Start(skipped))?;
     let mut bytes = Vec::new();
-    file.take(SHOWN_BYTES).read_to_end(&mut bytes)?;
+    file.take(MAX_TAIL_BYTES).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     // The first line may have lost its beginning.
     let lines: Vec<&str> = text.lines().skip(usize::from(skipped > 0)).collect();
-    Ok(lines[lines.len().saturating_sub(SHOWN_LINES)..].iter().map(|line| (*line).to_owned()).collect())
+    Ok(lines[lines.len().saturating_sub(MAX_LINES)..].iter().map(|line| (*line).to_owned()).collect())
 }
 
 #[cfg(test)]
@@ -106,7 +106,7 @@ mod tests {
         assert!(logs.server().await.lines.is_empty());
         let lines: Vec<String> = (0..60_000).map(|number| format!("line {number}")).collect();
         std::fs::write(directory.path().join(SERVER_LOG), lines.join("\n")).unwrap();
-        assert_eq!(logs.server().await.lines, lines[60_000 - SHOWN_LINES..]);
+        assert_eq!(logs.server().await.lines, lines[60_000 - MAX_LINES..]);
         logs.note("data directory locked");
         logs.note("listening");
         assert_eq!(logs.setup().lines.len(), 2);

@@ -1,24 +1,24 @@
 //! `pod serve`: starts a manager, listens, shuts down.
 
 pub(crate) mod app;
+mod components;
 mod connection;
+pub(crate) mod connection_limit;
 mod error;
 mod holder;
 pub(crate) mod links;
 mod listen;
 mod log_file;
 mod logs;
-mod parts;
 pub(crate) mod paths;
-pub(crate) mod room;
 mod router;
 mod start;
 
 pub use app::App;
+pub use components::WorkerPlacement;
 pub use error::StartError;
 pub use links::{LinkSlot, WithWorkerLink};
 pub use log_file::install as install_log;
-pub use logs::{ManagerLogs, ShownLog};
-pub use parts::WorkerHome;
+pub use logs::{LogView, ManagerLogs};
 pub use router::router;
-pub use start::{Manager, NEEDS_TOKEN, Parts, Running, Unheard, embed, start};
+pub use start::{ClosedListener, Components, Manager, NEEDS_TOKEN, RunningManager, embed, start};

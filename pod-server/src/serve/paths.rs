@@ -1,7 +1,7 @@
-//! What the paths of a manager begin with.
+//! The path prefixes that the manager itself serves.
 
-/// The first parts of all paths: none of them can be that of a `--base-path`.
-pub(crate) const FIRST_PARTS: &[&str] = &[
+/// The first segments of all paths; a `--base-path` cannot begin with one.
+pub(crate) const RESERVED_PATH_PREFIXES: &[&str] = &[
     "POD",
     "activities",
     "api",

@@ -1,4 +1,4 @@
-//! Which path leads where.
+//! The routes of the manager and the layers around them.
 
 use std::sync::Arc;
 
@@ -25,14 +25,14 @@ use crate::{
     guard, probes, worker_link,
 };
 
-/// So many bytes have to be there for an answer to be worth compressing.
-const WORTH_COMPRESSING: u64 = 1024;
+/// Smaller responses are not worth compressing.
+const MIN_COMPRESSED_SIZE: u64 = 1024;
 
 /// Everything that a manager answers to.
 pub fn router(app: Arc<App>) -> Router {
     let compression = CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
-        .compress_when(SizeAbove::new(WORTH_COMPRESSING).and(is_page_or_record));
+        .compress_when(SizeAbove::new(MIN_COMPRESSED_SIZE).and(is_page_or_record));
     let base_path = app.base_path.clone();
     base_path.below(routes(app)).layer(compression)
 }
@@ -40,10 +40,10 @@ pub fn router(app: Arc<App>) -> Router {
 /// Whether an answer is of a kind that is compressed: never what programs print, which comes as it is printed, nor an
 /// archive.
 fn is_page_or_record(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
-    const KINDS: [&str; 6] =
+    const COMPRESSED_TYPES: [&str; 6] =
         ["text/html", "text/css", "text/javascript", "image/svg+xml", "application/json", "application/problem+json"];
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    KINDS.contains(&kind.split(';').next().unwrap_or_default().trim())
+    COMPRESSED_TYPES.contains(&kind.split(';').next().unwrap_or_default().trim())
 }
 
 fn routes(app: Arc<App>) -> Router {
@@ -72,7 +72,7 @@ fn routes(app: Arc<App>) -> Router {
 /// A person gets a page, a program a problem.
 async fn nothing_here(State(app): State<Arc<App>>, request: Request) -> Response {
     if request.method() == Method::GET && login::wants_page(request.headers()) {
-        return pod_web::front(&app.web, request.uri(), request.headers()).await;
+        return pod_web::index(&app.web, request.uri(), request.headers()).await;
     }
     api::no_such_route(OriginalUri(request.uri().clone())).await.into_response()
 }

@@ -1,4 +1,4 @@
-//! The worker's end: dials a manager over HTTP.
+//! The worker's end: connects to a manager over HTTP.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::{api::problem::ProblemKind, config::secret::Secret};
 
 /// Where workers dial in.
 pub const PATH: &str = "/api/v1/worker-link";
-/// How long a manager may take to answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long connecting may take, the upgrade included.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why a manager could not be dialled, as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +59,7 @@ pub async fn dial(manager: &url::Url, token: Option<&Secret>) -> Result<Transpor
         request.headers_mut().insert(header::AUTHORIZATION, value);
     }
     let connecting = tokio_tungstenite::connect_async_with_config(request, Some(limits()), true);
-    match tokio::time::timeout(PATIENCE, connecting).await {
+    match tokio::time::timeout(DIAL_TIMEOUT, connecting).await {
         Ok(Ok((socket, _))) => Ok(dialled(socket, manager.to_string())),
         Ok(Err(error)) => Err(refused(manager, &error)),
         Err(_) => Err(DialError::Later(format!("the manager at {manager} did not answer within 20 s"))),

@@ -26,8 +26,8 @@ use tokio_tungstenite::{
     },
 };
 
-/// What a WebSocket needs around a frame: the heads of its pieces, a ping now and then.
-const AROUND: usize = 1 << 10;
+/// Bytes that a WebSocket adds to a frame: the headers of its fragments, and pings.
+const FRAME_OVERHEAD: usize = 1 << 10;
 
 /// How a WebSocket is read: no message is longer than a frame.
 pub(super) fn limits() -> WebSocketConfig {
@@ -143,7 +143,7 @@ impl<S> fmt::Debug for Writer<S> {
 #[async_trait]
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> FrameReader for Reader<S> {
     async fn read(&mut self, most: usize) -> Result<Bytes, FrameError> {
-        self.meter.0.store(most + AROUND, Ordering::Relaxed);
+        self.meter.0.store(most + FRAME_OVERHEAD, Ordering::Relaxed);
         loop {
             let message = self.stream.next().await.ok_or_else(closed)?.map_err(io::Error::other)?;
             match frame(message)? {

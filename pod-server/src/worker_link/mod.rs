@@ -26,10 +26,10 @@ use crate::{
 
 pub(crate) mod dial;
 mod frames;
-mod websocket_dial;
+mod websocket_dialer;
 
 pub use dial::{DialError, PATH, dial, link_url};
-pub use websocket_dial::WebSocketDial;
+pub use websocket_dialer::WebSocketDialer;
 
 /// What the worker link needs of a manager.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::{future::Future, path::Path, sync::Once, time::Duration};
 
 use pod_server::{
     config::Config,
-    serve::{Running, StartError, WorkerHome},
+    serve::{RunningManager, StartError, WorkerPlacement},
 };
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Server {
-    running: Option<Running>,
+    running: Option<RunningManager>,
     base: String,
     client: Client,
     token: Option<String>,
@@ -235,6 +235,6 @@ pub(crate) fn encoded(text: &str) -> String {
 }
 
 /// Starts a manager as `pod serve` does, but for its workers, which end with the test.
-pub(crate) async fn start(config: &Config) -> Result<Running, StartError> {
-    pod_server::serve::start(config, WorkerHome::ThisProcess).await
+pub(crate) async fn start(config: &Config) -> Result<RunningManager, StartError> {
+    pod_server::serve::start(config, WorkerPlacement::ThisProcess).await
 }

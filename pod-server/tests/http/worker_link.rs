@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pod_backends::process::ProcessExecutor;
 use pod_core::worker::{Identity, WorkerConfig, WorkerExit, run};
-use pod_server::{config::Secret, worker_link::WebSocketDial};
+use pod_server::{config::Secret, worker_link::WebSocketDialer};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use crate::server::Server;
 async fn dialling(server: &Server, token: &str, stop: CancellationToken) -> JoinHandle<WorkerExit> {
     let directory = server.directory().join("dialling");
     let executor = Arc::new(ProcessExecutor::open(&directory, 2).await.unwrap());
-    let dial = WebSocketDial::new(&server.origin(), Some(Secret::new(token))).unwrap();
+    let dial = WebSocketDialer::new(&server.origin(), Some(Secret::new(token))).unwrap();
     let identity = Identity { host: Some("elsewhere".to_owned()), ..Identity::new(7) };
     let config = WorkerConfig::new(identity).spool_in(directory.join("spool"));
     tokio::spawn(async move { run(config, executor, dial, stop).await })

@@ -18,7 +18,7 @@ use pod_core::{
     testing::provisioner_suite::{Rig, dies, is_alive},
     worker::Dialer,
 };
-use pod_server::{config::Secret, worker_link::WebSocketDial};
+use pod_server::{config::Secret, worker_link::WebSocketDialer};
 use tokio_util::sync::CancellationToken;
 
 use manager::{image, listening, program, settings, swarm_host};
@@ -30,7 +30,7 @@ async fn be_a_worker() {
     let home = Path::new(swarm::HOME);
     if home.join("work/worker.json").exists() {
         let over_network = |manager: ManagerAddress| {
-            let dial = WebSocketDial::new(&manager.url, manager.token.map(Secret::new));
+            let dial = WebSocketDialer::new(&manager.url, manager.token.map(Secret::new));
             dial.map(|dial| Box::new(dial) as Box<dyn Dialer>).map_err(|error| error.to_string())
         };
         run_container_worker(home, over_network, CancellationToken::new()).await;

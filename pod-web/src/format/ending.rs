@@ -1,8 +1,8 @@
-//! How an execution ended, in words.
+//! A short text for the outcome of an execution.
 
 use pod_core::domain::{Execution, Outcome};
 
-/// What a code or signal means, in a few words; nothing where there is nothing to add to the state.
+/// The meaning of an exit code or signal in a few words; empty if the state says it all.
 pub(crate) fn ending(execution: &Execution) -> String {
     match &execution.outcome {
         None | Some(Outcome::Exited(0) | Outcome::Terminated) => String::new(),

@@ -1,4 +1,4 @@
-//! What templates write things with: `{{ execution.status|state }}`, `{{ at|time }}`, `{{ "plus"|icon }}`.
+//! Template filters: `{{ execution.status|state }}`, `{{ at|time }}`, `{{ "plus"|icon }}`.
 
 use std::{
     fmt::Display,
@@ -8,7 +8,7 @@ use std::{
 use askama::{Result, Values, filters::Safe};
 use pod_core::domain::{Execution, Millis, Timestamp};
 
-use super::{Look, Stated};
+use super::{HasStatus, StatusStyle};
 use crate::assets;
 
 fn now() -> Timestamp {
@@ -28,8 +28,8 @@ fn symbol(name: &impl Display) -> String {
 
 /// A state: its shape and its word.
 #[askama::filter_fn]
-pub(crate) fn state(stated: &impl Stated, _: &dyn Values) -> Result<Safe<String>> {
-    let Look { shape, word } = stated.look();
+pub(crate) fn state(status: &impl HasStatus, _: &dyn Values) -> Result<Safe<String>> {
+    let StatusStyle { shape, word } = status.style();
     let symbol = symbol(&format_args!("state-{shape}"));
     Ok(Safe(format!(r#"<span class="state state-{shape}">{symbol}{word}</span>"#)))
 }

@@ -1,97 +1,97 @@
-//! States look the same everywhere: a small shape and a word, never colour alone.
+//! The presentation of states, the same everywhere: a small shape and a word, never colour alone.
 
 use pod_core::domain::{ActivityStatus, Execution, ExecutionStatus, InstallationStatus, RevisionStatus, WorkerStatus};
 
 /// The shape and colour of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct StatusStyle {
     /// The symbol in the sprite, which also names the colour.
     pub(crate) shape: &'static str,
     /// The word.
     pub(crate) word: &'static str,
 }
 
-/// Something with a state that is shown.
-pub(crate) trait Stated {
-    /// How it looks.
-    fn look(&self) -> Look;
+/// A value with a state that pages show.
+pub(crate) trait HasStatus {
+    /// The style of the current state.
+    fn style(&self) -> StatusStyle;
 }
 
-impl<T: Stated> Stated for &T {
-    fn look(&self) -> Look {
-        (**self).look()
+impl<T: HasStatus> HasStatus for &T {
+    fn style(&self) -> StatusStyle {
+        (**self).style()
     }
 }
 
-const fn look(shape: &'static str, word: &'static str) -> Look {
-    Look { shape, word }
+const fn style(shape: &'static str, word: &'static str) -> StatusStyle {
+    StatusStyle { shape, word }
 }
 
-impl Stated for Execution {
-    fn look(&self) -> Look {
-        self.public_status().look()
+impl HasStatus for Execution {
+    fn style(&self) -> StatusStyle {
+        self.public_status().style()
     }
 }
 
-impl Stated for ExecutionStatus {
-    fn look(&self) -> Look {
+impl HasStatus for ExecutionStatus {
+    fn style(&self) -> StatusStyle {
         match self {
-            Self::Waiting => look("waiting", "waiting"),
-            Self::Running => look("running", "running"),
-            Self::Finished => look("finished", "finished"),
-            Self::Failed => look("failed", "failed"),
-            Self::Terminated => look("terminated", "terminated"),
-            Self::TimedOut => look("timed-out", "timed out"),
+            Self::Waiting => style("waiting", "waiting"),
+            Self::Running => style("running", "running"),
+            Self::Finished => style("finished", "finished"),
+            Self::Failed => style("failed", "failed"),
+            Self::Terminated => style("terminated", "terminated"),
+            Self::TimedOut => style("timed-out", "timed out"),
         }
     }
 }
 
-impl Stated for WorkerStatus {
-    fn look(&self) -> Look {
+impl HasStatus for WorkerStatus {
+    fn style(&self) -> StatusStyle {
         match self {
-            Self::Launching => look("waiting", "launching"),
-            Self::Pending => look("waiting", "starting"),
-            Self::Ready => look("finished", "ready"),
-            Self::Working => look("running", "working"),
-            Self::Unreachable => look("timed-out", "unreachable"),
-            Self::Lost => look("failed", "lost"),
-            Self::Draining => look("terminated", "draining"),
-            Self::Terminated => look("terminated", "let go"),
-            Self::Failed => look("failed", "failed"),
+            Self::Launching => style("waiting", "launching"),
+            Self::Pending => style("waiting", "starting"),
+            Self::Ready => style("finished", "ready"),
+            Self::Working => style("running", "working"),
+            Self::Unreachable => style("timed-out", "unreachable"),
+            Self::Lost => style("failed", "lost"),
+            Self::Draining => style("terminated", "draining"),
+            Self::Terminated => style("terminated", "let go"),
+            Self::Failed => style("failed", "failed"),
         }
     }
 }
 
-impl Stated for ActivityStatus {
-    fn look(&self) -> Look {
+impl HasStatus for ActivityStatus {
+    fn style(&self) -> StatusStyle {
         match self {
-            Self::Verifying => look("running", "verifying"),
-            Self::Approved => look("finished", "approved"),
-            Self::Rejected => look("failed", "rejected"),
-            Self::Uninstalling => look("terminated", "being removed"),
+            Self::Verifying => style("running", "verifying"),
+            Self::Approved => style("finished", "approved"),
+            Self::Rejected => style("failed", "rejected"),
+            Self::Uninstalling => style("terminated", "being removed"),
         }
     }
 }
 
-impl Stated for RevisionStatus {
-    fn look(&self) -> Look {
+impl HasStatus for RevisionStatus {
+    fn style(&self) -> StatusStyle {
         match self {
-            Self::Verifying => look("running", "verifying"),
-            Self::Approved => look("finished", "approved"),
-            Self::Rejected => look("failed", "rejected"),
-            Self::Uninstalling => look("terminated", "being removed"),
+            Self::Verifying => style("running", "verifying"),
+            Self::Approved => style("finished", "approved"),
+            Self::Rejected => style("failed", "rejected"),
+            Self::Uninstalling => style("terminated", "being removed"),
         }
     }
 }
 
-impl Stated for InstallationStatus {
-    fn look(&self) -> Look {
+impl HasStatus for InstallationStatus {
+    fn style(&self) -> StatusStyle {
         match self {
-            Self::Pending => look("waiting", "wanted"),
-            Self::Installing => look("running", "installing"),
-            Self::Installed => look("finished", "installed"),
-            Self::Failed => look("failed", "failed"),
-            Self::Removing => look("terminated", "being removed"),
+            Self::Pending => style("waiting", "wanted"),
+            Self::Installing => style("running", "installing"),
+            Self::Installed => style("finished", "installed"),
+            Self::Failed => style("failed", "failed"),
+            Self::Removing => style("terminated", "being removed"),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Which line lies where: a place every few KiB, found by one pass over the output and kept for those who look again.
-//! What is printed later is added by a pass over that alone.
+//! An index of lines: a place every few KiB, found in one pass over the output and cached. Later output extends it without
+//! another pass over the beginning.
 
 use std::{
     collections::VecDeque,
@@ -15,17 +15,17 @@ use pod_core::{
 
 use super::{
     place::{Place, View, index},
-    rows::LONGEST,
+    rows::MAX_ROW_LEN,
 };
 
-/// How many bytes lie between two places.
-const STEP: u64 = 32 << 10;
-/// Of how many outputs the places are kept.
-const KEPT: usize = 32;
+/// Bytes between two indexed places.
+const INDEX_INTERVAL: u64 = 32 << 10;
+/// Outputs whose index is kept.
+const MAX_INDEXES: usize = 32;
 
-/// What output is shown.
+/// The output that a page shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shown {
+pub(crate) struct OutputSelection {
     /// Of which execution.
     pub(crate) id: ExecutionId,
     /// Of which attempt.
@@ -34,30 +34,30 @@ pub(crate) struct Shown {
     pub(crate) view: View,
 }
 
-type Shared = Arc<tokio::sync::Mutex<Index>>;
+type SharedIndex = Arc<tokio::sync::Mutex<Index>>;
 
-/// The places of the outputs that were looked at last.
+/// The indexes of the outputs that were shown last.
 #[derive(Debug, Default)]
 pub(crate) struct Indexes {
-    kept: Mutex<VecDeque<(Shown, Shared)>>,
+    kept: Mutex<VecDeque<(OutputSelection, SharedIndex)>>,
 }
 
 impl Indexes {
-    fn of(&self, shown: Shown) -> Shared {
+    fn of(&self, selection: OutputSelection) -> SharedIndex {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = kept.iter().position(|(known, _)| *known == shown).and_then(|at| kept.remove(at));
-        let entry = known.unwrap_or_else(|| (shown, Arc::new(tokio::sync::Mutex::new(Index::new(shown)))));
+        let known = kept.iter().position(|(known, _)| *known == selection).and_then(|at| kept.remove(at));
+        let entry = known.unwrap_or_else(|| (selection, Arc::new(tokio::sync::Mutex::new(Index::new(selection)))));
         let index = entry.1.clone();
         kept.push_front(entry);
-        kept.truncate(KEPT);
+        kept.truncate(MAX_INDEXES);
         index
     }
 
     /// The places of an output as it is now, in order; the first is its beginning.
-    pub(super) async fn places(&self, pod: &Pod, shown: Shown) -> Result<Vec<Place>, PodError> {
-        let index = self.of(shown);
+    pub(super) async fn places(&self, pod: &Pod, selection: OutputSelection) -> Result<Vec<Place>, PodError> {
+        let index = self.of(selection);
         let mut index = index.lock().await;
-        index.catch_up(pod, shown).await?;
+        index.catch_up(pod, selection).await?;
         Ok(index.places.clone())
     }
 }
@@ -69,27 +69,27 @@ struct Index {
 }
 
 impl Index {
-    fn new(shown: Shown) -> Self {
-        let start = Place::start(shown.attempt, shown.view);
+    fn new(selection: OutputSelection) -> Self {
+        let start = Place::start(selection.attempt, selection.view);
         Self { places: vec![start], lines: Lines::at(start) }
     }
 
-    async fn catch_up(&mut self, pod: &Pod, shown: Shown) -> Result<(), PodError> {
-        let (read, ends) = (self.lines.read, ends(pod, shown).await?);
+    async fn catch_up(&mut self, pod: &Pod, selection: OutputSelection) -> Result<(), PodError> {
+        let (read, ends) = (self.lines.read, ends(pod, selection).await?);
         let Self { places, lines } = self;
-        walk(pod, shown.id, read, ends, |step| {
+        walk(pod, selection.id, read, ends, |step| {
             match step {
-                Step::Bytes(stream, bytes, _) => {
+                OutputItem::Bytes(stream, bytes, _) => {
                     // In steps, so that a large piece gives more than one place.
-                    for piece in bytes.chunks(STEP as usize) {
+                    for piece in bytes.chunks(INDEX_INTERVAL as usize) {
                         lines.push(stream, piece);
                         let last = places.last().map_or(0, offsets);
-                        if offsets(&lines.place) >= last + STEP {
+                        if offsets(&lines.place) >= last + INDEX_INTERVAL {
                             places.push(lines.place);
                         }
                     }
                 }
-                Step::Gap(stream, gap) => lines.gap(stream, gap),
+                OutputItem::Gap(stream, gap) => lines.gap(stream, gap),
             }
             ControlFlow::Continue(())
         })
@@ -127,7 +127,7 @@ impl Lines {
             point.offset = read.offset + last as u64 + 1;
         }
         read.offset += bytes.len() as u64;
-        if read.offset - point.offset > LONGEST as u64 {
+        if read.offset - point.offset > MAX_ROW_LEN as u64 {
             self.place.line += u64::from(!point.within);
             point.within = true;
             point.offset = read.offset;
@@ -146,29 +146,29 @@ impl Lines {
     }
 }
 
-/// Something on the way through an output.
-pub(super) enum Step<'a> {
-    /// Some, and when they came.
+/// An item of the walk through an output.
+pub(super) enum OutputItem<'a> {
+    /// Bytes, and when they came.
     Bytes(Stream, &'a Bytes, Option<Timestamp>),
     Gap(Stream, Gap),
 }
 
 /// How far the output of an attempt goes by now, per stream.
-pub(super) async fn ends(pod: &Pod, shown: Shown) -> Result<[u64; 2], PodError> {
-    if shown.attempt.0 == 0 {
+pub(super) async fn ends(pod: &Pod, selection: OutputSelection) -> Result<[u64; 2], PodError> {
+    if selection.attempt.0 == 0 {
         return Ok([0, 0]);
     }
-    let summary = pod.output_summary(shown.id, shown.attempt).await?;
-    Ok(Stream::BOTH.map(|stream| if shown.view.shows(stream) { summary.stream(stream).len } else { 0 }))
+    let summary = pod.output_summary(selection.id, selection.attempt).await?;
+    Ok(Stream::BOTH.map(|stream| if selection.view.shows(stream) { summary.stream(stream).len } else { 0 }))
 }
 
-/// Goes through the output from a place on up to these ends, in the order in which it came.
+/// Walks through the output from a place up to these ends, in the order in which it came.
 pub(super) async fn walk(
     pod: &Pod,
     id: ExecutionId,
     from: Place,
     ends: [u64; 2],
-    mut visit: impl FnMut(Step<'_>) -> ControlFlow<()>,
+    mut visit: impl FnMut(OutputItem<'_>) -> ControlFlow<()>,
 ) -> Result<(), PodError> {
     let mut read = from.position();
     if read.attempt.0 == 0 {
@@ -181,11 +181,11 @@ pub(super) async fn walk(
                 read = position;
                 let kept = ends[index(stream)].saturating_sub(offset).min(bytes.len() as u64);
                 let bytes = bytes.slice(..usize::try_from(kept).unwrap_or(bytes.len()));
-                if bytes.is_empty() { ControlFlow::Continue(()) } else { visit(Step::Bytes(stream, &bytes, at)) }
+                if bytes.is_empty() { ControlFlow::Continue(()) } else { visit(OutputItem::Bytes(stream, &bytes, at)) }
             }
             Some(OutputChunk::Gap { stream, gap, position }) => {
                 read = position;
-                visit(Step::Gap(stream, gap))
+                visit(OutputItem::Gap(stream, gap))
             }
             Some(OutputChunk::NextAttempt(_) | OutputChunk::Ended(_)) | None => return Ok(()),
         };

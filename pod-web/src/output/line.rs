@@ -5,8 +5,8 @@ use vte::{Params, Parser, Perform};
 
 use super::style::Style;
 
-/// The widest a line can be made by moving the cursor alone.
-const WIDEST: usize = 1 << 10;
+/// The columns that a line can reach by cursor movement alone.
+const MAX_COLUMNS: usize = 1 << 10;
 
 /// Writes a line as HTML; returns the style that the next one begins with.
 pub(super) fn render(bytes: &[u8], style: Style, html: &mut String) -> Style {
@@ -98,8 +98,8 @@ impl Perform for Screen {
                 self.cells[..end].fill((' ', Style::default()));
             }
             ('K', 2) => self.cells.clear(),
-            ('G', _) => self.cursor = (steps - 1).min(WIDEST),
-            ('C', _) => self.cursor = (self.cursor + steps).min(WIDEST.max(self.cursor)),
+            ('G', _) => self.cursor = (steps - 1).min(MAX_COLUMNS),
+            ('C', _) => self.cursor = (self.cursor + steps).min(MAX_COLUMNS.max(self.cursor)),
             ('D', _) => self.cursor = self.cursor.saturating_sub(steps),
             _ => {}
         }
@@ -135,7 +135,7 @@ mod tests {
             ("a\u{202e}b".as_bytes(), "a\u{fffd}b"),
             (b"a\tb", "a\tb"),
             (b"a\x7fb", "ab"),
-            (b"\x1b[99999999Cx", &format!("{}x", " ".repeat(WIDEST))),
+            (b"\x1b[99999999Cx", &format!("{}x", " ".repeat(MAX_COLUMNS))),
         ] {
             assert_eq!(html(bytes), expected, "{}", bytes.escape_ascii());
         }

@@ -9,7 +9,7 @@
 //! | `place` | a place in the output: where one goes on |
 //! | `rows` | pieces of both streams become rows with numbers |
 //! | `index` | which line lies where, without reading everything again |
-//! | `part` | a piece of output that is there, as rows |
+//! | `part` | parts of the output as rows |
 //! | `search` | looking for text in the whole output |
 
 mod index;
@@ -20,8 +20,8 @@ mod rows;
 mod search;
 mod style;
 
-pub(crate) use index::{Indexes, Shown};
-pub(crate) use part::{How, Part, last, numbered, with_line};
+pub(crate) use index::{Indexes, OutputSelection};
+pub(crate) use part::{Part, RenderOptions, last, numbered, with_line};
 pub(crate) use place::{Place, View};
 pub(crate) use rows::Rows;
-pub(crate) use search::{Found, MOST_FOUND, search};
+pub(crate) use search::{MAX_MATCHES, SearchMatch, search};

@@ -1,17 +1,17 @@
-//! A piece of output that is there, as rows: what a page shows first, and what it loads when one scrolls on.
+//! Renders parts of the output as rows: the first one of a page, and those that it loads on scrolling.
 
 use std::ops::ControlFlow;
 
 use pod_core::{Pod, PodError};
 
 use super::{
-    index::{Indexes, Shown, Step, ends, walk},
+    index::{Indexes, OutputItem, OutputSelection, ends, walk},
     place::Place,
     rows::Rows,
 };
 
-/// So many parts are shown at once at the end, so that the last one is not shown alone when it is short.
-const AT_THE_END: usize = 2;
+/// Parts that are shown at the end of the output: the last one alone may be short.
+const TAIL_PARTS: usize = 2;
 
 /// A piece of output as rows.
 #[derive(Debug)]
@@ -40,72 +40,77 @@ impl Part {
     }
 }
 
-/// How rows are made.
+/// How rows are rendered.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct How {
-    /// Nothing more will come.
+pub(crate) struct RenderOptions {
+    /// The output is complete.
     pub(crate) over: bool,
-    /// Each shows when it came.
+    /// Rows show when they came.
     pub(crate) times: bool,
 }
 
 /// The end of the output.
-pub(crate) async fn last(pod: &Pod, indexes: &Indexes, shown: Shown, how: How) -> Result<Part, PodError> {
-    let places = indexes.places(pod, shown).await?;
-    render(pod, shown, &places, places.len().saturating_sub(AT_THE_END), AT_THE_END, how).await
+pub(crate) async fn last(
+    pod: &Pod,
+    indexes: &Indexes,
+    selection: OutputSelection,
+    options: RenderOptions,
+) -> Result<Part, PodError> {
+    let places = indexes.places(pod, selection).await?;
+    render(pod, selection, &places, places.len().saturating_sub(TAIL_PARTS), TAIL_PARTS, options).await
 }
 
 /// A part by its number; the last one where there are not so many.
 pub(crate) async fn numbered(
     pod: &Pod,
     indexes: &Indexes,
-    shown: Shown,
+    selection: OutputSelection,
     number: usize,
-    how: How,
+    options: RenderOptions,
 ) -> Result<Part, PodError> {
-    let places = indexes.places(pod, shown).await?;
-    render(pod, shown, &places, number.min(places.len() - 1), 1, how).await
+    let places = indexes.places(pod, selection).await?;
+    render(pod, selection, &places, number.min(places.len() - 1), 1, options).await
 }
 
 /// The part that holds a line.
 pub(crate) async fn with_line(
     pod: &Pod,
     indexes: &Indexes,
-    shown: Shown,
+    selection: OutputSelection,
     line: u64,
-    how: How,
+    options: RenderOptions,
 ) -> Result<Part, PodError> {
-    let places = indexes.places(pod, shown).await?;
+    let places = indexes.places(pod, selection).await?;
     let number = places.partition_point(|place| place.line <= line).saturating_sub(1);
     // The one before and the one after too, so that the line has neighbours.
     let first = number.saturating_sub(1);
-    render(pod, shown, &places, first, number - first + 2, how).await
+    render(pod, selection, &places, first, number - first + 2, options).await
 }
 
 async fn render(
     pod: &Pod,
-    shown: Shown,
+    selection: OutputSelection,
     places: &[Place],
     number: usize,
     count: usize,
-    how: How,
+    options: RenderOptions,
 ) -> Result<Part, PodError> {
     let from = places[number];
     let behind = places.get(number + count);
     let ends = match behind {
         Some(next) => next.points.map(|point| point.offset),
-        None => ends(pod, shown).await?,
+        None => ends(pod, selection).await?,
     };
-    let mut rows = Rows::at(from).with_times(how.times);
-    walk(pod, shown.id, from, ends, |step| {
+    let mut rows = Rows::at(from).with_times(options.times);
+    walk(pod, selection.id, from, ends, |step| {
         match step {
-            Step::Bytes(stream, bytes, came) => rows.push(stream, bytes, came),
-            Step::Gap(stream, gap) => rows.gap(stream, gap),
+            OutputItem::Bytes(stream, bytes, came) => rows.push(stream, bytes, came),
+            OutputItem::Gap(stream, gap) => rows.gap(stream, gap),
         }
         ControlFlow::Continue(())
     })
     .await?;
-    if behind.is_some() || how.over {
+    if behind.is_some() || options.over {
         rows.end();
     }
     let (html, _) = rows.take();

@@ -1,5 +1,5 @@
-//! Pieces of both streams become rows with numbers. A line is a row when its end is there; what is not ended yet is
-//! shown below, and again when more of it comes. A line that is too long for one row goes on in further ones.
+//! Renders chunks of both streams as numbered rows. A complete line is a row; an incomplete one is shown below, and again
+//! when more comes. A line that is too long for one row continues in further ones.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ use super::{
 use crate::format;
 
 /// The longest row, in bytes as printed.
-pub(super) const LONGEST: usize = 16 << 10;
+pub(super) const MAX_ROW_LEN: usize = 16 << 10;
 
 /// Makes rows of what it is given.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Rows {
             self.came[at] = came;
         }
         self.pending[at].extend_from_slice(rest);
-        while self.pending[at].len() > LONGEST {
+        while self.pending[at].len() > MAX_ROW_LEN {
             self.shorten(stream);
         }
     }
@@ -129,7 +129,7 @@ impl Rows {
         if self.pending[at].is_empty() && line_end == 0 {
             return;
         }
-        while self.pending[at].len() > LONGEST {
+        while self.pending[at].len() > MAX_ROW_LEN {
             self.shorten(stream);
         }
         let bytes = std::mem::take(&mut self.pending[at]);
@@ -180,7 +180,7 @@ impl Rows {
 
 /// Where to cut a line that is too long: not within a character, nor within an escape sequence.
 fn cut(bytes: &[u8]) -> usize {
-    let mut cut = LONGEST.min(bytes.len());
+    let mut cut = MAX_ROW_LEN.min(bytes.len());
     if let Some(escape) = memchr::memrchr(0x1b, &bytes[cut.saturating_sub(32)..cut]) {
         cut = cut.saturating_sub(32) + escape;
     }
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn going_on_at_any_place_gives_the_same_rows() {
-        let long = "x".repeat(LONGEST * 3 + 5);
+        let long = "x".repeat(MAX_ROW_LEN * 3 + 5);
         let all = format!("a\n\x1b[31mb\nc{long}\n\n\x1b[0mlast\nä€\n{long}");
         let whole = {
             let mut rows = rows();
@@ -268,7 +268,7 @@ mod tests {
             rows.end();
             rows.take().0
         };
-        for size in [1, 7, 4096, LONGEST, LONGEST + 1, 1 << 17] {
+        for size in [1, 7, 4096, MAX_ROW_LEN, MAX_ROW_LEN + 1, 1 << 17] {
             let mut pieces = String::new();
             let mut rows = rows();
             while let Some(rest) = all.as_bytes().get(rows.place().points[0].offset as usize + rows.pending[0].len()..)
@@ -297,7 +297,7 @@ mod tests {
             rows.push(Stream::Stdout, &Bytes::from(format!("\r{step} of 100000")), None);
         }
         assert_eq!(rows.take().1, 0);
-        assert!(rows.pending[0].len() <= LONGEST + 64);
+        assert!(rows.pending[0].len() <= MAX_ROW_LEN + 64);
         rows.push(Stream::Stdout, &Bytes::from_static(b"\n"), None);
         assert_eq!(text(&rows.take().0), ["1 99999 of 100000"]);
     }

@@ -1,5 +1,5 @@
-//! Looking for text in the whole output, line by line, in one pass. It ends when enough was found, and when who asked
-//! has gone: the pass is a future that is dropped then.
+//! Searches the whole output for text, line by line, in one pass. The pass ends after enough matches, or when its future
+//! is dropped because the client is gone.
 
 use std::ops::ControlFlow;
 
@@ -7,20 +7,20 @@ use memchr::memmem::Finder;
 use pod_core::{Pod, PodError, domain::Stream};
 
 use super::{
-    index::{Lines, Shown, Step, ends, walk},
+    index::{Lines, OutputItem, OutputSelection, ends, walk},
     place::{Place, index},
 };
 
-/// At most so many lines are told.
-pub(crate) const MOST_FOUND: usize = 200;
-/// Of a longer line, only the beginning is looked through.
-const LINE: usize = 1 << 20;
-/// How much of a line is shown on each side.
-const AROUND: usize = 80;
+/// Matching lines that are shown.
+pub(crate) const MAX_MATCHES: usize = 200;
+/// Only the beginning of a longer line is searched.
+const MAX_SEARCHED_LINE_LEN: usize = 1 << 20;
+/// Bytes of the line on each side of a match.
+const CONTEXT_LEN: usize = 80;
 
 /// A line that holds the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct SearchMatch {
     /// Its number.
     pub(crate) line: u64,
     /// What stands before the text, the text, and what stands behind it.
@@ -28,13 +28,13 @@ pub(crate) struct Found {
 }
 
 /// The lines that hold a text, without regard to case where it is written small.
-pub(crate) async fn search(pod: &Pod, shown: Shown, text: &str) -> Result<Vec<Found>, PodError> {
-    let ends = ends(pod, shown).await?;
-    let mut search = Search::new(shown, text);
-    let start = Place::start(shown.attempt, shown.view);
-    walk(pod, shown.id, start, ends, |step| match step {
-        Step::Bytes(stream, bytes, _) => search.push(stream, bytes),
-        Step::Gap(stream, gap) => {
+pub(crate) async fn search(pod: &Pod, selection: OutputSelection, text: &str) -> Result<Vec<SearchMatch>, PodError> {
+    let ends = ends(pod, selection).await?;
+    let mut search = Search::new(selection, text);
+    let start = Place::start(selection.attempt, selection.view);
+    walk(pod, selection.id, start, ends, |step| match step {
+        OutputItem::Bytes(stream, bytes, _) => search.push(stream, bytes),
+        OutputItem::Gap(stream, gap) => {
             let flow = search.end_line(stream);
             search.lines.gap(stream, gap);
             flow
@@ -53,14 +53,14 @@ struct Search {
     finder: Finder<'static>,
     any_case: bool,
     len: usize,
-    found: Vec<Found>,
+    found: Vec<SearchMatch>,
 }
 
 impl Search {
-    fn new(shown: Shown, text: &str) -> Self {
+    fn new(selection: OutputSelection, text: &str) -> Self {
         let any_case = !text.chars().any(char::is_uppercase);
         Self {
-            lines: Lines::at(Place::start(shown.attempt, shown.view)),
+            lines: Lines::at(Place::start(selection.attempt, selection.view)),
             pending: [Vec::new(), Vec::new()],
             finder: Finder::new(text).into_owned(),
             any_case,
@@ -71,11 +71,11 @@ impl Search {
 
     fn push(&mut self, stream: Stream, bytes: &[u8]) -> ControlFlow<()> {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let room = LINE.saturating_sub(self.pending[index(stream)].len());
+            let room = MAX_SEARCHED_LINE_LEN.saturating_sub(self.pending[index(stream)].len());
             self.pending[index(stream)].extend_from_slice(&piece[..piece.len().min(room)]);
             if piece.ends_with(b"\n") {
                 let line = self.number(stream);
-                self.look(stream, line)?;
+                self.match_line(stream, line)?;
             }
             self.lines.push(stream, piece);
         }
@@ -90,20 +90,21 @@ impl Search {
 
     fn end_line(&mut self, stream: Stream) -> ControlFlow<()> {
         let line = self.number(stream);
-        self.look(stream, line)
+        self.match_line(stream, line)
     }
 
-    fn look(&mut self, stream: Stream, line: u64) -> ControlFlow<()> {
+    fn match_line(&mut self, stream: Stream, line: u64) -> ControlFlow<()> {
         let mut text = std::mem::take(&mut self.pending[index(stream)]);
         let found = if self.any_case { self.finder.find(&text.to_ascii_lowercase()) } else { self.finder.find(&text) };
         if let Some(at) = found {
             let (hit, end) = (at + self.len, text.len());
-            let pieces = [&text[at.saturating_sub(AROUND)..at], &text[at..hit], &text[hit..end.min(hit + AROUND)]];
-            self.found.push(Found { line, pieces: pieces.map(plain) });
+            let pieces =
+                [&text[at.saturating_sub(CONTEXT_LEN)..at], &text[at..hit], &text[hit..end.min(hit + CONTEXT_LEN)]];
+            self.found.push(SearchMatch { line, pieces: pieces.map(plain) });
         }
         text.clear();
         self.pending[index(stream)] = text;
-        if self.found.len() >= MOST_FOUND { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.found.len() >= MAX_MATCHES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -119,8 +120,8 @@ mod tests {
     use crate::output::View;
 
     fn found(text: &str, pieces: &[(Stream, &str)]) -> Vec<(u64, String)> {
-        let shown = Shown { id: ExecutionId(1), attempt: AttemptNo(1), view: View::Merged };
-        let mut search = Search::new(shown, text);
+        let selection = OutputSelection { id: ExecutionId(1), attempt: AttemptNo(1), view: View::Merged };
+        let mut search = Search::new(selection, text);
         for (stream, piece) in pieces {
             let _ = search.push(*stream, piece.as_bytes());
         }
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn it_ends_when_enough_is_found() {
-        let many = "x\n".repeat(MOST_FOUND * 2);
-        assert_eq!(found("x", &[(Stream::Stdout, &many)]).len(), MOST_FOUND);
+        let many = "x\n".repeat(MAX_MATCHES * 2);
+        assert_eq!(found("x", &[(Stream::Stdout, &many)]).len(), MAX_MATCHES);
     }
 }

@@ -1,5 +1,5 @@
-//! Colours and weights, as a terminal's escape sequences set them. They become classes: the pages allow no inline style,
-//! and so colours keep their contrast in light and dark.
+//! Colours and weights that escape sequences set, as CSS classes: the pages allow no inline style, and colours keep their
+//! contrast in light and dark.
 
 use vte::Params;
 

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use crate::{
     failure::Failure,
     flash::Flash,
-    form::{Filled, VERSION},
+    form::{FormData, VERSION},
     format::{activity_address, filters},
     layout::Frame,
     pages::conflict::{Conflict, as_text},
@@ -29,15 +29,15 @@ use crate::{
 };
 
 /// How many rows a page has.
-const ROWS: usize = 100;
+const PAGE_SIZE: usize = 100;
 
 /// What stands for the value of a variable, which may be a secret.
 pub(crate) const MASK: &str = "••••••••";
 
-/// What the address says.
+/// The query of the page.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct ActivitiesQuery {
     q: String,
     after: String,
 }
@@ -83,26 +83,26 @@ impl ActivitiesPage<'_> {
 pub(crate) async fn list(
     State(web): State<Arc<Web>>,
     frame: Frame,
-    Query(asked): Query<Asked>,
+    Query(params): Query<ActivitiesQuery>,
 ) -> Result<Response, Failure> {
     let mut views = web.pod.activities().await?;
     let total = views.len();
-    let wanted = asked.q.to_lowercase();
+    let wanted = params.q.to_lowercase();
     views.retain(|view| view.activity.name.as_str().to_lowercase().contains(&wanted));
-    views.retain(|view| view.activity.name.as_str() > asked.after.as_str());
-    let more = views.len() > ROWS;
-    views.truncate(ROWS);
+    views.retain(|view| view.activity.name.as_str() > params.after.as_str());
+    let more = views.len() > PAGE_SIZE;
+    views.truncate(PAGE_SIZE);
     let older = views.last().filter(|_| more).map(|last| {
         let mut query = url::form_urlencoded::Serializer::for_suffix("/activities?".to_owned(), "/activities?".len());
-        query.append_pair("q", &asked.q).append_pair("after", last.activity.name.as_str());
+        query.append_pair("q", &params.q).append_pair("after", last.activity.name.as_str());
         query.finish()
     });
-    Ok(frame.page(&ActivitiesPage { frame: &frame, q: &asked.q, views, total, older }))
+    Ok(frame.page(&ActivitiesPage { frame: &frame, q: &params.q, views, total, older }))
 }
 
 /// What was typed into the form, kept when something of it is refused.
 #[derive(Debug, Default)]
-struct Typed {
+struct FormValues {
     name: String,
     from_url: bool,
     url: String,
@@ -126,7 +126,7 @@ struct FormPage<'a> {
     editing: Option<&'a str>,
     /// What the form was made from; nothing where it makes an activity.
     version: String,
-    typed: Typed,
+    typed: FormValues,
     /// The field that is wrong, and what to do.
     error: Option<(&'static str, String)>,
     /// What somebody else saved meanwhile.
@@ -136,7 +136,7 @@ struct FormPage<'a> {
 }
 
 impl<'a> FormPage<'a> {
-    fn of(frame: &'a Frame, editing: Option<&'a str>, typed: Typed) -> Self {
+    fn of(frame: &'a Frame, editing: Option<&'a str>, typed: FormValues) -> Self {
         let (version, error, conflict) = (String::new(), None, None);
         Self { frame, editing, version, typed, error, conflict, was_directory: false }
     }
@@ -152,22 +152,22 @@ impl FormPage<'_> {
     }
 }
 
-impl Typed {
-    fn of(filled: &Filled) -> Self {
-        let field = |name: &str| filled.get(name).trim().to_owned();
+impl FormValues {
+    fn of(form_data: &FormData) -> Self {
+        let field = |name: &str| form_data.get(name).trim().to_owned();
         Self {
             name: field("name"),
-            from_url: filled.get("source") == "url",
+            from_url: form_data.get("source") == "url",
             url: field("url"),
-            script: filled.get("script").to_owned(),
+            script: form_data.get("script").to_owned(),
             timeout: field("timeout"),
             retries: field("retries"),
-            on_lost_fail: filled.get("onlost") == "fail",
+            on_lost_fail: form_data.get("onlost") == "fail",
             max_concurrency: field("concurrency"),
             isolation: field("isolation"),
             workdir: field("workdir"),
             network: field("network"),
-            env: filled.get("env").to_owned(),
+            env: form_data.get("env").to_owned(),
         }
     }
 
@@ -320,16 +320,20 @@ fn field_of(error: &PodError, from_url: bool) -> &'static str {
 
 /// `GET /activities/new`.
 pub(crate) async fn new(frame: Frame) -> Response {
-    let typed = Typed::default();
+    let typed = FormValues::default();
     frame.page(&FormPage::of(&frame, None, typed))
 }
 
 /// `POST /activities/new`.
-pub(crate) async fn create(State(web): State<Arc<Web>>, frame: Frame, filled: Filled) -> Result<Response, Failure> {
-    let typed = Typed::of(&filled);
+pub(crate) async fn create(
+    State(web): State<Arc<Web>>,
+    frame: Frame,
+    form_data: FormData,
+) -> Result<Response, Failure> {
+    let typed = FormValues::of(&form_data);
     let error = match typed.understood(None) {
         Err(error) => error,
-        Ok(new) => match filled.on(&web.pod).create_activity(new).await {
+        Ok(new) => match form_data.on(&web.pod).create_activity(new).await {
             Ok(activity) => {
                 let said = format!("{} was registered and is installed on one worker first.", activity.name);
                 return Ok(Flash::done(said).at(&activity_address(activity.name.as_str())));
@@ -358,7 +362,7 @@ pub(crate) async fn edit(
     let view = web.pod.activity(&name).await?;
     let script = web.pod.payload(view.activity.id, view.activity.latest).await?;
     let was_directory = matches!(script, Some(Payload::Archive(_)));
-    let typed = Typed::of_view(&view, script);
+    let typed = FormValues::of_view(&view, script);
     let version = view.version();
     Ok(frame.page(&FormPage { version, was_directory, ..FormPage::of(&frame, Some(&name), typed) }))
 }
@@ -368,16 +372,16 @@ pub(crate) async fn save(
     State(web): State<Arc<Web>>,
     Path(name): Path<String>,
     frame: Frame,
-    filled: Filled,
+    form_data: FormData,
 ) -> Result<Response, Failure> {
     let before = web.pod.activity(&name).await?;
     if before.activity.status == ActivityStatus::Uninstalling {
         return Ok(Flash::refused(format!("{name} is being removed and cannot be changed.")).at("/activities"));
     }
-    let typed = Typed { name: name.clone(), ..Typed::of(&filled) };
+    let typed = FormValues { name: name.clone(), ..FormValues::of(&form_data) };
     let error = match typed.understood(Some(&before)) {
         Err(error) => error,
-        Ok(new) => match filled.on_version(&web.pod).put_activity(new).await {
+        Ok(new) => match form_data.on_version(&web.pod).put_activity(new).await {
             Ok(activity) => {
                 let said = if activity.latest == before.activity.latest {
                     format!("Nothing was changed: this is what revision {} of {name} is.", activity.latest)
@@ -392,7 +396,7 @@ pub(crate) async fn save(
             Err(PodError::NotAsExpected { .. }) => {
                 let now = web.pod.activity(&name).await?;
                 let script = web.pod.payload(now.activity.id, now.activity.latest).await?;
-                let theirs = Typed::of_view(&now, script).text();
+                let theirs = FormValues::of_view(&now, script).text();
                 let conflict = Some(Conflict::of(&name, theirs, &typed.text()));
                 let page = FormPage { version: now.version(), conflict, ..FormPage::of(&frame, Some(&name), typed) };
                 return Ok(frame.page_with(StatusCode::PRECONDITION_FAILED, &page));
@@ -400,7 +404,7 @@ pub(crate) async fn save(
             Err(error) => refused(error, typed.from_url)?,
         },
     };
-    let version = filled.get(VERSION).to_owned();
+    let version = form_data.get(VERSION).to_owned();
     let page = FormPage { version, error: Some(error), ..FormPage::of(&frame, Some(&name), typed) };
     Ok(frame.page_with(StatusCode::UNPROCESSABLE_ENTITY, &page))
 }

@@ -1,4 +1,4 @@
-//! One activity: where it stands, what it is made of, how its runs go, and running it.
+//! The page of an activity: its state, its content, its executions, and a form to run it.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use serde::Deserialize;
 use crate::{
     failure::Failure,
     flash::{Flash, see_other},
-    form::Filled,
+    form::FormData,
     format::{activity_address, filters, thousands},
     layout::Frame,
     pages::{
@@ -36,11 +36,11 @@ use crate::{
 };
 
 /// How many of its executions are shown.
-const SHOWN: usize = 10;
+const MAX_SHOWN_EXECUTIONS: usize = 10;
 /// How much of a script is shown.
-const LONGEST_SCRIPT: usize = 64 << 10;
+const MAX_SCRIPT_LEN: usize = 64 << 10;
 /// How much of the end of an installation's output is shown.
-const LONGEST_LOG: usize = 64 << 10;
+const MAX_LOG_LEN: usize = 64 << 10;
 
 #[derive(Debug, Template)]
 #[template(path = "activity.html")]
@@ -112,15 +112,16 @@ async fn page(
 ) -> Result<Response, Failure> {
     let view = web.pod.activity(name).await?;
     let activity = &view.activity;
-    let query = ExecutionQuery { activity: Some(activity.id), limit: SHOWN, ..ExecutionQuery::default() };
+    let query =
+        ExecutionQuery { activity: Some(activity.id), limit: MAX_SHOWN_EXECUTIONS, ..ExecutionQuery::default() };
     let executions: Vec<Execution> = web.pod.executions(query).await?;
     let shown: Arc<str> = activity.name.as_str().into();
     let newest = web.pod.payload(activity.id, activity.latest).await?;
     let (mut script, mut archive, mut cut) = (None, None, false);
     match &newest {
         Some(Payload::Script(bytes)) => {
-            cut = bytes.len() > LONGEST_SCRIPT;
-            script = Some(String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_SCRIPT)]).into_owned());
+            cut = bytes.len() > MAX_SCRIPT_LEN;
+            script = Some(String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_SCRIPT_LEN)]).into_owned());
         }
         Some(Payload::Archive(bytes)) => archive = Some(bytes.len() as u64),
         None => {}
@@ -168,7 +169,7 @@ fn verifying(view: &ActivityView) -> Option<&Installation> {
 async fn log_of(web: &Web, installation: &Installation) -> Result<String, PodError> {
     let Installation { worker, activity, revision, .. } = *installation;
     let log = web.pod.install_log(InstallLog { worker, activity, revision }).await?;
-    let from = log.len().saturating_sub(LONGEST_LOG);
+    let from = log.len().saturating_sub(MAX_LOG_LEN);
     Ok(String::from_utf8_lossy(&log[from..]).into_owned())
 }
 
@@ -177,17 +178,17 @@ pub(crate) async fn run(
     State(web): State<Arc<Web>>,
     Path(name): Path<String>,
     frame: Frame,
-    filled: Filled,
+    form_data: FormData,
 ) -> Result<Response, Failure> {
-    let file = filled.get("file");
-    let input = if file.is_empty() { filled.get("input") } else { file };
-    let started = if filled.get("each") == "line" {
-        start_lines(&filled.on(&web.pod), &name, input).await
+    let file = form_data.get("file");
+    let input = if file.is_empty() { form_data.get("input") } else { file };
+    let started = if form_data.get("each") == "line" {
+        start_lines(&form_data.on(&web.pod), &name, input).await
     } else {
         let new = NewExecution::new(&name);
         let new = if input.is_empty() { new } else { new.input(input) };
-        filled.on(&web.pod).submit(new).await.map(|Submitted { id, deduplicated: repeated, .. }| {
-            let said = if repeated {
+        form_data.on(&web.pod).submit(new).await.map(|Submitted { id, deduplicated, .. }| {
+            let said = if deduplicated {
                 format!("This was sent twice and started once: execution #{id} of {name}.")
             } else {
                 format!("Execution #{id} of {name} was submitted.")
@@ -199,7 +200,7 @@ pub(crate) async fn run(
         Ok(response) => Ok(response),
         Err(error @ (PodError::InvalidInput(_) | PodError::Invalid(_) | PodError::NotOpen { .. })) => {
             // A file is not put into the field: only what was typed is.
-            let typed = filled.get("input").to_owned();
+            let typed = form_data.get("input").to_owned();
             page(&web, &frame, &name, typed, Some(sentence(&error))).await
         }
         Err(error) => Err(error.into()),
@@ -263,9 +264,9 @@ pub(crate) async fn ask_delete(
 pub(crate) async fn delete(
     State(web): State<Arc<Web>>,
     Path(name): Path<String>,
-    filled: Filled,
+    form_data: FormData,
 ) -> Result<Response, Failure> {
-    match filled.on(&web.pod).delete_activity(&name).await {
+    match form_data.on(&web.pod).delete_activity(&name).await {
         Ok(_) => Ok(Flash::done(format!("{name} is being removed from the workers.")).at("/activities")),
         Err(error @ PodError::NotDeletable(_)) => {
             let said = format!("{} Wait until it is verified, then delete it.", sentence(&error));
@@ -275,10 +276,10 @@ pub(crate) async fn delete(
     }
 }
 
-/// Which revision's installation.
+/// The query of an installation's page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct OfRevision {
+pub(crate) struct InstallationQuery {
     revision: String,
 }
 
@@ -295,12 +296,12 @@ struct InstallationPage<'a> {
 pub(crate) async fn installation(
     State(web): State<Arc<Web>>,
     Path((name, worker)): Path<(String, String)>,
-    Query(of): Query<OfRevision>,
+    Query(query): Query<InstallationQuery>,
     frame: Frame,
 ) -> Result<Response, Failure> {
     let view = web.pod.activity(&name).await?;
     let worker = worker.parse::<WorkerId>().ok();
-    let revision = of.revision.parse::<RevisionNo>().unwrap_or(view.activity.latest);
+    let revision = query.revision.parse::<RevisionNo>().unwrap_or(view.activity.latest);
     let found = view.installations.iter().find(|it| Some(it.worker) == worker && it.revision == revision);
     let installation = found.cloned().ok_or_else(|| {
         Failure::missing(format!("Revision {revision} of {name} is not, or no longer, on that worker."))

@@ -1,16 +1,16 @@
-//! What is in the archive of a directory: names and sizes, and the text of files that people read.
+//! Lists the archive of a directory: names and sizes, and the text of readable files.
 
 use pod_core::archive::{Kind, Refused, Sieve};
 use sha2::{Digest, Sha256};
 
-/// How much is unpacked to find out.
-const LOOKED_AT: u64 = 256 << 20;
-/// How many files are told.
-const MOST: usize = 2000;
-/// The longest file whose text is kept.
-const LONGEST_TEXT: u64 = 64 << 10;
-/// How much text is kept of all files together.
-const ALL_TEXT: usize = 4 << 20;
+/// Bytes that are unpacked at most.
+const MAX_UNPACKED_SIZE: u64 = 256 << 20;
+/// Files that are listed.
+const MAX_FILES: usize = 2000;
+/// The largest file whose text is kept.
+const MAX_TEXT_LEN: u64 = 64 << 10;
+/// Text of all files together.
+const MAX_TOTAL_TEXT_LEN: usize = 4 << 20;
 
 /// A file of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) struct File {
     pub(crate) hash: [u8; 32],
 }
 
-/// What was found.
+/// The content of an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Directory {
     /// By path.
@@ -44,13 +44,13 @@ impl Directory {
     }
 
     fn read(&mut self, archive: &[u8]) -> Result<(), Refused> {
-        let mut sieve = Sieve::at_most(archive, LOOKED_AT);
+        let mut sieve = Sieve::at_most(archive, MAX_UNPACKED_SIZE);
         let mut texts = 0;
         while let Some(entry) = sieve.next_entry()? {
             let path = String::from_utf8_lossy(&entry.path).into_owned();
             let size = match entry.kind {
                 Kind::Directory => continue,
-                _ if self.files.len() >= MOST => {
+                _ if self.files.len() >= MAX_FILES => {
                     self.cut = true;
                     return Ok(());
                 }
@@ -62,7 +62,7 @@ impl Directory {
                 Kind::File { size } => size,
             };
             let mut hash = Sha256::new();
-            let mut bytes = (size <= LONGEST_TEXT && texts < ALL_TEXT).then(Vec::new);
+            let mut bytes = (size <= MAX_TEXT_LEN && texts < MAX_TOTAL_TEXT_LEN).then(Vec::new);
             sieve.read_all(|piece| {
                 hash.update(piece);
                 if let Some(bytes) = &mut bytes {

@@ -1,4 +1,4 @@
-//! The question before something is done that an address asks for: a link can lead here, and only a person can go on.
+//! The confirmation page for actions in an address: a link can lead here, and only a person can go on.
 
 use axum::{
     http::{HeaderMap, Uri},

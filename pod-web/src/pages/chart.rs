@@ -1,4 +1,4 @@
-//! Charts, drawn on the server: plain shapes whose numbers are in their titles, and in words beside them.
+//! Charts, rendered on the server: plain shapes with their numbers as titles and in words beside them.
 
 use pod_core::domain::{ExecutionStatus, Millis, MinuteBucket, Timestamp};
 

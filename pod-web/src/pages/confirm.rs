@@ -1,4 +1,4 @@
-//! The question before something is ended or deleted: it names the thing and the consequence, and is asked once.
+//! The confirmation page before something is ended or deleted. It names the thing and the consequence.
 
 use askama::Template;
 use axum::response::Response;

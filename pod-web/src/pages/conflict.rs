@@ -1,4 +1,4 @@
-//! Two who change the same at the same time: the second is shown what the first made of it, and asked.
+//! Concurrent edits: the second editor sees what the first saved, and decides.
 
 use super::script_diff::{DiffLine, diff};
 

@@ -1,4 +1,4 @@
-//! What happened, newest first.
+//! The list of events, newest first.
 
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
@@ -19,11 +19,11 @@ use crate::{
 };
 
 /// How many rows a page has.
-const ROWS: usize = 100;
-/// How many events are read at a time.
-const CHUNK: usize = 1000;
-/// How many such reads a page takes at most; where they found too little, one is asked whether to go on.
-const CHUNKS: usize = 5;
+const PAGE_SIZE: usize = 100;
+/// Events per read while filtering.
+const READ_SIZE: usize = 1000;
+/// Reads per page; after them the page offers to go on.
+const MAX_READS: usize = 5;
 
 /// What the list may be limited to.
 const SUBJECTS: [(&str, &str); 4] = [
@@ -33,10 +33,10 @@ const SUBJECTS: [(&str, &str); 4] = [
     ("policies", "Policies"),
 ];
 
-/// What the address says.
+/// The query of the page.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct EventsQuery {
     about: String,
     before: String,
 }
@@ -70,20 +70,20 @@ impl EventsPage<'_> {
         (!later.any(|(_, other)| other == name)).then(|| activity_address(name))
     }
 
-    fn told(&self, event: &Event) -> Told {
-        Told::of(event)
+    fn text(&self, event: &Event) -> EventText {
+        EventText::of(event)
     }
 }
 
-/// What there is to say of an event beside what is named by links: the subject stands before it, the worker where it
-/// happened behind the verb, and what more is known at the end.
+/// The text of an event around its links: the subject stands before the verb, the worker behind it, and details at the
+/// end.
 #[derive(Debug, PartialEq, Eq)]
-struct Told {
+struct EventText {
     verb: String,
     more: String,
 }
 
-impl Told {
+impl EventText {
     fn of(event: &Event) -> Self {
         let message = event.detail.as_ref().map(ToString::to_string).unwrap_or_default();
         let reason = match &event.detail {
@@ -182,36 +182,36 @@ fn subject(kind: EventKind) -> &'static str {
 pub(crate) async fn list(
     State(web): State<Arc<Web>>,
     frame: Frame,
-    Query(asked): Query<Asked>,
+    Query(query): Query<EventsQuery>,
 ) -> Result<Response, Failure> {
     let refuse = |sentence: String| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, sentence);
-    if !asked.about.is_empty() && !SUBJECTS.iter().any(|(word, _)| *word == asked.about) {
-        return Err(refuse(format!("There are no events about {:?}. Choose from the list.", asked.about)));
+    if !query.about.is_empty() && !SUBJECTS.iter().any(|(word, _)| *word == query.about) {
+        return Err(refuse(format!("There are no events about {:?}. Choose from the list.", query.about)));
     }
-    let mut before = match asked.before.as_str() {
+    let mut before = match query.before.as_str() {
         "" => i64::MAX as u64,
         text => text
             .parse()
             .map_err(|_| refuse(format!("before in the address must be the number of an event, not {text:?}.")))?,
     };
     let (mut events, mut exhausted) = (Vec::new(), false);
-    for _ in 0..CHUNKS {
-        let chunk = if asked.about.is_empty() { ROWS + 1 } else { CHUNK };
+    for _ in 0..MAX_READS {
+        let chunk = if query.about.is_empty() { PAGE_SIZE + 1 } else { READ_SIZE };
         let found = web.pod.events_before(before.min(i64::MAX as u64), chunk).await?;
         exhausted = found.len() < chunk;
         before = found.last().map_or(0, |event| event.seq);
-        events.extend(found.into_iter().filter(|event| asked.about.is_empty() || subject(event.kind) == asked.about));
-        if events.len() > ROWS || exhausted {
+        events.extend(found.into_iter().filter(|event| query.about.is_empty() || subject(event.kind) == query.about));
+        if events.len() > PAGE_SIZE || exhausted {
             break;
         }
     }
-    let more = events.len() > ROWS;
-    events.truncate(ROWS);
+    let more = events.len() > PAGE_SIZE;
+    events.truncate(PAGE_SIZE);
     let searched = !more && !exhausted;
     let older = if more { events.last().map(|event| event.seq) } else { Some(before).filter(|_| searched) };
     let names = web.pod.activity_names().await?;
-    let first_page = asked.before.is_empty();
-    Ok(frame.page(&EventsPage { frame: &frame, about: &asked.about, events, names, first_page, older, searched }))
+    let first_page = query.before.is_empty();
+    Ok(frame.page(&EventsPage { frame: &frame, about: &query.about, events, names, first_page, older, searched }))
 }
 
 #[cfg(test)]
@@ -225,8 +225,8 @@ mod tests {
         let at = pod_core::domain::Timestamp(0);
         let nobody = (None, None, None, None);
         let (activity, revision, execution, attempt) = nobody;
-        let Told { verb, more } =
-            Told::of(&Event { seq: 1, at, kind, activity, revision, execution, attempt, worker, detail });
+        let EventText { verb, more } =
+            EventText::of(&Event { seq: 1, at, kind, activity, revision, execution, attempt, worker, detail });
         if more.is_empty() { verb } else { format!("{verb}: {more}") }
     }
 

@@ -1,4 +1,4 @@
-//! The overview: is work flowing, is something stuck, what is the fleet doing.
+//! The overview: the flow of work, what is stuck, and the fleet.
 
 use std::sync::Arc;
 
@@ -18,30 +18,30 @@ use crate::{
     web::Web,
 };
 
-/// How many failures and changes of the fleet are shown.
-const SHOWN: usize = 8;
+/// Rows of failures and of changes of the fleet.
+const MAX_SHOWN_ROWS: usize = 8;
 
 /// An activity whose runs fail.
 #[derive(Debug)]
-struct Failing {
+struct FailingActivity {
     name: String,
     failed: u64,
     success: String,
 }
 
-/// Those of the kept executions that failed or ran out of time, by activity.
-fn failing(views: &[ActivityView]) -> Vec<Failing> {
+/// The kept executions that failed or timed out, by activity.
+fn failing(views: &[ActivityView]) -> Vec<FailingActivity> {
     let failed = |view: &ActivityView| {
         view.counts[ExecutionStatus::Failed as usize] + view.counts[ExecutionStatus::TimedOut as usize]
     };
     let mut views: Vec<&ActivityView> = views.iter().filter(|view| failed(view) > 0).collect();
     views.sort_by_key(|view| std::cmp::Reverse(failed(view)));
-    let told = |view: &ActivityView| Failing {
+    let row = |view: &ActivityView| FailingActivity {
         name: view.activity.name.to_string(),
         failed: failed(view),
         success: activities::success(view).unwrap_or_default(),
     };
-    views.into_iter().take(SHOWN).map(told).collect()
+    views.into_iter().take(MAX_SHOWN_ROWS).map(row).collect()
 }
 
 #[derive(Debug, Template)]
@@ -55,7 +55,7 @@ struct OverviewPage<'a> {
     decisions: Vec<ScalingDecision>,
     troubled: Vec<Arc<str>>,
     /// Activities whose runs fail, those with the most failures first.
-    failing: Vec<Failing>,
+    failing: Vec<FailingActivity>,
     no_activity: bool,
 }
 
@@ -120,11 +120,11 @@ pub(crate) async fn page(web: &Web, frame: &Frame) -> Result<Response, Failure> 
     let name = |execution: &Execution| names.get(&execution.activity).cloned().unwrap_or_else(|| "".into());
     let mut failures = Vec::new();
     for status in [ExecutionStatus::Failed, ExecutionStatus::TimedOut] {
-        let query = ExecutionQuery { status: Some(status), limit: SHOWN, ..ExecutionQuery::default() };
+        let query = ExecutionQuery { status: Some(status), limit: MAX_SHOWN_ROWS, ..ExecutionQuery::default() };
         failures.extend(web.pod.executions(query).await?);
     }
     failures.sort_by_key(|execution| std::cmp::Reverse(execution.finished_at));
-    failures.truncate(SHOWN);
+    failures.truncate(MAX_SHOWN_ROWS);
     let (policies, active) = web.pod.policies().await?;
     let policy = policies.iter().find(|policy| policy.id == active).map(|policy| policy.name.to_string());
     let activities = web.pod.activities().await?;
@@ -134,7 +134,7 @@ pub(crate) async fn page(web: &Web, frame: &Frame) -> Result<Response, Failure> 
         chart,
         policy: policy.unwrap_or_default(),
         failures: failures.into_iter().map(|execution| (execution.clone(), name(&execution))).collect(),
-        decisions: web.pod.scaling_decisions(SHOWN).await?,
+        decisions: web.pod.scaling_decisions(MAX_SHOWN_ROWS).await?,
         troubled: overview.failing_activities.iter().filter_map(|id| names.get(id).cloned()).collect(),
         failing: failing(&activities),
         no_activity: activities.is_empty(),

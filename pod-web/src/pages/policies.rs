@@ -16,7 +16,7 @@ use pod_core::{
 use crate::{
     failure::Failure,
     flash::Flash,
-    form::{Filled, VERSION},
+    form::{FormData, VERSION},
     format::filters,
     layout::Frame,
     pages::{
@@ -144,15 +144,15 @@ pub(crate) async fn ask_apply(
 pub(crate) async fn apply(
     State(web): State<Arc<Web>>,
     Path(name): Path<String>,
-    filled: Filled,
+    form_data: FormData,
 ) -> Result<Response, Failure> {
-    let policy = filled.on(&web.pod).apply_policy(&name).await?;
+    let policy = form_data.on(&web.pod).apply_policy(&name).await?;
     Ok(Flash::done(format!("{} is the active policy; the fleet is brought to it.", policy.name)).at("/policies"))
 }
 
 /// `POST /policies/reset`.
-pub(crate) async fn reset(State(web): State<Arc<Web>>, filled: Filled) -> Result<Response, Failure> {
-    filled.on(&web.pod).reset_policies().await?;
+pub(crate) async fn reset(State(web): State<Arc<Web>>, form_data: FormData) -> Result<Response, Failure> {
+    form_data.on(&web.pod).reset_policies().await?;
     Ok(Flash::done("The default policy is the active one again.").at("/policies"))
 }
 
@@ -180,18 +180,18 @@ pub(crate) async fn ask_delete(
 pub(crate) async fn delete(
     State(web): State<Arc<Web>>,
     Path(name): Path<String>,
-    filled: Filled,
+    form_data: FormData,
 ) -> Result<Response, Failure> {
-    match filled.on(&web.pod).delete_policy(&name).await {
+    match form_data.on(&web.pod).delete_policy(&name).await {
         Ok(policy) => Ok(Flash::done(format!("{} was deleted.", policy.name)).at("/policies")),
         Err(error @ PodError::DefaultPolicy) => Ok(Flash::refused(sentence(&error)).at("/policies")),
         Err(error) => Err(error.into()),
     }
 }
 
-/// What was typed into the form: times in the units in which people think of them.
+/// The values of the form, times in seconds and minutes.
 #[derive(Debug, Default)]
-struct Typed {
+struct FormValues {
     name: String,
     fixed: bool,
     workers: String,
@@ -209,7 +209,7 @@ struct FormPage<'a> {
     is_active: bool,
     /// What the form was made from; nothing where it makes a policy.
     version: String,
-    typed: Typed,
+    typed: FormValues,
     error: Option<(&'static str, String)>,
     /// What somebody else saved meanwhile.
     conflict: Option<Conflict>,
@@ -227,12 +227,12 @@ impl FormPage<'_> {
     }
 }
 
-impl Typed {
-    fn of(filled: &Filled) -> Self {
-        let field = |name: &str| filled.get(name).trim().to_owned();
+impl FormValues {
+    fn of(form_data: &FormData) -> Self {
+        let field = |name: &str| form_data.get(name).trim().to_owned();
         Self {
             name: field("name"),
-            fixed: filled.get("kind") != "range",
+            fixed: form_data.get("kind") != "range",
             workers: field("workers"),
             least: field("least"),
             most: field("most"),
@@ -320,7 +320,7 @@ fn millis(field: &'static str, text: &str, unit: f64) -> Result<String, (&'stati
 
 /// `GET /policies/new`.
 pub(crate) async fn new(frame: Frame) -> Response {
-    let typed = Typed { fixed: true, ..Typed::default() };
+    let typed = FormValues { fixed: true, ..FormValues::default() };
     frame.page(&FormPage {
         frame: &frame,
         editing: None,
@@ -343,7 +343,7 @@ pub(crate) async fn edit(
     if policy.id == PolicyId(0) {
         return Ok(Flash::refused("The default policy stays as it is. Make another one.").at("/policies"));
     }
-    let typed = Typed::of_policy(&policy);
+    let typed = FormValues::of_policy(&policy);
     let (version, editing) = (policy.version(), Some(&*name));
     let page =
         FormPage { frame: &frame, editing, is_active, version, typed, error: None, conflict: None, preview: None };
@@ -351,8 +351,12 @@ pub(crate) async fn edit(
 }
 
 /// `POST /policies/new`.
-pub(crate) async fn create(State(web): State<Arc<Web>>, frame: Frame, filled: Filled) -> Result<Response, Failure> {
-    store(&web, &frame, &filled, None).await
+pub(crate) async fn create(
+    State(web): State<Arc<Web>>,
+    frame: Frame,
+    form_data: FormData,
+) -> Result<Response, Failure> {
+    store(&web, &frame, &form_data, None).await
 }
 
 /// `POST /policies/{name}/edit`.
@@ -360,26 +364,31 @@ pub(crate) async fn save(
     State(web): State<Arc<Web>>,
     Path(name): Path<String>,
     frame: Frame,
-    filled: Filled,
+    form_data: FormData,
 ) -> Result<Response, Failure> {
     let (_, is_active) = find(&web, &name).await?;
-    store(&web, &frame, &filled, Some((&name, is_active))).await
+    store(&web, &frame, &form_data, Some((&name, is_active))).await
 }
 
-async fn store(web: &Web, frame: &Frame, filled: &Filled, editing: Option<(&str, bool)>) -> Result<Response, Failure> {
-    let mut typed = Typed::of(filled);
+async fn store(
+    web: &Web,
+    frame: &Frame,
+    form_data: &FormData,
+    editing: Option<(&str, bool)>,
+) -> Result<Response, Failure> {
+    let mut typed = FormValues::of(form_data);
     if let Some((name, _)) = editing {
         name.clone_into(&mut typed.name);
     }
     let (mut error, mut conflict, mut preview) = (None, None, None);
-    let mut version = filled.get(VERSION).to_owned();
+    let mut version = form_data.get(VERSION).to_owned();
     match typed.rules() {
         Err(wrong) => error = Some(wrong),
-        Ok(rules) if filled.has("preview") => {
+        Ok(rules) if form_data.has("preview") => {
             let shown = web.pod.preview_policy(rules).await?;
             preview = Some((in_words(&shown.rules), consequences(&shown)));
         }
-        Ok(rules) => match saved(&filled.on_version(&web.pod), &typed.name, rules, editing.is_some()).await {
+        Ok(rules) => match saved(&form_data.on_version(&web.pod), &typed.name, rules, editing.is_some()).await {
             Ok(policy) => {
                 let said = match editing {
                     Some((_, true)) => format!("{} was changed; the fleet is brought to it.", policy.name),
@@ -394,7 +403,7 @@ async fn store(web: &Web, frame: &Frame, filled: &Filled, editing: Option<(&str,
             Err(PodError::NotAsExpected { name, .. }) => {
                 let (now, _) = find(web, &name).await?;
                 version = now.version();
-                conflict = Some(Conflict::of(&name, Typed::of_policy(&now).text(), &typed.text()));
+                conflict = Some(Conflict::of(&name, FormValues::of_policy(&now).text(), &typed.text()));
             }
             Err(refusal) => return Err(refusal.into()),
         },
@@ -437,18 +446,22 @@ mod tests {
 
     #[test]
     fn what_is_typed_becomes_rules_and_comes_back() {
-        let typed =
-            Typed { wait_seconds: "1.5".into(), idle_minutes: "2".into(), most: "4".into(), ..Typed::default() };
+        let typed = FormValues {
+            wait_seconds: "1.5".into(),
+            idle_minutes: "2".into(),
+            most: "4".into(),
+            ..FormValues::default()
+        };
         let rules = typed.rules().unwrap();
         assert_eq!((rules["maxWait"].as_str(), rules["terminationTime"].as_str()), ("1500", "120000"));
         let policy = Policy { rules, ..Policy::built_in() };
-        let again = Typed::of_policy(&policy);
+        let again = FormValues::of_policy(&policy);
         assert_eq!((again.wait_seconds.as_str(), again.idle_minutes.as_str(), again.fixed), ("1.5", "2", false));
         for (typed, field) in [
-            (Typed { fixed: true, ..Typed::default() }, "workers"),
-            (Typed { fixed: true, workers: "many".into(), ..Typed::default() }, "workers"),
-            (Typed { wait_seconds: "-1".into(), ..Typed::default() }, "wait"),
-            (Typed { least: "9".into(), most: "2".into(), ..Typed::default() }, "least"),
+            (FormValues { fixed: true, ..FormValues::default() }, "workers"),
+            (FormValues { fixed: true, workers: "many".into(), ..FormValues::default() }, "workers"),
+            (FormValues { wait_seconds: "-1".into(), ..FormValues::default() }, "wait"),
+            (FormValues { least: "9".into(), most: "2".into(), ..FormValues::default() }, "least"),
         ] {
             assert_eq!(typed.rules().unwrap_err().0, field, "{typed:?}");
         }

@@ -17,7 +17,7 @@ use super::{
 use crate::{failure::Failure, format::filters, layout::Frame, web::Web};
 
 /// How much of a script is shown.
-const LONGEST_SCRIPT: usize = 256 << 10;
+const MAX_SCRIPT_LEN: usize = 256 << 10;
 
 /// What a revision is made of, ready to be shown.
 #[derive(Debug)]
@@ -67,10 +67,10 @@ enum Comparison {
     Lines(Vec<DiffLine>),
 }
 
-/// What the address says.
+/// The query of the page.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct RevisionQuery {
     against: String,
 }
 
@@ -92,7 +92,7 @@ impl RevisionPage<'_> {
     /// The script as far as it is shown, and whether that is not all.
     fn script(&self) -> Option<(&str, bool)> {
         let Content::Script(script) = &self.content else { return None };
-        let end = script.floor_char_boundary(LONGEST_SCRIPT);
+        let end = script.floor_char_boundary(MAX_SCRIPT_LEN);
         Some((&script[..end], end < script.len()))
     }
 
@@ -115,7 +115,7 @@ impl RevisionPage<'_> {
 pub(crate) async fn show(
     State(web): State<Arc<Web>>,
     Path((name, no)): Path<(String, String)>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<RevisionQuery>,
     frame: Frame,
 ) -> Result<Response, Failure> {
     let view = web.pod.activity(&name).await?;
@@ -132,7 +132,7 @@ pub(crate) async fn show(
         Failure::missing(format!("There is no revision {shown:?}, or it is not kept any more. {}", kept()))
     };
     let revision = numbered(&no).ok_or_else(|| missing(&no))?.clone();
-    let against = match asked.against.as_str() {
+    let against = match query.against.as_str() {
         "" => view.revisions.iter().rev().map(|other| other.no).find(|other| *other < revision.no),
         text => Some(numbered(text).ok_or_else(|| missing(text))?.no),
     };

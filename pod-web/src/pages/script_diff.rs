@@ -7,7 +7,7 @@ use similar::{ChangeTag, TextDiff};
 use super::archive::{Directory, File};
 
 /// Above this many bytes scripts are not compared: what a person reads is shorter.
-const LONGEST: usize = 200 << 10;
+const MAX_SCRIPT_LEN: usize = 200 << 10;
 
 /// One line of the comparison.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) struct DiffLine {
 
 /// The changed lines with three around them; nothing where the scripts are equal or too long.
 pub(crate) fn diff(old: &str, new: &str) -> Vec<DiffLine> {
-    if old == new || old.len().max(new.len()) > LONGEST {
+    if old == new || old.len().max(new.len()) > MAX_SCRIPT_LEN {
         return Vec::new();
     }
     let diff = TextDiff::from_lines(old, new);

@@ -1,4 +1,4 @@
-//! Pages for those who may see nothing else: the form that asks for the token, and a refusal.
+//! The pages without a sign-in: the form for the token, and a refusal.
 
 use askama::Template;
 use axum::{
@@ -8,15 +8,15 @@ use axum::{
 
 use crate::{assets, format::filters, layout, web::Web};
 
-/// How one stands who is asked for the token.
+/// The outcome of the last try to sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Nothing was typed yet.
-    Asked,
-    /// What was typed is not the token.
+pub enum SignInState {
+    /// No try yet.
+    Prompt,
+    /// The token was wrong.
     Wrong,
-    /// Too much was typed that is not the token; it may be tried again after so many seconds.
-    Slowed(u64),
+    /// Too many wrong tokens; the next try is allowed after this many seconds.
+    Throttled(u64),
 }
 
 #[derive(Debug, Template)]
@@ -30,14 +30,14 @@ struct SignIn<'a> {
 
 /// The form; `next` is where it leads afterwards.
 #[must_use]
-pub fn sign_in(web: &Web, headers: &HeaderMap, next: &str, standing: Standing) -> Response {
-    let (status, error) = match standing {
-        Standing::Asked => (StatusCode::UNAUTHORIZED, None),
-        Standing::Wrong => (
+pub fn sign_in(web: &Web, headers: &HeaderMap, next: &str, state: SignInState) -> Response {
+    let (status, error) = match state {
+        SignInState::Prompt => (StatusCode::UNAUTHORIZED, None),
+        SignInState::Wrong => (
             StatusCode::UNAUTHORIZED,
             Some("That is not the token of this manager. Check for missing characters and try again.".to_owned()),
         ),
-        Standing::Slowed(seconds) => (
+        SignInState::Throttled(seconds) => (
             StatusCode::TOO_MANY_REQUESTS,
             Some(format!("Too many wrong tokens came from this address. Try again in {seconds} s.")),
         ),
@@ -47,7 +47,7 @@ pub fn sign_in(web: &Web, headers: &HeaderMap, next: &str, standing: Standing) -
 
 #[derive(Debug, Template)]
 #[template(path = "refused.html")]
-struct Refused<'a> {
+struct RefusalPage<'a> {
     style: &'a str,
     theme: Option<&'a str>,
     sentence: &'a str,
@@ -56,5 +56,5 @@ struct Refused<'a> {
 /// A refusal as a page. It shows nothing of the manager: whoever sees it may not.
 #[must_use]
 pub fn refused(web: &Web, headers: &HeaderMap, status: StatusCode, sentence: &str) -> Response {
-    layout::html(status, &Refused { style: assets::address("pod.css"), theme: web.theme(headers), sentence })
+    layout::html(status, &RefusalPage { style: assets::address("pod.css"), theme: web.theme(headers), sentence })
 }

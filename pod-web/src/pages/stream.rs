@@ -1,4 +1,4 @@
-//! What an open page hears, once something that it is about has changed.
+//! Streams change notifications to open pages.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -14,36 +14,36 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{live::Changed, web::Web};
+use crate::{live::LastChanges, web::Web};
 
-/// What a page is about.
+/// The query of the stream.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Topics {
+pub(crate) struct TopicsQuery {
     /// `activities`, `executions`, `workers`, `policies`, apart by blanks.
     #[serde(default)]
     of: String,
 }
 
 /// `GET /stream`: says `changed` whenever something that the page is about did.
-pub(crate) async fn follow(State(web): State<Arc<Web>>, Query(topics): Query<Topics>) -> Response {
+pub(crate) async fn follow(State(web): State<Arc<Web>>, Query(topics): Query<TopicsQuery>) -> Response {
     let changed = web.live.open();
     let known = changed.borrow().of(&topics.of);
-    let following = Following { changed, known, topics: topics.of, shutdown: web.shutdown.clone() };
-    let events = futures::stream::unfold(following, Following::next);
+    let follow_state = ChangeFollow { changed, known, topics: topics.of, shutdown: web.shutdown.clone() };
+    let events = futures::stream::unfold(follow_state, ChangeFollow::next);
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(20))).into_response();
     const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
     response.headers_mut().insert(BUFFERING, HeaderValue::from_static("no"));
     response
 }
 
-struct Following {
-    changed: watch::Receiver<Changed>,
+struct ChangeFollow {
+    changed: watch::Receiver<LastChanges>,
     known: u64,
     topics: String,
     shutdown: CancellationToken,
 }
 
-impl Following {
+impl ChangeFollow {
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         let (known, topics) = (self.known, self.topics.as_str());
         let news = self.changed.wait_for(|changed| changed.of(topics) > known);

@@ -8,19 +8,19 @@ use axum::{
     response::Response,
 };
 
-use crate::{cookies::set_visible_cookie, flash::see_other, form::Filled, origin, web::Web};
+use crate::{cookies::set_visible_cookie, flash::see_other, form::FormData, origin, web::Web};
 
 /// How long it is remembered.
-const YEAR: u64 = 365 * 24 * 60 * 60;
+const COOKIE_MAX_AGE_SECONDS: u64 = 365 * 24 * 60 * 60;
 
 /// `POST /theme`.
-pub(crate) async fn choose(State(web): State<Arc<Web>>, headers: HeaderMap, filled: Filled) -> Response {
-    let (theme, seconds) = match filled.get("theme") {
-        theme @ ("dark" | "light") => (theme, YEAR),
+pub(crate) async fn choose(State(web): State<Arc<Web>>, headers: HeaderMap, form_data: FormData) -> Response {
+    let (theme, seconds) = match form_data.get("theme") {
+        theme @ ("dark" | "light") => (theme, COOKIE_MAX_AGE_SECONDS),
         _ => ("", 0),
     };
     let cookie = set_visible_cookie(&web.theme_cookie, theme, seconds, origin::is_https(&headers));
-    let mut response = see_other(filled.back("/overview"));
+    let mut response = see_other(form_data.back("/overview"));
     response.headers_mut().append(header::SET_COOKIE, cookie);
     response
 }

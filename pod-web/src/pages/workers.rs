@@ -1,4 +1,4 @@
-//! The workers: what each one does, and letting one go.
+//! The pages of the workers: what each one runs, and a form to drain it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,12 +13,12 @@ use pod_core::{
 };
 
 use crate::{
-    failure::Failure, flash::Flash, form::Filled, format::filters, layout::Frame, pages::confirm::Confirm,
+    failure::Failure, flash::Flash, form::FormData, format::filters, layout::Frame, pages::confirm::Confirm,
     sentence::sentence, web::Web,
 };
 
-/// How many gone workers are listed.
-const GONE: usize = 50;
+/// Terminated and lost workers in the list.
+const MAX_GONE_WORKERS: usize = 50;
 
 #[derive(Debug, Template)]
 #[template(path = "workers.html")]
@@ -48,8 +48,8 @@ pub(crate) async fn list(State(web): State<Arc<Web>>, frame: Frame) -> Result<Re
         web.pod.workers().await?.into_iter().partition(|view| view.worker.status.is_terminal());
     let overview = web.pod.overview().await?;
     gone.sort_by_key(|view| std::cmp::Reverse(view.worker.ended_at));
-    let more_gone = gone.len().saturating_sub(GONE);
-    gone.truncate(GONE);
+    let more_gone = gone.len().saturating_sub(MAX_GONE_WORKERS);
+    gone.truncate(MAX_GONE_WORKERS);
     let slots = (overview.fleet.busy_slots, overview.fleet.slots);
     Ok(frame.page(&WorkersPage { frame: &frame, present, gone, more_gone, wanted: overview.desired, slots }))
 }
@@ -126,11 +126,11 @@ pub(crate) async fn ask_drain(
 pub(crate) async fn drain(
     State(web): State<Arc<Web>>,
     Path(id): Path<String>,
-    filled: Filled,
+    form_data: FormData,
 ) -> Result<Response, Failure> {
     let id = find(&web, &id).await?.worker.id;
-    let back = filled.back("/workers");
-    match filled.on(&web.pod).drain_worker(id).await {
+    let back = form_data.back("/workers");
+    match form_data.on(&web.pod).drain_worker(id).await {
         Ok(view) if view.attempts.is_empty() => Ok(Flash::done(format!("Worker {id} is let go.")).at(back)),
         Ok(_) => Ok(Flash::done(format!("Worker {id} is let go when what it runs has ended.")).at(back)),
         Err(error @ PodError::WorkerGone(_)) => Ok(Flash::refused(sentence(&error)).at(back)),

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::{
     super::{
-        env::{self, ShownEnv},
+        env::{self, MaskedEnv},
         moment::Moment,
         openapi::words::{
             ActivityStatusWord, InstallationStatusWord, IsolationWord, NetworkWord, OnLostWord, SourceWord, WorkdirWord,
@@ -59,7 +59,7 @@ pub(crate) struct ActivityObject {
     on_lost: OnLost,
     /// The names of its variables; what they hold is not shown.
     #[schema(value_type = BTreeMap<String, env::Masked>)]
-    env: ShownEnv,
+    env: MaskedEnv,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_concurrency: Option<u32>,
     /// What has a container of its own: a `worker` or each `execution`; what the manager's setting says when absent.

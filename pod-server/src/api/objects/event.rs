@@ -1,4 +1,4 @@
-//! What happened.
+//! Events.
 
 use pod_core::domain::{Event, EventDetail, EventKind};
 use serde::Serialize;

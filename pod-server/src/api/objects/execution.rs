@@ -1,4 +1,4 @@
-//! Executions and why they are where they are.
+//! Executions and the reasons for their state.
 
 use pod_core::{
     Explanation,
@@ -100,11 +100,11 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// What the system ends programs with when memory is used up.
-const KILLED: i32 = 9;
+/// The signal with which the system ends programs when memory is used up.
+const SIGKILL: i32 = 9;
 
 /// Inputs up to this length are shown in lists.
-const LISTED_INPUT: usize = 4 << 10;
+const MAX_LISTED_INPUT_LEN: usize = 4 << 10;
 
 impl ExecutionObject {
     /// `now` tells when it is due by the clock as it is.
@@ -113,7 +113,7 @@ impl ExecutionObject {
             Some(Outcome::Exited(code)) => (Some(*code), None, None),
             Some(Outcome::Signalled(signal)) => (None, Some(*signal), None),
             Some(Outcome::OutOfMemory) => {
-                (None, Some(KILLED), Some("it ran out of memory: the memory of its worker was used up".to_owned()))
+                (None, Some(SIGKILL), Some("it ran out of memory: the memory of its worker was used up".to_owned()))
             }
             Some(Outcome::TimedOut) => (None, None, Some("the time limit passed".to_owned())),
             Some(Outcome::Terminated) => (None, None, Some("someone asked to terminate it".to_owned())),
@@ -164,7 +164,7 @@ impl ExecutionObject {
 
     pub(in crate::api) fn listed(execution: &Execution, activity_name: &str, now: Now) -> Self {
         let mut listed = Self::of(execution, activity_name, now);
-        listed.input = listed.input.filter(|input| input.len() <= LISTED_INPUT);
+        listed.input = listed.input.filter(|input| input.len() <= MAX_LISTED_INPUT_LEN);
         listed
     }
 }

@@ -1,4 +1,4 @@
-//! Everything in numbers.
+//! The overview: counts, the fleet, the clock.
 
 use pod_core::{FleetCount, Overview, domain::ClockChange};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Policies and the decisions that follow from them.
+//! Policies and scaling decisions.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Why something is where it is, for people and for programs.
+//! Reasons for a state: a code for programs, a sentence for people.
 
 use pod_core::StatusReason;
 use serde::Serialize;

@@ -1,5 +1,5 @@
-//! What holds for the whole document and is said in one place: the statuses that every operation may answer, the token,
-//! where `null` may stand, and how numbers are bounded.
+//! Completes the whole document in one place: the statuses that every operation may answer, the token, where `null` may
+//! stand, and the bounds of numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 

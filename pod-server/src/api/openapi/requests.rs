@@ -1,8 +1,8 @@
-//! What requests may carry everywhere: keys, conditions, cursors, and parameters that are left blank.
+//! Parameters that many requests share: idempotency keys, conditions, cursors, and blank values.
 
 use serde_json::{Value, json};
 
-use super::super::changing::CONDITION_MOST;
+use super::super::changing::MAX_CONDITION_LEN;
 
 /// What has a version, which `ETag` tells.
 const VERSIONED: [&str; 2] = ["/activities/{name}", "/policies/{name}"];
@@ -41,7 +41,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
     if is_conditional(path, method) {
         for (name, description) in [
             ("If-Match", "Only if it still has this `ETag`, or is there at all (`*`)"),
-            // What is deleted or applied is there in any case.
+            // A resource that is deleted or applied exists in any case.
             ("If-None-Match", "Only if it has none of these `ETag`s, or is not there yet (`*`)"),
         ]
         .into_iter()
@@ -50,7 +50,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
             parameters.push(json!({
                 "name": name, "in": "header", "required": false, "description": description,
                 "schema": {
-                    "type": "string", "minLength": 1, "maxLength": CONDITION_MOST, "pattern": "^([*]|\"[!#-~]+\")$",
+                    "type": "string", "minLength": 1, "maxLength": MAX_CONDITION_LEN, "pattern": "^([*]|\"[!#-~]+\")$",
                 },
             }));
         }

@@ -1,4 +1,4 @@
-//! Bodies that are server-sent events, whose data only the document tells.
+//! Schemas of server-sent event streams.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Words in the document: what an enum of the domain is read and written as, asked of the enum itself.
+//! Schemas of domain enums, derived from how the enum itself is deserialised.
 
 use std::{borrow::Cow, marker::PhantomData};
 

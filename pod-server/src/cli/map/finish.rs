@@ -1,5 +1,4 @@
-//! Seeing one line through: waiting for its execution, running it once more where that is wanted, and bringing its
-//! output to where it belongs.
+//! Finishes single lines: waits for the execution, retries it once if that is wanted, and stores or prints its output.
 
 use std::sync::Arc;
 
@@ -14,39 +13,39 @@ use super::{
 };
 use crate::cli::{
     console::{self, Sink},
+    exit_code::describe_end,
     failure::{Exit, Failure},
     relay::{relay_stream, wait_for_end},
-    verdict::verdict,
 };
 
-/// So many outputs are kept in memory until their turn comes; what is beyond is read again then.
-const KEPT: usize = 256;
-/// No larger output is kept.
-const KEPT_BYTES: usize = 64 << 10;
+/// Outputs that are buffered until their turn; others are read again then.
+const MAX_BUFFERED_OUTPUTS: usize = 256;
+/// The largest output that is buffered.
+const MAX_BUFFERED_SIZE: usize = 64 << 10;
 
-/// Sees lines through. Cheap to clone.
+/// Finishes lines. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Finisher {
     client: Client,
     results: Results,
     unfinished: Unfinished,
     retry_failed: bool,
-    kept: Arc<Semaphore>,
+    buffers: Arc<Semaphore>,
 }
 
-/// A line that is over.
+/// The outcome of a line.
 #[derive(Debug)]
-pub(super) struct Finished {
+pub(super) struct LineResult {
     pub(super) number: u64,
     pub(super) exit: Exit,
     sentence: Option<String>,
     /// The execution that counts, and its last attempt; there is none of a line that cannot be run.
     execution: Option<(u64, u32)>,
-    output: Option<Kept>,
+    output: Option<BufferedOutput>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct BufferedOutput {
     stdout: Bytes,
     stderr: Bytes,
     _room: OwnedSemaphorePermit,
@@ -54,23 +53,24 @@ struct Kept {
 
 impl Finisher {
     pub(super) fn new(client: Client, results: Results, unfinished: Unfinished, retry_failed: bool) -> Self {
-        Self { client, results, unfinished, retry_failed, kept: Arc::new(Semaphore::new(KEPT)) }
+        Self { client, results, unfinished, retry_failed, buffers: Arc::new(Semaphore::new(MAX_BUFFERED_OUTPUTS)) }
     }
 
     /// Waits for the end of a line's execution.
-    pub(super) async fn finish(&self, number: u64, submitted: u64) -> Result<Finished, Failure> {
+    pub(super) async fn finish(&self, number: u64, submitted: u64) -> Result<LineResult, Failure> {
         let mut execution = wait_for_end(&self.client, submitted).await?;
-        if self.retry_failed && verdict(&execution).0 != Exit::DONE {
+        if self.retry_failed && describe_end(&execution).0 != Exit::DONE {
             let again = self.unfinished.retry(&self.client, submitted).await?;
             self.unfinished.remove(submitted);
             execution = wait_for_end(&self.client, again).await?;
         }
-        let (exit, sentence) = verdict(&execution);
+        let (exit, sentence) = describe_end(&execution);
         let id = execution.id;
-        let mut finished = Finished { number, exit, sentence, execution: Some((id, execution.attempt)), output: None };
+        let mut finished =
+            LineResult { number, exit, sentence, execution: Some((id, execution.attempt)), output: None };
         if self.results.is_directory() {
             self.save(&finished).await?;
-        } else if let Ok(room) = Arc::clone(&self.kept).try_acquire_owned() {
+        } else if let Ok(room) = Arc::clone(&self.buffers).try_acquire_owned() {
             finished.output = self.keep(id, room).await?;
         }
         self.unfinished.remove(id);
@@ -78,9 +78,9 @@ impl Finisher {
     }
 
     /// A line that cannot be run has failed.
-    pub(super) async fn refuse(&self, number: u64, why: &str) -> Result<Finished, Failure> {
+    pub(super) async fn refuse(&self, number: u64, why: &str) -> Result<LineResult, Failure> {
         let sentence = Some(format!("line {number} of the input cannot be run: {why}"));
-        let finished = Finished { number, exit: Exit::ERROR, sentence, execution: None, output: None };
+        let finished = LineResult { number, exit: Exit::ERROR, sentence, execution: None, output: None };
         if self.results.is_directory() {
             self.results.begin(number, None)?;
             self.save(&finished).await?;
@@ -89,12 +89,12 @@ impl Finisher {
     }
 
     /// Reads both streams into memory, unless they are large.
-    async fn keep(&self, id: u64, room: OwnedSemaphorePermit) -> Result<Option<Kept>, Failure> {
+    async fn keep(&self, id: u64, room: OwnedSemaphorePermit) -> Result<Option<BufferedOutput>, Failure> {
         let read = |stream| {
-            self.whole(id, stream, async |mut output: OutputBytes| {
+            self.read_fully(id, stream, async |mut output: OutputBytes| {
                 let mut whole = BytesMut::new();
                 while let Some(bytes) = output.next().await? {
-                    if whole.len() + bytes.len() > KEPT_BYTES {
+                    if whole.len() + bytes.len() > MAX_BUFFERED_SIZE {
                         return Ok(None);
                     }
                     whole.extend_from_slice(&bytes);
@@ -103,11 +103,11 @@ impl Finisher {
             })
         };
         let (stdout, stderr) = tokio::try_join!(read(Stream::Stdout), read(Stream::Stderr))?;
-        Ok(stdout.zip(stderr).map(|(stdout, stderr)| Kept { stdout, stderr, _room: room }))
+        Ok(stdout.zip(stderr).map(|(stdout, stderr)| BufferedOutput { stdout, stderr, _room: room }))
     }
 
     /// Reads a stream from its beginning to its end, and again from the beginning where it breaks off.
-    async fn whole<T>(
+    async fn read_fully<T>(
         &self,
         execution: u64,
         stream: Stream,
@@ -118,18 +118,18 @@ impl Finisher {
         loop {
             match read(self.client.output(request).await?).await {
                 Ok(whole) => return Ok(whole),
-                Err(error) => tries.outlast(error).await?,
+                Err(error) => tries.wait_or_fail(error).await?,
             }
         }
     }
 
     /// Writes a line's files; the exit code last, as the sign that they are complete.
-    async fn save(&self, finished: &Finished) -> Result<(), Failure> {
+    async fn save(&self, finished: &LineResult) -> Result<(), Failure> {
         for stream in Stream::BOTH {
             let file: ResultFile = match finished.execution {
                 None => self.results.create(finished.number, stream),
                 Some((id, _)) => {
-                    self.whole(id, stream, async |mut output: OutputBytes| {
+                    self.read_fully(id, stream, async |mut output: OutputBytes| {
                         let mut file = self.results.create(finished.number, stream);
                         while let Some(bytes) = output.next().await? {
                             file.write(&bytes).await;
@@ -149,7 +149,7 @@ impl Finisher {
     }
 
     /// Writes a line's output to our own stdout and stderr, when its turn has come.
-    pub(super) async fn write_out(&self, finished: Finished) -> Result<(), Failure> {
+    pub(super) async fn write_out(&self, finished: LineResult) -> Result<(), Failure> {
         if self.results.is_directory() {
             return Ok(());
         }
@@ -160,9 +160,9 @@ impl Finisher {
         if let Some(sentence) = &finished.sentence {
             console::note(format!("line {}: {sentence}", finished.number));
         }
-        if let Some(kept) = finished.output {
-            Sink::of(Stream::Stderr)?.write(&kept.stderr).await?;
-            return Ok(Sink::of(Stream::Stdout)?.write(&kept.stdout).await?);
+        if let Some(buffers) = finished.output {
+            Sink::of(Stream::Stderr)?.write(&buffers.stderr).await?;
+            return Ok(Sink::of(Stream::Stdout)?.write(&buffers.stdout).await?);
         }
         if attempt > 0 {
             for stream in [Stream::Stderr, Stream::Stdout] {

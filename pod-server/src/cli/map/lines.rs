@@ -1,4 +1,4 @@
-//! Reading lines of input, one after the other, and no further ahead than they can be used.
+//! Reads lines of input, a bounded number ahead.
 
 use std::{
     fs::File,
@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 
 use crate::cli::{failure::Failure, input};
 
-/// How many lines are read ahead.
-const AHEAD: usize = 1000;
+/// Lines that are read ahead.
+const READ_AHEAD_LINES: usize = 1000;
 
 /// A line without its end, counted from 1.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) fn read(path: &Path) -> Result<mpsc::Receiver<Result<Line, Failure>>,
         }
         Box::new(file)
     };
-    let (sender, receiver) = mpsc::channel(AHEAD);
+    let (sender, receiver) = mpsc::channel(READ_AHEAD_LINES);
     std::thread::spawn(move || {
         let mut reader = BufReader::with_capacity(64 << 10, reader);
         let mut number = 0;

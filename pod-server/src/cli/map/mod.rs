@@ -19,16 +19,16 @@ use tokio::sync::mpsc;
 use self::{
     lines::Line,
     results::Results,
-    work::{Stop, Work},
+    work::{EarlyEnd, Work},
 };
 use super::{
     connection::{HostOptions, ManagerOptions},
     console::{self, Interrupts},
+    embedded_manager::WorkerShutdown,
+    excluded::ExcludedDir,
     failure::{Exit, Failure},
-    host::Workers,
-    launches::{self, Host},
-    left_out::LeftOut,
-    manager::Reached,
+    launch_watch::{self, ManagerOwner},
+    manager::ManagerSession,
     settings::SubjectOptions,
     subject::Subject,
 };
@@ -90,25 +90,25 @@ pub(crate) struct Map {
 
 impl Map {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let mut left_out = self.manager.left_out();
-        left_out.extend(self.results.clone().map(|path| LeftOut { path, option: "--results" }));
-        let subject = Subject::of(&self.what, &self.subject, &left_out)?;
+        let mut excluded = self.manager.excluded();
+        excluded.extend(self.results.clone().map(|path| ExcludedDir { path, option: "--results" }));
+        let subject = Subject::of(&self.what, &self.subject, &excluded)?;
         let results = Results::new(self.results.as_deref())?;
         let lines = lines::read(&self.file)?;
         let mut interrupts = Interrupts::listen()?;
         let manager = tokio::select! {
-            reached = Reached::open(&self.manager, &self.host) => reached?,
+            session = ManagerSession::open(&self.manager, &self.host) => session?,
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
         let outcome = self.map(manager.client(), manager.host(), subject, results, lines, &mut interrupts).await;
-        manager.close(outcome.as_ref().map_or_else(Workers::after, |_| Workers::EndIfIdle)).await;
+        manager.close(outcome.as_ref().map_or_else(WorkerShutdown::after, |_| WorkerShutdown::IfIdle)).await;
         outcome
     }
 
     async fn map(
         &self,
         client: &Client,
-        host: Host,
+        host: ManagerOwner,
         subject: Subject,
         results: Results,
         lines: mpsc::Receiver<Result<Line, Failure>>,
@@ -120,17 +120,17 @@ impl Map {
         };
         let (prepared, (program, current)) = tokio::select! {
             prepared = preparing => prepared?,
-            never = launches::watch(client, host) => return Err(never),
+            never = launch_watch::watch(client, host) => return Err(never),
             exit = interrupts.next() => return Err(Failure::quiet(exit)),
         };
         let mut work = Work::new(client, prepared, current, program, results, self.retry_failed);
         let outcome = tokio::select! {
             outcome = work.run(lines, self.max_fails) => outcome,
-            never = launches::watch(client, host) => Err(never.into()),
+            never = launch_watch::watch(client, host) => Err(never.into()),
             exit = interrupts.next() => Err(Failure::quiet(exit).into()),
         };
         let Err(stop) = outcome else { return Ok(work.conclude(None)) };
-        let rest = if matches!(&stop, Stop::Failed(failure) if failure.exit == Exit::NO_ANSWER) {
+        let rest = if matches!(&stop, EarlyEnd::Failed(failure) if failure.exit == Exit::NO_ANSWER) {
             // Nobody is there to be asked for its end.
             Ok("the rest is left to itself".to_owned())
         } else {
@@ -146,8 +146,8 @@ impl Map {
             }
         };
         let ended = match stop {
-            Stop::TooManyFailed => Ok(work.conclude(Some("the rest was terminated"))),
-            Stop::Failed(failure) => Err(failure),
+            EarlyEnd::TooManyFailed => Ok(work.conclude(Some("the rest was terminated"))),
+            EarlyEnd::Failed(failure) => Err(failure),
         };
         match rest {
             Ok(rest) => work.tell_early_end(&rest),

@@ -18,7 +18,7 @@ use tokio::{fs::File, io::AsyncWriteExt};
 use crate::cli::failure::Failure;
 
 /// The endings of the files of a line, the sign of completeness first.
-const ENDINGS: [&str; 4] = ["exit", "out", "err", "made"];
+const EXTENSIONS: [&str; 4] = ["exit", "out", "err", "made"];
 
 /// Where results go: into a directory, or nowhere (to stdout, that is). Cheap to clone.
 #[derive(Clone, Debug)]
@@ -32,18 +32,18 @@ struct Directory {
     _lock: fs::File,
 }
 
-/// What made a result.
+/// The input and the program that made a result.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Made {
+pub(super) struct ResultOrigin {
     /// The line.
     pub(super) line: String,
     /// A fingerprint of the program and its settings.
     pub(super) program: String,
 }
 
-/// What is there of a line from an earlier run.
+/// The result of a line that an earlier run left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum EarlierResult {
     /// It succeeded.
     Succeeded,
     /// Another line, another program or other settings succeeded.
@@ -92,21 +92,21 @@ impl Results {
     }
 
     /// Whether the result of a line is there from an earlier run, and good.
-    pub(super) fn standing(&self, number: u64, made: &Made) -> Standing {
+    pub(super) fn standing(&self, number: u64, made: &ResultOrigin) -> EarlierResult {
         let read = |ending| fs::read_to_string(self.path(number, ending));
         if self.0.is_none() || !read("exit").is_ok_and(|word| word.trim() == "0") {
-            return Standing::Open;
+            return EarlierResult::Open;
         }
-        let by: Option<Made> = read("made").ok().and_then(|text| serde_json::from_str(&text).ok());
-        if by.as_ref() == Some(made) { Standing::Succeeded } else { Standing::Changed }
+        let by: Option<ResultOrigin> = read("made").ok().and_then(|text| serde_json::from_str(&text).ok());
+        if by.as_ref() == Some(made) { EarlierResult::Succeeded } else { EarlierResult::Changed }
     }
 
     /// Takes away what is there of a line, and says what will make the next result.
-    pub(super) fn begin(&self, number: u64, made: Option<&Made>) -> Result<(), Failure> {
+    pub(super) fn begin(&self, number: u64, made: Option<&ResultOrigin>) -> Result<(), Failure> {
         if self.0.is_none() {
             return Ok(());
         }
-        for ending in ENDINGS {
+        for ending in EXTENSIONS {
             remove(&self.path(number, ending))?;
         }
         let Some(made) = made else { return Ok(()) };
@@ -137,17 +137,17 @@ fn clear_after(directory: &Path, last: u64) -> Result<(), Failure> {
     let mut left: Vec<(usize, u64)> = all(directory)?.into_iter().filter(|(_, number)| *number > last).collect();
     // The signs of completeness before everything else.
     left.sort_unstable();
-    left.iter().try_for_each(|(rank, number)| remove(&directory.join(format!("{number}.{}", ENDINGS[*rank]))))
+    left.iter().try_for_each(|(rank, number)| remove(&directory.join(format!("{number}.{}", EXTENSIONS[*rank]))))
 }
 
 /// A file that has the name of a result, and would be taken away or written over, where neither of those is there that each map writes first and last.
 fn foreign(directory: &Path) -> Result<Option<String>, Failure> {
     let mut lines: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     all(directory)?.into_iter().for_each(|(rank, number)| lines.entry(number).or_default().push(rank));
-    let is_ours = |ranks: &Vec<usize>| ranks.iter().any(|&rank| ["exit", "made"].contains(&ENDINGS[rank]));
+    let is_ours = |ranks: &Vec<usize>| ranks.iter().any(|&rank| ["exit", "made"].contains(&EXTENSIONS[rank]));
     let theirs = lines.into_iter().filter(|(_, ranks)| !is_ours(ranks));
     let mut names =
-        theirs.flat_map(|(number, ranks)| ranks.into_iter().map(move |rank| format!("{number}.{}", ENDINGS[rank])));
+        theirs.flat_map(|(number, ranks)| ranks.into_iter().map(move |rank| format!("{number}.{}", EXTENSIONS[rank])));
     Ok(names.find(|name| directory.join(name).is_file()))
 }
 
@@ -158,7 +158,7 @@ fn all(directory: &Path) -> Result<Vec<(usize, u64)>, Failure> {
     for entry in fs::read_dir(directory).map_err(unreadable)? {
         let name = entry.map_err(unreadable)?.file_name();
         let Some((number, ending)) = name.to_str().and_then(|name| name.split_once('.')) else { continue };
-        let rank = ENDINGS.iter().position(|known| *known == ending);
+        let rank = EXTENSIONS.iter().position(|known| *known == ending);
         // As we write them: not 007.out, nor 1e3.out.
         let number = number.parse::<u64>().ok().filter(|parsed| parsed.to_string() == number);
         found.extend(rank.zip(number));
@@ -202,8 +202,8 @@ fn failed(path: &Path, error: &io::Error) -> Failure {
 mod tests {
     use super::*;
 
-    fn made(line: &str, program: &str) -> Made {
-        Made { line: line.to_owned(), program: program.to_owned() }
+    fn made(line: &str, program: &str) -> ResultOrigin {
+        ResultOrigin { line: line.to_owned(), program: program.to_owned() }
     }
 
     #[tokio::test]
@@ -211,24 +211,24 @@ mod tests {
         let temporary = tempfile::tempdir().expect("a directory");
         let results = Results::new(Some(&temporary.path().join("out"))).expect("made");
         let ours = made("a", "p");
-        assert_eq!(results.standing(1, &ours), Standing::Open);
+        assert_eq!(results.standing(1, &ours), EarlierResult::Open);
         results.begin(1, Some(&ours)).expect("begun");
         let mut file = results.create(1, Stream::Stdout);
         file.write(b"hello").await;
         file.close().await.expect("written");
-        assert_eq!(results.standing(1, &ours), Standing::Open);
+        assert_eq!(results.standing(1, &ours), EarlierResult::Open);
         results.end(1, "0").expect("written");
-        assert_eq!(results.standing(1, &ours), Standing::Succeeded);
-        assert_eq!(results.standing(1, &made("b", "p")), Standing::Changed);
-        assert_eq!(results.standing(1, &made("a", "q")), Standing::Changed);
+        assert_eq!(results.standing(1, &ours), EarlierResult::Succeeded);
+        assert_eq!(results.standing(1, &made("b", "p")), EarlierResult::Changed);
+        assert_eq!(results.standing(1, &made("a", "q")), EarlierResult::Changed);
         fs::remove_file(temporary.path().join("out/1.made")).expect("removed");
-        assert_eq!(results.standing(1, &ours), Standing::Changed, "nobody knows what made it");
+        assert_eq!(results.standing(1, &ours), EarlierResult::Changed, "nobody knows what made it");
         results.begin(1, Some(&ours)).expect("removed");
-        assert_eq!(results.standing(1, &ours), Standing::Open);
+        assert_eq!(results.standing(1, &ours), EarlierResult::Open);
         assert!(!temporary.path().join("out/1.out").exists());
         results.end(1, "3").expect("written");
-        assert_eq!(results.standing(1, &ours), Standing::Open);
-        assert_eq!(Results::new(None).expect("none").standing(1, &ours), Standing::Open);
+        assert_eq!(results.standing(1, &ours), EarlierResult::Open);
+        assert_eq!(Results::new(None).expect("none").standing(1, &ours), EarlierResult::Open);
     }
 
     #[tokio::test]

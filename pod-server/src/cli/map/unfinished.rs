@@ -1,4 +1,4 @@
-//! The executions that were submitted and have not ended, so that they can be terminated when the map ends early.
+//! Tracks submitted executions that have not ended, to terminate them when the map ends early.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,4 @@
-//! The lines of a map that are under way: read, submitted in batches, finished within a window, and written in order.
+//! The lines of a map that are in progress: submitted in batches, finished within a window, written out in order.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,42 +7,42 @@ use pod_server::client::Client;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    finish::{Finished, Finisher},
+    finish::{Finisher, LineResult},
     lines::Line,
     progress::Progress,
-    results::{Made, Results, Standing},
+    results::{EarlierResult, ResultOrigin, Results},
     unfinished::Unfinished,
 };
 use crate::cli::{
     console,
     failure::{Exit, Failure},
-    nearest,
     relay::wait_for_end,
     run::terminate,
     subject::Prepared,
-    waiting::{self, Waiting},
+    suggestions,
+    wait_reporter::{self, WaitReporter},
 };
 
-/// At most so many lines are submitted at once.
-const BATCH: usize = 1000;
-/// At most so many lines are submitted and not yet written out.
-const WINDOW: usize = 4000;
-/// So many executions are waited for at a time, the oldest ones.
-const WATCHED: usize = 64;
-/// So many are terminated at a time.
-const TERMINATED_AT_ONCE: usize = 32;
-/// So many of the failed lines are named at the end.
-const NAMED: usize = 10;
+/// Lines per submitted batch.
+const MAX_BATCH_LEN: usize = 1000;
+/// Lines that are submitted and not yet written out.
+const MAX_UNFINISHED_LINES: usize = 4000;
+/// Executions that are waited for at a time, the oldest first.
+const WAIT_CONCURRENCY: usize = 64;
+/// Executions that are terminated at a time.
+const TERMINATE_CONCURRENCY: usize = 32;
+/// Failed lines that the summary names.
+const MAX_LISTED_FAILURES: usize = 10;
 
-/// Why a map stops before its end.
-pub(super) enum Stop {
+/// Why a map ends early.
+pub(super) enum EarlyEnd {
     /// As many lines failed as `--max-fails` allows.
     TooManyFailed,
     /// It cannot go on, or is not to.
     Failed(Failure),
 }
 
-impl From<Failure> for Stop {
+impl From<Failure> for EarlyEnd {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
@@ -51,7 +51,7 @@ impl From<Failure> for Stop {
 /// The numbers of lines, each with the id of its execution.
 type Batch = Vec<(u64, u64)>;
 
-/// Everything about the lines that are under way.
+/// The state of the lines that are in progress.
 pub(super) struct Work<'a> {
     client: &'a Client,
     prepared: Prepared,
@@ -70,12 +70,12 @@ pub(super) struct Work<'a> {
     submitted: VecDeque<(u64, u64)>,
     unfinished: Unfinished,
     /// Over, and not yet written because an earlier line is not; nothing where there is nothing to write.
-    unwritten: BTreeMap<u64, Option<Finished>>,
+    unwritten: BTreeMap<u64, Option<LineResult>>,
     next_written: u64,
     total: u64,
-    /// So many lines are over.
-    settled: u64,
-    /// So many were run again although they had succeeded.
+    /// The number of lines that have ended.
+    finished_lines: u64,
+    /// The number of lines that ran again although an earlier run had succeeded.
     changed: u64,
     /// The numbers of the first lines that failed.
     failed: Vec<u64>,
@@ -107,7 +107,7 @@ impl<'a> Work<'a> {
             unwritten: BTreeMap::new(),
             next_written: 1,
             total: 0,
-            settled: 0,
+            finished_lines: 0,
             changed: 0,
             failed: Vec::new(),
             fails: 0,
@@ -118,7 +118,7 @@ impl<'a> Work<'a> {
         &mut self,
         mut lines: mpsc::Receiver<Result<Line, Failure>>,
         max_fails: Option<u64>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), EarlyEnd> {
         if !self.retry_failed {
             self.results.clear_after(0).await?;
         }
@@ -126,16 +126,16 @@ impl<'a> Work<'a> {
         let mut watched = FuturesUnordered::new();
         let mut is_read = false;
         let mut batch = Vec::new();
-        let mut waiting = Waiting::default();
-        let mut look_at = Instant::now() + waiting::LOOK;
+        let mut waiting = WaitReporter::default();
+        let mut look_at = Instant::now() + wait_reporter::REPORT_INTERVAL;
         loop {
-            while watched.len() < WATCHED
+            while watched.len() < WAIT_CONCURRENCY
                 && let Some((number, id)) = self.submitted.pop_front()
             {
                 watched.push(finisher.finish(number, id));
             }
             let under_way = watched.len() + self.submitted.len() + self.unwritten.len();
-            let room = WINDOW.saturating_sub(under_way).min(BATCH);
+            let room = MAX_UNFINISHED_LINES.saturating_sub(under_way).min(MAX_BATCH_LEN);
             tokio::select! {
                 count = lines.recv_many(&mut batch, room), if !is_read && room > 0 => {
                     is_read = count == 0;
@@ -153,16 +153,16 @@ impl<'a> Work<'a> {
                 // The oldest one begins first: where it waits, all do.
                 () = tokio::time::sleep_until(look_at), if self.unfinished.first().is_some() => {
                     if let Some(oldest) = self.unfinished.first() {
-                        waiting.look(self.client, oldest).await;
+                        waiting.report_reason(self.client, oldest).await;
                     }
-                    waiting.look_for_trouble(self.client).await;
-                    look_at = Instant::now() + waiting::LOOK;
+                    waiting.report_trouble(self.client).await;
+                    look_at = Instant::now() + wait_reporter::REPORT_INTERVAL;
                 }
                 Some(finished) = watched.next(), if !watched.is_empty() => self.take(finished?).await?,
                 else => return Ok(self.prepared.installed(self.client).await?),
             }
             if max_fails.is_some_and(|limit| self.fails >= limit) {
-                return Err(Stop::TooManyFailed);
+                return Err(EarlyEnd::TooManyFailed);
             }
         }
     }
@@ -179,13 +179,13 @@ impl<'a> Work<'a> {
                     continue;
                 }
             };
-            let made = Made { line: text, program: self.program.clone() };
-            let standing = if self.retry_failed { self.results.standing(number, &made) } else { Standing::Open };
-            if standing == Standing::Succeeded {
-                self.settle(number, None).await?;
+            let made = ResultOrigin { line: text, program: self.program.clone() };
+            let standing = if self.retry_failed { self.results.standing(number, &made) } else { EarlierResult::Open };
+            if standing == EarlierResult::Succeeded {
+                self.record_result(number, None).await?;
                 continue;
             }
-            self.changed += u64::from(standing == Standing::Changed);
+            self.changed += u64::from(standing == EarlierResult::Changed);
             self.results.begin(number, Some(&made))?;
             numbers.push(number);
             inputs.push(made.line);
@@ -199,7 +199,7 @@ impl<'a> Work<'a> {
         let submitting = async move {
             match client.start_batch(&activity, revision, &inputs, &key).await {
                 Ok(batch) => Ok(numbers.into_iter().zip(batch.ids).collect()),
-                Err(error) => Err(nearest::subject_failure(&client, &activity, error).await),
+                Err(error) => Err(suggestions::subject_failure(&client, &activity, error).await),
             }
         };
         self.submitting = Some(submitting.boxed());
@@ -218,19 +218,19 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    async fn take(&mut self, finished: Finished) -> Result<(), Failure> {
+    async fn take(&mut self, finished: LineResult) -> Result<(), Failure> {
         if finished.exit != Exit::DONE {
             self.fails += 1;
-            if self.failed.len() < NAMED {
+            if self.failed.len() < MAX_LISTED_FAILURES {
                 self.failed.push(finished.number);
             }
         }
-        self.settle(finished.number, Some(finished)).await
+        self.record_result(finished.number, Some(finished)).await
     }
 
-    /// A line is over; what there is to write of it is written in its turn.
-    async fn settle(&mut self, number: u64, finished: Option<Finished>) -> Result<(), Failure> {
-        self.settled += 1;
+    /// Records that a line has ended; its output is written in its turn.
+    async fn record_result(&mut self, number: u64, finished: Option<LineResult>) -> Result<(), Failure> {
+        self.finished_lines += 1;
         self.progress.finished(self.fails);
         self.unwritten.insert(number, finished);
         while let Some(next) = self.unwritten.remove(&self.next_written) {
@@ -250,12 +250,12 @@ impl<'a> Work<'a> {
         // The newest first: what waits must not begin in the place of what was ended.
         let ids = self.unfinished.all().await;
         let mut ending =
-            futures::stream::iter(&ids).map(|id| terminate(client, *id)).buffer_unordered(TERMINATED_AT_ONCE);
+            futures::stream::iter(&ids).map(|id| terminate(client, *id)).buffer_unordered(TERMINATE_CONCURRENCY);
         while let Some(asked) = ending.next().await {
             asked?;
         }
         let mut waiting =
-            futures::stream::iter(&ids).map(|id| wait_for_end(client, *id)).buffer_unordered(TERMINATED_AT_ONCE);
+            futures::stream::iter(&ids).map(|id| wait_for_end(client, *id)).buffer_unordered(TERMINATE_CONCURRENCY);
         while let Some(ended) = waiting.next().await {
             ended?;
         }
@@ -270,7 +270,7 @@ impl<'a> Work<'a> {
         }
         self.tell_changed();
         let held_back = if self.results.is_directory() { 0 } else { self.unwritten.len() as u64 };
-        let done = self.settled - held_back;
+        let done = self.finished_lines - held_back;
         let held_back = match held_back {
             0 => String::new(),
             1 => "; 1 more has ended, and is not written because an earlier one has not".to_owned(),

@@ -1,4 +1,4 @@
-//! What can be done about an execution: forms that lead back with a message.
+//! The actions on an execution: forms that lead back with a message.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use axum::{
 };
 use pod_core::PodError;
 
-use super::asked::id_of;
-use crate::{failure::Failure, flash::Flash, form::Filled, sentence::sentence, web::Web};
+use super::query::id_of;
+use crate::{failure::Failure, flash::Flash, form::FormData, sentence::sentence, web::Web};
 
 /// `POST /executions/{id}/terminate`.
 pub(crate) async fn terminate(
     State(web): State<Arc<Web>>,
     Path(id): Path<String>,
-    filled: Filled,
+    form_data: FormData,
 ) -> Result<Response, Failure> {
     let id = id_of(&id)?;
-    let flash = match filled.on(&web.pod).request_termination(id).await {
+    let flash = match form_data.on(&web.pod).request_termination(id).await {
         Ok(execution) if execution.status.is_terminal() => Flash::done(format!("Execution #{id} was terminated.")),
         Ok(_) => Flash::done(format!(
             "Execution #{id} is being terminated: its program was asked to end, and is killed if it does not."
@@ -28,17 +28,17 @@ pub(crate) async fn terminate(
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(flash.at(filled.back(&format!("/executions/{id}"))))
+    Ok(flash.at(form_data.back(&format!("/executions/{id}"))))
 }
 
 /// `POST /executions/{id}/retry`: leads to the new execution.
 pub(crate) async fn retry(
     State(web): State<Arc<Web>>,
     Path(id): Path<String>,
-    filled: Filled,
+    form_data: FormData,
 ) -> Result<Response, Failure> {
     let id = id_of(&id)?;
-    match filled.on(&web.pod).retry(id).await {
+    match form_data.on(&web.pod).retry(id).await {
         Ok(new) => {
             Ok(Flash::done(format!("This is #{}, which runs #{id} again.", new.id))
                 .at(&format!("/executions/{}", new.id)))

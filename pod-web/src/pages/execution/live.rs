@@ -1,4 +1,4 @@
-//! What an execution prints, as rows, while it prints it: an event stream that goes on where one was.
+//! Streams the output of an execution as rows while it runs: server-sent events that resume where the client was.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -16,23 +16,23 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::asked::id_of;
+use super::query::id_of;
 use crate::{
     failure::Failure,
     output::{Place, Rows, View},
     web::Web,
 };
 
-/// What comes within this time goes into one event: a page need not change more often.
-const GATHER: Duration = Duration::from_millis(50);
-/// So much goes into one event at most.
-const MOST: usize = 128 << 10;
-/// The id of the last event: an `EventSource` that dials again with it is told to stay away.
-const END: &str = "end";
+/// Output within this time goes into one event: a page need not change more often.
+const GATHER_INTERVAL: Duration = Duration::from_millis(50);
+/// Bytes of output in one event.
+const MAX_EVENT_SIZE: usize = 128 << 10;
+/// The id of the last event: an `EventSource` that reconnects with it gets `204` and stops.
+const END_EVENT_ID: &str = "end";
 
 /// Where to begin.
 #[derive(Debug, Deserialize)]
-pub(crate) struct From {
+pub(crate) struct LiveQuery {
     #[serde(default)]
     view: String,
     #[serde(default)]
@@ -43,12 +43,12 @@ pub(crate) struct From {
 pub(crate) async fn follow(
     State(web): State<Arc<Web>>,
     Path(id): Path<String>,
-    Query(from): Query<From>,
+    Query(from): Query<LiveQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let execution = web.pod.execution(id_of(&id)?).await?;
     let resumed = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
-    if resumed == Some(END) {
+    if resumed == Some(END_EVENT_ID) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let view = View::from_word(&from.view);
@@ -62,7 +62,7 @@ pub(crate) async fn follow(
         })?,
     };
     let follower = web.pod.follow_from(execution.id, place.position()).await?;
-    let following = Following {
+    let follow_state = OutputFollow {
         follower,
         view,
         rows: Rows::at(place),
@@ -70,24 +70,24 @@ pub(crate) async fn follow(
         ended: false,
         shutdown: web.shutdown.clone(),
     };
-    let events = futures::stream::unfold(Some(following), |state| async { state?.next().await });
+    let events = futures::stream::unfold(Some(follow_state), |state| async { state?.next().await });
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response();
     const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
     response.headers_mut().insert(BUFFERING, HeaderValue::from_static("no"));
     Ok(response)
 }
 
-struct Following {
+struct OutputFollow {
     follower: OutputFollower,
     view: View,
     rows: Rows,
-    /// What was last told of lines that have not ended.
+    /// The incomplete lines as last sent.
     unfinished: String,
     ended: bool,
     shutdown: CancellationToken,
 }
 
-impl Following {
+impl OutputFollow {
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Option<Self>)> {
         loop {
             match self.gather().await {
@@ -106,7 +106,7 @@ impl Following {
             }
             self.unfinished.clone_from(&unfinished);
             let data = json!({ "html": html, "unfinished": unfinished, "count": count, "end": self.ended });
-            let id = if self.ended { END.to_owned() } else { self.rows.place().to_string() };
+            let id = if self.ended { END_EVENT_ID.to_owned() } else { self.rows.place().to_string() };
             let event = Event::default().event("rows").retry(Duration::from_millis(500)).id(id).data(data.to_string());
             let more = (!self.ended).then_some(self);
             return Some((Ok(event), more));
@@ -117,13 +117,13 @@ impl Following {
     async fn gather(&mut self) -> Result<(), PodError> {
         let mut taken = 0;
         let mut deadline = None;
-        while taken < MOST && !self.ended {
+        while taken < MAX_EVENT_SIZE && !self.ended {
             let chunk = tokio::select! {
                 chunk = self.follower.next() => chunk?,
                 () = self.shutdown.cancelled() => return Err(PodError::Stopped),
                 () = at(deadline) => return Ok(()),
             };
-            deadline.get_or_insert_with(|| Instant::now() + GATHER);
+            deadline.get_or_insert_with(|| Instant::now() + GATHER_INTERVAL);
             match chunk {
                 // A later attempt begins with both streams, also where one of them is not shown.
                 Some(OutputChunk::Bytes { stream, bytes, at, position, .. }) if self.view.shows(stream) => {

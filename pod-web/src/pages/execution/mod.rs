@@ -1,4 +1,4 @@
-//! One execution: where it stands and why, what it printed, and what can be done about it.
+//! The page of an execution: its state and the reason, its output, and its actions.
 
 use std::sync::Arc;
 
@@ -18,20 +18,20 @@ use crate::{
     failure::Failure,
     format::filters,
     layout::Frame,
-    output::{self, Found, How, MOST_FOUND, Part, Shown, View},
+    output::{self, MAX_MATCHES, OutputSelection, Part, RenderOptions, SearchMatch, View},
     web::Web,
 };
 
 mod actions;
-mod asked;
 mod live;
-mod story;
-mod words;
+mod outcome_text;
+mod query;
+mod timeline;
 
 pub(crate) use actions::{retry, terminate};
-use asked::{Asked, id_of};
 pub(crate) use live::follow;
-use story::Story;
+use query::{ExecutionPageQuery, id_of};
+use timeline::Timeline;
 
 #[derive(Debug, Template)]
 #[template(path = "execution.html")]
@@ -39,16 +39,16 @@ struct ExecutionPage<'a> {
     frame: &'a Frame,
     explanation: &'a Explanation,
     attempts: &'a [Attempt],
-    story: Story,
+    timeline: Timeline,
     /// Where a shell finds it.
     manager: String,
     /// Which output is shown.
-    shown: Shown,
+    selection: OutputSelection,
     /// Nothing more will be printed there.
     over: bool,
     part: Option<Part>,
-    asked: &'a Asked,
-    found: Option<Vec<Found>>,
+    query: &'a ExecutionPageQuery,
+    found: Option<Vec<SearchMatch>>,
 }
 
 impl ExecutionPage<'_> {
@@ -64,44 +64,44 @@ impl ExecutionPage<'_> {
 
     /// The address of this page for another view.
     fn at(&self, view: &View) -> String {
-        self.address(*view, self.asked.shows_times())
+        self.address(*view, self.query.shows_times())
     }
 
     fn address(&self, view: View, times: bool) -> String {
-        let attempt = self.asked.attempt.map_or_else(String::new, |attempt| format!("&attempt={attempt}"));
+        let attempt = self.query.attempt.map_or_else(String::new, |attempt| format!("&attempt={attempt}"));
         let times = if times { "&times=on" } else { "" };
-        format!("/executions/{}?view={}{attempt}{times}", self.shown.id, view.as_str())
+        format!("/executions/{}?view={}{attempt}{times}", self.selection.id, view.as_str())
     }
 
     /// This page with the times of the lines, or without.
     fn other_times(&self) -> String {
-        self.address(self.shown.view, !self.asked.shows_times())
+        self.address(self.selection.view, !self.query.shows_times())
     }
 
     fn here(&self) -> String {
-        self.at(&self.shown.view)
+        self.at(&self.selection.view)
     }
 
-    fn enough(&self) -> usize {
-        MOST_FOUND
+    fn max_matches(&self) -> usize {
+        MAX_MATCHES
     }
 }
 
-/// What is asked for, checked against what there is.
-struct Known {
+/// The query, checked against the execution.
+struct ResolvedOutput {
     explanation: Explanation,
     attempts: Vec<Attempt>,
-    shown: Shown,
+    selection: OutputSelection,
     over: bool,
 }
 
-async fn known(web: &Web, id: &str, asked: &Asked) -> Result<Known, Failure> {
+async fn resolve(web: &Web, id: &str, query: &ExecutionPageQuery) -> Result<ResolvedOutput, Failure> {
     let id = id_of(id)?;
-    // The row first, the output after it: what was printed is there before the end is.
+    // The row before the output: output is stored before the end of an execution.
     let explanation = web.pod.explain(id).await?;
     let attempts = web.pod.attempts(id).await?;
     let execution = &explanation.execution;
-    let attempt = match asked.attempt {
+    let attempt = match query.attempt {
         Some(number) if number == 0 || number > execution.attempt.0 => {
             return Err(Failure::missing(format!(
                 "Execution #{id} has {} attempts; there is no attempt {number}.",
@@ -112,17 +112,22 @@ async fn known(web: &Web, id: &str, asked: &Asked) -> Result<Known, Failure> {
         None => execution.attempt,
     };
     let over = execution.status.is_terminal() || attempt < execution.attempt;
-    let shown = Shown { id, attempt, view: View::from_word(&asked.view) };
-    Ok(Known { explanation, attempts, shown, over })
+    let selection = OutputSelection { id, attempt, view: View::from_word(&query.view) };
+    Ok(ResolvedOutput { explanation, attempts, selection, over })
 }
 
-async fn part_of(web: &Web, asked: &Asked, shown: Shown, over: bool) -> Result<Part, Failure> {
+async fn part_of(
+    web: &Web,
+    query: &ExecutionPageQuery,
+    selection: OutputSelection,
+    over: bool,
+) -> Result<Part, Failure> {
     let (pod, indexes) = (&web.pod, &web.indexes);
-    let how = How { over, times: asked.shows_times() };
-    let part = match (asked.part, asked.line) {
-        (Some(number), _) => output::numbered(pod, indexes, shown, number, how).await,
-        (None, Some(line)) => output::with_line(pod, indexes, shown, line, how).await,
-        (None, None) => output::last(pod, indexes, shown, how).await,
+    let options = RenderOptions { over, times: query.shows_times() };
+    let part = match (query.part, query.line) {
+        (Some(number), _) => output::numbered(pod, indexes, selection, number, options).await,
+        (None, Some(line)) => output::with_line(pod, indexes, selection, line, options).await,
+        (None, None) => output::last(pod, indexes, selection, options).await,
     };
     Ok(part?)
 }
@@ -131,20 +136,21 @@ async fn part_of(web: &Web, asked: &Asked, shown: Shown, over: bool) -> Result<P
 pub(crate) async fn show(
     State(web): State<Arc<Web>>,
     Path(id): Path<String>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<ExecutionPageQuery>,
     headers: HeaderMap,
     frame: Frame,
 ) -> Result<Response, Failure> {
-    let Known { explanation, attempts, shown, over } = known(&web, &id, &asked).await?;
-    let story = Story::of(&explanation, &attempts, web.pod.now());
-    let part = if asked.head.is_some() { None } else { Some(part_of(&web, &asked, shown, over).await?) };
-    let found = match asked.q.as_str() {
+    let ResolvedOutput { explanation, attempts, selection, over } = resolve(&web, &id, &query).await?;
+    let timeline = Timeline::of(&explanation, &attempts, web.pod.now());
+    let part = if query.head.is_some() { None } else { Some(part_of(&web, &query, selection, over).await?) };
+    let found = match query.q.as_str() {
         "" => None,
-        text => Some(output::search(&web.pod, shown, text).await?),
+        text => Some(output::search(&web.pod, selection, text).await?),
     };
     let manager = web.address(&headers);
-    let (explanation, attempts, asked) = (&explanation, attempts.as_slice(), &asked);
-    let page = ExecutionPage { frame: &frame, explanation, attempts, story, manager, shown, over, part, asked, found };
+    let (explanation, attempts, query) = (&explanation, attempts.as_slice(), &query);
+    let page =
+        ExecutionPage { frame: &frame, explanation, attempts, timeline, manager, selection, over, part, query, found };
     Ok(frame.page(&page))
 }
 
@@ -152,10 +158,10 @@ pub(crate) async fn show(
 pub(crate) async fn part(
     State(web): State<Arc<Web>>,
     Path(id): Path<String>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<ExecutionPageQuery>,
 ) -> Result<Response, Failure> {
-    let Known { shown, over, .. } = known(&web, &id, &asked).await?;
-    let part = part_of(&web, &asked, shown, over).await?;
+    let ResolvedOutput { selection, over, .. } = resolve(&web, &id, &query).await?;
+    let part = part_of(&web, &query, selection, over).await?;
     let body = json!({
         "html": part.html, "unfinished": part.unfinished, "part": part.number, "earlier": part.earlier(),
         "later": part.later, "next": part.next.to_string(), "over": over,

@@ -1,5 +1,5 @@
-//! What is done to many executions at once: to the rows that were chosen, or to all that match the filters of the list.
-//! What ends something, and what is done to all, is asked about once.
+//! Bulk actions on executions: on the chosen rows, or on all that match the filters of the list. Whatever ends executions
+//! or affects all of them is confirmed first.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,34 +15,36 @@ use pod_core::{
     store::ExecutionQuery,
 };
 
-use super::asked::{Asked, Refused};
+use super::filter::{FilterError, ListFilter};
 use crate::{
+    bulk_jobs::{BulkAction, BulkJob, BulkRequest, Progress},
     failure::Failure,
     flash::{Flash, see_other},
-    form::Filled,
+    form::FormData,
     format::{filters, thousands},
-    jobs::{Act, Job, Order, Progress},
     layout::Frame,
     pages::confirm::Confirm,
     web::Web,
 };
 
-/// How long an answer waits for the end, so that what is quick leads back at once.
-const QUICK: Duration = Duration::from_millis(1500);
+/// How long the response waits for the job, so that a quick one leads back at once.
+const COMPLETION_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// `POST /executions/bulk`.
-pub(crate) async fn bulk(State(web): State<Arc<Web>>, frame: Frame, filled: Filled) -> Result<Response, Failure> {
-    let back = filled.back("/executions").to_owned();
-    let chosen: Vec<ExecutionId> = filled.all("id").filter_map(|id| id.parse().ok()).collect();
-    match filled.get("do") {
-        "retry-all" => all(&web, &frame, &filled, Act::Retry, back).await,
-        "terminate-all" => all(&web, &frame, &filled, Act::Terminate, back).await,
+pub(crate) async fn bulk(State(web): State<Arc<Web>>, frame: Frame, form_data: FormData) -> Result<Response, Failure> {
+    let back = form_data.back("/executions").to_owned();
+    let chosen: Vec<ExecutionId> = form_data.all("id").filter_map(|id| id.parse().ok()).collect();
+    match form_data.get("do") {
+        "retry-all" => all(&web, &frame, &form_data, BulkAction::Retry, back).await,
+        "terminate-all" => all(&web, &frame, &form_data, BulkAction::Terminate, back).await,
         "retry" | "terminate" if chosen.is_empty() => {
             Ok(Flash::refused("Choose executions first, by the boxes at their left.").at(&back))
         }
-        "retry" => Ok(outcome(Act::Retry, &web.pod.retry_each(&chosen, filled.key()).await?.into()).at(&back)),
-        "terminate" if filled.has("sure") => {
-            Ok(outcome(Act::Terminate, &web.pod.terminate_each(&chosen).await?.into()).at(&back))
+        "retry" => {
+            Ok(outcome(BulkAction::Retry, &web.pod.retry_each(&chosen, form_data.key()).await?.into()).at(&back))
+        }
+        "terminate" if form_data.has("sure") => {
+            Ok(outcome(BulkAction::Terminate, &web.pod.terminate_each(&chosen).await?.into()).at(&back))
         }
         "terminate" => ask(&web.pod, &frame, &chosen, back).await,
         other => Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, format!("There is no action {other:?}."))),
@@ -101,19 +103,25 @@ fn consequences(running: u64, waiting: u64) -> Vec<String> {
 }
 
 /// What is done to all that match. The list's address says which; how far its ids reach is fixed when one is asked.
-async fn all(web: &Web, frame: &Frame, filled: &Filled, act: Act, back: String) -> Result<Response, Failure> {
+async fn all(
+    web: &Web,
+    frame: &Frame,
+    form_data: &FormData,
+    bulk_action: BulkAction,
+    back: String,
+) -> Result<Response, Failure> {
     let query = match matching(&web.pod, &back).await {
         Ok(query) => query,
-        Err(Refused::Asked(_, sentence)) => return Ok(Flash::refused(sentence).at(&back)),
-        Err(Refused::Pod(error)) => return Err(error.into()),
+        Err(FilterError::Invalid(_, sentence)) => return Ok(Flash::refused(sentence).at(&back)),
+        Err(FilterError::Pod(error)) => return Err(error.into()),
     };
-    if filled.has("sure") {
-        return begin(web, filled, act, query, back).await;
+    if form_data.has("sure") {
+        return begin(web, form_data, bulk_action, query, back).await;
     }
     let newest = ExecutionQuery { limit: 1, ..ExecutionQuery::default() };
     let newest = web.pod.executions(newest).await?.first().map_or(0, |execution| execution.id.0);
     let query = ExecutionQuery { before: Some(ExecutionId(newest + 1)), ..query };
-    let which = match asked_at(&back).in_words().as_str() {
+    let which = match filter_at(&back).in_words().as_str() {
         "" => "These are all that there are; the list has no filter.".to_owned(),
         words => format!("All that match: {words}."),
     };
@@ -121,29 +129,29 @@ async fn all(web: &Web, frame: &Frame, filled: &Filled, act: Act, back: String) 
         let query = ExecutionQuery { status: query.status.or(Some(status)), ended: Some(false), ..query.clone() };
         if query.status == Some(status) { web.pod.count_executions(query).await } else { Ok(0) }
     };
-    let (total, mut sentences) = match act {
-        Act::Retry => {
+    let (total, mut sentences) = match bulk_action {
+        BulkAction::Retry => {
             let ended = ExecutionQuery { ended: Some(true), ..query.clone() };
             let again = "Each one becomes a new execution with the same input, behind what waits already.".to_owned();
             (web.pod.count_executions(ended).await?, vec![again])
         }
-        Act::Terminate => {
+        BulkAction::Terminate => {
             let (running, waiting) = (count(ExecutionStatus::Running).await?, count(ExecutionStatus::Waiting).await?);
             (running + waiting, consequences(running, waiting))
         }
     };
     if total == 0 {
-        let none = match act {
-            Act::Retry => "None of those that match has ended; there is nothing to run again.",
-            Act::Terminate => "None of those that match waits or runs; there is nothing to terminate.",
+        let none = match bulk_action {
+            BulkAction::Retry => "None of those that match has ended; there is nothing to run again.",
+            BulkAction::Terminate => "None of those that match waits or runs; there is nothing to terminate.",
         };
         return Ok(Flash::refused(none).at(&back));
     }
     sentences.insert(0, which);
     sentences.push("What is submitted from now on is left alone.".to_owned());
-    let (what, title, verb) = match act {
-        Act::Retry => ("retry-all", question("Run", total, " again"), "Run again"),
-        Act::Terminate => ("terminate-all", question("Terminate", total, ""), "Terminate"),
+    let (what, title, verb) = match bulk_action {
+        BulkAction::Retry => ("retry-all", question("Run", total, " again"), "Run again"),
+        BulkAction::Terminate => ("terminate-all", question("Terminate", total, ""), "Terminate"),
     };
     let mut fields = fields(what, &back);
     // Sent twice, it is done once. Another who asks at the same moment asks for something else.
@@ -156,19 +164,25 @@ async fn all(web: &Web, frame: &Frame, filled: &Filled, act: Act, back: String) 
 }
 
 /// The filters of the list at an address of ours.
-fn asked_at(place: &str) -> Asked {
+fn filter_at(place: &str) -> ListFilter {
     let uri = place.parse::<Uri>().unwrap_or_default();
-    let Query(asked) = Query::<Asked>::try_from_uri(&uri).unwrap_or_default();
-    Asked { before: String::new(), after: String::new(), ..asked }
+    let Query(filter) = Query::<ListFilter>::try_from_uri(&uri).unwrap_or_default();
+    ListFilter { before: String::new(), after: String::new(), ..filter }
 }
 
-async fn matching(pod: &Pod, place: &str) -> Result<ExecutionQuery, Refused> {
-    asked_at(place).understood(pod).await
+async fn matching(pod: &Pod, place: &str) -> Result<ExecutionQuery, FilterError> {
+    filter_at(place).to_query(pod).await
 }
 
-async fn begin(web: &Web, filled: &Filled, act: Act, query: ExecutionQuery, back: String) -> Result<Response, Failure> {
-    let (upto, total) = (filled.get("upto").parse::<u64>(), filled.get("total").parse());
-    let id = filled.get("name").to_owned();
+async fn begin(
+    web: &Web,
+    form_data: &FormData,
+    bulk_action: BulkAction,
+    query: ExecutionQuery,
+    back: String,
+) -> Result<Response, Failure> {
+    let (upto, total) = (form_data.get("upto").parse::<u64>(), form_data.get("total").parse());
+    let id = form_data.get("name").to_owned();
     let named = !id.is_empty() && id.len() < 60 && id.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
     let (Ok(upto), Ok(total), true) = (upto, total, named) else {
         let sentence = "The form lacks something. Go back to the list and ask again.";
@@ -177,25 +191,27 @@ async fn begin(web: &Web, filled: &Filled, act: Act, query: ExecutionQuery, back
     let last = ExecutionId(upto.min(i64::MAX as u64 - 2) + 1);
     let query = ExecutionQuery { before: Some(query.before.map_or(last, |before| before.min(last))), ..query };
     let place = format!("/executions/bulk/{id}");
-    let order = Order { id, act, query, total, back: back.clone() };
-    let Some(job) = web.jobs.begin(&web.pod, &web.shutdown, order) else {
+    let request = BulkRequest { id, action: bulk_action, query, total, back: back.clone() };
+    let Some(job) = web.jobs.begin(&web.pod, &web.shutdown, request) else {
         let sentence = "Four such requests are being carried out already. Wait until one of them has ended.";
         return Ok(Flash::refused(sentence).at(&back));
     };
-    let progress = job.ended_within(QUICK).await;
+    let progress = job.ended_within(COMPLETION_TIMEOUT).await;
     match &progress.end {
-        Some(Ok(())) => Ok(outcome(job.order.act, &progress).at(&job.order.back)),
+        Some(Ok(())) => Ok(outcome(job.request.action, &progress).at(&job.request.back)),
         _ => Ok(see_other(&place)),
     }
 }
 
-fn outcome(act: Act, progress: &Progress) -> Flash {
+fn outcome(bulk_action: BulkAction, progress: &Progress) -> Flash {
     let (done, refused) = (progress.done, progress.refused);
-    let mut flash = match act {
-        Act::Terminate => told(done, refused, "is being terminated", "are being terminated", "had already ended"),
-        Act::Retry => told(done, refused, "runs again", "run again", "could not be run again"),
+    let mut flash = match bulk_action {
+        BulkAction::Terminate => {
+            outcome_message(done, refused, "is being terminated", "are being terminated", "had already ended")
+        }
+        BulkAction::Retry => outcome_message(done, refused, "runs again", "run again", "could not be run again"),
     };
-    if let (Some(why), Act::Retry) = (&progress.why, act) {
+    if let (Some(why), BulkAction::Retry) = (&progress.why, bulk_action) {
         flash.text.push(' ');
         flash.text.push_str(why);
     }
@@ -206,15 +222,15 @@ fn outcome(act: Act, progress: &Progress) -> Flash {
 #[template(path = "bulk.html")]
 struct ProgressPage<'a> {
     frame: &'a Frame,
-    job: &'a Job,
+    job: &'a BulkJob,
     progress: Progress,
 }
 
 impl ProgressPage<'_> {
     fn title(&self) -> String {
-        let title = match self.job.order.act {
-            Act::Terminate => question("Terminate", self.job.order.total, ""),
-            Act::Retry => question("Run", self.job.order.total, " again"),
+        let title = match self.job.request.action {
+            BulkAction::Terminate => question("Terminate", self.job.request.total, ""),
+            BulkAction::Retry => question("Run", self.job.request.total, " again"),
         };
         title.trim_end_matches('?').to_owned()
     }
@@ -224,15 +240,15 @@ impl ProgressPage<'_> {
     }
 
     fn most(&self) -> u64 {
-        self.job.order.total.max(self.gone_through()).max(1)
+        self.job.request.total.max(self.gone_through()).max(1)
     }
 
     fn summary(&self) -> String {
-        outcome(self.job.order.act, &self.progress).text
+        outcome(self.job.request.action, &self.progress).text
     }
 }
 
-/// `GET /executions/bulk/{id}`: how far it has come.
+/// `GET /executions/bulk/{id}`: the progress of a job.
 pub(crate) async fn progress(
     State(web): State<Arc<Web>>,
     Path(id): Path<String>,
@@ -247,7 +263,7 @@ pub(crate) async fn progress(
     Ok(frame.page(&ProgressPage { frame: &frame, job: &job, progress }))
 }
 
-fn told(done: u64, not: u64, one: &str, many: &str, otherwise: &str) -> Flash {
+fn outcome_message(done: u64, not: u64, one: &str, many: &str, otherwise: &str) -> Flash {
     let mut text = match done {
         0 => "Nothing was done.".to_owned(),
         1 => format!("1 execution {one}."),

@@ -1,7 +1,7 @@
 //! The list of executions: filters whose state is the address, pages by id, and what is done to many at once.
 
-mod asked;
 mod bulk;
+mod filter;
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use pod_core::{
     store::{ExecutionQuery, SortOrder},
 };
 
-use self::asked::{Asked, Refused, SPANS, id_of};
 pub(crate) use self::bulk::{bulk, form, progress};
+use self::filter::{FilterError, ListFilter, SPANS, id_of};
 use crate::{failure::Failure, flash::see_other, format::filters, layout::Frame, web::Web};
 
-/// How many rows a page has.
-const ROWS: usize = 50;
-/// How many executions are looked through for a worker or a text before one is asked whether to go on.
-const WINDOW: u64 = 25_000;
+/// Rows per page.
+const PAGE_SIZE: usize = 50;
+/// Executions that are searched for a worker or a text before the page offers to go on.
+const MAX_SEARCHED: u64 = 25_000;
 /// A row of the list.
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -54,7 +54,7 @@ impl Row {
 #[template(path = "executions.html")]
 struct ExecutionsPage<'a> {
     frame: &'a Frame,
-    asked: &'a Asked,
+    filter: &'a ListFilter,
     activities: Vec<String>,
     rows: Vec<Row>,
     now: pod_core::domain::Timestamp,
@@ -93,21 +93,21 @@ impl ExecutionsPage<'_> {
 pub(crate) async fn list(
     State(web): State<Arc<Web>>,
     frame: Frame,
-    Query(asked): Query<Asked>,
+    Query(filter): Query<ListFilter>,
 ) -> Result<Response, Failure> {
     // A number is the execution of that number.
-    let number = asked.q.trim().trim_start_matches('#').parse::<ExecutionId>();
+    let number = filter.q.trim().trim_start_matches('#').parse::<ExecutionId>();
     if let Ok(id) = number
-        && asked.q.trim().starts_with('#')
+        && filter.q.trim().starts_with('#')
         && web.pod.execution(id).await.is_ok()
     {
         return Ok(see_other(&format!("/executions/{id}")));
     }
-    let found = find(&web.pod, &asked).await;
+    let found = find(&web.pod, &filter).await;
     let (found, error) = match found {
         Ok(found) => (found, None),
-        Err(Refused::Asked(field, sentence)) => (Found::default(), Some((field, sentence))),
-        Err(Refused::Pod(error)) => return Err(error.into()),
+        Err(FilterError::Invalid(field, sentence)) => (ListPage::default(), Some((field, sentence))),
+        Err(FilterError::Pod(error)) => return Err(error.into()),
     };
     let names = web.pod.activity_names().await?;
     let name = |id: ActivityId| names.get(&id).cloned().unwrap_or_else(|| "".into());
@@ -117,13 +117,13 @@ pub(crate) async fn list(
         frame: &frame,
         activities: activities.iter().map(|view| view.activity.name.to_string()).collect(),
         now: web.pod.now(),
-        newer: found.newer.map(|id| asked.at(Some(("after", id)))),
-        older: found.older.map(|id| asked.at(Some(("before", id)))),
-        searched: found.searched.map(|id| (id, asked.at(Some(("before", id))))),
-        first_page: asked.before.is_empty() && asked.after.is_empty(),
-        clear: Asked::default().at(None),
+        newer: found.newer.map(|id| filter.at(Some(("after", id)))),
+        older: found.older.map(|id| filter.at(Some(("before", id)))),
+        searched: found.searched.map(|id| (id, filter.at(Some(("before", id))))),
+        first_page: filter.before.is_empty() && filter.after.is_empty(),
+        clear: ListFilter::default().at(None),
         rows: found.executions.into_iter().map(|row| Row { activity: name(row.activity), execution: row }).collect(),
-        asked: &asked,
+        filter: &filter,
         error,
     };
     Ok(frame.page_with(status, &page))
@@ -131,44 +131,44 @@ pub(crate) async fn list(
 
 /// A page of the list, and where it goes on.
 #[derive(Debug, Default)]
-struct Found {
+struct ListPage {
     executions: Vec<Execution>,
     newer: Option<ExecutionId>,
     older: Option<ExecutionId>,
     searched: Option<ExecutionId>,
 }
 
-async fn find(pod: &Pod, asked: &Asked) -> Result<Found, Refused> {
-    let mut query = asked.understood(pod).await?;
+async fn find(pod: &Pod, filter: &ListFilter) -> Result<ListPage, FilterError> {
+    let mut query = filter.to_query(pod).await?;
     let oldest = query.after;
-    let from_below = !asked.after.is_empty();
+    let from_below = !filter.after.is_empty();
     let mut window_end = None;
     if from_below {
         query.order = SortOrder::Ascending;
-        query.after = query.after.max(Some(id_of("after", &asked.after)?));
-    } else if asked.searches() {
-        // Only so many are looked through at once, however many there are.
+        query.after = query.after.max(Some(id_of("after", &filter.after)?));
+    } else if filter.searches() {
+        // Each page searches a bounded number of executions.
         let top = match query.before {
             Some(before) => before.0,
             None => newest(pod).await?.map_or(0, |id| id.0 + 1),
         };
-        let bottom = top.saturating_sub(WINDOW + 1);
+        let bottom = top.saturating_sub(MAX_SEARCHED + 1);
         if bottom > query.after.map_or(0, |id| id.0) {
             query.after = Some(ExecutionId(bottom));
             window_end = Some(ExecutionId(bottom + 1));
         }
     }
-    query.limit = ROWS + 1;
+    query.limit = PAGE_SIZE + 1;
     let mut executions = pod.executions(query).await?;
-    let more = executions.len() > ROWS;
-    executions.truncate(ROWS);
+    let more = executions.len() > PAGE_SIZE;
+    executions.truncate(PAGE_SIZE);
     if from_below {
         executions.reverse();
     }
     let (first, last) = (executions.first().map(|row| row.id), executions.last().map(|row| row.id));
     let beyond = |id: Option<ExecutionId>| id.filter(|id| id.0 > oldest.map_or(1, |oldest| oldest.0 + 1));
-    Ok(Found {
-        newer: if from_below { first.filter(|_| more) } else { first.filter(|_| !asked.before.is_empty()) },
+    Ok(ListPage {
+        newer: if from_below { first.filter(|_| more) } else { first.filter(|_| !filter.before.is_empty()) },
         older: if from_below { beyond(last) } else { last.filter(|_| more) },
         searched: window_end.filter(|_| !more),
         executions,

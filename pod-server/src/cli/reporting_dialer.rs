@@ -1,4 +1,4 @@
-//! A dial that says on stderr when the manager cannot be reached, and when it is there again.
+//! A dialer that reports on stderr when the manager becomes unreachable, and when it is reachable again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,21 +10,21 @@ use pod_core::{
 
 use super::console;
 
-/// Dials as the inner one does, and tells the person who started the worker.
+/// Wraps a dialer and reports changes of its outcome.
 #[derive(Debug)]
-pub(crate) struct Told<D> {
+pub(crate) struct ReportingDialer<D> {
     inner: D,
     manager: String,
     is_away: AtomicBool,
 }
 
-impl<D> Told<D> {
+impl<D> ReportingDialer<D> {
     pub(crate) const fn new(inner: D, manager: String) -> Self {
         Self { inner, manager, is_away: AtomicBool::new(false) }
     }
 
-    /// What is to be said about the outcome of a dial: only where it is another one than before.
-    fn news(&self, failure: Option<&str>) -> Option<String> {
+    /// The line to print after a dial; only if its outcome differs from the previous one.
+    fn notice(&self, failure: Option<&str>) -> Option<String> {
         let was_away = self.is_away.swap(failure.is_some(), Ordering::Relaxed);
         match failure {
             Some(reason) if !was_away => Some(format!("{reason}; trying again")),
@@ -35,16 +35,16 @@ impl<D> Told<D> {
 }
 
 #[async_trait]
-impl<D: Dialer> Dialer for Told<D> {
+impl<D: Dialer> Dialer for ReportingDialer<D> {
     async fn dial(&self) -> Result<Transport, DialError> {
         let dialled = self.inner.dial().await;
-        let news = match &dialled {
-            Ok(_) => self.news(None),
-            Err(DialError::Later(reason)) => self.news(Some(reason)),
+        let notice = match &dialled {
+            Ok(_) => self.notice(None),
+            Err(DialError::Later(reason)) => self.notice(Some(reason)),
             // It ends the worker, which says so.
             Err(_) => None,
         };
-        news.into_iter().for_each(console::note);
+        notice.into_iter().for_each(console::note);
         dialled
     }
 }
@@ -55,11 +55,11 @@ mod tests {
 
     #[test]
     fn each_change_is_said_once() {
-        let told = Told::new((), "h:1".to_owned());
-        assert_eq!(told.news(None), None);
-        assert_eq!(told.news(Some("no")).as_deref(), Some("no; trying again"));
-        assert_eq!(told.news(Some("no")), None);
-        assert_eq!(told.news(None).as_deref(), Some("connected to the manager at h:1"));
-        assert_eq!(told.news(None), None);
+        let dialer = ReportingDialer::new((), "h:1".to_owned());
+        assert_eq!(dialer.notice(None), None);
+        assert_eq!(dialer.notice(Some("no")).as_deref(), Some("no; trying again"));
+        assert_eq!(dialer.notice(Some("no")), None);
+        assert_eq!(dialer.notice(None).as_deref(), Some("connected to the manager at h:1"));
+        assert_eq!(dialer.notice(None), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The status words of the action API, which are those of POD's first version.
+//! The status words of the action API, unchanged since POD's first version.
 
 use pod_core::domain::{ActivityStatus, Execution, ExecutionStatus, InstallationStatus, Outcome, WorkerStatus};
 

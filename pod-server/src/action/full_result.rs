@@ -1,5 +1,5 @@
-//! An execution with its whole output as one JSON object, written while the output is read: however large it is and
-//! however slowly it is taken, a piece of it is in memory.
+//! Streams an execution with its full output as one JSON object. Only one chunk is in memory, whatever the size of the
+//! output and the speed of the client.
 
 use axum::{
     body::Body,
@@ -17,28 +17,28 @@ use serde::Serialize;
 
 use super::objects::ExecutionObject;
 
-/// An execution as this API tells it.
+/// An execution as this API shows it.
 #[derive(Serialize)]
-pub(super) struct Shown<'a> {
+pub(super) struct ExecutionView<'a> {
     pub(super) execution: ExecutionObject<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) event: Option<&'static str>,
 }
 
-/// How much is read from the store at a time. Escaped, a byte may take six.
-const PIECE: usize = 64 << 10;
-/// An answer up to this size goes out whole, with its length.
-const SHORT: usize = 256 << 10;
+/// Bytes per read from the store. Escaped, a byte may take six.
+const READ_CHUNK_SIZE: usize = 64 << 10;
+/// Answers up to this size are sent with their length.
+const MAX_BUFFERED_SIZE: usize = 256 << 10;
 
 /// The object around what [`members`] gives.
 const BEGIN: &str = r#"{"execution":{"#;
 const STDOUT: &str = r#","stdout":""#;
 const STDERR: &str = r#"","stderr":""#;
-const GO_ON: &str = r#"","#;
+const STANDING: &str = r#"","#;
 const END: &str = "}}";
 
-/// The object, piece by piece.
-pub(super) struct Whole {
+/// The object as a sequence of chunks.
+pub(super) struct FullResult {
     pod: Pod,
     execution: Execution,
     activity_name: String,
@@ -46,7 +46,7 @@ pub(super) struct Whole {
     printed: OutputSummary,
     step: Step,
     offset: u64,
-    text: Text,
+    text: JsonTextEscaper,
     stdout_gap: Option<Gap>,
     stderr_gap: Option<Gap>,
 }
@@ -58,7 +58,7 @@ enum Step {
     Done,
 }
 
-impl Whole {
+impl FullResult {
     pub(super) async fn of(pod: &Pod, execution: Execution, activity_name: &str) -> Result<Self, PodError> {
         let printed = match execution.attempt {
             AttemptNo(0) => OutputSummary::default(),
@@ -71,22 +71,22 @@ impl Whole {
             printed,
             step: Step::Begin,
             offset: 0,
-            text: Text::default(),
+            text: JsonTextEscaper::default(),
             stdout_gap: None,
             stderr_gap: None,
         })
     }
 
-    /// The beginning of it; all of it where it is short.
-    pub(super) async fn begin(mut self) -> Result<Begun, PodError> {
+    /// Reads the first chunks; all of them if the object is short.
+    pub(super) async fn begin(mut self) -> Result<FullResultBody, PodError> {
         let mut begin = Vec::new();
-        while begin.len() <= SHORT {
+        while begin.len() <= MAX_BUFFERED_SIZE {
             match self.next().await? {
                 Some(piece) => begin.extend_from_slice(&piece),
-                None => return Ok(Begun { begin, rest: None }),
+                None => return Ok(FullResultBody { begin, rest: None }),
             }
         }
-        Ok(Begun { begin, rest: Some(Box::new(self)) })
+        Ok(FullResultBody { begin, rest: Some(Box::new(self)) })
     }
 
     async fn next(&mut self) -> Result<Option<Vec<u8>>, PodError> {
@@ -106,7 +106,7 @@ impl Whole {
                             end.extend_from_slice(STDERR.as_bytes());
                         } else {
                             self.step = Step::Done;
-                            let rest = [GO_ON, &members(&self.object().standing), END].concat();
+                            let rest = [STANDING, &members(&self.object().standing), END].concat();
                             end.extend_from_slice(rest.as_bytes());
                         }
                         end
@@ -135,7 +135,7 @@ impl Whole {
             return Ok(None);
         }
         let (id, attempt) = (self.execution.id, self.execution.attempt);
-        let mut slice = self.pod.read_output(id, attempt, stream, self.offset, PIECE).await?;
+        let mut slice = self.pod.read_output(id, attempt, stream, self.offset, READ_CHUNK_SIZE).await?;
         if slice.bytes.is_empty() {
             return Ok(None);
         }
@@ -153,13 +153,13 @@ impl Whole {
     }
 }
 
-/// An answer whose beginning could be read.
-pub(super) struct Begun {
+/// A response whose first chunks are there.
+pub(super) struct FullResultBody {
     begin: Vec<u8>,
-    rest: Option<Box<Whole>>,
+    rest: Option<Box<FullResult>>,
 }
 
-impl IntoResponse for Begun {
+impl IntoResponse for FullResultBody {
     fn into_response(self) -> Response {
         let body = match self.rest {
             None => Body::from(self.begin),
@@ -184,15 +184,15 @@ fn members(object: &impl Serialize) -> String {
     text.split_off(1)
 }
 
-/// Bytes that become the inside of a JSON string, piece by piece: what is not UTF-8 is replaced, just as if it all came
+/// Escapes bytes as the inside of a JSON string, chunk by chunk. It replaces invalid UTF-8 exactly as if all bytes came
 /// at once. `/api/v1` has the bytes themselves.
 #[derive(Default)]
-struct Text {
-    /// The beginning of a character.
+struct JsonTextEscaper {
+    /// The first bytes of a character that the next chunk may complete.
     cut: Vec<u8>,
 }
 
-impl Text {
+impl JsonTextEscaper {
     fn escape(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut joined = std::mem::take(&mut self.cut);
         joined.extend_from_slice(bytes);
@@ -240,7 +240,7 @@ mod tests {
         for sample in samples {
             let whole = serde_json::to_vec(&*String::from_utf8_lossy(sample)).unwrap();
             for size in 1..=sample.len().max(1) {
-                let mut text = Text::default();
+                let mut text = JsonTextEscaper::default();
                 let mut pieces = b"\"".to_vec();
                 sample.chunks(size).for_each(|piece| pieces.extend(text.escape(piece)));
                 pieces.extend(text.end());

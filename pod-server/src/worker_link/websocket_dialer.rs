@@ -1,4 +1,4 @@
-//! How the worker of `pod worker --manager URL` reaches its manager, again and again.
+//! The dialer of `pod worker --manager URL`, which connects again whenever the link breaks.
 
 use std::{
     fmt,
@@ -15,19 +15,19 @@ use super::dial::{DialError, dial, link_url};
 use crate::config::secret::Secret;
 
 /// Dials a manager's worker link.
-pub struct WebSocketDial {
+pub struct WebSocketDialer {
     url: url::Url,
     token: Option<Secret>,
     was_connected: AtomicBool,
 }
 
-impl fmt::Debug for WebSocketDial {
+impl fmt::Debug for WebSocketDialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebSocketDial").field("url", &self.url.as_str()).finish_non_exhaustive()
+        f.debug_struct("WebSocketDialer").field("url", &self.url.as_str()).finish_non_exhaustive()
     }
 }
 
-impl WebSocketDial {
+impl WebSocketDialer {
     /// Will dial that manager, with or without `http://`, and show it the token.
     pub fn new(manager: &str, token: Option<Secret>) -> Result<Self, DialError> {
         Ok(Self { url: link_url(manager)?, token, was_connected: AtomicBool::new(false) })
@@ -35,7 +35,7 @@ impl WebSocketDial {
 }
 
 #[async_trait]
-impl Dialer for WebSocketDial {
+impl Dialer for WebSocketDialer {
     async fn dial(&self) -> Result<Transport, worker::DialError> {
         match dial(&self.url, self.token.as_ref()).await {
             Ok(transport) => {
@@ -74,7 +74,7 @@ mod tests {
             assert!(stream.read(&mut [0; 4096]).await.expect("a request") > 0);
             stream.write_all(answer.as_bytes()).await.expect("the worker listens");
         });
-        let dial = WebSocketDial::new(&address.to_string(), None).expect("an address");
+        let dial = WebSocketDialer::new(&address.to_string(), None).expect("an address");
         dial.was_connected.store(was_connected, Ordering::Relaxed);
         let refused = dial.dial().await.expect_err("it is no link");
         answering.await.expect("it has answered");

@@ -1,4 +1,4 @@
-//! Saying why an execution does not begin, or does not go on, to whoever waits for it.
+//! Reports on stderr why an execution does not start or go on.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -7,44 +7,44 @@ use pod_server::client::Client;
 
 use super::console;
 
-/// It may wait for so long before anything is said, and between two looks.
-pub(crate) const LOOK: Duration = Duration::from_secs(3);
-/// A manager that takes longer than this to say why is not asked further.
-const ANSWER: Duration = Duration::from_secs(2);
+/// The delay before the first report and between two queries.
+pub(crate) const REPORT_INTERVAL: Duration = Duration::from_secs(3);
+/// How long the manager may take to explain.
+const EXPLAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Says why an execution waits: once, and again when there is another reason.
+/// Reports each reason once.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    told: Option<String>,
+pub(crate) struct WaitReporter {
+    reported: Option<String>,
     trouble: bool,
 }
 
-impl Waiting {
-    /// Looks at an execution; whether it still waits, as far as is known.
-    pub(crate) async fn look(&mut self, client: &Client, id: u64) -> bool {
+impl WaitReporter {
+    /// Reports why an execution waits. Returns whether it still waits, as far as is known.
+    pub(crate) async fn report_reason(&mut self, client: &Client, id: u64) -> bool {
         let looking = async {
             let explanation = client.explain(id).await.ok()?;
-            // Asked last: one that has begun meanwhile does not wait for what was said.
+            // Queried last: an execution that has started meanwhile no longer waits for that reason.
             let waits = client.execution(id).await.ok()?.status.0 == ExecutionStatus::Waiting;
             Some((waits, explanation.sentences.into_iter().next().filter(|_| waits)))
         };
-        let Ok(Some((waits, sentence))) = tokio::time::timeout(ANSWER, looking).await else { return true };
+        let Ok(Some((waits, sentence))) = tokio::time::timeout(EXPLAIN_TIMEOUT, looking).await else { return true };
         if let Some(sentence) = sentence {
-            self.tell(&sentence, || format!("execution {id} waits: {sentence}"));
+            self.report(&sentence, || format!("execution {id} waits: {sentence}"));
         }
         waits
     }
 
-    /// Says why something waits, in the words of `line`, unless that was said before.
-    pub(crate) fn tell(&mut self, reason: &str, line: impl FnOnce() -> String) {
+    /// Prints `line` unless the last report had the same reason.
+    pub(crate) fn report(&mut self, reason: &str, line: impl FnOnce() -> String) {
         if self.is_new(reason) {
             console::note(line());
         }
     }
 
-    /// Says what the manager is in trouble with, while output and ends may be late because of it: once.
-    pub(crate) async fn look_for_trouble(&mut self, client: &Client) {
-        let Ok(Ok(overview)) = tokio::time::timeout(ANSWER, client.overview()).await else { return };
+    /// Reports once that the manager is in trouble, because output and ends may then be late, and once that it is over.
+    pub(crate) async fn report_trouble(&mut self, client: &Client) {
+        let Ok(Ok(overview)) = tokio::time::timeout(EXPLAIN_TIMEOUT, client.overview()).await else { return };
         match &overview.trouble {
             Some(trouble) if !self.trouble => console::note(format!("the manager says: {trouble}")),
             None if self.trouble => console::note("the manager has room again"),
@@ -53,23 +53,23 @@ impl Waiting {
         self.trouble = overview.trouble.is_some();
     }
 
-    /// Looks again and again, until it is dropped.
+    /// Reports until it is dropped.
     pub(crate) async fn watch(mut self, client: &Client, id: u64) -> Infallible {
         let mut waits = true;
         loop {
-            tokio::time::sleep(LOOK).await;
-            waits = waits && self.look(client, id).await;
-            self.look_for_trouble(client).await;
+            tokio::time::sleep(REPORT_INTERVAL).await;
+            waits = waits && self.report_reason(client, id).await;
+            self.report_trouble(client).await;
         }
     }
 
-    /// Whether this was not said before; other numbers do not make another reason.
+    /// Whether this differs from the last report in more than its numbers.
     fn is_new(&mut self, sentence: &str) -> bool {
         let is_word = |word: &&str| !word.starts_with(|c: char| c.is_ascii_digit()) && !is_unit(word);
         let words: Vec<&str> = sentence.split_whitespace().filter(is_word).collect();
         let words = words.join(" ");
-        let is_new = self.told.as_ref() != Some(&words);
-        self.told = Some(words);
+        let is_new = self.reported.as_ref() != Some(&words);
+        self.reported = Some(words);
         is_new
     }
 }
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn only_another_reason_is_said() {
-        let mut waiting = Waiting::default();
+        let mut waiting = WaitReporter::default();
         for (sentence, is_new) in [
             ("All 4 slots of the workers are busy.", true),
             ("All 8 slots of the workers are busy.", false),

@@ -1,20 +1,20 @@
-//! What to say about a name that the manager does not have: where it was looked for, and which one may be meant.
+//! Errors about unknown names: where the name was looked up, and which known name is closest.
 
 use pod_server::client::{Client, ClientError};
 
 use super::failure::Failure;
 
-/// So many pages of names are looked at for a similar one.
-const PAGES: usize = 10;
+/// Pages of names that are searched for a similar one.
+const MAX_PAGES: usize = 10;
 
-/// What a failed request about an activity comes to, where the name was the only thing given.
+/// The failure of a request about an activity that was given by name alone.
 pub(crate) async fn activity_failure(client: &Client, name: &str, error: ClientError) -> Failure {
     if !error.is_not_found() {
         return error.into();
     }
     let address = client.address();
     let names = activities(client).await;
-    let advice = advice(nearest(name, &names), "pod activities");
+    let advice = advice(closest_match(name, &names), "pod activities");
     Failure::new(format!("the manager at {address} has no activity {name:?}; {advice}"))
 }
 
@@ -31,13 +31,13 @@ pub(crate) async fn subject_failure(client: &Client, name: &str, error: ClientEr
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     names.extend(activities(client).await);
-    let advice = advice(nearest(name, &names), "pod activities");
+    let advice = advice(closest_match(name, &names), "pod activities");
     Failure::new(format!(
         "there is neither a directory {name:?} here nor an activity of that name at the manager {address}; {advice}"
     ))
 }
 
-/// What a failed request about a policy comes to.
+/// The failure of a request about a policy.
 pub(crate) async fn policy_failure(client: &Client, name: &str, error: ClientError) -> Failure {
     if !error.is_not_found() {
         return error.into();
@@ -45,7 +45,7 @@ pub(crate) async fn policy_failure(client: &Client, name: &str, error: ClientErr
     let address = client.address();
     let policies = client.policies(None).await.map(|page| page.items).unwrap_or_default();
     let names: Vec<String> = policies.into_iter().map(|policy| policy.name).collect();
-    let advice = advice(nearest(name, &names), "pod policy list");
+    let advice = advice(closest_match(name, &names), "pod policy list");
     Failure::new(format!("the manager at {address} has no policy {name:?}; {advice}"))
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn policy_failure(client: &Client, name: &str, error: ClientErr
 async fn activities(client: &Client) -> Vec<String> {
     let mut names = Vec::new();
     let mut cursor: Option<String> = None;
-    for _ in 0..PAGES {
+    for _ in 0..MAX_PAGES {
         let Ok(page) = client.activities(cursor.as_deref()).await else { break };
         names.extend(page.items.into_iter().map(|activity| activity.name));
         cursor = page.next;
@@ -72,7 +72,7 @@ fn advice(near: Option<&str>, list: &str) -> String {
 }
 
 /// The most similar name, if one is similar enough to be meant.
-fn nearest<'a>(given: &str, names: &'a [String]) -> Option<&'a str> {
+fn closest_match<'a>(given: &str, names: &'a [String]) -> Option<&'a str> {
     let allowed = (given.chars().count() / 3).clamp(1, 3);
     let distance = |name: &String| strsim::osa_distance(&given.to_lowercase(), &name.to_lowercase());
     let (distance, name) = names.iter().map(|name| (distance(name), name)).min()?;
@@ -95,8 +95,8 @@ mod tests {
             ("x", None),
             ("something", None),
         ] {
-            assert_eq!(nearest(given, &names), expected, "{given}");
+            assert_eq!(closest_match(given, &names), expected, "{given}");
         }
-        assert_eq!(nearest("x", &[]), None);
+        assert_eq!(closest_match("x", &[]), None);
     }
 }

@@ -1,4 +1,4 @@
-//! How an execution or an attempt ended, in words.
+//! The outcome of an execution or an attempt as a sentence.
 
 use pod_core::domain::{Attempt, AttemptOutcome, Outcome};
 

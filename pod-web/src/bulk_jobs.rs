@@ -1,4 +1,4 @@
-//! What is done to many executions at once takes its time: it goes on by itself, and a page tells how far it has come.
+//! Background jobs for bulk actions on executions. A page shows their progress.
 
 use std::{
     collections::VecDeque,
@@ -16,71 +16,71 @@ use tokio_util::sync::CancellationToken;
 
 use crate::sentence::{as_sentence, sentence};
 
-/// How many are remembered.
-const KEPT: usize = 50;
-/// How many may be under way.
-const AT_ONCE: usize = 4;
-/// How many executions are asked for at a time; between two portions others have their turn.
-const PORTION: usize = 500;
-/// How long a manager that is overloaded is left alone.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Jobs that are remembered, ended ones included.
+const MAX_KEPT_JOBS: usize = 50;
+/// Jobs that may run at a time.
+const MAX_RUNNING_JOBS: usize = 4;
+/// Executions per page of a job; between two pages other requests have their turn.
+const PAGE_SIZE: usize = 500;
+/// The delay before the next try when the manager is overloaded.
+const OVERLOAD_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// What is done.
+/// The action of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Act {
+pub(crate) enum BulkAction {
     Terminate,
     Retry,
 }
 
-/// What is to be done, to which executions.
+/// An action and the executions that it applies to.
 #[derive(Clone, Debug)]
-pub(crate) struct Order {
-    /// What a form that is sent twice has in common.
+pub(crate) struct BulkRequest {
+    /// Identifies the form, so that sending it twice starts one job.
     pub(crate) id: String,
-    pub(crate) act: Act,
+    pub(crate) action: BulkAction,
     pub(crate) query: ExecutionQuery,
-    /// How many there were when one was asked.
+    /// The number of executions when the user confirmed.
     pub(crate) total: u64,
-    /// The list it was asked for on.
+    /// The list from which it was started.
     pub(crate) back: String,
 }
 
-/// How far it has come.
+/// The progress of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub(crate) done: u64,
     pub(crate) refused: u64,
     /// Why the first was refused.
     pub(crate) why: Option<String>,
-    /// It has ended, well or for this reason.
+    /// The outcome, once it has ended.
     pub(crate) end: Option<Result<(), String>>,
 }
 
-/// One of them.
+/// A bulk action that runs in the background.
 #[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) order: Order,
+pub(crate) struct BulkJob {
+    pub(crate) request: BulkRequest,
     pub(crate) started_at: Timestamp,
     progress: watch::Sender<Progress>,
 }
 
-/// Those that are under way, and the last that ended.
+/// The running jobs, and the last that ended.
 #[derive(Debug, Default)]
-pub(crate) struct Jobs(Mutex<VecDeque<Arc<Job>>>);
+pub(crate) struct BulkJobs(Mutex<VecDeque<Arc<BulkJob>>>);
 
-impl Jobs {
-    /// Begins, unless the same was begun before; nothing while too many are under way.
-    pub(crate) fn begin(&self, pod: &Pod, shutdown: &CancellationToken, order: Order) -> Option<Arc<Job>> {
+impl BulkJobs {
+    /// Starts a job, or returns the one that this request started before; `None` while too many run.
+    pub(crate) fn begin(&self, pod: &Pod, shutdown: &CancellationToken, request: BulkRequest) -> Option<Arc<BulkJob>> {
         let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(job) = jobs.iter().find(|job| job.order.id == order.id) {
+        if let Some(job) = jobs.iter().find(|job| job.request.id == request.id) {
             return Some(job.clone());
         }
-        if jobs.iter().filter(|job| job.progress().end.is_none()).count() >= AT_ONCE {
+        if jobs.iter().filter(|job| job.progress().end.is_none()).count() >= MAX_RUNNING_JOBS {
             return None;
         }
-        let job = Arc::new(Job { order, started_at: pod.now(), progress: watch::Sender::default() });
+        let job = Arc::new(BulkJob { request, started_at: pod.now(), progress: watch::Sender::default() });
         jobs.push_front(job.clone());
-        jobs.truncate(KEPT);
+        jobs.truncate(MAX_KEPT_JOBS);
         let (working, pod, shutdown) = (job.clone(), pod.clone(), shutdown.clone());
         tokio::spawn(async move {
             let end = tokio::select! {
@@ -92,19 +92,19 @@ impl Jobs {
         Some(job)
     }
 
-    /// One that is remembered.
-    pub(crate) fn get(&self, id: &str) -> Option<Arc<Job>> {
+    /// Finds a job by its id.
+    pub(crate) fn get(&self, id: &str) -> Option<Arc<BulkJob>> {
         let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.iter().find(|job| job.order.id == id).cloned()
+        jobs.iter().find(|job| job.request.id == id).cloned()
     }
 }
 
-impl Job {
+impl BulkJob {
     pub(crate) fn progress(&self) -> Progress {
         self.progress.borrow().clone()
     }
 
-    /// Waits for the end, not longer than so.
+    /// Waits for the end, up to `limit`.
     pub(crate) async fn ended_within(&self, limit: Duration) -> Progress {
         let mut progress = self.progress.subscribe();
         let _ = tokio::time::timeout(limit, progress.wait_for(|progress| progress.end.is_some())).await;
@@ -112,7 +112,7 @@ impl Job {
     }
 
     async fn carry_out(&self, pod: &Pod) -> Result<(), String> {
-        let mut before = self.order.query.before;
+        let mut before = self.request.query.before;
         loop {
             match self.portion(pod, before).await {
                 Ok(portion) => {
@@ -122,9 +122,9 @@ impl Job {
                         return Ok(());
                     }
                 }
-                // What is asked for again is not done twice.
+                // A repeated page is not done twice.
                 Err(PodError::Overloaded | PodError::Store(StoreError::Unavailable(_))) => {
-                    tokio::time::sleep(PATIENCE).await;
+                    tokio::time::sleep(OVERLOAD_RETRY_DELAY).await;
                 }
                 Err(error) => return Err(sentence(&error)),
             }
@@ -132,11 +132,11 @@ impl Job {
     }
 
     async fn portion(&self, pod: &Pod, before: Option<ExecutionId>) -> Result<BulkOutcome, PodError> {
-        let query = ExecutionQuery { before, limit: PORTION, ..self.order.query.clone() };
-        match self.order.act {
-            Act::Terminate => pod.terminate_matching(query).await,
-            Act::Retry => {
-                pod.retry_matching(query, RetryRevision::Same, Some(&format!("page {}", self.order.id))).await
+        let query = ExecutionQuery { before, limit: PAGE_SIZE, ..self.request.query.clone() };
+        match self.request.action {
+            BulkAction::Terminate => pod.terminate_matching(query).await,
+            BulkAction::Retry => {
+                pod.retry_matching(query, RetryRevision::Same, Some(&format!("page {}", self.request.id))).await
             }
         }
     }

@@ -1,6 +1,6 @@
-//! What a parser says about a request, in the words of whoever wrote the request.
+//! Turns parser errors into sentences in the terms of the request.
 
-/// What is wrong with a JSON body, from the words of its parser.
+/// A sentence for an error of the JSON parser.
 pub(super) fn of_json(error: &serde_json::Error) -> String {
     let whole = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -11,7 +11,7 @@ pub(super) fn of_json(error: &serde_json::Error) -> String {
     })
 }
 
-/// What is wrong with a query, from the words of its parser.
+/// A sentence for an error of the query parser.
 pub(super) fn of_query(said: &str) -> String {
     let said = said.strip_prefix("Failed to deserialize query string: ").unwrap_or(said);
     // About the name itself, which some parsers put in front.

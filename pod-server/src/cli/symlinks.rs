@@ -1,4 +1,4 @@
-//! Where the links of a directory lead that is packed.
+//! Checks where the symbolic links of a packed directory lead.
 
 use std::{
     fs, io,
@@ -10,12 +10,12 @@ use pod_backends::process::stays_within;
 /// A link to something that is not packed with it.
 #[derive(Debug, thiserror::Error)]
 #[error("it leads out of the directory")]
-pub(super) struct LeadsOut(pub(super) PathBuf);
+pub(super) struct LeavesDirectory(pub(super) PathBuf);
 
 /// A link to something that is not there, by a way that cannot be taken elsewhere.
 #[derive(Debug, thiserror::Error)]
 #[error("it leads nowhere")]
-pub(super) struct LeadsNowhere(pub(super) PathBuf);
+pub(super) struct BrokenLink(pub(super) PathBuf);
 
 /// Where a link leads, as it can be followed wherever the directory is unpacked: a way that leads inside by another link,
 /// through the outside, or from the root becomes the direct one.
@@ -27,10 +27,10 @@ pub(super) fn target_of(real: &Path, path: &Path, inside: &Path) -> io::Result<P
     match path.canonicalize() {
         Ok(end) => match end.strip_prefix(real) {
             Ok(end) => Ok(way(inside.parent().unwrap_or(Path::new("")), end)),
-            Err(_) => Err(io::Error::other(LeadsOut(target))),
+            Err(_) => Err(io::Error::other(LeavesDirectory(target))),
         },
-        Err(_) if names_outside(inside, &target) => Err(io::Error::other(LeadsOut(target))),
-        Err(_) => Err(io::Error::other(LeadsNowhere(target))),
+        Err(_) if names_outside(inside, &target) => Err(io::Error::other(LeavesDirectory(target))),
+        Err(_) => Err(io::Error::other(BrokenLink(target))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which executions a list is about: its filters, whose state is the address.
+//! The filters of the list of executions, which are the query of its address.
 
 use pod_core::{
     Pod, PodError,
@@ -7,14 +7,14 @@ use pod_core::{
 };
 use serde::Deserialize;
 
-/// What a list may be limited to, in words and hours.
+/// The time spans of the filter: value, label, hours.
 pub(super) const SPANS: [(&str, &str, u64); 4] =
     [("1h", "last hour", 1), ("24h", "last 24 hours", 24), ("7d", "last 7 days", 168), ("30d", "last 30 days", 720)];
 
-/// What the address says. Everything is text, so that a mistake becomes a sentence and not an empty page.
+/// The query of the list. Everything is text, so that a mistake becomes a sentence and not an empty page.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct ListFilter {
     pub(super) status: String,
     pub(super) activity: String,
     pub(super) worker: String,
@@ -26,21 +26,21 @@ pub(crate) struct Asked {
     pub(super) after: String,
 }
 
-/// Why there is no list.
-pub(super) enum Refused {
-    /// A field of the address is wrong, for this reason.
-    Asked(&'static str, String),
+/// Why a filter has no result.
+pub(super) enum FilterError {
+    /// This field is wrong, for this reason.
+    Invalid(&'static str, String),
     Pod(PodError),
 }
 
-impl From<PodError> for Refused {
+impl From<PodError> for FilterError {
     fn from(error: PodError) -> Self {
         Self::Pod(error)
     }
 }
 
-impl Asked {
-    fn filled(&self) -> impl Iterator<Item = (&'static str, &String)> {
+impl ListFilter {
+    fn set_fields(&self) -> impl Iterator<Item = (&'static str, &String)> {
         let filters = [
             ("status", &self.status),
             ("activity", &self.activity),
@@ -56,7 +56,7 @@ impl Asked {
     /// The address of this list with another cursor.
     pub(super) fn at(&self, cursor: Option<(&str, ExecutionId)>) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.filled());
+        query.extend_pairs(self.set_fields());
         if let Some((name, id)) = cursor {
             query.append_pair(name, &id.to_string());
         }
@@ -64,11 +64,11 @@ impl Asked {
         if query.is_empty() { "/executions".to_owned() } else { format!("/executions?{query}") }
     }
 
-    pub(super) fn filters(&self) -> bool {
-        self.filled().next().is_some()
+    pub(super) fn is_filtered(&self) -> bool {
+        self.set_fields().next().is_some()
     }
 
-    /// Those that an index does not lead to.
+    /// Whether it has filters that no index serves.
     pub(super) fn searches(&self) -> bool {
         !self.worker.is_empty() || !self.q.is_empty()
     }
@@ -90,11 +90,11 @@ impl Asked {
             }
             _ => format!("holding \u{201c}{}\u{201d}", crate::format::beginning(value, 80)),
         };
-        self.filled().map(|(name, value)| word(name, value)).collect::<Vec<_>>().join(", ")
+        self.set_fields().map(|(name, value)| word(name, value)).collect::<Vec<_>>().join(", ")
     }
 
-    /// What the field of a moment shows, in UTC; nothing where it is none.
-    pub(super) fn shown(&self, field: &str) -> String {
+    /// The value of a time field in UTC; empty if it is no time.
+    pub(super) fn field_value(&self, field: &str) -> String {
         let text = if field == "from" { &self.from } else { &self.to };
         let exact = moment(text).map(|at| at.to_rfc3339());
         exact.and_then(|exact| exact.get(..16).map(str::to_owned)).unwrap_or_default()
@@ -106,19 +106,22 @@ impl Asked {
         moment(text).map(|at| at.to_rfc3339()).unwrap_or_default()
     }
 
-    /// What is asked for, without where it begins from below.
-    pub(super) async fn understood(&self, pod: &Pod) -> Result<ExecutionQuery, Refused> {
+    /// The store's query, without the lower cursor.
+    pub(super) async fn to_query(&self, pod: &Pod) -> Result<ExecutionQuery, FilterError> {
         let mut query = ExecutionQuery::default();
         if !self.status.is_empty() {
             let status = ExecutionStatus::from_word(&self.status);
             let words = || ExecutionStatus::ALL.map(ExecutionStatus::as_str).join(", ");
             query.status = Some(status.ok_or_else(|| {
-                Refused::Asked("status", format!("There is no state {:?}. The states are {}.", self.status, words()))
+                FilterError::Invalid(
+                    "status",
+                    format!("There is no state {:?}. The states are {}.", self.status, words()),
+                )
             })?);
         }
         if !self.activity.is_empty() {
             let found = pod.resolve_name(&self.activity).await?;
-            let refused = || Refused::Asked("activity", format!("There is no activity {:?}.", self.activity));
+            let refused = || FilterError::Invalid("activity", format!("There is no activity {:?}.", self.activity));
             query.activity = Some(found.ok_or_else(refused)?);
         }
         if !self.worker.is_empty() {
@@ -126,7 +129,7 @@ impl Asked {
             let worker = worker.ok().filter(|worker| worker.0 < i64::MAX as u64);
             query.worker = Some(worker.ok_or_else(|| {
                 let shown = "A worker is named by its number, as the list of workers shows it";
-                Refused::Asked("worker", format!("{shown}, not {:?}.", self.worker))
+                FilterError::Invalid("worker", format!("{shown}, not {:?}.", self.worker))
             })?);
         }
         if !self.before.is_empty() {
@@ -140,19 +143,19 @@ impl Asked {
     }
 
     /// The beginning of the span that was chosen from the list.
-    fn beginning(&self, now: Timestamp) -> Result<Option<Timestamp>, Refused> {
+    fn beginning(&self, now: Timestamp) -> Result<Option<Timestamp>, FilterError> {
         if self.since.is_empty() {
             return Ok(None);
         }
         let hours = SPANS.iter().find_map(|(word, _, hours)| (*word == self.since).then_some(*hours));
         let hours = hours.ok_or_else(|| {
             let wrong = format!("{:?} is not a span that can be chosen; choose one from the list.", self.since);
-            Refused::Asked("since", wrong)
+            FilterError::Invalid("since", wrong)
         })?;
         Ok(Some(now - Millis::from_secs(hours * 3600)))
     }
 
-    fn moment_of(&self, field: &'static str) -> Result<Option<Timestamp>, Refused> {
+    fn moment_of(&self, field: &'static str) -> Result<Option<Timestamp>, FilterError> {
         let text = if field == "from" { &self.from } else { &self.to };
         if text.is_empty() {
             return Ok(None);
@@ -160,7 +163,7 @@ impl Asked {
         moment(text).map(Some).ok_or_else(|| {
             let wrong =
                 format!("{text:?} is not a time. Write it like 2026-11-24T14:05, which is UTC, or with its zone.");
-            Refused::Asked(field, wrong)
+            FilterError::Invalid(field, wrong)
         })
     }
 }
@@ -176,10 +179,10 @@ fn moment(text: &str) -> Option<Timestamp> {
     exact.ok().map(|moment| Timestamp(moment.as_millisecond()))
 }
 
-pub(super) fn id_of(name: &'static str, text: &str) -> Result<ExecutionId, Refused> {
+pub(super) fn id_of(name: &'static str, text: &str) -> Result<ExecutionId, FilterError> {
     let id = text.parse().ok().filter(|id: &ExecutionId| id.0 < i64::MAX as u64);
     id.ok_or_else(|| {
-        Refused::Asked(name, format!("{name} in the address must be the number of an execution, not {text:?}."))
+        FilterError::Invalid(name, format!("{name} in the address must be the number of an execution, not {text:?}."))
     })
 }
 
@@ -209,12 +212,15 @@ mod tests {
 
     #[test]
     fn the_address_is_the_state() {
-        let asked = Asked { from: "2026-11-24T14:05Z".into(), q: "a&b".into(), ..Asked::default() };
-        assert_eq!(asked.at(None), "/executions?from=2026-11-24T14%3A05Z&q=a%26b");
-        assert_eq!(asked.at(Some(("before", ExecutionId(7)))), "/executions?from=2026-11-24T14%3A05Z&q=a%26b&before=7");
-        assert_eq!((asked.shown("from").as_str(), asked.shown("to").as_str()), ("2026-11-24T14:05", ""));
-        assert_eq!(asked.exact("from"), "2026-11-24T14:05:00.000Z");
-        assert_eq!(asked.in_words(), "submitted from 2026-11-24 14:05:00.000 UTC on, holding \u{201c}a&b\u{201d}");
-        assert_eq!(Asked::default().at(None), "/executions");
+        let filter = ListFilter { from: "2026-11-24T14:05Z".into(), q: "a&b".into(), ..ListFilter::default() };
+        assert_eq!(filter.at(None), "/executions?from=2026-11-24T14%3A05Z&q=a%26b");
+        assert_eq!(
+            filter.at(Some(("before", ExecutionId(7)))),
+            "/executions?from=2026-11-24T14%3A05Z&q=a%26b&before=7"
+        );
+        assert_eq!((filter.field_value("from").as_str(), filter.field_value("to").as_str()), ("2026-11-24T14:05", ""));
+        assert_eq!(filter.exact("from"), "2026-11-24T14:05:00.000Z");
+        assert_eq!(filter.in_words(), "submitted from 2026-11-24 14:05:00.000 UTC on, holding \u{201c}a&b\u{201d}");
+        assert_eq!(ListFilter::default().at(None), "/executions");
     }
 }

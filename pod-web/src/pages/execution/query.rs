@@ -1,13 +1,13 @@
-//! What the address of an execution's page says.
+//! The query of an execution's page.
 
 use pod_core::domain::ExecutionId;
 use serde::Deserialize;
 
 use crate::failure::Failure;
 
-/// What the address asks for.
+/// The query parameters.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub(crate) struct Asked {
+pub(crate) struct ExecutionPageQuery {
     /// `merged`, `stdout`, `stderr`.
     #[serde(default)]
     pub(super) view: String,
@@ -27,7 +27,7 @@ pub(crate) struct Asked {
     pub(super) head: Option<String>,
 }
 
-impl Asked {
+impl ExecutionPageQuery {
     pub(super) fn shows_times(&self) -> bool {
         self.times == "on"
     }

@@ -1,4 +1,4 @@
-//! Hosting a manager in this process, for the length of a single run.
+//! Embeds a manager in this process for the length of a single run.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -15,55 +15,55 @@ use pod_core::{
 };
 use pod_server::{
     config::{BackendChoice, Config},
-    serve::{self, Running, StartError, WorkerHome},
+    serve::{self, RunningManager, StartError, WorkerPlacement},
 };
 
 use super::{
     failure::Failure,
-    handover::{self, Note},
+    handover::{self, LockedMarker},
 };
 
 /// A manager that runs in this process. Its workers are processes of their own all the same: another run may take them
 /// over, and so may a `pod serve`.
 #[derive(Debug)]
-pub(crate) struct Hosted {
-    running: Running,
+pub(crate) struct EmbeddedManager {
+    running: RunningManager,
     data_dir: PathBuf,
     backend: BackendChoice,
-    /// Until nothing of it is left: who is to stay waits for that.
-    _passing: Option<Note>,
+    /// Held until the manager is gone: a `pod serve` that takes over waits for its release.
+    _offer: Option<LockedMarker>,
 }
 
-/// How long a run that is left at once waits for the end of what it kills.
-const KILLED_WITHIN: Duration = Duration::from_secs(2);
+/// How long an interrupted run waits for the executions that it kills.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What became of an attempt to host a manager.
+/// The outcome of an attempt to start an embedded manager.
 #[derive(Debug)]
-pub(crate) enum Hosting {
-    /// It runs.
-    Here(Box<Hosted>),
+pub(crate) enum StartOutcome {
+    /// The manager runs.
+    Started(Box<EmbeddedManager>),
     /// Another process holds the data directory.
-    Held(DataDirError),
+    DirectoryHeld(DataDirError),
 }
 
-/// What becomes of the workers on this machine when their manager stops.
+/// How the workers on this machine end when their manager stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Workers {
-    /// They end, unless something runs or waits that someone else wants: then they stay.
-    EndIfIdle,
-    /// They end at once, with whatever they run.
-    EndAtOnce,
+pub(crate) enum WorkerShutdown {
+    /// They end unless an execution of someone else runs or waits.
+    IfIdle,
+    /// They end at once, with everything that they run.
+    Immediate,
 }
 
-impl Workers {
-    /// Those of a manager that was hosted for a command which failed so.
+impl WorkerShutdown {
+    /// How they end after a command that failed with this.
     pub(crate) const fn after(failure: &Failure) -> Self {
-        if failure.is_hasty() { Self::EndAtOnce } else { Self::EndIfIdle }
+        if failure.is_hasty() { Self::Immediate } else { Self::IfIdle }
     }
 }
 
 /// Starts a manager as configured; it accepts requests when this returns.
-pub(crate) async fn start(config: &Config) -> Result<Hosting, Failure> {
+pub(crate) async fn start(config: &Config) -> Result<StartOutcome, Failure> {
     if config.backend == BackendChoice::Swarm {
         return Err(Failure::new(
             "tasks of a swarm need a manager that stays at its address; start one with pod serve --backend swarm, and name \
@@ -80,39 +80,39 @@ pub(crate) async fn start(config: &Config) -> Result<Hosting, Failure> {
         ));
     }
     open_files::raise(None);
-    match serve::start(config, WorkerHome::Processes).await {
+    match serve::start(config, WorkerPlacement::Processes).await {
         Ok(running) if running.needs_token => {
             running.stop().await;
             Err(Failure::new(serve::NEEDS_TOKEN))
         }
         Ok(running) => {
             let (data_dir, backend) = (config.data_dir.clone(), config.backend);
-            let passing = Note::passing(&data_dir).ok();
-            Ok(Hosting::Here(Box::new(Hosted { running, data_dir, backend, _passing: passing })))
+            let offer = LockedMarker::offer(&data_dir).ok();
+            Ok(StartOutcome::Started(Box::new(EmbeddedManager { running, data_dir, backend, _offer: offer })))
         }
-        Err(StartError::DataDir(held @ DataDirError::Held { .. })) => Ok(Hosting::Held(held)),
+        Err(StartError::DataDir(held @ DataDirError::Held { .. })) => Ok(StartOutcome::DirectoryHeld(held)),
         Err(error) => Err(Failure::new(error.to_string())),
     }
 }
 
-impl Hosted {
+impl EmbeddedManager {
     /// Where it listens.
     pub(crate) fn address(&self) -> String {
         format!("http://{}", self.running.address)
     }
 
     /// Stops it.
-    pub(crate) async fn stop(self, workers: Workers) {
-        if workers == Workers::EndAtOnce {
-            let _ = tokio::time::timeout(KILLED_WITHIN, self.kill_what_was_terminated()).await;
+    pub(crate) async fn stop(self, workers: WorkerShutdown) {
+        if workers == WorkerShutdown::Immediate {
+            let _ = tokio::time::timeout(KILL_TIMEOUT, self.kill_terminating()).await;
         }
-        // Nobody can submit anything any more when it is looked whether there is work.
-        let unheard = self.running.stop_listening().await;
+        // Nothing can be submitted any more when the queue is checked for work.
+        let closed = self.running.stop_listening().await;
         // What they still run was asked to end, and that is durable: no later manager starts it again.
-        let end = workers == Workers::EndAtOnce || is_idle(&unheard.pod).await;
+        let end = workers == WorkerShutdown::Immediate || is_idle(&closed.pod).await;
         // The manager before the workers: it would launch another one in place of one that it saw end. The directory
         // after them: the next manager would take them for its own.
-        let mut held = unheard.stop().await;
+        let mut held = closed.stop().await;
         match self.backend {
             _ if !end => {}
             // Not hosted for a run: see `start`.
@@ -128,18 +128,18 @@ impl Hosted {
         }
     }
 
-    /// Whether a manager that is to stay waits for the directory.
-    pub(crate) fn is_wanted(&self) -> bool {
-        handover::is_wanted(&self.data_dir)
+    /// Whether a `pod serve` waits for the directory.
+    pub(crate) fn is_claimed(&self) -> bool {
+        handover::is_claimed(&self.data_dir)
     }
 
-    /// Stops it and leaves everything to the manager that comes: also what runs.
+    /// Stops it and leaves everything to the next manager, running executions included.
     pub(crate) async fn hand_over(self) {
         self.running.stop().await;
     }
 
-    /// Kills what was asked to end and has not yet; its output and its end are kept.
-    async fn kill_what_was_terminated(&self) {
+    /// Kills executions that were asked to end and still run; their output and outcome are stored.
+    async fn kill_terminating(&self) {
         let pod = &self.running.pod;
         let running = ExecutionQuery { status: Some(ExecutionStatus::Running), limit: 1000, ..Default::default() };
         for execution in pod.executions(running).await.unwrap_or_default() {

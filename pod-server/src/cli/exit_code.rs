@@ -1,13 +1,13 @@
-//! What the end of an execution means for the exit code of a command, and what is said about it.
+//! Maps the outcome of an execution to the exit code of a command and a sentence about it.
 
 use pod_core::domain::ExecutionStatus;
 use pod_server::client::Execution;
 
 use super::failure::Exit;
 
-/// The exit code that goes with an ended execution: the program's own, 128+N where signal N ended it, and 1 where it is
-/// POD that ended it or could not run it; with the sentence about that.
-pub(crate) fn verdict(execution: &Execution) -> (Exit, Option<String>) {
+/// The exit code for an ended execution: the program's own, 128+N if signal N ended it, and 1 if POD ended it or could
+/// not run it, with a sentence that says so.
+pub(crate) fn describe_end(execution: &Execution) -> (Exit, Option<String>) {
     let id = execution.id;
     if let Some(code) = execution.exit_code {
         return (Exit(u8::try_from(code).unwrap_or(1)), None);
@@ -27,7 +27,7 @@ pub(crate) fn verdict(execution: &Execution) -> (Exit, Option<String>) {
     (Exit::ERROR, Some(sentence))
 }
 
-/// That a program failed by itself, for whoever wants to look at it later.
+/// A note about a program that failed by itself, with the command that shows its output.
 pub(crate) fn program_failed(execution: &Execution) -> Option<String> {
     let id = execution.id;
     match (execution.exit_code, execution.signal) {
@@ -37,13 +37,13 @@ pub(crate) fn program_failed(execution: &Execution) -> Option<String> {
     }
 }
 
-/// That nobody waits for an execution any longer.
+/// A note about an execution that is no longer waited for.
 pub(crate) fn left(id: u64) -> String {
     format!("execution {id} was asked to end and is left to itself; see `pod explain {id}`")
 }
 
-/// The same as a word for tables: `0`, `3`, `signal 9`, or nothing while there is no end.
-pub(crate) fn code_word(execution: &Execution) -> String {
+/// The exit code or signal for tables: `0`, `3`, `signal 9`, or nothing while it has not ended.
+pub(crate) fn code_text(execution: &Execution) -> String {
     match (execution.exit_code, execution.signal) {
         (Some(code), _) => code.to_string(),
         (None, Some(signal)) => format!("signal {signal}"),
@@ -73,7 +73,7 @@ mod tests {
             (json!({"status": "failed", "reason": "no worker could install it"}), 1, true),
         ];
         for (members, code, said) in cases {
-            let (exit, sentence) = verdict(&ended(members.clone()));
+            let (exit, sentence) = describe_end(&ended(members.clone()));
             assert_eq!((exit, sentence.is_some()), (Exit(code), said), "{members}");
         }
     }

@@ -1,13 +1,13 @@
-//! What became of an execution, step by step, with how long each took.
+//! The timeline of an execution: its steps, and how long each took.
 
 use pod_core::{
     Explanation,
     domain::{Attempt, AttemptOutcome, ExecutionStatus, Millis, Timestamp},
 };
 
-use super::words;
+use super::outcome_text;
 
-/// A step on its way.
+/// A step of the timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     /// What happened.
@@ -18,7 +18,7 @@ pub(super) struct Step {
     pub(super) then: Option<(&'static str, Millis)>,
 }
 
-/// An attempt as its row shows it.
+/// The row of an attempt.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) attempt: Attempt,
@@ -26,28 +26,28 @@ pub(super) struct Row {
     pub(super) ran: Option<Millis>,
 }
 
-/// The whole way.
+/// The timeline, and the texts around it.
 #[derive(Clone, Debug)]
-pub(super) struct Story {
-    /// The steps that were made.
+pub(super) struct Timeline {
+    /// The steps so far.
     pub(super) steps: Vec<Step>,
-    /// What is expected, as long as it has not ended.
+    /// The expected end, until it has ended.
     pub(super) expected: Option<String>,
     /// How it ended, as a sentence.
     pub(super) ending: Option<String>,
-    /// Why it is where it is.
+    /// The reasons for its state.
     pub(super) sentences: Vec<String>,
-    /// One line that says it all.
+    /// The summary line.
     pub(super) summary: String,
     /// The attempts, newest first.
     pub(super) rows: Vec<Row>,
-    /// What makes the same execution again.
+    /// The API request for the same execution.
     pub(super) json: String,
     /// The same on the command line.
     pub(super) command: String,
 }
 
-impl Story {
+impl Timeline {
     pub(super) fn of(explanation: &Explanation, attempts: &[Attempt], now: Timestamp) -> Self {
         let execution = &explanation.execution;
         let over = execution.status.is_terminal();
@@ -75,7 +75,7 @@ impl Story {
         match execution.finished_at {
             Some(at) => {
                 let began = latest.is_some_and(|attempt| attempt.started_at.is_some());
-                let word = crate::format::Stated::look(&execution.status).word;
+                let word = crate::format::HasStatus::style(&execution.status).word;
                 let name = word[..1].to_uppercase() + &word[1..];
                 next(name, at, if began { "ran" } else { "waited" });
             }
@@ -88,7 +88,7 @@ impl Story {
         let expected = explanation.eta.filter(|_| !over).map(|left| format!("about {left} more until it ends"));
         let rows = attempts.iter().rev().map(|attempt| Row {
             attempt: attempt.clone(),
-            how: words::attempt(attempt),
+            how: outcome_text::attempt(attempt),
             ran: attempt.started_at.map(|started| attempt.ended_at.unwrap_or(now).since(started)),
         });
         let (json, command) = again(&explanation.activity_name, execution.input.as_deref());
@@ -96,7 +96,7 @@ impl Story {
             summary: summary(explanation, &steps),
             steps,
             expected,
-            ending: execution.outcome.as_ref().map(words::ending),
+            ending: execution.outcome.as_ref().map(outcome_text::ending),
             sentences: explanation.reasons.iter().map(ToString::to_string).collect(),
             rows: rows.collect(),
             json,

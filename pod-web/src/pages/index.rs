@@ -1,4 +1,4 @@
-//! `/` and every address where nothing is: what a browser gets there.
+//! `/`, and the error page of every unknown address.
 
 use axum::{
     http::{HeaderMap, Uri},
@@ -12,13 +12,13 @@ use crate::{
     web::Web,
 };
 
-/// What a browser gets at `/`, which the dashboard shares with the action API, and where nothing else is.
-pub async fn front(web: &Web, uri: &Uri, headers: &HeaderMap) -> Response {
+/// The page at `/`, which the dashboard shares with the action API, and at unknown addresses.
+pub async fn index(web: &Web, uri: &Uri, headers: &HeaderMap) -> Response {
     let frame = Frame::of(uri.path(), uri.query(), headers, web);
     let page = if frame.path == "/" {
         overview::page(web, &frame).await
     } else {
         Err(Failure::missing("There is no page at this address."))
     };
-    page.unwrap_or_else(|failure| failure::shown(&failure, &frame))
+    page.unwrap_or_else(|failure| failure::render(&failure, &frame))
 }

@@ -1,4 +1,4 @@
-//! What of a directory is no part of the program in it: what POD itself writes there.
+//! Directories that are excluded from a packed program because POD itself writes into them.
 
 use std::{
     fs::File,
@@ -8,13 +8,13 @@ use std::{
 
 /// A directory that POD itself writes into, and the option that names it.
 #[derive(Clone, Debug)]
-pub(crate) struct LeftOut {
+pub(crate) struct ExcludedDir {
     pub(crate) path: PathBuf,
     pub(crate) option: &'static str,
 }
 
-impl LeftOut {
-    /// Where it lies, whether it is there by now or not: itself, and the link that it may be named by.
+impl ExcludedDir {
+    /// Its possible paths, whether it exists yet or not: the real one, and that of a link to it.
     pub(crate) fn places(&self) -> impl Iterator<Item = PathBuf> {
         let absolute = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         let link = absolute.parent().and_then(|parent| parent.canonicalize().ok()).zip(absolute.file_name());
@@ -26,15 +26,15 @@ impl LeftOut {
 pub(crate) fn is_pods_own(dir: &Path) -> bool {
     let is_data = || dir.join("manager.lock").is_file() && dir.join("pod.db").is_file();
     let is_results = || {
-        let mut beginning = [0; RESULT.len()];
+        let mut beginning = [0; ORIGIN_PREFIX.len()];
         File::open(dir.join("1.made")).and_then(|mut made| made.read_exact(&mut beginning)).is_ok()
-            && beginning == *RESULT
+            && beginning == *ORIGIN_PREFIX
     };
     is_data() || is_results()
 }
 
-/// How a note begins that says what made a result.
-const RESULT: &[u8; 8] = b"{\"line\":";
+/// The beginning of the file that records the origin of a result.
+const ORIGIN_PREFIX: &[u8; 8] = b"{\"line\":";
 
 #[cfg(test)]
 mod tests {

@@ -1,14 +1,14 @@
-//! Makes metrics, each registered.
+//! Creates metrics and registers each.
 
 use prometheus::{Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 
-/// Makes metrics, each registered.
+/// Creates metrics and registers each.
 #[derive(Debug, Default)]
-pub(super) struct Maker {
+pub(super) struct MetricFactory {
     pub(super) registry: Registry,
 }
 
-impl Maker {
+impl MetricFactory {
     pub(super) fn add<C: prometheus::core::Collector + Clone + 'static>(
         &self,
         metric: Result<C, Error>,

@@ -1,4 +1,4 @@
-//! A random secret of a data directory, which stays when the manager is started anew.
+//! The random secret of a data directory that form tokens are derived from. It survives a restart of the manager.
 
 use std::{
     io::{Read, Write},
@@ -8,14 +8,14 @@ use std::{
 use pod_backends::private;
 
 /// The name of the file in the data directory.
-const FILE: &str = "forms.key";
-/// How long it is; one that is shorter was not written to its end.
-const LENGTH: usize = 32;
+const FILE_NAME: &str = "forms.key";
+/// In bytes. A shorter file was not written to its end.
+const SECRET_LEN: usize = 32;
 
-/// What the tokens of forms are made of. Where it cannot be kept, it is that of this process alone.
-pub(crate) fn form_secret(data_dir: &Path) -> [u8; LENGTH] {
-    let file = data_dir.join(FILE);
-    let mut secret = [0; LENGTH];
+/// Reads the secret, or makes it. If it cannot be stored, it lasts as long as this process.
+pub(crate) fn form_secret(data_dir: &Path) -> [u8; SECRET_LEN] {
+    let file = data_dir.join(FILE_NAME);
+    let mut secret = [0; SECRET_LEN];
     if std::fs::File::open(&file).and_then(|mut file| file.read_exact(&mut secret)).is_ok() {
         return secret;
     }
@@ -42,10 +42,10 @@ mod tests {
     fn it_is_random_and_stays() {
         let [one, other] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let secret = form_secret(one.path());
-        assert_ne!(secret, [0; LENGTH]);
+        assert_ne!(secret, [0; SECRET_LEN]);
         assert_eq!(form_secret(one.path()), secret);
         assert_ne!(form_secret(other.path()), secret);
-        std::fs::write(one.path().join(FILE), "short").unwrap();
+        std::fs::write(one.path().join(FILE_NAME), "short").unwrap();
         assert_ne!(form_secret(one.path()), secret);
         assert!(form_secret(&one.path().join("not there")) != form_secret(&one.path().join("not there")));
     }

@@ -1,4 +1,4 @@
-//! Workers that cannot be launched, seen by whoever waits for one.
+//! Detects that no worker can be launched, for commands that wait for one.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use pod_server::client::Client;
 
 use super::failure::Failure;
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(500);
+/// Between two queries of the overview.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Whose manager it is.
+/// Who owns the manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Host {
-    /// It is hosted by this process, for this run.
+pub(crate) enum ManagerOwner {
+    /// This process embeds it for this run.
     ThisRun,
-    /// It is there for others, too, who may put right what is wrong with it.
+    /// Others use it too, and may repair its configuration.
     Another,
 }
 
-/// Watches a manager that is there for this run alone: returns when it has no worker and will never have one.
+/// Watches the manager of this run alone: returns when it has no worker and will never have one.
 /// Cancellation safe.
-pub(crate) async fn watch(client: &Client, host: Host) -> Failure {
+pub(crate) async fn watch(client: &Client, host: ManagerOwner) -> Failure {
     loop {
-        tokio::time::sleep(LOOK).await;
-        if host == Host::Another {
+        tokio::time::sleep(POLL_INTERVAL).await;
+        if host == ManagerOwner::Another {
             continue;
         }
         let Ok(overview) = client.overview().await else { continue };

@@ -1,4 +1,4 @@
-//! What a configured manager is made of: the data directory, held; the store and the workers in it.
+//! Builds the components of a manager from its configuration: the data directory lock, the store, the backend.
 
 use std::{path::Path, process::Command, sync::Arc};
 
@@ -16,16 +16,16 @@ use pod_core::store::Store;
 use super::error::StartError;
 use crate::config::{Config, StoreChoice};
 
-/// Where local workers live.
+/// Where local workers run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WorkerHome {
-    /// In processes of their own, which outlive this one: for a manager that stays.
+pub enum WorkerPlacement {
+    /// In processes of their own that outlive this one: for a long-lived manager.
     Processes,
-    /// In this process, with which they end: for a manager that is there for one run.
+    /// In this process, with which they end: for a manager of a single run.
     ThisProcess,
 }
 
-/// Takes the data directory, before anything in it is touched.
+/// Locks the data directory before anything in it is touched.
 pub(super) fn hold(config: &Config) -> Result<DataDirLock, StartError> {
     Ok(DataDirLock::acquire(&config.data_dir)?)
 }

@@ -1,4 +1,4 @@
-//! What an action would do, in words for the person who is asked before a browser does it.
+//! The confirmation page before a browser runs an action: what the action would do, in words.
 
 use pod_web::Question;
 
@@ -7,14 +7,14 @@ use super::params::Params;
 /// The parameter that holds the token of a form of ours.
 pub(super) const FORM: &str = "form";
 
-/// How much of a value is shown.
-const SHOWN: usize = 200;
+/// Longer values are shortened on the page.
+const MAX_SHOWN_LEN: usize = 200;
 
 /// The question before this action. Its parameters go along as they came.
 pub(super) fn of(action: &str, params: &Params<'_>, path: &str) -> Question {
     let given = |name: &str| {
         let value = params.get(name).unwrap_or_default();
-        let mut shown: String = value.chars().take(SHOWN).collect();
+        let mut shown: String = value.chars().take(MAX_SHOWN_LEN).collect();
         if shown.len() < value.len() {
             shown.push('…');
         }

@@ -1,5 +1,5 @@
-//! `/executions/terminate` and `/executions/retry`: what is done to all executions that match a filter, a portion a
-//! request, so that the manager is not held up by any number of them.
+//! `/executions/terminate` and `/executions/retry`: bulk actions on all executions that match a filter. A request handles
+//! one page of them, so that none holds the manager up.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::serve::app::App;
 /// What became of a portion.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Portion)]
-pub(crate) struct PortionObject {
+pub(crate) struct BulkOutcomeObject {
     /// What is being terminated, or the new executions.
     #[schema(value_type = Vec<u64>)]
     ids: Vec<ExecutionId>,
@@ -35,7 +35,7 @@ pub(crate) struct PortionObject {
     next: Option<String>,
 }
 
-impl From<BulkOutcome> for PortionObject {
+impl From<BulkOutcome> for BulkOutcomeObject {
     fn from(portion: BulkOutcome) -> Self {
         Self {
             ids: portion.done,
@@ -47,7 +47,7 @@ impl From<BulkOutcome> for PortionObject {
 }
 
 /// A request without a filter is more likely a mistake than a wish.
-fn refuse_everything(query: &FilterQuery) -> Result<(), Problem> {
+fn require_filter(query: &FilterQuery) -> Result<(), Problem> {
     if query.filters() {
         return Ok(());
     }
@@ -59,19 +59,23 @@ fn refuse_everything(query: &FilterQuery) -> Result<(), Problem> {
 /// Asks for the end of executions that match and have not ended, newest first, up to `limit` of them. Go on with
 /// `next` as the `cursor`. Sent again, it changes nothing for what has ended.
 #[utoipa::path(post, path = "/executions/terminate", operation_id = "terminateExecutions", tag = "executions", params(FilterQuery), responses(
-    (status = 202, body = PortionObject),
+    (status = 202, body = BulkOutcomeObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn terminate(
     State(app): State<Arc<App>>,
     change: Change<Nothing, FilterQuery>,
 ) -> Result<Response, Problem> {
-    done(&app, &change, BulkAction::Terminate).await
+    apply_to_matching(&app, &change, BulkAction::Terminate).await
 }
 
-async fn done<B: Content>(app: &App, change: &Change<B, FilterQuery>, act: BulkAction) -> Result<Response, Problem> {
+async fn apply_to_matching<B: Content>(
+    app: &App,
+    change: &Change<B, FilterQuery>,
+    act: BulkAction,
+) -> Result<Response, Problem> {
     let filter = &change.query;
-    refuse_everything(filter)?;
+    require_filter(filter)?;
     let (limit, portion) = (filter.limit()?, filter.before()?);
     let query = filter.understood(&app.pod, limit);
     let portion = match (change.key(), act) {
@@ -82,7 +86,7 @@ async fn done<B: Content>(app: &App, change: &Change<B, FilterQuery>, act: BulkA
         (None, BulkAction::Terminate) => app.pod.terminate_matching(query.await?).await?,
         (None, BulkAction::Retry(revision)) => app.pod.retry_matching(query.await?, revision, None).await?,
     };
-    Ok(json(StatusCode::ACCEPTED, &PortionObject::from(portion)))
+    Ok(json(StatusCode::ACCEPTED, &BulkOutcomeObject::from(portion)))
 }
 
 /// Runs executions that match and have ended again, as new ones, newest portion first. Go on with `next` as the
@@ -92,7 +96,7 @@ async fn done<B: Content>(app: &App, change: &Change<B, FilterQuery>, act: BulkA
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]*[!-~][ -~]*$",
         description = "Makes the request repeatable: sent again with the same key, it is done once"), FilterQuery),
     responses(
-    (status = 202, body = PortionObject),
+    (status = 202, body = BulkOutcomeObject),
     (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn retry(
@@ -100,5 +104,5 @@ pub(super) async fn retry(
     change: Change<RetryBody, FilterQuery>,
 ) -> Result<Response, Problem> {
     let revision = change.body.revision();
-    done(&app, &change, BulkAction::Retry(revision)).await
+    apply_to_matching(&app, &change, BulkAction::Retry(revision)).await
 }
