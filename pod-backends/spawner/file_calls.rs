@@ -23,7 +23,8 @@ const AT_SYMLINK_NOFOLLOW: c_int = 0x100;
 const UTIME_OMIT: c_long = (1 << 30) - 2;
 /// What `statvfs` tells of a mount and what `mount` calls it. A remount must repeat what is locked, as in a user namespace
 /// all of it is.
-const KEPT: [(c_ulong, c_ulong); 6] = [(2, 2), (4, 4), (8, 8), (1024, 1024), (2048, 2048), (4096, 1 << 21)];
+const LOCKED_MOUNT_FLAGS: [(c_ulong, c_ulong); 6] =
+    [(2, 2), (4, 4), (8, 8), (1024, 1024), (2048, 2048), (4096, 1 << 21)];
 
 #[repr(C)]
 struct TimeSpec {
@@ -112,7 +113,10 @@ pub fn bind_read_only(dir: &CStr) -> io::Result<()> {
     mount(Some(dir), dir, MS_BIND)?;
     let mut state = StatVfs([0; 24]);
     let made = check(unsafe { statvfs(dir.as_ptr(), &mut state) }).and_then(|()| {
-        let kept = KEPT.iter().filter(|(told, _)| state.0[FLAGS] & told != 0).fold(0, |all, (_, flag)| all | flag);
+        let kept = LOCKED_MOUNT_FLAGS
+            .iter()
+            .filter(|(told, _)| state.0[FLAGS] & told != 0)
+            .fold(0, |all, (_, flag)| all | flag);
         mount(None, dir, MS_BIND | MS_REMOUNT | MS_RDONLY | kept)
     });
     if made.is_err() {

@@ -31,8 +31,6 @@ mod memory;
 #[cfg(target_os = "linux")]
 mod namespace;
 #[cfg(target_os = "linux")]
-mod nursery;
-#[cfg(target_os = "linux")]
 mod open_files;
 #[cfg(target_os = "linux")]
 mod packet;
@@ -50,6 +48,8 @@ mod serve;
 mod sink;
 #[cfg(target_os = "linux")]
 mod slot;
+#[cfg(target_os = "linux")]
+mod supervisor;
 #[cfg(target_os = "linux")]
 mod sweeper;
 #[cfg(target_os = "linux")]
@@ -88,8 +88,8 @@ fn main() {
                 let open_files = open_files(arguments.next());
                 // One that cannot be read must not be passed over.
                 match arguments.next().map(|user| user.to_str().unwrap_or_default().parse()) {
-                    None => nursery::serve(base.into(), open_files, None),
-                    Some(Ok(user)) => nursery::serve(base.into(), open_files, Some(user)),
+                    None => supervisor::serve(base.into(), open_files, None),
+                    Some(Ok(user)) => supervisor::serve(base.into(), open_files, Some(user)),
                     Some(Err(())) => {}
                 }
             }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Most programs end within this time: until then their pipes are left alone, which saves them a wake-up or two.
-const QUIET: Duration = Duration::from_micros(700);
+const QUIET_TIME: Duration = Duration::from_micros(700);
 /// So long output may wait for more of it, or for the end.
 const GATHER: Duration = Duration::from_micros(300);
 /// Who prints so much at a time is read without a pause.
@@ -57,7 +57,7 @@ pub fn run(slot: &mut Slot, start: &Start<'_>) -> Next {
         pipes,
         widened: [false; 2],
         sinks: [Sink::new(Pipe::Stdout), Sink::new(Pipe::Stderr)],
-        loud_from: now + QUIET,
+        loud_from: now + QUIET_TIME,
         long_from: now + GATHER_START,
         deadline: start.timeout_ms.and_then(|limit| now.checked_add(Duration::from_millis(limit))),
         grace: Duration::from_millis(start.grace_ms),

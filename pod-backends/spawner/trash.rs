@@ -21,9 +21,9 @@ use crate::{
 /// Where it lies, beside the working directories.
 const NAME: &str = "trash";
 /// After so many pieces a slot looks whether the sweeper keeps up.
-const LOOK_EVERY: u64 = 32;
+const CHECK_EVERY: u64 = 32;
 /// So many pieces may wait for it.
-const MOST: usize = 64;
+const MAX_WAITING: usize = 64;
 
 /// Where a process puts what is to be deleted.
 pub struct Trash {
@@ -64,7 +64,9 @@ impl Trash {
         }
         self.bell.iter().for_each(sys::ring);
         // What comes faster than one process deletes it is deleted by who brings it.
-        if self.count.is_multiple_of(LOOK_EVERY) && fs::read_dir(&self.dir).is_ok_and(|list| list.count() > MOST) {
+        if self.count.is_multiple_of(CHECK_EVERY)
+            && fs::read_dir(&self.dir).is_ok_and(|list| list.count() > MAX_WAITING)
+        {
             self.empty();
         }
         Ok(())

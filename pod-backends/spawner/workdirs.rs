@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// So many are kept; another installation takes the place of the one that was not used for the longest time.
-const MOST: usize = 6;
+const MAX_KEPT: usize = 6;
 /// What tells the directories of a slot apart. A slot has `3a`, `3b` and so on: paths of sockets are short.
 const LETTERS: std::ops::RangeInclusive<char> = 'a'..='z';
 
@@ -47,8 +47,14 @@ impl Workdirs {
     pub fn new(site: Site) -> Self {
         let Site { base, slot, mounts, bell } = site;
         let trash = Trash::new(&base, Some(bell));
-        let mut workdirs =
-            Self { base, slot, mounts: Sides::new(mounts), trash, prepared: Vec::with_capacity(MOST), in_use: false };
+        let mut workdirs = Self {
+            base,
+            slot,
+            mounts: Sides::new(mounts),
+            trash,
+            prepared: Vec::with_capacity(MAX_KEPT),
+            in_use: false,
+        };
         for letter in LETTERS {
             let _ = workdirs.trash.take(&workdirs.path(letter));
         }
@@ -104,7 +110,7 @@ impl Workdirs {
             let old = self.prepared.remove(at);
             self.forget(old);
         }
-        if self.prepared.len() >= MOST {
+        if self.prepared.len() >= MAX_KEPT {
             let old = self.prepared.remove(0);
             self.forget(old);
         }

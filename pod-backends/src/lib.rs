@@ -58,24 +58,24 @@
 //! # }
 //! ```
 
-#[cfg(all(feature = "docker", target_os = "linux"))]
-mod beside;
 #[cfg(all(feature = "local", target_os = "linux"))]
 pub mod data_dir;
 #[cfg(all(feature = "docker", target_os = "linux"))]
 pub mod docker;
-#[cfg(all(feature = "docker", target_os = "linux"))]
-pub mod door;
 #[cfg(all(feature = "local", target_os = "linux"))]
 mod failure;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 #[cfg(feature = "local")]
 pub mod inherited;
+#[cfg(all(feature = "docker", target_os = "linux"))]
+pub mod join_gateway;
 #[cfg(all(feature = "local", target_os = "linux"))]
 pub mod local;
 #[cfg(feature = "local")]
 pub mod open_files;
+#[cfg(all(feature = "docker", target_os = "linux"))]
+mod other_backends;
 pub mod private;
 #[cfg(all(feature = "local", target_os = "linux"))]
 pub mod process;
@@ -84,4 +84,4 @@ pub mod sqlite;
 #[cfg(all(feature = "docker", target_os = "linux"))]
 pub mod swarm;
 #[cfg(all(feature = "local", target_os = "linux"))]
-mod turns;
+mod worker_locks;

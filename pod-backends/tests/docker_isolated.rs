@@ -10,7 +10,7 @@ use pod_backends::docker::{ContainerExecutor, DockerSettings, Mount, MountSource
 use pod_core::{
     domain::{StoreId, WorkerId},
     executor::Executor,
-    testing::executor_suite::{Rig, ends, installing, output, stopping, trees, workdirs},
+    testing::executor_suite::{Harness, ends, installing, output, stopping, trees, workdirs},
 };
 use uuid::Uuid;
 
@@ -40,9 +40,9 @@ impl Store {
         Arc::new(executor.expect("an engine answers"))
     }
 
-    async fn rig(&self) -> Rig {
+    async fn rig(&self) -> Harness {
         let store = self.0;
-        Rig::open(move |dir, slots| Box::pin(Self::open(store, dir, slots))).await
+        Harness::open(move |dir, slots| Box::pin(Self::open(store, dir, slots))).await
     }
 
     fn remove(&self, list: &[&str], remove: &[&str]) {
@@ -97,7 +97,7 @@ cases! {
 async fn a_working_directory_can_be_written_where_nothing_else_can() {
     let store = Store(StoreId(Uuid::new_v4()));
     let id = store.0;
-    let rig = Rig::open(move |dir, slots| Box::pin(Store::open_with(id, dir, slots, ReadOnly::Yes))).await;
+    let rig = Harness::open(move |dir, slots| Box::pin(Store::open_with(id, dir, slots, ReadOnly::Yes))).await;
     workdirs::what_was_installed_is_there_under_its_name(&rig).await;
     workdirs::its_places_are_inside_and_short(&rig).await;
     workdirs::a_copy_may_be_written(&rig).await;

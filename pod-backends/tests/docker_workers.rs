@@ -8,11 +8,11 @@ use std::{
     process::{Command, Output},
 };
 
-use pod_backends::docker::{Docker, DockerSettings, HOME, ResidentProgram, run_container_worker};
+use pod_backends::docker::{Docker, DockerSettings, HOME, WorkerBinary, run_container_worker};
 use pod_core::{
     domain::WorkerId,
     provisioner::Backend,
-    testing::provisioner_suite::{Rig, dies, is_alive},
+    testing::provisioner_suite::{Harness, dies, is_alive},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +32,7 @@ fn image() -> String {
 
 fn with(dir: &Path, settings: DockerSettings) -> Box<dyn Backend> {
     let arguments = ["--exact", "be_a_worker", "--ignored", "--nocapture"];
-    let program = ResidentProgram::of_this_process(&arguments).expect("this program's own file");
+    let program = WorkerBinary::of_this_process(&arguments).expect("this program's own file");
     Box::new(Docker::new(dir, settings, program))
 }
 
@@ -78,14 +78,14 @@ fn listed(arguments: &[&str]) -> Vec<String> {
 }
 
 /// The containers and the volumes of the store of a rig.
-fn left(rig: &Rig) -> (Vec<String>, Vec<String>) {
+fn left(rig: &Harness) -> (Vec<String>, Vec<String>) {
     let filter = format!("label=pod.store={}", rig.store());
     (listed(&["ps", "-aq", "--filter", &filter]), listed(&["volume", "ls", "-q", "--filter", &filter]))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn executions_outlive_the_manager_and_nothing_is_left_in_the_end() {
-    let mut rig = Rig::start(containers).await;
+    let mut rig = Harness::start(containers).await;
     rig.create(1).await;
     rig.create(2).await;
     let mut guest = rig.guest().await;
@@ -107,7 +107,7 @@ async fn executions_outlive_the_manager_and_nothing_is_left_in_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_that_is_killed_or_removed_is_news_at_once() {
-    let mut rig = Rig::start(containers).await;
+    let mut rig = Harness::start(containers).await;
     for how in [&["kill"][..], &["rm", "-f"], &["stop"]] {
         rig.create(1).await;
         let pid = rig.guest().await.runs_something().await;
@@ -124,7 +124,7 @@ async fn a_container_that_is_killed_or_removed_is_news_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_that_died_while_no_manager_was_there_is_news_to_the_next_one() {
-    let mut rig = Rig::start(containers).await;
+    let mut rig = Harness::start(containers).await;
     rig.create(1).await;
     rig.guest().await;
     let container = left(&rig).0.remove(0);
@@ -139,7 +139,7 @@ async fn a_container_that_died_while_no_manager_was_there_is_news_to_the_next_on
 #[tokio::test(flavor = "multi_thread")]
 async fn containers_of_others_are_not_touched() {
     let others = listed(&["create", "--label", "pod.worker=1", "--label", "pod.store=another", &image(), "bash"]);
-    let mut rig = Rig::start(containers).await;
+    let mut rig = Harness::start(containers).await;
     rig.create(1).await;
     rig.guest().await;
     rig.restart_with_another_store().await;
@@ -171,7 +171,7 @@ async fn what_cannot_be_made_is_refused_with_a_sentence_and_leaves_nothing() {
         ),
     ];
     for (make, expected) in cases {
-        let rig = Rig::start(make).await;
+        let rig = Harness::start(make).await;
         let refused = rig.try_to_create(1).await.expect_err(expected).message;
         assert!(refused.contains(expected), "{refused}");
         assert!(rig.list().await.is_empty());

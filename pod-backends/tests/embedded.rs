@@ -4,23 +4,24 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use pod_backends::{local::Local, sqlite::SqliteStore};
+use pod_backends::{local::InProcessWorkers, sqlite::SqliteStore};
 use pod_core::{
     Limits, OutputChunk, Pod,
     domain::{AttemptNo, ExecutionStatus, Gap, NewActivity, NewExecution, Outcome, Stream},
 };
 use tokio::time::timeout;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 async fn start(dir: &Path, limits: Limits) -> Pod {
     let store = SqliteStore::open(dir.join("store")).await.expect("a store");
-    let starting = Pod::builder().store(store).backend(Local::new(dir.join("workers")).slots(2)).limits(limits).start();
-    timeout(PATIENCE, starting).await.expect("in time").expect("it starts")
+    let starting =
+        Pod::builder().store(store).backend(InProcessWorkers::new(dir.join("workers")).slots(2)).limits(limits).start();
+    timeout(TIMEOUT, starting).await.expect("in time").expect("it starts")
 }
 
 async fn wait(pod: &Pod, id: pod_core::domain::ExecutionId) -> pod_core::domain::Execution {
-    timeout(PATIENCE, pod.wait(id)).await.expect("in time").expect("it ends")
+    timeout(TIMEOUT, pod.wait(id)).await.expect("in time").expect("it ends")
 }
 
 async fn all(pod: &Pod, id: pod_core::domain::ExecutionId, stream: Stream) -> Vec<u8> {
@@ -58,7 +59,7 @@ async fn many_executions_end_once_each_with_their_own_output() {
 async fn in_order(pod: &Pod, id: pod_core::domain::ExecutionId, seen: impl Fn(usize)) -> Vec<(String, i64)> {
     let mut follower = pod.follow(id).await.expect("a follower");
     let mut pieces: Vec<(String, i64)> = Vec::new();
-    while let Some(chunk) = timeout(PATIENCE, follower.next()).await.expect("in time").expect("output") {
+    while let Some(chunk) = timeout(TIMEOUT, follower.next()).await.expect("in time").expect("output") {
         let OutputChunk::Bytes { stream, bytes, at, .. } = chunk else { continue };
         let text = String::from_utf8(bytes.to_vec()).expect("text");
         let at = at.expect("it is known when it came").0;
@@ -119,7 +120,7 @@ async fn of_a_flood_head_and_tail_are_kept_exactly_and_the_gap_is_told() {
         let number = format!("{:012}\n", (offset + byte) / 13 + 1);
         number.as_bytes()[usize::try_from((offset + byte) % 13).expect("small")]
     };
-    while let Some(chunk) = timeout(PATIENCE, follower.next()).await.expect("in time").expect("a chunk") {
+    while let Some(chunk) = timeout(TIMEOUT, follower.next()).await.expect("in time").expect("a chunk") {
         match chunk {
             OutputChunk::Bytes { offset, bytes, .. } => {
                 assert_eq!(offset, at, "nothing is missing or repeated");
@@ -158,7 +159,7 @@ async fn what_is_installed_is_there_after_a_restart_and_what_ran_is_run_again() 
     let first = pod.start(NewExecution::new("once")).await.expect("it is taken");
     wait(&pod, first).await;
     let stays = pod.start(NewExecution::new("once").input("stay")).await.expect("it is taken");
-    timeout(PATIENCE, async {
+    timeout(TIMEOUT, async {
         while !started.exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

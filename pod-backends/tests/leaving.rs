@@ -5,7 +5,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use pod_backends::local::Local;
+use pod_backends::local::InProcessWorkers;
 use pod_core::{
     Limits, Pod,
     domain::{
@@ -17,7 +17,7 @@ use pod_core::{
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Nothing here takes so long unless it was waited for.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -39,7 +39,7 @@ impl Site {
 
     async fn start(&self) -> Pod {
         let limits = Limits { slots: 1, grace_period: self.grace, ..Limits::default() };
-        let backend = Local::new(self.path("data"));
+        let backend = InProcessWorkers::new(self.path("data"));
         let starting = Pod::builder().store(self.store.clone()).backend(backend).limits(limits).start();
         in_time("a POD", starting).await.unwrap()
     }
@@ -80,7 +80,7 @@ impl Site {
 }
 
 async fn in_time<T>(what: &str, wait: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("in time: {what}"))
+    timeout(TIMEOUT, wait).await.unwrap_or_else(|_| panic!("in time: {what}"))
 }
 
 async fn ended(pod: &Pod, id: ExecutionId) -> Execution {

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use pod_backends::local::{Local, LocalProcesses, run_local_worker};
+use pod_backends::local::{InProcessWorkers, WorkerProcesses, run_local_worker};
 use pod_core::{
     Pod,
     domain::{Execution, ExecutionId, ExecutionStatus, NewActivity, NewExecution},
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 #[ignore = "not a test: the worker process that tests here start"]
@@ -60,12 +60,12 @@ impl Site {
             command.args(["--exact", "be_a_worker", "--ignored", "--nocapture"]);
             command
         };
-        self.start(|dir| LocalProcesses::new(dir, program)).await
+        self.start(|dir| WorkerProcesses::new(dir, program)).await
     }
 
     /// A manager whose workers are in this process.
     async fn application(&self) -> Pod {
-        self.start(Local::new).await
+        self.start(InProcessWorkers::new).await
     }
 
     async fn start<B: Backend>(&self, backend: impl Fn(PathBuf) -> B) -> Pod {
@@ -226,9 +226,9 @@ async fn ended(pod: &Pod, run: ExecutionId) -> Execution {
 }
 
 async fn in_time<T>(what: &str, wait: impl Future<Output = T>) -> T {
-    match timeout(PATIENCE, wait).await {
+    match timeout(TIMEOUT, wait).await {
         Ok(done) => done,
-        Err(_) => panic!("{what} did not come in {PATIENCE:?}"),
+        Err(_) => panic!("{what} did not come in {TIMEOUT:?}"),
     }
 }
 

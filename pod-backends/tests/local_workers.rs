@@ -6,12 +6,12 @@ use std::{path::Path, process::Command};
 
 use pod_backends::{
     data_dir::{DataDirError, DataDirLock},
-    local::{Local, LocalProcesses, end_worker_processes, run_local_worker},
+    local::{InProcessWorkers, WorkerProcesses, end_worker_processes, run_local_worker},
 };
 use pod_core::{
     domain::WorkerId,
     provisioner::Backend,
-    testing::provisioner_suite::{Rig, dies, is_alive},
+    testing::provisioner_suite::{Harness, dies, is_alive},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -32,14 +32,14 @@ async fn be_a_worker() {
 }
 
 fn processes(dir: &Path) -> Box<dyn Backend> {
-    Box::new(LocalProcesses::new(dir, worker_command))
+    Box::new(WorkerProcesses::new(dir, worker_command))
 }
 
 mod in_process {
     use super::*;
 
     fn local(dir: &Path) -> Box<dyn Backend> {
-        Box::new(Local::new(dir))
+        Box::new(InProcessWorkers::new(dir))
     }
     pod_core::provisioner_suite!(local);
 }
@@ -51,14 +51,14 @@ mod own_processes {
 }
 
 /// The process that is worker 1.
-fn process_of_worker_1(rig: &Rig) -> u32 {
+fn process_of_worker_1(rig: &Harness) -> u32 {
     let lock = std::fs::read_to_string(rig.path().join("workers/1/worker.lock")).expect("a lock file");
     lock.trim().parse().expect("a process id")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn executions_outlive_the_manager() {
-    let mut rig = Rig::start(processes).await;
+    let mut rig = Harness::start(processes).await;
     rig.create(1).await;
     let mut guest = rig.guest().await;
     let pid = guest.runs_something().await;
@@ -77,7 +77,7 @@ async fn executions_outlive_the_manager() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_worker_process_is_news_at_once_and_so_is_that_of_an_adopted_one() {
-    let mut rig = Rig::start(processes).await;
+    let mut rig = Harness::start(processes).await;
     rig.create(1).await;
     let pid = rig.guest().await.runs_something().await;
     kill(process_of_worker_1(&rig));
@@ -95,7 +95,7 @@ async fn the_end_of_a_worker_process_is_news_at_once_and_so_is_that_of_an_adopte
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_whose_data_directory_was_wiped_ends_with_what_it_runs() {
-    let mut rig = Rig::start(processes).await;
+    let mut rig = Harness::start(processes).await;
     rig.create(1).await;
     let mut guest = rig.guest().await;
     let pid = guest.runs_something().await;
@@ -109,7 +109,7 @@ async fn a_worker_whose_data_directory_was_wiped_ends_with_what_it_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_process_inherits_nothing_of_its_manager() {
-    let mut rig = Rig::start(processes).await;
+    let mut rig = Harness::start(processes).await;
     rig.create(1).await;
     rig.guest().await;
     let worker = process_of_worker_1(&rig);
@@ -159,7 +159,7 @@ fn kill(pid: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manager_of_a_single_run_leaves_no_process_and_keeps_what_is_installed() {
-    let mut rig = Rig::start(processes).await;
+    let mut rig = Harness::start(processes).await;
     rig.create(1).await;
     let pid = rig.guest().await.runs_something().await;
     let worker = process_of_worker_1(&rig);

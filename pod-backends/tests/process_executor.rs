@@ -20,7 +20,7 @@ mod in_a_container {
         process::{Command, Stdio},
     };
 
-    use pod_backends::docker::{HOME, ResidentProgram};
+    use pod_backends::docker::{HOME, WorkerBinary};
 
     /// Removes the container when it is dropped.
     struct Container(String);
@@ -49,7 +49,7 @@ mod in_a_container {
         let image =
             std::env::var("POD_TEST_IMAGE").expect("POD_TEST_IMAGE names an image of the engine; tests/run makes one");
         let arguments = ["--skip", "in_a_container", "--test-threads=2"];
-        let program = ResidentProgram::of_this_process(&arguments).expect("this program's own file");
+        let program = WorkerBinary::of_this_process(&arguments).expect("this program's own file");
         let command = program.command();
         let (entry, rest) = command.split_first().expect("a command");
         let rest: Vec<&str> = rest.iter().map(String::as_str).collect();

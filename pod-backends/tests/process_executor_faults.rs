@@ -17,7 +17,7 @@ use pod_core::{
     domain::{ActivityId, AttemptOutcome, Millis, Payload, RevisionNo, Stream},
     executor::{ExecutionHandle, Executor, InstallRequest, RunEvent},
 };
-use process_rig::{PATIENCE, finish, install, open, request};
+use process_rig::{TIMEOUT, finish, install, open, request};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -30,7 +30,7 @@ async fn endless(executor: &dyn Executor, execution: u64) -> (Box<dyn ExecutionH
     let mut run = executor.start(request(1, execution)).await.expect("it is installed");
     let mut text = Vec::new();
     while !text.ends_with(b"\n") {
-        match timeout(PATIENCE, run.next()).await.expect("it does not hang") {
+        match timeout(TIMEOUT, run.next()).await.expect("it does not hang") {
             Some(RunEvent::Output { stream: Stream::Stdout, bytes }) => text.extend_from_slice(&bytes),
             Some(RunEvent::Started { .. }) => {}
             other => panic!("{other:?} before its line"),
@@ -65,7 +65,7 @@ fn parent(pid: u32) -> u32 {
 }
 
 async fn gone(pids: &[u32]) {
-    timeout(PATIENCE, async {
+    timeout(TIMEOUT, async {
         while pids.iter().any(|&pid| lives(pid)) {
             sleep(Duration::from_millis(5)).await;
         }
@@ -213,7 +213,7 @@ async fn a_directory_is_used_by_one_executor_at_a_time() {
     install(&executor, 1, ENDLESS).await;
     let (run, pids) = endless(&executor, 1).await;
     drop((executor, run));
-    let next = timeout(PATIENCE, async {
+    let next = timeout(TIMEOUT, async {
         loop {
             if let Ok(next) = ProcessExecutor::open(dir.path(), 2).await {
                 return next;
@@ -229,7 +229,7 @@ async fn a_directory_is_used_by_one_executor_at_a_time() {
 /// The worker's part of an installation that was damaged: it says so, and does not run it.
 async fn is_found_damaged(executor: &dyn Executor, execution: u64) -> AttemptOutcome {
     let mut run = executor.start(request(1, execution)).await.unwrap();
-    assert_eq!(timeout(PATIENCE, run.next()).await.unwrap(), Some(RunEvent::InstallationLost));
+    assert_eq!(timeout(TIMEOUT, run.next()).await.unwrap(), Some(RunEvent::InstallationLost));
     assert_eq!(executor.installed().await.unwrap(), []);
     finish(&mut *run).await.1
 }
@@ -317,7 +317,7 @@ async fn what_runs_in_a_damaged_installation_goes_on_while_it_is_made_again() {
     }
     let entries = || fs::read_dir(dir.path().join("activities")).unwrap().count();
     drop((first, second));
-    timeout(PATIENCE, async {
+    timeout(TIMEOUT, async {
         while entries() > 2 {
             sleep(Duration::from_millis(5)).await;
         }
@@ -406,7 +406,7 @@ async fn worker_process() {
     let (_run, pids) = endless(&executor, 1).await;
     fs::write(Path::new(&dir).join("pids.new"), pids.map(|pid| pid.to_string()).join(" ")).unwrap();
     eprintln!("ready");
-    sleep(PATIENCE * 2).await;
+    sleep(TIMEOUT * 2).await;
 }
 
 /// Starts a worker process that runs [`ENDLESS`]; gives it, and the process ids.

@@ -7,7 +7,7 @@ use pod_core::{
     domain::{AttemptOutcome, Millis},
     executor::{ExecutionHandle, Executor, RunEvent, StartRequest, StopMode},
 };
-use process_rig::{PATIENCE, finish, install, open, request};
+use process_rig::{TIMEOUT, finish, install, open, request};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -29,7 +29,7 @@ exec perl -MPOSIX -e '
 
 async fn first_line(run: &mut dyn ExecutionHandle) {
     loop {
-        match timeout(PATIENCE, run.next()).await.expect("it does not hang") {
+        match timeout(TIMEOUT, run.next()).await.expect("it does not hang") {
             Some(RunEvent::Output { .. }) => return,
             Some(RunEvent::Started { .. }) => {}
             other => panic!("{other:?} before its line"),

@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 async fn open(dir: &Path) -> ProcessExecutor {
     ProcessExecutor::open(dir, 2).await.expect("the directory can be used")
@@ -62,7 +62,7 @@ fn request(input: &str) -> StartRequest {
 async fn finish(run: &mut dyn ExecutionHandle) -> (String, AttemptOutcome) {
     let mut text = Vec::new();
     loop {
-        match timeout(PATIENCE, run.next()).await.expect("it does not hang").expect("an end comes") {
+        match timeout(TIMEOUT, run.next()).await.expect("it does not hang").expect("an end comes") {
             RunEvent::Started { .. } => {}
             RunEvent::Output { bytes, .. } => text.extend_from_slice(&bytes),
             RunEvent::Ended { end, .. } => return (String::from_utf8(text).expect("text"), end),
@@ -80,7 +80,7 @@ async fn begin(executor: &dyn Executor, input: &str) -> (Box<dyn ExecutionHandle
     let mut run = executor.start(request(input)).await.expect("it is installed");
     let mut text = String::new();
     while !text.ends_with('\n') {
-        match timeout(PATIENCE, run.next()).await.expect("it does not hang").expect("it goes on") {
+        match timeout(TIMEOUT, run.next()).await.expect("it does not hang").expect("it goes on") {
             RunEvent::Output { bytes, .. } => text.push_str(std::str::from_utf8(&bytes).expect("text")),
             RunEvent::Started { .. } => {}
             RunEvent::Ended { end, .. } => panic!("{end:?} before its line"),
@@ -114,7 +114,7 @@ async fn eventually(what: &str, mut look: impl FnMut() -> bool) {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what} did not come"));
+    timeout(TIMEOUT, waiting).await.unwrap_or_else(|_| panic!("{what} did not come"));
 }
 
 /// Leaves files in every place that it has, tells the process ids of its slot and of the slot's parent, and stays.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use pod_backends::{local::Local, sqlite::SqliteStore};
+use pod_backends::{local::InProcessWorkers, sqlite::SqliteStore};
 use pod_core::{
     OutputChunk, Pod,
     domain::{AttemptKey, AttemptNo, ExecutionId, GiveUp, Outcome, RevisionPurpose, Stream, WorkerId},
@@ -133,8 +133,12 @@ async fn without_an_order_stdout_is_followed_by_stderr() {
     let dir = TempDir::new().unwrap();
     of_version_two(dir.path()).await;
     let store = SqliteStore::open(dir.path()).await.unwrap();
-    let pod =
-        Pod::builder().store(store).backend(Local::new(dir.path().join("workers")).slots(1)).start().await.unwrap();
+    let pod = Pod::builder()
+        .store(store)
+        .backend(InProcessWorkers::new(dir.path().join("workers")).slots(1))
+        .start()
+        .await
+        .unwrap();
     for (id, expected) in
         [(1, vec![(Stream::Stdout, 5), (Stream::Stderr, 5)]), (2, vec![(Stream::Stdout, 70_000), (Stream::Stderr, 3)])]
     {

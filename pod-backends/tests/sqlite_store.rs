@@ -13,10 +13,10 @@ async fn open(dir: PathBuf) -> Arc<dyn Store> {
 pod_core::store_suite!(open);
 
 mod output_store {
-    use pod_core::testing::{output_store_suite::Harness, store_suite::Rig};
+    use pod_core::testing::{output_store_suite::Harness, store_suite::StoreHarness};
 
     async fn harness() -> Box<dyn Harness> {
-        Box::new(Rig::open(|dir| Box::pin(super::open(dir))).await)
+        Box::new(StoreHarness::open(|dir| Box::pin(super::open(dir))).await)
     }
 
     pod_core::output_store_suite!(harness);

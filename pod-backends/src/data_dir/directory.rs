@@ -16,7 +16,7 @@ pub(crate) const LOCAL: &str = "workers";
 
 /// Whose a worker is: the content of its `worker.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Certificate {
+pub(crate) struct WorkerRecord {
     pub(crate) store: StoreId,
     pub(crate) worker: WorkerId,
     pub(crate) slots: u32,
@@ -53,7 +53,7 @@ impl Directories {
     }
 
     /// Every worker that has a directory, with what it holds about itself.
-    pub(crate) fn all(&self) -> io::Result<Vec<(WorkerId, Option<Certificate>)>> {
+    pub(crate) fn all(&self) -> io::Result<Vec<(WorkerId, Option<WorkerRecord>)>> {
         let mut found = Vec::new();
         let entries = match fs::read_dir(self.data.join(self.part)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
@@ -62,7 +62,7 @@ impl Directories {
         for entry in entries {
             let name = entry?.file_name();
             if let Some(worker) = name.to_str().and_then(|name| name.parse().ok()) {
-                found.push((worker, Certificate::read(&self.of(worker)).ok()));
+                found.push((worker, WorkerRecord::read(&self.of(worker)).ok()));
             }
         }
         found.sort_by_key(|(worker, _)| *worker);
@@ -79,7 +79,7 @@ impl Directories {
     }
 
     /// Makes the directory of a worker, and writes whose it is.
-    pub(crate) fn make(&self, certificate: Certificate) -> io::Result<PathBuf> {
+    pub(crate) fn make(&self, certificate: WorkerRecord) -> io::Result<PathBuf> {
         let dir = self.of(certificate.worker);
         make_private_dir(&dir)?;
         certificate.write(&dir)?;
@@ -87,7 +87,7 @@ impl Directories {
     }
 }
 
-impl Certificate {
+impl WorkerRecord {
     pub(crate) fn read(dir: &Path) -> io::Result<Self> {
         Ok(serde_json::from_slice(&fs::read(dir.join("worker.json"))?)?)
     }

@@ -19,7 +19,7 @@ use crate::private;
 
 /// How long workers of this process may take to end: the time for which programs may ignore KILL.
 const OWN_WORKERS_END_WITHIN: Duration = Duration::from_secs(10);
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The lock of the manager.
 const MANAGER: &str = "manager.lock";
@@ -118,7 +118,7 @@ impl DataDirLock {
             match Self::take(data, name) {
                 Ok(lock) => return Ok(lock),
                 Err(DataDirError::Held { pid, .. }) if pid == std::process::id() && Instant::now() < deadline => {
-                    sleep(LOOK_EVERY).await;
+                    sleep(POLL_INTERVAL).await;
                 }
                 Err(error) => return Err(ProvisionError::new(error.to_string())),
             }

@@ -26,8 +26,8 @@ pub(crate) mod client;
 pub(crate) mod executor;
 mod places;
 pub(crate) mod provisioner;
-pub(crate) mod resident;
 pub(crate) mod settings;
+pub(crate) mod worker_binary;
 
 pub use self::{
     executor::ContainerExecutor,
@@ -35,9 +35,9 @@ pub use self::{
     provisioner::{
         containers::{Docker, end_containers},
         isolated::{IsolatedDocker, end_isolated_workers, run_isolated_worker},
-        kinds::AllDocker,
+        mixed::AllDocker,
         worker::run_container_worker,
     },
-    resident::ResidentProgram,
     settings::{DockerSettings, INSTALLING, ManagerAddress, Mount, MountSource},
+    worker_binary::WorkerBinary,
 };

@@ -22,10 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::worker::config;
 #[cfg(feature = "docker")]
-use crate::beside::{Family, clear_others};
+use crate::other_backends::{BackendKind, clear_others};
 use crate::{
     data_dir::{
-        directory::{Certificate, Directories, LOCAL},
+        directory::{Directories, LOCAL, WorkerRecord},
         lock::DataDirLock,
     },
     failure::failed,
@@ -36,12 +36,12 @@ use crate::{
 /// does what they run: by TERM and after its grace time KILL where the POD is shut down, at once where the process
 /// is killed. What is installed stays in the directory for the next time.
 #[derive(Debug)]
-pub struct Local {
+pub struct InProcessWorkers {
     data: PathBuf,
     slots: Option<u32>,
 }
 
-impl Local {
+impl InProcessWorkers {
     /// Keeps its workers in that directory, which is made if it is not there.
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self { data: data.into(), slots: None }
@@ -56,13 +56,13 @@ impl Local {
 }
 
 #[async_trait]
-impl Backend for Local {
+impl Backend for InProcessWorkers {
     async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, LOCAL).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "workers.lock").await?;
         #[cfg(feature = "docker")]
-        clear_others(&self.data, &context, Family::Local, None).await?;
+        clear_others(&self.data, &context, BackendKind::Local, None).await?;
         let known = directories.all().map_err(unusable)?;
         let provisioner = Arc::new(InProcess {
             directories,
@@ -105,17 +105,17 @@ struct Running {
 
 impl InProcess {
     /// Takes a worker of an earlier process on again: it holds nothing that ran, but what is installed.
-    async fn revive(&self, certificate: Certificate) {
+    async fn revive(&self, certificate: WorkerRecord) {
         let slots = self.slots.unwrap_or(certificate.slots);
         let worker = certificate.worker;
-        if let Err(error) = self.run(Certificate { slots, ..certificate }).await {
+        if let Err(error) = self.run(WorkerRecord { slots, ..certificate }).await {
             let links = self.context.links.clone();
             // The engine takes news only when its backend has started.
             tokio::spawn(async move { links.report_lost(worker, error.message).await });
         }
     }
 
-    async fn run(&self, certificate: Certificate) -> Result<(), ProvisionError> {
+    async fn run(&self, certificate: WorkerRecord) -> Result<(), ProvisionError> {
         let worker = certificate.worker;
         let dir = self.directories.make(certificate).map_err(|error| failed("a worker cannot be made", error))?;
         let opened = ProcessExecutor::open(&dir, certificate.slots).await;
@@ -145,7 +145,7 @@ impl InProcess {
 
 /// Runs one worker until it ends, leaves, is destroyed, or the engine has ended.
 async fn serve(
-    certificate: Certificate,
+    certificate: WorkerRecord,
     dir: PathBuf,
     executor: Arc<ProcessExecutor>,
     links: Arc<dyn WorkerGateway>,
@@ -178,7 +178,7 @@ impl Provisioner for InProcess {
         if self.runs(worker) {
             return Ok(());
         }
-        self.run(Certificate { store: spec.store, worker, slots: self.slots.unwrap_or(spec.slots) }).await
+        self.run(WorkerRecord { store: spec.store, worker, slots: self.slots.unwrap_or(spec.slots) }).await
     }
 
     async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError> {

@@ -28,7 +28,7 @@ pub(crate) mod socket;
 pub(crate) mod worker;
 
 pub use self::{
-    in_process::Local,
-    processes::{LocalProcesses, end_worker_processes},
+    in_process::InProcessWorkers,
+    processes::{WorkerProcesses, end_worker_processes},
     worker::run_local_worker,
 };

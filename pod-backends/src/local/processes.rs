@@ -18,28 +18,28 @@ use tokio::net::UnixListener;
 
 use super::{in_process::workers_of, process::WorkerProcess, socket, worker::is_understood};
 #[cfg(feature = "docker")]
-use crate::beside::{Family, clear_others};
+use crate::other_backends::{BackendKind, clear_others};
 use crate::{
     data_dir::{
-        directory::{Certificate, Directories, LOCAL},
+        directory::{Directories, LOCAL, WorkerRecord},
         lock::DataDirLock,
     },
     failure::failed,
     process::{RunAs, clear, settle},
-    turns::Turns,
+    worker_locks::WorkerLocks,
 };
 
 type WorkerCommand = dyn Fn(&Path) -> Command + Send + Sync;
 
 /// Workers as processes of their own, which run on when the manager ends and are taken on again by the next one.
-pub struct LocalProcesses {
+pub struct WorkerProcesses {
     data: PathBuf,
     part: &'static str,
     command: Arc<WorkerCommand>,
     run_as: Option<RunAs>,
 }
 
-impl LocalProcesses {
+impl WorkerProcesses {
     /// Keeps its workers in that data directory. `command` gives the program that is to be the worker of a directory:
     /// it must call [`super::run_local_worker`] with it. Its environment and standard streams are replaced.
     pub fn new(data: impl Into<PathBuf>, command: impl Fn(&Path) -> Command + Send + Sync + 'static) -> Self {
@@ -59,21 +59,21 @@ impl LocalProcesses {
     }
 }
 
-impl fmt::Debug for LocalProcesses {
+impl fmt::Debug for WorkerProcesses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalProcesses").field("data", &self.data).finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl Backend for LocalProcesses {
+impl Backend for WorkerProcesses {
     async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, self.part).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "workers.lock").await?;
         #[cfg(feature = "docker")]
         if self.part == LOCAL {
-            clear_others(&self.data, &context, Family::Local, None).await?;
+            clear_others(&self.data, &context, BackendKind::Local, None).await?;
         }
         let listener = socket::bind(directories.data()).map_err(unusable)?;
         let known = directories.all().map_err(unusable)?;
@@ -84,7 +84,7 @@ impl Backend for LocalProcesses {
             run_as: self.run_as,
             context,
             workers: Mutex::default(),
-            turns: Turns::default(),
+            turns: WorkerLocks::default(),
             _lock: lock,
         });
         shared.refuse_programs_of_others(&known)?;
@@ -168,7 +168,7 @@ struct Shared {
     /// The processes that are watched.
     workers: Mutex<HashMap<WorkerId, WorkerProcess>>,
     /// One thing at a time is done to each worker.
-    turns: Turns,
+    turns: WorkerLocks,
     _lock: DataDirLock,
 }
 
@@ -212,7 +212,7 @@ impl Shared {
     }
 
     /// Refuses to start beside programs of another user that are still at work.
-    fn refuse_programs_of_others(&self, known: &[(WorkerId, Option<Certificate>)]) -> Result<(), ProvisionError> {
+    fn refuse_programs_of_others(&self, known: &[(WorkerId, Option<WorkerRecord>)]) -> Result<(), ProvisionError> {
         let ours = known.iter().filter(|(_, found)| found.is_some_and(|found| found.store == self.context.store));
         let busy = ours.filter(|(worker, _)| {
             let runs = || WorkerProcess::find(&self.directories.of(*worker)).is_ok_and(|process| process.is_some());
@@ -230,7 +230,7 @@ impl Shared {
     }
 
     /// Takes a worker of an earlier manager on: its process where it lives, a new one where it does not.
-    fn take_on(self: &Arc<Self>, certificate: Certificate) {
+    fn take_on(self: &Arc<Self>, certificate: WorkerRecord) {
         let worker = certificate.worker;
         if let Err(error) = self.adopt_or_start(certificate) {
             let links = self.context.links.clone();
@@ -238,7 +238,7 @@ impl Shared {
         }
     }
 
-    fn adopt_or_start(self: &Arc<Self>, certificate: Certificate) -> Result<(), ProvisionError> {
+    fn adopt_or_start(self: &Arc<Self>, certificate: WorkerRecord) -> Result<(), ProvisionError> {
         let worker = certificate.worker;
         let cannot = |error| failed(format_args!("worker {worker} cannot be started"), error);
         let dir = self.directories.of(worker);
@@ -316,7 +316,7 @@ impl Provisioner for Processes {
         if self.0.workers().contains_key(&worker) {
             return Ok(());
         }
-        self.0.adopt_or_start(Certificate { store: spec.store, worker, slots: spec.slots })
+        self.0.adopt_or_start(WorkerRecord { store: spec.store, worker, slots: spec.slots })
     }
 
     async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError> {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::socket;
 use crate::{
-    data_dir::{directory::Certificate, lock::write_process},
+    data_dir::{directory::WorkerRecord, lock::write_process},
     process::ProcessExecutor,
 };
 
@@ -50,7 +50,7 @@ fn run_boxed(dir: &Path, leave: Leave) -> BoxFuture<'_, WorkerExit> {
 #[derive(Clone, Debug)]
 pub(crate) struct DirectoryWorker {
     pub(crate) dir: PathBuf,
-    pub(crate) certificate: Certificate,
+    pub(crate) certificate: WorkerRecord,
 }
 
 /// The same, with the executor that `executor` opens.
@@ -79,7 +79,7 @@ where
 {
     let unusable = |error: io::Error| format!("the worker's directory {} cannot be used: {error}", dir.display());
     let dir = dir.canonicalize().map_err(unusable)?;
-    let certificate = Certificate::read(&dir).map_err(unusable)?;
+    let certificate = WorkerRecord::read(&dir).map_err(unusable)?;
     let lock = hold(&dir).await?;
     fs::write(dir.join(LINK), OLDEST_VERSION.to_string()).map_err(unusable)?;
     let executor = executor(DirectoryWorker { dir: dir.clone(), certificate }).await?;
@@ -95,7 +95,7 @@ pub(super) fn is_understood(dir: &Path) -> bool {
 }
 
 /// What a worker of this machine is run with.
-pub(crate) fn config(certificate: Certificate, dir: &Path, departure: ShutdownNotice) -> WorkerConfig {
+pub(crate) fn config(certificate: WorkerRecord, dir: &Path, departure: ShutdownNotice) -> WorkerConfig {
     // Folded, so that all of its chance is used.
     let (high, low) = Uuid::new_v4().as_u64_pair();
     let identity = Identity {
@@ -133,14 +133,14 @@ async fn hold(dir: &Path) -> Result<File, String> {
 /// Dials the manager of the data directory that a worker's directory lies in.
 struct DialDataDir {
     dir: PathBuf,
-    certificate: Certificate,
+    certificate: WorkerRecord,
 }
 
 #[async_trait]
 impl Dialer for DialDataDir {
     async fn dial(&self) -> Result<Transport, DialError> {
         // Deleted, or made anew for another worker: this one's manager will never be there again.
-        match Certificate::read(&self.dir) {
+        match WorkerRecord::read(&self.dir) {
             Ok(found) if found.store == self.certificate.store && found.worker == self.certificate.worker => {}
             Ok(_) => {
                 return Err(DialError::Never(format!("{} belongs to another worker now", self.dir.display())));

@@ -19,7 +19,7 @@ use super::{
     installed::Damage,
     memory::MemoryWatch,
     plan::{InputFile, Plan, Runs},
-    pool::Lent,
+    pool::SlotGuard,
     wire::{End, Pipe, Report, Stop},
 };
 
@@ -52,7 +52,7 @@ impl Origin {
 /// A run that has a slot, and has not ended.
 #[derive(Debug)]
 pub(super) struct Active {
-    lent: Lent,
+    lent: SlotGuard,
     origin: Origin,
     /// What was asked for, and whether the slot was told.
     stop: Option<(Stop, Told)>,
@@ -83,14 +83,14 @@ pub(super) enum Step {
 }
 
 impl Active {
-    pub(super) fn new(lent: Lent, origin: Origin) -> Self {
+    pub(super) fn new(lent: SlotGuard, origin: Origin) -> Self {
         let kills_before = origin.memory.kills();
         let unsent = !lent.sent;
         Self { lent, origin, stop: None, sinks: [None, None], revived: None, unsent, lost: false, kills_before }
     }
 
     /// The slot, of a run that has ended or is lost.
-    pub(super) fn into_lent(self) -> Lent {
+    pub(super) fn into_lent(self) -> SlotGuard {
         self.lent
     }
 

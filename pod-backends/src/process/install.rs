@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use super::{
     archive::{self, Refused},
     blocking::blocking,
-    crew::Purpose,
     entry::{BadEntry, Entry},
     environment::c_path,
     failure,
@@ -28,6 +27,7 @@ use super::{
     plan::Plan,
     run::ProcessRun,
     shared::Shared,
+    spawner_handle::Purpose,
     tail::Tail,
     text::{self, Unready, WIDE_TEXT},
     wire::Place,

@@ -16,13 +16,13 @@ use super::{environment::MARK, layout::Layout};
 const SPAWNER_ENDS_WITHIN: Duration = Duration::from_secs(10);
 /// What was killed has so long to go.
 const KILLED_GONE_WITHIN: Duration = Duration::from_secs(10);
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Waits for the last spawner of the directory, and kills what has its mark.
 pub(super) fn end_earlier(layout: &Layout, mark: &str) {
     let deadline = Instant::now() + SPAWNER_ENDS_WITHIN;
     while fs::read_to_string(layout.nursery()).is_ok_and(|note| is_running(note.trim())) && Instant::now() < deadline {
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     }
     kill_marked(mark);
 }
@@ -64,7 +64,7 @@ pub(super) fn kill_marked(mark: &str) {
                 let _ = kill_process(pid, signal);
             }
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 

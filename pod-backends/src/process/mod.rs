@@ -28,7 +28,6 @@
 pub(crate) mod active;
 pub(crate) mod archive;
 mod blocking;
-mod crew;
 pub(crate) mod entry;
 mod environment;
 pub(crate) mod failure;
@@ -47,6 +46,7 @@ mod run;
 mod run_as;
 mod shared;
 mod slot;
+mod spawner_handle;
 pub(crate) mod tail;
 pub(crate) mod text;
 #[allow(unreachable_pub, reason = "it is compiled into the spawner too")]
@@ -85,13 +85,13 @@ use tokio::runtime::Handle;
 pub use self::{archive::stays_within, environment::Inherit, orphans::adopt_orphans, run_as::RunAs};
 use self::{
     blocking::blocking,
-    crew::CrewHandle,
     environment::Environment,
     installed::Installations,
     layout::{Key, Layout},
     memory::MemoryWatch,
     run::ProcessRun,
     shared::Shared,
+    spawner_handle::SpawnerHandle,
 };
 use crate::open_files;
 
@@ -134,7 +134,7 @@ impl ProcessExecutor {
             })
             .await?;
             let environment = Environment::of_this_process(&mark, inherit, layout.run_as());
-            let crew = CrewHandle::start(layout.clone(), lock, mark, slots).await?;
+            let crew = SpawnerHandle::start(layout.clone(), lock, mark, slots).await?;
             Ok(Self {
                 shared: Arc::new(Shared {
                     layout,

@@ -15,8 +15,8 @@ use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_
 static OURS: AtomicBool = AtomicBool::new(false);
 
 /// What was killed has so long to go.
-const GONE_WITHIN: Duration = Duration::from_secs(10);
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// So many times it is looked for processes that were forked while others were being stopped.
 const STOP_ROUNDS: u32 = 8;
 
@@ -33,7 +33,7 @@ pub(super) fn end() {
     if !OURS.load(Ordering::Relaxed) {
         return;
     }
-    let deadline = Instant::now() + GONE_WITHIN;
+    let deadline = Instant::now() + EXIT_TIMEOUT;
     loop {
         let mut found = Vec::new();
         for _ in 0..STOP_ROUNDS {
@@ -59,7 +59,7 @@ pub(super) fn end() {
             tracing::warn!(processes = found.len(), "processes whose spawner was killed were killed and do not go");
             return;
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 

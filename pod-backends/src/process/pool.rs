@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    slot::{Ear, Line},
+    slot::{SlotReceiver, SlotSender},
     wire,
 };
 
@@ -29,7 +29,7 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct State {
-    seats: Vec<Seat>,
+    seats: Vec<SlotState>,
     waiting: VecDeque<Waiter>,
     /// Counts those that came to wait.
     tickets: u64,
@@ -38,12 +38,12 @@ struct State {
 
 /// A slot as its pool sees it.
 #[derive(Debug)]
-struct Seat {
-    line: Line,
+struct SlotState {
+    line: SlotSender,
     /// Counts the runs: the number of the latest.
     run: u64,
     /// There while nobody has the slot.
-    free: Option<Ear>,
+    free: Option<SlotReceiver>,
     /// Whether an order may be sent ahead: none was given back during this run.
     quick: bool,
     /// Whether the order of one that waits was sent ahead to it.
@@ -55,7 +55,7 @@ struct Seat {
 struct Waiter {
     ticket: u64,
     order: Vec<u8>,
-    turn: oneshot::Sender<Turn>,
+    turn: oneshot::Sender<WaitOutcome>,
     /// Where its order was sent ahead, and under which number.
     ahead: Option<(usize, u64)>,
     /// How it ends should its order be given back.
@@ -64,9 +64,9 @@ struct Waiter {
 
 /// How waiting ended.
 #[derive(Debug)]
-pub(super) enum Turn {
+pub(super) enum WaitOutcome {
     /// It has this slot, which was given its order.
-    Slot(Lent),
+    Slot(SlotGuard),
     /// It never began, and does not any more.
     Over(AttemptOutcome),
     /// The crew is gone, and it never began: the order is for the next crew.
@@ -77,17 +77,17 @@ pub(super) enum Turn {
 
 /// A run that waits.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub(super) struct WaitHandle {
     number: u64,
     pool: Arc<Pool>,
-    turn: oneshot::Receiver<Turn>,
+    turn: oneshot::Receiver<WaitOutcome>,
 }
 
 /// A slot in use.
 #[derive(Debug)]
-pub(super) struct Lent {
-    pub(super) ear: Ear,
-    pub(super) line: Line,
+pub(super) struct SlotGuard {
+    pub(super) ear: SlotReceiver,
+    pub(super) line: SlotSender,
     /// The number of the run that has it.
     pub(super) run: u64,
     /// What that run was begun with.
@@ -101,8 +101,8 @@ pub(super) struct Lent {
 impl Pool {
     pub(super) fn new(sockets: Vec<OwnedFd>, gone: CancellationToken) -> io::Result<Self> {
         let seat = |socket| {
-            let line = Line::new(socket)?;
-            Ok(Seat { free: Some(Ear::new(line.clone())), line, run: 0, quick: true, awaited: false })
+            let line = SlotSender::new(socket)?;
+            Ok(SlotState { free: Some(SlotReceiver::new(line.clone())), line, run: 0, quick: true, awaited: false })
         };
         let seats = sockets.into_iter().map(seat).collect::<io::Result<_>>()?;
         let state = State { seats, waiting: VecDeque::new(), tickets: 0, closed: false };
@@ -110,14 +110,14 @@ impl Pool {
     }
 
     /// Hands an encoded order to start in; it is sent to a slot now or when one is free.
-    pub(super) fn queue(self: &Arc<Self>, order: Vec<u8>) -> Ticket {
+    pub(super) fn queue(self: &Arc<Self>, order: Vec<u8>) -> WaitHandle {
         let (sender, turn) = oneshot::channel();
         let mut state = self.state();
         state.tickets += 1;
         let number = state.tickets;
         state.waiting.push_back(Waiter { ticket: number, order, turn: sender, ahead: None, withdrawn: None });
         self.deal(&mut state);
-        Ticket { number, pool: Arc::clone(self), turn }
+        WaitHandle { number, pool: Arc::clone(self), turn }
     }
 
     /// Takes no more orders, and sends back those that no slot has.
@@ -140,7 +140,7 @@ impl Pool {
                 mem::take(&mut state.waiting).into_iter().partition(|waiter| waiter.ahead.is_none());
             state.waiting = ahead;
             for waiter in orphans {
-                let _ = waiter.turn.send(Turn::CrewGone(waiter.order));
+                let _ = waiter.turn.send(WaitOutcome::CrewGone(waiter.order));
             }
             return;
         }
@@ -152,7 +152,7 @@ impl Pool {
             let run = taken.next_run(&mut waiter.order);
             let sent = match taken.line.send(&waiter.order) {
                 Err(error) if is_too_long(&error) => {
-                    let _ = waiter.turn.send(Turn::TooLong);
+                    let _ = waiter.turn.send(WaitOutcome::TooLong);
                     continue;
                 }
                 // That the slot is gone is found, and told as a loss, when its answer is waited for.
@@ -176,10 +176,18 @@ impl Pool {
         }
     }
 
-    fn hand_over(self: &Arc<Self>, seat: usize, ear: Ear, line: Line, run: u64, waiter: Waiter, sent: bool) {
-        let lent = Lent { ear, line, run, order: waiter.order, sent, pool: Arc::clone(self), seat };
+    fn hand_over(
+        self: &Arc<Self>,
+        seat: usize,
+        ear: SlotReceiver,
+        line: SlotSender,
+        run: u64,
+        waiter: Waiter,
+        sent: bool,
+    ) {
+        let lent = SlotGuard { ear, line, run, order: waiter.order, sent, pool: Arc::clone(self), seat };
         // Nobody is there to take it only when the runtime ends, and the slots with it.
-        let _ = waiter.turn.send(Turn::Slot(lent));
+        let _ = waiter.turn.send(WaitOutcome::Slot(lent));
     }
 }
 
@@ -192,7 +200,7 @@ impl State {
     }
 }
 
-impl Seat {
+impl SlotState {
     fn next_run(&mut self, order: &mut [u8]) -> u64 {
         self.run += 1;
         wire::set_run(order, self.run);
@@ -204,11 +212,11 @@ fn is_too_long(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error())
 }
 
-impl Ticket {
+impl WaitHandle {
     /// Waits for the turn. Cancellation safe.
-    pub(super) async fn turn(&mut self) -> Turn {
+    pub(super) async fn turn(&mut self) -> WaitOutcome {
         // A pool keeps who waits until their turn.
-        (&mut self.turn).await.unwrap_or(Turn::Over(AttemptOutcome::Lost))
+        (&mut self.turn).await.unwrap_or(WaitOutcome::Over(AttemptOutcome::Lost))
     }
 
     /// Ends the waiting so, unless a slot has begun; in doubt that is known when the slot has said so.
@@ -218,12 +226,12 @@ impl Ticket {
         if state.waiting[place].ahead.is_some() {
             state.waiting[place].withdrawn = Some(end);
         } else if let Some(waiter) = state.waiting.remove(place) {
-            let _ = waiter.turn.send(Turn::Over(end));
+            let _ = waiter.turn.send(WaitOutcome::Over(end));
         }
     }
 }
 
-impl Lent {
+impl SlotGuard {
     /// Gives a slot up that runs nothing any more. It is that of the run that was sent ahead, if there is one.
     pub(super) fn give_back(self) {
         let Self { ear, line, pool, seat, .. } = self;
@@ -247,7 +255,7 @@ impl Lent {
         state.seats[self.seat].quick = false;
         let Some(mut waiter) = state.take_ahead(self.seat) else { return };
         match waiter.withdrawn {
-            Some(end) => drop(waiter.turn.send(Turn::Over(end))),
+            Some(end) => drop(waiter.turn.send(WaitOutcome::Over(end))),
             None => {
                 waiter.ahead = None;
                 let place = state.waiting.partition_point(|other| other.ticket < waiter.ticket);
@@ -260,7 +268,7 @@ impl Lent {
     /// Lets go of a slot that is gone. What is given back tells when nothing is left of what its crew ran.
     pub(super) fn abandon(self) -> CancellationToken {
         if let Some(waiter) = self.pool.state().take_ahead(self.seat) {
-            let _ = waiter.turn.send(Turn::CrewGone(waiter.order));
+            let _ = waiter.turn.send(WaitOutcome::CrewGone(waiter.order));
         }
         self.pool.gone.clone()
     }

@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     active::{Active, Origin, Step, now},
-    crew::{Pools, Purpose},
     installed::Absent,
     plan::Plan,
-    pool::{Ticket, Turn},
+    pool::{WaitHandle, WaitOutcome},
     shared::Shared,
+    spawner_handle::{Pools, Purpose},
     wire::Stop,
 };
 
@@ -40,7 +40,7 @@ pub(super) struct ProcessRun {
 enum Phase {
     /// Its crew went before it had begun, and there is no other yet.
     Stranded(Box<(Vec<u8>, Origin)>),
-    Waiting(Box<(Ticket, Origin)>),
+    Waiting(Box<(WaitHandle, Origin)>),
     Active(Box<Active>),
     /// The spawner was killed. Told as a loss when nothing is left of what it ran.
     Lost(CancellationToken),
@@ -136,21 +136,23 @@ impl ProcessRun {
         }
     }
 
-    fn take_turn(&mut self, turn: Turn) {
+    fn take_turn(&mut self, turn: WaitOutcome) {
         let Phase::Waiting(waiting) = mem::replace(&mut self.phase, Phase::Over) else { return };
         let (_, origin) = *waiting;
         match turn {
-            Turn::Slot(lent) => {
+            WaitOutcome::Slot(lent) => {
                 let mut active = Box::new(Active::new(lent, origin));
                 if let Some(mode) = self.stop {
                     active.ask_to_stop(mode);
                 }
                 self.phase = Phase::Active(active);
             }
-            Turn::CrewGone(order) if self.stop.is_none() => self.phase = Phase::Stranded(Box::new((order, origin))),
-            Turn::CrewGone(_) => self.end(AttemptOutcome::Terminated),
-            Turn::Over(end) => self.end(end),
-            Turn::TooLong => self.end(AttemptOutcome::StartFailed(
+            WaitOutcome::CrewGone(order) if self.stop.is_none() => {
+                self.phase = Phase::Stranded(Box::new((order, origin)))
+            }
+            WaitOutcome::CrewGone(_) => self.end(AttemptOutcome::Terminated),
+            WaitOutcome::Over(end) => self.end(end),
+            WaitOutcome::TooLong => self.end(AttemptOutcome::StartFailed(
                 "the input and the environment are longer than this system lets one hand on; \
                  make the activity's environment smaller"
                     .into(),

@@ -8,11 +8,11 @@ use std::{
 use tokio::runtime::Handle;
 
 use super::{
-    crew::CrewHandle,
     environment::Environment,
     installed::Installations,
     layout::{Installed, Key, Layout},
     memory::MemoryWatch,
+    spawner_handle::SpawnerHandle,
 };
 
 /// The executor, as what runs and what is installed know it.
@@ -20,7 +20,7 @@ use super::{
 pub(super) struct Shared {
     pub(super) layout: Layout,
     pub(super) environment: Environment,
-    pub(super) crew: CrewHandle,
+    pub(super) crew: SpawnerHandle,
     pub(super) slots: u32,
     pub(super) memory: Arc<MemoryWatch>,
     /// What is completely installed.

@@ -17,9 +17,9 @@ pub(super) fn watch(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 
 /// Sends to a slot. Several may: who has the slot, and who waits for it.
 #[derive(Clone, Debug)]
-pub(super) struct Line(Arc<AsyncFd<OwnedFd>>);
+pub(super) struct SlotSender(Arc<AsyncFd<OwnedFd>>);
 
-impl Line {
+impl SlotSender {
     pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
         watch(socket).map(|socket| Self(Arc::new(socket)))
     }
@@ -61,13 +61,13 @@ impl Line {
 
 /// Hears what a slot tells. There is one of it for each slot, and who has it has the slot.
 #[derive(Debug)]
-pub(super) struct Ear {
-    line: Line,
+pub(super) struct SlotReceiver {
+    line: SlotSender,
     space: Box<[u8]>,
 }
 
-impl Ear {
-    pub(super) fn new(line: Line) -> Self {
+impl SlotReceiver {
+    pub(super) fn new(line: SlotSender) -> Self {
         Self { line, space: vec![0; PACKET_LIMIT].into() }
     }
 

@@ -12,14 +12,14 @@ use pod_core::{
 use sqlx::{Connection, Row, SqliteConnection};
 
 use super::{
+    coalesce::Plan,
     encoding::int,
     error::{conflict, from_io, from_sql},
     lease,
     output::blocking,
-    plan::Plan,
     read,
     shared::Shared,
-    write::{self, Garbage},
+    write::{self, OrphanedFiles},
 };
 
 /// Where more pages than this are free, and more than an eighth of all, they are given back to the disk: what is soon
@@ -152,7 +152,7 @@ impl Writer {
         &mut self,
         shared: &Shared,
         batch: &'a Batch,
-    ) -> Result<Option<(Plan<'a>, Garbage)>, StoreError> {
+    ) -> Result<Option<(Plan<'a>, OrphanedFiles)>, StoreError> {
         if !take_turn(&mut self.connection, batch).await? {
             return Ok(None);
         }
@@ -203,7 +203,7 @@ async fn take_turn(connection: &mut SqliteConnection, batch: &Batch) -> Result<b
 }
 
 /// Deletes the files that a committed batch made garbage. What fails here is swept when the store is opened again.
-async fn clean_up(shared: &Arc<Shared>, batch: &Batch, plan: &Plan<'_>, garbage: Garbage) {
+async fn clean_up(shared: &Arc<Shared>, batch: &Batch, plan: &Plan<'_>, garbage: OrphanedFiles) {
     let attempts: Vec<_> = garbage.output.into_iter().chain(plan.recalled.iter().copied()).collect();
     let logs = |change: &&Change| {
         matches!(change, Change::DeleteActivity(_) | Change::DeleteRevision { .. } | Change::DeleteWorker(_))

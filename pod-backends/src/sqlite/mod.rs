@@ -32,7 +32,7 @@ use self::{
     shared::Shared,
 };
 
-mod change;
+mod coalesce;
 mod commit;
 mod encoding;
 mod error;
@@ -42,7 +42,7 @@ mod listing;
 mod open;
 mod output;
 mod output_store;
-mod plan;
+mod rare_changes;
 mod read;
 mod reserve;
 mod restored;

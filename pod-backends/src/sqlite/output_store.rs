@@ -14,7 +14,7 @@ use super::{
     SqliteStore,
     encoding::attempt_key,
     error::from_io,
-    output::{Appended, Track, blocking},
+    output::{Appended, OutputChannel, blocking},
     read::{self, Inline},
 };
 
@@ -27,7 +27,8 @@ impl OutputStore for SqliteStore {
         offset: u64,
         bytes: Bytes,
     ) -> Result<(), StoreError> {
-        let appended = self.shared.open.append(key, Track::Of(stream), offset, &bytes, || self.check_room()).await;
+        let appended =
+            self.shared.open.append(key, OutputChannel::Of(stream), offset, &bytes, || self.check_room()).await;
         match self.noting_full(appended)? {
             Appended::Taken => Ok(()),
             Appended::NotOpen => self.known_output(key, stream, offset.saturating_add(bytes.len() as u64)).await,
@@ -72,11 +73,11 @@ impl OutputStore for SqliteStore {
         offset: u64,
         limit: usize,
     ) -> Result<OutputSlice, StoreError> {
-        self.read_track(key, Track::Of(stream), offset, limit).await
+        self.read_track(key, OutputChannel::Of(stream), offset, limit).await
     }
 
     async fn append_interleaving(&self, key: AttemptKey, offset: u64, bytes: Bytes) -> Result<(), StoreError> {
-        let appended = self.shared.open.append(key, Track::Order, offset, &bytes, || self.check_room()).await;
+        let appended = self.shared.open.append(key, OutputChannel::Order, offset, &bytes, || self.check_room()).await;
         match self.noting_full(appended)? {
             Appended::Taken => Ok(()),
             Appended::NotOpen => self.known_output(key, Stream::Stdout, 0).await,
@@ -84,7 +85,7 @@ impl OutputStore for SqliteStore {
     }
 
     async fn read_interleaving(&self, key: AttemptKey, offset: u64, limit: usize) -> Result<Bytes, StoreError> {
-        Ok(self.read_track(key, Track::Order, offset, limit).await?.bytes)
+        Ok(self.read_track(key, OutputChannel::Order, offset, limit).await?.bytes)
     }
 
     async fn output_summary(&self, key: AttemptKey) -> Result<OutputSummary, StoreError> {
@@ -128,7 +129,7 @@ impl SqliteStore {
     async fn read_track(
         &self,
         key: AttemptKey,
-        track: Track,
+        track: OutputChannel,
         offset: u64,
         limit: usize,
     ) -> Result<OutputSlice, StoreError> {

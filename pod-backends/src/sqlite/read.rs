@@ -22,7 +22,7 @@ use super::{
         read_key, read_status,
     },
     error::{from_sql, unreadable},
-    output::Track,
+    output::OutputChannel,
 };
 
 /// The tables as the engine loads them, in one view of the database.
@@ -205,7 +205,7 @@ pub(super) struct Inline {
 pub(super) async fn inline_output(
     readers: &SqlitePool,
     key: i64,
-    track: Track,
+    track: OutputChannel,
     offset: u64,
     limit: usize,
 ) -> Result<Option<Inline>, StoreError> {

@@ -16,7 +16,7 @@ use super::error::{conflict, from_sql};
 
 /// How many rows a list may have. The last one is the most that a statement writes.
 const SIZES: [usize; 3] = [2, 16, 64];
-const MOST: usize = SIZES[SIZES.len() - 1];
+const MAX_ROWS: usize = SIZES[SIZES.len() - 1];
 
 /// A statement with a list of rows in it. It must take no notice of a row whose first column is null.
 #[derive(Debug)]
@@ -73,8 +73,8 @@ impl<'c> Step<'c> {
         otherwise: Option<&'static str>,
         bind: impl Fn(&mut SqliteArguments, &T) -> Result<(), BoxDynError>,
     ) -> Result<(), StoreError> {
-        for chunk in rows.chunks(MOST) {
-            if chunk.len() == MOST {
+        for chunk in rows.chunks(MAX_ROWS) {
+            if chunk.len() == MAX_ROWS {
                 self.run().await?;
             }
             let size = SIZES.iter().position(|&size| chunk.len() <= size).unwrap_or(SIZES.len() - 1);
@@ -86,7 +86,7 @@ impl<'c> Step<'c> {
             (0..nulls).try_for_each(|_| self.arguments.add(None::<i64>)).map_err(encode)?;
             self.text.push_str(statement.text(size));
             self.expected.push(otherwise.map(|otherwise| Expected { affected: chunk.len(), otherwise }));
-            if chunk.len() == MOST {
+            if chunk.len() == MAX_ROWS {
                 self.run().await?;
             }
         }

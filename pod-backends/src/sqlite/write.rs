@@ -9,11 +9,11 @@ use pod_core::{
 use sqlx::{Arguments, Row, SqliteConnection, error::BoxDynError, sqlite::SqliteArguments};
 
 use super::{
-    change,
+    coalesce::{AttemptEnding, AttemptWrite, ExecutionWrite, Plan},
     encoding::{EndingColumns, INLINE_INPUT, Latest, attempt_end, attempt_key, ending, int, json, read_key, status},
     error::{conflict, expect, from_sql},
     output::SealedOutput,
-    plan::{AttemptEnding, AttemptWrite, ExecutionWrite, Plan},
+    rare_changes,
     restored::HISTORY,
     rows::{RowsStatement, Step},
 };
@@ -95,7 +95,7 @@ const TRIM_EVERY: u64 = 4096;
 
 /// What becomes garbage outside the database once the transaction is committed.
 #[derive(Debug, Default)]
-pub(super) struct Garbage {
+pub(super) struct OrphanedFiles {
     /// Attempts whose output is in files.
     pub(super) output: Vec<AttemptKey>,
 }
@@ -106,9 +106,9 @@ pub(super) async fn write(
     batch: &Batch,
     plan: &Plan<'_>,
     sealed: &HashMap<AttemptKey, SealedOutput>,
-) -> Result<Garbage, StoreError> {
+) -> Result<OrphanedFiles, StoreError> {
     for change in &plan.rest {
-        change::write(connection, change).await?;
+        rare_changes::write(connection, change).await?;
     }
     let mut step = Step::new(connection);
     add_executions(&mut step, plan).await?;
@@ -327,8 +327,11 @@ fn bind_attempt_end(
     arguments.add(output.order.as_deref())
 }
 
-async fn delete_executions(connection: &mut SqliteConnection, deleted: &[ExecutionId]) -> Result<Garbage, StoreError> {
-    let mut garbage = Garbage::default();
+async fn delete_executions(
+    connection: &mut SqliteConnection,
+    deleted: &[ExecutionId],
+) -> Result<OrphanedFiles, StoreError> {
+    let mut garbage = OrphanedFiles::default();
     if deleted.is_empty() {
         return Ok(garbage);
     }

@@ -46,19 +46,19 @@ use tokio::time::sleep;
 pub use self::service::HOME;
 use self::{address::Address, nodes::FailedNodes, service::PLACE, shared::Shared, task::Standing};
 use crate::{
-    beside::{Family, TASKS, clear_others},
     data_dir::{
-        directory::{Certificate, Directories},
+        directory::{Directories, WorkerRecord},
         lock::DataDirLock,
     },
-    docker::{client::engine::Engine, resident::ResidentProgram, settings::DockerSettings},
-    door::Door,
+    docker::{client::engine::Engine, settings::DockerSettings, worker_binary::WorkerBinary},
     failure::failed,
-    turns::Turns,
+    join_gateway::JoinGateway,
+    other_backends::{BackendKind, TASKS, clear_others},
+    worker_locks::WorkerLocks,
 };
 
 /// Between two looks at a task that is on its way.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Workers as tasks of a swarm, which run on when the manager ends and are taken on again by the next one.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub struct Swarm {
     data: PathBuf,
     settings: DockerSettings,
     address: Address,
-    door: Door,
+    door: JoinGateway,
     engine: Option<String>,
 }
 
@@ -78,7 +78,7 @@ impl Swarm {
     pub fn new(
         data: impl Into<PathBuf>,
         settings: DockerSettings,
-        program: ResidentProgram,
+        program: WorkerBinary,
     ) -> Result<Self, ProvisionError> {
         let refuse = |message: String| Err(ProvisionError::new(message));
         let address = match &settings.manager {
@@ -104,7 +104,7 @@ impl Swarm {
         if settings.mounts.iter().any(|mount| mount.target == std::path::Path::new(PLACE)) {
             return refuse(format!("POD itself needs {PLACE} in the tasks of a swarm; mount something else than that"));
         }
-        let door = Door::new(program, address.url.clone());
+        let door = JoinGateway::new(program, address.url.clone());
         Ok(Self { data: data.into(), settings, address, door, engine: None })
     }
 
@@ -116,7 +116,7 @@ impl Swarm {
 
     /// What the HTTP server needs at which tasks dial.
     #[must_use]
-    pub fn door(&self) -> Door {
+    pub fn door(&self) -> JoinGateway {
         self.door.clone()
     }
 }
@@ -132,7 +132,7 @@ impl Backend for Swarm {
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, TASKS).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "swarm.lock").await?;
-        clear_others(&self.data, &context, Family::Swarm, Some(&engine)).await?;
+        clear_others(&self.data, &context, BackendKind::Swarm, Some(&engine)).await?;
         let known = directories.all().map_err(unusable)?;
         self.door.open_for(context.store);
         let shared = Arc::new(Shared {
@@ -144,7 +144,7 @@ impl Backend for Swarm {
             context,
             tracked: Mutex::default(),
             failed_nodes: FailedNodes::default(),
-            turns: Turns::default(),
+            turns: WorkerLocks::default(),
             _lock: lock,
         });
         for (worker, certificate) in known {
@@ -182,14 +182,14 @@ struct Tasks(Arc<Shared>);
 
 impl Shared {
     /// Takes a worker of an earlier manager on. If its task has ended, the watch tells.
-    fn take_on(&self, certificate: Certificate) -> io::Result<()> {
+    fn take_on(&self, certificate: WorkerRecord) -> io::Result<()> {
         self.door.take_on(&self.directories.of(certificate.worker), certificate)?;
         self.tracked().insert(certificate.worker);
         Ok(())
     }
 
     /// Ends what an earlier store of this data directory has left. Other services of the swarm are not ours.
-    async fn clear_foreign(&self, worker: WorkerId, found: Option<Certificate>) -> Result<(), ProvisionError> {
+    async fn clear_foreign(&self, worker: WorkerId, found: Option<WorkerRecord>) -> Result<(), ProvisionError> {
         if let Some(certificate) = found {
             service::remove(&self.engine, certificate.store, worker).await?;
         }
@@ -206,7 +206,7 @@ impl Shared {
         Ok(tasks.iter().all(|task| task::standing(task) != Standing::Ended))
     }
 
-    async fn make(&self, certificate: Certificate) -> Result<(), ProvisionError> {
+    async fn make(&self, certificate: WorkerRecord) -> Result<(), ProvisionError> {
         let worker = certificate.worker;
         // What an earlier try has left.
         self.unmake(certificate).await?;
@@ -243,12 +243,12 @@ impl Shared {
                 }
                 _ => {}
             }
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
     /// As if it had never been made.
-    async fn unmake(&self, certificate: Certificate) -> Result<(), ProvisionError> {
+    async fn unmake(&self, certificate: WorkerRecord) -> Result<(), ProvisionError> {
         let worker = certificate.worker;
         self.door.let_out(worker);
         self.tracked().remove(&worker);
@@ -263,7 +263,7 @@ impl Shared {
 impl Provisioner for Tasks {
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
         let shared = &self.0;
-        let certificate = Certificate { store: spec.store, worker, slots: spec.slots };
+        let certificate = WorkerRecord { store: spec.store, worker, slots: spec.slots };
         let made = {
             let _turn = shared.turns.of(worker).lock_owned().await;
             if shared.is_made(worker).await? { Ok(()) } else { shared.make(certificate).await }
@@ -287,7 +287,7 @@ impl Provisioner for Tasks {
         self.0.door.let_out(worker);
         let turn = self.0.turns.of(worker);
         let _turn = turn.lock().await;
-        self.0.unmake(Certificate { store: self.0.context.store, worker, slots: 0 }).await?;
+        self.0.unmake(WorkerRecord { store: self.0.context.store, worker, slots: 0 }).await?;
         self.0.turns.forget(worker);
         Ok(())
     }

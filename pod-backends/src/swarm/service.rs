@@ -39,10 +39,10 @@ pub const HOME: &str = "/tmp/.pod";
 /// What runs first in a task.
 const JOIN: &str = include_str!("join.sh");
 /// For how many seconds a task tries to reach the manager.
-const PATIENCE: &str = "30";
+const STOP_GRACE_SECONDS: &str = "30";
 /// What is being removed may take so long to go.
-const GONE_WITHIN: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Between TERM and KILL, where the swarm ends a task by itself: a worker leaves meanwhile, with what it runs.
 const GRACE: Duration = Duration::from_secs(30);
 /// The swarm puts the name of the node in.
@@ -150,10 +150,19 @@ fn spec(shared: &Shared, worker: WorkerId, name: &str, secret: String, constrain
 
 fn command(shared: &Shared) -> Vec<String> {
     let address = &shared.address;
-    let mut command: Vec<String> =
-        ["bash", "-c", JOIN, "pod", &address.host, &address.port.to_string(), address.authority(), HOME, PATIENCE]
-            .map(str::to_owned)
-            .into();
+    let mut command: Vec<String> = [
+        "bash",
+        "-c",
+        JOIN,
+        "pod",
+        &address.host,
+        &address.port.to_string(),
+        address.authority(),
+        HOME,
+        STOP_GRACE_SECONDS,
+    ]
+    .map(str::to_owned)
+    .into();
     command.extend(shared.door.command(HOME));
     command
 }
@@ -204,7 +213,7 @@ pub(crate) async fn remove(engine: &Engine, store: StoreId, worker: WorkerId) ->
         }
         _ => {}
     }
-    let deadline = Instant::now() + GONE_WITHIN;
+    let deadline = Instant::now() + REMOVAL_TIMEOUT;
     loop {
         // First, so that no container comes after them.
         let tasks = task::of_worker(engine, store, worker).await?;
@@ -216,14 +225,14 @@ pub(crate) async fn remove(engine: &Engine, store: StoreId, worker: WorkerId) ->
             let message = format!("the task of the service {name} was removed and has not ended yet");
             return Err(ProvisionError::new(message));
         }
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
     loop {
         match engine.docker.delete_secret(&name).await {
             Ok(()) => return Ok(()),
             Err(error) if is_missing(&error) => return Ok(()),
             // For a moment it is still in use.
-            Err(_) if Instant::now() < deadline => sleep(LOOK_EVERY).await,
+            Err(_) if Instant::now() < deadline => sleep(POLL_INTERVAL).await,
             Err(error) => return Err(engine.failed(format_args!("the secret {name} cannot be removed"), &error)),
         }
     }

@@ -12,8 +12,8 @@ use super::{address::Address, nodes::FailedNodes};
 use crate::{
     data_dir::{directory::Directories, lock::DataDirLock},
     docker::{client::engine::Engine, settings::DockerSettings},
-    door::Door,
-    turns::Turns,
+    join_gateway::JoinGateway,
+    worker_locks::WorkerLocks,
 };
 
 /// What all that is done to workers needs.
@@ -22,13 +22,13 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) settings: DockerSettings,
     pub(super) address: Address,
-    pub(super) door: Door,
+    pub(super) door: JoinGateway,
     pub(super) context: BackendContext,
     /// The workers whose tasks run, as far as is known.
     pub(super) tracked: Mutex<HashSet<WorkerId>>,
     pub(super) failed_nodes: FailedNodes,
     /// One thing at a time is done to each worker.
-    pub(super) turns: Turns,
+    pub(super) turns: WorkerLocks,
     /// Held for as long as this backend is there.
     pub(super) _lock: DataDirLock,
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::docker::client::container::name;
 
 /// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Watches until the engine of POD shuts down: the next manager takes the tasks on.
 pub(super) async fn watch(shared: Arc<Shared>) {
@@ -20,7 +20,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
     let watching = async {
         let mut answers = true;
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             let thought: Vec<WorkerId> = shared.tracked().iter().copied().collect();
             if thought.is_empty() {
                 continue;

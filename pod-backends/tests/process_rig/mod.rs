@@ -10,7 +10,7 @@ use pod_core::{
 use tokio::time::timeout;
 
 /// How long to wait for what must come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Opens an executor with two slots on a directory.
 pub(crate) async fn open(dir: &Path) -> ProcessExecutor {
@@ -51,7 +51,7 @@ pub(crate) fn request(activity: u64, execution: u64) -> StartRequest {
 pub(crate) async fn finish(run: &mut dyn ExecutionHandle) -> (String, AttemptOutcome) {
     let mut text = Vec::new();
     loop {
-        match timeout(PATIENCE, run.next()).await.expect("it does not hang").expect("an end comes") {
+        match timeout(TIMEOUT, run.next()).await.expect("it does not hang").expect("an end comes") {
             RunEvent::Started { .. } | RunEvent::InstallationLost | RunEvent::Wrote { .. } | RunEvent::Holds { .. } => {
             }
             RunEvent::Output { bytes, .. } => text.extend_from_slice(&bytes),

@@ -42,7 +42,7 @@ pub struct Limits {
 }
 
 /// No time is longer: a century. What is, was meant otherwise.
-const LONGEST: Millis = Millis::from_secs(100 * 365 * 24 * 3600);
+const MAX_DURATION: Millis = Millis::from_secs(100 * 365 * 24 * 3600);
 const SECOND: Millis = Millis::from_secs(1);
 const LEAST_OUTPUT: u64 = 64 << 10;
 /// What goes to a worker in one frame, beside what else is in it.
@@ -79,7 +79,7 @@ impl Limits {
     pub fn check(&self) -> Result<(), InvalidLimit> {
         let (count, bytes, time) = (|n: u32| Amount::Count(n.into()), Amount::Bytes, Amount::Time);
         let size = |n: usize| Amount::Bytes(u64::try_from(n).unwrap_or(u64::MAX));
-        let most_time = Bound::Most(time(LONGEST));
+        let most_time = Bound::Most(time(MAX_DURATION));
         Self::within("slots", count(self.slots), Bound::Least(count(1)), Bound::Most(count(MAX_SLOTS)))?;
         for (member, length) in [("max_input", self.max_input), ("max_payload", self.max_payload)] {
             Self::within(member, size(length), Bound::Least(bytes(1)), Bound::Most(bytes(LONGEST_MESSAGE)))?;

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How long a request waits for room in the inbox before its caller is told to come back later.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The handle of the task. Dropping it ends the task, after what was accepted is committed.
 #[derive(Debug)]
@@ -43,11 +43,13 @@ impl Engine {
         match self.inbox.try_send(message) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(self.shared.end_reason()),
-            Err(mpsc::error::TrySendError::Full(message)) => match self.inbox.send_timeout(message, PATIENCE).await {
-                Ok(()) => {}
-                Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(self.shared.end_reason()),
-                Err(mpsc::error::SendTimeoutError::Timeout(_)) => return Err(PodError::Overloaded),
-            },
+            Err(mpsc::error::TrySendError::Full(message)) => {
+                match self.inbox.send_timeout(message, REPLY_TIMEOUT).await {
+                    Ok(()) => {}
+                    Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(self.shared.end_reason()),
+                    Err(mpsc::error::SendTimeoutError::Timeout(_)) => return Err(PodError::Overloaded),
+                }
+            }
         }
         answer.await.unwrap_or_else(|_| Err(self.shared.end_reason()))
     }

@@ -9,7 +9,7 @@ use super::{
     notice::Notice,
     renewal::Renewal,
     round::Round,
-    work::{PAUSES, Retry, Waiting, Work},
+    work::{RETRY_DELAYS, Retry, Waiting, Work},
 };
 use crate::{
     api::PodError,
@@ -119,7 +119,7 @@ impl Manager {
         self.actions.extend(ended.into_iter().map(Action::Disconnect));
         self.round = Round::default();
         // A store that stays full, or refuses every round, is not asked in a busy loop.
-        self.waiting = Some(Waiting::Load { error, retry: Retry::due(self.now.age + PAUSES.0) });
+        self.waiting = Some(Waiting::Load { error, retry: Retry::due(self.now.age + RETRY_DELAYS.0) });
     }
 
     /// The state as the store has it is there, or is not.

@@ -1,9 +1,9 @@
 //! What the manager does around a commit, in every way in which it can end. The in-memory store answers.
 
+mod harness;
 mod lease;
-mod rig;
 
-use rig::{Rig, ended, hello, started, submit};
+use harness::{Harness, ended, hello, started, submit};
 
 use super::{Action, Input, Query};
 use crate::{
@@ -24,7 +24,7 @@ fn away() -> StoreError {
 
 #[test]
 fn nothing_shows_before_it_is_committed() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     let id = rig.ask(submit());
     rig.hand_in(Input::Drained);
     let Some(Action::Commit(batch)) = rig.poll() else { panic!("the round was not committed") };
@@ -37,7 +37,7 @@ fn nothing_shows_before_it_is_committed() {
 
 #[test]
 fn what_a_caller_waits_for_is_committed_at_once_and_other_news_waits_for_company() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     let session = rig.connect();
     rig.settle();
     let (worker, messages) = (rig.worker_of(session), vec![FromWorker::Heartbeat]);
@@ -49,7 +49,7 @@ fn what_a_caller_waits_for_is_committed_at_once_and_other_news_waits_for_company
     rig.hand_in(Input::Drained);
     assert!(matches!(rig.poll(), Some(Action::Commit(_))), "somebody waits");
     // A round that follows none waits for nobody.
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     let session = rig.connect();
     rig.settle();
     rig.pass(Millis(100));
@@ -60,7 +60,7 @@ fn what_a_caller_waits_for_is_committed_at_once_and_other_news_waits_for_company
 
 #[test]
 fn a_store_that_is_away_gets_the_same_batch_again_and_nothing_is_performed_meanwhile() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     rig.ask(submit());
     rig.hand_in(Input::Drained);
     let Some(Action::Commit(first)) = rig.poll() else { panic!("the round was not committed") };
@@ -88,7 +88,7 @@ fn a_store_that_is_away_gets_the_same_batch_again_and_nothing_is_performed_meanw
 
 #[test]
 fn what_a_full_store_refused_did_not_happen() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     let session = rig.connect();
     rig.settle();
     rig.refuse_next(full());
@@ -110,7 +110,7 @@ fn what_a_full_store_refused_did_not_happen() {
 
 #[test]
 fn a_manager_whose_lease_was_taken_ends() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     rig.refuse_next(StoreError::Fenced);
     rig.ask(submit());
     let seen = rig.settle();
@@ -120,7 +120,7 @@ fn a_manager_whose_lease_was_taken_ends() {
 
 #[test]
 fn the_end_waits_a_few_seconds_for_a_store_that_is_away() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     rig.ask(submit());
     rig.hand_in(Input::Drained);
     let Some(Action::Commit(_)) = rig.poll() else { panic!("the round was not committed") };
@@ -148,7 +148,7 @@ fn the_end_waits_a_few_seconds_for_a_store_that_is_away() {
 
 #[test]
 fn what_the_round_changed_is_committed_before_it_is_read() {
-    let mut rig = Rig::with_window(Window { least: 1, per_slot: 1 });
+    let mut rig = Harness::with_window(Window { least: 1, per_slot: 1 });
     let inputs = vec![None; 10];
     let revision = RevisionChoice::Current;
     rig.ask(Request::SubmitMany { activity: "a".into(), revision, inputs, idempotency_key: None });
@@ -175,7 +175,7 @@ fn what_the_round_changed_is_committed_before_it_is_read() {
 
 #[test]
 fn a_link_that_takes_no_more_is_given_up_and_others_are_not() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     rig.pass(Millis(100));
     let (slow, quick) = (rig.arrive(hello()), rig.arrive(hello()));
     rig.hand_in(Input::Drained);
@@ -196,7 +196,7 @@ fn a_link_that_takes_no_more_is_given_up_and_others_are_not() {
 
 #[test]
 fn a_revision_is_offered_after_the_welcome_and_read_only_for_who_asks() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     rig.pass(Millis(100));
     rig.connect();
     rig.hand_in(Input::Drained);
@@ -214,7 +214,7 @@ fn a_revision_is_offered_after_the_welcome_and_read_only_for_who_asks() {
 
 #[test]
 fn a_worker_of_an_old_release_ends_what_it_runs_and_goes() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     let session = rig.connect();
     rig.settle();
     let worker = rig.worker_of(session);
@@ -244,7 +244,7 @@ fn a_worker_of_an_old_release_ends_what_it_runs_and_goes() {
 
 #[test]
 fn workers_that_end_with_the_manager_leave_before_the_last_round() {
-    let mut rig = Rig::new(false);
+    let mut rig = Harness::new(false);
     let session = rig.connect();
     rig.settle();
     let worker = rig.worker_of(session);
@@ -266,7 +266,7 @@ fn workers_that_end_with_the_manager_leave_before_the_last_round() {
 
 #[test]
 fn a_round_has_a_bounded_size() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     let session = rig.connect();
     rig.settle();
     let worker = rig.worker_of(session);
@@ -278,7 +278,7 @@ fn a_round_has_a_bounded_size() {
 
 #[test]
 fn what_only_looks_is_answered_without_a_round_where_all_is_committed() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     for request in [Request::Overview, Request::Workers, Request::Activities] {
         let asked = rig.ask(request);
         assert!(matches!(rig.poll(), Some(Action::Reply(reply, Ok(_))) if reply == asked));
@@ -297,7 +297,7 @@ fn what_only_looks_is_answered_without_a_round_where_all_is_committed() {
 
 #[test]
 fn an_idle_manager_looks_at_the_clock_and_never_in_a_busy_loop() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     rig.settle();
     for _ in 0..10 {
         let due = rig.manager.next_deadline().unwrap();

@@ -83,7 +83,7 @@ impl Waiting {
 }
 
 /// The pauses between tries while the store is away: doubled from the first to the last.
-pub(super) const PAUSES: (Millis, Millis) = (Millis(50), Millis(2000));
+pub(super) const RETRY_DELAYS: (Millis, Millis) = (Millis(50), Millis(2000));
 /// How long the end of the manager waits for a store that is away.
 const LAST_TRIES: Millis = Millis(5000);
 
@@ -100,12 +100,12 @@ pub(super) struct Retry {
 impl Retry {
     /// A first try that is under way.
     pub(super) const fn begun() -> Self {
-        Self { pause: PAUSES.0, at: None, closing_since: None }
+        Self { pause: RETRY_DELAYS.0, at: None, closing_since: None }
     }
 
     /// A first try that is due then.
     pub(super) const fn due(at: Age) -> Self {
-        Self { pause: PAUSES.0, at: Some(at), closing_since: None }
+        Self { pause: RETRY_DELAYS.0, at: Some(at), closing_since: None }
     }
 
     /// The next try, after a pause; nothing when the manager ends and has tried for long enough.
@@ -115,11 +115,11 @@ impl Retry {
             if now.since(since) >= LAST_TRIES {
                 return None;
             }
-            PAUSES.0
+            RETRY_DELAYS.0
         } else {
             self.pause
         };
-        self.pause = Millis(self.pause.0 * 2).min(PAUSES.1);
+        self.pause = Millis(self.pause.0 * 2).min(RETRY_DELAYS.1);
         self.at = Some(now + pause);
         Some((self, pause))
     }

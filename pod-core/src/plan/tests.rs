@@ -1,12 +1,12 @@
 //! Decisions that time and chance bring about seldom, each in the situation that it is about.
 
 mod advice;
+pub(in crate::plan) mod harness;
 mod kinds;
 mod leaving;
 mod revisions;
-pub(in crate::plan) mod rig;
 
-use rig::{ACTIVITY, REVISION, Rig, first_attempt, running};
+use harness::{ACTIVITY, Harness, REVISION, first_attempt, running};
 
 use super::{Effect, Input, MAX_AHEAD};
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     provisioner::ProvisionError,
 };
 
-impl Rig {
+impl Harness {
     fn created(&mut self) -> Vec<u64> {
         let created = |effect| if let Effect::Create(WorkerId(id), _) = effect { Some(id) } else { None };
         std::mem::take(&mut self.effects).into_iter().filter_map(created).collect()
@@ -81,7 +81,7 @@ impl Rig {
 
 #[test]
 fn a_worker_that_dies_before_its_hello_is_not_launched_again_and_again() {
-    let mut rig = Rig::new(ActivitySettings::default(), 1);
+    let mut rig = Harness::new(ActivitySettings::default(), 1);
     rig.submit();
     assert_eq!(rig.created(), [1]);
     let mut launched = 0;
@@ -109,11 +109,11 @@ fn a_worker_that_is_here_outlives_a_late_refusal() {
 
 #[test]
 fn how_far_a_launch_has_come_is_told_until_its_hello_or_its_end() {
-    let mut rig = Rig::new(ActivitySettings::default(), 1);
+    let mut rig = Harness::new(ActivitySettings::default(), 1);
     rig.submit();
     rig.step(Input::Progress { worker: WorkerId(1), note: "its task waits for a node".into() });
     rig.step(Input::Created { worker: WorkerId(1), result: Ok(()) });
-    let reason = |rig: &Rig| rig.state.workers[&WorkerId(1)].worker.why();
+    let reason = |rig: &Harness| rig.state.workers[&WorkerId(1)].worker.why();
     assert_eq!(reason(&rig).as_deref(), Some("its task waits for a node"));
     rig.pass(600_000);
     let said = reason(&rig).unwrap_or_default();
@@ -122,7 +122,7 @@ fn how_far_a_launch_has_come_is_told_until_its_hello_or_its_end() {
 
 #[test]
 fn a_fleet_that_fails_together_has_failed_once() {
-    let mut rig = Rig::new(ActivitySettings::default(), 4);
+    let mut rig = Harness::new(ActivitySettings::default(), 4);
     rig.submit();
     assert_eq!(rig.created(), [1, 2, 3, 4]);
     for worker in 1..=4 {
@@ -135,7 +135,7 @@ fn a_fleet_that_fails_together_has_failed_once() {
 #[test]
 fn a_verification_that_was_disturbed_is_tried_again() {
     let mut rig =
-        Rig::with(ActivitySettings::default(), RevisionStatus::Verifying, Some("ab".into()), 1, Limits::default());
+        Harness::with(ActivitySettings::default(), RevisionStatus::Verifying, Some("ab".into()), 1, Limits::default());
     let id = rig.submit();
     rig.connect(1, 1);
     for pause in [10_000, 60_000] {
@@ -156,7 +156,7 @@ fn a_verification_that_was_disturbed_is_tried_again() {
 #[test]
 fn a_script_that_fails_is_rejected_at_once() {
     let mut rig =
-        Rig::with(ActivitySettings::default(), RevisionStatus::Verifying, Some("ab".into()), 1, Limits::default());
+        Harness::with(ActivitySettings::default(), RevisionStatus::Verifying, Some("ab".into()), 1, Limits::default());
     rig.pass(1);
     rig.connect(1, 1);
     rig.install_fails(1, true);
@@ -165,7 +165,7 @@ fn a_script_that_fails_is_rejected_at_once() {
 
 #[test]
 fn who_comes_late_starts_level_whatever_else_cannot_be_served() {
-    let mut rig = Rig::new(ActivitySettings::default(), 1);
+    let mut rig = Harness::new(ActivitySettings::default(), 1);
     let late = rig.add_activity("late");
     rig.connect(1, 1);
     let outcome = InstallOutcome::Installed;
@@ -251,7 +251,7 @@ fn why_a_worker_was_lost_is_told_also_when_it_could_not_be_destroyed_at_first() 
 #[test]
 fn a_destruction_is_asked_for_once_until_it_is_answered_and_again_after_a_failure() {
     let (mut rig, _) = running(ActivitySettings::default(), 1);
-    let destroys = |rig: &mut Rig| {
+    let destroys = |rig: &mut Harness| {
         let asked = rig.effects.iter().filter(|effect| **effect == Effect::Destroy(WorkerId(1))).count();
         rig.effects.clear();
         asked
@@ -285,13 +285,13 @@ fn the_work_of_a_dead_worker_does_not_wait_for_ever_until_it_is_destroyed() {
 
 #[test]
 fn what_a_worker_finds_damaged_is_installed_there_again_and_its_execution_waits_uncounted() {
-    let mut rig = Rig::new(ActivitySettings::default(), 1);
+    let mut rig = Harness::new(ActivitySettings::default(), 1);
     let id = rig.submit();
     rig.connect(1, 1);
     rig.install_ends(1, InstallOutcome::Installed);
     rig.said(1, FromWorker::Removed { activity: ACTIVITY, revision: REVISION });
     rig.said(1, FromWorker::Recalled { key: first_attempt(id) });
-    let status = |rig: &Rig| rig.state.workers[&WorkerId(1)].installations[&(ACTIVITY, REVISION)].status;
+    let status = |rig: &Harness| rig.state.workers[&WorkerId(1)].installations[&(ACTIVITY, REVISION)].status;
     assert_eq!(status(&rig), crate::domain::InstallationStatus::Installing);
     assert_eq!(rig.stored[&id].status, ExecutionStatus::Waiting);
     rig.install_ends(1, InstallOutcome::Installed);

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How many are asked for side by side. They share commits; other requests wait for no more than so many.
-const SIDE_BY_SIDE: usize = 128;
+const CONCURRENCY: usize = 128;
 
 /// What became of a portion.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +42,7 @@ impl Pod {
     ///
     /// When the future is dropped, some are done and others are not; asked again, it goes on with the others.
     pub async fn terminate_matching(&self, query: ExecutionQuery) -> Result<BulkOutcome> {
-        self.matching(ExecutionQuery { ended: Some(false), ..query }, &Act::Terminate).await
+        self.matching(ExecutionQuery { ended: Some(false), ..query }, &StoredAction::Terminate).await
     }
 
     /// Runs the first `query.limit` executions that a query finds and that have ended again, as new ones, in the order
@@ -58,7 +58,7 @@ impl Pod {
         revision: RetryRevision,
         key: Option<&str>,
     ) -> Result<BulkOutcome> {
-        let act = Act::Retry(revision, key.map(str::to_owned));
+        let act = StoredAction::Retry(revision, key.map(str::to_owned));
         self.matching(ExecutionQuery { ended: Some(true), ..query }, &act).await
     }
 
@@ -100,8 +100,8 @@ impl Pod {
             }
             Note::Found { ids, next } => {
                 let act = match act {
-                    BulkAction::Terminate => Act::TerminateFound,
-                    BulkAction::Retry(revision) => Act::Retry(revision, Some(asked.key.clone())),
+                    BulkAction::Terminate => StoredAction::TerminateFound,
+                    BulkAction::Retry(revision) => StoredAction::Retry(revision, Some(asked.key.clone())),
                 };
                 let portion = BulkOutcome { next_cursor: next, ..self.each(ids, &act).await? };
                 let BulkOutcome { done: ids, failed: refused, first_error: why, next_cursor: next } = portion.clone();
@@ -115,15 +115,15 @@ impl Pod {
 
     /// Asks for the end of these executions.
     pub async fn terminate_each(&self, ids: &[ExecutionId]) -> Result<BulkOutcome> {
-        self.each(ids.to_vec(), &Act::Terminate).await
+        self.each(ids.to_vec(), &StoredAction::Terminate).await
     }
 
     /// Runs these executions again, as new ones, in that order; with the same idempotency key again, none twice.
     pub async fn retry_each(&self, ids: &[ExecutionId], key: Option<&str>) -> Result<BulkOutcome> {
-        self.each(ids.to_vec(), &Act::Retry(RetryRevision::Same, key.map(str::to_owned))).await
+        self.each(ids.to_vec(), &StoredAction::Retry(RetryRevision::Same, key.map(str::to_owned))).await
     }
 
-    async fn matching(&self, query: ExecutionQuery, act: &Act) -> Result<BulkOutcome> {
+    async fn matching(&self, query: ExecutionQuery, act: &StoredAction) -> Result<BulkOutcome> {
         let (found, next) = self.found(query).await?;
         Ok(BulkOutcome { next_cursor: next, ..self.each(found, act).await? })
     }
@@ -147,14 +147,14 @@ impl Pod {
         Ok((found, next))
     }
 
-    async fn each(&self, ids: Vec<ExecutionId>, act: &Act) -> Result<BulkOutcome> {
+    async fn each(&self, ids: Vec<ExecutionId>, act: &StoredAction) -> Result<BulkOutcome> {
         let mut portion = BulkOutcome::default();
         let mut ends = stream::iter(ids)
             .map(|id| {
                 let (pod, act) = (self.clone(), act.clone());
                 async move { act.done_to(&pod, id).await }
             })
-            .buffered(SIDE_BY_SIDE);
+            .buffered(CONCURRENCY);
         while let Some(end) = ends.next().await {
             match end {
                 Ok(id) => portion.done.push(id),
@@ -204,14 +204,14 @@ pub enum BulkAction {
 
 /// What is done to each.
 #[derive(Clone, Debug)]
-enum Act {
+enum StoredAction {
     Terminate,
     /// None of them had ended when it was found.
     TerminateFound,
     Retry(RetryRevision, Option<String>),
 }
 
-impl Act {
+impl StoredAction {
     async fn done_to(self, pod: &Pod, id: ExecutionId) -> Result<ExecutionId> {
         match self {
             Self::Terminate => pod.request_termination(id).await.map(|execution| execution.id),

@@ -4,8 +4,8 @@ use std::{path::Path, process::Command, sync::Arc};
 
 use pod_backends::{
     data_dir::DataDirLock,
-    docker::{AllDocker, Docker, IsolatedDocker, ResidentProgram},
-    local::LocalProcesses,
+    docker::{AllDocker, Docker, IsolatedDocker, WorkerBinary},
+    local::WorkerProcesses,
     open_files,
     process::RunAs,
     sqlite::SqliteStore,
@@ -39,27 +39,27 @@ pub(super) async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError>
 
 /// Workers as containers, each of which runs this program, and as processes whose executions are containers.
 pub(super) fn containers(config: &Config) -> Result<AllDocker, StartError> {
-    let program = ResidentProgram::of_this_process(&["worker", "--resident"])
+    let program = WorkerBinary::of_this_process(&["worker", "--resident"])
         .map_err(|error| StartError::Other(format!("this program cannot be put into containers: {error}")))?;
     Ok(AllDocker::new(Docker::new(&config.data_dir, config.docker.clone(), program), isolated(config)?))
 }
 
 /// Workers as tasks of a swarm, each of which runs this program.
 pub(super) fn tasks(config: &Config) -> Result<Swarm, StartError> {
-    let program = ResidentProgram::of_this_process(&["worker", &format!("--resident={}", swarm::HOME)])
+    let program = WorkerBinary::of_this_process(&["worker", &format!("--resident={}", swarm::HOME)])
         .map_err(|error| StartError::Other(format!("this program cannot be put into tasks: {error}")))?;
     Swarm::new(&config.data_dir, config.docker.clone(), program).map_err(|error| StartError::Other(error.message))
 }
 
 /// Workers as processes of this program, named by its path, which outlasts this process.
-pub(super) fn worker_processes(config: &Config) -> Result<LocalProcesses, StartError> {
+pub(super) fn worker_processes(config: &Config) -> Result<WorkerProcesses, StartError> {
     // They inherit what this process has.
     open_files::check(config.slots).map_err(StartError::Other)?;
     let program = std::env::current_exe()
         .map_err(|error| StartError::Other(format!("this program's own file cannot be found: {error}")))?;
     let run_as = config.run_as.as_deref().map(|user| RunAs::find(user, &config.data_dir));
     let run_as = run_as.transpose().map_err(|problem| StartError::Other(format!("--run-as: {problem}")))?;
-    let processes = LocalProcesses::new(&config.data_dir, move |directory: &Path| {
+    let processes = WorkerProcesses::new(&config.data_dir, move |directory: &Path| {
         let mut command = Command::new(&program);
         command.args(["worker", "--local"]).arg(directory);
         if let Some(limit) = open_files::of_programs() {

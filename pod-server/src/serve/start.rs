@@ -4,9 +4,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use pod_backends::{
     data_dir::DataDirLock,
-    door::Door,
     fetch::{FetchLimits, HttpFetch, Schemes},
-    local::Local,
+    join_gateway::JoinGateway,
+    local::InProcessWorkers,
 };
 use pod_core::{Pod, provisioner::Backend, store::Store};
 use pod_web::Web;
@@ -75,7 +75,7 @@ async fn embed_with(config: &Config, placement: WorkerPlacement, lock: DataDirLo
             return Err(StartError::Other("--run-as needs workers in processes of their own".to_owned()));
         }
         (BackendChoice::Local, WorkerPlacement::ThisProcess) => {
-            Manager::start(config, Components { store, backend: Local::new(&config.data_dir) }).await?
+            Manager::start(config, Components { store, backend: InProcessWorkers::new(&config.data_dir) }).await?
         }
         (BackendChoice::Docker, _) => {
             let backend = components::containers(config)?;
@@ -99,7 +99,7 @@ pub struct Manager {
     metrics: Arc<Metrics>,
     links: LinkSlot,
     /// Where workers in containers dial over the network.
-    door: Option<Door>,
+    door: Option<JoinGateway>,
     logs: ManagerLogs,
     /// Where the manager holds its data directory itself.
     lock: Option<DataDirLock>,

@@ -13,7 +13,7 @@ use axum::{
 };
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
-use pod_backends::door::Door;
+use pod_backends::join_gateway::JoinGateway;
 use pod_core::{domain::WorkerId, provisioner::Admission};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,7 @@ pub struct WorkerLink {
     /// Where workers are handed to.
     pub links: LinkSlot,
     /// Which workers in containers are let in, where such dial over the network.
-    pub door: Option<Door>,
+    pub door: Option<JoinGateway>,
     /// Cancelled when the manager goes.
     pub shutdown: CancellationToken,
 }

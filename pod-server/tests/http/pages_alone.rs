@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pod_backends::{local::Local, sqlite::SqliteStore};
+use pod_backends::{local::InProcessWorkers, sqlite::SqliteStore};
 use pod_core::{CancellationToken, Limits, Pod};
 use pod_web::Web;
 
@@ -11,7 +11,7 @@ async fn a_page_of_another_origin_cannot_post_a_form_of_ours() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(directory.path()).await.unwrap();
-    let pod = Pod::builder().store(store).backend(Local::new(directory.path())).start().await.unwrap();
+    let pod = Pod::builder().store(store).backend(InProcessWorkers::new(directory.path())).start().await.unwrap();
     let id = pod.store_id().to_string();
     let pages = || Arc::new(Web::new(pod.clone(), Limits::default(), false, CancellationToken::new()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -15,7 +15,7 @@ use pod_backends::{
 use pod_core::{
     domain::WorkerId,
     provisioner::Backend,
-    testing::provisioner_suite::{Rig, dies, is_alive},
+    testing::provisioner_suite::{Harness, dies, is_alive},
     worker::Dialer,
 };
 use pod_server::{config::Secret, worker_link::WebSocketDialer};
@@ -79,7 +79,7 @@ fn listed(arguments: &[&str]) -> Vec<String> {
 }
 
 /// Everything that a swarm and its engine hold for the store of a rig: services, secrets, containers, volumes.
-fn left(rig: &Rig) -> [Vec<String>; 4] {
+fn left(rig: &Harness) -> [Vec<String>; 4] {
     let filter = format!("label=pod.store={}", rig.store());
     [&["service", "ls", "-q"][..], &["secret", "ls", "-q"], &["ps", "-aq"], &["volume", "ls", "-q"]]
         .map(|list| listed(&[list, &["--filter", &filter]].concat()))
@@ -89,7 +89,7 @@ const NOTHING: [Vec<String>; 4] = [const { Vec::new() }; 4];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn executions_outlive_the_manager_and_nothing_is_left_in_the_end() {
-    let mut rig = Rig::start(tasks).await;
+    let mut rig = Harness::start(tasks).await;
     rig.create(1).await;
     rig.create(2).await;
     let mut guest = rig.guest().await;
@@ -111,7 +111,7 @@ async fn executions_outlive_the_manager_and_nothing_is_left_in_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_is_ended_by_somebody_else_is_news() {
-    let mut rig = Rig::start(tasks).await;
+    let mut rig = Harness::start(tasks).await;
     for how in [&["kill"][..], &["rm", "-f"], &["service", "rm"], &["service", "scale", "-d"]] {
         rig.create(1).await;
         let pid = rig.guest().await.runs_something().await;
@@ -133,7 +133,7 @@ async fn a_task_that_is_ended_by_somebody_else_is_news() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_ended_while_no_manager_was_there_is_news_to_the_next_one() {
-    let mut rig = Rig::start(tasks).await;
+    let mut rig = Harness::start(tasks).await;
     rig.create(1).await;
     rig.guest().await;
     let [_, _, containers, _] = left(&rig);
@@ -147,7 +147,7 @@ async fn a_task_that_ended_while_no_manager_was_there_is_news_to_the_next_one() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_broken_off_creation_has_left_is_listed_and_goes() {
-    let rig = Rig::start(tasks).await;
+    let rig = Harness::start(tasks).await;
     let label = format!("pod.store={}", rig.store());
     let name = format!("pod-{}-7", &rig.store().to_string().replace('-', "")[..12]);
     let made = docker(&["secret", "create", "--label", &label, "--label", "pod.worker=7", &name, "/etc/hostname"]);
@@ -163,7 +163,7 @@ async fn services_of_others_are_not_touched() {
     let labels = ["--label", "pod.worker=1", "--label", "pod.store=another"];
     let arguments = [&["service", "create", "-q", "-d", "--replicas", "0"], &labels[..], &[&image, "bash"]].concat();
     let other = listed(&arguments).pop().expect("a service of somebody else");
-    let mut rig = Rig::start(tasks).await;
+    let mut rig = Harness::start(tasks).await;
     rig.create(1).await;
     rig.guest().await;
     rig.restart_with_another_store().await;
@@ -175,7 +175,7 @@ async fn services_of_others_are_not_touched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_join_token_is_not_to_be_seen_from_outside() {
-    let mut rig = Rig::start(tasks).await;
+    let mut rig = Harness::start(tasks).await;
     rig.create(1).await;
     rig.guest().await;
     let token = std::fs::read_to_string(rig.path().join("swarm/1/join-token")).expect("the manager remembers it");
@@ -210,7 +210,7 @@ async fn what_cannot_be_made_is_refused_with_a_sentence_and_leaves_nothing() {
         (|dir| listening(dir, DockerSettings { memory: Some(1 << 20), ..settings() }), "the container engine says"),
     ];
     for (make, expected) in cases {
-        let rig = Rig::start(make).await;
+        let rig = Harness::start(make).await;
         let refused = rig.try_to_create(1).await.expect_err(expected).message;
         assert!(refused.contains(expected), "{refused}");
         assert_eq!((rig.list().await, left(&rig)), (vec![], NOTHING), "{expected}");
@@ -224,7 +224,7 @@ fn elsewhere() -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_destroyed_while_it_is_created_is_gone() {
-    let rig = Rig::start(tasks).await;
+    let rig = Harness::start(tasks).await;
     let creating = rig.try_to_create(1);
     let destroying = async {
         while rig.list().await.is_empty() {

@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener, path::Path, sync::Arc, thread, time::Duration};
 
 use async_trait::async_trait;
 use pod_backends::{
-    docker::{DockerSettings, ResidentProgram},
+    docker::{DockerSettings, WorkerBinary},
     swarm::Swarm,
 };
 use pod_core::provisioner::{Backend, BackendContext, ProvisionError, Provisioner};
@@ -22,9 +22,9 @@ pub(crate) fn swarm_host() -> String {
     std::env::var("POD_TEST_SWARM").expect("POD_TEST_SWARM names an engine that manages a swarm; tests/run starts one")
 }
 
-pub(crate) fn program() -> ResidentProgram {
+pub(crate) fn program() -> WorkerBinary {
     let arguments = ["--exact", "be_a_worker", "--ignored", "--nocapture"];
-    ResidentProgram::of_this_process(&arguments).expect("this program's own file")
+    WorkerBinary::of_this_process(&arguments).expect("this program's own file")
 }
 
 /// On the network of this machine, so that tasks reach loopback. The port is put in later.
@@ -74,7 +74,7 @@ fn socket(port: u16) -> std::io::Result<TcpListener> {
 struct Listening {
     backend: WithWorkerLink<Swarm>,
     links: LinkSlot,
-    door: pod_backends::door::Door,
+    door: pod_backends::join_gateway::JoinGateway,
     listener: TcpListener,
 }
 

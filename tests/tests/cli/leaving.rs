@@ -8,7 +8,7 @@ use std::{
 use pod_tests::{Pod, Server, signal, wait};
 use rustix::process::Signal;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A manager that has no workers but those that dial in.
 fn without_workers(pod: &Pod) -> Server {
@@ -52,7 +52,7 @@ fn what_runs_in_a_worker_that_is_asked_to_end_may_end_and_then_it_ends_with_0() 
     std::fs::write(gate, "").unwrap();
     let ran = live.finish();
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "done\n"), "{}", ran.stderr);
-    assert_eq!(wait(&mut worker, PATIENCE).and_then(|status| status.code()), Some(0));
+    assert_eq!(wait(&mut worker, TIMEOUT).and_then(|status| status.code()), Some(0));
     assert_eq!(executions(&pod), [("finished".to_owned(), 1, 0)]);
 }
 
@@ -67,7 +67,7 @@ fn what_has_not_ended_when_a_worker_leaves_cleans_up_and_runs_on_the_next_one() 
     let mut live = pod.spawn(&["run", &program, gate.to_str().unwrap()], &[]);
     assert_eq!(live.line(), "up");
     signal(first.id(), Signal::TERM);
-    assert_eq!(wait(&mut first, PATIENCE).and_then(|status| status.code()), Some(0));
+    assert_eq!(wait(&mut first, TIMEOUT).and_then(|status| status.code()), Some(0));
     assert_eq!(executions(&pod), [("waiting".to_owned(), 1, 0)]);
     let mut second = worker(&pod, &server, "second", &[]);
     std::fs::write(gate, "").unwrap();
@@ -75,7 +75,7 @@ fn what_has_not_ended_when_a_worker_leaves_cleans_up_and_runs_on_the_next_one() 
     assert!(ran.code == Some(0) && ran.stdout.ends_with("up\ndone\n"), "{ran:?}");
     assert_eq!(executions(&pod), [("finished".to_owned(), 2, 0)]);
     signal(second.id(), Signal::TERM);
-    assert_eq!(wait(&mut second, PATIENCE).and_then(|status| status.code()), Some(0));
+    assert_eq!(wait(&mut second, TIMEOUT).and_then(|status| status.code()), Some(0));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_worker_that_is_asked_twice_ends_at_once() {
     signal(worker.id(), Signal::TERM);
     assert_eq!(wait(&mut worker, Duration::from_millis(300)), None, "it waits for what it runs");
     signal(worker.id(), Signal::TERM);
-    assert_eq!(wait(&mut worker, PATIENCE).and_then(|status| status.code()), Some(143));
+    assert_eq!(wait(&mut worker, TIMEOUT).and_then(|status| status.code()), Some(143));
     assert_eq!(executions(&pod), [("waiting".to_owned(), 1, 0)]);
     drop(live);
 }

@@ -32,8 +32,8 @@ pub(crate) const STORE_LABEL: &str = "pod.store";
 pub(crate) const WORKER_LABEL: &str = "pod.worker";
 
 /// What is being removed may take so long to go.
-const GONE_WITHIN: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// So many lines of a container's log tell why it ended.
 const LAST_LINES: &str = "3";
 
@@ -154,13 +154,13 @@ pub(crate) async fn list(engine: &Engine, store: StoreId) -> Result<Vec<Machine>
 pub(crate) async fn remove(engine: &Engine, store: StoreId, worker: WorkerId) -> Result<(), ProvisionError> {
     let name = name(store, worker);
     let docker = &engine.docker;
-    let deadline = Instant::now() + GONE_WITHIN;
+    let deadline = Instant::now() + REMOVAL_TIMEOUT;
     let in_time = |error: &Error| has_status(error, 409) && Instant::now() < deadline;
     loop {
         match try_to_remove(engine, &name).await {
             Ok(()) => break,
             // It is being removed already: it is gone when it cannot be found.
-            Err(error) if in_time(&error) => sleep(LOOK_EVERY).await,
+            Err(error) if in_time(&error) => sleep(POLL_INTERVAL).await,
             Err(error) => return Err(engine.failed(format_args!("the container {name} cannot be removed"), &error)),
         }
     }
@@ -168,7 +168,7 @@ pub(crate) async fn remove(engine: &Engine, store: StoreId, worker: WorkerId) ->
         match docker.remove_volume(&name, None::<RemoveVolumeOptions>).await {
             Ok(()) => return Ok(()),
             Err(error) if is_missing(&error) => return Ok(()),
-            Err(error) if in_time(&error) => sleep(LOOK_EVERY).await,
+            Err(error) if in_time(&error) => sleep(POLL_INTERVAL).await,
             Err(error) => return Err(engine.failed(format_args!("the volume {name} cannot be removed"), &error)),
         }
     }

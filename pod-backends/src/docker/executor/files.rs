@@ -13,7 +13,7 @@ use super::{
     failure::{passing, provision},
     shared::Shared,
 };
-use crate::docker::{client::engine::is_missing, places::ACTIVITY, resident::put};
+use crate::docker::{client::engine::is_missing, places::ACTIVITY, worker_binary::put};
 
 /// An archive of one file.
 pub(super) fn file_archive(path: &str, mode: u32, content: &[u8]) -> Vec<u8> {
@@ -24,7 +24,7 @@ pub(super) fn file_archive(path: &str, mode: u32, content: &[u8]) -> Vec<u8> {
 }
 
 /// More of `main.sh` is not read.
-pub(super) const MOST: usize = 64 << 20;
+pub(super) const MAX_FILE_LEN: usize = 64 << 20;
 /// An archive has as much besides.
 const AROUND: usize = 64 << 10;
 
@@ -46,7 +46,7 @@ pub(super) async fn download(shared: &Shared, container: &str, path: &Path) -> R
     let mut archive = Vec::new();
     while let Some(piece) = pieces.next().await {
         match piece {
-            Ok(piece) if archive.len() + piece.len() > MOST + AROUND => return Ok(Some(Found::Large)),
+            Ok(piece) if archive.len() + piece.len() > MAX_FILE_LEN + AROUND => return Ok(Some(Found::Large)),
             Ok(piece) => archive.extend_from_slice(&piece),
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(provision(shared.engine.failed("main.sh cannot be looked at", &error))),

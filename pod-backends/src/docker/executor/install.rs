@@ -17,10 +17,10 @@ use pod_core::{
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    boxes::{Container, Files, Ground, remove_snapshot, snapshot_labels, snapshot_name},
+    containers::{Container, Files, Ground, remove_snapshot, snapshot_labels, snapshot_name},
     failure::{disk, lasting, passing, provision},
     fence::whom,
-    files::{Found, MOST, download, file_archive},
+    files::{Found, MAX_FILE_LEN, download, file_archive},
     output::Said,
     shared::Shared,
 };
@@ -31,7 +31,7 @@ use crate::{
             image,
         },
         places::{ACTIVITY, HOME},
-        resident::{put, put_dir},
+        worker_binary::{put, put_dir},
     },
     process::{
         archive::{Refused, unpack},
@@ -254,7 +254,7 @@ async fn settle_main(shared: &Arc<Shared>, container: &Container, scratch: &Path
             Found::Large => {
                 return Err(lasting(format!(
                     "main.sh is larger than {} MiB; keep what is so large in a file of its own beside it",
-                    MOST >> 20
+                    MAX_FILE_LEN >> 20
                 )));
             }
             Found::Link(target)

@@ -15,7 +15,7 @@
 //! | `run` | one execution: its output, its end, its limits |
 //! | `shared` | what all of these need |
 
-pub(crate) mod boxes;
+pub(crate) mod containers;
 mod failure;
 mod fence;
 mod files;
@@ -37,7 +37,7 @@ use pod_core::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    boxes::Snapshot,
+    containers::Snapshot,
     run::ContainerRun,
     shared::{Key, Shared},
 };
@@ -63,8 +63,8 @@ impl ContainerExecutor {
     ) -> Result<Self, ExecutorError> {
         let failed = |error: ProvisionError| ExecutorError { message: error.message };
         let engine = Engine::connect().await.map_err(failed)?;
-        boxes::remove_containers(&engine, store, worker).await.map_err(failed)?;
-        let installed = boxes::snapshots(&engine, store, worker).await.map_err(failed)?;
+        containers::remove_containers(&engine, store, worker).await.map_err(failed)?;
+        let installed = containers::snapshots(&engine, store, worker).await.map_err(failed)?;
         let installed = installed.into_iter().map(|Snapshot { key, entry }| (key, entry));
         let shared = Shared {
             engine,
@@ -94,7 +94,7 @@ impl Executor for ContainerExecutor {
     async fn remove(&self, activity: ActivityId, revision: RevisionNo) -> Result<(), ExecutorError> {
         let key = (activity, revision);
         self.shared.installed.forget(key);
-        boxes::remove_snapshot(&self.shared, key).await.map_err(|error| ExecutorError { message: error.message })
+        containers::remove_snapshot(&self.shared, key).await.map_err(|error| ExecutorError { message: error.message })
     }
 
     async fn installed(&self) -> Result<Vec<Key>, ExecutorError> {

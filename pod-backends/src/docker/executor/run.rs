@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    boxes::{Container, Files, Ground, SILENCE_PAUSE, snapshot_name},
+    containers::{Container, Files, Ground, SILENCE_PAUSE, snapshot_name},
     files::file_archive,
     output::{Output, Said},
     shared::Shared,
@@ -39,7 +39,7 @@ const KILL_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Where an input lies that is too long for an argument.
 const INPUT_DIR: &str = "/.pod/input";
 /// Before each further try to start a container, where the engine fails by its own fault.
-const PAUSES: [Duration; 5] = [
+const RETRY_DELAYS: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_millis(100),
     Duration::from_secs(1),
@@ -129,7 +129,7 @@ impl Supervisor {
         &mut self,
         installation: &Arc<Installation<Entry>>,
     ) -> Result<(Container, Output), AttemptOutcome> {
-        let mut pauses = PAUSES.iter();
+        let mut pauses = RETRY_DELAYS.iter();
         loop {
             let error = match self.begin(installation.what).await {
                 Ok(begun) => return Ok(begun),

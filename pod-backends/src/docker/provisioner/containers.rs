@@ -15,9 +15,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{launch, link, shared::Shared, watch};
 use crate::{
-    beside::{CONTAINERS, Family, clear_others},
     data_dir::{
-        directory::{Certificate, Directories},
+        directory::{Directories, WorkerRecord},
         lock::DataDirLock,
     },
     docker::{
@@ -26,12 +25,13 @@ use crate::{
             engine::Engine,
             image,
         },
-        resident::ResidentProgram,
         settings::DockerSettings,
+        worker_binary::WorkerBinary,
     },
-    door::Door,
     failure::failed,
-    turns::Turns,
+    join_gateway::JoinGateway,
+    other_backends::{BackendKind, CONTAINERS, clear_others},
+    worker_locks::WorkerLocks,
 };
 
 /// Workers as containers, which run on when the manager ends and are taken on again by the next one.
@@ -39,22 +39,22 @@ use crate::{
 pub struct Docker {
     data: PathBuf,
     pub(super) settings: DockerSettings,
-    program: ResidentProgram,
+    program: WorkerBinary,
     /// Where workers dial over the network.
-    door: Option<Door>,
+    door: Option<JoinGateway>,
 }
 
 impl Docker {
     /// Keeps what it must remember in that data directory. The engine is the one that `DOCKER_HOST` names, else that of
     /// this machine. `program` is run in every container, and must call [`run_container_worker`](crate::docker::run_container_worker).
-    pub fn new(data: impl Into<PathBuf>, settings: DockerSettings, program: ResidentProgram) -> Self {
-        let door = settings.manager.as_ref().map(|url| Door::new(program.clone(), url.clone()));
+    pub fn new(data: impl Into<PathBuf>, settings: DockerSettings, program: WorkerBinary) -> Self {
+        let door = settings.manager.as_ref().map(|url| JoinGateway::new(program.clone(), url.clone()));
         Self { data: data.into(), settings, program, door }
     }
 
     /// What the HTTP server needs at which workers dial; nothing where they dial a socket.
     #[must_use]
-    pub fn door(&self) -> Option<Door> {
+    pub fn door(&self) -> Option<JoinGateway> {
         self.door.clone()
     }
 }
@@ -75,7 +75,7 @@ impl Backend for Docker {
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, CONTAINERS).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "docker.lock").await?;
-        clear_others(&self.data, &context, Family::Docker, Some(&engine)).await?;
+        clear_others(&self.data, &context, BackendKind::Docker, Some(&engine)).await?;
         let known = directories.all().map_err(unusable)?;
         if let Some(door) = &self.door {
             door.open_for(context.store);
@@ -88,7 +88,7 @@ impl Backend for Docker {
             door: self.door,
             context,
             tracked: Mutex::default(),
-            turns: Turns::default(),
+            turns: WorkerLocks::default(),
             images: Mutex::default(),
             _lock: lock,
         });
@@ -129,7 +129,7 @@ struct Containers(Arc<Shared>);
 
 impl Shared {
     /// Takes a worker of an earlier manager on, if its container runs.
-    async fn take_on(self: &Arc<Self>, certificate: Certificate) -> Result<(), ProvisionError> {
+    async fn take_on(self: &Arc<Self>, certificate: WorkerRecord) -> Result<(), ProvisionError> {
         let worker = certificate.worker;
         match container::state(&self.engine, certificate.store, worker).await? {
             State::Running => {
@@ -154,7 +154,7 @@ impl Shared {
     }
 
     /// Ends what an earlier store of this data directory has left. Other containers of the engine are not ours.
-    async fn clear_foreign(&self, worker: WorkerId, found: Option<Certificate>) -> Result<(), ProvisionError> {
+    async fn clear_foreign(&self, worker: WorkerId, found: Option<WorkerRecord>) -> Result<(), ProvisionError> {
         if let Some(certificate) = found {
             container::remove(&self.engine, certificate.store, worker).await?;
         }
@@ -173,7 +173,7 @@ impl Shared {
         Ok(Some(end.drop_guard()))
     }
 
-    async fn make(&self, certificate: Certificate) -> Result<(), ProvisionError> {
+    async fn make(&self, certificate: WorkerRecord) -> Result<(), ProvisionError> {
         let worker = certificate.worker;
         let written = self.directories.make(certificate).and_then(|dir| match &self.door {
             Some(door) => door.expect(&dir, certificate).map(|token| Some(door.address_for(&token))),
@@ -196,7 +196,7 @@ impl Shared {
     }
 
     /// As if it had never been made.
-    async fn unmake(&self, certificate: Certificate) -> Result<(), ProvisionError> {
+    async fn unmake(&self, certificate: WorkerRecord) -> Result<(), ProvisionError> {
         self.tracked().remove(&certificate.worker);
         if let Some(door) = &self.door {
             door.let_out(certificate.worker);
@@ -218,7 +218,7 @@ impl Provisioner for Containers {
         {
             return Ok(());
         }
-        let certificate = Certificate { store: spec.store, worker, slots: spec.slots };
+        let certificate = WorkerRecord { store: spec.store, worker, slots: spec.slots };
         let made = shared.make(certificate).await;
         if made.is_err()
             && let Err(error) = shared.unmake(certificate).await
@@ -231,7 +231,7 @@ impl Provisioner for Containers {
     async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError> {
         let turn = self.0.turns.of(worker);
         let _turn = turn.lock().await;
-        self.0.unmake(Certificate { store: self.0.context.store, worker, slots: 0 }).await?;
+        self.0.unmake(WorkerRecord { store: self.0.context.store, worker, slots: 0 }).await?;
         self.0.turns.forget(worker);
         Ok(())
     }

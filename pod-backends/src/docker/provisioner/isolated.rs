@@ -17,23 +17,23 @@ use pod_core::{
     worker::{Leave, WorkerExit},
 };
 
-use super::trial;
+use super::preflight;
 use crate::{
-    beside::{Family, ISOLATED, clear_others},
-    data_dir::directory::{Certificate, Directories},
+    data_dir::directory::{Directories, WorkerRecord},
     docker::{
         client::{
             engine::Engine,
             image::{self, Image},
         },
-        executor::{ContainerExecutor, boxes::remove_all},
+        executor::{ContainerExecutor, containers::remove_all},
         settings::DockerSettings,
     },
     failure::failed,
     local::{
-        processes::{LocalProcesses, end_processes},
+        processes::{WorkerProcesses, end_processes},
         worker::{DirectoryWorker, run_worker_of},
     },
+    other_backends::{BackendKind, ISOLATED, clear_others},
 };
 
 /// Where the workers of a data directory find how to make containers.
@@ -71,17 +71,17 @@ impl Backend for IsolatedDocker {
         let engine = Engine::connect().await?;
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, ISOLATED).map_err(unusable)?;
-        clear_others(&self.data, &context, Family::Docker, Some(&engine)).await?;
+        clear_others(&self.data, &context, BackendKind::Docker, Some(&engine)).await?;
         for (_, found) in directories.all().map_err(unusable)? {
             // What an earlier store of this data directory has left. Other containers of the engine are not ours.
-            if let Some(Certificate { store, worker, .. }) = found.filter(|found| found.store != context.store) {
+            if let Some(WorkerRecord { store, worker, .. }) = found.filter(|found| found.store != context.store) {
                 remove_all(&engine, store, worker).await?;
             }
         }
         let written = serde_json::to_vec(&self.settings).map_err(std::io::Error::from);
         written.and_then(|text| write_private(&self.data.join(SETTINGS), &text)).map_err(unusable)?;
         let command = self.command.clone();
-        let processes = LocalProcesses::new(&self.data, move |dir| command(dir)).within(ISOLATED);
+        let processes = WorkerProcesses::new(&self.data, move |dir| command(dir)).within(ISOLATED);
         let processes = Box::new(processes).start(context.clone()).await?;
         Ok(Arc::new(Isolated {
             directories,
@@ -115,11 +115,11 @@ struct Isolated {
 
 impl Isolated {
     /// Has a first container run, so that settings that cannot work are told in the worker's state.
-    async fn try_out(&self, certificate: Certificate, image: &Image) -> Result<(), ProvisionError> {
+    async fn try_out(&self, certificate: WorkerRecord, image: &Image) -> Result<(), ProvisionError> {
         // Written down first: by it is found what a call that is broken off leaves on the engine.
         let made = self.directories.make(certificate);
         made.map_err(|error| failed("a worker cannot be written down", error))?;
-        let tried = trial::run(&self.engine, &self.settings, certificate, image).await;
+        let tried = preflight::run(&self.engine, &self.settings, certificate, image).await;
         if tried.is_err()
             && let Err(error) = self.destroy(certificate.worker).await
         {
@@ -138,7 +138,7 @@ impl Provisioner for Isolated {
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
         let image = image::ensure(&self.engine, &self.settings.image, Some((&*self.context.links, worker))).await?;
         if !self.tried().contains(&image.id) {
-            self.try_out(Certificate { store: spec.store, worker, slots: spec.slots }, &image).await?;
+            self.try_out(WorkerRecord { store: spec.store, worker, slots: spec.slots }, &image).await?;
             self.tried().push(image.id);
         }
         self.processes.create(worker, spec).await
@@ -174,7 +174,7 @@ async fn open(worker: DirectoryWorker) -> Result<Arc<dyn Executor>, String> {
         .map_err(|error| error.to_string())
         .and_then(|text| serde_json::from_slice::<DockerSettings>(&text).map_err(|error| error.to_string()));
     let settings = settings.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    let Certificate { store, worker, slots } = certificate;
+    let WorkerRecord { store, worker, slots } = certificate;
     let executor = ContainerExecutor::open(&dir, settings, store, worker, slots).await;
     Ok(Arc::new(executor.map_err(|error| error.message)?))
 }
@@ -190,7 +190,7 @@ pub fn end_isolated_workers(data: &Path) -> BoxFuture<'_, ()> {
             Ok(engine) => engine,
             Err(error) => return tracing::warn!(%error, "what the workers left on the engine could not be removed"),
         };
-        for Certificate { store, worker, .. } in known.into_iter().filter_map(|(_, certificate)| certificate) {
+        for WorkerRecord { store, worker, .. } in known.into_iter().filter_map(|(_, certificate)| certificate) {
             remove_or_warn(&engine, store, worker).await;
         }
     })

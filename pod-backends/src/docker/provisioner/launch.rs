@@ -9,7 +9,7 @@ use pod_core::provisioner::ProvisionError;
 
 use super::shared::Shared;
 use crate::{
-    data_dir::directory::Certificate,
+    data_dir::directory::WorkerRecord,
     docker::{
         client::{
             container::{check_bash, environment, labels, limits, name, plain, wanted_mounts},
@@ -23,11 +23,11 @@ use crate::{
 /// Makes a worker's container and starts it. What was made stays where this fails: the caller removes it.
 pub(super) async fn start(
     shared: &Shared,
-    certificate: Certificate,
+    certificate: WorkerRecord,
     image: &Image,
     manager: Option<&ManagerAddress>,
 ) -> Result<(), ProvisionError> {
-    let Certificate { store, worker, .. } = certificate;
+    let WorkerRecord { store, worker, .. } = certificate;
     let (engine, docker, settings) = (&shared.engine, &shared.engine.docker, &shared.settings);
     let name = name(store, worker);
     let cannot = |error: Error| engine.failed(format_args!("a container of {} cannot be made", settings.image), &error);
@@ -65,9 +65,9 @@ async fn check(shared: &Shared, name: &str, image: &Image) -> Result<(), Provisi
     Ok(())
 }
 
-fn body(shared: &Shared, certificate: Certificate, name: &str) -> ContainerCreateBody {
+fn body(shared: &Shared, certificate: WorkerRecord, name: &str) -> ContainerCreateBody {
     let settings = &shared.settings;
-    let Certificate { store, worker, .. } = certificate;
+    let WorkerRecord { store, worker, .. } = certificate;
     let mut mounts = vec![EngineMount {
         typ: Some(MountType::VOLUME),
         source: Some(name.to_owned()),

@@ -14,10 +14,10 @@
 
 pub(crate) mod containers;
 pub(crate) mod isolated;
-pub(crate) mod kinds;
 mod launch;
 mod link;
+pub(crate) mod mixed;
+mod preflight;
 mod shared;
-mod trial;
 mod watch;
 pub(crate) mod worker;

@@ -12,9 +12,9 @@ use tokio_util::sync::DropGuard;
 
 use crate::{
     data_dir::{directory::Directories, lock::DataDirLock},
-    docker::{client::engine::Engine, resident::ResidentProgram, settings::DockerSettings},
-    door::Door,
-    turns::Turns,
+    docker::{client::engine::Engine, settings::DockerSettings, worker_binary::WorkerBinary},
+    join_gateway::JoinGateway,
+    worker_locks::WorkerLocks,
 };
 
 /// What all that is done to workers needs.
@@ -22,14 +22,14 @@ pub(super) struct Shared {
     pub(super) directories: Directories,
     pub(super) engine: Engine,
     pub(super) settings: DockerSettings,
-    pub(super) program: ResidentProgram,
+    pub(super) program: WorkerBinary,
     /// Where workers dial over the network; they dial a socket of this machine's file system where there is none.
-    pub(super) door: Option<Door>,
+    pub(super) door: Option<JoinGateway>,
     pub(super) context: BackendContext,
     /// The workers whose containers run, each with what ends its socket.
     pub(super) tracked: Mutex<HashMap<WorkerId, Option<DropGuard>>>,
     /// One thing at a time is done to each worker.
-    pub(super) turns: Turns,
+    pub(super) turns: WorkerLocks,
     /// The images, by their content's id, that were found to be fit.
     pub(super) images: Mutex<Vec<String>>,
     /// Held for as long as this backend is there.

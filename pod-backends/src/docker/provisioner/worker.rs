@@ -9,7 +9,7 @@ use pod_core::{
 };
 
 use crate::{
-    data_dir::directory::Certificate,
+    data_dir::directory::WorkerRecord,
     docker::{
         places::{LINK, MANAGER},
         settings::ManagerAddress,
@@ -44,8 +44,8 @@ pub async fn run_container_worker(
 async fn open(
     dir: &Path,
     over_network: impl FnOnce(ManagerAddress) -> Result<Box<dyn Dialer>, String>,
-) -> Result<(Certificate, Arc<ProcessExecutor>, Way), String> {
-    let certificate = Certificate::read(dir)
+) -> Result<(WorkerRecord, Arc<ProcessExecutor>, Way), String> {
+    let certificate = WorkerRecord::read(dir)
         .map_err(|error| format!("{}, which the manager uploads, cannot be read: {error}", dir.display()))?;
     let dial = match take_address(&dir.join(MANAGER)).map_err(|error| format!("{MANAGER} cannot be read: {error}"))? {
         Some(address) => Way::Network(over_network(address)?),

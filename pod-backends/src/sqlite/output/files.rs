@@ -13,7 +13,7 @@ use pod_core::{
     store::OutputSlice,
 };
 
-use super::{layout::Layout, track::Track};
+use super::{channel::OutputChannel, layout::Layout};
 use crate::private;
 
 /// So many executions share a directory.
@@ -32,19 +32,19 @@ impl OutputFiles {
         Self { root }
     }
 
-    pub(super) fn track(&self, key: AttemptKey, track: Track) -> StreamFile {
+    pub(super) fn track(&self, key: AttemptKey, track: OutputChannel) -> StreamFile {
         let directory = self.root.join((key.execution.0 / PER_DIRECTORY).to_string());
         StreamFile { head: directory.join(format!("{key}.{}", track.suffix())) }
     }
 
     /// Deletes what there is of an attempt.
     pub(in crate::sqlite) fn remove(&self, key: AttemptKey) -> io::Result<()> {
-        for track in Track::ALL {
+        for track in OutputChannel::ALL {
             let file = self.track(key, track);
             remove_file(&file.head)?;
             remove_file(&file.tail())?;
         }
-        if let Some(directory) = self.track(key, Track::Order).head.parent() {
+        if let Some(directory) = self.track(key, OutputChannel::Order).head.parent() {
             fs::remove_dir(directory).ok(); // where other executions have output, it stays
         }
         Ok(())

@@ -15,14 +15,14 @@ use pod_core::{
 use self::{layout::Layout, stream::AttemptOutput};
 use super::error::from_io;
 
+mod channel;
 mod files;
 mod layout;
 mod stream;
-mod track;
 
+pub(super) use channel::OutputChannel;
 pub(super) use files::OutputFiles;
 pub(super) use stream::SealedOutput;
-pub(super) use track::Track;
 
 type Shared = Arc<tokio::sync::Mutex<AttemptOutput>>;
 
@@ -102,7 +102,7 @@ impl OpenAttempts {
     pub(super) async fn append(
         &self,
         key: AttemptKey,
-        track: Track,
+        track: OutputChannel,
         offset: u64,
         bytes: &Bytes,
         room: impl FnOnce() -> Result<(), StoreError>,
@@ -122,7 +122,7 @@ impl OpenAttempts {
     pub(super) async fn head_file(&self, key: AttemptKey, stream: Stream) -> Result<Option<OutputFile>, StoreError> {
         let Some(output) = self.get(key) else { return Ok(None) };
         let mut output = output.lock_owned().await;
-        blocking(move || output.of_mut(Track::Of(stream)).head_file()).await
+        blocking(move || output.of_mut(OutputChannel::Of(stream)).head_file()).await
     }
 
     /// Takes what a worker wrote into that file by itself.
@@ -135,7 +135,7 @@ impl OpenAttempts {
     ) -> Result<Appended, StoreError> {
         let Some(output) = self.get(key) else { return Ok(Appended::NotOpen) };
         let mut output = output.lock_owned().await;
-        blocking(move || output.of_mut(Track::Of(stream)).take_written(from, to)).await?;
+        blocking(move || output.of_mut(OutputChannel::Of(stream)).take_written(from, to)).await?;
         Ok(Appended::Taken)
     }
 
@@ -148,7 +148,7 @@ impl OpenAttempts {
     ) -> Result<Appended, StoreError> {
         let Some(output) = self.get(key) else { return Ok(Appended::NotOpen) };
         let mut output = output.lock_owned().await;
-        blocking(move || output.of_mut(Track::Of(stream)).put_tail(offset, bytes)).await?;
+        blocking(move || output.of_mut(OutputChannel::Of(stream)).put_tail(offset, bytes)).await?;
         Ok(Appended::Taken)
     }
 
@@ -161,7 +161,7 @@ impl OpenAttempts {
     pub(super) async fn read(
         &self,
         key: AttemptKey,
-        track: Track,
+        track: OutputChannel,
         offset: u64,
         limit: usize,
     ) -> Result<Option<OutputSlice>, StoreError> {
@@ -189,7 +189,7 @@ impl OpenAttempts {
     pub(super) async fn read_ended(
         &self,
         key: AttemptKey,
-        track: Track,
+        track: OutputChannel,
         offset: u64,
         limit: usize,
         head: Option<u64>,
@@ -216,7 +216,7 @@ pub(super) enum Appended {
 }
 
 async fn sync(output: &Shared) -> Result<(), StoreError> {
-    for track in Track::ALL {
+    for track in OutputChannel::ALL {
         let Some(sync) = output.lock().await.of(track).unsynced() else { continue };
         let synced = blocking(move || match sync.run() {
             Ok(()) => Ok(sync),

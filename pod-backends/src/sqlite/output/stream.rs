@@ -9,9 +9,9 @@ use pod_core::{
 };
 
 use super::{
+    channel::OutputChannel,
     files::{OutputFiles, StreamFile},
     layout::Layout,
-    track::Track,
 };
 use crate::sqlite::error::from_io;
 
@@ -37,29 +37,29 @@ impl AttemptOutput {
     /// What there is of it on disk; nothing for a new attempt.
     pub(super) fn find(files: &OutputFiles, key: AttemptKey) -> io::Result<Self> {
         let find = |track| StreamOutput::find(files.track(key, track));
-        let (stdout, stderr) = (find(Track::Of(Stream::Stdout))?, find(Track::Of(Stream::Stderr))?);
-        Ok(Self { stdout, stderr, order: find(Track::Order)? })
+        let (stdout, stderr) = (find(OutputChannel::Of(Stream::Stdout))?, find(OutputChannel::Of(Stream::Stderr))?);
+        Ok(Self { stdout, stderr, order: find(OutputChannel::Order)? })
     }
 
     pub(super) fn empty(files: &OutputFiles, key: AttemptKey) -> Self {
         let empty = |track| StreamOutput { file: files.track(key, track), place: Place::Memory(Vec::new()) };
-        let (stdout, stderr) = (empty(Track::Of(Stream::Stdout)), empty(Track::Of(Stream::Stderr)));
-        Self { stdout, stderr, order: empty(Track::Order) }
+        let (stdout, stderr) = (empty(OutputChannel::Of(Stream::Stdout)), empty(OutputChannel::Of(Stream::Stderr)));
+        Self { stdout, stderr, order: empty(OutputChannel::Order) }
     }
 
-    pub(super) const fn of(&self, track: Track) -> &StreamOutput {
+    pub(super) const fn of(&self, track: OutputChannel) -> &StreamOutput {
         match track {
-            Track::Of(Stream::Stdout) => &self.stdout,
-            Track::Of(Stream::Stderr) => &self.stderr,
-            Track::Order => &self.order,
+            OutputChannel::Of(Stream::Stdout) => &self.stdout,
+            OutputChannel::Of(Stream::Stderr) => &self.stderr,
+            OutputChannel::Order => &self.order,
         }
     }
 
-    pub(super) fn of_mut(&mut self, track: Track) -> &mut StreamOutput {
+    pub(super) fn of_mut(&mut self, track: OutputChannel) -> &mut StreamOutput {
         match track {
-            Track::Of(Stream::Stdout) => &mut self.stdout,
-            Track::Of(Stream::Stderr) => &mut self.stderr,
-            Track::Order => &mut self.order,
+            OutputChannel::Of(Stream::Stdout) => &mut self.stdout,
+            OutputChannel::Of(Stream::Stderr) => &mut self.stderr,
+            OutputChannel::Order => &mut self.order,
         }
     }
 

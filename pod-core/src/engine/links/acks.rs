@@ -20,9 +20,9 @@ use crate::{
 };
 
 /// So much output is made durable at once.
-const MUCH: usize = 256 << 10;
+const SYNC_BYTES: usize = 256 << 10;
 /// Less is made durable after so long.
-const A_WHILE: Duration = Duration::from_millis(50);
+const SYNC_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What was taken and is not acknowledged yet. Runs beside the reading, so that a link is read while a disk syncs.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Acks {
         if first {
             self.some.notify_one();
         }
-        if taken.bytes >= MUCH {
+        if taken.bytes >= SYNC_BYTES {
             self.much.notify_one();
         }
     }
@@ -72,7 +72,7 @@ impl Acks {
         let work = async {
             loop {
                 self.some.notified().await;
-                let _ = timeout(A_WHILE, self.much.notified()).await;
+                let _ = timeout(SYNC_INTERVAL, self.much.notified()).await;
                 let attempts = mem::take(&mut *self.lock()).attempts;
                 for key in attempts {
                     self.acknowledge(&*store, &outbox, key).await;

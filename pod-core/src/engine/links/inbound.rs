@@ -32,7 +32,7 @@ pub(super) type CloseReason = String;
 /// A worker that only prints is reported as alive so often.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 /// The pauses while the store takes nothing: they double from the first to the last.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+const RETRY_DELAYS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// A store that was full is asked again so often whether it has room.
 const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
 
@@ -206,7 +206,7 @@ impl Inbound {
     /// Gives a piece to the store, again and again while that is away: meanwhile this link is not read, and the worker
     /// spools. A full store is not waited for.
     async fn keep(&mut self, mut piece: Piece) -> Result<(), CloseReason> {
-        let pauses = ExponentialBuilder::default().with_min_delay(PAUSES.0).with_max_delay(PAUSES.1);
+        let pauses = ExponentialBuilder::default().with_min_delay(RETRY_DELAYS.0).with_max_delay(RETRY_DELAYS.1);
         let (key, mut pauses) = (piece.attempt(), pauses.without_max_times().build());
         loop {
             let stored = self.store(piece.clone()).await;
@@ -225,7 +225,7 @@ impl Inbound {
             tracing::warn!(worker = %self.admitted.worker, "output is not taken at the moment: {error}");
             tokio::select! {
                 () = self.cancel.cancelled() => return Err("the manager gave it up".to_owned()),
-                () = sleep(pauses.next().unwrap_or(PAUSES.1)) => {}
+                () = sleep(pauses.next().unwrap_or(RETRY_DELAYS.1)) => {}
             }
             // It is this side that does not listen: the worker is not to be taken for silent.
             if self.last_said.elapsed() >= SIGN_OF_LIFE {

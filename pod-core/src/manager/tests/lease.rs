@@ -2,7 +2,7 @@
 
 use super::{
     super::{Action, Input},
-    rig::{Rig, submit},
+    harness::{Harness, submit},
 };
 use crate::{
     api::PodError,
@@ -14,7 +14,7 @@ use crate::{
 const THIRD: Millis = Millis(3333);
 
 /// Lets time pass until the lease is renewed; gives its epoch.
-fn until_renewal(rig: &mut Rig) -> Epoch {
+fn until_renewal(rig: &mut Harness) -> Epoch {
     let begun = rig.now;
     while rig.now.since(begun) <= THIRD {
         rig.now = rig.manager.next_deadline().expect("the lease has an end").max(rig.now);
@@ -37,7 +37,7 @@ fn ends_as_fenced(seen: &[Action]) {
 
 #[test]
 fn a_third_of_its_time_after_it_was_acquired_or_renewed_the_lease_is_renewed() {
-    let mut rig = Rig::new(true);
+    let mut rig = Harness::new(true);
     rig.keep_lease();
     let begun = rig.now;
     for round in 1..4 {
@@ -51,7 +51,7 @@ fn a_third_of_its_time_after_it_was_acquired_or_renewed_the_lease_is_renewed() {
 
 #[test]
 fn a_commit_that_takes_long_does_not_delay_it() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     rig.keep_lease();
     rig.ask(submit());
     rig.hand_in(Input::Drained);
@@ -70,7 +70,7 @@ fn a_commit_that_takes_long_does_not_delay_it() {
 
 #[test]
 fn a_round_that_is_full_is_committed_after_the_renewal_has_begun() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     rig.keep_lease();
     rig.ask(submit());
     rig.pass(THIRD);
@@ -81,7 +81,7 @@ fn a_round_that_is_full_is_committed_after_the_renewal_has_begun() {
 
 #[test]
 fn a_store_that_is_away_is_asked_again_and_nothing_ends() {
-    let mut rig = Rig::new(true);
+    let mut rig = Harness::new(true);
     let mut notes = 0;
     for _ in 0..100 {
         let epoch = until_renewal(&mut rig);
@@ -94,7 +94,7 @@ fn a_store_that_is_away_is_asked_again_and_nothing_ends() {
 
 #[test]
 fn a_manager_whose_lease_another_one_has_ends() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     let epoch = until_renewal(&mut rig);
     rig.hand_in(Input::Renewed(Epoch(epoch.0 - 1), fenced()));
     assert!(rig.manager.takes_news(), "that was an earlier lease");
@@ -105,7 +105,7 @@ fn a_manager_whose_lease_another_one_has_ends() {
 
 #[test]
 fn a_commit_under_way_is_answered_before_that() {
-    let mut rig = Rig::with_activity();
+    let mut rig = Harness::with_activity();
     let epoch = until_renewal(&mut rig);
     rig.ask(submit());
     rig.hand_in(Input::Drained);
@@ -120,7 +120,7 @@ fn a_commit_under_way_is_answered_before_that() {
 
 #[test]
 fn an_orderly_end_gives_the_lease_back() {
-    let mut rig = Rig::new(true);
+    let mut rig = Harness::new(true);
     rig.hand_in(Input::Close);
     rig.settle();
     rig.hand_in(Input::TookAll);

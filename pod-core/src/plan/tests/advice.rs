@@ -26,8 +26,8 @@ impl Scheduler for Said {
 }
 
 /// A planner with a ready worker of two slots that asks this scheduler from now on.
-fn rig(settings: ActivitySettings) -> (Rig, Arc<Said>) {
-    let mut rig = Rig::new(settings, 2);
+fn rig(settings: ActivitySettings) -> (Harness, Arc<Said>) {
+    let mut rig = Harness::new(settings, 2);
     rig.submit();
     rig.connect(1, 2);
     rig.install_ends(1, InstallOutcome::Installed);
@@ -37,7 +37,7 @@ fn rig(settings: ActivitySettings) -> (Rig, Arc<Said>) {
     (rig, said)
 }
 
-impl Rig {
+impl Harness {
     /// What a round leaves out.
     fn slips(&mut self, input: Input) -> Slips {
         self.round(input).slips

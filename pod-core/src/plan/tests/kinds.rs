@@ -1,6 +1,6 @@
 //! Two kinds of workers in one fleet.
 
-use super::rig::{ACTIVITY, REVISION, Rig};
+use super::harness::{ACTIVITY, Harness, REVISION};
 use crate::{
     api::{PodError, Registration, Reply, Request},
     domain::{
@@ -19,13 +19,13 @@ fn isolated(name: &str) -> Request {
 }
 
 /// A planner whose workers may be of both kinds, with `echo` and with `apart`, whose executions are isolated.
-fn rig(workers: u32) -> Rig {
-    let mut rig = Rig::new(ActivitySettings::default(), workers);
+fn rig(workers: u32) -> Harness {
+    let mut rig = Harness::new(ActivitySettings::default(), workers);
     rig.state.config.capabilities = Capabilities { default_isolation: Isolation::Worker, supports_all: true };
     rig
 }
 
-impl Rig {
+impl Harness {
     fn start_one(&mut self, activity: &str) -> ExecutionId {
         let Reply::Submitted(submitted) = self.ask(Request::Submit(NewExecution::new(activity))) else { panic!() };
         submitted.id
@@ -156,12 +156,12 @@ fn neither_kind_starves_beside_the_other() {
 
 #[test]
 fn what_the_backend_cannot_make_is_refused_and_said() {
-    let mut rig = Rig::new(ActivitySettings::default(), 1);
+    let mut rig = Harness::new(ActivitySettings::default(), 1);
     let refused = rig.try_ask(isolated("apart"));
     assert!(matches!(refused, Err(PodError::IsolationImpossible(Isolation::Execution))), "{refused:?}");
     // As it is after a start with another backend.
     let mut rig =
-        Rig::new(ActivitySettings { isolation: Some(Isolation::Execution), ..ActivitySettings::default() }, 1);
+        Harness::new(ActivitySettings { isolation: Some(Isolation::Execution), ..ActivitySettings::default() }, 1);
     let id = rig.submit();
     rig.connect(1, 1);
     let said = rig.sentences(id);

@@ -3,20 +3,20 @@
 use super::*;
 use crate::{
     domain::{OnLost, Outcome, WorkerStatus},
-    plan::tests::rig::running,
+    plan::tests::harness::running,
 };
 
-fn leaves(rig: &mut Rig) {
+fn leaves(rig: &mut Harness) {
     rig.said(1, FromWorker::Leaving { reason: "its machine is switched off".into() });
 }
 
-fn status(rig: &Rig, worker: u64) -> WorkerStatus {
+fn status(rig: &Harness, worker: u64) -> WorkerStatus {
     rig.state.workers[&WorkerId(worker)].worker.status
 }
 
 #[test]
 fn what_a_leaving_worker_ran_waits_again_without_a_loss_however_often() {
-    let mut rig = Rig::new(ActivitySettings::default(), 1);
+    let mut rig = Harness::new(ActivitySettings::default(), 1);
     let id = rig.submit();
     for worker in 1..=4 {
         rig.connect(worker, 1);
@@ -51,7 +51,7 @@ fn what_must_not_run_again_and_has_begun_fails_because_its_worker_left() {
 #[test]
 fn what_must_not_run_again_and_has_not_begun_runs_elsewhere() {
     let once = ActivitySettings { on_lost: OnLost::Fail, ..ActivitySettings::default() };
-    let mut rig = Rig::new(once, 1);
+    let mut rig = Harness::new(once, 1);
     let id = rig.submit();
     rig.connect(1, 1);
     rig.install_ends(1, InstallOutcome::Installed);
@@ -91,7 +91,7 @@ fn what_is_terminated_while_its_worker_leaves_is_terminated() {
 
 #[test]
 fn an_engine_that_ends_gives_nothing_out_and_changes_no_fleet() {
-    let mut rig = Rig::new(ActivitySettings::default(), 2);
+    let mut rig = Harness::new(ActivitySettings::default(), 2);
     rig.submit();
     rig.connect(1, 1);
     rig.install_ends(1, InstallOutcome::Installed);

@@ -1,6 +1,6 @@
 //! Executions are bound to the revision that they were submitted with.
 
-use super::{Rig, rig::ACTIVITY};
+use super::{Harness, harness::ACTIVITY};
 use crate::{
     api::{ActivityView, PodError, Registration, Reply, Request, Submitted, TerminationMode},
     domain::{
@@ -13,7 +13,7 @@ use crate::{
     store::{ExpiredExecution, KEPT_REVISIONS},
 };
 
-impl Rig {
+impl Harness {
     /// Registers content by its hash.
     fn register(&mut self, sha256: &str, registration: Registration) -> (ActivityView, u32) {
         let new = NewActivity::script("echo", format!("cp {sha256} main.sh"));
@@ -69,8 +69,8 @@ impl Rig {
 }
 
 /// A worker of eight slots with the first revision installed, which was registered for everyone.
-fn rig() -> Rig {
-    let mut rig = Rig::new(ActivitySettings::default(), 1);
+fn rig() -> Harness {
+    let mut rig = Harness::new(ActivitySettings::default(), 1);
     rig.submit();
     rig.connect(1, 8);
     rig.installed(1);
@@ -80,7 +80,7 @@ fn rig() -> Rig {
 
 #[test]
 fn what_was_submitted_before_a_revision_runs_the_one_before() {
-    let mut rig = Rig::new(ActivitySettings::default(), 1);
+    let mut rig = Harness::new(ActivitySettings::default(), 1);
     let first = rig.submit();
     rig.register("new", Registration::Put);
     let still_old = rig.submit();
@@ -93,7 +93,7 @@ fn what_was_submitted_before_a_revision_runs_the_one_before() {
 
 #[test]
 fn an_attempt_after_a_failure_and_one_after_a_loss_run_the_same_revision() {
-    let mut rig = Rig::new(ActivitySettings { retries: 1, ..ActivitySettings::default() }, 1);
+    let mut rig = Harness::new(ActivitySettings { retries: 1, ..ActivitySettings::default() }, 1);
     let first = rig.submit();
     rig.connect(1, 1);
     rig.installed(1);
@@ -238,7 +238,7 @@ fn the_only_revision_of_an_activity_is_withdrawn_as_well() {
 #[test]
 fn what_everyone_is_to_run_is_installed_though_an_execution_of_it_is_terminated() {
     let mut rig =
-        Rig::with(ActivitySettings::default(), RevisionStatus::Verifying, Some("ab".into()), 1, Default::default());
+        Harness::with(ActivitySettings::default(), RevisionStatus::Verifying, Some("ab".into()), 1, Default::default());
     let id = rig.submit();
     rig.connect(1, 1);
     rig.ask(Request::Terminate(id, TerminationMode::Grace));

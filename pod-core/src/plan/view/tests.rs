@@ -11,7 +11,7 @@ use crate::{
     link::InstallOutcome,
     plan::{
         Input,
-        tests::rig::{ACTIVITY, REVISION, Rig, START, first_attempt, running},
+        tests::harness::{ACTIVITY, Harness, REVISION, START, first_attempt, running},
     },
     provisioner::{ProvisionError, ProvisionErrorKind},
 };
@@ -21,17 +21,17 @@ mod waiting {
 
     #[test]
     fn for_a_worker_that_is_being_launched() {
-        let mut rig = Rig::new(ActivitySettings::default(), 1);
+        let mut rig = Harness::new(ActivitySettings::default(), 1);
         let id = rig.submit();
         assert_eq!(rig.sentences(id), ["No worker is there yet; 1 is being launched."]);
-        let mut rig = Rig::new(ActivitySettings::default(), 3);
+        let mut rig = Harness::new(ActivitySettings::default(), 3);
         let id = rig.submit();
         assert_eq!(rig.sentences(id), ["No worker is there yet; 3 are being launched."]);
     }
 
     #[test]
     fn for_a_policy_that_allows_workers() {
-        let mut rig = Rig::new(ActivitySettings::default(), 0);
+        let mut rig = Harness::new(ActivitySettings::default(), 0);
         let id = rig.submit();
         assert_eq!(rig.sentences(id), ["No worker is there, and the active policy allows none."]);
     }
@@ -39,7 +39,7 @@ mod waiting {
     #[test]
     fn for_a_launch_that_was_refused_to_be_tried_again() {
         let full = || ProvisionError::new("no space.").of_kind(ProvisionErrorKind::Capacity);
-        let mut rig = Rig::new(ActivitySettings::default(), 1);
+        let mut rig = Harness::new(ActivitySettings::default(), 1);
         let id = rig.submit();
         for worker in [1, 2] {
             rig.step(Input::Created { worker: WorkerId(worker), result: Err(full()) });
@@ -61,7 +61,7 @@ mod waiting {
 
     #[test]
     fn for_a_worker_that_is_being_made() {
-        let mut rig = Rig::new(ActivitySettings::default(), 1);
+        let mut rig = Harness::new(ActivitySettings::default(), 1);
         let id = rig.submit();
         rig.step(Input::Progress { worker: WorkerId(1), note: "the image x is pulled: 3 of 8 MB".into() });
         let said = "No worker is there yet; 1 is being launched: the image x is pulled: 3 of 8 MB.";
@@ -70,7 +70,7 @@ mod waiting {
 
     #[test]
     fn for_the_installation_on_a_worker() {
-        let mut rig = Rig::new(ActivitySettings::default(), 1);
+        let mut rig = Harness::new(ActivitySettings::default(), 1);
         let id = rig.submit();
         rig.connect(1, 2);
         assert_eq!(rig.sentences(id), ["Its activity is being installed on worker 1."]);
@@ -85,14 +85,14 @@ mod waiting {
     #[test]
     fn for_the_verification_of_its_activity() {
         let (verifying, limits) = (RevisionStatus::Verifying, Limits::default());
-        let mut rig = Rig::with(ActivitySettings::default(), verifying, Some("ab".into()), 1, limits.clone());
+        let mut rig = Harness::with(ActivitySettings::default(), verifying, Some("ab".into()), 1, limits.clone());
         let id = rig.submit();
         let verified = "Its activity is still being verified: it is installed on one worker first.";
         assert_eq!(rig.sentences(id), [verified, "No worker is there yet; 1 is being launched."]);
         rig.connect(1, 2);
         assert_eq!(rig.sentences(id), [verified, "Its activity is being installed on worker 1."]);
 
-        let mut rig = Rig::with(ActivitySettings::default(), verifying, None, 1, limits);
+        let mut rig = Harness::with(ActivitySettings::default(), verifying, None, 1, limits);
         let id = rig.submit();
         assert_eq!(rig.sentences(id), ["Its activity is still being verified: its script is being fetched."]);
     }
@@ -224,7 +224,7 @@ mod ended {
 
     #[test]
     fn an_execution_that_is_nowhere_is_an_error() {
-        let mut rig = Rig::new(ActivitySettings::default(), 1);
+        let mut rig = Harness::new(ActivitySettings::default(), 1);
         let reply = rig.try_ask(Request::Explain(ExecutionId(9)));
         assert!(matches!(reply, Err(PodError::NoSuchExecution(ExecutionId(9)))), "{reply:?}");
     }
@@ -330,12 +330,12 @@ fn an_activity_is_shown_with_its_installations_and_a_worker_with_its_attempts() 
 mod in_passing {
     use super::*;
 
-    fn said(rig: &Rig, execution: &Execution) -> Vec<String> {
+    fn said(rig: &Harness, execution: &Execution) -> Vec<String> {
         rig.state.explain(execution.clone()).reasons.iter().map(ToString::to_string).collect()
     }
 
-    fn one_waits(workers: u32) -> (Rig, Execution) {
-        let mut rig = Rig::new(ActivitySettings::default(), workers);
+    fn one_waits(workers: u32) -> (Harness, Execution) {
+        let mut rig = Harness::new(ActivitySettings::default(), workers);
         let id = rig.submit();
         let execution = rig.stored[&id].clone();
         (rig, execution)

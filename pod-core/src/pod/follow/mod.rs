@@ -13,7 +13,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 
-use self::merged::{Merged, Step};
+use self::interleaver::{Interleaver, Step};
 use super::handle::Pod;
 use crate::{
     api::PodError,
@@ -22,7 +22,7 @@ use crate::{
     store::OutputSlice,
 };
 
-mod merged;
+mod interleaver;
 mod position;
 
 pub use self::position::{InvalidPosition, OutputPosition};
@@ -170,7 +170,7 @@ struct Reader {
     position: OutputPosition,
     until: Until,
     /// The output of the attempt that is read.
-    merged: Option<Merged>,
+    merged: Option<Interleaver>,
     /// When that attempt began.
     began: Option<Timestamp>,
     ended: bool,
@@ -215,7 +215,7 @@ impl Reader {
     async fn read(&mut self) -> Result<Option<OutputChunk>, PodError> {
         let key = AttemptKey { execution: self.id, attempt: self.position.attempt };
         if self.merged.as_ref().is_none_or(|merged| merged.key() != key) {
-            self.merged = Some(Merged::of(key));
+            self.merged = Some(Interleaver::of(key));
             self.began = None;
         }
         let closed = self.is_closed();

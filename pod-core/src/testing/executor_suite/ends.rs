@@ -1,10 +1,10 @@
 //! How executions start and end by themselves.
 
-use super::rig::{Rig, already_gone};
+use super::harness::{Harness, already_gone};
 use crate::domain::{AttemptOutcome, Millis};
 
 /// The code of `main.sh`.
-pub async fn codes_are_told(rig: &Rig) {
+pub async fn codes_are_told(rig: &Harness) {
     let request = rig.activity("#!/bin/sh\nexit \"$1\"").await;
     for code in [0, 1, 42, 255] {
         let mut run = request.clone();
@@ -15,7 +15,7 @@ pub async fn codes_are_told(rig: &Rig) {
 }
 
 /// A signal that nobody sent on behalf of POD.
-pub async fn signals_are_told(rig: &Rig) {
+pub async fn signals_are_told(rig: &Harness) {
     let request = rig.activity("#!/bin/sh\nkill -\"$1\" $$").await;
     for signal in [6, 9, 15] {
         let mut run = request.clone();
@@ -26,7 +26,7 @@ pub async fn signals_are_told(rig: &Rig) {
 }
 
 /// One argument, none, an empty one, one with everything in it.
-pub async fn the_input_is_the_argument(rig: &Rig) {
+pub async fn the_input_is_the_argument(rig: &Harness) {
     let request = rig.activity("#!/bin/sh\nprintf '%s<%s>' \"$#\" \"$1\"").await;
     let almost = "y".repeat(128 * 1024 - 1);
     let cases = [None, Some(""), Some("a b"), Some("$HOME `x` 'q' \"d\" \\ \n\té*"), Some(almost.as_str())];
@@ -40,7 +40,7 @@ pub async fn the_input_is_the_argument(rig: &Rig) {
 }
 
 /// What no argument can hold.
-pub async fn a_long_input_comes_as_a_file(rig: &Rig) {
+pub async fn a_long_input_comes_as_a_file(rig: &Harness) {
     let mut request = rig.activity("#!/bin/sh\necho $#\nls \"$POD_INPUT_FILE\" >&2\ncat \"$POD_INPUT_FILE\"").await;
     for len in [128 * 1024, 1 << 20] {
         let input = "0123456789abcdef".repeat(len / 16);
@@ -54,7 +54,7 @@ pub async fn a_long_input_comes_as_a_file(rig: &Rig) {
 }
 
 /// What is documented, what the activity adds, and nothing of the worker's own.
-pub async fn the_environment_is_small(rig: &Rig) {
+pub async fn the_environment_is_small(rig: &Harness) {
     let mut request = rig.activity("#!/bin/sh\nenv | cut -d= -f1 | sort | tr '\\n' ' '\necho \"$COLOUR/$POD_EXECUTION_ID/$POD_ATTEMPT/$POD_ACTIVITY/$POD_REVISION\"").await;
     request.env.insert("COLOUR".to_owned(), "red".to_owned());
     request.env.insert("POD_ATTEMPT".to_owned(), "not for activities to set".to_owned());
@@ -86,13 +86,13 @@ pub async fn the_environment_is_small(rig: &Rig) {
 }
 
 /// A program that reads gets the end at once.
-pub async fn standard_input_is_empty(rig: &Rig) {
+pub async fn standard_input_is_empty(rig: &Harness) {
     let outcome = rig.run_main("#!/bin/sh\ncat; echo end").await;
     assert_eq!((outcome.text(), outcome.end.clone()), ("end\n", AttemptOutcome::Exited(0)));
 }
 
 /// What could not be started says why.
-pub async fn a_missing_interpreter_is_named(rig: &Rig) {
+pub async fn a_missing_interpreter_is_named(rig: &Harness) {
     let outcome = rig.run_main("#!/no/such/interpreter\n").await;
     let AttemptOutcome::StartFailed(reason) = outcome.end else { panic!("not {:?}", outcome.end) };
     assert!(reason.contains("/no/such/interpreter"), "{reason}");
@@ -101,7 +101,7 @@ pub async fn a_missing_interpreter_is_named(rig: &Rig) {
 }
 
 /// The time of an execution is up; what it printed until then is there.
-pub async fn a_time_limit_ends_it(rig: &Rig) {
+pub async fn a_time_limit_ends_it(rig: &Harness) {
     let mut request = rig.activity("#!/bin/sh\ntrap '' TERM\necho $$\nwhile :; do sleep 0.05; done").await;
     request.timeout = Some(Millis(400));
     request.grace = Millis(100);
@@ -119,7 +119,7 @@ pub async fn a_time_limit_ends_it(rig: &Rig) {
 }
 
 /// Many executions, two at a time, one after the other.
-pub async fn slots_are_used_again(rig: &Rig) {
+pub async fn slots_are_used_again(rig: &Harness) {
     let request = rig.activity("#!/bin/sh\necho \"hello $1\"").await;
     let several = |from: u64| {
         let request = request.clone();

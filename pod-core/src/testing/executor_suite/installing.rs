@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::rig::{Rig, already_gone, gone, in_time};
+use super::harness::{Harness, already_gone, gone, in_time};
 use crate::{
     domain::{AttemptOutcome, Millis, RevisionNo, Stream},
     executor::InstallError,
@@ -10,7 +10,7 @@ use crate::{
 
 const GOOD: &str = "printf '#!/bin/sh\\necho \"hello $1\"\\n' > main.sh";
 
-async fn refusal(rig: &Rig, script: impl Into<Vec<u8>>) -> InstallError {
+async fn refusal(rig: &Harness, script: impl Into<Vec<u8>>) -> InstallError {
     let request = rig.installation(script);
     let key = (request.activity, request.revision);
     let error = rig.install(request.clone()).await.expect_err("this installation must fail");
@@ -26,7 +26,7 @@ async fn refusal(rig: &Rig, script: impl Into<Vec<u8>>) -> InstallError {
 }
 
 /// Installed, found again by the next executor of the directory, removed; and removed twice is fine.
-pub async fn an_installation_lasts_until_it_is_removed(rig: &Rig) {
+pub async fn an_installation_lasts_until_it_is_removed(rig: &Harness) {
     let request = rig.installation(GOOD);
     let key = (request.activity, request.revision);
     rig.install(request).await.expect("good");
@@ -46,7 +46,7 @@ pub async fn an_installation_lasts_until_it_is_removed(rig: &Rig) {
 }
 
 /// What is not installed does not start, and says so.
-pub async fn an_unknown_installation_does_not_start(rig: &Rig) {
+pub async fn an_unknown_installation_does_not_start(rig: &Harness) {
     let request = rig.activity("#!/bin/sh").await;
     let mut other = request.clone();
     other.revision = RevisionNo(2);
@@ -56,7 +56,7 @@ pub async fn an_unknown_installation_does_not_start(rig: &Rig) {
 }
 
 /// The second installation of a revision begins with an empty directory.
-pub async fn a_second_installation_replaces_the_first(rig: &Rig) {
+pub async fn a_second_installation_replaces_the_first(rig: &Harness) {
     let mut request = rig.installation(format!("touch first; {GOOD}"));
     rig.install(request.clone()).await.expect("good");
     request.payload =
@@ -66,7 +66,7 @@ pub async fn a_second_installation_replaces_the_first(rig: &Rig) {
 }
 
 /// Both streams of the script arrive while it runs.
-pub async fn its_output_streams(rig: &Rig) {
+pub async fn its_output_streams(rig: &Harness) {
     let go = rig.path("go");
     let script =
         format!("echo one; echo two >&2; while [ ! -e '{}' ]; do sleep 0.01; done; echo three; {GOOD}", go.display());
@@ -87,7 +87,7 @@ pub async fn its_output_streams(rig: &Rig) {
 }
 
 /// The reason names the exit code and holds the end of the output.
-pub async fn a_failing_script_tells_its_code_and_its_last_lines(rig: &Rig) {
+pub async fn a_failing_script_tells_its_code_and_its_last_lines(rig: &Harness) {
     let error = refusal(rig, "seq 1 1000; echo 'cc: not found' >&2; touch litter; exit 42").await;
     assert!(error.permanent);
     assert!(error.message.contains("exit code 42"), "{error}");
@@ -98,7 +98,7 @@ pub async fn a_failing_script_tells_its_code_and_its_last_lines(rig: &Rig) {
 }
 
 /// Exit code 0 is not enough.
-pub async fn a_script_without_main_sh_fails(rig: &Rig) {
+pub async fn a_script_without_main_sh_fails(rig: &Harness) {
     for script in ["true", "", "echo 'echo hi' > Main.sh"] {
         let error = refusal(rig, script).await;
         assert!(error.permanent && error.message.contains("no main.sh"), "{error}");
@@ -106,7 +106,7 @@ pub async fn a_script_without_main_sh_fails(rig: &Rig) {
 }
 
 /// A directory, a link out of the activity, a link to nothing, a pipe.
-pub async fn a_main_sh_that_is_no_file_fails(rig: &Rig) {
+pub async fn a_main_sh_that_is_no_file_fails(rig: &Harness) {
     for script in ["mkdir main.sh", "ln -s /bin/echo main.sh", "ln -s nowhere main.sh", "mkfifo main.sh"] {
         let error = refusal(rig, script).await;
         assert!(error.permanent && error.message.contains("not a regular file"), "{script}: {error}");
@@ -114,7 +114,7 @@ pub async fn a_main_sh_that_is_no_file_fails(rig: &Rig) {
 }
 
 /// Line ends of another system, in the script and in a main.sh that is text.
-pub async fn carriage_returns_do_not_matter(rig: &Rig) {
+pub async fn carriage_returns_do_not_matter(rig: &Harness) {
     let script = "if true; then\r\n  printf '#!/bin/sh\\r\\necho \"[$1]\"\\r\\n' > main.sh\r\nfi\r\n\
                   printf 'printf 1234\\r\\n' > part\r\nsed 's/1234/5678/' part >> main.sh\r\n";
     let request = rig.installation(script);
@@ -126,14 +126,14 @@ pub async fn carriage_returns_do_not_matter(rig: &Rig) {
 }
 
 /// As it has always been.
-pub async fn a_text_without_a_shebang_runs_with_sh(rig: &Rig) {
+pub async fn a_text_without_a_shebang_runs_with_sh(rig: &Harness) {
     let mut request = rig.activity("echo \"$1 from $0\"").await;
     request.input = Some("hello there".into());
     assert_eq!(rig.run(request).await.text(), "hello there from ./main.sh\n");
 }
 
 /// A program that is no script is run as it is, also when it holds what looks like line ends.
-pub async fn a_binary_is_left_alone(rig: &Rig) {
+pub async fn a_binary_is_left_alone(rig: &Harness) {
     // The one program that every worker has.
     let script = "cp \"$(command -v bash)\" main.sh; printf '\\r\\n' >> main.sh; cp main.sh copy; chmod -x main.sh\n\
                   echo 'cat copy' > show-copy; echo 'cat main.sh' > show-main";
@@ -150,7 +150,7 @@ pub async fn a_binary_is_left_alone(rig: &Rig) {
 }
 
 /// A script that never ends is ended, with what it started.
-pub async fn an_installation_has_a_time_limit(rig: &Rig) {
+pub async fn an_installation_has_a_time_limit(rig: &Harness) {
     let note = rig.path("pids");
     let script = format!(
         "trap '' TERM; for i in 1 2; do setsid sh -c 'trap \"\" TERM; echo $$ >> {0}; exec sleep 1000' & done\n\
@@ -166,7 +166,7 @@ pub async fn an_installation_has_a_time_limit(rig: &Rig) {
 }
 
 /// A script that ends leaves no process behind, and none that it leaves can hold it up.
-pub async fn background_processes_of_a_script_are_ended(rig: &Rig) {
+pub async fn background_processes_of_a_script_are_ended(rig: &Harness) {
     let note = rig.path("pids");
     let script = format!(
         "setsid sh -c 'echo $$ > {0}; exec sleep 1000' & while [ ! -s {0} ]; do sleep 0.01; done; {GOOD}",
@@ -177,7 +177,7 @@ pub async fn background_processes_of_a_script_are_ended(rig: &Rig) {
 }
 
 /// Whoever does not wait for an installation does not want it.
-pub async fn a_dropped_installation_ends(rig: &Rig) {
+pub async fn a_dropped_installation_ends(rig: &Harness) {
     let note = rig.path("pids");
     let script = format!("trap '' TERM; touch litter; echo $$ > {}; while :; do sleep 0.1; done", note.display());
     let request = rig.installation(script);
@@ -195,14 +195,14 @@ pub async fn a_dropped_installation_ends(rig: &Rig) {
 }
 
 /// What the activity sets is there.
-pub async fn the_environment_reaches_the_script(rig: &Rig) {
+pub async fn the_environment_reaches_the_script(rig: &Harness) {
     let mut request = rig.installation(format!("echo \"colour=$COLOUR\"; {GOOD}"));
     request.env.insert("COLOUR".to_owned(), "dark blue".to_owned());
     assert_eq!(rig.install(request).await.expect("good"), b"colour=dark blue\n");
 }
 
 /// The output of a script may be thrown away, however much it is.
-pub async fn nobody_needs_to_read_its_output(rig: &Rig) {
+pub async fn nobody_needs_to_read_its_output(rig: &Harness) {
     let (sink, output) = tokio::sync::mpsc::channel(1);
     drop(output);
     let request = rig.installation(format!("head -c 3000000 /dev/zero; {GOOD}"));

@@ -11,16 +11,16 @@
 //! what it tests. It waits for events with deadlines, and never for a time.
 
 pub mod ends;
+mod harness;
 pub mod installing;
 pub mod output;
-mod rig;
 pub mod scripts;
 pub mod stopping;
 pub mod trees;
 pub mod waiting;
 pub mod workdirs;
 
-pub use rig::{Outcome, Rig};
+pub use harness::{Harness, Outcome};
 
 /// Makes one test of each case of the suite.
 #[macro_export]
@@ -64,7 +64,7 @@ macro_rules! executor_suite {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $case() {
                 $crate::testing::executor_suite::$module::$case(
-                    &$crate::testing::executor_suite::Rig::open(|dir, slots| ::std::boxed::Box::pin(super::$open(dir, slots))).await,
+                    &$crate::testing::executor_suite::Harness::open(|dir, slots| ::std::boxed::Box::pin(super::$open(dir, slots))).await,
                 )
                 .await;
             })+

@@ -2,14 +2,14 @@
 
 use std::{fs, time::Duration};
 
-use super::rig::{Rig, finish, in_time, line};
+use super::harness::{Harness, finish, in_time, line};
 use crate::{
     domain::{AttemptOutcome, OutputFile, Stream},
     executor::{RunEvent, Sink},
 };
 
 /// Any bytes, no line end at the end, both streams apart.
-pub async fn both_streams_are_byte_exact(rig: &Rig) {
+pub async fn both_streams_are_byte_exact(rig: &Harness) {
     let outcome = rig
         .run_main(
             "#!/bin/sh\nprintf 'a\\000\\377\\r\\n\\n' ; printf '\\200\\001' >&2; printf 'no end' ; printf '%s' 'é' >&2",
@@ -23,7 +23,7 @@ pub async fn both_streams_are_byte_exact(rig: &Rig) {
 }
 
 /// 40 MB on one stream while the other is silent block nothing.
-pub async fn a_flood_on_stderr_comes_before_stdout(rig: &Rig) {
+pub async fn a_flood_on_stderr_comes_before_stdout(rig: &Harness) {
     let outcome = rig.run_main("#!/bin/sh\nseq 1 6000000 | head -c 40000000 >&2\necho done").await;
     assert_eq!(outcome.text(), "done\n");
     assert_eq!(outcome.stderr.len(), 40_000_000);
@@ -38,7 +38,7 @@ pub async fn a_flood_on_stderr_comes_before_stdout(rig: &Rig) {
 }
 
 /// The first line can be read before there is a second.
-pub async fn output_comes_while_it_runs(rig: &Rig) {
+pub async fn output_comes_while_it_runs(rig: &Harness) {
     let go = rig.path("go");
     let request = rig
         .activity(&format!(
@@ -54,7 +54,7 @@ pub async fn output_comes_while_it_runs(rig: &Rig) {
 }
 
 /// A program that prints faster than it is read waits, and loses nothing.
-pub async fn a_slow_reader_loses_nothing(rig: &Rig) {
+pub async fn a_slow_reader_loses_nothing(rig: &Harness) {
     let request = rig.activity("#!/bin/sh\nhead -c 5000000 /dev/zero | tr '\\000' x").await;
     let mut run = rig.start(request).await;
     let mut total = 0;
@@ -71,7 +71,7 @@ pub async fn a_slow_reader_loses_nothing(rig: &Rig) {
 }
 
 /// An executor that can write a stream into a file holds before each part of it, and gives the rest; any other gives all.
-pub async fn output_is_written_into_a_file_as_far_as_it_may_be(rig: &Rig) {
+pub async fn output_is_written_into_a_file_as_far_as_it_may_be(rig: &Harness) {
     use std::os::unix::fs::{FileExt as _, MetadataExt as _};
     const PRINTED: usize = 6_000_000;
     const PART: u64 = 1_500_000;
@@ -116,7 +116,7 @@ pub async fn output_is_written_into_a_file_as_far_as_it_may_be(rig: &Rig) {
 }
 
 /// A file that is another one than was told of is left alone.
-pub async fn another_file_is_not_written(rig: &Rig) {
+pub async fn another_file_is_not_written(rig: &Harness) {
     use std::os::unix::fs::MetadataExt as _;
     let request = rig.activity("#!/bin/sh\necho first; sleep 0.1; head -c 2000000 /dev/zero").await;
     let path = rig.path("others");
@@ -142,7 +142,7 @@ pub async fn another_file_is_not_written(rig: &Rig) {
 }
 
 /// A call of `next` that is dropped before it gave something took nothing.
-pub async fn dropped_calls_lose_nothing(rig: &Rig) {
+pub async fn dropped_calls_lose_nothing(rig: &Harness) {
     let request =
         rig.activity("#!/bin/sh\nfor i in $(seq 1 200); do echo \"line $i\"; done; sleep 0.05; echo last").await;
     let mut run = rig.start(request).await;
@@ -166,7 +166,7 @@ pub async fn dropped_calls_lose_nothing(rig: &Rig) {
 }
 
 /// Its last lines are on their way through another process when the program ends: they are waited for, on either stream.
-pub async fn a_filter_of_its_own_prints_to_its_end(rig: &Rig) {
+pub async fn a_filter_of_its_own_prints_to_its_end(rig: &Harness) {
     let slowly = "sh -c 'while read -r line; do sleep 0.02; echo \"<$line>\"; done'";
     let main = format!(
         "#!/bin/bash\nexec > >({slowly}) 2> >({slowly} >&2)\nfor i in $(seq 1 20); do echo $i; echo $i >&2; done; exit 3"
@@ -178,7 +178,7 @@ pub async fn a_filter_of_its_own_prints_to_its_end(rig: &Rig) {
 }
 
 /// But not for ever; and what it printed until then is kept.
-pub async fn a_filter_that_does_not_end_is_ended(rig: &Rig) {
+pub async fn a_filter_that_does_not_end_is_ended(rig: &Harness) {
     let note = rig.path("pids");
     let filter = format!("sh -c 'echo $$ >> {0}; cat; exec sleep 1000'", note.display());
     let main = format!(
@@ -187,5 +187,5 @@ pub async fn a_filter_that_does_not_end_is_ended(rig: &Rig) {
     );
     let outcome = rig.run_main(&main).await;
     assert_eq!((outcome.text(), outcome.end.clone()), ("before the end\n", AttemptOutcome::Exited(0)));
-    super::rig::already_gone(&rig.pids("pids", 1).await);
+    super::harness::already_gone(&rig.pids("pids", 1).await);
 }

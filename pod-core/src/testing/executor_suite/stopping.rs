@@ -1,6 +1,6 @@
 //! Stopping executions from outside.
 
-use super::rig::{Rig, already_gone, finish, gone, line};
+use super::harness::{Harness, already_gone, finish, gone, line};
 use crate::{
     domain::{AttemptOutcome, Millis},
     executor::{RunEvent, StopMode},
@@ -13,7 +13,7 @@ fn pid(line: &str) -> u32 {
 }
 
 /// TERM comes first, and what the program does and prints then still counts.
-pub async fn terminate_lets_it_clean_up(rig: &Rig) {
+pub async fn terminate_lets_it_clean_up(rig: &Harness) {
     let request =
         rig.activity("#!/bin/sh\ntrap 'echo cleaned up; exit 0' TERM\necho $$\nwhile :; do sleep 0.05; done").await;
     let mut run = rig.start(request).await;
@@ -25,7 +25,7 @@ pub async fn terminate_lets_it_clean_up(rig: &Rig) {
 }
 
 /// KILL comes after the grace time.
-pub async fn terminate_kills_what_ignores_it(rig: &Rig) {
+pub async fn terminate_kills_what_ignores_it(rig: &Harness) {
     let mut request = rig.activity(STUBBORN).await;
     request.grace = Millis(200);
     let mut run = rig.start(request).await;
@@ -37,7 +37,7 @@ pub async fn terminate_kills_what_ignores_it(rig: &Rig) {
 }
 
 /// Who does not want to wait for the grace time need not. (It is a minute here, in which the suite loses patience.)
-pub async fn a_harder_stop_shortens_the_grace(rig: &Rig) {
+pub async fn a_harder_stop_shortens_the_grace(rig: &Harness) {
     let mut request = rig.activity(STUBBORN).await;
     request.grace = Millis::from_secs(3600);
     let mut run = rig.start(request).await;
@@ -50,7 +50,7 @@ pub async fn a_harder_stop_shortens_the_grace(rig: &Rig) {
 
 /// Before anything was heard of it, or as soon as something was. The grace time is longer than the patience of this
 /// suite, so that a signal which gets lost is missed.
-pub async fn a_stop_may_come_at_once(rig: &Rig) {
+pub async fn a_stop_may_come_at_once(rig: &Harness) {
     let mut request = rig.activity("#!/bin/sh\nsleep 1000").await;
     request.grace = Millis::from_secs(3600);
     for (number, mode) in [StopMode::Terminate, StopMode::Kill].into_iter().cycle().take(12).enumerate() {
@@ -65,7 +65,7 @@ pub async fn a_stop_may_come_at_once(rig: &Rig) {
 }
 
 /// Output that nobody takes holds up neither the order to stop nor the time limit.
-pub async fn a_stop_reaches_a_flood_that_nobody_reads(rig: &Rig) {
+pub async fn a_stop_reaches_a_flood_that_nobody_reads(rig: &Harness) {
     let mut request = rig.activity("#!/bin/sh\necho $$\nexec yes").await;
     let mut run = rig.start(request.clone()).await;
     let first = line(&mut *run).await;
@@ -82,7 +82,7 @@ pub async fn a_stop_reaches_a_flood_that_nobody_reads(rig: &Rig) {
 }
 
 /// Nobody wants it any more; the slot is free again when it is gone.
-pub async fn a_dropped_run_is_killed(rig: &Rig) {
+pub async fn a_dropped_run_is_killed(rig: &Harness) {
     let request = rig.activity(STUBBORN).await;
     let mut pids = Vec::new();
     for _ in 0..4 {
@@ -96,7 +96,7 @@ pub async fn a_dropped_run_is_killed(rig: &Rig) {
 }
 
 /// Everything is gone when it returns, whether anybody listens or not.
-pub async fn shutdown_leaves_nothing(rig: &Rig) {
+pub async fn shutdown_leaves_nothing(rig: &Harness) {
     let request = rig.activity(STUBBORN).await;
     let mut runs = Vec::new();
     let mut pids = Vec::new();

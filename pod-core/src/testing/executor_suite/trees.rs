@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::rig::{Rig, already_gone, eventually, finish, line, with_variable};
+use super::harness::{Harness, already_gone, eventually, finish, line, with_variable};
 use crate::{
     domain::{AttemptOutcome, Millis},
     executor::StopMode,
@@ -25,14 +25,14 @@ echo escaped
 }
 
 /// The program ends by itself; what it left behind ends with it, and tells nobody anything else.
-pub async fn escapees_end_with_the_program(rig: &Rig) {
+pub async fn escapees_end_with_the_program(rig: &Harness) {
     let outcome = rig.run_main(&format!("{}exit 4", escape(&rig.path("pids")))).await;
     already_gone(&rig.pids("pids", 3).await);
     assert_eq!((outcome.text(), &outcome.end), ("escaped\n", &AttemptOutcome::Exited(4)));
 }
 
 /// As above, on request.
-pub async fn escapees_end_when_it_is_terminated(rig: &Rig) {
+pub async fn escapees_end_when_it_is_terminated(rig: &Harness) {
     let mut request = rig.activity(&format!("{}sleep 1000", escape(&rig.path("pids")))).await;
     request.grace = Millis(200);
     let mut run = rig.start(request).await;
@@ -43,7 +43,7 @@ pub async fn escapees_end_when_it_is_terminated(rig: &Rig) {
 }
 
 /// As above, when the time is up.
-pub async fn escapees_end_with_the_time_limit(rig: &Rig) {
+pub async fn escapees_end_with_the_time_limit(rig: &Harness) {
     let mut request = rig.activity(&format!("{}sleep 1000", escape(&rig.path("pids")))).await;
     request.timeout = Some(Millis(1500));
     request.grace = Millis(100);
@@ -52,7 +52,7 @@ pub async fn escapees_end_with_the_time_limit(rig: &Rig) {
 }
 
 /// Who waits for the end of the pipe would wait for the child.
-pub async fn a_child_that_holds_the_pipe_does_not_hold_the_end(rig: &Rig) {
+pub async fn a_child_that_holds_the_pipe_does_not_hold_the_end(rig: &Harness) {
     let outcome = rig.run_main("#!/bin/sh\n(sleep 1000; echo never) &\necho $!\necho problem >&2").await;
     assert_eq!(outcome.end, AttemptOutcome::Exited(0));
     assert_eq!(outcome.stderr, b"problem\n");
@@ -60,7 +60,7 @@ pub async fn a_child_that_holds_the_pipe_does_not_hold_the_end(rig: &Rig) {
 }
 
 /// Processes that start others faster than one can look.
-pub async fn a_fork_storm_ends(rig: &Rig) {
+pub async fn a_fork_storm_ends(rig: &Harness) {
     let storm = "#!/bin/sh\ntrap '' TERM\nstorm() { while :; do ( ( sleep 0.03; : ) & ) ; done; }\n\
                  storm & storm &\necho storming\n[ \"$1\" = stay ] && storm\nsleep 0.2";
     let mut request = rig.activity(storm).await;
@@ -88,7 +88,7 @@ pub async fn a_fork_storm_ends(rig: &Rig) {
 }
 
 /// The other slot goes on, whatever becomes of this one.
-pub async fn the_neighbour_notices_nothing(rig: &Rig) {
+pub async fn the_neighbour_notices_nothing(rig: &Harness) {
     let go = rig.path("go");
     let main = format!(
         "#!/bin/sh\nsetsid sleep 1000 &\necho ready\ni=0\nwhile [ ! -e '{}' ]; do i=$((i+1)); echo $i >&2; sleep 0.01; done\nkill $! && echo mine",

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::rig::{Outcome, Rig, already_gone, gone, in_time, lives};
+use super::harness::{Harness, Outcome, already_gone, gone, in_time, lives};
 use crate::{
     domain::AttemptOutcome,
     executor::{ExecutionHandle, RunEvent, StartRequest, StopMode},
@@ -16,12 +16,12 @@ if [ \"$1\" = long ]; then echo $$ >> \"$PIDS\"; exec sleep 1000; fi";
 
 /// Requests of one activity, whose programs go on for ever where they are asked to.
 struct Requests<'r> {
-    rig: &'r Rig,
+    rig: &'r Harness,
     request: StartRequest,
 }
 
 /// An execution that is listened to all the time.
-struct Heard {
+struct ObservedRun {
     wishes: mpsc::Sender<Wish>,
     outcome: JoinHandle<Outcome>,
 }
@@ -33,23 +33,23 @@ enum Wish {
 
 impl<'r> Requests<'r> {
     /// Where the executor takes two ahead.
-    async fn of(rig: &'r Rig) -> Option<Self> {
+    async fn of(rig: &'r Harness) -> Option<Self> {
         if rig.executor().prefetch_limit() < 2 {
             return None;
         }
         Some(Self { rig, request: rig.activity(MAIN).await })
     }
 
-    async fn start(&self, input: &str) -> Heard {
+    async fn start(&self, input: &str) -> ObservedRun {
         let mut request = self.request.clone();
         request.key.execution.0 = self.rig.number();
         request.input = Some(input.into());
         request.env.insert("PIDS".to_owned(), self.rig.path("pids").display().to_string());
-        Heard::new(self.rig.start(request).await)
+        ObservedRun::new(self.rig.start(request).await)
     }
 
     /// Fills both slots with what goes on; gives that and its process ids.
-    async fn fill(&self) -> ([Heard; 2], Vec<u32>) {
+    async fn fill(&self) -> ([ObservedRun; 2], Vec<u32>) {
         let first = self.start("long").await;
         self.rig.pids("pids", 1).await;
         let second = self.start("long").await;
@@ -63,7 +63,7 @@ impl<'r> Requests<'r> {
     }
 }
 
-impl Heard {
+impl ObservedRun {
     fn new(mut run: Box<dyn ExecutionHandle>) -> Self {
         let (wishes, mut wished) = mpsc::channel(4);
         let outcome = tokio::spawn(async move {
@@ -123,7 +123,7 @@ const DONE: (usize, AttemptOutcome) = (1, AttemptOutcome::Exited(0));
 const STOPPED: (usize, AttemptOutcome) = (1, AttemptOutcome::Terminated);
 
 /// Who has waited longest is next, and runs as any other.
-pub async fn who_waits_begins_when_a_slot_is_free(rig: &Rig) {
+pub async fn who_waits_begins_when_a_slot_is_free(rig: &Harness) {
     let Some(requests) = Requests::of(rig).await else { return };
     let ([first, second], _) = requests.fill().await;
     let (third, fourth) = (requests.start("long").await, requests.start("short").await);
@@ -136,7 +136,7 @@ pub async fn who_waits_begins_when_a_slot_is_free(rig: &Rig) {
 }
 
 /// Whichever slot is free first is as good: nobody is bound to one that goes on and on.
-pub async fn nobody_waits_for_a_long_run_while_another_slot_is_free(rig: &Rig) {
+pub async fn nobody_waits_for_a_long_run_while_another_slot_is_free(rig: &Harness) {
     let Some(requests) = Requests::of(rig).await else { return };
     let endless = requests.start("long").await;
     rig.pids("pids", 1).await;
@@ -150,7 +150,7 @@ pub async fn nobody_waits_for_a_long_run_while_another_slot_is_free(rig: &Rig) {
 }
 
 /// Each runs once and prints what it should, however closely one follows the other.
-pub async fn many_that_wait_run_once_each(rig: &Rig) {
+pub async fn many_that_wait_run_once_each(rig: &Harness) {
     let Some(requests) = Requests::of(rig).await else { return };
     let mut running = VecDeque::new();
     for number in 0..200 {
@@ -167,7 +167,7 @@ pub async fn many_that_wait_run_once_each(rig: &Rig) {
 }
 
 /// What has not begun comes back, what has goes on.
-pub async fn what_waits_can_be_recalled(rig: &Rig) {
+pub async fn what_waits_can_be_recalled(rig: &Harness) {
     let Some(requests) = Requests::of(rig).await else { return };
     let ([first, second], pids) = requests.fill().await;
     let (third, fourth) = (requests.start("short").await, requests.start("short").await);
@@ -185,7 +185,7 @@ pub async fn what_waits_can_be_recalled(rig: &Rig) {
 }
 
 /// It does not begin then, and neither does one that nobody wants any more.
-pub async fn what_waits_can_be_stopped(rig: &Rig) {
+pub async fn what_waits_can_be_stopped(rig: &Harness) {
     let Some(requests) = Requests::of(rig).await else { return };
     let ([first, second], pids) = requests.fill().await;
     for mode in [StopMode::Terminate, StopMode::Kill] {

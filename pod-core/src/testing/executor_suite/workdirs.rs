@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::rig::{Rig, eventually, finish};
+use super::harness::{Harness, eventually, finish};
 use crate::{
     domain::{AttemptOutcome, Workdir},
     executor::StartRequest,
@@ -19,14 +19,14 @@ const OBEY: &str = "#!/bin/sh\nif [ -n \"$1\" ]; then eval \"$1\"; else\n\
                     ls -A . .pod .pod/tmp .pod/results && cat file && [ ! -L .pod ] && [ -w . ] && [ -w .pod/tmp ]; fi";
 
 /// An activity with a tree of files beside that `main.sh`.
-async fn tree(rig: &Rig, main: &str) -> StartRequest {
+async fn tree(rig: &Harness, main: &str) -> StartRequest {
     let request = rig.installation(format!("{TREE}{main}\nEND OF MAIN\n"));
     let activity = request.activity;
     rig.install(request).await.expect("the installation is a good one");
     rig.request(activity)
 }
 
-fn again(rig: &Rig, request: &StartRequest, input: &str) -> StartRequest {
+fn again(rig: &Harness, request: &StartRequest, input: &str) -> StartRequest {
     let mut request = request.clone();
     request.key.execution.0 = rig.number();
     request.input = Some(input).filter(|input| !input.is_empty()).map(Into::into);
@@ -34,7 +34,7 @@ fn again(rig: &Rig, request: &StartRequest, input: &str) -> StartRequest {
 }
 
 /// Forty executions, as many at a time as there can be, leave files under the same names in all the places that are theirs.
-pub async fn each_execution_sees_what_is_its_own(rig: &Rig) {
+pub async fn each_execution_sees_what_is_its_own(rig: &Harness) {
     let main = "#!/bin/sh\nls -A . .pod/tmp .pod/results | tr '\\n' ' '\n\
                 for at in out.txt \"$TMPDIR/out.txt\" \"$POD_RESULTS/out.txt\"; do echo \"$1\" >> \"$at\"; done\n\
                 mkdir dir && echo \"$1\" > dir/out.txt\nsleep 0.0$(($1 % 4))\n\
@@ -64,7 +64,7 @@ pub async fn each_execution_sees_what_is_its_own(rig: &Rig) {
 }
 
 /// Everything that the activity installed has the name that it had there.
-pub async fn what_was_installed_is_there_under_its_name(rig: &Rig) {
+pub async fn what_was_installed_is_there_under_its_name(rig: &Harness) {
     let main = "#!/bin/sh\necho \"$0\"\ncd \"$(dirname \"$0\")\"\ncat data/file data/deep/file 'a name' .hidden current/file\n\
                 ./tool a; bin/tool b; bin/script";
     let request = tree(rig, main).await;
@@ -77,7 +77,7 @@ pub async fn what_was_installed_is_there_under_its_name(rig: &Rig) {
 }
 
 /// The places for temporary files and for results are inside, hidden, and their paths leave room for the names of sockets.
-pub async fn its_places_are_inside_and_short(rig: &Rig) {
+pub async fn its_places_are_inside_and_short(rig: &Harness) {
     let main = "#!/bin/sh\necho *\npwd\necho \"$TMPDIR\"\necho \"$POD_RESULTS\"\n\
                 for at in . .pod/tmp .pod/results; do : > $at/written || echo \"$at cannot be written\"; done";
     let mut request = rig.activity(main).await;
@@ -98,7 +98,7 @@ pub async fn its_places_are_inside_and_short(rig: &Rig) {
 }
 
 /// Whatever becomes of a working directory, the next one is as new.
-pub async fn a_program_may_do_anything_to_its_directory(rig: &Rig) {
+pub async fn a_program_may_do_anything_to_its_directory(rig: &Harness) {
     let script = format!("echo original > file; cat > main.sh <<'END OF MAIN'\n{OBEY}\nEND OF MAIN\n");
     let installation = rig.installation(script);
     let request = rig.request(installation.activity);
@@ -147,7 +147,7 @@ pub async fn a_program_may_do_anything_to_its_directory(rig: &Rig) {
 }
 
 /// Nothing of what executions wrote is left in the worker's directory, soon after they have ended.
-pub async fn nothing_is_left_behind(rig: &Rig) {
+pub async fn nothing_is_left_behind(rig: &Harness) {
     let main = "#!/bin/sh\nmkdir -p litter/a/b \"$TMPDIR/litter\"\n\
                 for n in 1 2 3; do for at in . litter litter/a litter/a/b \"$TMPDIR/litter\"; do echo x > $at/litter-$n; done; done";
     let request = rig.activity(main).await;
@@ -168,7 +168,7 @@ fn holds_litter(dir: &Path) -> bool {
 }
 
 /// A copy is the program's own, to its last file.
-pub async fn a_copy_may_be_written(rig: &Rig) {
+pub async fn a_copy_may_be_written(rig: &Harness) {
     let main = "#!/bin/sh\necho more >> data/deep/file && echo more >> 'a name' && rm -r data/file bin && chmod 600 tool\n\
                 cat data/deep/file 'a name'; [ -e data/file ] || echo gone; ls -A | tr '\\n' ' '";
     let mut request = tree(rig, main).await;
@@ -182,7 +182,7 @@ pub async fn a_copy_may_be_written(rig: &Rig) {
 
 /// One directory for all, as it was before there was a choice; also where executions of other activities between have
 /// directories of their own.
-pub async fn what_is_shared_stays(rig: &Rig) {
+pub async fn what_is_shared_stays(rig: &Harness) {
     let mut counts = rig.activity("#!/bin/sh\necho x >> count; wc -l < count; echo \"[$POD_RESULTS]\"").await;
     counts.workdir = Workdir::Shared;
     let private = rig.activity("#!/bin/sh\nls -A").await;
@@ -207,7 +207,7 @@ pub async fn what_is_shared_stays(rig: &Rig) {
 
 /// What an activity installed is not for its executions to change. Where mounts can be had they cannot; elsewhere a link,
 /// and the real path of anything, leads to what others see, as `docs/activities.md` says.
-pub async fn a_write_through_a_link(rig: &Rig) {
+pub async fn a_write_through_a_link(rig: &Harness) {
     let main = "#!/bin/sh\nout() { echo \"$1: $({ echo x >> \"$2\"; } 2>&1 | sed 's/.*: //')\"; }\n\
                 [ -z \"$1\" ] || { out file .hidden; out dir data/new; out deep data/deep/file; \
                 out real \"$(dirname \"$(readlink -f main.sh)\")/real\"; }\n\
@@ -229,7 +229,7 @@ pub async fn a_write_through_a_link(rig: &Rig) {
 }
 
 /// An installation that was made again is what the next execution finds.
-pub async fn an_installation_that_was_made_again_is_found(rig: &Rig) {
+pub async fn an_installation_that_was_made_again_is_found(rig: &Harness) {
     let mut installation = rig.installation("echo one > first; echo 'ls; cat *st' > main.sh");
     let request = rig.request(installation.activity);
     rig.install(installation.clone()).await.expect("good");
@@ -248,7 +248,7 @@ pub async fn an_installation_that_was_made_again_is_found(rig: &Rig) {
 }
 
 /// More activities than a slot has places for.
-pub async fn many_activities_take_turns(rig: &Rig) {
+pub async fn many_activities_take_turns(rig: &Harness) {
     let mut activities = Vec::new();
     for number in 0..9 {
         activities.push(rig.activity(&format!("#!/bin/sh\nls -A; echo {number}; echo x > litter")).await);

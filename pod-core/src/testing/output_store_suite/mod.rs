@@ -6,10 +6,10 @@
 //! ```
 //!
 //! where `harness` is an `async fn() -> Box<dyn Harness>` over an empty output store. That of a [`Store`] is the rig of its
-//! suite, [`store_suite::Rig`].
+//! suite, [`store_suite::StoreHarness`].
 //!
 //! [`Store`]: crate::store::Store
-//! [`store_suite::Rig`]: super::store_suite::Rig
+//! [`store_suite::StoreHarness`]: super::store_suite::StoreHarness
 
 pub mod cases;
 mod harness;

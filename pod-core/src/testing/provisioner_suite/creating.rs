@@ -1,15 +1,15 @@
 //! Creating workers.
 
-use super::rig::Rig;
+use super::harness::Harness;
 use crate::{domain::WorkerId, provisioner::MachineState};
 
 /// Nothing is listed that nobody created.
-pub async fn at_first_there_are_none(rig: &mut Rig) {
+pub async fn at_first_there_are_none(rig: &mut Harness) {
     assert!(rig.list().await.is_empty());
 }
 
 /// It knows who it is, whom it serves, and how much it may run.
-pub async fn a_created_worker_dials_in(rig: &mut Rig) {
+pub async fn a_created_worker_dials_in(rig: &mut Harness) {
     rig.create(7).await;
     let guest = rig.guest().await;
     assert_eq!((guest.hello.worker, guest.hello.slots), (Some(WorkerId(7)), 2));
@@ -24,7 +24,7 @@ pub async fn a_created_worker_dials_in(rig: &mut Rig) {
 }
 
 /// Asked again, at once or later, it is the same worker.
-pub async fn creating_twice_makes_one_worker(rig: &mut Rig) {
+pub async fn creating_twice_makes_one_worker(rig: &mut Harness) {
     tokio::join!(rig.create(1), rig.create(1));
     let mut guest = rig.guest().await;
     rig.create(1).await;
@@ -37,7 +37,7 @@ pub async fn creating_twice_makes_one_worker(rig: &mut Rig) {
 }
 
 /// They do not get into each other's way.
-pub async fn many_are_created_at_once(rig: &mut Rig) {
+pub async fn many_are_created_at_once(rig: &mut Harness) {
     tokio::join!(rig.create(1), rig.create(2), rig.create(3), rig.create(4));
     // Kept: one whose link ends dials again.
     let mut guests = Vec::new();

@@ -1,10 +1,10 @@
 //! Destroying workers.
 
-use super::rig::{Rig, dies, is_alive};
+use super::harness::{Harness, dies, is_alive};
 use crate::domain::WorkerId;
 
 /// Its link ends, and it is not listed any more.
-pub async fn a_destroyed_worker_is_gone(rig: &mut Rig) {
+pub async fn a_destroyed_worker_is_gone(rig: &mut Harness) {
     rig.create(1).await;
     let mut guest = rig.guest().await;
     rig.destroy(1).await;
@@ -13,7 +13,7 @@ pub async fn a_destroyed_worker_is_gone(rig: &mut Rig) {
 }
 
 /// What is not there is as it should be.
-pub async fn destroying_twice_or_the_absent_is_fine(rig: &mut Rig) {
+pub async fn destroying_twice_or_the_absent_is_fine(rig: &mut Harness) {
     rig.destroy(99).await;
     rig.create(1).await;
     tokio::join!(rig.destroy(1), rig.destroy(1));
@@ -22,7 +22,7 @@ pub async fn destroying_twice_or_the_absent_is_fine(rig: &mut Rig) {
 }
 
 /// Only the one that was meant ends.
-pub async fn the_others_stay(rig: &mut Rig) {
+pub async fn the_others_stay(rig: &mut Harness) {
     rig.create(1).await;
     let mut first = rig.guest().await;
     rig.create(2).await;
@@ -38,7 +38,7 @@ pub async fn the_others_stay(rig: &mut Rig) {
 }
 
 /// When `destroy` returns, nothing of what the worker ran is left.
-pub async fn what_a_destroyed_worker_ran_is_gone(rig: &mut Rig) {
+pub async fn what_a_destroyed_worker_ran_is_gone(rig: &mut Harness) {
     rig.create(1).await;
     let mut guest = rig.guest().await;
     let pid = guest.runs_something().await;

@@ -10,10 +10,10 @@
 
 pub mod creating;
 pub mod destroying;
+mod harness;
 pub mod restarting;
-mod rig;
 
-pub use rig::{Guest, Rig, dies, is_alive};
+pub use harness::{Harness, TestWorker, dies, is_alive};
 
 /// Makes one test of each case of the suite.
 #[macro_export]
@@ -32,7 +32,7 @@ macro_rules! provisioner_suite {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $case() {
                 $crate::testing::provisioner_suite::$module::$case(
-                    &mut $crate::testing::provisioner_suite::Rig::start(super::$backend).await,
+                    &mut $crate::testing::provisioner_suite::Harness::start(super::$backend).await,
                 )
                 .await;
             })+

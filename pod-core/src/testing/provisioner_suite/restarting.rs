@@ -1,10 +1,10 @@
 //! What the next manager finds.
 
-use super::rig::Rig;
+use super::harness::Harness;
 use crate::domain::{ActivityId, RevisionNo, WorkerId};
 
 /// It is the same worker, with what is installed in it.
-pub async fn workers_are_taken_on_by_the_next_manager(rig: &mut Rig) {
+pub async fn workers_are_taken_on_by_the_next_manager(rig: &mut Harness) {
     rig.create(3).await;
     rig.guest().await.runs_something().await;
     rig.restart().await;
@@ -17,12 +17,12 @@ pub async fn workers_are_taken_on_by_the_next_manager(rig: &mut Rig) {
 }
 
 /// A foreign worker is not ours to list, and what is left of it in our place ends.
-pub async fn workers_of_another_store_are_ended_and_not_listed(rig: &mut Rig) {
+pub async fn workers_of_another_store_are_ended_and_not_listed(rig: &mut Harness) {
     rig.create(1).await;
     let pid = rig.guest().await.runs_something().await;
     rig.restart_with_another_store().await;
     assert!(rig.list().await.is_empty());
-    super::rig::dies(pid).await;
+    super::harness::dies(pid).await;
     rig.create(1).await;
     let guest = rig.guest().await;
     assert!(guest.hello.installed.is_empty(), "it is another worker 1");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    rig::{Rig, TTL, acquire},
+    harness::{StoreHarness, TTL, acquire},
     rows::{
         activity, attempt, conclude, end, ended, finished, insert, installation, key, one_running, open, policy,
         revision, running, update, waiting, worker,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A contradiction at its end leaves nothing of a batch.
-pub async fn a_batch_is_all_or_nothing(rig: &mut Rig) {
+pub async fn a_batch_is_all_or_nothing(rig: &mut StoreHarness) {
     rig.commit(one_running(1)).await;
     let mut changes = vec![
         Change::PutActivity(activity(1, "a")),
@@ -36,7 +36,7 @@ pub async fn a_batch_is_all_or_nothing(rig: &mut Rig) {
 }
 
 /// A commit whose answer was lost is sent again.
-pub async fn a_repeated_batch_is_not_applied_again(rig: &mut Rig) {
+pub async fn a_repeated_batch_is_not_applied_again(rig: &mut StoreHarness) {
     let mut changes = one_running(1);
     changes.push(Change::RecordDecision(super::lists::decision(1)));
     let batch = Arc::new(rig.batch(changes));
@@ -50,7 +50,7 @@ pub async fn a_repeated_batch_is_not_applied_again(rig: &mut Rig) {
 }
 
 /// Whoever took the lease later writes; the earlier one does not.
-pub async fn an_older_epoch_is_fenced(rig: &mut Rig) {
+pub async fn an_older_epoch_is_fenced(rig: &mut StoreHarness) {
     rig.commit(vec![insert(waiting(1, 1))]).await;
     let old = rig.store();
     let stale = Arc::new(rig.batch(vec![insert(waiting(2, 1))]));
@@ -68,7 +68,7 @@ pub async fn an_older_epoch_is_fenced(rig: &mut Rig) {
 }
 
 /// An execution that was submitted, run, retrieved in one round.
-pub async fn a_lifecycle_in_one_batch(rig: &mut Rig) {
+pub async fn a_lifecycle_in_one_batch(rig: &mut StoreHarness) {
     let mut again = running(waiting(1, 1), 2);
     again.failures = 1;
     let mut done = ended(again.clone(), Outcome::Signalled(9), 100);
@@ -103,7 +103,7 @@ pub async fn a_lifecycle_in_one_batch(rig: &mut Rig) {
 }
 
 /// A recalled attempt never ran.
-pub async fn a_recalled_attempt_is_gone_and_its_number_free(rig: &mut Rig) {
+pub async fn a_recalled_attempt_is_gone_and_its_number_free(rig: &mut StoreHarness) {
     rig.commit(one_running(1)).await;
     rig.store().append_output(key(1, 1), Stream::Stdout, 0, Bytes::from_static(b"left over")).await.unwrap();
     rig.commit(vec![end(1, 1, AttemptOutcome::Recalled), update(&waiting(1, 1))]).await;
@@ -119,7 +119,7 @@ pub async fn a_recalled_attempt_is_gone_and_its_number_free(rig: &mut Rig) {
 }
 
 /// Revisions that pin the same bytes do not take each other's along when they go.
-pub async fn revisions_share_a_payload(rig: &mut Rig) {
+pub async fn revisions_share_a_payload(rig: &mut StoreHarness) {
     let payload = |text: &'static str| Payload::Script(Bytes::from_static(text.as_bytes()));
     let put = |no: u32, payload: Payload| {
         let row = revision(1, no);
@@ -138,7 +138,7 @@ pub async fn revisions_share_a_payload(rig: &mut Rig) {
 }
 
 /// How many executions name a revision is kept with it, whatever else is written of it.
-pub async fn revisions_keep_their_tallies(rig: &mut Rig) {
+pub async fn revisions_keep_their_tallies(rig: &mut StoreHarness) {
     let tally =
         |no, waiting, kept| RevisionCounters { activity: ActivityId(1), revision: RevisionNo(no), waiting, kept };
     let rows = [Change::PutActivity(activity(1, "a")), Change::PutRevision(revision(1, 1))];
@@ -146,7 +146,7 @@ pub async fn revisions_keep_their_tallies(rig: &mut Rig) {
     // Of the third there is no row.
     batch.revision_tallies = vec![tally(2, 3, 4), tally(3, 1, 1)];
     rig.store().commit(Arc::new(batch)).await.unwrap();
-    let tallies = async |rig: &Rig| rig.store().load().await.unwrap().activities[0].revision_tallies.clone();
+    let tallies = async |rig: &StoreHarness| rig.store().load().await.unwrap().activities[0].revision_tallies.clone();
     assert_eq!(tallies(rig).await, [tally(1, 0, 0), tally(2, 3, 4)]);
     rig.commit(vec![Change::PutRevision(revision(1, 2))]).await;
     assert_eq!(tallies(rig).await, [tally(1, 0, 0), tally(2, 3, 4)]);
@@ -156,7 +156,7 @@ pub async fn revisions_keep_their_tallies(rig: &mut Rig) {
 }
 
 /// The engine finds what it wrote.
-pub async fn the_snapshot_holds_what_was_committed(rig: &mut Rig) {
+pub async fn the_snapshot_holds_what_was_committed(rig: &mut StoreHarness) {
     let tally =
         ActivityCounters { activity: ActivityId(2), executions: [1, 2, 3, 4, 5, 6], recent_durations: vec![7, 0, 9] };
     let mut batch = rig.batch(vec![
@@ -225,7 +225,7 @@ pub async fn the_snapshot_holds_what_was_committed(rig: &mut Rig) {
 }
 
 /// Old executions are still shown with a name, and the name is free for another activity.
-pub async fn a_deleted_activity_leaves_its_name_and_executions(rig: &mut Rig) {
+pub async fn a_deleted_activity_leaves_its_name_and_executions(rig: &mut StoreHarness) {
     let payload = Payload::Script(Bytes::from_static(b"true"));
     rig.commit(vec![
         Change::PutActivity(activity(1, "a")),
@@ -246,7 +246,7 @@ pub async fn a_deleted_activity_leaves_its_name_and_executions(rig: &mut Rig) {
 }
 
 /// Attempts, output and idempotency keys go with their execution.
-pub async fn deleting_executions_takes_all_of_them_along(rig: &mut Rig) {
+pub async fn deleting_executions_takes_all_of_them_along(rig: &mut StoreHarness) {
     let large = Bytes::from(vec![b'x'; 100_000]);
     for id in 1..=3 {
         rig.commit(one_running(id)).await;
@@ -276,7 +276,7 @@ pub async fn deleting_executions_takes_all_of_them_along(rig: &mut Rig) {
 }
 
 /// The key of many executions is known as long as one of them is there, whichever goes first.
-pub async fn a_key_is_kept_as_long_as_anything_that_it_stands_for(rig: &mut Rig) {
+pub async fn a_key_is_kept_as_long_as_anything_that_it_stands_for(rig: &mut StoreHarness) {
     for id in 1..=4 {
         rig.commit(vec![insert(finished(id, 1))]).await;
     }
@@ -290,7 +290,7 @@ pub async fn a_key_is_kept_as_long_as_anything_that_it_stands_for(rig: &mut Rig)
 }
 
 /// The highest ids outlive what had them, and restarts.
-pub async fn ids_are_never_used_again(rig: &mut Rig) {
+pub async fn ids_are_never_used_again(rig: &mut StoreHarness) {
     let high = IdSequences { activity: 1, execution: 5, worker: 3, policy: 2, event: 9, session: 4, disordered: 2 };
     let mut batch = rig.batch(vec![insert(finished(5, 1))]);
     batch.id_sequences = high;
@@ -304,7 +304,7 @@ pub async fn ids_are_never_used_again(rig: &mut Rig) {
 }
 
 /// What the clocks said is kept with each batch, and whatever the system's clock said before.
-pub async fn the_clocks_are_those_of_the_last_batch(rig: &mut Rig) {
+pub async fn the_clocks_are_those_of_the_last_batch(rig: &mut StoreHarness) {
     assert_eq!(rig.store().load().await.unwrap().clock, None);
     for (wall, age, boot) in [(900, 100, Some(-7)), (500, 200, Some(50)), (5, 300, None)] {
         let boot = boot.map(|age| Boot { id: uuid::Uuid::from_u128(77), age: Age(age) });
@@ -319,7 +319,7 @@ pub async fn the_clocks_are_those_of_the_last_batch(rig: &mut Rig) {
 }
 
 /// Texts of every kind are kept to the byte.
-pub async fn texts_come_back_as_they_were(rig: &mut Rig) {
+pub async fn texts_come_back_as_they_were(rig: &mut StoreHarness) {
     for (id, text) in ["", "ü 漢字 🦀 \u{202e}", "'; DROP TABLE executions; --", "\u{1}\t\r\n\u{7f}\u{ffff}", "\"\\"]
         .into_iter()
         .enumerate()
@@ -344,7 +344,7 @@ pub async fn texts_come_back_as_they_were(rig: &mut Rig) {
 }
 
 /// Each reason is the same value after a restart, and is found by its sentence.
-pub async fn why_it_was_given_up_comes_back(rig: &mut Rig) {
+pub async fn why_it_was_given_up_comes_back(rig: &mut StoreHarness) {
     let (worker, attempt) = (WorkerId(7), AttemptNo(3));
     let endings = [
         Outcome::Aborted(GiveUp::StartFailed { error: "the activity was rejected: no".into() }),
@@ -375,7 +375,7 @@ pub async fn why_it_was_given_up_comes_back(rig: &mut Rig) {
 }
 
 /// A megabyte of input is as good as a word.
-pub async fn large_inputs_and_payloads_come_back(rig: &mut Rig) {
+pub async fn large_inputs_and_payloads_come_back(rig: &mut StoreHarness) {
     let mut execution = waiting(1, 1);
     execution.input = Some("ä".repeat(1 << 19).into());
     let archive = Payload::Archive(Bytes::from((0..3_000_000_u32).map(|n| n.to_le_bytes()[1]).collect::<Vec<u8>>()));
@@ -390,7 +390,7 @@ pub async fn large_inputs_and_payloads_come_back(rig: &mut Rig) {
 }
 
 /// A reader finds all of a batch or nothing of it.
-pub async fn readers_see_whole_batches(rig: &mut Rig) {
+pub async fn readers_see_whole_batches(rig: &mut StoreHarness) {
     const SIZE: usize = 20;
     const BATCHES: usize = 50;
     let store = rig.store();
@@ -414,7 +414,7 @@ pub async fn readers_see_whole_batches(rig: &mut Rig) {
 }
 
 /// Whoever waits for a commit may go away; the batch is whole and the next one is not disturbed.
-pub async fn a_dropped_commit_is_finished(rig: &mut Rig) {
+pub async fn a_dropped_commit_is_finished(rig: &mut StoreHarness) {
     let store = rig.store();
     for round in 0..20 {
         let batch = Arc::new(rig.batch((0..50).map(|n| insert(waiting(round * 50 + n + 1, 1))).collect()));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
+    harness::StoreHarness,
     output::append,
-    rig::Rig,
     rows::{insert, key, one_running, waiting},
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What is written through one is read through the other, also output.
-pub async fn both_handles_are_of_one_store(rig: &mut Rig) {
+pub async fn both_handles_are_of_one_store(rig: &mut StoreHarness) {
     let store = rig.store();
     let engine: Arc<dyn Store> = store.engine_handle().unwrap_or_else(|| store.clone());
     assert_eq!(engine.id(), store.id());

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    rig::{Rig, TTL, acquire},
+    harness::{StoreHarness, TTL, acquire},
     rows::{insert, waiting},
 };
 use crate::{
@@ -44,7 +44,7 @@ fn is_fenced(outcome: Result<(), StoreError>) {
 }
 
 /// With its address. Nothing changes for the holder.
-pub async fn another_holder_is_told_who_holds_it(rig: &mut Rig) {
+pub async fn another_holder_is_told_who_holds_it(rig: &mut StoreHarness) {
     let store = rig.store();
     let there = Holder::new("suite").at("http://here:8080");
     let lease = store.acquire(&there, TTL).await.unwrap().acquired().unwrap();
@@ -57,7 +57,7 @@ pub async fn another_holder_is_told_who_holds_it(rig: &mut Rig) {
 }
 
 /// The manager was killed and started again: it does not wait for itself.
-pub async fn the_holder_come_back_acquires_at_once(rig: &mut Rig) {
+pub async fn the_holder_come_back_acquires_at_once(rig: &mut StoreHarness) {
     let (store, old) = (rig.store(), rig.epoch());
     commit(&*store, old, 1).await.unwrap();
     let lease = acquire(&*rig.other().await, "suite", TTL).await;
@@ -71,7 +71,7 @@ pub async fn the_holder_come_back_acquires_at_once(rig: &mut Rig) {
 }
 
 /// Its holder is fenced by who acquires it.
-pub async fn an_expired_lease_is_anyone_s(rig: &mut Rig) {
+pub async fn an_expired_lease_is_anyone_s(rig: &mut StoreHarness) {
     let store = rig.store();
     let first = acquire(&*store, "suite", SHORT).await;
     let second = wait_for(&*rig.other().await, "another").await;
@@ -82,7 +82,7 @@ pub async fn an_expired_lease_is_anyone_s(rig: &mut Rig) {
 }
 
 /// Beyond the time for which it was acquired.
-pub async fn a_renewed_lease_lasts(rig: &mut Rig) {
+pub async fn a_renewed_lease_lasts(rig: &mut StoreHarness) {
     let store = rig.store();
     let lease = acquire(&*store, "suite", SHORT).await;
     store.renew(lease.epoch, TTL).await.unwrap();
@@ -93,7 +93,7 @@ pub async fn a_renewed_lease_lasts(rig: &mut Rig) {
 }
 
 /// A holder that was away while nobody else came: its epoch is still the newest.
-pub async fn a_renewal_revives_what_nobody_took(rig: &mut Rig) {
+pub async fn a_renewal_revives_what_nobody_took(rig: &mut StoreHarness) {
     let store = rig.store();
     let lease = acquire(&*store, "suite", Millis(1)).await;
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -103,7 +103,7 @@ pub async fn a_renewal_revives_what_nobody_took(rig: &mut Rig) {
 }
 
 /// Nobody waits for who has gone; and who has gone does not come back by a late renewal.
-pub async fn a_released_lease_is_anyone_s(rig: &mut Rig) {
+pub async fn a_released_lease_is_anyone_s(rig: &mut StoreHarness) {
     let store = rig.store();
     let lease = acquire(&*store, "suite", TTL).await;
     store.release(lease.epoch).await.unwrap();
@@ -114,7 +114,7 @@ pub async fn a_released_lease_is_anyone_s(rig: &mut Rig) {
 }
 
 /// Who was fenced takes nothing from who holds the store now.
-pub async fn only_the_newest_epoch_is_renewed_and_released(rig: &mut Rig) {
+pub async fn only_the_newest_epoch_is_renewed_and_released(rig: &mut StoreHarness) {
     let store = rig.store();
     let first = acquire(&*store, "suite", TTL).await;
     let second = acquire(&*store, "suite", TTL).await;
@@ -125,7 +125,7 @@ pub async fn only_the_newest_epoch_is_renewed_and_released(rig: &mut Rig) {
 }
 
 /// Who holds it is written down, and so is the epoch of who gave it back.
-pub async fn a_lease_outlives_the_process(rig: &mut Rig) {
+pub async fn a_lease_outlives_the_process(rig: &mut StoreHarness) {
     let before = rig.epoch();
     rig.reopen_without_lease().await;
     assert_eq!(&*held(&*rig.store(), "another").await.holder.name, "suite");
@@ -135,7 +135,7 @@ pub async fn a_lease_outlives_the_process(rig: &mut Rig) {
 }
 
 /// An epoch commits until there is a newer one, however late its renewal is.
-pub async fn commits_do_not_ask_for_time(rig: &mut Rig) {
+pub async fn commits_do_not_ask_for_time(rig: &mut StoreHarness) {
     let store = rig.store();
     let lease = acquire(&*store, "suite", Millis(1)).await;
     tokio::time::sleep(Duration::from_millis(20)).await;

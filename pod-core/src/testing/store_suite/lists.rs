@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    rig::Rig,
+    harness::StoreHarness,
     rows::{attempt, end, ended, insert, open, running, waiting},
 };
 use crate::{
@@ -35,7 +35,7 @@ fn of_each_kind(id: u64) -> Execution {
 }
 
 /// Every combination of filters, page after page, against a filter over all.
-pub async fn executions_by_every_filter(rig: &mut Rig) {
+pub async fn executions_by_every_filter(rig: &mut StoreHarness) {
     let all: Vec<Execution> = (1..=120).map(of_each_kind).collect();
     rig.commit(all.iter().cloned().map(insert).collect()).await;
     let store = rig.store();
@@ -79,7 +79,7 @@ pub async fn executions_by_every_filter(rig: &mut Rig) {
 }
 
 /// How many there are by every filter, whatever the limit, and those that have ended or not.
-pub async fn executions_are_counted(rig: &mut Rig) {
+pub async fn executions_are_counted(rig: &mut StoreHarness) {
     let mut all: Vec<Execution> = (1..=120).map(of_each_kind).collect();
     all.iter_mut().filter(|row| row.id.0.is_multiple_of(4)).for_each(|row| row.input = Some("needle".into()));
     rig.commit(all.iter().cloned().map(insert).collect()).await;
@@ -114,7 +114,7 @@ pub async fn executions_are_counted(rig: &mut Rig) {
 }
 
 /// Bounds, worker, text and order, alone and together, against a filter over all.
-pub async fn executions_between_bounds(rig: &mut Rig) {
+pub async fn executions_between_bounds(rig: &mut StoreHarness) {
     let mut all: Vec<Execution> = (1..=60).map(of_each_kind).collect();
     for row in &mut all {
         row.input = match row.id.0 % 5 {
@@ -173,7 +173,7 @@ fn mentions(row: &Execution, text: &str) -> bool {
 }
 
 /// The attempts of an execution tell its story, and are not mixed with those of its neighbours.
-pub async fn attempts_are_oldest_first(rig: &mut Rig) {
+pub async fn attempts_are_oldest_first(rig: &mut StoreHarness) {
     rig.commit((1..=3).map(|id| insert(running(waiting(id, 1), 1))).collect()).await;
     for id in 1..=3 {
         for no in 1..=12 {
@@ -190,7 +190,7 @@ pub async fn attempts_are_oldest_first(rig: &mut Rig) {
 }
 
 /// The same key again is answered from what it did before.
-pub async fn idempotency_tells_the_request(rig: &mut Rig) {
+pub async fn idempotency_tells_the_request(rig: &mut StoreHarness) {
     let hash = std::array::from_fn(|at| at as u8);
     rig.commit(vec![Change::PutIdempotency { key: "batch of ten".into(), request_hash: hash, executions: 5..15 }])
         .await;
@@ -200,7 +200,7 @@ pub async fn idempotency_tells_the_request(rig: &mut Rig) {
 }
 
 /// So is a request that made no executions; what became of it replaces what it began with.
-pub async fn notes_tell_what_a_request_did(rig: &mut Rig) {
+pub async fn notes_tell_what_a_request_did(rig: &mut StoreHarness) {
     let (found, next) = (vec![ExecutionId(3), ExecutionId(7)], Some(ExecutionId(3)));
     let done = Note::Done { ids: vec![ExecutionId(9)], refused: 1, why: Some("it \"ran\"".to_owned()), next };
     for note in [Note::Found { ids: found, next }, done] {
@@ -213,7 +213,7 @@ pub async fn notes_tell_what_a_request_did(rig: &mut Rig) {
 }
 
 /// A follower goes on where it was, also in the middle of a batch.
-pub async fn events_after_a_number(rig: &mut Rig) {
+pub async fn events_after_a_number(rig: &mut StoreHarness) {
     let mut all = Vec::new();
     for size in [1, 5, 2, 30] {
         all.extend(rig.tell(size).await);
@@ -229,7 +229,7 @@ pub async fn events_after_a_number(rig: &mut Rig) {
 }
 
 /// A person looks from the newest on, also from the middle of a batch.
-pub async fn events_before_a_number(rig: &mut Rig) {
+pub async fn events_before_a_number(rig: &mut StoreHarness) {
     let mut all = Vec::new();
     for size in [1, 5, 2, 30] {
         all.extend(rig.tell(size).await);
@@ -247,7 +247,7 @@ pub async fn events_before_a_number(rig: &mut Rig) {
 }
 
 /// A minute is replaced by what it has become; after a day it goes.
-pub async fn minutes_are_kept_for_a_day(rig: &mut Rig) {
+pub async fn minutes_are_kept_for_a_day(rig: &mut StoreHarness) {
     let minute = |minute: i64, submitted: u64| MinuteBucket { minute, submitted, ..MinuteBucket::default() };
     let mut full = minute(11, 3);
     full.ended = [1, 2, 3, 4];
@@ -262,14 +262,14 @@ pub async fn minutes_are_kept_for_a_day(rig: &mut Rig) {
 }
 
 /// The last decisions are what people look at.
-pub async fn decisions_are_newest_first(rig: &mut Rig) {
+pub async fn decisions_are_newest_first(rig: &mut StoreHarness) {
     rig.commit((1..=5).map(|at| Change::RecordDecision(decision(at))).collect()).await;
     rig.commit(vec![Change::RecordDecision(decision(6))]).await;
     assert_eq!(rig.store().decisions(3).await.unwrap(), [decision(6), decision(5), decision(4)]);
 }
 
 /// A span of time is that of the moments which the executions bear, in whatever order they are.
-pub async fn a_span_of_time_is_told_by_the_executions_own_moments(rig: &mut Rig) {
+pub async fn a_span_of_time_is_told_by_the_executions_own_moments(rig: &mut StoreHarness) {
     let at = |id: u64, at: i64| insert(Execution { submitted_at: Timestamp(at), ..waiting(id, 1) });
     rig.commit(vec![at(1, 10), at(2, 900), at(3, 20), at(4, 30)]).await;
     let store = rig.store();
@@ -295,7 +295,7 @@ pub async fn a_span_of_time_is_told_by_the_executions_own_moments(rig: &mut Rig)
 }
 
 /// Retention works from the oldest on, by age.
-pub async fn expired_are_oldest_first(rig: &mut Rig) {
+pub async fn expired_are_oldest_first(rig: &mut StoreHarness) {
     let ended_at = |id: u64, at: i64| Execution {
         // Somebody set the clock.
         finished_at: Some(Timestamp(-at)),

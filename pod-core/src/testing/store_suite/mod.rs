@@ -12,17 +12,17 @@
 pub mod commits;
 pub mod contradictions;
 pub mod engine;
+mod harness;
 pub mod lease;
 pub mod lists;
 pub mod output;
 pub mod queue;
 pub mod random;
 pub mod restarts;
-mod rig;
 mod rows;
 mod wrapper;
 
-pub use rig::Rig;
+pub use harness::StoreHarness;
 pub use wrapper::passes_through;
 
 /// Makes one test of each case of the suite.
@@ -63,7 +63,7 @@ macro_rules! store_suite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 $crate::testing::store_suite::$module::$case(
-                    &mut $crate::testing::store_suite::Rig::open(|dir| ::std::boxed::Box::pin(super::$open(dir))).await,
+                    &mut $crate::testing::store_suite::StoreHarness::open(|dir| ::std::boxed::Box::pin(super::$open(dir))).await,
                 )
                 .await;
             })+

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::{
-    rig::Rig,
+    harness::StoreHarness,
     rows::{conclude, end, key, one_running, open, running, update, waiting},
 };
 use crate::{
@@ -17,12 +17,12 @@ pub(super) fn pattern(from: usize, to: usize) -> Bytes {
     (from..to).map(|at| (at * 31 + at / 251) as u8).collect::<Vec<u8>>().into()
 }
 
-pub(super) async fn append(rig: &Rig, key: AttemptKey, stream: Stream, from: usize, to: usize) {
+pub(super) async fn append(rig: &StoreHarness, key: AttemptKey, stream: Stream, from: usize, to: usize) {
     rig.store().append_output(key, stream, from as u64, pattern(from, to)).await.expect("output that joins");
 }
 
 /// Reads from an offset until there is nothing more, in slices; says where each began.
-pub(super) async fn read_all(rig: &Rig, key: AttemptKey, stream: Stream, from: u64) -> Vec<(u64, Vec<u8>)> {
+pub(super) async fn read_all(rig: &StoreHarness, key: AttemptKey, stream: Stream, from: u64) -> Vec<(u64, Vec<u8>)> {
     let mut runs: Vec<(u64, Vec<u8>)> = Vec::new();
     let mut at = from;
     loop {
@@ -40,7 +40,7 @@ pub(super) async fn read_all(rig: &Rig, key: AttemptKey, stream: Stream, from: u
 }
 
 /// Rows tell how much their attempts printed: small, and more than fits a row; while they are open and after their end.
-pub async fn attempts_tell_their_output(rig: &mut Rig) {
+pub async fn attempts_tell_their_output(rig: &mut StoreHarness) {
     for (id, len) in [(1, 300), (2, 333_330)] {
         rig.commit(one_running(id)).await;
         append(rig, key(id, 1), Stream::Stdout, 0, len).await;
@@ -63,7 +63,7 @@ pub async fn attempts_tell_their_output(rig: &mut Rig) {
 }
 
 /// Nobody adds to what has ended, or never was.
-pub async fn only_open_attempts_take_output(rig: &mut Rig) {
+pub async fn only_open_attempts_take_output(rig: &mut StoreHarness) {
     for (id, len) in [(1, 100), (2, 50_000)] {
         rig.commit(one_running(id)).await;
         append(rig, key(id, 1), Stream::Stdout, 0, len).await;
@@ -87,7 +87,7 @@ fn log(worker: u64, activity: u64, revision: u32) -> InstallLog {
 }
 
 /// A log stays as long as what it is of.
-pub async fn install_logs_go_with_what_they_are_of(rig: &mut Rig) {
+pub async fn install_logs_go_with_what_they_are_of(rig: &mut StoreHarness) {
     let store = rig.store();
     for which in [log(1, 1, 1), log(1, 1, 2), log(1, 2, 1), log(2, 3, 1), log(1, 3, 1)] {
         store.append_install_log(which, Bytes::from_static(b"text"), false).await.unwrap();

@@ -1,7 +1,7 @@
 //! Claiming from the queue of a revision.
 
 use super::{
-    rig::Rig,
+    harness::StoreHarness,
     rows::{insert, open, running, update, waiting},
 };
 use crate::{
@@ -20,7 +20,7 @@ fn ids(claimed: &QueuePage) -> Vec<u64> {
     claimed.executions.iter().map(|execution| execution.id.0).collect()
 }
 
-async fn fill(rig: &mut Rig, rows: &[(u64, u64, i64)]) {
+async fn fill(rig: &mut StoreHarness, rows: &[(u64, u64, i64)]) {
     let row = |&(id, activity, not_before): &(u64, u64, i64)| {
         let mut execution = waiting(id, activity);
         execution.not_before = Age(not_before);
@@ -30,7 +30,7 @@ async fn fill(rig: &mut Rig, rows: &[(u64, u64, i64)]) {
 }
 
 /// By moment, then by age; and what is behind the last one.
-pub async fn claims_are_in_order_and_say_what_is_next(rig: &mut Rig) {
+pub async fn claims_are_in_order_and_say_what_is_next(rig: &mut StoreHarness) {
     fill(rig, &[(1, 1, 30), (2, 1, 10), (3, 1, 20), (4, 1, 10), (5, 1, 99)]).await;
     let store = rig.store();
     let claimed = store.peek_queue(A, R, QueueCursor::START, Age(50), 3).await.unwrap();
@@ -44,7 +44,7 @@ pub async fn claims_are_in_order_and_say_what_is_next(rig: &mut Rig) {
 }
 
 /// The engine holds everything up to its cursor.
-pub async fn a_claim_goes_on_after_a_key(rig: &mut Rig) {
+pub async fn a_claim_goes_on_after_a_key(rig: &mut StoreHarness) {
     fill(rig, &[(1, 1, 0), (2, 1, 0), (3, 1, 0), (4, 1, 5)]).await;
     let store = rig.store();
     assert_eq!(ids(&store.peek_queue(A, R, at(0, 1), Age(9), 2).await.unwrap()), [2, 3]);
@@ -54,7 +54,7 @@ pub async fn a_claim_goes_on_after_a_key(rig: &mut Rig) {
 }
 
 /// What waits for a moment is told, not given.
-pub async fn a_claim_takes_only_what_is_due(rig: &mut Rig) {
+pub async fn a_claim_takes_only_what_is_due(rig: &mut StoreHarness) {
     fill(rig, &[(1, 1, 10), (2, 1, 11), (3, 1, i64::MAX)]).await;
     let store = rig.store();
     let claimed = store.peek_queue(A, R, QueueCursor::START, Age(9), 10).await.unwrap();
@@ -66,7 +66,7 @@ pub async fn a_claim_takes_only_what_is_due(rig: &mut Rig) {
 }
 
 /// A long queue of one activity is none of another.
-pub async fn activities_have_queues_of_their_own(rig: &mut Rig) {
+pub async fn activities_have_queues_of_their_own(rig: &mut StoreHarness) {
     fill(rig, &[(1, 1, 0), (2, 2, 0), (3, 1, 0), (4, 3, 0)]).await;
     let store = rig.store();
     assert_eq!(ids(&store.peek_queue(ActivityId(2), R, QueueCursor::START, Age(0), 9).await.unwrap()), [2]);
@@ -75,7 +75,7 @@ pub async fn activities_have_queues_of_their_own(rig: &mut Rig) {
 }
 
 /// Nor is a long queue of one revision that of another.
-pub async fn revisions_have_queues_of_their_own(rig: &mut Rig) {
+pub async fn revisions_have_queues_of_their_own(rig: &mut StoreHarness) {
     let of = |id: u64, revision: u32| {
         let mut execution = waiting(id, 1);
         execution.revision = RevisionNo(revision);
@@ -91,7 +91,7 @@ pub async fn revisions_have_queues_of_their_own(rig: &mut Rig) {
 }
 
 /// What runs is not in the queue; what goes back is, at its new place.
-pub async fn the_queue_follows_the_status(rig: &mut Rig) {
+pub async fn the_queue_follows_the_status(rig: &mut StoreHarness) {
     fill(rig, &[(1, 1, 0), (2, 1, 0)]).await;
     rig.commit(vec![update(&running(waiting(1, 1), 1)), open(1, 1)]).await;
     assert_eq!(ids(&rig.store().peek_queue(A, R, QueueCursor::START, Age(9), 9).await.unwrap()), [2]);

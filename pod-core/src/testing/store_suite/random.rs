@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
+    harness::StoreHarness,
+    harness::{TTL, acquire},
     output::pattern,
-    rig::Rig,
-    rig::{TTL, acquire},
     rows::{activity, attempt, ended, event, installation, key, policy, revision, running, waiting, worker},
 };
 use crate::{
@@ -158,7 +158,7 @@ fn revision_tally(no: u64, round: u64) -> RevisionCounters {
 }
 
 /// The same batches, the same answers.
-pub async fn agrees_with_the_specification(rig: &mut Rig) {
+pub async fn agrees_with_the_specification(rig: &mut StoreHarness) {
     let seed = std::env::var("POD_STORE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
     let mut dice = Dice(seed);
     let model = MemoryStore::with_id(rig.store().id());

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
+    harness::StoreHarness,
     output::{append, pattern, read_all},
-    rig::Rig,
     rows::{attempt, conclude, finished, insert, key, one_running, open, running, update, waiting},
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The worker of an open attempt goes on sending from what was durable, or from before.
-pub async fn an_open_attempt_goes_on(rig: &mut Rig) {
+pub async fn an_open_attempt_goes_on(rig: &mut StoreHarness) {
     rig.commit(one_running(1)).await;
     append(rig, key(1, 1), Stream::Stdout, 0, 100_000).await;
     let durable = rig.store().sync_output(key(1, 1)).await.unwrap();
@@ -32,7 +32,7 @@ pub async fn an_open_attempt_goes_on(rig: &mut Rig) {
 }
 
 /// A result is as it was.
-pub async fn ended_output_stays(rig: &mut Rig) {
+pub async fn ended_output_stays(rig: &mut StoreHarness) {
     rig.commit(one_running(1)).await;
     append(rig, key(1, 1), Stream::Stdout, 0, 16_384).await;
     append(rig, key(1, 1), Stream::Stderr, 0, 16_385).await;
@@ -45,7 +45,7 @@ pub async fn ended_output_stays(rig: &mut Rig) {
 }
 
 /// Identity, rows and the fence outlive the process.
-pub async fn what_was_committed_stays(rig: &mut Rig) {
+pub async fn what_was_committed_stays(rig: &mut StoreHarness) {
     let id = rig.store().id();
     rig.commit(one_running(1)).await;
     rig.commit(vec![insert(waiting(2, 1)), insert(finished(3, 1))]).await;
@@ -64,7 +64,7 @@ pub async fn what_was_committed_stays(rig: &mut Rig) {
 }
 
 /// The manager did not hear of its commit, and the store was opened again under the same lease.
-pub async fn a_lost_answer_is_settled_after_a_restart(rig: &mut Rig) {
+pub async fn a_lost_answer_is_settled_after_a_restart(rig: &mut StoreHarness) {
     rig.commit(one_running(1)).await;
     let mut changes = conclude(1);
     changes.extend(one_running(2));
@@ -80,7 +80,7 @@ pub async fn a_lost_answer_is_settled_after_a_restart(rig: &mut Rig) {
 }
 
 /// Nothing comes back.
-pub async fn deleted_output_stays_deleted(rig: &mut Rig) {
+pub async fn deleted_output_stays_deleted(rig: &mut StoreHarness) {
     rig.commit(one_running(1)).await;
     append(rig, key(1, 1), Stream::Stdout, 0, 100_000).await;
     rig.commit(conclude(1)).await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rig::{TTL, acquire};
+use super::harness::{TTL, acquire};
 use crate::{
     domain::Timestamp,
     store::{Batch, Store},

@@ -17,16 +17,16 @@ use crate::link::{
 
 /// The waits before dialling again: they double from the first to the last, each with a share of chance, so that many
 /// workers do not come back at the same moment.
-const WAITS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+const REDIAL_DELAYS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 /// A link that lasted so long was a good one: the next dial need not wait for longer.
 const GOOD_LINK: Duration = Duration::from_secs(5);
 
 /// About so many bytes of a frame are worked off at once.
-const AT_ONCE: usize = 64 << 10;
+const BATCH_BYTES: usize = 64 << 10;
 
 /// How long one dial may take.
-const DIAL_WITHIN: Duration = Duration::from_secs(10);
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Dialling = BoxFuture<'static, Result<Transport, DialError>>;
 type Writing = BoxFuture<'static, (Box<dyn FrameWriter>, Result<(), FrameError>)>;
@@ -137,7 +137,7 @@ impl Connection {
         if lasted {
             self.waits = waits(self.seed);
         }
-        self.phase = Phase::Dialling(dial_after(Arc::clone(&self.dial), self.waits.next().unwrap_or(WAITS.1)));
+        self.phase = Phase::Dialling(dial_after(Arc::clone(&self.dial), self.waits.next().unwrap_or(REDIAL_DELAYS.1)));
     }
 }
 
@@ -156,7 +156,7 @@ impl Linked {
 
     async fn next(&mut self) -> Result<LinkEvent, FrameError> {
         if !self.received.is_empty() {
-            return Ok(LinkEvent::Input(Input::Received(self.received.some(AT_ONCE)?)));
+            return Ok(LinkEvent::Input(Input::Received(self.received.some(BATCH_BYTES)?)));
         }
         let writing = async {
             match &mut self.writing {
@@ -168,7 +168,7 @@ impl Linked {
             frame = self.reader.read(self.most) => {
                 self.most = MAX_FRAME;
                 self.received = Messages::of(frame?)?;
-                Ok(LinkEvent::Input(Input::Received(self.received.some(AT_ONCE)?)))
+                Ok(LinkEvent::Input(Input::Received(self.received.some(BATCH_BYTES)?)))
             }
             (writer, result) = writing => {
                 self.writing = None;
@@ -209,7 +209,10 @@ impl FrameWriter for Broken {
 }
 
 fn waits(seed: u64) -> ExponentialBackoff {
-    let doubling = ExponentialBuilder::default().with_min_delay(WAITS.0).with_max_delay(WAITS.1).without_max_times();
+    let doubling = ExponentialBuilder::default()
+        .with_min_delay(REDIAL_DELAYS.0)
+        .with_max_delay(REDIAL_DELAYS.1)
+        .without_max_times();
     doubling.with_jitter().with_jitter_seed(seed).build()
 }
 
@@ -219,9 +222,9 @@ fn dial_after(dial: Arc<dyn Dialer>, wait: Duration) -> Dialling {
         if !wait.is_zero() {
             sleep_until(at).await;
         }
-        match tokio::time::timeout(DIAL_WITHIN, dial.dial()).await {
+        match tokio::time::timeout(DIAL_TIMEOUT, dial.dial()).await {
             Ok(result) => result,
-            Err(_) => Err(DialError::Later(format!("the manager did not answer within {DIAL_WITHIN:?}"))),
+            Err(_) => Err(DialError::Later(format!("the manager did not answer within {DIAL_TIMEOUT:?}"))),
         }
     })
 }

@@ -30,7 +30,7 @@ use crate::{domain::Timestamp, executor::Executor, link::FromWorker};
 const EVENTS: usize = 256;
 
 /// How long a farewell may take.
-const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How much output waits in memory where no directory is given.
 const MEMORY: usize = 64 << 20;
@@ -143,7 +143,7 @@ impl WorkerTask {
         if exit == WorkerExit::Cancelled && self.state.is_welcome() {
             let goodbye = || FromWorker::Goodbye { reason: exit.to_string() };
             let goodbye = (self.departure == ShutdownNotice::Permanent).then(goodbye);
-            let _ = tokio::time::timeout(FAREWELL_WITHIN, self.connection.farewell(goodbye)).await;
+            let _ = tokio::time::timeout(GOODBYE_TIMEOUT, self.connection.farewell(goodbye)).await;
         }
         exit
     }

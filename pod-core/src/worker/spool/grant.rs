@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// So much is set aside at a time.
-const MOST: u64 = 16 << 20;
+const MAX_GRANT: u64 = 16 << 20;
 /// Less is not worth it: the rest is given as bytes, and the cap is kept to the byte.
 const LEAST: u64 = 1 << 20;
 /// So much of what the cap still allows is set aside at most, as the other stream may want some.
@@ -32,7 +32,7 @@ impl Spool {
     pub(in crate::worker) fn wrote(&mut self, run: OutputSegment, disk: &dyn SpoolDisk) -> Option<Sink> {
         let granted = &mut self.granted[run.stream as usize];
         *granted = granted.saturating_sub(run.len);
-        let is_short = *granted < MOST / 2;
+        let is_short = *granted < MAX_GRANT / 2;
         if !self.of_mut(run.stream).push_written(run.len) {
             // Its file was given up meanwhile: it is part of the gap.
             self.order.tail(run);
@@ -59,7 +59,7 @@ impl Spool {
     /// when it comes.
     fn set_aside(&mut self, stream: Stream) -> bool {
         let other = if stream == Stream::Stdout { Stream::Stderr } else { Stream::Stdout };
-        let some = MOST.min(self.room / SHARE);
+        let some = MAX_GRANT.min(self.room / SHARE);
         if some < LEAST || self.of(other).head_end() >= LONG || self.of(stream).output().is_none() {
             return false;
         }

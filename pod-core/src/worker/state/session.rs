@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How long a manager may take to answer a hello.
-const WELCOME_WITHIN: Duration = Duration::from_secs(10);
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A manager that answers heartbeats and then says nothing for so many intervals is taken for gone.
 const SILENT_INTERVALS: u32 = 3;
@@ -115,7 +115,7 @@ impl Session {
     pub(super) fn next_deadline(&self, idle: bool) -> Option<Duration> {
         let link = match &self.link {
             Link::Down => None,
-            Link::Greeting { since } => Some(*since + WELCOME_WITHIN),
+            Link::Greeting { since } => Some(*since + WELCOME_TIMEOUT),
             Link::Up(up) => {
                 let beat = (!up.owes_heartbeat).then(|| self.next_heartbeat(up));
                 let silent = up.answers.then(|| up.last_heard + self.heartbeat * SILENT_INTERVALS);
@@ -143,8 +143,8 @@ impl Session {
             _ => Duration::MAX,
         };
         match &mut self.link {
-            Link::Greeting { since } if now.uptime >= *since + WELCOME_WITHIN => {
-                Some(Effect::Disconnect(format!("the manager did not answer a hello within {WELCOME_WITHIN:?}")))
+            Link::Greeting { since } if now.uptime >= *since + WELCOME_TIMEOUT => {
+                Some(Effect::Disconnect(format!("the manager did not answer a hello within {WELCOME_TIMEOUT:?}")))
             }
             Link::Up(up) if up.answers && now.uptime >= up.last_heard + self.heartbeat * SILENT_INTERVALS => {
                 let silent = Millis::from(now.uptime - up.last_heard);

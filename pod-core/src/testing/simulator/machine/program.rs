@@ -12,7 +12,7 @@ use crate::{
 pub(in crate::testing::simulator) const SERVE: &str = "serve";
 
 /// How much comes out of a pipe at once.
-const AT_ONCE: u64 = 64 << 10;
+const MAX_CHUNK_LEN: u64 = 64 << 10;
 
 /// How it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Program {
                 let mut now = share.min(left);
                 left -= now;
                 while now > 0 {
-                    let piece = AT_ONCE.min(now);
+                    let piece = MAX_CHUNK_LEN.min(now);
                     writes.push((moment, stream, piece));
                     now -= piece;
                 }

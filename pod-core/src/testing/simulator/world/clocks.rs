@@ -1,7 +1,7 @@
 //! The clocks of the world: virtual time, which is the truth; the system's clock, which somebody sets; and the age of
 //! POD, which does not count what passes while no manager runs and the machine is started anew.
 
-use super::{super::options::Mutant, Happening, Step, World, now_or_never};
+use super::{super::options::Mutant, SimEvent, Step, World, now_or_never};
 use crate::{
     domain::{Age, Now, Timestamp},
     store::{ClockMark, ExecutionQuery, SortOrder, Store},
@@ -36,7 +36,7 @@ impl World {
         self.report.clock_changes += 1;
         self.note(&("the clock is set, and is ahead by", self.ahead));
         let next = self.clocks.between(500, 60_000).cast_signed();
-        self.at(next, Happening::ClockSet);
+        self.at(next, SimEvent::ClockSet);
     }
 
     /// What a manager makes of the clocks when it takes over. Now and then the machine was started anew meanwhile.

@@ -8,7 +8,7 @@ use super::{
         network::{LinkId, Way},
         options::Fault,
     },
-    Happening, Step, World,
+    SimEvent, Step, World,
     lease::MANAGER,
 };
 use crate::{
@@ -33,7 +33,7 @@ impl World {
             self.store.lose_unsynced_output();
         }
         let back = self.faults.between(10, 40_000).cast_signed();
-        self.at(back, Happening::ManagerBack);
+        self.at(back, SimEvent::ManagerBack);
     }
 
     pub(super) fn close_all(&mut self) {
@@ -47,7 +47,7 @@ impl World {
             return Ok(());
         }
         let next = self.faults.between(200, 8000).cast_signed();
-        self.at(next, Happening::Mischief);
+        self.at(next, SimEvent::Mischief);
         let ids: Vec<WorkerId> = self.machines.keys().copied().collect();
         let victim = (!ids.is_empty()).then(|| ids[self.faults.between(0, ids.len() as u64) as usize]);
         match (self.luck.mischief(&mut self.faults), victim) {
@@ -69,7 +69,7 @@ impl World {
                     machine.lose_disk();
                 }
                 let back = self.faults.between(10, 20_000).cast_signed();
-                self.at(back, Happening::Boot(id));
+                self.at(back, SimEvent::Boot(id));
             }
             (8, Some(id)) if self.luck.has(Fault::Death) => return self.machine_dies(id),
             (9, Some(id)) if self.luck.has(Fault::Leave) => {
@@ -109,12 +109,12 @@ impl World {
                 if let Some(process) = &mut self.process {
                     process.paused_until = self.now + time;
                 }
-                self.at(time, Happening::Resumed);
+                self.at(time, SimEvent::Resumed);
                 match self.faults.between(0, 10) {
                     0 | 1 => return self.take_over(MANAGER),
                     2..6 => {
                         let looks = self.faults.between(0, time.unsigned_abs()).cast_signed();
-                        self.at(looks, Happening::Rival);
+                        self.at(looks, SimEvent::Rival);
                     }
                     _ => {}
                 }
@@ -197,7 +197,7 @@ impl World {
         }
         for way in [Way::Up, Way::Down] {
             let given_up = self.faults.between(900_000, 1_000_000).cast_signed();
-            self.at(given_up, Happening::LinkEnded(link, way));
+            self.at(given_up, SimEvent::LinkEnded(link, way));
         }
     }
 
@@ -207,7 +207,7 @@ impl World {
         for way in [Way::Up, Way::Down] {
             self.network.silence(link, way, &mut self.luck);
             let noticed = self.faults.between(1, 300).cast_signed();
-            self.at(noticed, Happening::LinkEnded(link, way));
+            self.at(noticed, SimEvent::LinkEnded(link, way));
         }
     }
 

@@ -7,7 +7,7 @@ use super::{
         network::Way,
         options::Mutant,
     },
-    Happening, Step, World, now_or_never, on_lost,
+    SimEvent, Step, World, now_or_never, on_lost,
 };
 use crate::{
     domain::{AttemptKey, OnLost, WorkerId},
@@ -74,7 +74,7 @@ impl World {
 
     fn later(&mut self, delay: i64, id: WorkerId, call: Call) {
         if let Some(process) = &self.process {
-            self.at(delay, Happening::Provisioned(process.number, id, call));
+            self.at(delay, SimEvent::Provisioned(process.number, id, call));
         }
     }
 
@@ -129,7 +129,7 @@ impl World {
         let machine = Machine::new(id, &self.store, self.options.mutant, &mut self.luck);
         self.machines.insert(id, machine);
         if !self.fault(50) {
-            self.at(100, Happening::Boot(id)); // else it never dials in
+            self.at(100, SimEvent::Boot(id)); // else it never dials in
         }
     }
 
@@ -147,7 +147,7 @@ impl World {
         };
         let listed = self.machines.iter().map(machine).collect();
         let late = if self.fault(200) { self.faults.between(5, 30_000).cast_signed() } else { 5 };
-        self.at(late, Happening::News(News::Input(Input::Happened(plan::Input::Listed(listed)))));
+        self.at(late, SimEvent::News(News::Input(Input::Happened(plan::Input::Listed(listed)))));
     }
 
     /// A worker process begins, where none is.
@@ -164,7 +164,7 @@ impl World {
         if let Some(link) = machine.kill(&mut self.ledger)
             && let Some(at) = self.network.send(link, Way::Up, self.now, &mut self.luck).arrives
         {
-            self.at(at - self.now, Happening::LinkEnded(link, Way::Up));
+            self.at(at - self.now, SimEvent::LinkEnded(link, Way::Up));
         }
     }
 
@@ -198,10 +198,10 @@ impl World {
             Wish::Write(link, frame) => {
                 let sent = self.network.send(link, Way::Up, self.now, &mut self.luck);
                 if let Some(at) = sent.arrives {
-                    self.at(at - self.now, Happening::Up(link, frame));
+                    self.at(at - self.now, SimEvent::Up(link, frame));
                 }
                 match sent.written {
-                    Some(at) if at > self.now => self.at(at - self.now, Happening::Written(link)),
+                    Some(at) if at > self.now => self.at(at - self.now, SimEvent::Written(link)),
                     Some(_) => {
                         if let Some(machine) = self.machines.get_mut(&id) {
                             machine.written(link);
@@ -212,7 +212,7 @@ impl World {
             }
             Wish::HangUp(link) => {
                 if let Some(at) = self.network.send(link, Way::Up, self.now, &mut self.luck).arrives {
-                    self.at(at - self.now, Happening::LinkEnded(link, Way::Up));
+                    self.at(at - self.now, SimEvent::LinkEnded(link, Way::Up));
                 }
             }
             Wish::Exited(exit) => return self.exited(id, &exit),
@@ -244,12 +244,12 @@ impl World {
         machine.exited();
         if machine.returns() && *exit == WorkerExit::Cancelled {
             let back = self.faults.between(100, 20_000).cast_signed();
-            self.at(back, Happening::Boot(id));
+            self.at(back, SimEvent::Boot(id));
         } else {
             self.machines.remove(&id);
             if self.faults.per_mille(300) {
                 let gone = plan::Input::Gone { worker: id, reason: exit.to_string() };
-                self.at(10, Happening::News(News::Input(Input::Happened(gone))));
+                self.at(10, SimEvent::News(News::Input(Input::Happened(gone))));
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Who holds the store: the manager, which renews its lease, and now and then another one, which takes an expired one.
 
-use super::{Happening, Step, World, now_or_never};
+use super::{SimEvent, Step, World, now_or_never};
 use crate::{
     domain::{Epoch, Millis},
     manager::Input,
@@ -29,7 +29,7 @@ impl World {
             now_or_never(self.store.renew(epoch, LEASE_TTL))
         };
         let delay = self.luck.store.between(1, 40).cast_signed();
-        self.at(delay, Happening::Renewed(number, epoch, outcome));
+        self.at(delay, SimEvent::Renewed(number, epoch, outcome));
     }
 
     pub(super) fn renewed(&mut self, number: u64, epoch: Epoch, outcome: Result<(), StoreError>) -> Step {
@@ -38,7 +38,7 @@ impl World {
             // It gets no processor, and finds the answer when it goes on.
             Some(process) if self.now < process.paused_until => {
                 let at = process.paused_until - self.now;
-                self.at(at, Happening::Renewed(number, epoch, outcome));
+                self.at(at, SimEvent::Renewed(number, epoch, outcome));
             }
             Some(process) => {
                 process.manager.handle(Input::Renewed(epoch, outcome), now);
@@ -65,12 +65,12 @@ impl World {
                 self.report.expired += u64::from(name == RIVAL);
                 let holds = self.faults.between(0, 2 * LEASE_TTL.0).cast_signed();
                 if self.faults.per_mille(500) {
-                    self.at(holds, Happening::RivalEnds(lease.epoch));
+                    self.at(holds, SimEvent::RivalEnds(lease.epoch));
                 }
             }
             Acquisition::HeldBy(held) => {
                 let again = held.expires_in.0.cast_signed();
-                self.at(again, Happening::Rival);
+                self.at(again, SimEvent::Rival);
             }
         }
         Ok(())

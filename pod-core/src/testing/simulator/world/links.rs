@@ -10,7 +10,7 @@ use super::{
         network::{LinkId, Way, over_the_wire},
         options::{Fault, Mutant},
     },
-    Happening, Step, World, now_or_never,
+    SimEvent, Step, World, now_or_never,
 };
 use crate::{
     domain::{ActivityId, AttemptKey, RevisionNo, SessionId, Stream, WorkerId},
@@ -26,7 +26,7 @@ const SIGN_OF_LIFE: i64 = 1000;
 /// A store that was full is asked again so often whether it has room.
 const LOOK_FOR_ROOM: i64 = 1000;
 /// So much output is made durable at once.
-const MUCH: usize = 256 << 10;
+const SYNC_BYTES: usize = 256 << 10;
 
 /// What is sent to workers.
 impl World {
@@ -159,7 +159,7 @@ impl World {
 
     fn send_frame(&mut self, link: LinkId, frame: Vec<ToWorker>) {
         if let Some(at) = self.network.send(link, Way::Down, self.now, &mut self.luck).arrives {
-            self.at(at - self.now, Happening::Down(link, frame));
+            self.at(at - self.now, SimEvent::Down(link, frame));
         }
     }
 
@@ -167,7 +167,7 @@ impl World {
     pub(super) fn close(&mut self, link: LinkId) {
         self.ends.remove(link);
         if let Some(at) = self.network.send(link, Way::Down, self.now, &mut self.luck).arrives {
-            self.at(at - self.now, Happening::LinkEnded(link, Way::Down));
+            self.at(at - self.now, SimEvent::LinkEnded(link, Way::Down));
         }
     }
 }
@@ -304,7 +304,7 @@ impl World {
             Stored::LeftOut(..) => {
                 self.report.left_out += 1;
                 if !asked && end.left_out.first().is_some() {
-                    self.at(LOOK_FOR_ROOM, Happening::LookForRoom(link));
+                    self.at(LOOK_FOR_ROOM, SimEvent::LookForRoom(link));
                 }
                 return Ok(());
             }
@@ -315,10 +315,10 @@ impl World {
             let first = end.taken.is_empty();
             end.taken.insert(key);
             end.taken_bytes += len;
-            let much = end.taken_bytes >= MUCH;
+            let much = end.taken_bytes >= SYNC_BYTES;
             if first || much {
                 let wait = if much { 1 } else { self.luck.intake.between(1, 60).cast_signed() };
-                self.at(wait, Happening::Sync(link));
+                self.at(wait, SimEvent::Sync(link));
             }
         }
         Ok(())
@@ -333,7 +333,7 @@ impl World {
             if let Some(end) = self.ends.ends.get_mut(&link) {
                 end.taken.extend(keys);
             }
-            self.at(50, Happening::Sync(link));
+            self.at(50, SimEvent::Sync(link));
             return Ok(());
         }
         for key in keys {
@@ -366,7 +366,7 @@ impl World {
         if has_room(&said) {
             self.manager_end_is_over(link)
         } else {
-            self.at(LOOK_FOR_ROOM, Happening::LookForRoom(link));
+            self.at(LOOK_FOR_ROOM, SimEvent::LookForRoom(link));
             Ok(())
         }
     }

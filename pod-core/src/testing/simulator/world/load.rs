@@ -3,7 +3,7 @@
 
 use super::{
     super::{machine::SERVE, manager_process::News, options::Mutant, random::Random, requests::Wanted},
-    Happening, Step, World, on_lost,
+    SimEvent, Step, World, on_lost,
 };
 use crate::{
     api::{PodError, Registration, Reply, Request, TerminationMode},
@@ -27,9 +27,9 @@ impl World {
         for number in 0..self.options.executions + ACTIVITIES {
             let when =
                 if number < ACTIVITIES { 10 } else { load.between(20, self.options.faults_until.unsigned_abs()) };
-            self.at(when.cast_signed(), Happening::Client(number));
+            self.at(when.cast_signed(), SimEvent::Client(number));
         }
-        self.at(5, Happening::Operator);
+        self.at(5, SimEvent::Operator);
     }
 
     fn any_activity(&mut self) -> String {
@@ -101,7 +101,7 @@ impl World {
     /// Somebody asks. Where no manager runs, again later.
     pub(super) fn ask(&mut self, wanted: Wanted) -> Step {
         let Some(_) = &self.process else {
-            self.at(1000, Happening::Ask(Box::new(wanted)));
+            self.at(1000, SimEvent::Ask(Box::new(wanted)));
             return Ok(());
         };
         self.note(&("client", &wanted.request));
@@ -113,7 +113,7 @@ impl World {
             // Whoever does not hear soon enough asks twice.
             if new.idempotency_key.is_some() && !wanted.again && self.users.per_mille(300) {
                 let again = self.users.between(1, 3000).cast_signed();
-                self.at(again, Happening::Ask(Box::new(Wanted { again: true, ..wanted.clone() })));
+                self.at(again, SimEvent::Ask(Box::new(Wanted { again: true, ..wanted.clone() })));
             }
         }
         let mut request = wanted.request.clone();
@@ -154,7 +154,7 @@ impl World {
             }
             Ok(Reply::Execution(execution)) => self.checker.told_of(execution.id)?,
             Ok(_) => {}
-            Err(PodError::Store(_)) if wanted.is_repeated() => self.at(1000, Happening::Ask(Box::new(wanted))),
+            Err(PodError::Store(_)) if wanted.is_repeated() => self.at(1000, SimEvent::Ask(Box::new(wanted))),
             Err(_) => {}
         }
         Ok(())
@@ -168,7 +168,7 @@ impl World {
                 && serves(execution)
             {
                 let after = self.users.between(100, 20_000).cast_signed();
-                self.at(after, Happening::EndServer(execution.id));
+                self.at(after, SimEvent::EndServer(execution.id));
             }
         }
     }
@@ -179,7 +179,7 @@ impl World {
             return Ok(());
         }
         let again = self.users.between(15_000, 40_000).cast_signed();
-        self.at(again, Happening::EndServer(id));
+        self.at(again, SimEvent::EndServer(id));
         let hurry = if self.users.per_mille(300) { TerminationMode::Now } else { TerminationMode::Grace };
         self.ask(Wanted { request: Request::Terminate(id, hurry), sha256: String::new(), again: false })
     }
@@ -210,13 +210,13 @@ impl World {
                 let number = u32::try_from(self.users.between(0, u64::from(ACTIVITIES))).unwrap_or(0);
                 // Somebody misses it.
                 let missed = self.users.between(500, 30_000).cast_signed();
-                self.at(missed, Happening::Client(number));
+                self.at(missed, SimEvent::Client(number));
                 Request::DeleteActivity { name: format!("activity-{number}") }
             }
             _ => Request::Policies,
         };
         let next = if self.quiet() { 5_000 } else { self.users.between(1_000, 20_000).cast_signed() };
-        self.at(next, Happening::Operator);
+        self.at(next, SimEvent::Operator);
         if self.quiet() && self.state().is_none_or(|state| state.active_policy.0 == 0) {
             return Ok(());
         }

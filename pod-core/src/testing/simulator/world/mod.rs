@@ -54,12 +54,12 @@ use crate::{
 
 const MAX_WORKERS: u32 = 3;
 /// Everything must have ended so long after the last fault.
-const PATIENCE: i64 = 4 * 3600 * 1000;
+const SETTLE_TIMEOUT: i64 = 4 * 3600 * 1000;
 /// Workers must hold nothing so long after everything has ended: longer than an installation that hangs, and than a
 /// worker looks for a manager.
 const SETTLED_WITHIN: i64 = 20 * 60 * 1000;
 
-enum Happening {
+enum SimEvent {
     /// News reaches the manager, whichever runs.
     News(News),
     /// The store or the provisioner answers the manager of that number.
@@ -106,7 +106,7 @@ pub(super) struct World {
     /// How much of it POD has not lived through.
     uncounted: i64,
     order: u64,
-    calendar: BTreeMap<(i64, u64), Happening>,
+    calendar: BTreeMap<(i64, u64), SimEvent>,
     store: MemoryStore,
     process: Option<ManagerProcess>,
     managers: u64,
@@ -188,11 +188,12 @@ impl World {
     fn live(&mut self) -> Step {
         let begin = self.now;
         self.checker.clock_set(begin, 0);
-        self.at(0, Happening::ManagerBack);
+        self.at(0, SimEvent::ManagerBack);
         self.schedule_load();
-        self.at(500, Happening::Mischief);
-        self.at(700, Happening::ClockSet);
-        let (quiet_from, limit) = (begin + self.options.faults_until, begin + self.options.faults_until + PATIENCE);
+        self.at(500, SimEvent::Mischief);
+        self.at(700, SimEvent::ClockSet);
+        let (quiet_from, limit) =
+            (begin + self.options.faults_until, begin + self.options.faults_until + SETTLE_TIMEOUT);
         let mut over = None;
         loop {
             let due = self.calendar.first_key_value().map(|((at, _), _)| *at);
@@ -244,7 +245,7 @@ impl World {
         Ok(())
     }
 
-    fn at(&mut self, delay: i64, happening: Happening) {
+    fn at(&mut self, delay: i64, happening: SimEvent) {
         self.order += 1;
         self.calendar.insert((self.now + delay, self.order), happening);
     }
@@ -261,49 +262,49 @@ impl World {
         !self.quiet() && self.faults.per_mille(per_mille)
     }
 
-    fn happen(&mut self, happening: Happening) -> Step {
+    fn happen(&mut self, happening: SimEvent) -> Step {
         match happening {
-            Happening::News(news) => self.tell(news),
-            Happening::Answered(number, input) => self.answer(number, input),
-            Happening::Provisioned(number, worker, call) => self.provisioned(number, worker, call),
-            Happening::LateCommit(number, batch) => {
+            SimEvent::News(news) => self.tell(news),
+            SimEvent::Answered(number, input) => self.answer(number, input),
+            SimEvent::Provisioned(number, worker, call) => self.provisioned(number, worker, call),
+            SimEvent::LateCommit(number, batch) => {
                 if self.process.as_ref().is_some_and(|process| process.number == number) {
                     let _ = self.apply(&batch)?;
                 }
                 Ok(())
             }
-            Happening::Renewed(number, epoch, outcome) => self.renewed(number, epoch, outcome),
-            Happening::Rival => self.rival_looks(),
-            Happening::RivalEnds(epoch) => {
+            SimEvent::Renewed(number, epoch, outcome) => self.renewed(number, epoch, outcome),
+            SimEvent::Rival => self.rival_looks(),
+            SimEvent::RivalEnds(epoch) => {
                 self.release(epoch);
                 Ok(())
             }
-            Happening::Resumed => self.run_manager(),
-            Happening::Up(link, frame) => self.hear(link, frame),
-            Happening::Down(link, frame) => self.deliver(link, frame),
-            Happening::Written(link) => {
+            SimEvent::Resumed => self.run_manager(),
+            SimEvent::Up(link, frame) => self.hear(link, frame),
+            SimEvent::Down(link, frame) => self.deliver(link, frame),
+            SimEvent::Written(link) => {
                 if let Some(machine) = self.machine_of(link) {
                     machine.written(link);
                 }
                 Ok(())
             }
-            Happening::LinkEnded(link, way) => self.link_ended(link, way),
-            Happening::Sync(link) => self.sync(link),
-            Happening::LookForRoom(link) => self.ask_for_room(link),
-            Happening::Boot(worker) => {
+            SimEvent::LinkEnded(link, way) => self.link_ended(link, way),
+            SimEvent::Sync(link) => self.sync(link),
+            SimEvent::LookForRoom(link) => self.ask_for_room(link),
+            SimEvent::Boot(worker) => {
                 self.boot(worker);
                 Ok(())
             }
-            Happening::EndServer(id) => self.end_server(id),
-            Happening::Client(number) => self.client(number),
-            Happening::Operator => self.operator(),
-            Happening::Ask(wanted) => self.ask(*wanted),
-            Happening::Mischief => self.mischief(),
-            Happening::ClockSet => {
+            SimEvent::EndServer(id) => self.end_server(id),
+            SimEvent::Client(number) => self.client(number),
+            SimEvent::Operator => self.operator(),
+            SimEvent::Ask(wanted) => self.ask(*wanted),
+            SimEvent::Mischief => self.mischief(),
+            SimEvent::ClockSet => {
                 self.set_clock();
                 Ok(())
             }
-            Happening::ManagerBack => self.start_manager(),
+            SimEvent::ManagerBack => self.start_manager(),
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
         luck::Luck,
         manager_process::{ManagerProcess, News},
     },
-    Happening, MAX_WORKERS, Step, World,
+    MAX_WORKERS, SimEvent, Step, World,
     lease::{LEASE_TTL, MANAGER},
     now_or_never,
 };
@@ -70,7 +70,7 @@ impl World {
             outcome => {
                 let why = outcome.err().map_or("another one holds the store".to_owned(), |error| error.to_string());
                 self.note(&("it cannot", why));
-                self.at(1000, Happening::ManagerBack);
+                self.at(1000, SimEvent::ManagerBack);
                 return Ok(());
             }
         };
@@ -204,7 +204,7 @@ impl World {
         self.manager_is_gone();
         self.close_all();
         let back = self.faults.between(10, 40_000).cast_signed();
-        self.at(back, Happening::ManagerBack);
+        self.at(back, SimEvent::ManagerBack);
         Ok(())
     }
 
@@ -213,7 +213,7 @@ impl World {
         self.process = None;
         for wanted in self.requests.forget() {
             let again = self.users.between(10, 3000).cast_signed();
-            self.at(again, Happening::Ask(Box::new(wanted)));
+            self.at(again, SimEvent::Ask(Box::new(wanted)));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{super::options::Mutant, Happening, Step, World, now_or_never};
+use super::{super::options::Mutant, SimEvent, Step, World, now_or_never};
 use crate::{
     engine::read,
     manager::{Answer, Input, Query},
@@ -46,7 +46,7 @@ impl World {
         }
         process.waits = true;
         let delay = self.luck.store.between(1, 40).cast_signed();
-        self.at(delay, Happening::Answered(number, input));
+        self.at(delay, SimEvent::Answered(number, input));
         Ok(())
     }
 
@@ -94,7 +94,7 @@ impl World {
         }
         if self.options.mutant == Some(Mutant::ActBeforeCommit) {
             let Some(process) = &self.process else { return Ok(()) };
-            self.at(20, Happening::LateCommit(process.number, batch));
+            self.at(20, SimEvent::LateCommit(process.number, batch));
             return self.answer_later(Input::Committed(Ok(())));
         }
         if self.is_store_away() {

@@ -20,7 +20,7 @@ use crate::{
     store::{Batch, Holder, MemoryStore, Store, StoreError},
 };
 
-pub(super) struct Rig {
+pub(super) struct Harness {
     pub(super) manager: Manager,
     pub(super) now: Age,
     store: MemoryStore,
@@ -29,7 +29,7 @@ pub(super) struct Rig {
     refusal: Option<StoreError>,
 }
 
-impl Rig {
+impl Harness {
     pub(super) fn new(workers_stay: bool) -> Self {
         Self::with(workers_stay, Window::default())
     }

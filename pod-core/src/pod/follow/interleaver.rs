@@ -24,7 +24,7 @@ pub(super) enum Step {
 
 /// Where the reading of an attempt's output stands.
 #[derive(Debug)]
-pub(super) struct Merged {
+pub(super) struct Interleaver {
     key: AttemptKey,
     log: Log,
     /// What is left of the run that is at hand.
@@ -41,7 +41,7 @@ pub(super) struct Merged {
     unordered: bool,
 }
 
-impl Merged {
+impl Interleaver {
     pub(super) fn of(key: AttemptKey) -> Self {
         Self {
             key,

@@ -26,20 +26,20 @@ use crate::{
 };
 
 /// Nothing in the suite takes so long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 type Open = dyn Fn(PathBuf, u32) -> Pin<Box<dyn Future<Output = Arc<dyn Executor>> + Send>> + Send + Sync;
 
 /// An executor with two slots in a directory of its own.
-pub struct Rig {
+pub struct Harness {
     executor: Mutex<Arc<dyn Executor>>,
     open: Box<Open>,
     last: AtomicU64,
     dir: TempDir,
 }
 
-impl fmt::Debug for Rig {
+impl fmt::Debug for Harness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rig").field("dir", &self.dir).finish_non_exhaustive()
     }
@@ -67,7 +67,7 @@ impl Outcome {
     }
 }
 
-impl Rig {
+impl Harness {
     /// Opens an executor in a new directory.
     pub async fn open<F>(open: F) -> Self
     where
@@ -108,7 +108,7 @@ impl Rig {
             revision: RevisionNo(1),
             payload: Payload::Script(script.into().into()),
             env: BTreeMap::new(),
-            timeout: Millis(PATIENCE.as_millis() as u64),
+            timeout: Millis(TIMEOUT.as_millis() as u64),
         }
     }
 
@@ -144,7 +144,7 @@ impl Rig {
             input: None,
             env: BTreeMap::new(),
             timeout: None,
-            grace: Millis(PATIENCE.as_millis() as u64),
+            grace: Millis(TIMEOUT.as_millis() as u64),
             workdir: Workdir::Private,
             network: Network::Default,
         }
@@ -252,7 +252,7 @@ pub(super) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
             if let Some(found) = look() {
                 return found;
             }
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
     })
     .await
@@ -260,8 +260,8 @@ pub(super) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
 
 /// Waits, but not for ever.
 pub(super) async fn in_time<T>(what: &str, wait: impl Future<Output = T>) -> T {
-    match timeout(PATIENCE, wait).await {
+    match timeout(TIMEOUT, wait).await {
         Ok(done) => done,
-        Err(_) => panic!("{what} did not come in {PATIENCE:?}"),
+        Err(_) => panic!("{what} did not come in {TIMEOUT:?}"),
     }
 }

@@ -23,7 +23,7 @@ pub(super) async fn acquire(store: &dyn Store, name: &str, ttl: Millis) -> Lease
 type Open = dyn Fn(PathBuf) -> Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> + Send + Sync;
 
 /// A store in a directory of its own, whose lease the rig holds.
-pub struct Rig {
+pub struct StoreHarness {
     store: Option<Arc<dyn Store>>,
     open: Box<Open>,
     epoch: Epoch,
@@ -32,13 +32,13 @@ pub struct Rig {
     dir: TempDir,
 }
 
-impl fmt::Debug for Rig {
+impl fmt::Debug for StoreHarness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rig").field("dir", &self.dir).finish_non_exhaustive()
     }
 }
 
-impl Rig {
+impl StoreHarness {
     /// Opens a new store and takes its lease.
     pub async fn open<F>(open: F) -> Self
     where
@@ -134,7 +134,7 @@ impl Rig {
 }
 
 #[async_trait]
-impl Harness for Rig {
+impl Harness for StoreHarness {
     fn output(&self) -> Arc<dyn OutputStore> {
         self.store()
     }

@@ -24,7 +24,7 @@ pub(in crate::plan) const ACTIVITY: ActivityId = ActivityId(1);
 pub(in crate::plan) const REVISION: RevisionNo = RevisionNo(1);
 
 /// A planner with one activity, driven as the engine drives it.
-pub(in crate::plan) struct Rig {
+pub(in crate::plan) struct Harness {
     pub(in crate::plan) state: State,
     pub(in crate::plan) now: Timestamp,
     /// What the store would hold of executions.
@@ -35,7 +35,7 @@ pub(in crate::plan) struct Rig {
     pub(in crate::plan) effects: Vec<Effect>,
 }
 
-impl Rig {
+impl Harness {
     pub(in crate::plan) fn new(settings: ActivitySettings, workers: u32) -> Self {
         Self::with(settings, RevisionStatus::Approved, Some("ab".into()), workers, Limits::default())
     }
@@ -222,8 +222,8 @@ pub(in crate::plan) fn first_attempt(execution: ExecutionId) -> AttemptKey {
 }
 
 /// A worker with that many slots and the activity installed, and its first execution running.
-pub(in crate::plan) fn running(settings: ActivitySettings, slots: u32) -> (Rig, ExecutionId) {
-    let mut rig = Rig::new(settings, 1);
+pub(in crate::plan) fn running(settings: ActivitySettings, slots: u32) -> (Harness, ExecutionId) {
+    let mut rig = Harness::new(settings, 1);
     let first = rig.submit();
     rig.connect(1, slots);
     rig.install_ends(1, InstallOutcome::Installed);

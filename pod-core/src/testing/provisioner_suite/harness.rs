@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Nothing in the suite takes so long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a backend under test hands in.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl WorkerGateway for Observer {
 type MakeBackend = fn(&Path) -> Box<dyn Backend>;
 
 /// A provisioner in a directory of its own.
-pub struct Rig {
+pub struct Harness {
     backend: MakeBackend,
     provisioner: Option<Arc<dyn Provisioner>>,
     store: StoreId,
@@ -64,7 +64,7 @@ pub struct Rig {
     dir: TempDir,
 }
 
-impl fmt::Debug for Rig {
+impl fmt::Debug for Harness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rig").field("dir", &self.dir).finish_non_exhaustive()
     }
@@ -72,14 +72,14 @@ impl fmt::Debug for Rig {
 
 /// A worker that dialled in and was welcomed.
 #[derive(Debug)]
-pub struct Guest {
+pub struct TestWorker {
     link: Transport,
     heard: std::collections::VecDeque<FromWorker>,
     /// What it said first.
     pub hello: Hello,
 }
 
-impl Rig {
+impl Harness {
     /// Starts a backend in a new directory.
     pub async fn start(backend: MakeBackend) -> Self {
         let dir = tempfile::tempdir().expect("a directory for the test");
@@ -100,7 +100,7 @@ impl Rig {
             links: Arc::new(Observer(observer)),
             shutdown: self.shutdown.clone(),
         };
-        let started = timeout(PATIENCE, (self.backend)(&self.path()).start(context)).await.expect("in time");
+        let started = timeout(TIMEOUT, (self.backend)(&self.path()).start(context)).await.expect("in time");
         self.provisioner = Some(started.expect("the backend starts"));
     }
 
@@ -153,7 +153,7 @@ impl Rig {
 
     /// Destroys a worker.
     pub async fn destroy(&self, worker: u64) {
-        let destroyed = timeout(PATIENCE, self.provisioner().destroy(WorkerId(worker))).await;
+        let destroyed = timeout(TIMEOUT, self.provisioner().destroy(WorkerId(worker))).await;
         destroyed.expect("in time").expect("the worker is destroyed");
     }
 
@@ -170,11 +170,11 @@ impl Rig {
     }
 
     /// The next worker that dials in, welcomed. One that breaks off before is passed over.
-    pub async fn guest(&mut self) -> Guest {
+    pub async fn guest(&mut self) -> TestWorker {
         loop {
-            let arrival = timeout(PATIENCE, self.arrivals.recv()).await.expect("a worker dials in");
+            let arrival = timeout(TIMEOUT, self.arrivals.recv()).await.expect("a worker dials in");
             let Some(Arrival::Link(link)) = arrival else { panic!("{arrival:?} came, and no worker") };
-            if let Some(guest) = Guest::receive(link, self.store).await {
+            if let Some(guest) = TestWorker::receive(link, self.store).await {
                 return guest;
             }
         }
@@ -183,7 +183,7 @@ impl Rig {
     /// The next worker that the provisioner says is gone.
     pub async fn gone(&mut self) -> WorkerId {
         loop {
-            match timeout(PATIENCE, self.arrivals.recv()).await.expect("news of a worker") {
+            match timeout(TIMEOUT, self.arrivals.recv()).await.expect("news of a worker") {
                 Some(Arrival::Gone(worker)) => return worker,
                 Some(Arrival::Link(_)) => {}
                 None => panic!("the backend ended"),
@@ -199,16 +199,16 @@ impl Rig {
     }
 }
 
-impl Drop for Rig {
+impl Drop for Harness {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
 }
 
-impl Guest {
+impl TestWorker {
     async fn receive(link: Transport, store: StoreId) -> Option<Self> {
         let mut link = link;
-        let frame = timeout(PATIENCE, link.reader.read(MAX_FRAME)).await.expect("a hello").ok()?;
+        let frame = timeout(TIMEOUT, link.reader.read(MAX_FRAME)).await.expect("a hello").ok()?;
         let mut heard: std::collections::VecDeque<_> = link::decode(&frame).expect("a frame").into();
         let Some(FromWorker::Hello(hello)) = heard.pop_front() else { panic!("a hello comes first") };
         if hello.store != Some(store) {
@@ -242,7 +242,7 @@ impl Guest {
     pub async fn hear(&mut self) -> Option<FromWorker> {
         while self.heard.is_empty() {
             let frame =
-                timeout(PATIENCE, self.link.reader.read(MAX_FRAME)).await.expect("it says something or ends").ok()?;
+                timeout(TIMEOUT, self.link.reader.read(MAX_FRAME)).await.expect("it says something or ends").ok()?;
             self.heard.extend(link::decode::<FromWorker>(&frame).expect("a frame"));
         }
         self.heard.pop_front()
@@ -299,7 +299,7 @@ async fn process_of(command: &[String]) -> u32 {
         line.split(|&byte| byte == 0).zip(command).filter(|(found, wanted)| found == &wanted.as_bytes()).count()
             == command.len()
     };
-    timeout(PATIENCE, async {
+    timeout(TIMEOUT, async {
         loop {
             let all = std::fs::read_dir("/proc").expect("a list of processes").flatten();
             let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -323,7 +323,7 @@ pub fn is_alive(pid: u32) -> bool {
 
 /// Waits until a process is gone.
 pub async fn dies(pid: u32) {
-    let gone = timeout(PATIENCE, async {
+    let gone = timeout(TIMEOUT, async {
         while is_alive(pid) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -4,12 +4,12 @@ use pod_core::domain::Stream;
 
 /// One of them. Each is bytes by offset, in a column while it is short and in files when it is long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::sqlite) enum Track {
+pub(in crate::sqlite) enum OutputChannel {
     Of(Stream),
     Order,
 }
 
-impl Track {
+impl OutputChannel {
     /// All of them.
     pub(in crate::sqlite) const ALL: [Self; 3] = [Self::Of(Stream::Stdout), Self::Of(Stream::Stderr), Self::Order];
 

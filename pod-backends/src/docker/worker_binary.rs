@@ -12,14 +12,14 @@ use super::{
     places::{HOME, MANAGER},
     settings::ManagerAddress,
 };
-use crate::{data_dir::directory::Certificate, process::program::PROGRAM};
+use crate::{data_dir::directory::WorkerRecord, process::program::PROGRAM};
 
 /// What ends an archive: two empty blocks.
 const ARCHIVE_END: usize = 2 * 512;
 
 /// A program and all that it needs, as an archive to upload.
 #[derive(Clone, Debug)]
-pub struct ResidentProgram {
+pub struct WorkerBinary {
     /// What is the same for every worker: an archive without its end.
     files: Bytes,
     /// The file of the loader, where the program is linked with libraries.
@@ -27,7 +27,7 @@ pub struct ResidentProgram {
     arguments: Vec<String>,
 }
 
-impl ResidentProgram {
+impl WorkerBinary {
     /// The program that this process runs, to be run with these arguments.
     pub fn of_this_process(arguments: &[&str]) -> io::Result<Self> {
         // By this name it is found even when its file was replaced by a newer one.
@@ -79,7 +79,7 @@ impl ResidentProgram {
     }
 
     /// What a worker gets, in pieces.
-    pub(crate) fn archive(&self, certificate: Certificate, manager: Option<&ManagerAddress>) -> [Bytes; 2] {
+    pub(crate) fn archive(&self, certificate: WorkerRecord, manager: Option<&ManagerAddress>) -> [Bytes; 2] {
         let mut own = tar::Builder::new(Vec::new());
         // Into memory, of values that always have a text: nothing here can fail.
         let certificate = serde_json::to_vec(&certificate).unwrap_or_default();

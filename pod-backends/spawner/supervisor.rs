@@ -31,9 +31,9 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// When they have, what they left behind is deleted within so long, or by the next worker of the directory.
 const SWEEP_WITHIN: Duration = Duration::from_secs(5);
 /// Before a slot is started again: one that cannot live must not take the machine with it.
-const REBIRTH_PAUSE: Duration = Duration::from_millis(5);
+const RESPAWN_DELAY: Duration = Duration::from_millis(5);
 
-struct Seat {
+struct SlotProcess {
     index: u32,
     socket: OwnedFd,
     pid: i32,
@@ -52,19 +52,19 @@ pub fn serve(base: PathBuf, open_files: Option<u64>, user: Option<User>) -> ! {
     IGNORED.iter().for_each(|&number| sys::ignore(number));
     sys::new_session();
     sys::set_name(c"pod-nursery");
-    match Nursery::new(base, open_files, user) {
+    match Supervisor::new(base, open_files, user) {
         Ok(nursery) => nursery.serve(),
         Err(_) => exit(1),
     }
 }
 
-struct Nursery {
+struct Supervisor {
     control: OwnedFd,
     children: OwnedFd,
     /// The slots hold the end to read; it ends with this process.
     life: (OwnedFd, OwnedFd),
     memory: *mut u64,
-    seats: Vec<Seat>,
+    processes: Vec<SlotProcess>,
     /// What programs may have open, and so the slots.
     open_files: Option<u64>,
     /// Who runs programs, and so the slots.
@@ -77,7 +77,7 @@ struct Nursery {
     sweeper: i32,
 }
 
-impl Nursery {
+impl Supervisor {
     fn new(base: PathBuf, open_files: Option<u64>, user: Option<User>) -> io::Result<Self> {
         sys::become_subreaper()?;
         if let Some(user) = &user {
@@ -95,9 +95,9 @@ impl Nursery {
         let (life, bell) = (sys::pipe()?, sys::pipe()?);
         sys::never_block(&bell.1);
         sys::send_packet(&control, READY, Patience::Wait)?;
-        let seats = Vec::new();
+        let processes = Vec::new();
         let mut nursery =
-            Self { control, children, life, memory, seats, open_files, user, base, mounts, bell, sweeper: 0 };
+            Self { control, children, life, memory, processes, open_files, user, base, mounts, bell, sweeper: 0 };
         nursery.start_sweeper();
         Ok(nursery)
     }
@@ -107,7 +107,7 @@ impl Nursery {
         let nursery = i32::try_from(std::process::id()).unwrap_or(0);
         self.sweeper = match unsafe { sys::fork() } {
             0 => {
-                self.seats.clear();
+                self.processes.clear();
                 let fds = [&self.life.0, &self.life.1, &self.children, &self.bell.1, &self.control];
                 fds.into_iter().for_each(sys::close_for_good);
                 if become_user(self.user.as_ref()).is_err() {
@@ -156,7 +156,7 @@ impl Nursery {
         match unsafe { sys::fork() } {
             0 => self.become_slot(index, socket, birth, taken),
             pid if pid < 0 => self.leave(),
-            pid => self.seats.push(Seat { index, socket, pid, birth, taken }),
+            pid => self.processes.push(SlotProcess { index, socket, pid, birth, taken }),
         }
     }
 
@@ -164,7 +164,7 @@ impl Nursery {
     /// of the nursery or of another slot: its end of the life line, the sockets of the other slots and the control
     /// socket, whose place is taken by what the programs are to read.
     fn become_slot(&mut self, index: u32, socket: OwnedFd, birth: u64, taken: *mut u64) -> ! {
-        self.seats.clear();
+        self.processes.clear();
         let (Ok(nothing), Ok(life)) = (File::open("/dev/null"), self.life.0.try_clone()) else { exit(1) };
         let Ok(bell) = self.bell.1.try_clone() else { exit(1) };
         sys::close_for_good(&self.life.1);
@@ -185,23 +185,23 @@ impl Nursery {
         while let Some(&(pid, status)) = dead.get(next) {
             next += 1;
             if pid == self.sweeper {
-                std::thread::sleep(REBIRTH_PAUSE);
+                std::thread::sleep(RESPAWN_DELAY);
                 self.start_sweeper();
                 continue;
             }
-            let Some(place) = self.seats.iter().position(|seat| seat.pid == pid) else { continue };
-            let seat = self.seats.swap_remove(place);
+            let Some(place) = self.processes.iter().position(|process| process.pid == pid) else { continue };
+            let process = self.processes.swap_remove(place);
             // It left by itself because its socket had ended, and nothing of it remains.
             if status == 0 {
                 continue;
             }
-            let mut living: Vec<i32> = self.seats.iter().map(|seat| seat.pid).chain([self.sweeper]).collect();
+            let mut living: Vec<i32> = self.processes.iter().map(|process| process.pid).chain([self.sweeper]).collect();
             living.retain(|pid| !dead.iter().any(|(other, _)| other == pid));
             tree::kill_all(&self.children, &mut living, |pid, status| dead.push((pid, status)));
             if ended_by(status) != End::Exited(serve::ANEW) {
-                std::thread::sleep(REBIRTH_PAUSE);
+                std::thread::sleep(RESPAWN_DELAY);
             }
-            self.open(seat.index, seat.socket, seat.taken, seat.birth + 1);
+            self.open(process.index, process.socket, process.taken, process.birth + 1);
         }
     }
 
@@ -209,7 +209,7 @@ impl Nursery {
     /// is deleted.
     fn leave(&mut self) -> ! {
         sys::close_for_good(&self.life.1);
-        let mut slots: Vec<i32> = self.seats.drain(..).map(|seat| seat.pid).collect();
+        let mut slots: Vec<i32> = self.processes.drain(..).map(|process| process.pid).collect();
         self.wait_for(&mut slots, LEAVE_WITHIN);
         slots.iter().for_each(|&pid| sys::kill(pid, SIGKILL));
         tree::kill_all(&self.children, &mut vec![self.sweeper], |_, _| {});

@@ -37,7 +37,7 @@ const RETRY: Duration = Duration::from_millis(200);
 
 /// The crew, whichever it is at the moment.
 #[derive(Debug)]
-pub(super) struct CrewHandle {
+pub(super) struct SpawnerHandle {
     pools: Pools,
     stop: CancellationToken,
     /// Without the executor there is no crew.
@@ -73,10 +73,10 @@ pub(super) enum Purpose {
     Installation,
 }
 
-impl CrewHandle {
+impl SpawnerHandle {
     /// Starts the spawner, and keeps it running until the handle is dropped or shut down.
     pub(super) async fn start(layout: Layout, lock: File, mark: String, slots: u32) -> Result<Self, ExecutorError> {
-        let recipe = Recipe { layout, mark, slots, _lock: lock };
+        let recipe = SpawnerCommand { layout, mark, slots, _lock: lock };
         let running = recipe.start().await.map_err(|error| ExecutorError {
             message: format!("the program that starts executions could not be run: {error}"),
         })?;
@@ -125,7 +125,7 @@ impl Pools {
 }
 
 /// Watches the spawner, clears up behind it, and starts it again.
-async fn keep(recipe: Recipe, mut running: RunningCrew, state: watch::Sender<State>, stop: CancellationToken) {
+async fn keep(recipe: SpawnerCommand, mut running: RunningCrew, state: watch::Sender<State>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => {}
@@ -154,7 +154,7 @@ async fn keep(recipe: Recipe, mut running: RunningCrew, state: watch::Sender<Sta
 
 /// How to start the spawner.
 #[derive(Debug)]
-struct Recipe {
+struct SpawnerCommand {
     layout: Layout,
     mark: String,
     slots: u32,
@@ -171,7 +171,7 @@ struct RunningCrew {
     control: AsyncFd<OwnedFd>,
 }
 
-impl Recipe {
+impl SpawnerCommand {
     /// For executions and installations together.
     const fn all_slots(&self) -> u32 {
         self.slots + INSTALLATIONS_AT_A_TIME as u32

@@ -10,7 +10,7 @@ use pod_core::{
 };
 
 use super::{containers::Docker, isolated::IsolatedDocker};
-use crate::{docker::client::engine::Engine, door::Door};
+use crate::{docker::client::engine::Engine, join_gateway::JoinGateway};
 
 /// Workers of either kind, as the activities want them.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct AllDocker {
 impl AllDocker {
     /// As [`Docker::door`].
     #[must_use]
-    pub fn door(&self) -> Option<Door> {
+    pub fn door(&self) -> Option<JoinGateway> {
         self.containers.door()
     }
 

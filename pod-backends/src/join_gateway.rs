@@ -16,8 +16,8 @@ use pod_core::domain::{StoreId, WorkerId};
 use uuid::Uuid;
 
 use crate::{
-    data_dir::directory::Certificate,
-    docker::{resident::ResidentProgram, settings::ManagerAddress},
+    data_dir::directory::WorkerRecord,
+    docker::{settings::ManagerAddress, worker_binary::WorkerBinary},
     private,
     process::program::PROGRAM,
 };
@@ -26,32 +26,32 @@ const TOKEN: &str = "join-token";
 
 /// What an HTTP server needs to let workers in: whose a join token is, and what a task is to run that shows it.
 #[derive(Clone)]
-pub struct Door(Arc<Inner>);
+pub struct JoinGateway(Arc<Inner>);
 
 struct Inner {
-    program: ResidentProgram,
+    program: WorkerBinary,
     url: String,
     /// Whose workers these are; known when the backend has started.
     store: OnceLock<StoreId>,
     /// By join token. Who guesses one has guessed 244 bits.
-    guests: Mutex<HashMap<String, Guest>>,
+    guests: Mutex<HashMap<String, PendingWorker>>,
 }
 
-struct Guest {
-    certificate: Certificate,
+struct PendingWorker {
+    certificate: WorkerRecord,
     /// Whether it has found the way here, as far as this manager knows.
     has_come: bool,
 }
 
-impl fmt::Debug for Door {
+impl fmt::Debug for JoinGateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Door").field("url", &self.0.url).finish_non_exhaustive()
     }
 }
 
-impl Door {
+impl JoinGateway {
     /// Workers dial that address, and tasks get this program.
-    pub(crate) fn new(program: ResidentProgram, url: String) -> Self {
+    pub(crate) fn new(program: WorkerBinary, url: String) -> Self {
         Self(Arc::new(Inner { program, url, store: OnceLock::new(), guests: Mutex::default() }))
     }
 
@@ -99,18 +99,18 @@ impl Door {
     }
 
     /// Lets a worker in that is made now, whose directory this is; its join token.
-    pub(crate) fn expect(&self, dir: &Path, certificate: Certificate) -> io::Result<String> {
+    pub(crate) fn expect(&self, dir: &Path, certificate: WorkerRecord) -> io::Result<String> {
         let token = new_token(certificate.store);
         let mut file = private::file().create(true).truncate(true).write(true).open(dir.join(TOKEN))?;
         file.write_all(token.as_bytes())?;
-        self.guests().insert(token.clone(), Guest { certificate, has_come: false });
+        self.guests().insert(token.clone(), PendingWorker { certificate, has_come: false });
         Ok(token)
     }
 
     /// Lets a worker in that is known to an earlier manager.
-    pub(crate) fn take_on(&self, dir: &Path, certificate: Certificate) -> io::Result<()> {
+    pub(crate) fn take_on(&self, dir: &Path, certificate: WorkerRecord) -> io::Result<()> {
         match fs::read_to_string(dir.join(TOKEN)) {
-            Ok(token) => drop(self.guests().insert(token, Guest { certificate, has_come: true })),
+            Ok(token) => drop(self.guests().insert(token, PendingWorker { certificate, has_come: true })),
             // Its making was broken off before anything was asked of the engine.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -135,7 +135,7 @@ impl Door {
         self.0.program.command_in(home)
     }
 
-    fn guests(&self) -> MutexGuard<'_, HashMap<String, Guest>> {
+    fn guests(&self) -> MutexGuard<'_, HashMap<String, PendingWorker>> {
         self.0.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -50,7 +50,7 @@ use crate::{
 /// Between two tries to reach an engine that does not answer.
 pub(super) const SILENCE_PAUSE: Duration = Duration::from_millis(500);
 /// An engine that answers, and cannot remove a container within this time, does not get on with it.
-const GONE_WITHIN: Duration = Duration::from_secs(60);
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A container whose end is not told has lost its engine.
 const END_TOLD_WITHIN: Duration = Duration::from_secs(30);
@@ -298,7 +298,7 @@ impl Drop for Container {
 }
 
 async fn remove(shared: &Shared, id: &str) {
-    let deadline = Instant::now() + GONE_WITHIN;
+    let deadline = Instant::now() + REMOVAL_TIMEOUT;
     loop {
         match try_to_remove(&shared.engine, id).await {
             Ok(()) => return,

@@ -20,7 +20,7 @@ use crate::{
             container::{self, State},
             engine::Engine,
         },
-        executor::boxes::remove_all,
+        executor::containers::remove_all,
     },
     failure::failed,
     local::process::WorkerProcess,
@@ -37,7 +37,7 @@ pub(crate) const TASKS: &str = "swarm";
 
 /// The backends, as the command line calls them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
+pub(crate) enum BackendKind {
     Local,
     Docker,
     Swarm,
@@ -45,7 +45,7 @@ pub(crate) enum Family {
 
 /// The engine, or the swarm, of workers.
 #[derive(Debug, Serialize, Deserialize)]
-struct Place {
+struct EngineIdentity {
     /// How it was reached.
     host: String,
     /// What tells it from any other, however it is reached.
@@ -55,7 +55,7 @@ struct Place {
 /// A worker that is written down, and in which part.
 type Known = (&'static str, WorkerId);
 
-impl Family {
+impl BackendKind {
     const ALL: [Self; 3] = [Self::Local, Self::Docker, Self::Swarm];
 
     fn name(self) -> &'static str {
@@ -88,18 +88,18 @@ impl Family {
         Ok(known)
     }
 
-    async fn place(self, engine: &Engine) -> Result<Place, ProvisionError> {
+    async fn place(self, engine: &Engine) -> Result<EngineIdentity, ProvisionError> {
         let info = engine.docker.info().await.map_err(|error| engine.failed("it cannot be asked who it is", &error))?;
         let id = match self {
             Self::Swarm => info.swarm.and_then(|swarm| swarm.cluster).and_then(|cluster| cluster.id),
             // Engines of one machine may have the same identity, and not the same directory.
             _ => info.id.map(|id| format!("{id} {}", info.docker_root_dir.unwrap_or_default())),
         };
-        Ok(Place { host: engine.host().to_owned(), id: id.unwrap_or_default() })
+        Ok(EngineIdentity { host: engine.host().to_owned(), id: id.unwrap_or_default() })
     }
 
     /// The engine of its workers, or the one that has taken its place, with which they are gone; none where they need none.
-    async fn reach(self, place: Option<&Place>) -> Result<Option<Engine>, ProvisionError> {
+    async fn reach(self, place: Option<&EngineIdentity>) -> Result<Option<Engine>, ProvisionError> {
         match (self, place) {
             (Self::Local, _) => Ok(None),
             (_, None) => Engine::connect().await.map(Some),
@@ -141,14 +141,14 @@ impl Family {
 pub(crate) async fn clear_others(
     data: &Path,
     context: &BackendContext,
-    own: Family,
+    own: BackendKind,
     engine: Option<&Engine>,
 ) -> Result<(), ProvisionError> {
     let place = match engine {
         Some(engine) => Some(own.place(engine).await?),
         None => None,
     };
-    for family in Family::ALL {
+    for family in BackendKind::ALL {
         let known = family.known(data, context.store)?;
         let there = read_place(data, family);
         let is_reached = family == own
@@ -171,10 +171,10 @@ pub(crate) async fn clear_others(
 async fn clear(
     data: &Path,
     context: &BackendContext,
-    family: Family,
+    family: BackendKind,
     known: Vec<Known>,
-    there: Option<&Place>,
-    own: Family,
+    there: Option<&EngineIdentity>,
+    own: BackendKind,
 ) -> Result<(), ProvisionError> {
     let (name, own) = (family.name(), own.name());
     let at = there.map(|there| format!(" (DOCKER_HOST={})", there.host)).unwrap_or_default();
@@ -229,7 +229,7 @@ async fn clear(
 async fn end(
     data: &Path,
     store: StoreId,
-    family: Family,
+    family: BackendKind,
     (part, worker): Known,
     engine: Option<&Engine>,
 ) -> Result<(), ProvisionError> {
@@ -237,19 +237,19 @@ async fn end(
     let cannot = |error| failed(format_args!("the worker in {} cannot be ended", dir.display()), error);
     WorkerProcess::end_in(&dir).await.map_err(cannot)?;
     match (family, engine) {
-        (Family::Local, _) => {}
+        (BackendKind::Local, _) => {}
         (_, None) => return Ok(()),
-        (Family::Docker, Some(engine)) if part == CONTAINERS => container::remove(engine, store, worker).await?,
-        (Family::Docker, Some(engine)) => remove_all(engine, store, worker).await?,
-        (Family::Swarm, Some(engine)) => service::remove(engine, store, worker).await?,
+        (BackendKind::Docker, Some(engine)) if part == CONTAINERS => container::remove(engine, store, worker).await?,
+        (BackendKind::Docker, Some(engine)) => remove_all(engine, store, worker).await?,
+        (BackendKind::Swarm, Some(engine)) => service::remove(engine, store, worker).await?,
     }
     process::clear(&dir).await.map_err(|error| ProvisionError::new(error.message))
 }
 
-fn place_path(data: &Path, family: Family) -> PathBuf {
+fn place_path(data: &Path, family: BackendKind) -> PathBuf {
     data.join(format!("{}.engine", family.name()))
 }
 
-fn read_place(data: &Path, family: Family) -> Option<Place> {
+fn read_place(data: &Path, family: BackendKind) -> Option<EngineIdentity> {
     serde_json::from_slice(&fs::read(place_path(data, family)).ok()?).ok()
 }

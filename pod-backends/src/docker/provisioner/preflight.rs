@@ -10,7 +10,7 @@ use futures::StreamExt;
 use pod_core::provisioner::ProvisionError;
 
 use crate::{
-    data_dir::directory::Certificate,
+    data_dir::directory::WorkerRecord,
     docker::{
         client::{
             container::{check_bash, environment, labels, limits, plain, try_to_remove, wanted_mounts},
@@ -26,7 +26,7 @@ use crate::{
 pub(super) async fn run(
     engine: &Engine,
     settings: &DockerSettings,
-    Certificate { store, worker, .. }: Certificate,
+    WorkerRecord { store, worker, .. }: WorkerRecord,
     image: &Image,
 ) -> Result<(), ProvisionError> {
     let body = ContainerCreateBody {

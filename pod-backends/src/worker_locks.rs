@@ -10,9 +10,9 @@ use tokio::sync::Mutex as Turn;
 
 /// Whose turn it is, per worker.
 #[derive(Debug, Default)]
-pub(crate) struct Turns(Mutex<HashMap<WorkerId, Arc<Turn<()>>>>);
+pub(crate) struct WorkerLocks(Mutex<HashMap<WorkerId, Arc<Turn<()>>>>);
 
-impl Turns {
+impl WorkerLocks {
     /// What is to be locked before something is done to that worker.
     pub(crate) fn of(&self, worker: WorkerId) -> Arc<Turn<()>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(worker).or_default().clone()
