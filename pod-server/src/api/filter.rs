@@ -8,7 +8,7 @@ use pod_core::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{openapi::words::ExecutionStatusWord, page, problem::Problem};
+use super::{openapi::enums::ExecutionStatusWord, page, problem::Problem};
 
 /// Which executions, and how many of them at a time.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -78,7 +78,7 @@ impl Client {
 
     /// The tries of something that is taken up again where it broke off.
     #[must_use]
-    pub fn tries(&self) -> RetryState {
+    pub fn retry_state(&self) -> RetryState {
         RetryState::new(self.retry_policy.clone())
     }
 
@@ -146,7 +146,7 @@ impl Client {
     where
         F: Future<Output = Result<T>>,
     {
-        let mut tries = self.tries();
+        let mut tries = self.retry_state();
         loop {
             let again = request.try_clone();
             // Boxed, or it would make every future that asks something large.

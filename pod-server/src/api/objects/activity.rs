@@ -13,7 +13,7 @@ use super::{
     super::{
         env::{self, MaskedEnv},
         moment::Moment,
-        openapi::words::{
+        openapi::enums::{
             ActivityStatusWord, InstallationStatusWord, IsolationWord, NetworkWord, OnLostWord, SourceWord, WorkdirWord,
         },
         seconds::Seconds,
