@@ -124,7 +124,7 @@ impl OutputEvents {
         loop {
             let event = match self.events.next().await {
                 Some(Ok(event)) => event,
-                Some(Err(EventStreamError::Transport(error))) => return Err(self.client.lost(&error)),
+                Some(Err(EventStreamError::Transport(error))) => return Err(self.client.transport_error(&error)),
                 Some(Err(error)) => return Err(self.nonsense(&error)),
                 None => return Err(self.broken("the output breaks off")),
             };
