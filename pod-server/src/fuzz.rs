@@ -1,4 +1,4 @@
-//! What strangers send to this crate's parsers, for the fuzz targets. Each function takes any bytes, and panics where a
+//! Fuzz entry points for the parsers of untrusted input. Each function takes any bytes, and panics where a
 //! parser breaks a promise.
 
 use axum::http::{HeaderMap, HeaderValue, header};

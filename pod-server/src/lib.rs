@@ -4,13 +4,13 @@
 //! |---|---|
 //! | [`config`] | the settings of `pod serve` |
 //! | [`serve`] | starts a manager, listens, shuts down |
-//! | [`guard`] | what every request passes first: host names, other sites' pages, tokens |
+//! | [`guard`] | checks every request first: host names, pages of other sites, tokens |
 //! | [`auth`] | tokens and the browser's cookie |
 //! | [`action`] | the action API, POD's public contract since its first version |
 //! | [`api`] | `/api/v1` |
 //! | [`client`] | a client of all that |
-//! | [`peer`] | whose a connection is |
-//! | `metrics` | what `/metrics` answers |
+//! | [`peer`] | the user at the other end of a connection |
+//! | `metrics` | the metrics of `/metrics` |
 //! | [`probes`] | `/healthz`, `/readyz`, `/metrics` |
 //! | [`worker_link`] | workers that dial in over HTTP, both ends |
 

@@ -1,5 +1,5 @@
-//! Whether a page of another site made a request. Browsers tell, in headers that a page cannot set; a client that is
-//! not a browser sends none of them.
+//! Detects requests that a page of another site made, by headers of browsers that a page cannot set. Clients that are not
+//! browsers send none of them.
 
 use axum::http::{HeaderMap, Method, Request, header};
 

@@ -22,7 +22,7 @@ pub struct Web {
     pub limits: Limits,
     /// Whether the manager asks for a token, so that one can sign out.
     pub signs_in: bool,
-    /// Cancelled when the manager goes: followers are let go.
+    /// Cancelled at shutdown: followers are disconnected.
     pub shutdown: CancellationToken,
     /// What the tokens of forms are made of, so that no page of another site can make one.
     form_secret: [u8; 32],

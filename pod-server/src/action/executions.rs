@@ -34,11 +34,11 @@ pub(super) async fn create(app: &App, params: &Params<'_>, idempotency_key: Opti
 pub(super) async fn show(app: &App, params: &Params<'_>) -> Answer {
     let id = match params.need_id("executionId")? {
         GivenId::Id(id) => id,
-        GivenId::OutOfRange(text) => return Err(gone(&text)),
+        GivenId::OutOfRange(text) => return Err(unknown_execution(&text)),
     };
     let execution = match app.pod.execution(id).await {
         Ok(execution) if !execution.retrieved => execution,
-        Ok(_) | Err(PodError::NoSuchExecution(_)) => return Err(gone(&id)),
+        Ok(_) | Err(PodError::NoSuchExecution(_)) => return Err(unknown_execution(&id)),
         Err(error) => return Err(error.into()),
     };
     let names = app.pod.activity_names().await?;
@@ -49,7 +49,7 @@ pub(super) async fn show(app: &App, params: &Params<'_>) -> Answer {
     if has_ended {
         match app.pod.take_result(id).await {
             Ok(_) => {}
-            Err(PodError::AlreadyRetrieved(_) | PodError::NoSuchExecution(_)) => return Err(gone(&id)),
+            Err(PodError::AlreadyRetrieved(_) | PodError::NoSuchExecution(_)) => return Err(unknown_execution(&id)),
             Err(error) => return Err(error.into()),
         }
     }
@@ -57,7 +57,7 @@ pub(super) async fn show(app: &App, params: &Params<'_>) -> Answer {
 }
 
 /// The sentence for an execution that this API does not know, or not any more.
-fn gone(id: &impl std::fmt::Display) -> ActionError {
+fn unknown_execution(id: &impl std::fmt::Display) -> ActionError {
     ActionError::Sentence(format!(
         "Execution with id {id} doesn't exist, its result has already been retrieved or it expired"
     ))

@@ -69,7 +69,7 @@ pub(crate) fn changes(query: &str) -> bool {
 
 /// `/POD` and `/POD/`: an action, or the welcome.
 pub(crate) async fn at_pod(State(app): State<Arc<App>>, request: Request) -> Response {
-    respond(&app, request, Silence::Welcome).await
+    respond(&app, request, DefaultAnswer::Welcome).await
 }
 
 /// `/`: an action where one is named; else a browser gets the dashboard, and anyone else the welcome.
@@ -78,7 +78,7 @@ pub(crate) async fn at_root(State(app): State<Arc<App>>, request: Request) -> Re
     if request.method() == Method::GET && !names_action && login::wants_page(request.headers()) {
         return pod_web::index(&app.web, request.uri(), request.headers()).await;
     }
-    respond(&app, request, Silence::Root).await
+    respond(&app, request, DefaultAnswer::Root).await
 }
 
 /// The page that asks whether to do what the address of a request would do.
@@ -95,12 +95,12 @@ pub(crate) fn ask(app: &App, request: &Request) -> Response {
 
 /// What a request without `action` gets.
 #[derive(Clone, Copy)]
-enum Silence {
+enum DefaultAnswer {
     Welcome,
     Root,
 }
 
-async fn respond(app: &App, request: Request, silence: Silence) -> Response {
+async fn respond(app: &App, request: Request, default_answer: DefaultAnswer) -> Response {
     let method = request.method().clone();
     let query = request.uri().query().unwrap_or_default().to_owned();
     // A browser that sends a form and shows the answer: the form has to be one of ours.
@@ -124,12 +124,12 @@ async fn respond(app: &App, request: Request, silence: Silence) -> Response {
         let detail = "This form was not made by a page of this manager; open the address anew";
         return answer::refusal(&Problem::new(ProblemKind::CrossSite, detail));
     }
-    match (params.get("action"), silence) {
+    match (params.get("action"), default_answer) {
         (Some(action), _) => match key {
             Ok(key) => perform(app, action, &params, key).await.unwrap_or_else(IntoResponse::into_response),
             Err(problem) => answer::refusal(&problem),
         },
-        (None, Silence::Root) if method == Method::POST => method_not_allowed(),
+        (None, DefaultAnswer::Root) if method == Method::POST => method_not_allowed(),
         (None, _) => WELCOME.into_response(),
     }
 }

@@ -105,7 +105,7 @@ pub(super) struct ExecutionRequest<'a> {
     stdin: Option<&'a str>,
 }
 
-/// What became of it.
+/// Its status and outcome.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ExecutionStanding<'a> {

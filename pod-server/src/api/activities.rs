@@ -25,7 +25,7 @@ use super::{
     objects::ActivityObject,
     openapi::{
         bodies::Binary,
-        words::{IsolationWord, NetworkWord, OnLostWord, WorkdirWord},
+        enums::{IsolationWord, NetworkWord, OnLostWord, WorkdirWord},
     },
     output::raw_headers,
     page::{self, Page},

@@ -28,7 +28,7 @@ pub(crate) struct Masked {
 pub(crate) type MaskedEnv = BTreeMap<String, Masked>;
 
 /// An environment as it is shown: its names.
-pub(crate) fn shown(env: &BTreeMap<String, String>) -> MaskedEnv {
+pub(crate) fn masked(env: &BTreeMap<String, String>) -> MaskedEnv {
     env.keys().map(|name| (name.clone(), Masked { masked: true })).collect()
 }
 
@@ -37,9 +37,9 @@ pub(crate) fn shown(env: &BTreeMap<String, String>) -> MaskedEnv {
 #[serde(untagged)]
 pub(crate) enum EnvValue {
     /// This one.
-    Given(String),
+    Plain(String),
     /// The one that is there.
-    Kept(Masked),
+    Unchanged(Masked),
 }
 
 /// The shape of an environment in a body.
@@ -83,7 +83,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<EnvValue, E> {
-        Ok(EnvValue::Given(value.to_owned()))
+        Ok(EnvValue::Plain(value.to_owned()))
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<EnvValue, M::Error> {
@@ -94,7 +94,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
                 name => return Err(M::Error::unknown_field(name, &["masked"])),
             }
         }
-        if masked { Ok(EnvValue::Kept(Masked { masked })) } else { Err(M::Error::custom(NOT_MASKED)) }
+        if masked { Ok(EnvValue::Unchanged(Masked { masked })) } else { Err(M::Error::custom(NOT_MASKED)) }
     }
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn before(
     activity: &str,
     env: &BTreeMap<String, EnvValue>,
 ) -> Result<Option<ActivityView>, Problem> {
-    if !env.values().any(|value| matches!(value, EnvValue::Kept(_))) {
+    if !env.values().any(|value| matches!(value, EnvValue::Unchanged(_))) {
         return Ok(None);
     }
     match app.pod.activity(activity).await {
@@ -122,8 +122,8 @@ pub(super) fn filled(
     before: Option<&ActivityView>,
 ) -> Result<BTreeMap<String, String>, Problem> {
     let value = |(name, value): (String, EnvValue)| match value {
-        EnvValue::Given(value) => Ok((name, value)),
-        EnvValue::Kept(_) => match before.and_then(|before| before.env_value(&name)) {
+        EnvValue::Plain(value) => Ok((name, value)),
+        EnvValue::Unchanged(_) => match before.and_then(|before| before.env_value(&name)) {
             Some(value) => {
                 let value = value.to_owned();
                 Ok((name, value))
@@ -143,8 +143,8 @@ mod tests {
     #[test]
     fn a_value_is_a_text_or_masked() {
         let read = |text: &str| serde_json::from_str::<EnvValue>(text).map_err(|error| error.to_string());
-        assert_eq!(read("\"x\""), Ok(EnvValue::Given("x".to_owned())));
-        assert_eq!(read("{\"masked\":true}"), Ok(EnvValue::Kept(Masked { masked: true })));
+        assert_eq!(read("\"x\""), Ok(EnvValue::Plain("x".to_owned())));
+        assert_eq!(read("{\"masked\":true}"), Ok(EnvValue::Unchanged(Masked { masked: true })));
         for wrong in ["5", "null", "[]", "{}", "{\"masked\":false}", "{\"masked\":1}", "{\"secret\":\"x\"}"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
@@ -152,9 +152,9 @@ mod tests {
 
     #[test]
     fn what_is_masked_needs_a_value_that_is_there() {
-        let env = BTreeMap::from([("KEY".to_owned(), EnvValue::Kept(Masked { masked: true }))]);
+        let env = BTreeMap::from([("KEY".to_owned(), EnvValue::Unchanged(Masked { masked: true }))]);
         assert!(filled(env, None).unwrap_err().detail.contains("KEY"));
-        let env = BTreeMap::from([("KEY".to_owned(), EnvValue::Given("v".to_owned()))]);
+        let env = BTreeMap::from([("KEY".to_owned(), EnvValue::Plain("v".to_owned()))]);
         assert_eq!(filled(env, None).unwrap(), BTreeMap::from([("KEY".to_owned(), "v".to_owned())]));
     }
 }

@@ -8,7 +8,7 @@ use pod_core::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{openapi::words::ExecutionStatusWord, page, problem::Problem};
+use super::{openapi::enums::ExecutionStatusWord, page, problem::Problem};
 
 /// Which executions, and how many of them at a time.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -36,7 +36,7 @@ pub(super) struct FilterQuery {
 }
 
 /// Of an empty value as of one that was not sent.
-fn given(value: Option<&String>) -> Option<&str> {
+fn non_blank(value: Option<&String>) -> Option<&str> {
     value.map(String::as_str).filter(|value| !value.is_empty())
 }
 
@@ -45,7 +45,7 @@ impl FilterQuery {
     pub(super) fn filters(&self) -> bool {
         [&self.activity, &self.status, &self.submitted_after, &self.submitted_before]
             .into_iter()
-            .any(|value| given(value.as_ref()).is_some())
+            .any(|value| non_blank(value.as_ref()).is_some())
             || self.activity_id.is_some()
     }
 
@@ -74,7 +74,7 @@ impl FilterQuery {
 
     /// What is to be looked for, with `limit` as the page's.
     pub(super) async fn understood(&self, pod: &Pod, limit: usize) -> Result<ExecutionQuery, Problem> {
-        let activity = match (self.activity_id.map(ActivityId), given(self.activity.as_ref())) {
+        let activity = match (self.activity_id.map(ActivityId), non_blank(self.activity.as_ref())) {
             (None, None) => None,
             (Some(id), name) => {
                 let names = pod.activity_names().await?;
@@ -90,7 +90,7 @@ impl FilterQuery {
                 Some(found.ok_or_else(|| PodError::NoSuchActivity(name.to_owned()))?)
             }
         };
-        let status = match given(self.status.as_ref()) {
+        let status = match non_blank(self.status.as_ref()) {
             None => None,
             Some(word) => Some(ExecutionStatus::from_word(word).ok_or_else(|| {
                 let words: Vec<&str> = ExecutionStatus::ALL.iter().map(|status| status.as_str()).collect();
@@ -106,7 +106,7 @@ impl FilterQuery {
 }
 
 fn moment(parameter: &str, text: Option<&String>) -> Result<Option<Timestamp>, Problem> {
-    let Some(text) = given(text) else { return Ok(None) };
+    let Some(text) = non_blank(text) else { return Ok(None) };
     // A plus that was not encoded arrives as a blank.
     let moment = text.replace(' ', "+").parse::<jiff::Timestamp>().map_err(|_| {
         let shown: String = text.chars().take(40).collect();

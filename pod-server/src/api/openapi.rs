@@ -16,10 +16,10 @@ use super::{
 use crate::serve::app::App;
 
 pub(super) mod bodies;
+pub(super) mod enums;
 mod finish;
 mod requests;
 pub(super) mod streams;
-pub(super) mod words;
 
 #[derive(OpenApi)]
 #[openapi(

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::{
-    moment::Moment, objects::ExecutionObject, openapi::words::StreamWord, output_query::OutputQuery, page::is_storable,
+    moment::Moment, objects::ExecutionObject, openapi::enums::StreamWord, output_query::OutputQuery, page::is_storable,
     problem::Problem, request::last_event_id, sse::sse,
 };
 use crate::serve::app::App;

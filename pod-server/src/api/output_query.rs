@@ -4,7 +4,7 @@ use pod_core::domain::Stream;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{openapi::words::StreamWord, problem::Problem};
+use super::{openapi::enums::StreamWord, problem::Problem};
 
 /// Which output.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -1,4 +1,4 @@
-//! How a browser gets its cookie: the refusal of a page is a form that asks for the token.
+//! The sign-in of browsers: the refusal of a page is a form for the token, which sets the cookie.
 
 use std::sync::Arc;
 

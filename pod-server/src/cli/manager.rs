@@ -1,9 +1,9 @@
-//! The manager that `run` and `map` use: the one that was named, the one that holds the data directory, or one that
-//! is hosted in this process for the run.
+//! Finds the manager for `run` and `map`: the one that was named, the holder of the data directory, or one that this
+//! process embeds for the run.
 //!
-//! Several runs may share a data directory: the first one hosts the manager, the others use it. When the host is done
-//! before them, it leaves the workers running, and one of the others takes the directory and the workers over. A
-//! `pod serve` that is started meanwhile gets it at once.
+//! Several runs may share a data directory: the first one embeds the manager, the others use it. If the first ends before
+//! them, its workers stay, and another run takes the directory and the workers over. A `pod serve` that is started
+//! meanwhile gets them at once.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

@@ -1,9 +1,9 @@
-//! Packing a directory into the archive that an activity is made of.
+//! Packs a directory into the archive of an activity.
 //!
-//! The same content gives the same bytes, on every machine and at every time: entries are sorted, and of their metadata
-//! only what runs differently is kept (is it executable, where does a link point). So an unchanged directory is the
-//! same revision, and its installation is used again. What is neither a file nor a directory nor a link is no part of a
-//! program: sockets and pipes are left out, as are the data directory and a directory for results that lie inside.
+//! The same content gives the same bytes on every machine and at every time: entries are sorted, and only the metadata
+//! that matters at run time is kept (the executable bit, link targets). So an unchanged directory is the same revision,
+//! and its installation is reused. Sockets, pipes and devices are left out, as are a data directory and a results
+//! directory inside.
 
 use std::{
     fs::{self, File},
@@ -35,7 +35,7 @@ const INSTALL: &str = "install.sh";
 
 /// A directory, ready to be registered as an activity.
 #[derive(Debug)]
-pub(crate) struct Packed {
+pub(crate) struct PackedDirectory {
     /// The name of the activity: that of the directory.
     pub(crate) name: String,
     /// The tar.gz.
@@ -48,7 +48,7 @@ pub(crate) fn pack(
     name: Option<&ActivityName>,
     excluded: &[ExcludedDir],
     limit: usize,
-) -> Result<Packed, Failure> {
+) -> Result<PackedDirectory, Failure> {
     let real = directory.canonicalize().map_err(|error| unreadable(directory, &error))?;
     let name = name.map_or_else(|| name_of(&real, directory), |name| Ok(name.to_string()))?;
     if let Some(itself) = excluded.iter().find(|excluded| excluded.places().any(|place| place == real)) {
@@ -65,7 +65,7 @@ pub(crate) fn pack(
             directory.display()
         )));
     }
-    let encoder = GzBuilder::new().mtime(0).write(Limited { bytes: Vec::new(), limit }, Compression::default());
+    let encoder = GzBuilder::new().mtime(0).write(BoundedBuffer { bytes: Vec::new(), limit }, Compression::default());
     let mut archive = tar::Builder::new(encoder);
     let places: Vec<PathBuf> = excluded.iter().flat_map(ExcludedDir::places).collect();
     let packed = add(&mut archive, &real, places).map_err(|error| explain(error, directory, limit))?;
@@ -77,7 +77,7 @@ pub(crate) fn pack(
     }
     let finished = archive.into_inner().and_then(GzEncoder::finish);
     let limited = finished.map_err(|error| explain(PackError { path: real, error }, directory, limit))?;
-    Ok(Packed { name, archive: limited.bytes.into() })
+    Ok(PackedDirectory { name, archive: limited.bytes.into() })
 }
 
 fn name_of(real: &Path, given: &Path) -> Result<String, Failure> {
@@ -226,7 +226,7 @@ fn append<W: Write>(
     size: u64,
     content: impl Read,
 ) -> io::Result<()> {
-    let mut counted = Counted { content, left: size };
+    let mut counted = CountingReader { content, left: size };
     archive.append_data(&mut header(kind, mode, size), inside, &mut counted)?;
     match counted.left {
         0 => Ok(()),
@@ -235,12 +235,12 @@ fn append<W: Write>(
 }
 
 /// Counts what was read, so that a file that shrinks meanwhile does not make a damaged archive.
-struct Counted<R> {
+struct CountingReader<R> {
     content: R,
     left: u64,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.content.read(buffer)?;
         self.left -= read as u64;
@@ -249,7 +249,7 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// Bytes in memory, up to a limit.
-struct Limited {
+struct BoundedBuffer {
     bytes: Vec<u8>,
     limit: usize,
 }
@@ -258,7 +258,7 @@ struct Limited {
 #[error("too large")]
 struct TooLarge;
 
-impl Write for Limited {
+impl Write for BoundedBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.bytes.len() + bytes.len() > self.limit {
             return Err(io::Error::other(TooLarge));

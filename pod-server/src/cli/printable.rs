@@ -7,7 +7,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 pub(crate) fn printable(text: &str) -> String {
     escaped(text, |c, out| match c {
         '\n' => out.push('␤'),
-        c => out.push_str(&shown(c)),
+        c => out.push_str(&escape_sequence(c)),
     })
 }
 
@@ -66,7 +66,7 @@ fn acts(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn shown(c: char) -> String {
+fn escape_sequence(c: char) -> String {
     match u32::from(c) {
         9 => "\\t".to_owned(),
         13 => "\\r".to_owned(),

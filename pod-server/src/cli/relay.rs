@@ -1,8 +1,8 @@
 //! Relays the output of an execution to our own stdout and stderr while it runs, each byte once, also across broken
 //! connections.
 //!
-//! Where both go to one place, both come in the order in which they were printed. Else each stream has a request of its
-//! own: bytes come as they are, and a stream that nobody reads holds up only itself.
+//! If both go to the same file, they are interleaved as they were printed. Otherwise each stream has a request of its own,
+//! and a stream that is not read holds up only itself.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ async fn relay_in_order(client: &Client, id: u64) -> Result<Execution, Failure> 
     let (mut stdout, mut stderr) = (Sink::of(Stream::Stdout)?, Sink::of(Stream::Stderr)?);
     let after = Some(FIRST_ATTEMPT.to_owned());
     let mut request = OutputEventsRequest { execution: id, stream: None, attempt: None, follow: true, after };
-    let mut tries = client.tries();
+    let mut tries = client.retry_state();
     loop {
         let mut events = client.output_events(&request).await?;
         let error = loop {
@@ -111,7 +111,7 @@ pub(crate) async fn wait_for_end(client: &Client, id: u64) -> Result<Execution, 
 pub(crate) async fn relay_stream(client: &Client, execution: u64, attempt: u32, stream: Stream) -> Result<(), Failure> {
     let mut sink = Sink::of(stream)?;
     let mut taken = StreamProgress::default();
-    let mut tries = client.tries();
+    let mut tries = client.retry_state();
     loop {
         // The first attempt may not have begun: then the answer waits for it, where it is not asked for by its number.
         let named = (attempt > 1 || taken.is_named).then_some(attempt);

@@ -1,4 +1,4 @@
-//! What `run` and `map` run: an activity by its name, or a directory that becomes one.
+//! The subject of `run` and `map`: an activity by name, or a directory that becomes one.
 
 use std::{
     path::Path,
@@ -16,7 +16,7 @@ use super::{
     console,
     excluded::ExcludedDir,
     failure::Failure,
-    pack::{Packed, pack},
+    pack::{PackedDirectory, pack},
     settings::SubjectOptions,
     suggestions,
     wait_reporter::WaitReporter,
@@ -39,7 +39,7 @@ pub(crate) enum Subject {
     Activity(String),
     /// A directory, packed.
     Directory {
-        packed: Packed,
+        packed: PackedDirectory,
         settings: ActivitySettings,
         /// As it was given, where that may be the name of an activity as well.
         name: Option<String>,
@@ -109,22 +109,22 @@ impl Subject {
     }
 
     /// Makes sure that the manager has it.
-    pub(crate) async fn prepare(self, client: &Client) -> Result<Prepared, Failure> {
+    pub(crate) async fn prepare(self, client: &Client) -> Result<PreparedActivity, Failure> {
         match self {
             // Whether it is there, and takes executions, tells the answer to the first one.
-            Self::Activity(name) => Ok(Prepared { name, registered: None }),
+            Self::Activity(name) => Ok(PreparedActivity { name, registered: None }),
             Self::File(name) => match registered(client, &name).await? {
                 Some(_) => Err(ambiguous(&name)),
                 None => Err(is_a_file(&name)),
             },
-            Self::Directory { packed: Packed { name, archive }, settings, name: given } => {
+            Self::Directory { packed: PackedDirectory { name, archive }, settings, name: given } => {
                 if let Some(given) = given
                     && registered(client, &given).await?.is_some_and(|activity| !activity.is_of_directory())
                 {
                     return Err(ambiguous(&given));
                 }
                 let registered = client.register_directory(&name, archive, &settings).await?;
-                Ok(Prepared { name, registered: Some(registered) })
+                Ok(PreparedActivity { name, registered: Some(registered) })
             }
         }
     }
@@ -152,14 +152,14 @@ fn is_a_file(given: &str) -> Failure {
 
 /// What is run, as the manager has it.
 #[derive(Debug)]
-pub(crate) struct Prepared {
+pub(crate) struct PreparedActivity {
     /// The name of the activity.
     pub(crate) name: String,
     /// The revision that was registered for it, where it was a directory.
     registered: Option<Revision>,
 }
 
-impl Prepared {
+impl PreparedActivity {
     /// The revision that is to be run; the current one where there is none.
     pub(crate) fn revision(&self) -> Option<u32> {
         self.registered.as_ref().map(|registered| registered.revision)

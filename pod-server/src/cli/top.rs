@@ -37,14 +37,14 @@ impl Top {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let client = self.manager.client().await?;
         if !io::stdout().is_terminal() {
-            io::stdout().write_all(look(&client).await?.as_bytes())?;
+            io::stdout().write_all(render_screen(&client).await?.as_bytes())?;
             return Ok(Exit::DONE);
         }
         let mut interrupts = Interrupts::listen()?;
         let client = reconnect::for_wait(&client);
         loop {
             let text = tokio::select! {
-                text = look(&client) => text?,
+                text = render_screen(&client) => text?,
                 _ = interrupts.next() => return Ok(Exit::DONE),
             };
             // From the top of the screen, line by line over what was there: it does not flicker.
@@ -60,7 +60,7 @@ impl Top {
     }
 }
 
-async fn look(client: &Client) -> Result<String, pod_server::client::ClientError> {
+async fn render_screen(client: &Client) -> Result<String, pod_server::client::ClientError> {
     let running =
         ExecutionFilter { status: Some("running".to_owned()), limit: Some(MAX_SHOWN_EXECUTIONS), ..Default::default() };
     let (overview, running) = tokio::try_join!(client.overview(), client.executions(&running))?;

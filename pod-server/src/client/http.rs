@@ -78,7 +78,7 @@ impl Client {
 
     /// The tries of something that is taken up again where it broke off.
     #[must_use]
-    pub fn tries(&self) -> RetryState {
+    pub fn retry_state(&self) -> RetryState {
         RetryState::new(self.retry_policy.clone())
     }
 
@@ -146,7 +146,7 @@ impl Client {
     where
         F: Future<Output = Result<T>>,
     {
-        let mut tries = self.tries();
+        let mut tries = self.retry_state();
         loop {
             let again = request.try_clone();
             // Boxed, or it would make every future that asks something large.
@@ -172,21 +172,21 @@ impl Client {
     }
 
     pub(super) async fn head(self, request: RequestBuilder) -> Result<Response> {
-        let response = request.send().await.map_err(|error| self.lost(&error))?;
+        let response = request.send().await.map_err(|error| self.transport_error(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
-        let body = response.bytes().await.map_err(|error| self.lost(&error))?;
+        let body = response.bytes().await.map_err(|error| self.transport_error(&error))?;
         Err(error::refusal(self.address(), status, &body))
     }
 
     pub(super) async fn whole(self, request: RequestBuilder) -> Result<Bytes> {
         let response = self.clone().head(request).await?;
-        response.bytes().await.map_err(|error| self.lost(&error))
+        response.bytes().await.map_err(|error| self.transport_error(&error))
     }
 
-    pub(super) fn lost(&self, error: &reqwest::Error) -> ClientError {
+    pub(super) fn transport_error(&self, error: &reqwest::Error) -> ClientError {
         let address = self.address();
         match error::cause::<resolve::UnknownName>(error) {
             Some(why) => ClientError::UnknownHost { address, why },

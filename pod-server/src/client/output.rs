@@ -58,7 +58,7 @@ impl OutputBytes {
     /// The next bytes; `None` when the attempt has ended, or what was there has been read.
     /// Cancellation safe.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
-        self.response.chunk().await.map_err(|error| self.client.lost(&error))
+        self.response.chunk().await.map_err(|error| self.client.transport_error(&error))
     }
 }
 

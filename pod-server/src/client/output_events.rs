@@ -45,7 +45,7 @@ pub enum OutputEvent {
         /// When they came, where that is known.
         at: Option<Timestamp>,
     },
-    /// Missing bytes of a stream.
+    /// GapEvent bytes of a stream.
     Gap(Stream, Gap),
     /// Another attempt begins.
     Attempt(u32),
@@ -69,7 +69,7 @@ impl fmt::Debug for OutputEvents {
 }
 
 #[derive(Deserialize)]
-struct Piece {
+struct BytesEvent {
     stream: Stream,
     text: Option<String>,
     base64: Option<String>,
@@ -77,14 +77,14 @@ struct Piece {
 }
 
 #[derive(Deserialize)]
-struct Missing {
+struct GapEvent {
     stream: Stream,
     start: u64,
     end: u64,
 }
 
 #[derive(Deserialize)]
-struct Begun {
+struct AttemptEvent {
     attempt: u32,
 }
 
@@ -124,7 +124,7 @@ impl OutputEvents {
         loop {
             let event = match self.events.next().await {
                 Some(Ok(event)) => event,
-                Some(Err(EventStreamError::Transport(error))) => return Err(self.client.lost(&error)),
+                Some(Err(EventStreamError::Transport(error))) => return Err(self.client.transport_error(&error)),
                 Some(Err(error)) => return Err(self.nonsense(&error)),
                 None => return Err(self.broken("the output breaks off")),
             };
@@ -138,7 +138,7 @@ impl OutputEvents {
         let data = &*event.data;
         let decoded = match &*event.event {
             "output" => {
-                let Piece { stream, text, base64, at } = self.json(data)?;
+                let BytesEvent { stream, text, base64, at } = self.json(data)?;
                 let bytes = match (text, base64) {
                     (Some(text), _) => Bytes::from(text),
                     (None, base64) => BASE64_STANDARD
@@ -149,10 +149,10 @@ impl OutputEvents {
                 OutputEvent::Bytes { stream, bytes, at }
             }
             "gap" => {
-                let Missing { stream, start, end } = self.json(data)?;
+                let GapEvent { stream, start, end } = self.json(data)?;
                 OutputEvent::Gap(stream, Gap { start, end })
             }
-            "attempt" => OutputEvent::Attempt(self.json::<Begun>(data)?.attempt),
+            "attempt" => OutputEvent::Attempt(self.json::<AttemptEvent>(data)?.attempt),
             "now" => OutputEvent::Now,
             "end" => OutputEvent::End(Box::new(self.json(data)?)),
             "error" => return Err(self.broken("it cannot go on with the output")),

@@ -99,7 +99,7 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    pub(super) fn given(&self) -> FlagValues {
+    pub(super) fn flag_values(&self) -> FlagValues {
         let allow_host = (!self.allow_host.is_empty()).then(|| self.allow_host.join(","));
         [
             ("listen", &self.listen),
@@ -123,7 +123,7 @@ impl ServeArgs {
         ]
         .into_iter()
         .filter_map(|(flag, text)| Some((flag, text.clone()?)))
-        .chain(self.docker.given())
+        .chain(self.docker.flag_values())
         .collect()
     }
 }

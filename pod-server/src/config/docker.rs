@@ -65,7 +65,7 @@ pub struct DockerArgs {
 }
 
 impl DockerArgs {
-    pub(super) fn given(&self) -> impl Iterator<Item = (&'static str, String)> + use<> {
+    pub(super) fn flag_values(&self) -> impl Iterator<Item = (&'static str, String)> + use<> {
         let lines = |given: &[String]| (!given.is_empty()).then(|| given.join("\n"));
         [
             ("docker-image", self.docker_image.clone()),

@@ -1,4 +1,4 @@
-//! What a wrong setting is told with.
+//! The error of a wrong setting.
 
 /// A setting that is wrong, as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

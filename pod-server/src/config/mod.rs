@@ -135,7 +135,7 @@ impl Config {
             Some(path) => Some((path.clone(), file::read(&path)?)),
             None => None,
         };
-        let layers = Layers { flags: args.given(), environment, file };
+        let layers = Layers { flags: args.flag_values(), environment, file };
         let data_dir = match layers.find("data-dir") {
             Some(written) if written.text.is_empty() => return Err(written.wrong("must name a directory")),
             Some(written) => PathBuf::from(written.text),

@@ -1,5 +1,5 @@
-//! What a browser may make the manager do. Nothing by itself: not for a page of another site, nor for a link that was
-//! clicked or an address that was typed. It may ask, and a person answers on a page of ours.
+//! Limits what browsers may change. Pages of other sites, links and typed addresses change nothing: at most a page of ours
+//! asks the user for confirmation.
 
 use axum::{
     extract::Request,
@@ -11,17 +11,17 @@ use crate::action;
 
 /// How a request that could change something is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum BrowserPolicy {
     /// No browser made it, or a page of ours did.
-    Fine,
+    Allow,
     /// A browser goes to an address that would change something: a page says what, and asks.
     Ask,
     /// A page of another site may have made it.
-    Refused(String),
+    Deny(String),
 }
 
 /// Judges a request that could change something.
-pub(super) fn judge(request: &Request) -> Verdict {
+pub(super) fn judge(request: &Request) -> BrowserPolicy {
     let headers = request.headers();
     let is_action = action::is_action_path(request.uri().path());
     let says_site = headers.get("sec-fetch-site").map(axum::http::HeaderValue::as_bytes);
@@ -33,27 +33,27 @@ pub(super) fn judge(request: &Request) -> Verdict {
         && !headers.contains_key(header::ORIGIN)
         && (matches!(says_site, Some(b"none" | b"same-origin")) || takes_pages(request))
     {
-        return Verdict::Ask;
+        return BrowserPolicy::Ask;
     }
     if let Err(reason) = origin::check(request) {
-        return Verdict::Refused(reason);
+        return BrowserPolicy::Deny(reason);
     }
     // Pages of ours have forms for themselves, and each carries its token. The APIs are for programs: what could be one
     // of any page's is not taken there.
     if !is_action && !request.uri().path().starts_with("/api/") {
-        return Verdict::Fine;
+        return BrowserPolicy::Allow;
     }
     if origin::is_browser(headers) && says_site.is_none() {
-        return Verdict::Refused(origin::UNSAID.to_owned());
+        return BrowserPolicy::Deny(origin::UNSAID.to_owned());
     }
     if origin::navigates(headers) && !(is_action && says_site == Some(b"same-origin")) {
-        return Verdict::Refused("A form that no page of this manager made may not change anything here".to_owned());
+        return BrowserPolicy::Deny("A form that no page of this manager made may not change anything here".to_owned());
     }
     // Typed or bookmarked, by a browser that does not say what it wants the answer for.
     if *request.method() == Method::GET && origin::is_browser(headers) && says_site == Some(b"none") {
-        return if is_action { Verdict::Ask } else { Verdict::Fine };
+        return if is_action { BrowserPolicy::Ask } else { BrowserPolicy::Allow };
     }
-    Verdict::Fine
+    BrowserPolicy::Allow
 }
 
 /// Whether it takes a page for an answer, as browsers do that go somewhere.
@@ -68,7 +68,7 @@ mod tests {
 
     const MOZILLA: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36";
 
-    /// `method path | header: value | …`: what becomes of it.
+    /// The policy for `method path | header: value | …`.
     fn judged(text: &str) -> &'static str {
         let mut parts = text.split(" | ");
         let (method, path) = parts.next().unwrap().split_once(' ').unwrap();
@@ -78,9 +78,9 @@ mod tests {
             request = request.header(name, if value == "MOZILLA" { MOZILLA } else { value });
         }
         match judge(&request.body(Body::empty()).unwrap()) {
-            Verdict::Fine => "fine",
-            Verdict::Ask => "asks",
-            Verdict::Refused(_) => "refused",
+            BrowserPolicy::Allow => "fine",
+            BrowserPolicy::Ask => "asks",
+            BrowserPolicy::Deny(_) => "refused",
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which names in `Host` are answered. A page that rebinds its own name to 127.0.0.1 still sends that name.
+//! The allowed names in `Host`. A page that rebinds its own name to 127.0.0.1 still sends that name.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,6 +1,5 @@
-//! What every request passes before anything looks at it: the `Host` it names, whether a page of another site made it,
-//! whose connection it came by, and the token. Nothing here knows what the request would do, only whether it could
-//! change something.
+//! Checks every request before its handler runs: the `Host`, whether a page of another site made it, the user of the
+//! connection, and the token. It does not know what a request does, only whether it could change something.
 
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use crate::{
     action,
     api::problem::{Problem, ProblemKind},
     auth::{Credentials, login},
-    metrics::requests::Timing,
+    metrics::requests::RequestTimer,
     peer::Peer,
     serve::{
         app::App,
@@ -29,12 +28,12 @@ pub(crate) mod body;
 mod browser;
 pub(crate) mod hosts;
 
-use browser::Verdict;
+use browser::BrowserPolicy;
 pub use hosts::Hosts;
 
 /// How a request goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Admitted {
+enum Admission {
     /// To what answers it.
     Yes,
     /// The same, by the cookie of a session.
@@ -45,9 +44,9 @@ enum Admitted {
 
 /// Refuses a request or lets it through, marks every answer, and counts how long it took.
 pub async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let timing = Timing::begins(&request);
+    let timing = RequestTimer::start(&request);
     let response = answer(&app, request, next).await;
-    timing.ends(&app.metrics, response.status());
+    timing.finish(&app.metrics, response.status());
     response
 }
 
@@ -57,9 +56,9 @@ async fn answer(app: &Arc<App>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let speaks_actions = action::is_action_path(path);
     let mut response = match admit(app, &request) {
-        Ok(Admitted::Ask) => action::ask(app, &request),
+        Ok(Admission::Ask) => action::ask(app, &request),
         Ok(admitted) => {
-            let renewed = (admitted == Admitted::InSession && path != login::LOGOUT_PATH)
+            let renewed = (admitted == Admission::InSession && path != login::LOGOUT_PATH)
                 .then(|| app.access.renewed(request.headers(), is_https(request.headers())))
                 .flatten();
             let mut response = next.run(request.map(|body| body::paced(body, state))).await;
@@ -103,7 +102,7 @@ fn page_of(app: &App, problem: &Problem, headers: &HeaderMap) -> Response {
     Response::from_parts(parts, body)
 }
 
-fn admit(app: &App, request: &Request) -> Result<Admitted, Problem> {
+fn admit(app: &App, request: &Request) -> Result<Admission, Problem> {
     let (headers, path) = (request.headers(), request.uri().path());
     for host in hosts::named(request) {
         if !app.hosts.answers(host) {
@@ -124,36 +123,36 @@ fn admit(app: &App, request: &Request) -> Result<Admitted, Problem> {
         }
     }
     let changing = could_change(request);
-    let asks = match if changing { browser::judge(request) } else { Verdict::Fine } {
-        Verdict::Refused(reason) => return Err(Problem::new(ProblemKind::CrossSite, reason)),
-        verdict => verdict == Verdict::Ask,
+    let asks = match if changing { browser::judge(request) } else { BrowserPolicy::Allow } {
+        BrowserPolicy::Deny(reason) => return Err(Problem::new(ProblemKind::CrossSite, reason)),
+        verdict => verdict == BrowserPolicy::Ask,
     };
-    let admitted = |yes: Admitted| Ok(if asks { Admitted::Ask } else { yes });
+    let admitted = |yes: Admission| Ok(if asks { Admission::Ask } else { yes });
     let signs_in = app.access.requires_token() && path == login::PATH && request.method() == Method::POST;
     if matches!(path, "/healthz" | "/readyz") || signs_in || path.starts_with(pod_web::ASSETS) {
-        return Ok(Admitted::Yes);
+        return Ok(Admission::Yes);
     }
     // A task of a swarm shows its own token, and gets no further than to what is for itself.
     let for_workers = path.starts_with(worker_link::PATH);
     if for_workers && app.link.worker(headers)?.is_some() {
-        return Ok(Admitted::Yes);
+        return Ok(Admission::Yes);
     }
     let shown = if for_workers { app.access.worker_credentials(headers) } else { app.access.credentials(headers) };
     let peer = request.extensions().get::<Peer>();
     match shown {
-        Credentials::Token => admitted(Admitted::Yes),
-        Credentials::NotNeeded if peer.is_some_and(|peer| peer.is_owner) => admitted(Admitted::Yes),
+        Credentials::Token => admitted(Admission::Yes),
+        Credentials::NotNeeded if peer.is_some_and(|peer| peer.is_owner) => admitted(Admission::Yes),
         Credentials::NotNeeded => Err(Problem::new(
             ProblemKind::AnotherUser,
             "This manager serves the user who started it and nobody else; to let others in, start it with a token \
              (POD_TOKEN) and send that as Authorization: Bearer TOKEN",
         )),
-        Credentials::Cookie if asks => Ok(Admitted::Ask),
+        Credentials::Cookie if asks => Ok(Admission::Ask),
         Credentials::Cookie if changing && is_safe(request.method()) => Err(Problem::new(
             ProblemKind::TokenTooWeak,
             "A cookie does not authorise a GET that changes something; send the token as Authorization: Bearer",
         )),
-        Credentials::Cookie => Ok(Admitted::InSession),
+        Credentials::Cookie => Ok(Admission::InSession),
         Credentials::Nothing => Err(Problem::new(
             ProblemKind::TokenNeeded,
             "This manager asks for a token; send it as Authorization: Bearer TOKEN (clients read POD_TOKEN)",

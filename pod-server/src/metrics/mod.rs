@@ -114,14 +114,14 @@ impl Metrics {
 
     /// All of it in the text format of Prometheus.
     pub(crate) fn text(&self, pod: &Pod, overview: &Overview) -> Result<Vec<u8>, Error> {
-        self.look(pod, overview);
+        self.refresh_gauges(pod, overview);
         let mut text = Vec::with_capacity(16 << 10);
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
     }
 
     /// Reads off what is so now.
-    fn look(&self, pod: &Pod, overview: &Overview) {
+    fn refresh_gauges(&self, pod: &Pod, overview: &Overview) {
         self.process.refresh();
         let now = &self.now;
         for (status, count) in ExecutionStatus::ALL.iter().zip(overview.counts) {

@@ -10,21 +10,21 @@ use axum::{
 use super::Metrics;
 
 /// An answer on its way.
-pub(crate) struct Timing {
+pub(crate) struct RequestTimer {
     begun: Instant,
     method: &'static str,
     /// What is at no route is one, whatever path was asked for.
     route: Option<MatchedPath>,
 }
 
-impl Timing {
-    pub(crate) fn begins(request: &Request) -> Self {
+impl RequestTimer {
+    pub(crate) fn start(request: &Request) -> Self {
         let route = request.extensions().get::<MatchedPath>().cloned();
         Self { begun: Instant::now(), method: known(request.method()), route }
     }
 
     /// Counts how long it took to the beginning of its body.
-    pub(crate) fn ends(self, metrics: &Metrics, status: StatusCode) {
+    pub(crate) fn finish(self, metrics: &Metrics, status: StatusCode) {
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
         let labels = [self.method, route, status.as_str()];
         metrics.request_seconds.with_label_values(&labels).observe(self.begun.elapsed().as_secs_f64());

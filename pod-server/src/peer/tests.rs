@@ -61,7 +61,7 @@ fn listeners() -> Vec<(TcpListener, SocketAddr)> {
     all
 }
 
-fn asked(kernel: &mut sock_diag::SockDiag, peered: &Peered) -> Option<u32> {
+fn uid_of(kernel: &mut sock_diag::SockDiag, peered: &Peered) -> Option<u32> {
     kernel.user(peered.from, peered.stream.local_addr().unwrap()).ok().flatten()
 }
 
@@ -72,10 +72,10 @@ fn the_user_of_a_connection_is_known_while_a_process_holds_it() {
     for (listener, to) in listeners() {
         for (what, deed) in DEEDS {
             let (_client, peered) = connected(&listener, to, None, *deed);
-            assert_eq!(asked(&mut kernel, &peered), Some(me.as_raw()), "{to}: one that {what}");
+            assert_eq!(uid_of(&mut kernel, &peered), Some(me.as_raw()), "{to}: one that {what}");
             if me.is_root() {
                 let (_client, peered) = connected(&listener, to, Some(ANOTHER), *deed);
-                assert_eq!(asked(&mut kernel, &peered), Some(ANOTHER), "{to}: another's that {what}");
+                assert_eq!(uid_of(&mut kernel, &peered), Some(ANOTHER), "{to}: another's that {what}");
             }
         }
     }
@@ -93,11 +93,11 @@ fn a_connection_that_was_left_is_nobodys() {
                 _ => {}
             }
             drop(client);
-            assert_eq!(asked(&mut kernel, &peered), None, "{to}: one that was {what}");
+            assert_eq!(uid_of(&mut kernel, &peered), None, "{to}: one that was {what}");
             // Its request is read all the same: it is not for nothing that it was asked before.
             let mut bytes = Vec::new();
             let _ = (&peered.stream).read_to_end(&mut bytes);
-            assert_eq!(asked(&mut kernel, &peered), None, "{to}: later");
+            assert_eq!(uid_of(&mut kernel, &peered), None, "{to}: later");
         }
     }
 }
@@ -113,7 +113,7 @@ fn it_is_tried_out_and_costs_little() {
     let mut kernel = sock_diag::SockDiag::open().unwrap();
     let (rounds, begun) = (1000, Instant::now());
     for _ in 0..rounds {
-        assert!(asked(&mut kernel, &peered).is_some());
+        assert!(uid_of(&mut kernel, &peered).is_some());
     }
     // Shown by --no-capture; a limit would be a matter of the machine.
     let mut out = std::io::stderr();

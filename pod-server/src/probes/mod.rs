@@ -1,4 +1,4 @@
-//! What monitoring asks for: `/healthz` (the process answers), `/readyz` (it takes work), `/metrics` (Prometheus).
+//! Endpoints for monitoring: `/healthz` (the process answers), `/readyz` (it takes work), `/metrics` (Prometheus).
 
 use std::sync::Arc;
 

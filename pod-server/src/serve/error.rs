@@ -1,4 +1,4 @@
-//! Why a manager could not start, or ended.
+//! The errors of starting and running a manager.
 
 use pod_backends::data_dir::DataDirError;
 use pod_core::{PodError, store::StoreError};

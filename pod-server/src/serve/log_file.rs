@@ -1,4 +1,4 @@
-//! Where the manager's own log goes: standard error, and a file in the data directory that does not grow for ever.
+//! The manager's own log: standard error, and a rotated file in the data directory.
 
 use std::{
     fs::File,

@@ -1,4 +1,4 @@
-//! What `logs` shows: the set-up log, the effective configuration, the tail of the manager's own log.
+//! The content of `logs`: the set-up log, the effective configuration, the tail of the manager's own log.
 
 use std::{
     io::{Read, Seek, SeekFrom, Write},

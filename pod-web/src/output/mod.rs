@@ -1,6 +1,5 @@
-//! What programs print, as rows of a page: both streams line by line, colours as classes, everything else of a terminal
-//! resolved or left out. Rendered here only, for the first answer as for what comes live, so that there is one place
-//! where output becomes HTML.
+//! Renders output as rows of a page: both streams line by line, colours as classes, other terminal sequences resolved or
+//! left out. The page and its live updates both use it, so that output becomes HTML in one place only.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -220,7 +220,7 @@ mod tests {
 
     use super::*;
 
-    fn told(kind: EventKind, detail: Option<EventDetail>, worker: Option<u64>) -> String {
+    fn text_of(kind: EventKind, detail: Option<EventDetail>, worker: Option<u64>) -> String {
         let worker = worker.map(pod_core::domain::WorkerId);
         let at = pod_core::domain::Timestamp(0);
         let nobody = (None, None, None, None);
@@ -269,8 +269,8 @@ mod tests {
             (Kind::PolicyChanged, Some(deleted), "Policy busy was deleted"),
             (Kind::ManagerStarted, None, "The manager started"),
         ] {
-            assert_eq!(told(kind, detail, Some(1)), expected, "{kind:?}");
+            assert_eq!(text_of(kind, detail, Some(1)), expected, "{kind:?}");
         }
-        assert_eq!(told(Kind::Scaled, None, None), "");
+        assert_eq!(text_of(Kind::Scaled, None, None), "");
     }
 }

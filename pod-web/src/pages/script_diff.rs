@@ -1,4 +1,4 @@
-//! What one revision changes against another: a script line by line, a directory file by file.
+//! The difference between two revisions: a script line by line, a directory file by file.
 
 use std::collections::BTreeSet;
 

@@ -13,7 +13,7 @@ use super::{
     super::{
         env::{self, MaskedEnv},
         moment::Moment,
-        openapi::words::{
+        openapi::enums::{
             ActivityStatusWord, InstallationStatusWord, IsolationWord, NetworkWord, OnLostWord, SourceWord, WorkdirWord,
         },
         seconds::Seconds,
@@ -115,7 +115,7 @@ impl From<&Activity> for ActivityObject {
             timeout_seconds: activity.settings.timeout.map(Seconds),
             retries: activity.settings.retries,
             on_lost: activity.settings.on_lost,
-            env: env::shown(&activity.settings.env),
+            env: env::masked(&activity.settings.env),
             max_concurrency: activity.settings.max_concurrency,
             isolation: activity.settings.isolation,
             workdir: activity.settings.workdir,

@@ -4,7 +4,7 @@ use pod_core::domain::{Event, EventDetail, EventKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::{moment::Moment, openapi::words::EventKindWord};
+use super::super::{moment::Moment, openapi::enums::EventKindWord};
 
 /// Something that happened.
 #[derive(Debug, Serialize, ToSchema)]

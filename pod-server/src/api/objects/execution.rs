@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    super::{moment::Moment, openapi::words::ExecutionStatusWord},
+    super::{moment::Moment, openapi::enums::ExecutionStatusWord},
     reason::ReasonObject,
 };
 

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::{
     super::{
         moment::Moment,
-        openapi::words::{RevisionStatusWord, SourceWord},
+        openapi::enums::{RevisionStatusWord, SourceWord},
     },
     activity::{InstallationObject, source_of},
     reason::ReasonObject,

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::{
     super::{
         moment::Moment,
-        openapi::words::{IsolationWord, WorkerStatusWord},
+        openapi::enums::{IsolationWord, WorkerStatusWord},
     },
     activity::InstallationObject,
 };

@@ -114,7 +114,7 @@ impl Finisher {
         read: impl AsyncFn(OutputBytes) -> Result<T, ClientError>,
     ) -> Result<T, Failure> {
         let request = OutputRequest { execution, stream, attempt: None, offset: 0, follow: false };
-        let mut tries = self.client.tries();
+        let mut tries = self.client.retry_state();
         loop {
             match read(self.client.output(request).await?).await {
                 Ok(whole) => return Ok(whole),

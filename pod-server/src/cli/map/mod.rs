@@ -1,7 +1,7 @@
 //! `pod map`: one execution per line of input.
 //!
-//! Lines are read, submitted in batches and finished within a window, so that memory stays bounded however long the
-//! input is: what waits, waits in the manager.
+//! Lines are read, submitted in batches and finished within a window, so that memory stays bounded for any input: the
+//! queue is in the manager.
 
 mod finish;
 mod lines;

@@ -27,14 +27,14 @@ impl Progress {
         Self { bar }
     }
 
-    /// So many lines were submitted by now.
+    /// The number of lines submitted so far.
     pub(super) fn read(&self, total: u64) {
         if let Some(bar) = &self.bar {
             bar.set_length(total);
         }
     }
 
-    /// One more has ended; so many failed by now.
+    /// Another line has ended; `failed` is the number of failures so far.
     pub(super) fn finished(&self, failed: u64) {
         if let Some(bar) = &self.bar {
             bar.inc(1);
@@ -61,7 +61,7 @@ impl Progress {
     }
 }
 
-/// So many per second; a part of one only where there are few.
+/// The rate per second, with decimals only if it is small.
 fn rate(per_second: f64) -> String {
     if per_second < 10.0 { format!("{per_second:.1}/s") } else { format!("{per_second:.0}/s") }
 }

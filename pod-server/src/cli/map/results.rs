@@ -1,8 +1,8 @@
-//! Results in a directory: `17.out`, `17.err` and `17.exit` for line 17, and `17.made`, which says of what line and what
-//! program they are.
+//! Results in a directory: `17.out`, `17.err` and `17.exit` for line 17, and `17.made`, which records the line and the
+//! program that made them.
 //!
-//! `17.exit` is the sign that the others are complete. It goes before anything else of the line does, and comes last; so
-//! whatever ends a map on the way, a result that is there is whole and of what `17.made` says.
+//! `17.exit` marks the others as complete: it is removed first and written last. So a result that exists is complete and
+//! matches `17.made`, wherever a map was interrupted.
 
 use std::{
     collections::BTreeMap,

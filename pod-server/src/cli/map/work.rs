@@ -18,7 +18,7 @@ use crate::cli::{
     failure::{Exit, Failure},
     relay::wait_for_end,
     run::terminate,
-    subject::Prepared,
+    subject::PreparedActivity,
     suggestions,
     wait_reporter::{self, WaitReporter},
 };
@@ -54,7 +54,7 @@ type Batch = Vec<(u64, u64)>;
 /// The state of the lines that are in progress.
 pub(super) struct Work<'a> {
     client: &'a Client,
-    prepared: Prepared,
+    prepared: PreparedActivity,
     /// Every line runs this revision, whatever becomes current meanwhile.
     revision: u32,
     /// The fingerprint of what is run.
@@ -85,7 +85,7 @@ pub(super) struct Work<'a> {
 impl<'a> Work<'a> {
     pub(super) fn new(
         client: &'a Client,
-        prepared: Prepared,
+        prepared: PreparedActivity,
         current: Option<u32>,
         program: String,
         results: Results,
@@ -262,7 +262,7 @@ impl<'a> Work<'a> {
         submitted.map(|()| ids.len())
     }
 
-    /// Says how far it came that ended early, what became of the rest, and how to go on.
+    /// Prints how far a map came that ended early, the state of the rest, and how to go on.
     pub(super) fn tell_early_end(&mut self, rest: &str) {
         // There was nothing to do yet.
         if self.total == 0 {
@@ -285,7 +285,7 @@ impl<'a> Work<'a> {
         console::note(format!("{done} of the {total} lines that were read are done{held_back}; {rest}; {on}"));
     }
 
-    /// Says what became of the lines, as far as there is something to say.
+    /// Prints the summary of the lines, if there is one.
     pub(super) fn conclude(&mut self, more: Option<&str>) -> Exit {
         self.progress.clear();
         self.tell_changed();
