@@ -1,6 +1,6 @@
 //! The spawner: what starts the programs of a worker, watches over everything that they start, and ends it.
 //!
-//! A worker runs this program once, as its *nursery*, which forks one *slot* process for each execution that may run
+//! A worker runs this program once, as its *supervisor*, which forks one *slot* process for each execution that may run
 //! at a time. They talk with the worker over sockets, in the format of [`wire`]. The end of a socket is the end of its
 //! slot and of all that runs below it, so that nothing outlives its worker.
 //!

@@ -34,7 +34,7 @@ const GATHER_START: Duration = Duration::from_millis(5);
 pub enum Next {
     /// It serves on.
     Serve,
-    /// It exits: the worker or the nursery is gone.
+    /// It exits: the worker or the supervisor is gone.
     Leave,
 }
 
@@ -111,7 +111,7 @@ struct Run<'s> {
     stopping: Option<Stopping>,
     /// No process of the run is left.
     alone: bool,
-    /// The worker or the nursery is gone.
+    /// The worker or the supervisor is gone.
     left: bool,
 }
 
@@ -348,7 +348,7 @@ impl Run<'_> {
             (None, Some(status)) => Some(ended_by(status)),
             (None, None) => None,
         };
-        // A run that was cut off by the end of worker or nursery, not by its own, is told nothing of: it is lost.
+        // A run that was cut off by the end of worker or supervisor, not by its own, is told nothing of: it is lost.
         let Some(end) = end.filter(|_| self.stopping.is_some() || !self.left) else { return Next::Leave };
         for (place, stream) in [Pipe::Stdout, Pipe::Stderr].into_iter().enumerate() {
             if let Some(pipe) = self.pipes[place].take()

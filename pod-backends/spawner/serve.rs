@@ -21,8 +21,8 @@ const OOM_SCORE: i32 = 500;
 /// A slot exits so when it cannot run what comes next, and another process in its place can.
 pub const ANEW: i32 = 3;
 
-/// Serves runs until the worker or the nursery is gone. `birth` counts the processes that have served this slot and died;
-/// `taken` is where the nursery sees which run was taken on last.
+/// Serves runs until the worker or the supervisor is gone. `birth` counts the processes that have served this slot and died;
+/// `taken` is where the supervisor sees which run was taken on last.
 pub fn serve(socket: OwnedFd, life: OwnedFd, site: Site, birth: u64, taken: *mut u64, user: Option<&User>) -> ! {
     sys::set_name(c"pod-slot");
     raise_oom_score();
@@ -32,7 +32,7 @@ pub fn serve(socket: OwnedFd, life: OwnedFd, site: Site, birth: u64, taken: *mut
     let (Ok(()), Ok(children)) = (sys::become_subreaper(), sys::child_signals()) else { exit(1) };
     let (ahead, packet, launcher) = (Ahead::new(), Packet::new(), Launcher::new(IGNORED));
     let mut slot = Slot { socket, life, children, ahead, packet, launcher, workdirs: Workdirs::new(site) };
-    // The memory lives as long as the nursery's mapping of it, and this process is the only one to write here.
+    // The memory lives as long as the supervisor's mapping of it, and this process is the only one to write here.
     let last = || unsafe { taken.read_volatile() };
     let mut space = vec![0; ORDER_LIMIT];
     if birth > 0 {

@@ -8,7 +8,7 @@ use crate::{packet::Packet, program::Launcher, wire::ORDER_LIMIT, workdirs::Work
 pub struct Slot {
     /// The worker's end is at the other side.
     pub socket: OwnedFd,
-    /// Ends with the nursery.
+    /// Ends with the supervisor.
     pub life: OwnedFd,
     /// Becomes readable when a child ended.
     pub children: OwnedFd,

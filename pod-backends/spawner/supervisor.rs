@@ -1,5 +1,5 @@
-//! The nursery: the parent of the slots. It runs nothing itself. When a slot dies, the orphans of what that ran come
-//! to the nursery, which ends them and puts a new process in the slot's place.
+//! The supervisor: the parent of the slots. It runs nothing itself. When a slot dies, the orphans of what that ran come
+//! to the supervisor, which ends them and puts a new process in the slot's place.
 
 use std::{
     fs::File,
@@ -53,7 +53,7 @@ pub fn serve(base: PathBuf, open_files: Option<u64>, user: Option<User>) -> ! {
     sys::new_session();
     sys::set_name(c"pod-nursery");
     match Supervisor::new(base, open_files, user) {
-        Ok(nursery) => nursery.serve(),
+        Ok(supervisor) => supervisor.serve(),
         Err(_) => exit(1),
     }
 }
@@ -96,15 +96,15 @@ impl Supervisor {
         sys::never_block(&bell.1);
         sys::send_packet(&control, READY, Patience::Wait)?;
         let processes = Vec::new();
-        let mut nursery =
+        let mut supervisor =
             Self { control, children, life, memory, processes, open_files, user, base, mounts, bell, sweeper: 0 };
-        nursery.start_sweeper();
-        Ok(nursery)
+        supervisor.start_sweeper();
+        Ok(supervisor)
     }
 
     /// Starts what deletes. Without it the slots do that themselves.
     fn start_sweeper(&mut self) {
-        let nursery = i32::try_from(std::process::id()).unwrap_or(0);
+        let supervisor = i32::try_from(std::process::id()).unwrap_or(0);
         self.sweeper = match unsafe { sys::fork() } {
             0 => {
                 self.processes.clear();
@@ -113,7 +113,7 @@ impl Supervisor {
                 if become_user(self.user.as_ref()).is_err() {
                     exit(1)
                 }
-                sweeper::serve(&self.base, &self.bell.0, nursery)
+                sweeper::serve(&self.base, &self.bell.0, supervisor)
             }
             pid => pid,
         }
@@ -160,8 +160,8 @@ impl Supervisor {
         }
     }
 
-    /// Goes on as a slot, in the child. What is the nursery's must not live on there, or nobody would notice the end
-    /// of the nursery or of another slot: its end of the life line, the sockets of the other slots and the control
+    /// Goes on as a slot, in the child. What is the supervisor's must not live on there, or nobody would notice the end
+    /// of the supervisor or of another slot: its end of the life line, the sockets of the other slots and the control
     /// socket, whose place is taken by what the programs are to read.
     fn become_slot(&mut self, index: u32, socket: OwnedFd, birth: u64, taken: *mut u64) -> ! {
         self.processes.clear();

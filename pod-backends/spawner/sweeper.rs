@@ -1,4 +1,4 @@
-//! The sweeper: a process beside the slots that deletes what they put into the trash. It sees the mounts that the nursery
+//! The sweeper: a process beside the slots that deletes what they put into the trash. It sees the mounts that the supervisor
 //! sees, and not what programs have mounted in their slots.
 
 use std::{collections::HashSet, fs, os::fd::OwnedFd, path::Path, process::exit};
@@ -11,9 +11,9 @@ use crate::{
     user::User,
 };
 
-/// Deletes trash whenever the bell rings. When nobody is left who could ring, and the nursery waits for that, everything
+/// Deletes trash whenever the bell rings. When nobody is left who could ring, and the supervisor waits for that, everything
 /// goes.
-pub fn serve(base: &Path, heard: &OwnedFd, nursery: i32) -> ! {
+pub fn serve(base: &Path, heard: &OwnedFd, supervisor: i32) -> ! {
     sys::set_name(c"pod-sweeper");
     sys::never_block(heard);
     let trash = trash_of(base);
@@ -25,7 +25,7 @@ pub fn serve(base: &Path, heard: &OwnedFd, nursery: i32) -> ! {
             break;
         }
     }
-    if file_calls::parent() == nursery {
+    if file_calls::parent() == supervisor {
         clear(base, None);
     }
     exit(0)

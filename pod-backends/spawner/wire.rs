@@ -11,8 +11,8 @@
 //! | executor → slot, [`Order::GoOn`] | `3`, birth `u64` |
 //! | executor → slot, [`Order::Write`] | `4`, run `u64`, pipe `u8`, until `u64`, device `u64`, inode `u64`, path |
 //! | slot → executor | run `u64`, then any number of [`Report`]s |
-//! | executor → nursery | the index of a slot, `u32`, with the slot's end of its socket attached |
-//! | nursery → executor | [`READY`], once |
+//! | executor → supervisor | the index of a slot, `u32`, with the slot's end of its socket attached |
+//! | supervisor → executor | [`READY`], once |
 //! | init of an execution's container → executor, around its standard output | [`HEARS`] before; [`last_words`] behind |
 //! | executor → init of an execution's container, on its standard input | [`BEGIN`], once |
 //!
@@ -27,7 +27,7 @@ use std::{ffi::CStr, time::Duration};
 
 use super::witness::Witness;
 
-/// What the nursery says when it is ready for slots.
+/// What the supervisor says when it is ready for slots.
 pub const READY: &[u8] = b"ready";
 /// What the init of a container says when signals reach it.
 pub const HEARS: u8 = 0x06;
@@ -35,7 +35,7 @@ pub const HEARS: u8 = 0x06;
 pub const BEGIN: u8 = 0x07;
 /// So long are the [`last_words`] of an init behind their mark.
 pub const LAST_WORDS: usize = 8 + 14;
-/// The socket of the nursery: its standard input.
+/// The socket of the supervisor: its standard input.
 pub const CONTROL_FD: i32 = 0;
 /// How much is read from a pipe at a time.
 pub const READ_SIZE: usize = 64 * 1024;

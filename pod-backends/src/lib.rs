@@ -16,9 +16,9 @@
 //! | module | what it is |
 //! |---|---|
 //! | `data_dir` | the directory of a manager: who holds it, and its workers' directories |
-//! | `door` | whom the manager lets in over the network, by join tokens |
-//! | `beside` | workers of a data directory that the backend which starts does not reach |
-//! | `turns` | one thing at a time is done to each worker |
+//! | `gateway` | whom the manager lets in over the network, by join tokens |
+//! | `other_backends` | workers of a data directory that the backend which starts does not reach |
+//! | `worker_locks` | one thing at a time is done to each worker |
 //! | `failure` | errors of the system as sentences |
 //! | `private`, `inherited`, `open_files` | files that nobody else may read, file descriptors, and how many there may be |
 //!

@@ -82,7 +82,7 @@ impl BackendKind {
             let all = Directories::below(data, part).all();
             let all =
                 all.map_err(|error| failed(format_args!("{} cannot be read", data.join(part).display()), error))?;
-            let ours = all.into_iter().filter(|(_, found)| found.is_some_and(|certificate| certificate.store == store));
+            let ours = all.into_iter().filter(|(_, found)| found.is_some_and(|record| record.store == store));
             known.extend(ours.map(|(worker, _)| (*part, worker)));
         }
         Ok(known)

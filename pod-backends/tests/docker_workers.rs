@@ -88,17 +88,17 @@ async fn executions_outlive_the_manager_and_nothing_is_left_in_the_end() {
     let mut rig = Harness::start(containers).await;
     rig.create(1).await;
     rig.create(2).await;
-    let mut guest = rig.guest().await;
-    let pid = guest.runs_something().await;
-    let worker = guest.hello.worker;
+    let mut pending = rig.connected_worker().await;
+    let pid = pending.runs_something().await;
+    let worker = pending.hello.worker;
     assert_eq!((left(&rig).0.len(), left(&rig).1.len()), (2, 2));
-    drop(guest);
+    drop(pending);
     rig.restart().await;
-    let mut guest = rig.guest().await;
-    while guest.hello.worker != worker {
-        guest = rig.guest().await;
+    let mut pending = rig.connected_worker().await;
+    while pending.hello.worker != worker {
+        pending = rig.connected_worker().await;
     }
-    assert_eq!(guest.hello.attempts.len(), 1);
+    assert_eq!(pending.hello.attempts.len(), 1);
     assert!(is_alive(pid));
     rig.clean_up().await;
     assert!(!is_alive(pid));
@@ -110,7 +110,7 @@ async fn a_container_that_is_killed_or_removed_is_news_at_once() {
     let mut rig = Harness::start(containers).await;
     for how in [&["kill"][..], &["rm", "-f"], &["stop"]] {
         rig.create(1).await;
-        let pid = rig.guest().await.runs_something().await;
+        let pid = rig.connected_worker().await.runs_something().await;
         let container = left(&rig).0.remove(0);
         let asked = docker(&[how, &[&container]].concat());
         assert!(asked.status.success(), "{how:?}: {}", String::from_utf8_lossy(&asked.stderr));
@@ -126,7 +126,7 @@ async fn a_container_that_is_killed_or_removed_is_news_at_once() {
 async fn a_container_that_died_while_no_manager_was_there_is_news_to_the_next_one() {
     let mut rig = Harness::start(containers).await;
     rig.create(1).await;
-    rig.guest().await;
+    rig.connected_worker().await;
     let container = left(&rig).0.remove(0);
     rig.stop();
     assert!(docker(&["kill", &container]).status.success());
@@ -141,10 +141,10 @@ async fn containers_of_others_are_not_touched() {
     let others = listed(&["create", "--label", "pod.worker=1", "--label", "pod.store=another", &image(), "bash"]);
     let mut rig = Harness::start(containers).await;
     rig.create(1).await;
-    rig.guest().await;
+    rig.connected_worker().await;
     rig.restart_with_another_store().await;
     rig.create(1).await;
-    rig.guest().await;
+    rig.connected_worker().await;
     rig.clean_up().await;
     assert!(listed(&["ps", "-aq", "--no-trunc"]).contains(&others[0]));
     assert!(docker(&["rm", &others[0]]).status.success());

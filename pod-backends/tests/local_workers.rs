@@ -60,18 +60,18 @@ fn process_of_worker_1(rig: &Harness) -> u32 {
 async fn executions_outlive_the_manager() {
     let mut rig = Harness::start(processes).await;
     rig.create(1).await;
-    let mut guest = rig.guest().await;
-    let pid = guest.runs_something().await;
+    let mut connected = rig.connected_worker().await;
+    let pid = connected.runs_something().await;
     let worker = process_of_worker_1(&rig);
-    drop(guest);
+    drop(connected);
     rig.restart().await;
-    let mut guest = rig.guest().await;
-    assert_eq!(guest.hello.attempts.len(), 1);
-    assert!(guest.hello.attempts[0].started_at.is_some());
+    let mut connected = rig.connected_worker().await;
+    assert_eq!(connected.hello.attempts.len(), 1);
+    assert!(connected.hello.attempts[0].started_at.is_some());
     assert!(is_alive(pid));
     assert_eq!(process_of_worker_1(&rig), worker, "it is the same process");
     rig.destroy(1).await;
-    guest.leaves().await;
+    connected.leaves().await;
     assert!(!is_alive(pid) && !is_alive(worker));
 }
 
@@ -79,15 +79,15 @@ async fn executions_outlive_the_manager() {
 async fn the_end_of_a_worker_process_is_news_at_once_and_so_is_that_of_an_adopted_one() {
     let mut rig = Harness::start(processes).await;
     rig.create(1).await;
-    let pid = rig.guest().await.runs_something().await;
+    let pid = rig.connected_worker().await.runs_something().await;
     kill(process_of_worker_1(&rig));
     assert_eq!(rig.gone().await, WorkerId(1));
     dies(pid).await;
 
     rig.restart().await;
-    rig.guest().await;
+    rig.connected_worker().await;
     rig.restart().await;
-    rig.guest().await;
+    rig.connected_worker().await;
     kill(process_of_worker_1(&rig));
     assert_eq!(rig.gone().await, WorkerId(1));
     rig.clean_up().await;
@@ -97,12 +97,12 @@ async fn the_end_of_a_worker_process_is_news_at_once_and_so_is_that_of_an_adopte
 async fn a_worker_whose_data_directory_was_wiped_ends_with_what_it_runs() {
     let mut rig = Harness::start(processes).await;
     rig.create(1).await;
-    let mut guest = rig.guest().await;
-    let pid = guest.runs_something().await;
+    let mut connected = rig.connected_worker().await;
+    let pid = connected.runs_something().await;
     let worker = process_of_worker_1(&rig);
     std::fs::remove_dir_all(rig.path()).expect("the directory is wiped");
     // The manager dies, and the worker looks for the next one.
-    drop(guest);
+    drop(connected);
     dies(pid).await;
     dies(worker).await;
 }
@@ -111,7 +111,7 @@ async fn a_worker_whose_data_directory_was_wiped_ends_with_what_it_runs() {
 async fn a_worker_process_inherits_nothing_of_its_manager() {
     let mut rig = Harness::start(processes).await;
     rig.create(1).await;
-    rig.guest().await;
+    rig.connected_worker().await;
     let worker = process_of_worker_1(&rig);
     let environment = std::fs::read_to_string(format!("/proc/{worker}/environ")).expect("its environment");
     assert!(environment.split('\0').all(|variable| !variable.starts_with("CARGO") && !variable.starts_with("NEXTEST")));
@@ -161,11 +161,11 @@ fn kill(pid: u32) {
 async fn a_manager_of_a_single_run_leaves_no_process_and_keeps_what_is_installed() {
     let mut rig = Harness::start(processes).await;
     rig.create(1).await;
-    let pid = rig.guest().await.runs_something().await;
+    let pid = rig.connected_worker().await.runs_something().await;
     let worker = process_of_worker_1(&rig);
     end_worker_processes(&rig.path()).await;
     assert!(!is_alive(worker) && !is_alive(pid));
     rig.restart().await;
-    assert_eq!(rig.guest().await.hello.installed.len(), 1);
+    assert_eq!(rig.connected_worker().await.hello.installed.len(), 1);
     rig.clean_up().await;
 }

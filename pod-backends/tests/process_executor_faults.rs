@@ -112,7 +112,7 @@ async fn a_slot_killed_while_idle_loses_nothing() {
     executor.shutdown().await;
 }
 
-/// Kills now and then all slots, or the nursery above them, while as many run as there are slots, and as many wait.
+/// Kills now and then all slots, or the supervisor above them, while as many run as there are slots, and as many wait.
 async fn kills_at_any_moment(dir: &Path, executor: &dyn Executor, seed: u64, count: u64) {
     let ran = dir.join("ran");
     let main = format!("#!/bin/sh\necho $1 >> '{}'\necho $PPID $1 $$\nexec sleep 0.00$(($1 % 9))", ran.display());
@@ -128,12 +128,12 @@ async fn kills_at_any_moment(dir: &Path, executor: &dyn Executor, seed: u64, cou
         seed ^= seed >> 7;
         seed ^= seed << 17;
         if seed.is_multiple_of(3) {
-            let nursery = fs::read_to_string(dir.join("nursery")).unwrap();
-            let nursery: u32 = nursery.split(' ').next().unwrap().parse().unwrap();
+            let supervisor = fs::read_to_string(dir.join("nursery")).unwrap();
+            let supervisor: u32 = supervisor.split(' ').next().unwrap().parse().unwrap();
             sleep(Duration::from_micros(seed >> 8 & 0xfff)).await;
-            let slots = fs::read_to_string(format!("/proc/{nursery}/task/{nursery}/children")).unwrap_or_default();
+            let slots = fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).unwrap_or_default();
             if seed.is_multiple_of(5) {
-                kill(nursery);
+                kill(supervisor);
             }
             slots.split_whitespace().for_each(|slot| kill(slot.parse().unwrap()));
         }
@@ -192,9 +192,9 @@ async fn what_outlives_the_whole_spawner_is_found_by_its_mark() {
     let executor = open(dir.path()).await;
     install(&executor, 1, ENDLESS).await;
     let (mut run, [slot, main, child]) = endless(&executor, 1).await;
-    let nursery = parent(slot);
+    let supervisor = parent(slot);
     kill(slot);
-    kill(nursery);
+    kill(supervisor);
     assert_eq!(finish(&mut *run).await.1, AttemptOutcome::Lost);
     assert!(!lives(main) && !lives(child), "they are gone when the loss is told");
     executor.shutdown().await;
@@ -428,10 +428,10 @@ fn worker(dir: &Path) -> (std::process::Child, [u32; 3]) {
 async fn nothing_outlives_a_killed_worker() {
     let dir = TempDir::new().unwrap();
     let (mut process, [slot, main, child]) = worker(dir.path());
-    let nursery = parent(slot);
+    let supervisor = parent(slot);
     process.kill().unwrap();
     process.wait().unwrap();
-    gone(&[slot, main, child, nursery]).await;
+    gone(&[slot, main, child, supervisor]).await;
     let executor = open(dir.path()).await;
     assert_eq!(executor.installed().await.unwrap(), [(ActivityId(1), RevisionNo(1))]);
     executor.shutdown().await;
@@ -441,10 +441,10 @@ async fn nothing_outlives_a_killed_worker() {
 async fn the_next_executor_ends_what_a_worker_and_its_spawner_left() {
     let dir = TempDir::new().unwrap();
     let (mut process, [slot, main, child]) = worker(dir.path());
-    let nursery = parent(slot);
-    let slots = fs::read_to_string(format!("/proc/{nursery}/task/{nursery}/children")).unwrap();
+    let supervisor = parent(slot);
+    let slots = fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).unwrap();
     // Stopped first, so that none of them can do its duty when another one dies.
-    let keepers: Vec<u32> = slots.split_whitespace().map(|pid| pid.parse().unwrap()).chain([nursery]).collect();
+    let keepers: Vec<u32> = slots.split_whitespace().map(|pid| pid.parse().unwrap()).chain([supervisor]).collect();
     for &pid in &keepers {
         kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::STOP).unwrap();
     }

@@ -79,10 +79,10 @@ impl Directories {
     }
 
     /// Makes the directory of a worker, and writes whose it is.
-    pub(crate) fn make(&self, certificate: WorkerRecord) -> io::Result<PathBuf> {
-        let dir = self.of(certificate.worker);
+    pub(crate) fn make(&self, record: WorkerRecord) -> io::Result<PathBuf> {
+        let dir = self.of(record.worker);
         make_private_dir(&dir)?;
-        certificate.write(&dir)?;
+        record.write(&dir)?;
         Ok(dir)
     }
 }

@@ -79,11 +79,11 @@ impl WorkerBinary {
     }
 
     /// What a worker gets, in pieces.
-    pub(crate) fn archive(&self, certificate: WorkerRecord, manager: Option<&ManagerAddress>) -> [Bytes; 2] {
+    pub(crate) fn archive(&self, record: WorkerRecord, manager: Option<&ManagerAddress>) -> [Bytes; 2] {
         let mut own = tar::Builder::new(Vec::new());
         // Into memory, of values that always have a text: nothing here can fail.
-        let certificate = serde_json::to_vec(&certificate).unwrap_or_default();
-        let _ = put(&mut own, "work/worker.json", 0o644, &certificate);
+        let record = serde_json::to_vec(&record).unwrap_or_default();
+        let _ = put(&mut own, "work/worker.json", 0o644, &record);
         if let Some(manager) = manager {
             let manager = serde_json::to_vec(manager).unwrap_or_default();
             let _ = put(&mut own, &format!("work/{MANAGER}"), 0o644, &manager);

@@ -72,9 +72,9 @@ impl Backend for InProcessWorkers {
             changing: tokio::sync::Mutex::new(()),
             lock: Arc::new(lock),
         });
-        for (worker, certificate) in known {
-            match certificate.filter(|certificate| certificate.store == provisioner.context.store) {
-                Some(certificate) => provisioner.revive(certificate).await,
+        for (worker, record) in known {
+            match record.filter(|record| record.store == provisioner.context.store) {
+                Some(record) => provisioner.revive(record).await,
                 None => {
                     clear(&provisioner.directories.of(worker)).await.map_err(|error| failed("cleaning up", error))?
                 }
@@ -105,23 +105,23 @@ struct Running {
 
 impl InProcess {
     /// Takes a worker of an earlier process on again: it holds nothing that ran, but what is installed.
-    async fn revive(&self, certificate: WorkerRecord) {
-        let slots = self.slots.unwrap_or(certificate.slots);
-        let worker = certificate.worker;
-        if let Err(error) = self.run(WorkerRecord { slots, ..certificate }).await {
+    async fn revive(&self, record: WorkerRecord) {
+        let slots = self.slots.unwrap_or(record.slots);
+        let worker = record.worker;
+        if let Err(error) = self.run(WorkerRecord { slots, ..record }).await {
             let links = self.context.links.clone();
             // The engine takes news only when its backend has started.
             tokio::spawn(async move { links.report_lost(worker, error.message).await });
         }
     }
 
-    async fn run(&self, certificate: WorkerRecord) -> Result<(), ProvisionError> {
-        let worker = certificate.worker;
-        let dir = self.directories.make(certificate).map_err(|error| failed("a worker cannot be made", error))?;
-        let opened = ProcessExecutor::open(&dir, certificate.slots).await;
+    async fn run(&self, record: WorkerRecord) -> Result<(), ProvisionError> {
+        let worker = record.worker;
+        let dir = self.directories.make(record).map_err(|error| failed("a worker cannot be made", error))?;
+        let opened = ProcessExecutor::open(&dir, record.slots).await;
         let executor = Arc::new(opened.map_err(|error| ProvisionError::new(error.message))?);
         let leave = Leave::ending_with(&self.context.shutdown);
-        let serving = serve(certificate, dir, executor, self.context.links.clone(), leave.clone());
+        let serving = serve(record, dir, executor, self.context.links.clone(), leave.clone());
         let lock = self.lock.clone();
         let ended = CancellationToken::new();
         let end = ended.clone().drop_guard();
@@ -145,16 +145,16 @@ impl InProcess {
 
 /// Runs one worker until it ends, leaves, is destroyed, or the engine has ended.
 async fn serve(
-    certificate: WorkerRecord,
+    record: WorkerRecord,
     dir: PathBuf,
     executor: Arc<ProcessExecutor>,
     links: Arc<dyn WorkerGateway>,
     leave: Leave,
 ) {
     let dial = DialEngine { links: links.clone() };
-    let exit = run(config(certificate, &dir, ShutdownNotice::Temporary), executor, dial, leave).await;
+    let exit = run(config(record, &dir, ShutdownNotice::Temporary), executor, dial, leave).await;
     if exit != WorkerExit::Cancelled {
-        links.report_lost(certificate.worker, exit.to_string()).await;
+        links.report_lost(record.worker, exit.to_string()).await;
     }
 }
 

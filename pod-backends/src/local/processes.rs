@@ -88,8 +88,8 @@ impl Backend for WorkerProcesses {
             _lock: lock,
         });
         shared.refuse_programs_of_others(&known)?;
-        for (worker, certificate) in known {
-            match certificate.filter(|found| found.store == shared.context.store) {
+        for (worker, record) in known {
+            match record.filter(|found| found.store == shared.context.store) {
                 Some(_) if shared.runs_as_another(worker) => {
                     shared.end(worker).await?;
                     let links = shared.context.links.clone();
@@ -97,9 +97,9 @@ impl Backend for WorkerProcesses {
                         links.report_lost(worker, "its programs ran as another user".to_owned()).await
                     });
                 }
-                Some(certificate) => {
+                Some(record) => {
                     shared.end_outdated(worker).await;
-                    shared.take_on(certificate);
+                    shared.take_on(record);
                 }
                 None => {
                     // It may take a while until the trees of a foreign worker are gone; its number is not held up
@@ -230,22 +230,22 @@ impl Shared {
     }
 
     /// Takes a worker of an earlier manager on: its process where it lives, a new one where it does not.
-    fn take_on(self: &Arc<Self>, certificate: WorkerRecord) {
-        let worker = certificate.worker;
-        if let Err(error) = self.adopt_or_start(certificate) {
+    fn take_on(self: &Arc<Self>, record: WorkerRecord) {
+        let worker = record.worker;
+        if let Err(error) = self.adopt_or_start(record) {
             let links = self.context.links.clone();
             tokio::spawn(async move { links.report_lost(worker, error.message).await });
         }
     }
 
-    fn adopt_or_start(self: &Arc<Self>, certificate: WorkerRecord) -> Result<(), ProvisionError> {
-        let worker = certificate.worker;
+    fn adopt_or_start(self: &Arc<Self>, record: WorkerRecord) -> Result<(), ProvisionError> {
+        let worker = record.worker;
         let cannot = |error| failed(format_args!("worker {worker} cannot be started"), error);
         let dir = self.directories.of(worker);
         let process = match WorkerProcess::find(&dir).map_err(cannot)? {
             Some(process) => process,
             None => {
-                self.directories.make(certificate).map_err(cannot)?;
+                self.directories.make(record).map_err(cannot)?;
                 RunAs::note(self.run_as.as_ref(), &dir).map_err(cannot)?;
                 WorkerProcess::start((self.command)(&dir), &dir).map_err(cannot)?
             }

@@ -40,8 +40,8 @@ pub async fn run_local_worker(dir: &Path, leave: impl Into<Leave>) -> WorkerExit
 }
 
 fn run_boxed(dir: &Path, leave: Leave) -> BoxFuture<'_, WorkerExit> {
-    Box::pin(run_worker_of(dir, leave, |DirectoryWorker { dir, certificate }| async move {
-        let executor = ProcessExecutor::open(&dir, certificate.slots).await.map_err(|error| error.message)?;
+    Box::pin(run_worker_of(dir, leave, |DirectoryWorker { dir, record }| async move {
+        let executor = ProcessExecutor::open(&dir, record.slots).await.map_err(|error| error.message)?;
         Ok(Arc::new(executor) as Arc<dyn Executor>)
     }))
 }
@@ -50,7 +50,7 @@ fn run_boxed(dir: &Path, leave: Leave) -> BoxFuture<'_, WorkerExit> {
 #[derive(Clone, Debug)]
 pub(crate) struct DirectoryWorker {
     pub(crate) dir: PathBuf,
-    pub(crate) certificate: WorkerRecord,
+    pub(crate) record: WorkerRecord,
 }
 
 /// The same, with the executor that `executor` opens.
@@ -79,12 +79,12 @@ where
 {
     let unusable = |error: io::Error| format!("the worker's directory {} cannot be used: {error}", dir.display());
     let dir = dir.canonicalize().map_err(unusable)?;
-    let certificate = WorkerRecord::read(&dir).map_err(unusable)?;
+    let record = WorkerRecord::read(&dir).map_err(unusable)?;
     let lock = hold(&dir).await?;
     fs::write(dir.join(LINK), OLDEST_VERSION.to_string()).map_err(unusable)?;
-    let executor = executor(DirectoryWorker { dir: dir.clone(), certificate }).await?;
-    let config = config(certificate, &dir, ShutdownNotice::Permanent);
-    Ok((config, executor, DialDataDir { dir, certificate }, lock))
+    let executor = executor(DirectoryWorker { dir: dir.clone(), record }).await?;
+    let config = config(record, &dir, ShutdownNotice::Permanent);
+    Ok((config, executor, DialDataDir { dir, record }, lock))
 }
 
 /// Whether the worker process of a directory speaks a version of the link that a manager of this release understands.
@@ -95,12 +95,12 @@ pub(super) fn is_understood(dir: &Path) -> bool {
 }
 
 /// What a worker of this machine is run with.
-pub(crate) fn config(certificate: WorkerRecord, dir: &Path, departure: ShutdownNotice) -> WorkerConfig {
+pub(crate) fn config(record: WorkerRecord, dir: &Path, departure: ShutdownNotice) -> WorkerConfig {
     // Folded, so that all of its chance is used.
     let (high, low) = Uuid::new_v4().as_u64_pair();
     let identity = Identity {
-        store: Some(certificate.store),
-        worker: Some(certificate.worker),
+        store: Some(record.store),
+        worker: Some(record.worker),
         host: rustix::system::uname().nodename().to_str().ok().map(str::to_owned),
         shutdown_notice: departure,
         ..Identity::new(high ^ low)
@@ -133,7 +133,7 @@ async fn hold(dir: &Path) -> Result<File, String> {
 /// Dials the manager of the data directory that a worker's directory lies in.
 struct DialDataDir {
     dir: PathBuf,
-    certificate: WorkerRecord,
+    record: WorkerRecord,
 }
 
 #[async_trait]
@@ -141,7 +141,7 @@ impl Dialer for DialDataDir {
     async fn dial(&self) -> Result<Transport, DialError> {
         // Deleted, or made anew for another worker: this one's manager will never be there again.
         match WorkerRecord::read(&self.dir) {
-            Ok(found) if found.store == self.certificate.store && found.worker == self.certificate.worker => {}
+            Ok(found) if found.store == self.record.store && found.worker == self.record.worker => {}
             Ok(_) => {
                 return Err(DialError::Never(format!("{} belongs to another worker now", self.dir.display())));
             }

@@ -78,7 +78,7 @@ enum Told {
 pub(super) enum Step {
     GoesOn,
     Ended,
-    /// The slot is gone, and its crew.
+    /// The slot is gone, and its spawner.
     Gone,
 }
 

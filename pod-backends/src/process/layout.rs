@@ -7,7 +7,7 @@
 //! executor.lock            locked while an executor uses the directory; holds its process id
 //! mark                     what the environment of every program of this directory holds
 //! run-as.json              who runs programs, if not the worker's own user
-//! nursery                  process id and start time of the spawner that runs, or ran last
+//! supervisor                  process id and start time of the spawner that runs, or ran last
 //! activities/7-2/          revision 2 of activity 7, at the path where it was installed
 //! activities/7-2.ok        it is complete; written last, and says how its main.sh is run, and what that looks like
 //! activities/7-2.damaged-1 one that was damaged, while something still runs in it
@@ -143,7 +143,7 @@ impl Layout {
     }
 
     /// Where the spawner that runs is noted down.
-    pub(super) fn nursery(&self) -> PathBuf {
+    pub(super) fn supervisor(&self) -> PathBuf {
         self.root.join("nursery")
     }
 

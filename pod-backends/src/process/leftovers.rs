@@ -21,7 +21,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Waits for the last spawner of the directory, and kills what has its mark.
 pub(super) fn end_earlier(layout: &Layout, mark: &str) {
     let deadline = Instant::now() + SPAWNER_ENDS_WITHIN;
-    while fs::read_to_string(layout.nursery()).is_ok_and(|note| is_running(note.trim())) && Instant::now() < deadline {
+    while fs::read_to_string(layout.supervisor()).is_ok_and(|note| is_running(note.trim())) && Instant::now() < deadline
+    {
         thread::sleep(POLL_INTERVAL);
     }
     kill_marked(mark);
@@ -29,7 +30,7 @@ pub(super) fn end_earlier(layout: &Layout, mark: &str) {
 
 /// Notes down a spawner, so that a later worker of the directory finds it.
 pub(super) fn note(layout: &Layout, pid: u32) -> std::io::Result<()> {
-    fs::write(layout.nursery(), format!("{pid} {}\n", start_time(pid).unwrap_or_default()))
+    fs::write(layout.supervisor(), format!("{pid} {}\n", start_time(pid).unwrap_or_default()))
 }
 
 fn is_running(note: &str) -> bool {

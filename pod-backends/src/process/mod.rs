@@ -7,7 +7,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `shared` | what executions and installations need |
-//! | `crew` | runs the spawner, and runs it again when it was killed |
+//! | `spawner` | runs the spawner, and runs it again when it was killed |
 //! | `slot` | the socket of one slot |
 //! | `pool` | who has which slot, who waits for one, and what is sent ahead |
 //! | `plan` | what is run for an execution |
@@ -134,12 +134,12 @@ impl ProcessExecutor {
             })
             .await?;
             let environment = Environment::of_this_process(&mark, inherit, layout.run_as());
-            let crew = SpawnerHandle::start(layout.clone(), lock, mark, slots).await?;
+            let spawner = SpawnerHandle::start(layout.clone(), lock, mark, slots).await?;
             Ok(Self {
                 shared: Arc::new(Shared {
                     layout,
                     environment,
-                    crew,
+                    spawner,
                     slots,
                     memory: Arc::new(MemoryWatch::of_this_process()),
                     installed: Arc::new(Installations::new(installed)),
@@ -229,6 +229,6 @@ impl Executor for ProcessExecutor {
     }
 
     async fn shutdown(&self) {
-        self.shared.crew.shut_down().await;
+        self.shared.spawner.shut_down().await;
     }
 }

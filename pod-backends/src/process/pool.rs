@@ -1,4 +1,4 @@
-//! The slots of one crew, and the runs that wait for one of them.
+//! The slots of one spawner, and the runs that wait for one of them.
 //!
 //! A run that waits is sent *ahead*, to a slot that is still busy, so that it begins there at once when what runs there
 //! has ended. A slot that stays busy gives it back, and it goes on waiting for whichever slot is free first.
@@ -19,11 +19,11 @@ use super::{
     wire,
 };
 
-/// The slots of a crew for one purpose.
+/// The slots of a spawner for one purpose.
 #[derive(Debug)]
 pub(super) struct Pool {
     state: Mutex<State>,
-    /// The crew is gone, and nothing of it is left.
+    /// The spawner is gone, and nothing of it is left.
     gone: CancellationToken,
 }
 
@@ -69,7 +69,7 @@ pub(super) enum WaitOutcome {
     Slot(SlotGuard),
     /// It never began, and does not any more.
     Over(AttemptOutcome),
-    /// The crew is gone, and it never began: the order is for the next crew.
+    /// The spawner is gone, and it never began: the order is for the next spawner.
     CrewGone(Vec<u8>),
     /// The system's sockets do not take so much at once.
     TooLong,
@@ -265,7 +265,7 @@ impl SlotGuard {
         }
     }
 
-    /// Lets go of a slot that is gone. What is given back tells when nothing is left of what its crew ran.
+    /// Lets go of a slot that is gone. What is given back tells when nothing is left of what its spawner ran.
     pub(super) fn abandon(self) -> CancellationToken {
         if let Some(waiter) = self.pool.state().take_ahead(self.seat) {
             let _ = waiter.turn.send(WaitOutcome::CrewGone(waiter.order));

@@ -19,20 +19,20 @@ use crate::open_files;
 
 pub(crate) static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pod-spawner"));
 
-/// Starts the nursery with that socket, which makes working directories there. Where running from memory is forbidden, from
+/// Starts the supervisor with that socket, which makes working directories there. Where running from memory is forbidden, from
 /// a file in the worker's directory.
 pub(super) fn start(layout: &Layout, workdirs: &Path, mark: &str, control: OwnedFd) -> io::Result<Child> {
     let spare = control.try_clone()?;
     let limit = open_files::of_programs().map(|limit| limit.to_string()).unwrap_or_default();
     let user = layout.run_as().map(|run_as| run_as.user().to_string());
-    let nursery = |control: OwnedFd| {
+    let supervisor = |control: OwnedFd| {
         let (limit, user) = (&limit, &user);
         move |command: &mut Command| {
             command.arg("nursery").arg(workdirs).arg(limit).args(user).env(MARK, mark).stdin(Stdio::from(control));
         }
     };
-    match start_from_memory(nursery(control)) {
-        Err(_) => start_from_file(&layout.spawner(), nursery(spare)),
+    match start_from_memory(supervisor(control)) {
+        Err(_) => start_from_file(&layout.spawner(), supervisor(spare)),
         started => started,
     }
 }

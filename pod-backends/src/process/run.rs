@@ -38,7 +38,7 @@ pub(super) struct ProcessRun {
 
 #[derive(Debug)]
 enum Phase {
-    /// Its crew went before it had begun, and there is no other yet.
+    /// Its spawner went before it had begun, and there is no other yet.
     Stranded(Box<(Vec<u8>, Origin)>),
     Waiting(Box<(WaitHandle, Origin)>),
     Active(Box<Active>),
@@ -68,7 +68,7 @@ impl ProcessRun {
     /// Runs anything, once a slot is free; a sentence when that cannot be.
     pub(super) async fn begin(shared: &Shared, plan: Plan, purpose: Purpose) -> Result<Self, String> {
         let order = plan.encode()?;
-        let pools = shared.crew.pools().clone();
+        let pools = shared.spawner.pools().clone();
         let ticket = pools.get(purpose).await?.queue(order);
         Ok(Self {
             events: VecDeque::with_capacity(4),
@@ -88,7 +88,7 @@ impl ProcessRun {
             events: VecDeque::from([RunEvent::InstallationLost, end]),
             phase: Phase::Over,
             stop: None,
-            pools: shared.crew.pools().clone(),
+            pools: shared.spawner.pools().clone(),
             purpose: Purpose::Execution,
             runtime: shared.runtime.clone(),
             unwanted: false,

@@ -20,7 +20,7 @@ use super::{
 pub(super) struct Shared {
     pub(super) layout: Layout,
     pub(super) environment: Environment,
-    pub(super) crew: SpawnerHandle,
+    pub(super) spawner: SpawnerHandle,
     pub(super) slots: u32,
     pub(super) memory: Arc<MemoryWatch>,
     /// What is completely installed.

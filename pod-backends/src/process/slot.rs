@@ -71,7 +71,7 @@ impl SlotReceiver {
         Self { line, space: vec![0; PACKET_LIMIT].into() }
     }
 
-    /// The next packet: its run and its reports; nothing when the slot and its nursery are gone.
+    /// The next packet: its run and its reports; nothing when the slot and its supervisor are gone.
     /// Cancellation safe: a packet is taken only when it is given.
     pub(super) async fn receive(&mut self) -> Option<(u64, Vec<Report<'_>>)> {
         let Self { line, space } = self;

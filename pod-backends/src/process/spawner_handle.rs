@@ -35,22 +35,22 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 /// Between two tries to start it.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// The crew, whichever it is at the moment.
+/// The spawner, whichever it is at the moment.
 #[derive(Debug)]
 pub(super) struct SpawnerHandle {
     pools: Pools,
     stop: CancellationToken,
-    /// Without the executor there is no crew.
+    /// Without the executor there is no spawner.
     _stop_when_dropped: DropGuard,
 }
 
-/// The pools of the crew, whichever it is at the moment. They keep no crew alive.
+/// The pools of the spawner, whichever it is at the moment. They keep no spawner alive.
 #[derive(Clone, Debug)]
 pub(super) struct Pools(watch::Receiver<State>);
 
 #[derive(Clone, Debug)]
 enum State {
-    Up(Arc<Crew>),
+    Up(Arc<Spawner>),
     /// It is started again.
     Down,
     /// It cannot be started at the moment, for this reason.
@@ -60,7 +60,7 @@ enum State {
 
 /// The slots of a running spawner.
 #[derive(Debug)]
-struct Crew {
+struct Spawner {
     executions: Arc<Pool>,
     installations: Arc<Pool>,
     gone: CancellationToken,
@@ -81,7 +81,7 @@ impl SpawnerHandle {
             message: format!("the program that starts executions could not be run: {error}"),
         })?;
         let stop = CancellationToken::new();
-        let (sender, state) = watch::channel(State::Up(Arc::clone(&running.crew)));
+        let (sender, state) = watch::channel(State::Up(Arc::clone(&running.spawner)));
         tokio::spawn(keep(recipe, running, sender, stop.clone()));
         Ok(Self { pools: Pools(state), _stop_when_dropped: stop.clone().drop_guard(), stop })
     }
@@ -105,10 +105,10 @@ impl Pools {
         let mut state = self.0.clone();
         loop {
             match &*state.borrow_and_update() {
-                State::Up(crew) => {
+                State::Up(spawner) => {
                     return Ok(Arc::clone(match purpose {
-                        Purpose::Execution => &crew.executions,
-                        Purpose::Installation => &crew.installations,
+                        Purpose::Execution => &spawner.executions,
+                        Purpose::Installation => &spawner.installations,
                     }));
                 }
                 State::Down => {}
@@ -125,7 +125,12 @@ impl Pools {
 }
 
 /// Watches the spawner, clears up behind it, and starts it again.
-async fn keep(recipe: SpawnerCommand, mut running: RunningCrew, state: watch::Sender<State>, stop: CancellationToken) {
+async fn keep(
+    recipe: SpawnerCommand,
+    mut running: RunningSpawner,
+    state: watch::Sender<State>,
+    stop: CancellationToken,
+) {
     loop {
         tokio::select! {
             () = stop.cancelled() => {}
@@ -148,7 +153,7 @@ async fn keep(recipe: SpawnerCommand, mut running: RunningCrew, state: watch::Se
                 () = tokio::time::sleep(RETRY) => {}
             }
         };
-        state.send_replace(State::Up(Arc::clone(&running.crew)));
+        state.send_replace(State::Up(Arc::clone(&running.spawner)));
     }
 }
 
@@ -158,16 +163,16 @@ struct SpawnerCommand {
     layout: Layout,
     mark: String,
     slots: u32,
-    /// Kept open and locked: the directory is in use as long as anything of this crew may be running.
+    /// Kept open and locked: the directory is in use as long as anything of this spawner may be running.
     _lock: File,
 }
 
 /// A spawner that runs.
 #[derive(Debug)]
-struct RunningCrew {
-    crew: Arc<Crew>,
-    nursery: Child,
-    /// It ends with the nursery, and the nursery with it.
+struct RunningSpawner {
+    spawner: Arc<Spawner>,
+    supervisor: Child,
+    /// It ends with the supervisor, and the supervisor with it.
     control: AsyncFd<OwnedFd>,
 }
 
@@ -177,11 +182,11 @@ impl SpawnerCommand {
         self.slots + INSTALLATIONS_AT_A_TIME as u32
     }
 
-    async fn start(&self) -> io::Result<RunningCrew> {
+    async fn start(&self) -> io::Result<RunningSpawner> {
         let (control, theirs) = socket_pair()?;
         let workdirs = self.layout.workdirs(&self.mark, self.all_slots());
-        let nursery = program::start(&self.layout, &workdirs, &self.mark, theirs)?;
-        if let Err(error) = leftovers::note(&self.layout, nursery.id()) {
+        let supervisor = program::start(&self.layout, &workdirs, &self.mark, theirs)?;
+        if let Err(error) = leftovers::note(&self.layout, supervisor.id()) {
             // Its mark still tells whose it is.
             tracing::warn!(%error, "the spawner's process id could not be noted down");
         }
@@ -198,28 +203,28 @@ impl SpawnerCommand {
         let mut open = (0..self.all_slots()).map(|index| open_slot(control.get_ref(), index));
         let installers = open.by_ref().take(INSTALLATIONS_AT_A_TIME).collect::<io::Result<Vec<_>>>()?;
         let slots = open.collect::<io::Result<Vec<_>>>()?;
-        let crew = Arc::new(Crew {
+        let spawner = Arc::new(Spawner {
             executions: Arc::new(Pool::new(slots, gone.clone())?),
             installations: Arc::new(Pool::new(installers, gone.clone())?),
             gone,
         });
-        Ok(RunningCrew { crew, nursery, control })
+        Ok(RunningSpawner { spawner, supervisor, control })
     }
 
     /// Ends a spawner that was told to go, or was killed, and sees to it that nothing of what it ran is left.
-    async fn clear_up(&self, running: RunningCrew) {
-        let RunningCrew { crew, mut nursery, control } = running;
+    async fn clear_up(&self, running: RunningSpawner) {
+        let RunningSpawner { spawner, mut supervisor, control } = running;
         drop(control);
-        crew.executions.close();
-        crew.installations.close();
+        spawner.executions.close();
+        spawner.installations.close();
         let mark = self.mark.clone();
         blocking(move || {
-            let _ = nursery.wait();
+            let _ = supervisor.wait();
             orphans::end();
             leftovers::kill_marked(&mark);
         })
         .await;
-        crew.gone.cancel();
+        spawner.gone.cancel();
     }
 }
 
@@ -237,7 +242,7 @@ async fn has_ended(control: &AsyncFd<OwnedFd>) {
     }
 }
 
-/// Makes a socket for a slot and gives its end to the nursery.
+/// Makes a socket for a slot and gives its end to the supervisor.
 fn open_slot(control: &OwnedFd, index: u32) -> io::Result<OwnedFd> {
     let (ours, theirs) = socket_pair()?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

@@ -66,7 +66,7 @@ pub struct Swarm {
     data: PathBuf,
     settings: DockerSettings,
     address: Address,
-    door: JoinGateway,
+    gateway: JoinGateway,
     engine: Option<String>,
 }
 
@@ -104,8 +104,8 @@ impl Swarm {
         if settings.mounts.iter().any(|mount| mount.target == std::path::Path::new(PLACE)) {
             return refuse(format!("POD itself needs {PLACE} in the tasks of a swarm; mount something else than that"));
         }
-        let door = JoinGateway::new(program, address.url.clone());
-        Ok(Self { data: data.into(), settings, address, door, engine: None })
+        let gateway = JoinGateway::new(program, address.url.clone());
+        Ok(Self { data: data.into(), settings, address, gateway, engine: None })
     }
 
     /// The same on another engine than `DOCKER_HOST` says.
@@ -116,8 +116,8 @@ impl Swarm {
 
     /// What the HTTP server needs at which tasks dial.
     #[must_use]
-    pub fn door(&self) -> JoinGateway {
-        self.door.clone()
+    pub fn gateway(&self) -> JoinGateway {
+        self.gateway.clone()
     }
 }
 
@@ -134,21 +134,21 @@ impl Backend for Swarm {
         let lock = DataDirLock::take_for_workers(directories.data(), "swarm.lock").await?;
         clear_others(&self.data, &context, BackendKind::Swarm, Some(&engine)).await?;
         let known = directories.all().map_err(unusable)?;
-        self.door.open_for(context.store);
+        self.gateway.open_for(context.store);
         let shared = Arc::new(Shared {
             directories,
             engine,
             settings: self.settings,
             address: self.address,
-            door: self.door,
+            gateway: self.gateway,
             context,
             tracked: Mutex::default(),
             failed_nodes: FailedNodes::default(),
             turns: WorkerLocks::default(),
             _lock: lock,
         });
-        for (worker, certificate) in known {
-            match certificate {
+        for (worker, record) in known {
+            match record {
                 Some(ours) if ours.store == shared.context.store => shared.take_on(ours).map_err(unusable)?,
                 other => shared.clear_foreign(worker, other).await?,
             }
@@ -182,23 +182,23 @@ struct Tasks(Arc<Shared>);
 
 impl Shared {
     /// Takes a worker of an earlier manager on. If its task has ended, the watch tells.
-    fn take_on(&self, certificate: WorkerRecord) -> io::Result<()> {
-        self.door.take_on(&self.directories.of(certificate.worker), certificate)?;
-        self.tracked().insert(certificate.worker);
+    fn take_on(&self, record: WorkerRecord) -> io::Result<()> {
+        self.gateway.take_on(&self.directories.of(record.worker), record)?;
+        self.tracked().insert(record.worker);
         Ok(())
     }
 
     /// Ends what an earlier store of this data directory has left. Other services of the swarm are not ours.
     async fn clear_foreign(&self, worker: WorkerId, found: Option<WorkerRecord>) -> Result<(), ProvisionError> {
-        if let Some(certificate) = found {
-            service::remove(&self.engine, certificate.store, worker).await?;
+        if let Some(record) = found {
+            service::remove(&self.engine, record.store, worker).await?;
         }
         self.directories.remove(worker).map_err(|error| failed("what an earlier worker left cannot be deleted", error))
     }
 
     /// Whether its service is there, by what this manager knows it, and its task has not ended.
     async fn is_made(&self, worker: WorkerId) -> Result<bool, ProvisionError> {
-        if !self.door.expects(worker) || !service::exists(&self.engine, self.context.store, worker).await? {
+        if !self.gateway.expects(worker) || !service::exists(&self.engine, self.context.store, worker).await? {
             return Ok(false);
         }
         // A service that was made just now has no task yet.
@@ -206,11 +206,11 @@ impl Shared {
         Ok(tasks.iter().all(|task| task::standing(task) != Standing::Ended))
     }
 
-    async fn make(&self, certificate: WorkerRecord) -> Result<(), ProvisionError> {
-        let worker = certificate.worker;
+    async fn make(&self, record: WorkerRecord) -> Result<(), ProvisionError> {
+        let worker = record.worker;
         // What an earlier try has left.
-        self.unmake(certificate).await?;
-        let written = self.directories.make(certificate).and_then(|dir| self.door.expect(&dir, certificate));
+        self.unmake(record).await?;
+        let written = self.directories.make(record).and_then(|dir| self.gateway.expect(&dir, record));
         let token = written.map_err(|error| failed("a worker cannot be written down", error))?;
         service::make(self, worker, &token).await
     }
@@ -219,7 +219,7 @@ impl Shared {
     async fn see_it_run(&self, worker: WorkerId) -> Result<(), ProvisionError> {
         let mut told = String::new();
         loop {
-            if !self.door.expects(worker) {
+            if !self.gateway.expects(worker) {
                 return Err(ProvisionError::new("it was destroyed before its task ran".to_owned()));
             }
             let tasks = task::of_worker(&self.engine, self.context.store, worker).await?;
@@ -231,7 +231,7 @@ impl Shared {
                     return Ok(());
                 }
                 // Ended with its worker, and not by its node.
-                Some((_, Standing::Ended)) if !self.door.expects(worker) => continue,
+                Some((_, Standing::Ended)) if !self.gateway.expects(worker) => continue,
                 Some((task, Standing::Ended)) => {
                     self.failed_nodes.add(task.node_id.as_deref());
                     let message = task::epitaph(&self.engine, &self.settings.image, task).await;
@@ -248,11 +248,11 @@ impl Shared {
     }
 
     /// As if it had never been made.
-    async fn unmake(&self, certificate: WorkerRecord) -> Result<(), ProvisionError> {
-        let worker = certificate.worker;
-        self.door.let_out(worker);
+    async fn unmake(&self, record: WorkerRecord) -> Result<(), ProvisionError> {
+        let worker = record.worker;
+        self.gateway.let_out(worker);
         self.tracked().remove(&worker);
-        service::remove(&self.engine, certificate.store, worker).await?;
+        service::remove(&self.engine, record.store, worker).await?;
         self.directories
             .remove(worker)
             .map_err(|error| failed(format_args!("the directory of worker {worker} stays"), error))
@@ -263,10 +263,10 @@ impl Shared {
 impl Provisioner for Tasks {
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
         let shared = &self.0;
-        let certificate = WorkerRecord { store: spec.store, worker, slots: spec.slots };
+        let record = WorkerRecord { store: spec.store, worker, slots: spec.slots };
         let made = {
             let _turn = shared.turns.of(worker).lock_owned().await;
-            if shared.is_made(worker).await? { Ok(()) } else { shared.make(certificate).await }
+            if shared.is_made(worker).await? { Ok(()) } else { shared.make(record).await }
         };
         // Not in its turn: a task may wait for long, and is to be destroyed meanwhile if nobody needs it any more.
         let runs = match made {
@@ -275,7 +275,7 @@ impl Provisioner for Tasks {
         };
         if runs.is_err() {
             let _turn = shared.turns.of(worker).lock_owned().await;
-            if let Err(error) = shared.unmake(certificate).await {
+            if let Err(error) = shared.unmake(record).await {
                 tracing::warn!(%worker, %error, "what was made of a worker could not be removed");
             }
         }
@@ -284,7 +284,7 @@ impl Provisioner for Tasks {
 
     async fn destroy(&self, worker: WorkerId) -> Result<(), ProvisionError> {
         // Ends the wait of whoever creates it.
-        self.0.door.let_out(worker);
+        self.0.gateway.let_out(worker);
         let turn = self.0.turns.of(worker);
         let _turn = turn.lock().await;
         self.0.unmake(WorkerRecord { store: self.0.context.store, worker, slots: 0 }).await?;

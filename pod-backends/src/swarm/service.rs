@@ -163,7 +163,7 @@ fn command(shared: &Shared) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    command.extend(shared.door.command(HOME));
+    command.extend(shared.gateway.command(HOME));
     command
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) settings: DockerSettings,
     pub(super) address: Address,
-    pub(super) door: JoinGateway,
+    pub(super) gateway: JoinGateway,
     pub(super) context: BackendContext,
     /// The workers whose tasks run, as far as is known.
     pub(super) tracked: Mutex<HashSet<WorkerId>>,

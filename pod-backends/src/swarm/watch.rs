@@ -54,7 +54,7 @@ async fn check(shared: &Shared, worker: WorkerId, task: Option<&Task>) {
             format!("its service {name} was removed by somebody else than its manager")
         }
     };
-    if shared.door.waits_for(worker) {
+    if shared.gateway.waits_for(worker) {
         shared.failed_nodes.add(task.and_then(|task| task.node_id.as_deref()));
     }
     // Looked at last: meanwhile the manager may have removed it itself.
@@ -66,5 +66,5 @@ async fn check(shared: &Shared, worker: WorkerId, task: Option<&Task>) {
 
 /// A worker that has come once works on, whatever the swarm thinks of its node: how it is, its link tells.
 fn is_over(shared: &Shared, worker: WorkerId, task: &Task) -> bool {
-    task::standing(task) == Standing::Ended || (task::is_given_up(task) && shared.door.waits_for(worker))
+    task::standing(task) == Standing::Ended || (task::is_given_up(task) && shared.gateway.waits_for(worker))
 }

@@ -13,9 +13,10 @@
 //! | `leave` | lets workers leave that end with this process |
 //! | `later` | work that takes long, beside the task |
 //! | `links` | the tasks that serve the links; output goes past the manager into the store |
-//! | `prepare` | what is worked out of a request on the caller's side |
-//! | `directory` | what tells one directory from another |
-//! | `topics` | who waits for news of which execution |
+//! | `payloads` | what workers pull, encoded once |
+//! | `preprocess` | what is worked out of a request on the caller's side |
+//! | `archive_hash` | what tells one directory from another |
+//! | `subscriptions` | who waits for news of which execution |
 
 mod archive_hash;
 mod clock;

@@ -79,13 +79,13 @@ async fn embed_with(config: &Config, placement: WorkerPlacement, lock: DataDirLo
         }
         (BackendChoice::Docker, _) => {
             let backend = components::containers(config)?;
-            let door = backend.door();
-            Manager { door, ..Manager::start(config, Components { store, backend }).await? }
+            let gateway = backend.gateway();
+            Manager { gateway, ..Manager::start(config, Components { store, backend }).await? }
         }
         (BackendChoice::Swarm, _) => {
             let backend = components::tasks(config)?;
-            let door = Some(backend.door());
-            Manager { door, ..Manager::start(config, Components { store, backend }).await? }
+            let gateway = Some(backend.gateway());
+            Manager { gateway, ..Manager::start(config, Components { store, backend }).await? }
         }
     };
     Ok(Manager { lock: Some(lock), ..manager })
@@ -99,7 +99,7 @@ pub struct Manager {
     metrics: Arc<Metrics>,
     links: LinkSlot,
     /// Where workers in containers dial over the network.
-    door: Option<JoinGateway>,
+    gateway: Option<JoinGateway>,
     logs: ManagerLogs,
     /// Where the manager holds its data directory itself.
     lock: Option<DataDirLock>,
@@ -143,7 +143,7 @@ impl Manager {
             config.store,
             config.backend
         ));
-        Ok(Self { pod, metrics, links, door: None, logs, lock: None, grace: config.grace.as_duration() })
+        Ok(Self { pod, metrics, links, gateway: None, logs, lock: None, grace: config.grace.as_duration() })
     }
 
     /// Stops: commits what was accepted. Workers in this process leave, and what they ran runs again at the next start.
@@ -194,7 +194,7 @@ impl Manager {
             base_path: config.base_path.clone(),
             hosts,
             logs: self.logs,
-            link: WorkerLink { links: self.links, door: self.door, shutdown: shutdown.clone() },
+            link: WorkerLink { links: self.links, gateway: self.gateway, shutdown: shutdown.clone() },
             metrics: self.metrics,
             web: Arc::new(web),
             shutdown: shutdown.clone(),

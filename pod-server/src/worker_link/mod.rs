@@ -37,7 +37,7 @@ pub struct WorkerLink {
     /// Where workers are handed to.
     pub links: LinkSlot,
     /// Which workers in containers are let in, where such dial over the network.
-    pub door: Option<JoinGateway>,
+    pub gateway: Option<JoinGateway>,
     /// Cancelled when the manager goes.
     pub shutdown: CancellationToken,
 }
@@ -54,12 +54,12 @@ pub fn routes(link: WorkerLink) -> Router {
 impl WorkerLink {
     /// The worker whose join token a request shows. That of a worker which was destroyed is refused for good.
     pub(crate) fn worker(&self, headers: &HeaderMap) -> Result<Option<WorkerId>, Problem> {
-        let Some((door, token)) = self.door.as_ref().zip(bearer(headers)) else { return Ok(None) };
-        if door.is_of_the_destroyed(token) {
+        let Some((gateway, token)) = self.gateway.as_ref().zip(bearer(headers)) else { return Ok(None) };
+        if gateway.is_of_the_destroyed(token) {
             let detail = "The worker that this join token is of was destroyed; it is to end";
             return Err(Problem::new(ProblemKind::WorkerGone, detail));
         }
-        Ok(door.worker(token))
+        Ok(gateway.worker(token))
     }
 }
 
@@ -90,14 +90,14 @@ async fn accept(State(link): State<WorkerLink>, mut request: Request) -> Result<
 async fn starter(State(link): State<WorkerLink>, headers: HeaderMap) -> Result<Bytes, Problem> {
     let worker = link.worker(&headers)?.ok_or_else(not_a_task)?;
     tracing::debug!(%worker, "its task has started");
-    link.door.map(|door| door.starter()).ok_or_else(not_a_task)
+    link.gateway.map(|gateway| gateway.starter()).ok_or_else(not_a_task)
 }
 
 /// The archive of what a task is to run.
 async fn program(State(link): State<WorkerLink>, headers: HeaderMap) -> Result<Response, Problem> {
     link.worker(&headers)?;
-    let door = link.door.ok_or_else(not_a_task)?;
-    let archive = bearer(&headers).and_then(|token| door.program(token)).ok_or_else(not_a_task)?;
+    let gateway = link.gateway.ok_or_else(not_a_task)?;
+    let archive = bearer(&headers).and_then(|token| gateway.program(token)).ok_or_else(not_a_task)?;
     let pieces = futures::stream::iter(archive.map(Ok::<_, std::convert::Infallible>));
     Ok(Body::from_stream(pieces).into_response())
 }

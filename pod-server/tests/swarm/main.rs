@@ -92,17 +92,17 @@ async fn executions_outlive_the_manager_and_nothing_is_left_in_the_end() {
     let mut rig = Harness::start(tasks).await;
     rig.create(1).await;
     rig.create(2).await;
-    let mut guest = rig.guest().await;
-    let pid = guest.runs_something().await;
-    let worker = guest.hello.worker;
+    let mut connected = rig.connected_worker().await;
+    let pid = connected.runs_something().await;
+    let worker = connected.hello.worker;
     assert_eq!(left(&rig).map(|kind| kind.len()), [2; 4]);
-    drop(guest);
+    drop(connected);
     rig.restart().await;
-    let mut guest = rig.guest().await;
-    while guest.hello.worker != worker {
-        guest = rig.guest().await;
+    let mut connected = rig.connected_worker().await;
+    while connected.hello.worker != worker {
+        connected = rig.connected_worker().await;
     }
-    assert_eq!(guest.hello.attempts.len(), 1);
+    assert_eq!(connected.hello.attempts.len(), 1);
     assert!(is_alive(pid));
     rig.clean_up().await;
     assert!(!is_alive(pid));
@@ -114,7 +114,7 @@ async fn a_task_that_is_ended_by_somebody_else_is_news() {
     let mut rig = Harness::start(tasks).await;
     for how in [&["kill"][..], &["rm", "-f"], &["service", "rm"], &["service", "scale", "-d"]] {
         rig.create(1).await;
-        let pid = rig.guest().await.runs_something().await;
+        let pid = rig.connected_worker().await.runs_something().await;
         let [services, _, containers, _] = left(&rig);
         let what = match how {
             ["service", "scale", ..] => format!("{}=0", services[0]),
@@ -135,7 +135,7 @@ async fn a_task_that_is_ended_by_somebody_else_is_news() {
 async fn a_task_that_ended_while_no_manager_was_there_is_news_to_the_next_one() {
     let mut rig = Harness::start(tasks).await;
     rig.create(1).await;
-    rig.guest().await;
+    rig.connected_worker().await;
     let [_, _, containers, _] = left(&rig);
     rig.stop();
     assert!(docker(&["kill", &containers[0]]).status.success());
@@ -165,10 +165,10 @@ async fn services_of_others_are_not_touched() {
     let other = listed(&arguments).pop().expect("a service of somebody else");
     let mut rig = Harness::start(tasks).await;
     rig.create(1).await;
-    rig.guest().await;
+    rig.connected_worker().await;
     rig.restart_with_another_store().await;
     rig.create(1).await;
-    rig.guest().await;
+    rig.connected_worker().await;
     rig.clean_up().await;
     assert!(docker(&["service", "rm", &other]).status.success(), "it is still there");
 }
@@ -177,7 +177,7 @@ async fn services_of_others_are_not_touched() {
 async fn the_join_token_is_not_to_be_seen_from_outside() {
     let mut rig = Harness::start(tasks).await;
     rig.create(1).await;
-    rig.guest().await;
+    rig.connected_worker().await;
     let token = std::fs::read_to_string(rig.path().join("swarm/1/join-token")).expect("the manager remembers it");
     let [services, secrets, containers, _] = left(&rig);
     for what in [

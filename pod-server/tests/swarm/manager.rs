@@ -43,9 +43,9 @@ pub(crate) fn listening(dir: &Path, mut settings: DockerSettings) -> Box<dyn Bac
         *manager = format!("http://{}", listener.local_addr().expect("an address"));
     }
     let swarm = Swarm::new(dir, settings, program()).expect("the settings are fine").of_engine(swarm_host());
-    let door = swarm.door();
+    let gateway = swarm.gateway();
     let (backend, links) = WithWorkerLink::new(swarm);
-    Box::new(Listening { backend, links, door, listener })
+    Box::new(Listening { backend, links, gateway, listener })
 }
 
 fn listen(dir: &Path) -> TcpListener {
@@ -74,14 +74,14 @@ fn socket(port: u16) -> std::io::Result<TcpListener> {
 struct Listening {
     backend: WithWorkerLink<Swarm>,
     links: LinkSlot,
-    door: pod_backends::join_gateway::JoinGateway,
+    gateway: pod_backends::join_gateway::JoinGateway,
     listener: TcpListener,
 }
 
 #[async_trait]
 impl Backend for Listening {
     async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
-        let link = WorkerLink { links: self.links, door: Some(self.door), shutdown: CancellationToken::new() };
+        let link = WorkerLink { links: self.links, gateway: Some(self.gateway), shutdown: CancellationToken::new() };
         let listener = tokio::net::TcpListener::from_std(self.listener).expect("a listener");
         let shutdown = context.shutdown.clone();
         tokio::spawn(async move {

@@ -41,21 +41,21 @@ pub struct Docker {
     pub(super) settings: DockerSettings,
     program: WorkerBinary,
     /// Where workers dial over the network.
-    door: Option<JoinGateway>,
+    gateway: Option<JoinGateway>,
 }
 
 impl Docker {
     /// Keeps what it must remember in that data directory. The engine is the one that `DOCKER_HOST` names, else that of
     /// this machine. `program` is run in every container, and must call [`run_container_worker`](crate::docker::run_container_worker).
     pub fn new(data: impl Into<PathBuf>, settings: DockerSettings, program: WorkerBinary) -> Self {
-        let door = settings.manager.as_ref().map(|url| JoinGateway::new(program.clone(), url.clone()));
-        Self { data: data.into(), settings, program, door }
+        let gateway = settings.manager.as_ref().map(|url| JoinGateway::new(program.clone(), url.clone()));
+        Self { data: data.into(), settings, program, gateway }
     }
 
     /// What the HTTP server needs at which workers dial; nothing where they dial a socket.
     #[must_use]
-    pub fn door(&self) -> Option<JoinGateway> {
-        self.door.clone()
+    pub fn gateway(&self) -> Option<JoinGateway> {
+        self.gateway.clone()
     }
 }
 
@@ -77,23 +77,23 @@ impl Backend for Docker {
         let lock = DataDirLock::take_for_workers(directories.data(), "docker.lock").await?;
         clear_others(&self.data, &context, BackendKind::Docker, Some(&engine)).await?;
         let known = directories.all().map_err(unusable)?;
-        if let Some(door) = &self.door {
-            door.open_for(context.store);
+        if let Some(gateway) = &self.gateway {
+            gateway.open_for(context.store);
         }
         let shared = Arc::new(Shared {
             directories,
             engine,
             settings: self.settings,
             program: self.program,
-            door: self.door,
+            gateway: self.gateway,
             context,
             tracked: Mutex::default(),
             turns: WorkerLocks::default(),
             images: Mutex::default(),
             _lock: lock,
         });
-        for (worker, certificate) in known {
-            match certificate {
+        for (worker, record) in known {
+            match record {
                 Some(ours) if ours.store == shared.context.store => shared.take_on(ours).await?,
                 other => shared.clear_foreign(worker, other).await?,
             }
@@ -116,9 +116,9 @@ pub fn end_containers(data: &Path) -> BoxFuture<'_, ()> {
             Err(error) => return tracing::warn!(%error, "the containers of the workers could not be removed"),
         };
         // What they were stays written down: the next manager sees at once that they are gone.
-        for certificate in known.into_iter().filter_map(|(_, certificate)| certificate) {
-            if let Err(error) = container::remove(&engine, certificate.store, certificate.worker).await {
-                tracing::warn!(%error, worker = %certificate.worker, "a container could not be removed");
+        for record in known.into_iter().filter_map(|(_, record)| record) {
+            if let Err(error) = container::remove(&engine, record.store, record.worker).await {
+                tracing::warn!(%error, worker = %record.worker, "a container could not be removed");
             }
         }
     })
@@ -129,13 +129,13 @@ struct Containers(Arc<Shared>);
 
 impl Shared {
     /// Takes a worker of an earlier manager on, if its container runs.
-    async fn take_on(self: &Arc<Self>, certificate: WorkerRecord) -> Result<(), ProvisionError> {
-        let worker = certificate.worker;
-        match container::state(&self.engine, certificate.store, worker).await? {
+    async fn take_on(self: &Arc<Self>, record: WorkerRecord) -> Result<(), ProvisionError> {
+        let worker = record.worker;
+        match container::state(&self.engine, record.store, worker).await? {
             State::Running => {
-                if let Some(door) = &self.door {
+                if let Some(gateway) = &self.gateway {
                     let dir = self.directories.of(worker);
-                    door.take_on(&dir, certificate).map_err(|error| {
+                    gateway.take_on(&dir, record).map_err(|error| {
                         failed(format_args!("the join token of worker {worker} cannot be read"), error)
                     })?;
                 }
@@ -144,7 +144,7 @@ impl Shared {
                 Ok(())
             }
             state => {
-                let reason = container::epitaph(&self.engine, certificate.store, worker, state).await;
+                let reason = container::epitaph(&self.engine, record.store, worker, state).await;
                 let links = self.context.links.clone();
                 // The engine takes news only when its backend has started.
                 tokio::spawn(async move { links.report_lost(worker, reason).await });
@@ -155,8 +155,8 @@ impl Shared {
 
     /// Ends what an earlier store of this data directory has left. Other containers of the engine are not ours.
     async fn clear_foreign(&self, worker: WorkerId, found: Option<WorkerRecord>) -> Result<(), ProvisionError> {
-        if let Some(certificate) = found {
-            container::remove(&self.engine, certificate.store, worker).await?;
+        if let Some(record) = found {
+            container::remove(&self.engine, record.store, worker).await?;
         }
         self.directories.remove(worker).map_err(|error| failed("what an earlier worker left cannot be deleted", error))
     }
@@ -173,38 +173,38 @@ impl Shared {
         Ok(Some(end.drop_guard()))
     }
 
-    async fn make(&self, certificate: WorkerRecord) -> Result<(), ProvisionError> {
-        let worker = certificate.worker;
-        let written = self.directories.make(certificate).and_then(|dir| match &self.door {
-            Some(door) => door.expect(&dir, certificate).map(|token| Some(door.address_for(&token))),
+    async fn make(&self, record: WorkerRecord) -> Result<(), ProvisionError> {
+        let worker = record.worker;
+        let written = self.directories.make(record).and_then(|dir| match &self.gateway {
+            Some(gateway) => gateway.expect(&dir, record).map(|token| Some(gateway.address_for(&token))),
             None => Ok(None),
         });
         let address = written.map_err(|error| failed("a worker cannot be written down", error))?;
         let image = image::ensure(&self.engine, &self.settings.image, Some((&*self.context.links, worker))).await?;
-        container::remove(&self.engine, certificate.store, worker).await?;
+        container::remove(&self.engine, record.store, worker).await?;
         let listener = self.listen(worker)?;
-        launch::start(self, certificate, &image, address.as_ref()).await?;
+        launch::start(self, record, &image, address.as_ref()).await?;
         self.tracked().insert(worker, listener);
         // One that ended before it was watched is no news to anybody else.
-        match container::state(&self.engine, certificate.store, worker).await? {
+        match container::state(&self.engine, record.store, worker).await? {
             State::Running => Ok(()),
             state => {
-                let message = container::epitaph(&self.engine, certificate.store, worker, state).await;
+                let message = container::epitaph(&self.engine, record.store, worker, state).await;
                 Err(ProvisionError::new(message))
             }
         }
     }
 
     /// As if it had never been made.
-    async fn unmake(&self, certificate: WorkerRecord) -> Result<(), ProvisionError> {
-        self.tracked().remove(&certificate.worker);
-        if let Some(door) = &self.door {
-            door.let_out(certificate.worker);
+    async fn unmake(&self, record: WorkerRecord) -> Result<(), ProvisionError> {
+        self.tracked().remove(&record.worker);
+        if let Some(gateway) = &self.gateway {
+            gateway.let_out(record.worker);
         }
-        container::remove(&self.engine, certificate.store, certificate.worker).await?;
+        container::remove(&self.engine, record.store, record.worker).await?;
         self.directories
-            .remove(certificate.worker)
-            .map_err(|error| failed(format_args!("the directory of worker {} stays", certificate.worker), error))
+            .remove(record.worker)
+            .map_err(|error| failed(format_args!("the directory of worker {} stays", record.worker), error))
     }
 }
 
@@ -218,10 +218,10 @@ impl Provisioner for Containers {
         {
             return Ok(());
         }
-        let certificate = WorkerRecord { store: spec.store, worker, slots: spec.slots };
-        let made = shared.make(certificate).await;
+        let record = WorkerRecord { store: spec.store, worker, slots: spec.slots };
+        let made = shared.make(record).await;
         if made.is_err()
-            && let Err(error) = shared.unmake(certificate).await
+            && let Err(error) = shared.unmake(record).await
         {
             tracing::warn!(%worker, %error, "what was made of a worker could not be removed");
         }

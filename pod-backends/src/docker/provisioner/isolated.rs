@@ -115,15 +115,15 @@ struct Isolated {
 
 impl Isolated {
     /// Has a first container run, so that settings that cannot work are told in the worker's state.
-    async fn try_out(&self, certificate: WorkerRecord, image: &Image) -> Result<(), ProvisionError> {
+    async fn try_out(&self, record: WorkerRecord, image: &Image) -> Result<(), ProvisionError> {
         // Written down first: by it is found what a call that is broken off leaves on the engine.
-        let made = self.directories.make(certificate);
+        let made = self.directories.make(record);
         made.map_err(|error| failed("a worker cannot be written down", error))?;
-        let tried = preflight::run(&self.engine, &self.settings, certificate, image).await;
+        let tried = preflight::run(&self.engine, &self.settings, record, image).await;
         if tried.is_err()
-            && let Err(error) = self.destroy(certificate.worker).await
+            && let Err(error) = self.destroy(record.worker).await
         {
-            tracing::warn!(worker = %certificate.worker, %error, "what was made of a worker could not be removed");
+            tracing::warn!(worker = %record.worker, %error, "what was made of a worker could not be removed");
         }
         tried
     }
@@ -168,13 +168,13 @@ fn run_boxed(dir: &Path, leave: Leave) -> BoxFuture<'_, WorkerExit> {
 }
 
 async fn open(worker: DirectoryWorker) -> Result<Arc<dyn Executor>, String> {
-    let DirectoryWorker { dir, certificate } = worker;
+    let DirectoryWorker { dir, record } = worker;
     let path = dir.ancestors().nth(2).unwrap_or(&dir).join(SETTINGS);
     let settings = fs::read(&path)
         .map_err(|error| error.to_string())
         .and_then(|text| serde_json::from_slice::<DockerSettings>(&text).map_err(|error| error.to_string()));
     let settings = settings.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    let WorkerRecord { store, worker, slots } = certificate;
+    let WorkerRecord { store, worker, slots } = record;
     let executor = ContainerExecutor::open(&dir, settings, store, worker, slots).await;
     Ok(Arc::new(executor.map_err(|error| error.message)?))
 }
@@ -190,7 +190,7 @@ pub fn end_isolated_workers(data: &Path) -> BoxFuture<'_, ()> {
             Ok(engine) => engine,
             Err(error) => return tracing::warn!(%error, "what the workers left on the engine could not be removed"),
         };
-        for WorkerRecord { store, worker, .. } in known.into_iter().filter_map(|(_, certificate)| certificate) {
+        for WorkerRecord { store, worker, .. } in known.into_iter().filter_map(|(_, record)| record) {
             remove_or_warn(&engine, store, worker).await;
         }
     })

@@ -23,11 +23,11 @@ use crate::{
 /// Makes a worker's container and starts it. What was made stays where this fails: the caller removes it.
 pub(super) async fn start(
     shared: &Shared,
-    certificate: WorkerRecord,
+    record: WorkerRecord,
     image: &Image,
     manager: Option<&ManagerAddress>,
 ) -> Result<(), ProvisionError> {
-    let WorkerRecord { store, worker, .. } = certificate;
+    let WorkerRecord { store, worker, .. } = record;
     let (engine, docker, settings) = (&shared.engine, &shared.engine.docker, &shared.settings);
     let name = name(store, worker);
     let cannot = |error: Error| engine.failed(format_args!("a container of {} cannot be made", settings.image), &error);
@@ -38,10 +38,10 @@ pub(super) async fn start(
     };
     docker.create_volume(volume).await.map_err(cannot)?;
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
-    docker.create_container(Some(options), body(shared, certificate, &name)).await.map_err(cannot)?;
+    docker.create_container(Some(options), body(shared, record, &name)).await.map_err(cannot)?;
     check(shared, &name, image).await?;
     let options = UploadToContainerOptionsBuilder::default().path(HOME).build();
-    let archive = shared.program.archive(certificate, manager);
+    let archive = shared.program.archive(record, manager);
     docker
         .upload_to_container(&name, Some(options), bollard::body_stream(futures::stream::iter(archive)))
         .await
@@ -65,9 +65,9 @@ async fn check(shared: &Shared, name: &str, image: &Image) -> Result<(), Provisi
     Ok(())
 }
 
-fn body(shared: &Shared, certificate: WorkerRecord, name: &str) -> ContainerCreateBody {
+fn body(shared: &Shared, record: WorkerRecord, name: &str) -> ContainerCreateBody {
     let settings = &shared.settings;
-    let WorkerRecord { store, worker, .. } = certificate;
+    let WorkerRecord { store, worker, .. } = record;
     let mut mounts = vec![EngineMount {
         typ: Some(MountType::VOLUME),
         source: Some(name.to_owned()),

@@ -20,10 +20,10 @@ pub struct AllDocker {
 }
 
 impl AllDocker {
-    /// As [`Docker::door`].
+    /// As [`Docker::gateway`].
     #[must_use]
-    pub fn door(&self) -> Option<JoinGateway> {
-        self.containers.door()
+    pub fn gateway(&self) -> Option<JoinGateway> {
+        self.containers.gateway()
     }
 
     /// Both are of one data directory, with the same settings. Those say which kind is the usual one.

@@ -24,7 +24,7 @@ pub(super) struct Shared {
     pub(super) settings: DockerSettings,
     pub(super) program: WorkerBinary,
     /// Where workers dial over the network; they dial a socket of this machine's file system where there is none.
-    pub(super) door: Option<JoinGateway>,
+    pub(super) gateway: Option<JoinGateway>,
     pub(super) context: BackendContext,
     /// The workers whose containers run, each with what ends its socket.
     pub(super) tracked: Mutex<HashMap<WorkerId, Option<DropGuard>>>,
@@ -49,7 +49,7 @@ impl Shared {
 
     /// Whether workers dial a socket of this machine's file system.
     pub(super) fn dials_here(&self) -> bool {
-        self.door.is_none()
+        self.gateway.is_none()
     }
 
     pub(super) fn link_dir(&self, worker: WorkerId) -> PathBuf {

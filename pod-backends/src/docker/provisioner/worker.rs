@@ -34,8 +34,8 @@ pub async fn run_container_worker(
     let _ = tokio::task::spawn_blocking(|| {}).await;
     let dir = home.join(WORK);
     match open(&dir, over_network).await {
-        Ok((certificate, executor, dial)) => {
-            run(config(certificate, &dir, ShutdownNotice::Permanent), executor, dial, leave).await
+        Ok((record, executor, dial)) => {
+            run(config(record, &dir, ShutdownNotice::Permanent), executor, dial, leave).await
         }
         Err(reason) => WorkerExit::ExecutorFailed(reason),
     }
@@ -45,14 +45,14 @@ async fn open(
     dir: &Path,
     over_network: impl FnOnce(ManagerAddress) -> Result<Box<dyn Dialer>, String>,
 ) -> Result<(WorkerRecord, Arc<ProcessExecutor>, Way), String> {
-    let certificate = WorkerRecord::read(dir)
+    let record = WorkerRecord::read(dir)
         .map_err(|error| format!("{}, which the manager uploads, cannot be read: {error}", dir.display()))?;
     let dial = match take_address(&dir.join(MANAGER)).map_err(|error| format!("{MANAGER} cannot be read: {error}"))? {
         Some(address) => Way::Network(over_network(address)?),
         None => Way::Socket,
     };
-    let executor = ProcessExecutor::open_with(dir, certificate.slots, Inherit::Everything).await;
-    Ok((certificate, Arc::new(executor.map_err(|error| error.message)?), dial))
+    let executor = ProcessExecutor::open_with(dir, record.slots, Inherit::Everything).await;
+    Ok((record, Arc::new(executor.map_err(|error| error.message)?), dial))
 }
 
 /// Reads how to dial, and deletes it: no program that runs here later gets to see the token.

@@ -22,7 +22,7 @@ use crate::{
     store::{MemoryStore, Store},
 };
 
-/// A POD and the door for its workers.
+/// A POD and the gateway for its workers.
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) pod: Pod,
@@ -68,9 +68,9 @@ impl Stage {
     }
 
     pub(super) async fn try_with(builder: PodBuilder) -> Result<Self, PodError> {
-        let door = NoMachines::default();
-        let links = door.0.clone();
-        let pod = builder.backend(door).start().await?;
+        let gateway = NoMachines::default();
+        let links = gateway.0.clone();
+        let pod = builder.backend(gateway).start().await?;
         let links = links.lock().unwrap().take().unwrap();
         Ok(Self { pod, links })
     }

@@ -6,10 +6,10 @@ use crate::domain::WorkerId;
 /// Its link ends, and it is not listed any more.
 pub async fn a_destroyed_worker_is_gone(rig: &mut Harness) {
     rig.create(1).await;
-    let mut guest = rig.guest().await;
+    let mut worker = rig.connected_worker().await;
     rig.destroy(1).await;
     assert!(rig.list().await.is_empty());
-    guest.leaves().await;
+    worker.leaves().await;
 }
 
 /// What is not there is as it should be.
@@ -24,9 +24,9 @@ pub async fn destroying_twice_or_the_absent_is_fine(rig: &mut Harness) {
 /// Only the one that was meant ends.
 pub async fn the_others_stay(rig: &mut Harness) {
     rig.create(1).await;
-    let mut first = rig.guest().await;
+    let mut first = rig.connected_worker().await;
     rig.create(2).await;
-    let mut second = rig.guest().await;
+    let mut second = rig.connected_worker().await;
     assert_eq!(second.hello.worker, Some(WorkerId(2)));
     rig.destroy(1).await;
     first.leaves().await;
@@ -40,8 +40,8 @@ pub async fn the_others_stay(rig: &mut Harness) {
 /// When `destroy` returns, nothing of what the worker ran is left.
 pub async fn what_a_destroyed_worker_ran_is_gone(rig: &mut Harness) {
     rig.create(1).await;
-    let mut guest = rig.guest().await;
-    let pid = guest.runs_something().await;
+    let mut worker = rig.connected_worker().await;
+    let pid = worker.runs_something().await;
     assert!(is_alive(pid));
     rig.destroy(1).await;
     assert!(!is_alive(pid), "process {pid} outlived its worker");

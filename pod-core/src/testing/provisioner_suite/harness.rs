@@ -170,12 +170,12 @@ impl Harness {
     }
 
     /// The next worker that dials in, welcomed. One that breaks off before is passed over.
-    pub async fn guest(&mut self) -> TestWorker {
+    pub async fn connected_worker(&mut self) -> TestWorker {
         loop {
             let arrival = timeout(TIMEOUT, self.arrivals.recv()).await.expect("a worker dials in");
             let Some(Arrival::Link(link)) = arrival else { panic!("{arrival:?} came, and no worker") };
-            if let Some(guest) = TestWorker::receive(link, self.store).await {
-                return guest;
+            if let Some(worker) = TestWorker::receive(link, self.store).await {
+                return worker;
             }
         }
     }
@@ -227,9 +227,9 @@ impl TestWorker {
             remove: Vec::new(),
             version: NEWEST_VERSION,
         };
-        let mut guest = Self { link, heard, hello: *hello };
-        guest.say(ToWorker::Welcome(Box::new(welcome))).await;
-        Some(guest)
+        let mut worker = Self { link, heard, hello: *hello };
+        worker.say(ToWorker::Welcome(Box::new(welcome))).await;
+        Some(worker)
     }
 
     /// Says something to the worker.

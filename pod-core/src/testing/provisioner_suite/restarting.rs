@@ -6,12 +6,12 @@ use crate::domain::{ActivityId, RevisionNo, WorkerId};
 /// It is the same worker, with what is installed in it.
 pub async fn workers_are_taken_on_by_the_next_manager(rig: &mut Harness) {
     rig.create(3).await;
-    rig.guest().await.runs_something().await;
+    rig.connected_worker().await.runs_something().await;
     rig.restart().await;
     assert_eq!(rig.list().await, [3]);
-    let guest = rig.guest().await;
-    assert_eq!(guest.hello.worker, Some(WorkerId(3)));
-    assert_eq!(guest.hello.installed, [(ActivityId(1), RevisionNo(1))]);
+    let worker = rig.connected_worker().await;
+    assert_eq!(worker.hello.worker, Some(WorkerId(3)));
+    assert_eq!(worker.hello.installed, [(ActivityId(1), RevisionNo(1))]);
     rig.clean_up().await;
     assert!(rig.list().await.is_empty());
 }
@@ -19,12 +19,12 @@ pub async fn workers_are_taken_on_by_the_next_manager(rig: &mut Harness) {
 /// A foreign worker is not ours to list, and what is left of it in our place ends.
 pub async fn workers_of_another_store_are_ended_and_not_listed(rig: &mut Harness) {
     rig.create(1).await;
-    let pid = rig.guest().await.runs_something().await;
+    let pid = rig.connected_worker().await.runs_something().await;
     rig.restart_with_another_store().await;
     assert!(rig.list().await.is_empty());
     super::harness::dies(pid).await;
     rig.create(1).await;
-    let guest = rig.guest().await;
-    assert!(guest.hello.installed.is_empty(), "it is another worker 1");
+    let worker = rig.connected_worker().await;
+    assert!(worker.hello.installed.is_empty(), "it is another worker 1");
     rig.clean_up().await;
 }
