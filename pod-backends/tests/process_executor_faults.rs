@@ -131,7 +131,8 @@ async fn kills_at_any_moment(dir: &Path, executor: &dyn Executor, seed: u64, cou
             let supervisor = fs::read_to_string(dir.join("nursery")).unwrap();
             let supervisor: u32 = supervisor.split(' ').next().unwrap().parse().unwrap();
             sleep(Duration::from_micros(seed >> 8 & 0xfff)).await;
-            let slots = fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).unwrap_or_default();
+            let slots =
+                fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).unwrap_or_default();
             if seed.is_multiple_of(5) {
                 kill(supervisor);
             }
