@@ -20,7 +20,7 @@ fn frame<M: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(data: &[
         count += some.len();
         // What was understood is said in the same way, and understood again.
         let said = encode(&some).expect("what was read can be written");
-        let again: Result<Vec<M>, _> = Messages::of(said.into()).expect("a frame").collect();
+        let again: Result<Vec<M>, _> = Messages::of(said).expect("a frame").collect();
         assert_eq!(again.expect("messages"), some);
     }
     assert!(count <= MAX_MESSAGES.min(data.len()));

@@ -48,18 +48,24 @@ pub(super) struct Pulls {
     pub(super) pieces: mpsc::Sender<Bytes>,
 }
 
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) admitted: Admitted,
+    /// Whether the worker is on this machine.
+    pub(super) is_here: bool,
+}
+
 /// The receiving side of one link.
 #[derive(Debug)]
 pub(super) struct Inbound {
     shared: Arc<Shared>,
     inbox: mpsc::Sender<Message>,
-    admitted: Admitted,
+    peer: Peer,
     acks: Arc<Acks>,
     outbox: mpsc::Sender<ToWorker>,
     pulls: Pulls,
     cancel: CancellationToken,
-    /// Whether the worker is on this machine.
-    is_here: bool,
     last_said: Instant,
     /// What printed and was not told yet: once a frame, and not for each piece.
     printed: Vec<ExecutionId>,
@@ -73,29 +79,15 @@ impl Inbound {
     pub(super) fn new(
         shared: Arc<Shared>,
         inbox: mpsc::Sender<Message>,
-        admitted: Admitted,
+        peer: Peer,
         acks: Arc<Acks>,
         outbox: mpsc::Sender<ToWorker>,
         pulls: Pulls,
         cancel: CancellationToken,
-        is_here: bool,
     ) -> Self {
         let now = Instant::now();
         let (printed, left_out) = (Vec::new(), DeferredOutput::default());
-        Self {
-            shared,
-            inbox,
-            admitted,
-            acks,
-            outbox,
-            pulls,
-            cancel,
-            is_here,
-            last_said: now,
-            printed,
-            left_out,
-            ask_at: None,
-        }
+        Self { shared, inbox, peer, acks, outbox, pulls, cancel, last_said: now, printed, left_out, ask_at: None }
     }
 
     /// Waits until there is room again for what was left out; that is the end of the link. Cancellation safe.
@@ -117,7 +109,7 @@ impl Inbound {
         let mut news = Vec::new();
         for message in messages {
             let message = message.map_err(|error| error.to_string())?;
-            for part in parts(self.admitted.worker, message)? {
+            for part in parts(self.peer.admitted.worker, message)? {
                 match part {
                     Part::Heartbeat => self.answer(),
                     Part::Piece(piece) => self.take_piece(piece).await?,
@@ -165,7 +157,7 @@ impl Inbound {
 
     /// Tells a worker of this machine where it may write a stream itself. One that is not told sends on.
     async fn tell_file(&self, key: AttemptKey, stream: Stream) {
-        if !self.is_here || !self.shared.is_open(key, self.admitted.worker) {
+        if !self.peer.is_here || !self.shared.is_open(key, self.peer.admitted.worker) {
             return;
         }
         match self.shared.store.output_file(key, stream).await {
@@ -178,11 +170,11 @@ impl Inbound {
     /// Keeps a piece, unless it is of an attempt that was superseded (the engine tells the worker to stop it), or of which
     /// something is missing. What is to be acknowledged is, once it is durable.
     async fn take_piece(&mut self, piece: Piece) -> Result<(), CloseReason> {
-        let is_wanted = |key| self.shared.is_open(key, self.admitted.worker) && !self.left_out.holds(key);
+        let is_wanted = |key| self.shared.is_open(key, self.peer.admitted.worker) && !self.left_out.holds(key);
         if !piece.attempt().is_none_or(is_wanted) {
             return Ok(());
         }
-        if matches!(piece, Piece::Wrote { .. }) && !self.is_here {
+        if matches!(piece, Piece::Wrote { .. }) && !self.peer.is_here {
             return Err("it says that it writes into files of another machine".to_owned());
         }
         let acknowledged = piece.acknowledged();
@@ -197,7 +189,7 @@ impl Inbound {
     fn was_left_out(&mut self, key: Option<AttemptKey>, why: &StoreError) {
         let Some(key) = key else {
             // It is for people only, and its installation tells by itself how it ended.
-            return tracing::warn!(worker = %self.admitted.worker, "the log of an installation has a hole: {why}");
+            return tracing::warn!(worker = %self.peer.admitted.worker, "the log of an installation has a hole: {why}");
         };
         tracing::warn!(attempt = %key, "output waits in its worker until there is room: {why}");
         self.ask_at.get_or_insert_with(|| Instant::now() + LOOK_FOR_ROOM);
@@ -222,7 +214,7 @@ impl Inbound {
                 Stored::Failed(why) => return Err(why),
             };
             self.tell();
-            tracing::warn!(worker = %self.admitted.worker, "output is not taken at the moment: {error}");
+            tracing::warn!(worker = %self.peer.admitted.worker, "output is not taken at the moment: {error}");
             tokio::select! {
                 () = self.cancel.cancelled() => return Err("the manager gave it up".to_owned()),
                 () = sleep(pauses.next().unwrap_or(RETRY_DELAYS.1)) => {}
@@ -261,7 +253,7 @@ impl Inbound {
 
     async fn say(&mut self, messages: Vec<FromWorker>) -> Result<(), CloseReason> {
         self.last_said = Instant::now();
-        let Admitted { worker, session } = self.admitted;
+        let Admitted { worker, session } = self.peer.admitted;
         let said = self.inbox.send(Message::Said { worker, session, messages }).await;
         said.map_err(|_| "the manager has ended".to_owned())
     }

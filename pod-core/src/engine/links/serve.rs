@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{message::Message, payloads::Offered, shared::Shared},
     acks::Acks,
-    inbound::{CloseReason, Inbound, Pulls},
+    inbound::{CloseReason, Inbound, Peer, Pulls},
     send::Sender,
 };
 use crate::{
@@ -60,9 +60,8 @@ pub(in crate::engine) async fn serve(
             let acks = Arc::new(Acks::default());
             shared.spawn(acks.clone().run(shared.store.clone(), outbox.clone(), cancel.clone()));
             let pulls = Pulls { offered, pieces };
-            let is_here = admission == Admission::Known;
-            let intake =
-                Inbound::new(shared.clone(), inbox.clone(), admitted, acks, outbox, pulls, cancel.clone(), is_here);
+            let whose = Peer { admitted, is_here: admission == Admission::Known };
+            let intake = Inbound::new(shared.clone(), inbox.clone(), whose, acks, outbox, pulls, cancel.clone());
             let farewell = listen(&mut *reader, intake, &cancel).await;
             tracing::debug!(%peer, worker = %admitted.worker, "a link ended: {farewell}");
             cancel.cancel();
