@@ -104,8 +104,12 @@ impl Bench {
             changes,
             events: events.collect(),
             id_sequences: IdSequences { execution: ids.end, ..IdSequences::default() },
-            tallies: vec![ActivityCounters { activity: ACTIVITY, executions: [1; 6], recent_durations: vec![5; 50] }],
-            revision_tallies: vec![RevisionCounters {
+            activity_counters: vec![ActivityCounters {
+                activity: ACTIVITY,
+                executions: [1; 6],
+                recent_durations: vec![5; 50],
+            }],
+            revision_counters: vec![RevisionCounters {
                 activity: ACTIVITY,
                 revision: RevisionNo(1),
                 waiting: 1,

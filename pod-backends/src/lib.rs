@@ -26,7 +26,7 @@
 //!
 #![cfg_attr(all(feature = "local", target_os = "linux"), doc = "```")]
 #![cfg_attr(not(all(feature = "local", target_os = "linux")), doc = "```ignore")]
-//! use pod_backends::local::Local;
+//! use pod_backends::local::InProcessWorkers;
 //! use pod_core::{
 //!     OutputChunk, Pod,
 //!     domain::{ExecutionStatus, NewActivity, NewExecution},
@@ -37,10 +37,10 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
 //! # let dir = dir.path();
-//! let pod = Pod::builder().store(MemoryStore::new()).backend(Local::new(dir).slots(4)).start().await?;
+//! let pod = Pod::builder().store(MemoryStore::new()).backend(InProcessWorkers::new(dir).slots(4)).start().await?;
 //! let script = "printf 'echo \"a thumbnail of $1\"' > main.sh";
 //! pod.create_activity(NewActivity::script("thumbs", script)).await?;
-//! let run = pod.start(NewExecution::of("thumbs").input("cat.png")).await?;
+//! let run = pod.start(NewExecution::new("thumbs").input("cat.png")).await?;
 //!
 //! let mut output = pod.follow(run).await?;
 //! let mut text = Vec::new();

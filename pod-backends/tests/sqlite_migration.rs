@@ -122,7 +122,7 @@ async fn executions_of_before_are_bound_to_a_revision() {
     }
     let record = store.load().await.unwrap().activities.remove(0);
     let tallies: Vec<_> =
-        record.revision_tallies.iter().map(|tally| (tally.revision.0, tally.waiting, tally.kept)).collect();
+        record.revision_counters.iter().map(|tally| (tally.revision.0, tally.waiting, tally.kept)).collect();
     assert_eq!(tallies, [(2, 1, 1), (3, 2, 2), (4, 0, 0)]);
     let purposes: Vec<_> = record.revisions.iter().map(|revision| revision.purpose).collect();
     assert_eq!(purposes, [RevisionPurpose::Run, RevisionPurpose::Put, RevisionPurpose::Put]);

@@ -46,7 +46,7 @@ pub const INSTALLATIONS_AT_A_TIME: usize = 4;
 ///         self.inner.installed().await
 ///     }
 ///
-///     async fn start(&self, request: StartRequest) -> Result<Box<dyn Running>, StartError> {
+///     async fn start(&self, request: StartRequest) -> Result<Box<dyn ExecutionHandle>, StartError> {
 ///         self.started.fetch_add(1, Ordering::Relaxed);
 ///         self.inner.start(request).await
 ///     }
@@ -56,8 +56,8 @@ pub const INSTALLATIONS_AT_A_TIME: usize = 4;
 ///     }
 ///
 ///     // It has a default, which is not what the other one says.
-///     fn ahead(&self) -> u32 {
-///         self.inner.ahead()
+///     fn prefetch_limit(&self) -> u32 {
+///         self.inner.prefetch_limit()
 ///     }
 ///
 ///     async fn shutdown(&self) {

@@ -27,7 +27,7 @@
 //!
 //! A [`Store`](store::Store) and a [`Backend`](provisioner::Backend) make a [`Pod`]. Here they are those for tests, of
 //! the feature `testing`, whose executions are calls of a function; with `SqliteStore::open("./pod-data").await?` and
-//! `Local::new("./pod-data")` of `pod-backends` the same program runs scripts, and survives being killed.
+//! `InProcessWorkers::new("./pod-data")` of `pod-backends` the same program runs scripts, and survives being killed.
 //!
 //! ```
 //! use pod_core::{

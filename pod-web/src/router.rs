@@ -46,7 +46,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(web: Arc<Web>) -> Router<S> {
         .route("/policies/{name}/delete", get(policies::ask_delete).post(policies::delete))
         .route("/events", get(pages::events::list))
         .route("/help", get(pages::help::show))
-        .route("/stream", get(pages::stream::follow))
+        .route("/stream", get(pages::stream::change_stream))
         .route("/executions/{id}", get(pages::execution::show))
         .route("/executions/{id}/output/live", get(pages::execution::follow))
         .route("/executions/{id}/output/part", get(pages::execution::part))

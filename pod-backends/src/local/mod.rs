@@ -3,7 +3,7 @@
 //! | type | where its workers live |
 //! |---|---|
 //! | [`Local`] | in this process: for applications that embed POD, and for a single run |
-//! | [`LocalProcesses`] | in processes of their own, which outlive their manager |
+//! | [`WorkerProcesses`] | in processes of their own, which outlive their manager |
 //!
 //! Both keep everything in a data directory:
 //!

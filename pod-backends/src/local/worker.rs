@@ -31,7 +31,7 @@ const LINK: &str = "worker.link";
 /// A manager that looks whether a worker is alive holds its lock for a moment.
 const LOCK_WITHIN: Duration = Duration::from_secs(1);
 
-/// Runs the worker of a directory that [`super::LocalProcesses`] made, until it ends. To be called by a process that
+/// Runs the worker of a directory that [`super::WorkerProcesses`] made, until it ends. To be called by a process that
 /// does nothing else; a runtime of one thread is the cheapest. Leaves the session of whoever started it.
 ///
 /// `leave` asks it to leave; a token that is cancelled does, and then what runs is asked to end right away.

@@ -70,7 +70,7 @@ pub(super) async fn snapshot(readers: &SqlitePool) -> Result<Snapshot, StoreErro
         let tally = RevisionCounters { activity, revision: no, waiting: unsigned(&row, 1)?, kept: unsigned(&row, 2)? };
         if let Ok(at) = snapshot.activities.binary_search_by_key(&activity, |record| record.activity.id) {
             snapshot.activities[at].revisions.push(revision);
-            snapshot.activities[at].revision_tallies.push(tally);
+            snapshot.activities[at].revision_counters.push(tally);
         }
     }
     let running = format!(
@@ -124,8 +124,8 @@ fn activity(row: &SqliteRow) -> Result<ActivityRecord, StoreError> {
             sha256: None,
         },
         revisions: Vec::new(),
-        revision_tallies: Vec::new(),
-        tally: ActivityCounters {
+        revision_counters: Vec::new(),
+        counters: ActivityCounters {
             activity: id,
             executions: from_json(text(5)?)?,
             recent_durations: from_json(text(6)?)?,

@@ -125,14 +125,14 @@ pub(super) async fn write(
         arguments.add(serde_json::to_string(&tally.executions)?)?;
         arguments.add(serde_json::to_string(&tally.recent_durations)?)
     };
-    step.rows(&PUT_TALLIES, &batch.tallies, None, tally).await?;
+    step.rows(&PUT_TALLIES, &batch.activity_counters, None, tally).await?;
     let tally = |arguments: &mut SqliteArguments, tally: &RevisionCounters| {
         arguments.add(int(tally.activity.0))?;
         arguments.add(i64::from(tally.revision.0))?;
         arguments.add(int(tally.waiting))?;
         arguments.add(int(tally.kept))
     };
-    step.rows(&PUT_REVISION_TALLIES, &batch.revision_tallies, None, tally).await?;
+    step.rows(&PUT_REVISION_TALLIES, &batch.revision_counters, None, tally).await?;
     add_events(&mut step, batch)?;
     step.run().await?;
     find_expected(connection, &plan.expected).await?;

@@ -19,8 +19,10 @@ type Key = (ActivityId, RevisionNo);
 /// What was read is filled in by the first link that asks for it; the others wait for that one.
 type Slot = Arc<OnceCell<PayloadFrames>>;
 
-/// How many payloads are kept.
-const MAX_KEPT: usize = 4;
+/// How many payloads are kept at most.
+const MAX_KEPT: usize = 64;
+/// How many bytes of them are kept: four of the longest, and many of the usual ones.
+const MAX_KEPT_BYTES: u64 = 128 << 20;
 
 /// The payloads that were asked for last, the newest first.
 #[derive(Debug, Default)]
@@ -49,6 +51,13 @@ impl Payloads {
         };
         kept.truncate(MAX_KEPT - 1);
         kept.push_front((key, slot.clone()));
+        let mut bytes = 0;
+        let fitting = kept.iter().take_while(|(_, slot)| {
+            bytes += slot.get().map_or(0, PayloadFrames::total);
+            bytes <= MAX_KEPT_BYTES
+        });
+        let fitting = fitting.count().max(1);
+        kept.truncate(fitting);
         slot
     }
 }

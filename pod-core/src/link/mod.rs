@@ -24,4 +24,4 @@ pub use message::{
 };
 pub use payload::{MAX_ENCODED_PAYLOAD, PIECE_LEN, PayloadFrames, decode_payload};
 pub use transport::{FrameReader, FrameWriter, Transport, in_process, over_stream};
-pub use version::{FIRST_VERSION, NEWEST_VERSION, OLDEST_VERSION};
+pub use version::{FIRST_VERSION, NEWEST_VERSION, OLDEST_VERSION, agreed_version};

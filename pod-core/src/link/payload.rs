@@ -44,6 +44,12 @@ impl PayloadFrames {
         Ok(frames)
     }
 
+    /// How long the encoded payload is, in bytes.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.total
+    }
+
     fn frame(&self, offset: u64, bytes: Bytes) -> Result<Bytes, FrameError> {
         let ((activity, revision), total) = (self.key, self.total);
         encode(&[ToWorker::Piece { activity, revision, offset, total, bytes }])

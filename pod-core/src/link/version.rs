@@ -16,6 +16,12 @@ pub const OLDEST_VERSION: u32 = 3;
 /// The version with which the layout of hello and welcome begins.
 pub const FIRST_VERSION: u32 = 3;
 
+/// The version that a manager speaks with a worker whose newest is that one.
+#[must_use]
+pub const fn agreed_version(newest_of_worker: u32) -> u32 {
+    if newest_of_worker < NEWEST_VERSION { newest_of_worker } else { NEWEST_VERSION }
+}
+
 /// The end of a hello that may not be there.
 pub(super) fn or_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     Ok(u32::deserialize(deserializer).unwrap_or(0))

@@ -40,7 +40,7 @@ impl Manager {
     pub(super) fn read(&mut self, answer: Answer) {
         match (self.waiting.take(), answer) {
             (Some(Waiting::Queue(refill)), Answer::Queue(result)) => match result {
-                Ok(claimed) => self.step(plan::Input::Claimed(refill.activity, refill.revision, claimed)),
+                Ok(claimed) => self.step(plan::Input::QueueRead(refill.activity, refill.revision, claimed)),
                 Err(error) => self.note(Notice::QueueUnread(refill.activity, error)),
             },
             (Some(Waiting::Expired), Answer::Expired(result)) => match result {

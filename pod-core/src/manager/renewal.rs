@@ -1,4 +1,4 @@
-//! When the lease is renewed.
+//! Where the renewal of the lease stands; `lease` renews it.
 
 use crate::domain::{Age, Millis};
 

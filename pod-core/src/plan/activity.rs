@@ -24,7 +24,7 @@ pub struct ActivityState {
     /// Its executions that run.
     pub(crate) running: u32,
     /// How much it was given, for fairness: grows by one per assignment, and is never taken for less than the state's
-    /// `level`, so that who comes back after a pause has no claim for the time before.
+    /// `virtual_time`, so that who comes back after a pause is owed nothing for the time before.
     pub(crate) virtual_time: u64,
     /// Revisions that are being fetched.
     pub(crate) fetching: BTreeSet<RevisionNo>,

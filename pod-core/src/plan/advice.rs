@@ -19,13 +19,13 @@ pub type Slips = BTreeMap<SlipKind, String>;
 #[non_exhaustive]
 pub enum SlipKind {
     /// An execution of something that is not in the view.
-    NoSuchLane,
+    NoSuchQueue,
     /// More executions than are due.
     NothingDue,
     /// More executions than may run at a time.
     OverAllowance,
     /// A worker that is not in the view.
-    NoSuchRoom,
+    NoSuchWorker,
     /// A worker that has not installed it, or is of the other kind.
     NotInstalled,
     /// A worker that is full.
@@ -41,10 +41,10 @@ pub enum SlipKind {
 impl fmt::Display for SlipKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoSuchLane => "it gave out what does not wait",
+            Self::NoSuchQueue => "it gave out what does not wait",
             Self::NothingDue => "it gave out more than waits",
             Self::OverAllowance => "it gave out more than may run at a time",
-            Self::NoSuchRoom => "it gave something to a worker that takes nothing",
+            Self::NoSuchWorker => "it gave something to a worker that takes nothing",
             Self::NotInstalled => "it gave something to a worker that has not installed it",
             Self::NoRoom => "it gave a worker more than it takes",
             Self::TooManyLaunches => "it launched more workers than are allowed",
@@ -54,11 +54,11 @@ impl fmt::Display for SlipKind {
     }
 }
 
-/// What tells lanes apart.
+/// What tells queues apart.
 type Key = (ActivityId, RevisionNo);
 
-const fn key_of_lane(lane: &ActivityQueue<'_>) -> Key {
-    (lane.activity, lane.revision)
+const fn key_of_queue(queue: &ActivityQueue<'_>) -> Key {
+    (queue.activity, queue.revision)
 }
 
 const fn key_of(assignment: &Assignment) -> Key {
@@ -80,8 +80,8 @@ pub(crate) fn assignments(view: &PlacementView<'_>, said: Vec<Assignment>, slips
 
 /// What is left of a view while its assignments are gone through.
 struct Ledger<'a> {
-    lanes: HashMap<Key, (&'a ActivityQueue<'a>, u32)>,
-    /// How much of each activity was given out; each of its lanes says how much that may be.
+    queues: HashMap<Key, (&'a ActivityQueue<'a>, u32)>,
+    /// How much of each activity was given out; each of its queues says how much that may be.
     given: HashMap<ActivityId, u32>,
     /// Idle slots, and how much may be held beyond them.
     rooms: HashMap<WorkerId, (u32, u32)>,
@@ -90,23 +90,23 @@ struct Ledger<'a> {
 impl<'a> Ledger<'a> {
     fn of(view: &PlacementView<'a>) -> Self {
         Self {
-            lanes: view.queues.iter().map(|lane| (key_of_lane(lane), (lane, lane.ready))).collect(),
+            queues: view.queues.iter().map(|queue| (key_of_queue(queue), (queue, queue.ready))).collect(),
             given: HashMap::new(),
             rooms: view.capacities.iter().map(|room| (room.worker, (room.slots, room.prefetch))).collect(),
         }
     }
 
     fn take(&mut self, assignment: &Assignment) -> Result<(), SlipKind> {
-        let (lane, ready) = self.lanes.get_mut(&key_of(assignment)).ok_or(SlipKind::NoSuchLane)?;
+        let (queue, ready) = self.queues.get_mut(&key_of(assignment)).ok_or(SlipKind::NoSuchQueue)?;
         let given = self.given.entry(assignment.activity).or_default();
-        let (slots, prefetch) = self.rooms.get_mut(&assignment.worker).ok_or(SlipKind::NoSuchRoom)?;
+        let (slots, prefetch) = self.rooms.get_mut(&assignment.worker).ok_or(SlipKind::NoSuchWorker)?;
         if *ready == 0 {
             return Err(SlipKind::NothingDue);
         }
-        if *given >= lane.concurrency_left {
+        if *given >= queue.concurrency_left {
             return Err(SlipKind::OverAllowance);
         }
-        if !lane.installed_on.contains(&assignment.worker) {
+        if !queue.installed_on.contains(&assignment.worker) {
             return Err(SlipKind::NotInstalled);
         }
         let room = if *slots > 0 { slots } else { prefetch };

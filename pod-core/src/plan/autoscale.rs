@@ -16,20 +16,21 @@ const UNKNOWN_RUN: u64 = 60_000;
 /// How often the size is looked at when nothing else asks for it.
 const INTERVAL: Millis = Millis::from_secs(1);
 /// How often it is looked at while executions begin and end, and nothing else happens.
-const INTERVAL_OF_REPORTS: Millis = Millis(100);
+pub(super) const INTERVAL_OF_REPORTS: Millis = Millis(100);
 
 impl State {
     /// Launches and lets go.
     pub(super) fn size(&mut self, out: &mut Decision) {
-        let pause = match (out.is_empty(), out.has_more_than_reports) {
+        let pause = match (out.is_empty() && !self.due.size_owed, out.has_more_than_reports) {
             (true, _) => INTERVAL,
             (false, false) => INTERVAL_OF_REPORTS,
             (false, true) => Millis(0),
         };
         if self.due.sized_at.is_some_and(|at| self.now < at + pause) {
+            self.due.size_owed |= !out.is_empty();
             return;
         }
-        self.due.sized_at = Some(self.now);
+        (self.due.sized_at, self.due.size_owed) = (Some(self.now), false);
         for (isolation, scale) in self.wanted(&self.rules(), self.may_launch(), &mut out.slips) {
             self.carry_out(isolation, scale, out);
         }

@@ -2,6 +2,7 @@
 
 use super::{
     activity::ActivityState,
+    autoscale::INTERVAL_OF_REPORTS,
     decision::{Decision, Effect},
     state::State,
 };
@@ -53,9 +54,11 @@ impl State {
     /// When time alone gives the planner something to do, at the latest.
     #[must_use]
     pub fn next_wakeup(&self) -> Age {
+        let size = self.due.sized_at.filter(|_| self.due.size_owed);
+        let size = size.map_or(Age::MAX, |at| at + INTERVAL_OF_REPORTS);
         let queues = self.activities.awake().flat_map(|(_, activity)| activity.revisions.values());
         let queues = queues.filter_map(|state| state.queue.next_due());
-        queues.filter(|due| *due > self.now).min().unwrap_or(Age::MAX).min(self.now + Millis(500))
+        queues.filter(|due| *due > self.now).min().unwrap_or(Age::MAX).min(self.now + Millis(500)).min(size)
     }
 
     /// Silence, launches that hang, destructions that must be asked for again.

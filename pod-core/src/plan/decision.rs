@@ -79,10 +79,10 @@ pub struct Decision {
     pub closed: Vec<AttemptKey>,
     /// Executions whose state changed.
     pub touched: Vec<ExecutionId>,
-    /// Activities whose tally changed.
-    pub(super) tallied: BTreeSet<ActivityId>,
-    /// Revisions whose tally changed.
-    pub(super) tallied_revisions: BTreeSet<(ActivityId, RevisionNo)>,
+    /// Activities whose counters changed.
+    pub(super) counted: BTreeSet<ActivityId>,
+    /// Revisions whose counters changed.
+    pub(super) counted_revisions: BTreeSet<(ActivityId, RevisionNo)>,
     /// What the scheduler said that cannot be done, and was left out.
     pub slips: Slips,
     /// How the system's clock was set since the last round.
@@ -148,7 +148,7 @@ impl Decision {
         self.executions.is_empty()
             && self.changes.is_empty()
             && self.events.is_empty()
-            && self.tallied.is_empty()
+            && self.counted.is_empty()
             && !self.touch
     }
 
@@ -189,8 +189,8 @@ impl Decision {
             changes,
             events,
             id_sequences: high_water,
-            tallies: Vec::new(),
-            revision_tallies: Vec::new(),
+            activity_counters: Vec::new(),
+            revision_counters: Vec::new(),
         }
     }
 }

@@ -7,12 +7,12 @@
 mod activity;
 mod advice;
 mod autoscale;
-mod backoff;
 mod clock;
 mod config;
 mod counting;
 mod cycle;
 mod decision;
+mod installation_backoff;
 mod isolation;
 mod placement;
 mod queue;

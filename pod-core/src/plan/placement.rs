@@ -81,7 +81,7 @@ impl State {
                 }
             }
         }
-        let lanes: Vec<ActivityQueue<'_>> = installed
+        let queues: Vec<ActivityQueue<'_>> = installed
             .values()
             .map(|(activity, state, installed_on)| {
                 let limit = state.revision.settings.max_concurrency.unwrap_or(u32::MAX);
@@ -97,12 +97,12 @@ impl State {
                 }
             })
             .collect();
-        if lanes.is_empty() {
+        if queues.is_empty() {
             return;
         }
-        let served = lanes.iter().filter(|lane| lane.concurrency_left > 0 && !lane.installed_on.is_empty());
-        let level = served.map(|lane| lane.virtual_time).min().unwrap_or(self.virtual_time);
-        let view = PlacementView { queues: &lanes, capacities: &rooms };
+        let served = queues.iter().filter(|queue| queue.concurrency_left > 0 && !queue.installed_on.is_empty());
+        let level = served.map(|queue| queue.virtual_time).min().unwrap_or(self.virtual_time);
+        let view = PlacementView { queues: &queues, capacities: &rooms };
         let said = self.config.scheduler.place(&view, self.now);
         let assignments = advice::assignments(&view, said, &mut out.slips);
         self.virtual_time = level;

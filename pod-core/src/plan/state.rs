@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    activity::ActivityState, backoff::retry_after, clock::Clock, config::Config, decision::Decision,
+    activity::ActivityState, clock::Clock, config::Config, decision::Decision, installation_backoff::retry_after,
     revision::RevisionState, table::Table, worker::WorkerState,
 };
 use crate::{
@@ -37,6 +37,8 @@ pub struct Deadlines {
     pub(crate) expire_at: Age,
     /// When the size of the fleet was looked at last; nothing where it is to be looked at in any case.
     pub(crate) sized_at: Option<Age>,
+    /// Executions began or ended since, and it was too early to look at it again.
+    pub(crate) size_owed: bool,
     /// All workers are looked at, whether anything happened to them or not.
     pub(crate) watch_at: Age,
     pub(crate) recall_at: Age,
@@ -144,7 +146,7 @@ impl State {
         for record in snapshot.activities {
             let id = record.activity.id;
             let tallies: HashMap<_, _> =
-                record.revision_tallies.into_iter().map(|tally| (tally.revision, tally)).collect();
+                record.revision_counters.into_iter().map(|tally| (tally.revision, tally)).collect();
             let stored = |revision: Revision| {
                 (revision.no, RevisionState::stored(revision.clone(), tallies.get(&revision.no), now))
             };
@@ -153,7 +155,7 @@ impl State {
                 activity: record.activity,
                 revisions: record.revisions.into_iter().map(stored).collect(),
                 dormant: BTreeMap::new(),
-                tally: ActivityCounters { activity: id, ..record.tally },
+                tally: ActivityCounters { activity: id, ..record.counters },
                 running: 0,
                 virtual_time: 0,
                 fetching: BTreeSet::new(),
@@ -288,11 +290,12 @@ impl State {
         }
         self.seq += 1;
         let mut batch = out.take_batch(self.seq, self.config.epoch, self.clock(), self.ids);
-        let tallied = std::mem::take(&mut out.tallied);
-        batch.tallies = tallied.iter().filter_map(|id| Some(self.activities.get(id)?.tally.clone())).collect();
-        let revisions = std::mem::take(&mut out.tallied_revisions);
+        let tallied = std::mem::take(&mut out.counted);
+        batch.activity_counters =
+            tallied.iter().filter_map(|id| Some(self.activities.get(id)?.tally.clone())).collect();
+        let revisions = std::mem::take(&mut out.counted_revisions);
         let tally = |(id, no): &(ActivityId, RevisionNo)| Some(self.activities.get(id)?.revision(*no)?.tally());
-        batch.revision_tallies = revisions.iter().filter_map(tally).collect();
+        batch.revision_counters = revisions.iter().filter_map(tally).collect();
         Some(batch)
     }
 
@@ -339,7 +342,7 @@ impl State {
         if let Some(revision) = state.revision_mut(revision) {
             revision.kept = (revision.kept + u64::from(from.is_none())).saturating_sub(u64::from(to.is_none()));
         }
-        out.tallied_revisions.insert((activity, revision));
+        out.counted_revisions.insert((activity, revision));
         if let Some(from) = from {
             let count = &mut state.tally.executions[from as usize];
             *count = count.saturating_sub(1);
@@ -347,6 +350,6 @@ impl State {
         if let Some(to) = to {
             state.tally.executions[to as usize] += 1;
         }
-        out.tallied.insert(activity);
+        out.counted.insert(activity);
     }
 }

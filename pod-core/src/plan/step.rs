@@ -99,7 +99,7 @@ pub enum Input {
         result: Result<(Payload, String), String>,
     },
     /// The store read more of a queue.
-    Claimed(ActivityId, RevisionNo, QueuePage),
+    QueueRead(ActivityId, RevisionNo, QueuePage),
     /// The store found executions whose retention time is over.
     Expired(Vec<ExpiredExecution>),
     /// Time passed.
@@ -149,7 +149,7 @@ impl State {
             Input::Destroyed { worker, result } => self.destroyed(worker, result, out),
             Input::Listed(workers) => self.listed(&workers, out),
             Input::Fetched { activity, revision, result } => self.fetched(activity, revision, result, out),
-            Input::Claimed(activity, revision, claimed) => self.claimed(activity, revision, claimed),
+            Input::QueueRead(activity, revision, claimed) => self.claimed(activity, revision, claimed),
             Input::Expired(expired) => self.expired(&expired, out),
             Input::Tick => {}
         }

@@ -28,7 +28,7 @@ use crate::{
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), pod_core::PodError> {
 /// # let (store, backend) = (MemoryStore::new(), InProcess::new(|_| async { 0 }));
-/// let limits = Limits { slots: 2, grace: Millis::from_secs(3), ..Limits::default() };
+/// let limits = Limits { slots: 2, grace_period: Millis::from_secs(3), ..Limits::default() };
 /// let pod = Pod::builder().store(store).backend(backend).limits(limits).start().await?;
 /// # pod.shutdown().await;
 /// # Ok(())

@@ -113,7 +113,7 @@ impl Pod {
     ///     Ok(done) => done?,
     ///     Err(_) => pod.terminate(run).await?,
     /// };
-    /// assert_eq!(done.ending, Some(Outcome::Terminated));
+    /// assert_eq!(done.outcome, Some(Outcome::Terminated));
     /// # pod.shutdown().await;
     /// # Ok(())
     /// # }

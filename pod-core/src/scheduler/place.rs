@@ -22,7 +22,7 @@ pub(super) fn place(view: &PlacementView<'_>) -> Vec<Assignment> {
     placing.fill(view.capacities.iter().map(|room| room.slots).collect(), |_| true);
     let mut prefetch: Vec<u32> = view.capacities.iter().map(|room| room.prefetch).collect();
     placing.close_where_others_wait(&mut prefetch);
-    placing.fill(prefetch, |lane| lane.prefetch);
+    placing.fill(prefetch, |queue| queue.prefetch);
     placing.placed
 }
 
@@ -40,17 +40,17 @@ struct Heap {
 type Entry = (u32, Reverse<usize>);
 
 struct Placing<'a> {
-    lanes: &'a [ActivityQueue<'a>],
+    queues: &'a [ActivityQueue<'a>],
     workers: Vec<WorkerId>,
     /// The rooms of each distinct set of workers.
     sets: Vec<Vec<usize>>,
-    /// By lane, the set of the workers that have it installed.
+    /// By queue, the set of the workers that have it installed.
     set_of: Vec<usize>,
-    /// By lane, what it was given.
+    /// By queue, what it was given.
     given: Vec<u32>,
-    /// By lane, its activity, as a place in `shares`.
+    /// By queue, its activity, as a place in `shares`.
     activity_of: Vec<usize>,
-    /// By activity, what all of its lanes were given.
+    /// By activity, what all of its queues were given.
     shares: Vec<u32>,
     placed: Vec<Assignment>,
 }
@@ -61,23 +61,23 @@ impl<'a> Placing<'a> {
             view.capacities.iter().enumerate().map(|(index, room)| (room.worker, index)).collect();
         let mut known: HashMap<&BTreeSet<WorkerId>, usize> = HashMap::new();
         let mut sets = Vec::new();
-        let set_of = view.queues.iter().map(|lane| {
-            *known.entry(lane.installed_on).or_insert_with(|| {
-                sets.push(lane.installed_on.iter().filter_map(|worker| index.get(worker).copied()).collect());
+        let set_of = view.queues.iter().map(|queue| {
+            *known.entry(queue.installed_on).or_insert_with(|| {
+                sets.push(queue.installed_on.iter().filter_map(|worker| index.get(worker).copied()).collect());
                 sets.len() - 1
             })
         });
         let set_of = set_of.collect();
         let mut activity_of: Vec<usize> = Vec::with_capacity(view.queues.len());
-        for (index, lane) in view.queues.iter().enumerate() {
+        for (index, queue) in view.queues.iter().enumerate() {
             activity_of.push(match index.checked_sub(1) {
                 None => 0,
-                Some(before) if view.queues[before].activity == lane.activity => activity_of[before],
+                Some(before) if view.queues[before].activity == queue.activity => activity_of[before],
                 Some(before) => activity_of[before] + 1,
             });
         }
         Self {
-            lanes: view.queues,
+            queues: view.queues,
             workers: view.capacities.iter().map(|room| room.worker).collect(),
             sets,
             set_of,
@@ -89,10 +89,10 @@ impl<'a> Placing<'a> {
     }
 
     /// Who takes no prefetch room needs a slot to become idle, which it never does while others are prefetched: so
-    /// nothing is prefetched on workers that such a lane waits for.
+    /// nothing is prefetched on workers that such a queue waits for.
     fn close_where_others_wait(&self, prefetch: &mut [u32]) {
-        for (index, lane) in self.lanes.iter().enumerate() {
-            if !lane.prefetch && self.wants(index) {
+        for (index, queue) in self.queues.iter().enumerate() {
+            if !queue.prefetch && self.wants(index) {
                 for room in &self.sets[self.set_of[index]] {
                     prefetch[*room] = 0;
                 }
@@ -100,25 +100,25 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// Whether a lane has more to give out.
+    /// Whether a queue has more to give out.
     fn wants(&self, index: usize) -> bool {
-        let lane = &self.lanes[index];
-        self.given[index] < lane.ready && self.shares[self.activity_of[index]] < lane.concurrency_left
+        let queue = &self.queues[index];
+        self.given[index] < queue.ready && self.shares[self.activity_of[index]] < queue.concurrency_left
     }
 
-    /// The lanes of each activity that take part, the one whose oldest execution waits the longest first.
+    /// The queues of each activity that take part, the one whose oldest execution waits the longest first.
     fn by_activity(&self, takes_part: impl Fn(&ActivityQueue<'_>) -> bool) -> Vec<VecDeque<usize>> {
-        let mut lanes: Vec<VecDeque<usize>> = vec![VecDeque::new(); self.shares.len()];
-        for (index, lane) in self.lanes.iter().enumerate() {
-            if takes_part(lane) && self.wants(index) {
-                lanes[self.activity_of[index]].push_back(index);
+        let mut queues: Vec<VecDeque<usize>> = vec![VecDeque::new(); self.shares.len()];
+        for (index, queue) in self.queues.iter().enumerate() {
+            if takes_part(queue) && self.wants(index) {
+                queues[self.activity_of[index]].push_back(index);
             }
         }
-        lanes.iter_mut().for_each(|own| own.make_contiguous().sort_by_key(|index| self.lanes[*index].oldest));
-        lanes
+        queues.iter_mut().for_each(|own| own.make_contiguous().sort_by_key(|index| self.queues[*index].oldest));
+        queues
     }
 
-    /// Fills what is left of each room, one execution of each activity in turn, and of each of its lanes in turn.
+    /// Fills what is left of each room, one execution of each activity in turn, and of each of its queues in turn.
     fn fill(&mut self, mut left: Vec<u32>, takes_part: impl Fn(&ActivityQueue<'_>) -> bool) {
         let mut heaps: Vec<Heap> = self
             .sets
@@ -128,19 +128,19 @@ impl<'a> Placing<'a> {
             .collect();
         let mut waiting = self.by_activity(takes_part);
         let turn = |own: &VecDeque<usize>, share: u32, activity: usize| {
-            let lane = &self.lanes[*own.front()?];
-            Some(Reverse((lane.virtual_time + u64::from(share), lane.oldest, activity)))
+            let queue = &self.queues[*own.front()?];
+            Some(Reverse((queue.virtual_time + u64::from(share), queue.oldest, activity)))
         };
         let shares = self.shares.clone();
         let turns = waiting.iter().enumerate().filter_map(|(activity, own)| turn(own, shares[activity], activity));
         let mut turns: BinaryHeap<_> = turns.collect();
         while let Some(Reverse((_, _, activity))) = turns.pop() {
             let own = &mut waiting[activity];
-            // A lane without a room is out; the next one of its activity has the turn.
+            // A queue without a room is out; the next one of its activity has the turn.
             while let Some(index) = own.pop_front() {
                 let room = if self.wants(index) { heaps[self.set_of[index]].take(&mut left) } else { None };
                 let Some(room) = room else { continue };
-                let ActivityQueue { activity: id, revision, .. } = self.lanes[index];
+                let ActivityQueue { activity: id, revision, .. } = self.queues[index];
                 self.placed.push(Assignment { activity: id, revision, worker: self.workers[room] });
                 self.given[index] += 1;
                 self.shares[activity] += 1;

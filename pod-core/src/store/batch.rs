@@ -29,9 +29,9 @@ pub struct Batch {
     /// The highest ids handed out so far. Never goes down.
     pub id_sequences: IdSequences,
     /// The tallies of the activities that changed, replacing earlier ones.
-    pub tallies: Vec<ActivityCounters>,
+    pub activity_counters: Vec<ActivityCounters>,
     /// The tallies of the revisions that changed, replacing earlier ones.
-    pub revision_tallies: Vec<RevisionCounters>,
+    pub revision_counters: Vec<RevisionCounters>,
 }
 
 /// What the clocks said when a store was written to last.
@@ -272,9 +272,9 @@ pub struct ActivityRecord {
     /// Its revisions, oldest first.
     pub revisions: Vec<Revision>,
     /// What was counted of each of them, in the same order.
-    pub revision_tallies: Vec<RevisionCounters>,
+    pub revision_counters: Vec<RevisionCounters>,
     /// What was counted.
-    pub tally: ActivityCounters,
+    pub counters: ActivityCounters,
 }
 
 /// What the engine loads when it starts.

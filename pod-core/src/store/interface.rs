@@ -169,7 +169,7 @@ impl QueueCursor {
     pub const START: Self = Self { not_before: Age(i64::MIN), id: ExecutionId(0) };
 }
 
-/// What `claim` found.
+/// What [`Store::peek_queue`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueuePage {
     /// The executions, in queue order.

@@ -86,7 +86,7 @@ fn for_each_view(look: impl Fn(&PlacementView<'_>)) {
         let mut random = Random::of(seed, 2);
         // Lanes of one activity stand together.
         let per_activity = random.between(1, 4);
-        let lanes = installed.iter().zip(1..).map(|(installed_on, activity)| ActivityQueue {
+        let queues = installed.iter().zip(1..).map(|(installed_on, activity)| ActivityQueue {
             activity: ActivityId(u64::div_ceil(activity, per_activity)),
             revision: RevisionNo(u32::try_from(activity).unwrap_or(1)),
             ready: 1 + below(&mut random, 20),
@@ -96,8 +96,8 @@ fn for_each_view(look: impl Fn(&PlacementView<'_>)) {
             prefetch: random.per_mille(500),
             installed_on,
         });
-        let lanes: Vec<ActivityQueue<'_>> = lanes.collect();
-        look(&PlacementView { queues: &lanes, capacities: &rooms });
+        let queues: Vec<ActivityQueue<'_>> = queues.collect();
+        look(&PlacementView { queues: &queues, capacities: &rooms });
     }
 }
 

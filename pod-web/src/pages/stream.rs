@@ -25,7 +25,7 @@ pub(crate) struct TopicsQuery {
 }
 
 /// `GET /stream`: says `changed` whenever something that the page is about did.
-pub(crate) async fn follow(State(web): State<Arc<Web>>, Query(topics): Query<TopicsQuery>) -> Response {
+pub(crate) async fn change_stream(State(web): State<Arc<Web>>, Query(topics): Query<TopicsQuery>) -> Response {
     let changed = web.live.open();
     let known = changed.borrow().of(&topics.of);
     let follow_state = ChangeFollow { changed, known, topics: topics.of, shutdown: web.shutdown.clone() };

@@ -49,7 +49,7 @@ pub struct IsolatedDocker {
 }
 
 impl IsolatedDocker {
-    /// As [`LocalProcesses::new`], where the program must call [`run_isolated_worker`].
+    /// As [`WorkerProcesses::new`], where the program must call [`run_isolated_worker`].
     pub fn new(
         data: impl Into<PathBuf>,
         settings: DockerSettings,

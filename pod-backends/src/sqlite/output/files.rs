@@ -6,6 +6,7 @@ use std::{
     ops::Range,
     os::unix::fs::{FileExt, MetadataExt},
     path::{self, Path, PathBuf},
+    sync::Arc,
 };
 
 use pod_core::{
@@ -34,7 +35,7 @@ impl OutputFiles {
 
     pub(super) fn track(&self, key: AttemptKey, track: OutputChannel) -> StreamFile {
         let directory = self.root.join((key.execution.0 / PER_DIRECTORY).to_string());
-        StreamFile { head: directory.join(format!("{key}.{}", track.suffix())) }
+        StreamFile { head: directory.join(format!("{key}.{}", track.suffix())), held: None }
     }
 
     /// Deletes what there is of an attempt.
@@ -88,6 +89,8 @@ fn remove_file(path: &Path) -> io::Result<()> {
 #[derive(Clone, Debug)]
 pub(super) struct StreamFile {
     head: PathBuf,
+    /// The head, kept open from when others may write it.
+    held: Option<Arc<File>>,
 }
 
 impl StreamFile {
@@ -162,7 +165,7 @@ impl StreamFile {
 
     /// Makes both durable, with their names.
     pub(super) fn sync(&self) -> io::Result<()> {
-        File::open(&self.head)?.sync_data()?;
+        self.sync_head()?;
         match File::open(self.tail()) {
             Ok(tail) => tail.sync_data()?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -176,7 +179,19 @@ impl StreamFile {
 
     /// Makes what was written to the head durable, its name being so already.
     pub(super) fn sync_head(&self) -> io::Result<()> {
-        File::open(&self.head)?.sync_data()
+        match &self.held {
+            Some(file) => file.sync_data(),
+            None => File::open(&self.head)?.sync_data(),
+        }
+    }
+
+    /// Keeps the head open, since others are about to write it: an error of the disk of which one of them hears is told to
+    /// nobody who opens the file after that.
+    pub(super) fn hold(&mut self) -> io::Result<()> {
+        if self.held.is_none() {
+            self.held = Some(Arc::new(File::open(&self.head)?));
+        }
+        Ok(())
     }
 
     pub(super) fn read(&self, layout: &Layout, offset: u64, limit: usize) -> io::Result<OutputSlice> {

@@ -188,6 +188,7 @@ impl StreamOutput {
     /// The file of the head, made if there is none. Blocks.
     pub(super) fn head_file(&mut self) -> Result<Option<OutputFile>, StoreError> {
         self.move_to_file()?;
+        self.file.hold().map_err(|error| from_io(&error, "cannot open output"))?;
         self.file.identity().map_err(|error| from_io(&error, "cannot look at output"))
     }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{message::Message, payloads::Offered, shared::Shared},
     acks::Acks,
-    pieces::{DeferredOutput, Part, Piece, Stored, has_room, parts},
+    parts::{DeferredOutput, Part, Piece, Stored, has_room, parts},
 };
 use crate::{
     domain::{ActivityId, AttemptKey, ExecutionId, RevisionNo, Stream},

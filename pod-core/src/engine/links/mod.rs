@@ -3,10 +3,10 @@
 
 mod acks;
 mod inbound;
-mod pieces;
+mod parts;
 mod send;
 mod serve;
 
 #[cfg(feature = "testing")]
-pub(crate) use pieces::{DeferredOutput, Part, Piece, Stored, has_room, parts};
+pub(crate) use parts::{DeferredOutput, Part, Piece, Stored, has_room, parts};
 pub(in crate::engine) use serve::serve;

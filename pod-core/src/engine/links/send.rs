@@ -75,6 +75,10 @@ impl Sender {
                 self.writer.write(link::encode(frame)?).await?;
             }
             messages.clear();
+            // However many orders there are, a piece goes between them.
+            if let Ok(piece) = self.pieces.try_recv() {
+                self.writer.write(piece).await?;
+            }
         }
     }
 }

@@ -82,7 +82,7 @@ impl State {
         }
         let event = out.event(wall, EventKind::ActivityRegistered);
         (event.activity, event.revision) = (Some(id), Some(no));
-        out.tallied.insert(id);
+        out.counted.insert(id);
         Ok(self.registered(id, no, registration))
     }
 

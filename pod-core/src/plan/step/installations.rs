@@ -1,8 +1,8 @@
 //! What workers report of installations.
 
 use super::super::{
-    backoff::retry_after,
     decision::{Decision, Effect},
+    installation_backoff::retry_after,
     state::State,
 };
 use crate::{

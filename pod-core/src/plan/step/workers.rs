@@ -13,7 +13,7 @@ use crate::{
         ActivityId, AttemptKey, AttemptOutcome, EventDetail, EventKind, InstallationStatus, Isolation, MAX_SLOTS,
         Millis, RevisionNo, SessionId, Transitions, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
-    link::{Hello, NEWEST_VERSION, Rejection, StartCommand, Welcome},
+    link::{Hello, Rejection, StartCommand, Welcome, agreed_version},
     observe::Measure,
     provisioner::{Machine, MachineState, ProvisionError},
     store::Change,
@@ -162,7 +162,7 @@ impl State {
             output_cap: limits.output_cap,
             discard: reported.difference(&mine).copied().collect(),
             remove: remove.collect(),
-            version: hello.newest_version().min(NEWEST_VERSION),
+            version: agreed_version(hello.newest_version()),
         })));
         for report in &hello.attempts {
             if let (true, Some(at)) = (mine.contains(&report.key), report.started_at) {

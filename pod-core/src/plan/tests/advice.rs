@@ -62,11 +62,11 @@ fn to(worker: u64) -> Assignment {
 fn assignments_that_cannot_be_carried_out_are_left_out_and_the_others_are_carried_out() {
     let other = Assignment { activity: ActivityId(4711), ..to(1) };
     for (said, kind, given) in [
-        (vec![to(999)], SlipKind::NoSuchRoom, vec![]),
-        (vec![to(999), to(1)], SlipKind::NoSuchRoom, vec![1]),
+        (vec![to(999)], SlipKind::NoSuchWorker, vec![]),
+        (vec![to(999), to(1)], SlipKind::NoSuchWorker, vec![1]),
         // The second worker is launching: it is no room.
-        (vec![to(2), to(1)], SlipKind::NoSuchRoom, vec![1]),
-        (vec![other, to(1)], SlipKind::NoSuchLane, vec![1]),
+        (vec![to(2), to(1)], SlipKind::NoSuchWorker, vec![1]),
+        (vec![other, to(1)], SlipKind::NoSuchQueue, vec![1]),
         (vec![to(1), to(1)], SlipKind::NothingDue, vec![1]),
     ] {
         let (mut rig, scheduler) = rig(ActivitySettings::default());
@@ -157,8 +157,8 @@ fn an_attempt_in_a_worker_that_nobody_knows_is_lost_at_the_next_start() {
         activities: vec![crate::store::ActivityRecord {
             activity: rig.state.activities[&ACTIVITY].activity.clone(),
             revisions: vec![rig.state.revision(ACTIVITY, REVISION).unwrap().clone()],
-            revision_tallies: Vec::new(),
-            tally: Default::default(),
+            revision_counters: Vec::new(),
+            counters: Default::default(),
         }],
         activity_names: vec![(ACTIVITY, "echo".into())],
         running: vec![(held.execution.clone(), attempt)],

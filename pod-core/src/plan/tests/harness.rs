@@ -77,8 +77,8 @@ impl Harness {
             activities: vec![ActivityRecord {
                 activity,
                 revisions: vec![revision],
-                revision_tallies: Vec::new(),
-                tally: ActivityCounters::default(),
+                revision_counters: Vec::new(),
+                counters: ActivityCounters::default(),
             }],
             activity_names: vec![(ACTIVITY, "echo".into())],
             policies: vec![Policy { id: PolicyId(1), name, rules }],

@@ -53,12 +53,12 @@ impl State {
         for change in &batch.changes {
             self.apply_change(change, &mut discarded)?;
         }
-        for tally in &batch.tallies {
+        for tally in &batch.activity_counters {
             if self.activities.contains(&tally.activity) {
                 self.tallies.put(tally.activity, tally.clone());
             }
         }
-        for tally in &batch.revision_tallies {
+        for tally in &batch.revision_counters {
             let key = (tally.activity, tally.revision);
             if self.revisions.contains(&key) {
                 self.revision_tallies.put(key, *tally);

@@ -115,7 +115,7 @@ impl State {
                 .range((*id, RevisionNo(0))..=(*id, RevisionNo(u32::MAX)))
                 .map(|(_, revision)| revision.clone())
                 .collect(),
-            revision_tallies: self
+            revision_counters: self
                 .revisions
                 .range((*id, RevisionNo(0))..=(*id, RevisionNo(u32::MAX)))
                 .map(|((activity, revision), _)| {
@@ -123,7 +123,7 @@ impl State {
                     self.revision_tallies.get(&(*activity, *revision)).copied().unwrap_or(none)
                 })
                 .collect(),
-            tally: self
+            counters: self
                 .tallies
                 .get(id)
                 .cloned()

@@ -41,7 +41,7 @@ pub struct Harness {
 
 impl fmt::Debug for Harness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rig").field("dir", &self.dir).finish_non_exhaustive()
+        f.debug_struct("Harness").field("dir", &self.dir).finish_non_exhaustive()
     }
 }
 

@@ -43,7 +43,7 @@ use crate::{
 /// let pod = Pod::builder().store(MemoryStore::new()).backend(backend).start().await?;
 /// pod.create_activity(NewActivity::script("thumbs", "not looked at")).await?;
 /// let run = pod.start(NewExecution::new("thumbs").input("cat.png")).await?;
-/// assert_eq!(pod.wait(run).await?.ending, Some(Outcome::Exited(7)));
+/// assert_eq!(pod.wait(run).await?.outcome, Some(Outcome::Exited(7)));
 /// pod.shutdown().await;
 /// # Ok(())
 /// # }

@@ -5,7 +5,7 @@
 //! pod_core::output_store_suite!(harness);
 //! ```
 //!
-//! where `harness` is an `async fn() -> Box<dyn Harness>` over an empty output store. That of a [`Store`] is the rig of its
+//! where `harness` is an `async fn() -> Box<dyn Harness>` over an empty output store. That of a [`Store`] is the harness of its
 //! suite, [`store_suite::StoreHarness`].
 //!
 //! [`Store`]: crate::store::Store

@@ -144,9 +144,9 @@ pub async fn revisions_keep_their_tallies(rig: &mut StoreHarness) {
     let rows = [Change::PutActivity(activity(1, "a")), Change::PutRevision(revision(1, 1))];
     let mut batch = rig.batch(rows.into_iter().chain([Change::PutRevision(revision(1, 2))]).collect());
     // Of the third there is no row.
-    batch.revision_tallies = vec![tally(2, 3, 4), tally(3, 1, 1)];
+    batch.revision_counters = vec![tally(2, 3, 4), tally(3, 1, 1)];
     rig.store().commit(Arc::new(batch)).await.unwrap();
-    let tallies = async |rig: &StoreHarness| rig.store().load().await.unwrap().activities[0].revision_tallies.clone();
+    let tallies = async |rig: &StoreHarness| rig.store().load().await.unwrap().activities[0].revision_counters.clone();
     assert_eq!(tallies(rig).await, [tally(1, 0, 0), tally(2, 3, 4)]);
     rig.commit(vec![Change::PutRevision(revision(1, 2))]).await;
     assert_eq!(tallies(rig).await, [tally(1, 0, 0), tally(2, 3, 4)]);
@@ -176,7 +176,7 @@ pub async fn the_snapshot_holds_what_was_committed(rig: &mut StoreHarness) {
         open(2, 1),
         insert(finished(3, 2)),
     ]);
-    batch.tallies = vec![tally.clone()];
+    batch.activity_counters = vec![tally.clone()];
     batch.id_sequences =
         IdSequences { activity: 2, execution: 3, worker: 8, policy: 2, event: 0, session: 5, disordered: 1 };
     let high_water = batch.id_sequences;
@@ -188,10 +188,10 @@ pub async fn the_snapshot_holds_what_was_committed(rig: &mut StoreHarness) {
         snapshot.activities.iter().map(|a| (a.activity.id.0, a.activity.name.as_str())).collect();
     assert_eq!(names, [(1, "eins"), (2, "zwei")]);
     assert_eq!(
-        snapshot.activities[0].tally,
+        snapshot.activities[0].counters,
         ActivityCounters { activity: ActivityId(1), ..ActivityCounters::default() }
     );
-    assert_eq!(snapshot.activities[1].tally, tally);
+    assert_eq!(snapshot.activities[1].counters, tally);
     assert_eq!(snapshot.activities[1].revisions, [revision(2, 1), revision(2, 2)]);
     assert_eq!(snapshot.activities[1].activity.created_at, Timestamp(1));
     assert_eq!(snapshot.activities[1].activity.status, ActivityStatus::Approved);
@@ -215,7 +215,7 @@ pub async fn the_snapshot_holds_what_was_committed(rig: &mut StoreHarness) {
     .await;
     let snapshot = rig.store().load().await.unwrap();
     assert_eq!(snapshot.activities[1].activity.status, ActivityStatus::Uninstalling);
-    assert_eq!(snapshot.activities[1].tally, tally, "a tally stays when its activity changes");
+    assert_eq!(snapshot.activities[1].counters, tally, "a tally stays when its activity changes");
     assert_eq!(snapshot.activities[1].revisions, [revision(2, 2)]);
     assert_eq!(snapshot.installations, [installation(8, 2, 2)]);
     assert_eq!(snapshot.workers, [worker(8)]);

@@ -34,7 +34,7 @@ pub struct StoreHarness {
 
 impl fmt::Debug for StoreHarness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rig").field("dir", &self.dir).finish_non_exhaustive()
+        f.debug_struct("Harness").field("dir", &self.dir).finish_non_exhaustive()
     }
 }
 

@@ -176,8 +176,8 @@ pub async fn agrees_with_the_specification(rig: &mut StoreHarness) {
         batch.events = (0..dice.below(4)).map(|_| event(rig.next_event())).collect();
         let tally =
             |id| ActivityCounters { activity: ActivityId(id), executions: [round; 6], recent_durations: vec![5; 3] };
-        batch.tallies = (1..=3).filter(|_| dice.below(3) == 0).map(tally).collect();
-        batch.revision_tallies = (1..=6).filter(|_| dice.below(3) == 0).map(|no| revision_tally(no, round)).collect();
+        batch.activity_counters = (1..=3).filter(|_| dice.below(3) == 0).map(tally).collect();
+        batch.revision_counters = (1..=6).filter(|_| dice.below(3) == 0).map(|no| revision_tally(no, round)).collect();
         let mut modelled = batch.clone();
         modelled.epoch = crate::domain::Epoch(1);
         let expected = model.commit(Arc::new(modelled)).await;

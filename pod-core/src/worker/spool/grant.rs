@@ -22,6 +22,10 @@ impl Spool {
 
     /// The executor holds a stream: how far it may write, if it may at all.
     pub(in crate::worker) fn held(&mut self, stream: Stream) -> Sink {
+        if self.granted[stream as usize] > 0 {
+            // It was told to go on while it said so.
+            return self.granted_up_to(stream);
+        }
         self.take_back(stream);
         let may = self.set_aside(stream);
         self.of_mut(stream).leave_writing(may);

@@ -177,6 +177,6 @@ impl Spool {
 }
 
 #[cfg(test)]
-mod beside_store;
+mod beside_store_tests;
 #[cfg(test)]
 mod tests;

@@ -85,7 +85,7 @@ async fn fill(directory: &Path, count: u64) -> Result<()> {
             at: Timestamp(now),
             changes: (start..end).map(|id| Change::InsertExecution(Arc::new(row(id)))).collect(),
             id_sequences: IdSequences { execution: end - 1, ..snapshot.id_sequences },
-            tallies: vec![tally],
+            activity_counters: vec![tally],
             ..Batch::default()
         };
         store.commit(Arc::new(batch)).await?;

@@ -222,7 +222,7 @@ fn snapshot(count: u64, now: Timestamp) -> Snapshot {
         purpose: RevisionPurpose::Put,
     };
     let revision_tally = RevisionCounters { activity: ACTIVITY, revision: REVISION, waiting: count, kept: count };
-    let tally =
+    let counters =
         ActivityCounters { activity: ACTIVITY, executions: [count, 0, 0, 0, 0, 0], recent_durations: Vec::new() };
     let worker = |id| Worker {
         id: WorkerId(id),
@@ -267,8 +267,8 @@ fn snapshot(count: u64, now: Timestamp) -> Snapshot {
         activities: vec![ActivityRecord {
             activity,
             revisions: vec![revision],
-            revision_tallies: vec![revision_tally],
-            tally,
+            revision_counters: vec![revision_tally],
+            counters,
         }],
         activity_names: vec![(ACTIVITY, "planned".into())],
         installations: (1..=WORKERS).map(installation).collect(),

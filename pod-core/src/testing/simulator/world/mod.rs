@@ -3,7 +3,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `load` | what users ask for |
-//! | `effects` | what the manager does to the world |
+//! | `process` | the process of the manager: the real one, and a model of the task around it |
+//! | `store` | the store of the manager, which answers late, fails and refuses |
 //! | `links` | the manager's side of links: outboxes, output into the store, acknowledgements |
 //! | `fleet` | machines come, live and go |
 //! | `lease` | who holds the store |

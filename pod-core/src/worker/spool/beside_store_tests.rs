@@ -288,6 +288,28 @@ fn an_executor_writes_only_while_one_stream_is_long() {
     assert_eq!(spool.held(Stream::Stdout), Sink::Over);
 }
 
+/// That it holds and that it may go on cross each other: it has gone on, and what it writes belongs to the head.
+#[test]
+fn a_hold_that_was_answered_before_it_came_takes_nothing_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = SpoolDirectory::new(directory.path().join("spool")).beside_store();
+    let (mut spool, kept) = long(directory.path(), &disk);
+    assert!(spool.ask_for_file(Stream::Stdout));
+    spool.write_to(Stream::Stdout, &kept.told, &disk);
+    assert!(spool.sink(Stream::Stdout).is_some());
+    let run = |len| OutputSegment { stream: Stream::Stdout, len, since: Millis(0) };
+    let Sink::UpTo(first) = spool.held(Stream::Stdout) else { panic!("it may write") };
+    let rest = 1 << 20;
+    let Some(Sink::UpTo(second)) = spool.wrote(run(first - LONG - rest), &disk) else { panic!("it may go on") };
+    assert_eq!(spool.wrote(run(rest), &disk), None);
+    // Now it holds at the first bound, and says so before it reads of the second. Meanwhile both streams are long.
+    spool.push(Stream::Stderr, &vec![0; LONG as usize], Millis(0), &disk);
+    assert_eq!(spool.held(Stream::Stdout), Sink::UpTo(second));
+    assert_eq!(spool.wrote(run(second - first), &disk), None);
+    assert_eq!(spool.of(Stream::Stdout).head_end(), second);
+    assert_eq!(spool.held(Stream::Stdout), Sink::Over);
+}
+
 /// Its file was given up while links came and went: it is told so, and waits for nothing.
 #[test]
 fn an_executor_that_holds_is_always_answered() {
