@@ -2,7 +2,7 @@
 
 use std::{error::Error, io::BufRead, process::ExitCode, time::Duration};
 
-use pod_backends::{local::Local, sqlite::SqliteStore};
+use pod_backends::{local::InProcessWorkers, sqlite::SqliteStore};
 use pod_core::{
     OutputChunk, Pod, PodError, PodErrorKind,
     domain::{Execution, ExecutionId, NewActivity, NewExecution},
@@ -26,7 +26,7 @@ async fn main() -> ExitCode {
 
 async fn serve(data: &str) -> Result<(), Box<dyn Error>> {
     let store = SqliteStore::open(data).await?;
-    let pod = Pod::builder().store(store).backend(Local::new(data).slots(4)).start().await?;
+    let pod = Pod::builder().store(store).backend(InProcessWorkers::new(data).slots(4)).start().await?;
     let outcome = greet_all(&pod).await;
     // Also after a failure: what runs may end for a while, and what has not by then runs again at the next start.
     pod.shutdown_within(Duration::from_secs(20)).await;
