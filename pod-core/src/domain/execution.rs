@@ -30,7 +30,7 @@ pub struct Execution {
     /// Where it stands.
     pub status: ExecutionStatus,
     /// How it ended; present exactly when `status` is terminal.
-    #[serde(alias = "ending")]
+    #[serde(rename = "ending")]
     pub outcome: Option<Outcome>,
     /// When it was acknowledged.
     pub submitted_at: Timestamp,
@@ -49,7 +49,7 @@ pub struct Execution {
     /// How many attempts failed by themselves (what `retries` counts).
     pub failures: u32,
     /// How many attempts were lost with their worker.
-    #[serde(alias = "losses")]
+    #[serde(rename = "losses")]
     pub lost_attempts: u32,
     /// Someone asked to terminate it; it ends as soon as its process tree is gone.
     pub cancel_requested: bool,

@@ -49,6 +49,7 @@ pub struct Worker {
     /// Its host name or address, as it told.
     pub host: Option<Arc<str>>,
     /// It dialled in by itself: POD did not create it and does not destroy it.
+    #[serde(rename = "external")]
     pub self_registered: bool,
     /// What has a container of its own on it: it takes activities that want it so, and no others.
     #[serde(default)]
