@@ -40,7 +40,7 @@ mod task;
 mod tests;
 
 #[cfg(feature = "testing")]
-pub(crate) use self::links::{DeferredOutput, Part, Piece, Stored, has_room, parts};
+pub(crate) use self::links::{DeferredOutput, Part, Piece, Stored, has_room, parts, whole};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::store_calls::read;
 pub(crate) use self::{

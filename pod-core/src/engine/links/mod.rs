@@ -9,4 +9,6 @@ mod serve;
 
 #[cfg(feature = "testing")]
 pub(crate) use parts::{DeferredOutput, Part, Piece, Stored, has_room, parts};
+#[cfg(feature = "testing")]
+pub(crate) use send::whole;
 pub(in crate::engine) use serve::serve;

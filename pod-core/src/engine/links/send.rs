@@ -85,7 +85,7 @@ impl Sender {
 
 /// The order to install for a worker that takes payloads only as a whole. One that was deleted meanwhile is to be
 /// removed: that order follows.
-async fn whole(store: &dyn Store, offer: &Offer) -> Result<ToWorker, FrameError> {
+pub(crate) async fn whole(store: &dyn Store, offer: &Offer) -> Result<ToWorker, FrameError> {
     let (activity, revision) = (offer.activity, offer.revision);
     let payload = store.payload(activity, revision).await;
     Ok(match payload.map_err(|error| FrameError::Io(std::io::Error::other(error)))? {

@@ -61,15 +61,15 @@ pub(in crate::engine) async fn serve(
             shared.spawn(acks.clone().run(shared.store.clone(), outbox.clone(), cancel.clone()));
             let pulls = Pulls { offered, pieces };
             let whose = Peer { admitted, is_here: admission == Admission::Known };
-            let intake = Inbound::new(shared.clone(), inbox.clone(), whose, acks, outbox, pulls, cancel.clone());
-            let farewell = listen(&mut *reader, intake, &cancel).await;
-            tracing::debug!(%peer, worker = %admitted.worker, "a link ended: {farewell}");
+            let inbound = Inbound::new(shared.clone(), inbox.clone(), whose, acks, outbox, pulls, cancel.clone());
+            let reason = listen(&mut *reader, inbound, &cancel).await;
+            tracing::debug!(%peer, worker = %admitted.worker, "a link ended: {reason}");
             cancel.cancel();
             let Admitted { worker, session } = admitted;
             let _ = inbox.send(Message::Happened(Input::LinkLost { worker, session })).await;
         }
-        Err(farewell) => {
-            tracing::info!(%peer, "a link was not let in: {farewell}");
+        Err(reason) => {
+            tracing::info!(%peer, "a link was not let in: {reason}");
             // What is in the outbox is still sent: the refusal.
             drop(outbox);
             let _ = timeout(HANDSHAKE_TIMEOUT, &mut sending).await;
@@ -131,20 +131,20 @@ fn mismatch(hello: &Hello) -> Option<Rejection> {
 }
 
 /// Takes frames until the link ends.
-async fn listen(reader: &mut dyn FrameReader, mut intake: Inbound, cancel: &CancellationToken) -> CloseReason {
+async fn listen(reader: &mut dyn FrameReader, mut inbound: Inbound, cancel: &CancellationToken) -> CloseReason {
     loop {
         let frame = tokio::select! {
             biased;
             () = cancel.cancelled() => return "the manager gave it up".to_owned(),
             frame = reader.read(MAX_FRAME) => frame,
-            farewell = intake.room_again() => return farewell,
+            reason = inbound.room_again() => return reason,
         };
         let taken = match frame.and_then(Messages::of) {
-            Ok(messages) => intake.take(messages).await,
+            Ok(messages) => inbound.take(messages).await,
             Err(error) => return error.to_string(),
         };
-        if let Err(farewell) = taken {
-            return farewell;
+        if let Err(reason) = taken {
+            return reason;
         }
     }
 }

@@ -8,21 +8,26 @@ use crate::{
     store::{DurableOffsets, INSTALL_LOG_LIMIT, InstallLog, StoreError},
 };
 
-fn key(execution: u64, attempt: u32) -> AttemptKey {
+pub(in crate::testing) fn key(execution: u64, attempt: u32) -> AttemptKey {
     AttemptKey { execution: ExecutionId(execution), attempt: AttemptNo(attempt) }
 }
 
 /// Bytes that tell where they are from.
-fn pattern(from: usize, to: usize) -> Bytes {
+pub(in crate::testing) fn pattern(from: usize, to: usize) -> Bytes {
     (from..to).map(|at| (at * 31 + at / 251) as u8).collect::<Vec<u8>>().into()
 }
 
-async fn append(harness: &dyn Harness, key: AttemptKey, stream: Stream, from: usize, to: usize) {
+pub(in crate::testing) async fn append(harness: &dyn Harness, key: AttemptKey, stream: Stream, from: usize, to: usize) {
     harness.output().append_output(key, stream, from as u64, pattern(from, to)).await.expect("output that joins");
 }
 
 /// Reads from an offset until there is nothing more, in slices; says where each began.
-async fn read_all(harness: &dyn Harness, key: AttemptKey, stream: Stream, from: u64) -> Vec<(u64, Vec<u8>)> {
+pub(in crate::testing) async fn read_all(
+    harness: &dyn Harness,
+    key: AttemptKey,
+    stream: Stream,
+    from: u64,
+) -> Vec<(u64, Vec<u8>)> {
     let mut runs: Vec<(u64, Vec<u8>)> = Vec::new();
     let mut at = from;
     loop {

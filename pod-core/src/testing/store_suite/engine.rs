@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{
     harness::StoreHarness,
-    output::append,
     rows::{insert, key, one_running, waiting},
 };
 use crate::{
     domain::{ExecutionId, Stream},
     store::Store,
+    testing::output_store_suite::cases::append,
 };
 
 /// What is written through one is read through the other, also output.

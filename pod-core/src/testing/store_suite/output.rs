@@ -8,36 +8,10 @@ use super::{
     rows::{conclude, end, key, one_running, open, running, update, waiting},
 };
 use crate::{
-    domain::{ActivityId, AttemptKey, AttemptOutcome, ExecutionId, RevisionNo, Stream, WorkerId},
+    domain::{ActivityId, AttemptOutcome, ExecutionId, RevisionNo, Stream, WorkerId},
     store::{Change, InstallLog},
+    testing::output_store_suite::cases::{append, pattern, read_all},
 };
-
-/// Bytes that tell where they are from.
-pub(super) fn pattern(from: usize, to: usize) -> Bytes {
-    (from..to).map(|at| (at * 31 + at / 251) as u8).collect::<Vec<u8>>().into()
-}
-
-pub(super) async fn append(rig: &StoreHarness, key: AttemptKey, stream: Stream, from: usize, to: usize) {
-    rig.store().append_output(key, stream, from as u64, pattern(from, to)).await.expect("output that joins");
-}
-
-/// Reads from an offset until there is nothing more, in slices; says where each began.
-pub(super) async fn read_all(rig: &StoreHarness, key: AttemptKey, stream: Stream, from: u64) -> Vec<(u64, Vec<u8>)> {
-    let mut runs: Vec<(u64, Vec<u8>)> = Vec::new();
-    let mut at = from;
-    loop {
-        let slice = rig.store().read_output(key, stream, at, 10_007).await.expect("a slice");
-        if slice.bytes.is_empty() {
-            return runs;
-        }
-        assert!(slice.bytes.len() <= 10_007);
-        at = slice.offset + slice.bytes.len() as u64;
-        match runs.last_mut() {
-            Some((start, run)) if *start + run.len() as u64 == slice.offset => run.extend_from_slice(&slice.bytes),
-            _ => runs.push((slice.offset, slice.bytes.to_vec())),
-        }
-    }
-}
 
 /// Rows tell how much their attempts printed: small, and more than fits a row; while they are open and after their end.
 pub async fn attempts_tell_their_output(rig: &mut StoreHarness) {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::{
     harness::StoreHarness,
     harness::{TTL, acquire},
-    output::pattern,
     rows::{activity, attempt, ended, event, installation, key, policy, revision, running, waiting, worker},
 };
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
         ActivityCounters, Change, ExecutionQuery, ExecutionUpdate, IdSequences, MemoryStore, Note, QueueCursor,
         RevisionCounters, Snapshot, Store, StoreError,
     },
+    testing::output_store_suite::cases::pattern,
 };
 
 /// SplitMix64.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{
     harness::StoreHarness,
-    output::{append, pattern, read_all},
     rows::{attempt, conclude, finished, insert, key, one_running, open, running, update, waiting},
 };
 use crate::{
     domain::{Age, ExecutionId, Stream},
     store::{Change, StoreError},
+    testing::output_store_suite::cases::{append, pattern, read_all},
 };
 
 /// The worker of an open attempt goes on sending from what was durable, or from before.

@@ -4,17 +4,15 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     domain::{
-        Activity, ActivityId, ActivityName, ActivitySettings, ActivityStatus, Age, Attempt, AttemptKey, AttemptNo,
-        AttemptOutcome, Event, EventDetail, EventKind, Execution, ExecutionId, ExecutionStatus, Installation,
-        InstallationStatus, Isolation, Millis, OnLost, Outcome, OutputSummary, Policy, PolicyId, Revision, RevisionNo,
-        RevisionPurpose, RevisionStatus, ScriptSource, Timestamp, Worker, WorkerId, WorkerReason, WorkerStatus,
+        Activity, ActivityId, ActivityName, ActivitySettings, ActivityStatus, Age, Attempt, AttemptNo, AttemptOutcome,
+        Event, EventDetail, EventKind, Execution, ExecutionId, ExecutionStatus, Installation, InstallationStatus,
+        Isolation, Millis, OnLost, Outcome, OutputSummary, Policy, PolicyId, Revision, RevisionNo, RevisionPurpose,
+        RevisionStatus, ScriptSource, Timestamp, Worker, WorkerId, WorkerReason, WorkerStatus,
     },
     store::{Change, ExecutionUpdate},
 };
 
-pub(super) fn key(execution: u64, attempt: u32) -> AttemptKey {
-    AttemptKey { execution: ExecutionId(execution), attempt: AttemptNo(attempt) }
-}
+pub(super) use crate::testing::output_store_suite::cases::key;
 
 pub(super) fn waiting(id: u64, activity: u64) -> Execution {
     Execution {

@@ -220,6 +220,16 @@ fn long(directory: &Path, disk: &SpoolDirectory) -> (Spool, Kept) {
     (spool, Kept::at(&directory.join("stdout")))
 }
 
+/// The same, with stdout in that file.
+fn in_store() -> (tempfile::TempDir, SpoolDirectory, Spool, Kept) {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = SpoolDirectory::new(directory.path().join("spool")).beside_store();
+    let (mut spool, kept) = long(directory.path(), &disk);
+    assert!(spool.ask_for_file(Stream::Stdout));
+    spool.write_to(Stream::Stdout, &kept.told, &disk);
+    (directory, disk, spool, kept)
+}
+
 #[test]
 fn a_flood_into_the_store_is_neither_sent_nor_kept_in_memory() {
     let directory = tempfile::tempdir().unwrap();
@@ -274,11 +284,7 @@ fn what_an_executor_may_write_keeps_to_the_cap() {
 
 #[test]
 fn an_executor_writes_only_while_one_stream_is_long() {
-    let directory = tempfile::tempdir().unwrap();
-    let disk = SpoolDirectory::new(directory.path().join("spool")).beside_store();
-    let (mut spool, kept) = long(directory.path(), &disk);
-    assert!(spool.ask_for_file(Stream::Stdout));
-    spool.write_to(Stream::Stdout, &kept.told, &disk);
+    let (_directory, disk, mut spool, kept) = in_store();
     assert_eq!(spool.sink(Stream::Stdout), Some(Sink::Ready(kept.told.clone())));
     assert_eq!(spool.sink(Stream::Stdout), None, "it is told once");
     let Sink::UpTo(until) = spool.held(Stream::Stdout) else { panic!("it may write") };
@@ -291,11 +297,7 @@ fn an_executor_writes_only_while_one_stream_is_long() {
 /// That it holds and that it may go on cross each other: it has gone on, and what it writes belongs to the head.
 #[test]
 fn a_hold_that_was_answered_before_it_came_takes_nothing_back() {
-    let directory = tempfile::tempdir().unwrap();
-    let disk = SpoolDirectory::new(directory.path().join("spool")).beside_store();
-    let (mut spool, kept) = long(directory.path(), &disk);
-    assert!(spool.ask_for_file(Stream::Stdout));
-    spool.write_to(Stream::Stdout, &kept.told, &disk);
+    let (_directory, disk, mut spool, _) = in_store();
     assert!(spool.sink(Stream::Stdout).is_some());
     let run = |len| OutputSegment { stream: Stream::Stdout, len, since: Millis(0) };
     let Sink::UpTo(first) = spool.held(Stream::Stdout) else { panic!("it may write") };
@@ -313,11 +315,7 @@ fn a_hold_that_was_answered_before_it_came_takes_nothing_back() {
 /// Its file was given up while links came and went: it is told so, and waits for nothing.
 #[test]
 fn an_executor_that_holds_is_always_answered() {
-    let directory = tempfile::tempdir().unwrap();
-    let disk = SpoolDirectory::new(directory.path().join("spool")).beside_store();
-    let (mut spool, kept) = long(directory.path(), &disk);
-    assert!(spool.ask_for_file(Stream::Stdout));
-    spool.write_to(Stream::Stdout, &kept.told, &disk);
+    let (_directory, disk, mut spool, _) = in_store();
     assert!(spool.sink(Stream::Stdout).is_some());
     spool.rewind();
     spool.acknowledge(Stream::Stdout, LONG);

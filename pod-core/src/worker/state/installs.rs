@@ -23,7 +23,7 @@ pub(super) struct Installs {
     installed: BTreeSet<Key>,
     /// At most [`INSTALLATIONS_AT_A_TIME`].
     current: BTreeMap<Key, Current>,
-    waiting: VecDeque<Order>,
+    waiting: VecDeque<(Order, Source)>,
     /// What has arrived over a link that ended; the manager offers it again, if it is still wanted.
     arrived: BTreeMap<Key, Pull>,
     removals: BTreeMap<Key, Removal>,
@@ -35,14 +35,13 @@ pub(super) struct Installs {
 
 /// What is to be installed.
 #[derive(Debug)]
-pub(super) struct Order {
+struct Order {
     key: Key,
     env: BTreeMap<String, String>,
     timeout: Millis,
-    source: Source,
 }
 
-/// Where its payload comes from.
+/// Where the payload of an order comes from.
 #[derive(Debug)]
 enum Source {
     /// It came with the order.
@@ -54,7 +53,7 @@ enum Source {
 #[derive(Debug)]
 struct Current {
     /// It waits for its payload, and the executor knows nothing of it.
-    pulls: Option<Order>,
+    pulls: Option<(Order, Pull)>,
     output: InstallOutput,
     /// Nothing of its output was sent.
     first: bool,
@@ -108,7 +107,14 @@ impl Installs {
         self.current.is_empty() && self.waiting.is_empty() && self.removals.is_empty()
     }
 
-    pub(super) fn install(&mut self, order: Order, outgoing: &mut Outgoing, effects: &mut Vec<Effect>) {
+    /// Installs what came whole.
+    pub(super) fn install(&mut self, request: InstallRequest, outgoing: &mut Outgoing, effects: &mut Vec<Effect>) {
+        let InstallRequest { activity, revision, payload, env, timeout } = request;
+        let order = Order { key: (activity, revision), env, timeout };
+        self.take_order(order, Source::Here(payload), outgoing, effects);
+    }
+
+    fn take_order(&mut self, order: Order, source: Source, outgoing: &mut Outgoing, effects: &mut Vec<Effect>) {
         let key = order.key;
         if self.removals.get(&key) == Some(&Removal::Waits) && self.installed.contains(&key) {
             // It is wanted again before it was touched.
@@ -119,8 +125,8 @@ impl Installs {
         } else if let Some(outcome) = self.undelivered.remove(&key) {
             outgoing.say(ended(key, outcome));
         } else if !self.is_installing(key) {
-            self.waiting.retain(|other| other.key != key);
-            self.waiting.push_back(order);
+            self.waiting.retain(|(other, _)| other.key != key);
+            self.waiting.push_back((order, source));
             self.begin_next(outgoing, effects);
         }
     }
@@ -131,22 +137,22 @@ impl Installs {
         let key = (activity, revision);
         let arrived = self.arrived.remove(&key).filter(|pull| pull.is_of(&version));
         let source = Source::Pull(arrived.unwrap_or_else(|| Pull::new(key, version)));
-        self.install(Order { key, env, timeout, source }, outgoing, effects);
+        self.take_order(Order { key, env, timeout }, source, outgoing, effects);
     }
 
     fn begin_next(&mut self, outgoing: &mut Outgoing, effects: &mut Vec<Effect>) {
         while self.current.len() < INSTALLATIONS_AT_A_TIME {
             // What is being removed is installed again when it is gone.
-            let free = |order: &Order| !self.removals.contains_key(&order.key);
+            let free = |(order, _): &(Order, Source)| !self.removals.contains_key(&order.key);
             let next = self.waiting.iter().position(free).and_then(|at| self.waiting.remove(at));
-            let Some(order) = next else { return };
+            let Some((order, source)) = next else { return };
             let key = order.key;
             let mut current = Current { pulls: None, output: InstallOutput::default(), first: true, aborted: false };
-            match order.source {
-                Source::Here(payload) => effects.push(Effect::Install(request(key, payload, order.env, order.timeout))),
+            match source {
+                Source::Here(payload) => effects.push(Effect::Install(order.with(payload))),
                 Source::Pull(mut pull) => {
                     outgoing.say_all(std::iter::from_fn(|| pull.next_want()));
-                    current.pulls = Some(Order { source: Source::Pull(pull), ..order });
+                    current.pulls = Some((order, pull));
                 }
             }
             self.current.insert(key, current);
@@ -162,12 +168,12 @@ impl Installs {
         effects: &mut Vec<Effect>,
     ) {
         let Some(Current { pulls, .. }) = self.current.get_mut(&key) else { return };
-        let Some(Order { source: Source::Pull(pull), .. }) = pulls else { return };
+        let Some((_, pull)) = pulls else { return };
         match pull.take(offset, total, bytes) {
             Pulled::Some => outgoing.say_all(std::iter::from_fn(|| pull.next_want())),
             Pulled::All(payload) => {
-                if let Some(order) = pulls.take() {
-                    effects.push(Effect::Install(request(key, payload, order.env, order.timeout)));
+                if let Some((order, _)) = pulls.take() {
+                    effects.push(Effect::Install(order.with(payload)));
                 }
             }
             Pulled::Nonsense(message) => {
@@ -181,19 +187,15 @@ impl Installs {
     /// The link ended. What waits for its payload is offered again, if it is still wanted: nothing of it is kept but what
     /// has arrived.
     pub(super) fn link_ended(&mut self, undelivered: VecDeque<FromWorker>) {
-        let orders = std::mem::take(&mut self.waiting);
-        self.arrived.clear();
         let pulled = self.current.extract_if(.., |_, current| current.pulls.is_some());
-        let pulled: Vec<Order> = pulled.filter_map(|(_, current)| current.pulls).collect();
-        for order in pulled.into_iter().chain(orders) {
-            match order.source {
-                Source::Pull(mut pull) => {
-                    pull.link_ended();
-                    self.arrived.insert(order.key, pull);
-                }
-                Source::Here(_) => self.waiting.push_back(order),
+        self.arrived = pulled.filter_map(|(key, current)| Some((key, current.pulls?.1))).collect();
+        for (order, source) in std::mem::take(&mut self.waiting) {
+            match source {
+                Source::Here(_) => self.waiting.push_back((order, source)),
+                Source::Pull(pull) => drop(self.arrived.insert(order.key, pull)),
             }
         }
+        self.arrived.values_mut().for_each(Pull::link_ended);
         self.remember_undelivered(undelivered);
     }
 
@@ -261,7 +263,7 @@ impl Installs {
 
     /// Removes an installation, or what is being installed, or what waits to be: the last word counts.
     pub(super) fn remove(&mut self, key: Key, in_use: bool, effects: &mut Vec<Effect>) {
-        self.waiting.retain(|order| order.key != key);
+        self.waiting.retain(|(order, _)| order.key != key);
         self.undelivered.remove(&key);
         self.arrived.remove(&key);
         if self.current.get(&key).is_some_and(|current| current.pulls.is_some()) {
@@ -324,10 +326,10 @@ impl Installs {
 }
 
 impl Order {
-    /// An order that brings its payload along.
-    pub(super) fn whole(request: InstallRequest) -> Self {
-        let InstallRequest { activity, revision, payload, env, timeout } = request;
-        Self { key: (activity, revision), env, timeout, source: Source::Here(payload) }
+    /// The same for the executor, once the payload is there.
+    fn with(self, payload: Payload) -> InstallRequest {
+        let Self { key: (activity, revision), env, timeout } = self;
+        InstallRequest { activity, revision, payload, env, timeout }
     }
 }
 
@@ -337,15 +339,6 @@ impl Current {
         let restart = std::mem::take(&mut self.first);
         Some(FromWorker::InstallOutput { activity, revision, restart, bytes })
     }
-}
-
-fn request(
-    (activity, revision): Key,
-    payload: Payload,
-    env: BTreeMap<String, String>,
-    timeout: Millis,
-) -> InstallRequest {
-    InstallRequest { activity, revision, payload, env, timeout }
 }
 
 fn ended((activity, revision): Key, outcome: InstallOutcome) -> FromWorker {

@@ -8,7 +8,7 @@ use super::{
     attempts::Attempts,
     effect::Effect,
     input::{Input, Now},
-    installs::{Installs, Order},
+    installs::Installs,
     leaving::Leaving,
     outgoing::Outgoing,
     session::Session,
@@ -147,7 +147,7 @@ impl WorkerState {
             ToWorker::Heartbeat => self.session.heard_heartbeat(),
             ToWorker::Install { activity, revision, payload, env, timeout } => {
                 let request = InstallRequest { activity, revision, payload, env, timeout };
-                self.installs.install(Order::whole(request), &mut self.outgoing, effects);
+                self.installs.install(request, &mut self.outgoing, effects);
             }
             ToWorker::Offer(offer) => self.installs.offered(*offer, &mut self.outgoing, effects),
             ToWorker::Piece { activity, revision, offset, total, bytes } => {

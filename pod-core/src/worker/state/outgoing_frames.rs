@@ -50,6 +50,7 @@ impl WorkerState {
         {
             frame.add(TURN_BYTES, message);
         }
+        let beside_store = self.session.version > FIRST_VERSION && self.disk.is_beside_store();
         while frame.has_room()
             && let Some(key) = self.outgoing.ready.pop_front()
         {
@@ -58,7 +59,6 @@ impl WorkerState {
                 continue;
             }
             held.spool.flush_order(&*self.disk);
-            let beside_store = self.session.version > FIRST_VERSION && self.disk.is_beside_store();
             if collect_attempt(key, held, &mut frame, beside_store) {
                 self.outgoing.ready.push_back(key);
             } else {

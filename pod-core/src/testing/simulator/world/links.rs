@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     domain::{ActivityId, AttemptKey, RevisionNo, SessionId, Stream, WorkerId},
-    engine::{Part, Piece, Stored, has_room, parts},
-    link::{FIRST_VERSION, FromWorker, Offer, PayloadFrames, Rejection, ToWorker, decode},
+    engine::{Part, Piece, Stored, has_room, parts, whole},
+    link::{FIRST_VERSION, FromWorker, PayloadFrames, Rejection, ToWorker, decode},
     manager::Input,
     plan,
     store::{DurableOffsets, OutputStore, Store, StoreError},
@@ -120,11 +120,7 @@ impl World {
                 ToWorker::Welcome(welcome)
             }
             ToWorker::Offer(offer) if end.version == FIRST_VERSION => {
-                let Offer { activity, revision, env, timeout, .. } = *offer;
-                match now_or_never(self.store.payload(activity, revision)) {
-                    Ok(Some(payload)) => ToWorker::Install { activity, revision, payload, env, timeout },
-                    _ => ToWorker::Remove { activity, revision },
-                }
+                now_or_never(whole(&self.store, &offer)).unwrap_or(ToWorker::Offer(offer))
             }
             ToWorker::Offer(offer) => {
                 end.offered.insert((offer.activity, offer.revision));
