@@ -1,10 +1,18 @@
 //! Notices that a database is a copy that was put into the place of a newer one.
 //!
 //! Whoever followed the newer one has heard of events that this one does not know, and whose numbers it would hand out
-//! again. So its numbers go on far behind: no number is ever that of two events.
+//! again. So its numbers go on far behind: no number is ever that of two events. The same goes for workers, which hold
+//! what the newer one told them: by their numbers, none is taken for one that the copy knows or makes.
+//!
+//! How far behind is drawn: the same copy may be put back twice, and must not hand out the same numbers twice.
 //!
 //! A file that was copied is another one for the file system. Where the bytes were written over those of the newer one,
 //! what lies beside it tells: each start leaves a mark of its own there, and the copy names another one, or two are left.
+//! A mark is made under another name and gets its own when the database names it, so that a start that is cut short at any
+//! place is not taken for a restoration.
+//!
+//! What goes back with its marks and keeps what the file system calls it is not noticed: a snapshot of a whole file system
+//! or machine. Deleting the mark then says so.
 
 use std::{
     fs, io,
@@ -13,49 +21,106 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use pod_core::store::StoreError;
+use pod_core::{domain::WorkerId, store::StoreError};
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
-use super::error::{from_io, from_sql};
+use super::{
+    encoding::int,
+    error::{from_io, from_sql},
+};
 use crate::private;
 
-/// So many numbers of events lie between those before a restoration and those after it, at the most. JSON has room for
-/// eight thousand times as many.
+/// So many numbers of events belong to one history at the most. JSON has room for eight thousand of them.
 pub(super) const HISTORY: u64 = 1 << 40;
+/// A restored store leaves out between one and so many histories of events, and so many of workers.
+const SKIPPED: (u128, u128) = (32, 1000);
 const MARK: &str = "pod.db-mark-";
+/// The end of the name of a mark that the database may not name yet.
+const TENTATIVE: &str = ".new";
 
-/// Compares the file and its mark with what was written down, lets the numbers of events go on far behind where they
-/// differ, and writes down what is there now. Who holds the newer one does not hold the copy.
+/// What lies beside a database.
+#[derive(Debug, Default)]
+struct Marks {
+    settled: Vec<PathBuf>,
+    tentative: Vec<PathBuf>,
+}
+
+impl Marks {
+    fn beside(dir: &Path) -> io::Result<Self> {
+        let mut found = Self::default();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            match entry.file_name().to_str().filter(|name| name.starts_with(MARK)) {
+                Some(name) if name.ends_with(TENTATIVE) => found.tentative.push(entry.path()),
+                Some(_) => found.settled.push(entry.path()),
+                None => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the last start that got as far as the database is the one which it names. Where that was cut short, the mark
+    /// of the one before may still be there.
+    fn are_of(&self, known: &str, dir: &Path) -> bool {
+        self.tentative.contains(&tentative(dir, known)) || self.settled == [settled(dir, known)]
+    }
+}
+
+fn settled(dir: &Path, mark: &str) -> PathBuf {
+    dir.join(format!("{MARK}{mark}"))
+}
+
+fn tentative(dir: &Path, mark: &str) -> PathBuf {
+    dir.join(format!("{MARK}{mark}{TENTATIVE}"))
+}
+
+/// Compares the file and its mark with what was written down, lets the numbers of events and workers go on far behind
+/// where they differ, and writes down what is there now. Who holds the newer one does not hold the copy.
 pub(super) async fn notice(dir: &Path, path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let row = sqlx::query("SELECT file, mark FROM lease").fetch_one(&mut *connection).await.map_err(from_sql)?;
     let known: (Option<String>, Option<String>) =
         (row.try_get(0).map_err(from_sql)?, row.try_get(1).map_err(from_sql)?);
     let refused = |error: io::Error| from_io(&error, "cannot tell what lies beside the database");
-    let (file, marks) = (identity(path).map_err(refused)?, marks(dir).map_err(refused)?);
-    let mark = Uuid::new_v4().to_string();
-    private::file().create(true).truncate(true).write(true).open(dir.join(format!("{MARK}{mark}"))).map_err(refused)?;
+    let (file, marks) = (identity(path).map_err(refused)?, Marks::beside(dir).map_err(refused)?);
+    let drawn = Uuid::new_v4();
+    let mark = drawn.to_string();
+    private::file().create(true).truncate(true).write(true).open(tentative(dir, &mark)).map_err(refused)?;
+    // Not lost with the power when the database has named it.
+    sync(dir).map_err(refused)?;
     let restored = match &known {
-        (Some(known_file), Some(known_mark)) => {
-            *known_file != file || marks != [dir.join(format!("{MARK}{known_mark}"))]
-        }
+        (Some(known_file), Some(known_mark)) => *known_file != file || !marks.are_of(known_mark, dir),
         _ => false,
     };
-    let history = i64::try_from(HISTORY).unwrap_or(i64::MAX);
+    let (events, workers) = (drawn.as_u128() % SKIPPED.0 + 1, (drawn.as_u128() >> 64) % SKIPPED.1 + 1);
     let write = "UPDATE lease SET file = ?1, mark = ?2, \
-                 last_event = CASE ?3 WHEN 0 THEN last_event ELSE (last_event / ?4 + 1) * ?4 END, \
+                 last_event = CASE ?3 WHEN 0 THEN last_event ELSE (last_event / ?4 + ?5) * ?4 END, \
+                 last_worker = CASE ?3 WHEN 0 THEN last_worker ELSE (last_worker / ?6 + ?7) * ?6 END, \
                  holder = CASE ?3 WHEN 0 THEN holder END";
-    let write = sqlx::query(write).bind(file).bind(mark).bind(restored).bind(history);
+    let write = sqlx::query(write).bind(file).bind(&mark).bind(restored).bind(int(HISTORY)).bind(small(events));
+    let write = write.bind(int(WorkerId::PER_HISTORY)).bind(small(workers));
     write.execute(&mut *connection).await.map_err(from_sql)?;
     if restored {
-        tracing::warn!("the database was restored from a copy: whoever follows its events is told so");
+        tracing::warn!(
+            "the database was restored from a copy: whoever follows its events is told so, and its workers are given up"
+        );
     }
-    for old in marks {
+    for old in marks.settled.into_iter().chain(marks.tentative) {
         if let Err(error) = fs::remove_file(&old) {
             tracing::debug!(%error, mark = %old.display(), "a mark stays");
         }
     }
-    Ok(())
+    // The old ones are gone before there is a new one.
+    sync(dir).map_err(refused)?;
+    fs::rename(tentative(dir, &mark), settled(dir, &mark)).map_err(refused)
+}
+
+fn small(number: u128) -> i64 {
+    i64::try_from(number).unwrap_or(1)
+}
+
+fn sync(dir: &Path) -> io::Result<()> {
+    fs::File::open(dir)?.sync_all()
 }
 
 /// What the file system calls a file, and when it was made.
@@ -63,15 +128,4 @@ fn identity(path: &Path) -> io::Result<String> {
     let file = fs::metadata(path)?;
     let made = file.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
     Ok(format!("{} {}", file.ino(), made.map_or(0, |made| made.as_nanos())))
-}
-
-fn marks(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(MARK)) {
-            found.push(entry.path());
-        }
-    }
-    Ok(found)
 }

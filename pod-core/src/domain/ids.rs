@@ -78,6 +78,19 @@ id! {
     SessionId(u64)
 }
 
+impl WorkerId {
+    /// So many numbers of workers belong to one history of a store.
+    pub const PER_HISTORY: u64 = 1_000_000_000;
+
+    /// Of which history of its store it is. One that is restored from a copy begins another history, far behind: what its
+    /// workers were told since the copy was made is not known any more, so that none of them is taken for what the copy
+    /// says that it is.
+    #[must_use]
+    pub const fn history(self) -> u64 {
+        self.0 / Self::PER_HISTORY
+    }
+}
+
 /// One attempt of one execution: what workers report on, and what output belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AttemptKey {

@@ -239,6 +239,8 @@ pub enum WorkerReason {
         /// The oldest one that its manager gives work in.
         oldest: u32,
     },
+    /// The store was restored from a copy: what this worker was told since is not known.
+    Restored,
     /// It said that it leaves.
     Leaves {
         /// Why, in its words.
@@ -270,6 +272,7 @@ impl WorkerReason {
             Self::Silent { .. } => "silent",
             Self::AskedToDrain => "askedToDrain",
             Self::TooOld { .. } => "tooOld",
+            Self::Restored => "restored",
             Self::Leaves { .. } => "leaves",
             Self::Died { .. } => "died",
             Self::Said { .. } => "other",
@@ -295,6 +298,9 @@ impl fmt::Display for WorkerReason {
                 "its release of POD is too old: it speaks version {speaks} of the link, and is to speak {oldest}; it ends \
                  what it runs"
             ),
+            Self::Restored => {
+                f.write_str("the store was restored from a copy, and what this worker was told since is not known")
+            }
             Self::Launching { progress: said }
             | Self::Leaves { why: said }
             | Self::Died { how: said }

@@ -5,6 +5,7 @@ use super::{
     autoscale::INTERVAL_OF_REPORTS,
     decision::{Decision, Effect},
     state::State,
+    worker::WorkerState,
 };
 use crate::{
     api::Reply,
@@ -34,6 +35,7 @@ impl State {
         for key in std::mem::take(&mut self.orphans) {
             self.give_up_attempt(key, AttemptOutcome::Lost, out);
         }
+        self.give_up_earlier_histories(out);
         self.watch_workers(out);
         self.fetch(out);
         self.retire(out);
@@ -59,6 +61,24 @@ impl State {
         let queues = self.activities.awake().flat_map(|(_, activity)| activity.revisions.values());
         let queues = queues.filter_map(|state| state.queue.next_due());
         queues.filter(|due| *due > self.now).min().unwrap_or(Age::MAX).min(self.now + Millis(500)).min(size)
+    }
+
+    /// The workers that a restored store knows were told more than it does, unless nobody has worked since the copy was made;
+    /// that cannot be seen.
+    fn give_up_earlier_histories(&mut self, out: &mut Decision) {
+        if !std::mem::take(&mut self.just_loaded) {
+            return;
+        }
+        let earlier = |state: &&WorkerState| !state.worker.status.is_terminal() && !self.is_of_this_history(state.worker.id);
+        let earlier: Vec<WorkerId> = self.workers.values().filter(earlier).map(|state| state.worker.id).collect();
+        for id in earlier {
+            self.give_up(id, WorkerReason::Restored, out);
+        }
+    }
+
+    /// Whether a worker is not of before a restoration.
+    pub(super) const fn is_of_this_history(&self, id: WorkerId) -> bool {
+        id.history() == WorkerId(self.ids.worker).history()
     }
 
     /// Silence, launches that hang, destructions that must be asked for again.

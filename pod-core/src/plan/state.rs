@@ -97,6 +97,8 @@ pub struct State {
     pub(crate) strays: BTreeSet<WorkerId>,
     /// Attempts that the store has open in workers that it does not know.
     pub(crate) orphans: Vec<AttemptKey>,
+    /// Nothing was planned since it was loaded.
+    pub(crate) just_loaded: bool,
     /// Workers whose load changed in this round.
     pub(crate) dirty: BTreeSet<WorkerId>,
     pub(crate) statistics: Statistics,
@@ -136,6 +138,7 @@ impl State {
             launch_refusal: None,
             strays: BTreeSet::new(),
             orphans: Vec::new(),
+            just_loaded: true,
             dirty: BTreeSet::new(),
             statistics: Statistics::load(snapshot.minutes),
             full: false,

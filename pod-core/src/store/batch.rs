@@ -50,7 +50,8 @@ pub struct IdSequences {
     pub activity: u64,
     /// Of executions.
     pub execution: u64,
-    /// Of workers.
+    /// Of workers. A store that notices that it was restored from a copy raises it into a [history](WorkerId::history) that
+    /// it never had: all workers of earlier ones are given up.
     pub worker: u64,
     /// Of policies.
     pub policy: u64,

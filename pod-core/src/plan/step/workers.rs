@@ -124,6 +124,9 @@ impl State {
         if hello.epoch.is_some_and(|epoch| epoch > self.config.epoch) {
             return stop("this worker has served a newer state of the store; it was restored from a copy".to_owned());
         }
+        if let Some(id) = hello.worker.filter(|id| !self.is_of_this_history(*id)) {
+            return stop(format!("worker {id} is of before the store was restored from a copy"));
+        }
         match hello.worker.map(|id| (id, self.workers.get(&id))) {
             Some((id, Some(known))) if known.worker.status.is_terminal() => stop(format!("worker {id} was given up")),
             // A token that many workers share does not prove which one this is; that it is the process which was let in
