@@ -25,6 +25,8 @@ fn nothing_is_lost_and_nothing_concludes_twice_whatever_fails() {
         (total.manager_pauses, "manager got no processor for a while"),
         (total.fenced, "manager lost its lease"),
         (total.expired, "lease expired and was acquired by another manager"),
+        (total.restorations, "store was restored from an older copy"),
+        (total.outdated, "worker of before a restoration dialled in after it"),
         (total.abandoned, "creation was given up"),
         (total.deaths, "worker died"),
         (total.cuts, "link was cut"),
@@ -82,9 +84,9 @@ fn hours_of_clocks_that_jump() {
     assert!(deleted > 0, "the retention deleted nothing");
 }
 
-fn are_noticed(mutants: &[Mutant]) {
+fn are_noticed(mutants: &[Mutant], worker_faults: bool) {
     for mutant in mutants {
-        let options = Options { mutant: Some(*mutant), worker_faults: false, ..Options::default() };
+        let options = Options { mutant: Some(*mutant), worker_faults, ..Options::default() };
         let noticed = (0..1000).find_map(|seed| run(seed, &options).err());
         let noticed = noticed.unwrap_or_else(|| panic!("{mutant:?} went unnoticed"));
         eprintln!("{mutant:?}: {} (seed {})", noticed.sentence, noticed.seed);
@@ -105,27 +107,39 @@ fn what_shows_a_defect_is_made_small() {
 
 #[test]
 fn defects_built_in_on_purpose_are_noticed() {
-    are_noticed(&[
-        Mutant::ActBeforeCommit,
-        Mutant::ForgetEnds,
-        Mutant::TrustEveryHello,
-        Mutant::SkipTheFence,
-        Mutant::KeepWhatWasRefused,
-        Mutant::LiveByTheWall,
-        Mutant::NeverAcknowledgeEnds,
-        Mutant::ForgetToDestroy,
-        Mutant::IgnoreKeys,
-        Mutant::RunAnotherRevision,
-    ]);
+    are_noticed(
+        &[
+            Mutant::ActBeforeCommit,
+            Mutant::ForgetEnds,
+            Mutant::TrustEveryHello,
+            Mutant::SkipTheFence,
+            Mutant::KeepWhatWasRefused,
+            Mutant::LiveByTheWall,
+            Mutant::NeverAcknowledgeEnds,
+            Mutant::ForgetToDestroy,
+            Mutant::IgnoreKeys,
+            Mutant::RunAnotherRevision,
+        ],
+        false,
+    );
 }
 
 #[test]
 fn defects_of_workers_and_links_are_noticed() {
-    are_noticed(&[
-        Mutant::AcknowledgeTooEarly,
-        Mutant::TellEndsOnce,
-        Mutant::ResendFromElsewhere,
-        Mutant::IgnoreStops,
-        Mutant::GiveBackWhatRuns,
-    ]);
+    are_noticed(
+        &[
+            Mutant::AcknowledgeTooEarly,
+            Mutant::TellEndsOnce,
+            Mutant::ResendFromElsewhere,
+            Mutant::IgnoreStops,
+            Mutant::GiveBackWhatRuns,
+        ],
+        false,
+    );
+}
+
+/// Only where workers may lose what they run is a store restored.
+#[test]
+fn a_store_that_overlooks_its_restoration_is_noticed() {
+    are_noticed(&[Mutant::OverlookRestorations], true);
 }

@@ -69,7 +69,8 @@ impl State {
         if !std::mem::take(&mut self.just_loaded) {
             return;
         }
-        let earlier = |state: &&WorkerState| !state.worker.status.is_terminal() && !self.is_of_this_history(state.worker.id);
+        let earlier =
+            |state: &&WorkerState| !state.worker.status.is_terminal() && !self.is_of_this_history(state.worker.id);
         let earlier: Vec<WorkerId> = self.workers.values().filter(earlier).map(|state| state.worker.id).collect();
         for id in earlier {
             self.give_up(id, WorkerReason::Restored, out);

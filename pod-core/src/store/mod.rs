@@ -20,6 +20,8 @@ pub use interface::{
     QueueCursor, QueuePage, SortOrder, Store,
 };
 pub use lease::{Acquisition, HeldLease, Holder, Lease};
+#[cfg(feature = "testing")]
+pub(crate) use memory::MemoryCopy;
 pub(crate) use memory::MemoryFile;
 pub use memory::MemoryStore;
 pub use note::{KEPT_NOTES, Note};

@@ -24,6 +24,12 @@ impl MemoryFile {
         there[from.min(to)..to].to_vec()
     }
 
+    /// Another file with the same bytes.
+    #[cfg(feature = "testing")]
+    pub(crate) fn duplicate(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.lock().clone())))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.lock().len()
     }

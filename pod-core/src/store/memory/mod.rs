@@ -11,6 +11,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 pub(crate) use self::file::MemoryFile;
+#[cfg(feature = "testing")]
+pub(crate) use self::restored::MemoryCopy;
 use self::state::State;
 use super::{
     batch::{Batch, ClockMark, Snapshot},
@@ -28,6 +30,8 @@ mod apply;
 mod file;
 mod lease;
 mod output;
+#[cfg(feature = "testing")]
+mod restored;
 mod state;
 mod table;
 
@@ -84,7 +88,7 @@ impl MemoryStore {
     pub(crate) fn file(&self, told: &OutputFile) -> Option<MemoryFile> {
         let state = self.state();
         let all = state.output.iter().flat_map(|(key, output)| Stream::BOTH.map(|stream| (*key, stream, output)));
-        let mut found = all.filter(|(key, stream, _)| file_of(*key, *stream) == *told);
+        let mut found = all.filter(|(key, stream, _)| file_of(*key, *stream, state.restorations) == *told);
         found.next().map(|(_, stream, output)| output.of(stream).file())
     }
 
@@ -249,7 +253,7 @@ impl OutputStore for MemoryStore {
             return Ok(None);
         }
         state.output.entry(key).or_default();
-        Ok(Some(file_of(key, stream)))
+        Ok(Some(file_of(key, stream, state.restorations)))
     }
 
     async fn wrote_output(&self, key: AttemptKey, stream: Stream, from: u64, to: u64) -> Result<(), StoreError> {
@@ -329,6 +333,7 @@ impl OutputStore for MemoryStore {
 }
 
 /// How the file of a stream is told of.
-fn file_of(key: AttemptKey, stream: Stream) -> OutputFile {
-    OutputFile { path: format!("memory:{key}.{}", stream.as_str()).into(), device: 0, inode: key.execution.0 }
+fn file_of(key: AttemptKey, stream: Stream, restorations: u64) -> OutputFile {
+    let path = format!("memory:{key}.{}", stream.as_str()).into();
+    OutputFile { path, device: restorations, inode: key.execution.0 }
 }

@@ -38,6 +38,14 @@ impl Output {
         OutputSummary { stdout: self.stdout.summary(), stderr: self.stderr.summary() }
     }
 
+    /// From now on it is kept in files of its own.
+    #[cfg(feature = "testing")]
+    pub(super) fn detach(&mut self) {
+        for stream in [&mut self.stdout, &mut self.stderr, &mut self.order] {
+            stream.file = stream.file.duplicate();
+        }
+    }
+
     pub(super) fn sync(&mut self) -> DurableOffsets {
         DurableOffsets { stdout: self.stdout.sync(), stderr: self.stderr.sync(), interleaving: self.order.sync() }
     }

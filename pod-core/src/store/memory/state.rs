@@ -26,12 +26,14 @@ pub(super) struct LastCommit {
 }
 
 /// Everything. What a batch changes is in tables; output is not part of a batch until its attempt ends.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct State {
     pub(super) lease: LeaseRow,
     pub(super) last: LastCommit,
     /// Where it was set, the time by which leases expire.
     pub(super) time: Option<Millis>,
+    /// How often it was restored from a copy.
+    pub(super) restorations: u64,
     pub(super) activities: Table<ActivityId, Activity>,
     /// The name of every activity that ever was.
     pub(super) activity_names: Table<ActivityId, Arc<str>>,

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Rows by key. Changes stay provisional until [`Table::settle`]; [`Table::roll_back`] undoes them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Table<K, V> {
     rows: BTreeMap<K, V>,
     /// What was there before each provisional change, in order.

@@ -21,7 +21,7 @@ pub struct Violation {
 }
 
 /// What was seen so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Checker {
     acknowledged: BTreeSet<ExecutionId>,
     concluded: BTreeSet<ExecutionId>,
@@ -106,6 +106,13 @@ impl Checker {
     /// Whether an execution that the store has is yet to end.
     pub(super) fn is_unfinished(&self, id: ExecutionId) -> bool {
         self.acknowledged.contains(&id) && !self.concluded.contains(&id)
+    }
+
+    /// The store is put back as it was then: what was acknowledged since is forgotten by the operator's own act, and
+    /// nothing else. What the clock told stays true.
+    pub(super) fn restored(&mut self, then: &Self) {
+        let clock = std::mem::take(&mut self.clock);
+        *self = Self { clock, just_ended: Vec::new(), ..then.clone() };
     }
 
     /// Somebody sets the manager's clock.

@@ -2,13 +2,16 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::content::Source;
 use crate::domain::{AttemptKey, ExecutionId, RevisionNo, Stream, WorkerId};
 
-/// A worker process: which machine, and the how many-th of all.
+/// A worker process: which machine, the how many-th of all, and of which history of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) worker: WorkerId,
     pub(super) incarnation: u64,
+    /// How often the store had been restored from a copy when its machine was made.
+    pub(super) history: u32,
 }
 
 /// A program that was started.
@@ -27,9 +30,13 @@ pub(super) struct Run {
 /// All programs of a run of the simulator.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    runs: BTreeMap<AttemptKey, Run>,
+    runs: BTreeMap<Source, Run>,
+    /// Of which history the attempts are that the store knows, as far as they have run.
+    pub(super) known: BTreeMap<AttemptKey, u32>,
+    /// The history that goes on.
+    pub(super) history: u32,
     /// Those that run at the moment.
-    live: BTreeMap<AttemptKey, Place>,
+    live: BTreeMap<Source, Place>,
     /// Starts that nobody has looked at, with the names of their activities and their revisions.
     starts: Vec<(AttemptKey, (Arc<str>, RevisionNo))>,
     /// How many bytes were printed by all.
@@ -46,17 +53,24 @@ impl Ledger {
         small_disk: bool,
     ) -> Result<(), String> {
         let run = Run { place, printed: [0; 2], pieces: Vec::new(), small_disk, live: true };
-        if let Some(earlier) = self.runs.insert(key, run) {
-            return Err(format!("attempt {key} ran on {:?}, and now on {place:?}", earlier.place));
+        let source = (place.history, key);
+        let earlier = self.runs.insert(source, run).map(|earlier| earlier.place);
+        let is_known = place.history == self.history;
+        let other = is_known.then(|| self.known.insert(key, place.history)).flatten();
+        if let Some(earlier) = earlier.or_else(|| Some(self.runs.get(&(other?, key))?.place)) {
+            return Err(format!("attempt {key} ran on {earlier:?}, and now on {place:?}"));
         }
-        self.live.insert(key, place);
-        self.starts.push((key, what));
+        self.live.insert(source, place);
+        // What a worker of an earlier history begins before it hears of that is nobody's any more.
+        if is_known {
+            self.starts.push((key, what));
+        }
         Ok(())
     }
 
     /// A program printed something, and its worker took it. Gives the offset of it.
-    pub(super) fn print(&mut self, key: AttemptKey, stream: Stream, len: u64) -> u64 {
-        let Some(run) = self.runs.get_mut(&key) else { return 0 };
+    pub(super) fn print(&mut self, source: Source, stream: Stream, len: u64) -> u64 {
+        let Some(run) = self.runs.get_mut(&source) else { return 0 };
         self.bytes += len;
         match run.pieces.last_mut() {
             Some((last, joined)) if *last == stream => *joined += len,
@@ -68,16 +82,26 @@ impl Ledger {
     }
 
     /// Nothing of a program runs any more.
-    pub(super) fn end(&mut self, key: AttemptKey) {
-        self.live.remove(&key);
-        if let Some(run) = self.runs.get_mut(&key) {
+    pub(super) fn end(&mut self, source: Source) {
+        self.live.remove(&source);
+        if let Some(run) = self.runs.get_mut(&source) {
             run.live = false;
         }
     }
 
-    /// A program that was started.
+    /// Whose output that of an attempt is which the store knows.
+    pub(super) fn source(&self, key: AttemptKey) -> Option<Source> {
+        Some((*self.known.get(&key)?, key))
+    }
+
+    /// The program of an attempt that the store knows.
     pub(super) fn run(&self, key: AttemptKey) -> Option<&Run> {
-        self.runs.get(&key)
+        self.runs.get(&self.source(key)?)
+    }
+
+    /// How much a program has printed.
+    pub(super) fn printed(&self, source: Source, stream: Stream) -> u64 {
+        self.runs.get(&source).map_or(0, |run| run.printed[stream as usize])
     }
 
     /// What was started since the last call.
@@ -90,11 +114,13 @@ impl Ledger {
         let of = |execution: ExecutionId, attempt| AttemptKey { execution, attempt };
         let all =
             of(key.execution, crate::domain::AttemptNo(0))..=of(key.execution, crate::domain::AttemptNo(u32::MAX));
-        self.live.range(all).map(|(other, _)| *other).find(|other| *other != key)
+        let (first, last) = all.into_inner();
+        let all = (self.history, first)..=(self.history, last);
+        self.live.range(all).map(|((_, other), _)| *other).find(|other| *other != key)
     }
 
     /// What runs at the moment.
     pub(super) fn live(&self) -> impl Iterator<Item = (AttemptKey, Place)> {
-        self.live.iter().map(|(key, place)| (*key, *place))
+        self.live.iter().map(|((_, key), place)| (*key, *place))
     }
 }

@@ -45,7 +45,9 @@ impl Luck {
     pub(super) fn of(seed: u64, options: &Options) -> Self {
         let mut swarm = Random::of(seed, 10);
         // Every run is without a third of the faults, another one each: rare combinations get their turn.
-        let drawn: Vec<Fault> = Fault::ALL.into_iter().filter(|_| swarm.per_mille(300)).collect();
+        // Hardly any store is ever restored: what was acknowledged is forgotten by that, and less of the rest is seen.
+        let rare = |fault| if fault == Fault::Restore { 850 } else { 300 };
+        let drawn: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| swarm.per_mille(rare(*fault))).collect();
         let without = drawn.iter().chain(&options.without).fold(0, |without, kind| without | 1 << *kind as u64);
         let output_cap = match swarm.between(0, 10) {
             0 => 3 << 20,
@@ -72,7 +74,7 @@ impl Luck {
 
     /// Whether this run has such faults, and is not over them.
     pub(super) const fn has(&self, fault: Fault) -> bool {
-        let allowed = self.worker_faults || !matches!(fault, Fault::Death | Fault::Leave);
+        let allowed = self.worker_faults || !matches!(fault, Fault::Death | Fault::Leave | Fault::Restore);
         !self.quiet && allowed && self.without & (1 << fault as u64) == 0
     }
 

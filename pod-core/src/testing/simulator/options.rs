@@ -78,6 +78,8 @@ pub enum Mutant {
     RunAnotherRevision,
     /// A worker gives back what has begun.
     GiveBackWhatRuns,
+    /// A store that was restored from a copy takes itself for what it was.
+    OverlookRestorations,
 }
 
 /// A kind of fault that a run has or has not.
@@ -101,11 +103,13 @@ pub enum Fault {
     Full,
     /// The store answers nobody for a while.
     Away,
+    /// An operator puts an older copy of the store into its place.
+    Restore,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Manager,
         Self::Network,
         Self::Death,
@@ -115,5 +119,6 @@ impl Fault {
         Self::Install,
         Self::Full,
         Self::Away,
+        Self::Restore,
     ];
 }

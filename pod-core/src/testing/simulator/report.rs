@@ -25,6 +25,10 @@ pub struct Report {
     pub lost_answers: u64,
     /// How many creations of workers were given up.
     pub abandoned: u64,
+    /// How often an operator put an older copy of the store into its place.
+    pub restorations: u64,
+    /// How many workers of before that dialled in after it.
+    pub outdated: u64,
     /// How many requests were answered.
     pub replies: u64,
     /// How many workers died.
@@ -95,6 +99,8 @@ impl Report {
             expired: self.expired + other.expired,
             lost_answers: self.lost_answers + other.lost_answers,
             abandoned: self.abandoned + other.abandoned,
+            restorations: self.restorations + other.restorations,
+            outdated: self.outdated + other.outdated,
             replies: self.replies + other.replies,
             deaths: self.deaths + other.deaths,
             clock_changes: self.clock_changes + other.clock_changes,

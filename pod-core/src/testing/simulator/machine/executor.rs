@@ -229,10 +229,11 @@ impl ModelExecutor {
         let Some((run, program)) = self.programs.get_mut(&key) else { return };
         while let Some((_, stream, mut len)) = program.writes.pop_front_if(|(moment, ..)| *moment <= at) {
             while len > 0 {
-                let offset = ledger.run(key).map_or(0, |run| run.printed[stream as usize]);
-                let bytes = content::piece(key, stream, offset, usize::try_from(len).unwrap_or(usize::MAX));
+                let source = (self.place.history, key);
+                let offset = ledger.printed(source, stream);
+                let bytes = content::piece(source, stream, offset, usize::try_from(len).unwrap_or(usize::MAX));
                 len -= bytes.len() as u64;
-                ledger.print(key, stream, bytes.len() as u64);
+                ledger.print(source, stream, bytes.len() as u64);
                 inputs.push(Input::Run(key, RunEvent::Output { stream, bytes }));
             }
         }
@@ -254,14 +255,14 @@ impl ModelExecutor {
     fn forget(&mut self, key: AttemptKey, at: i64, ledger: &mut Ledger) {
         self.programs.remove(&key);
         self.waiting.retain(|other| *other != key);
-        ledger.end(key);
+        ledger.end((self.place.history, key));
         self.fill_slots(at);
     }
 
     /// The worker process is gone: its spawners notice, and end everything.
     pub(super) fn die(&mut self, ledger: &mut Ledger) {
         for key in std::mem::take(&mut self.programs).into_keys() {
-            ledger.end(key);
+            ledger.end((self.place.history, key));
         }
         self.calendar = Calendar::default();
         self.waiting.clear();

@@ -59,7 +59,13 @@ pub(super) struct Machine {
 
 impl Machine {
     /// A machine that is off.
-    pub(super) fn new(worker: WorkerId, store: &MemoryStore, mutant: Option<Mutant>, luck: &mut Luck) -> Self {
+    pub(super) fn new(
+        worker: WorkerId,
+        history: u32,
+        store: &MemoryStore,
+        mutant: Option<Mutant>,
+        luck: &mut Luck,
+    ) -> Self {
         let random = &mut luck.machines;
         let mut identity = Identity::new(0);
         (identity.store, identity.worker) = (Some(store.id()), Some(worker));
@@ -73,7 +79,7 @@ impl Machine {
         };
         let wall_ahead = if random.per_mille(500) { 0 } else { random.between(0, 8 * HOUR).cast_signed() };
         let ahead = u32::try_from(random.between(0, 5)).unwrap_or(0);
-        let place = Place { worker, incarnation: 0 };
+        let place = Place { worker, incarnation: 0, history };
         let is_of_the_version_before = random.per_mille(250);
         Self {
             birth: Birth { identity, place, slots: 2, ahead: ahead.saturating_sub(1), mutant },
@@ -115,6 +121,11 @@ impl Machine {
         if let Some(process) = &mut self.process {
             process.executor.wall_ahead = ahead;
         }
+    }
+
+    /// Of which history of the store it is.
+    pub(super) const fn history(&self) -> u32 {
+        self.birth.place.history
     }
 
     pub(super) fn has_process(&self) -> bool {

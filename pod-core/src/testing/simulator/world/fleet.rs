@@ -34,7 +34,7 @@ impl World {
         }
         self.report.abandoned += 1;
         if self.faults.per_mille(500) {
-            self.make(id);
+            self.make(id, self.ledger.history);
         }
         if let Some(process) = &mut self.process {
             process.calls.insert(id, Call::Abandon);
@@ -86,7 +86,7 @@ impl World {
             // It was given up, or whoever asked is dead.
             if asks.is_none() && self.faults.per_mille(500) {
                 match call {
-                    Call::Create => self.make(id),
+                    Call::Create => self.make(id, self.history_of(number)),
                     Call::Abandon => {}
                     Call::Destroy => self.take_away(id),
                 }
@@ -100,7 +100,7 @@ impl World {
                 Input::Happened(plan::Input::Created { worker: id, result })
             }
             Call::Create => {
-                self.make(id);
+                self.make(id, self.ledger.history);
                 Input::Happened(plan::Input::Created { worker: id, result: Ok(()) })
             }
             Call::Abandon => Input::CreationAbandoned(id),
@@ -122,11 +122,11 @@ impl World {
     }
 
     /// There is a machine.
-    fn make(&mut self, id: WorkerId) {
+    fn make(&mut self, id: WorkerId, history: u32) {
         if self.machines.contains_key(&id) {
             return;
         }
-        let machine = Machine::new(id, &self.store, self.options.mutant, &mut self.luck);
+        let machine = Machine::new(id, history, &self.store, self.options.mutant, &mut self.luck);
         self.machines.insert(id, machine);
         if !self.fault(50) {
             self.at(100, SimEvent::Boot(id)); // else it never dials in
@@ -237,7 +237,8 @@ impl World {
         if let Some((key, place)) = self.ledger.live().find(|(_, place)| place.worker == id) {
             return Err(format!("{key} runs on {place:?}, which has exited"));
         }
-        if matches!(exit, WorkerExit::WrongManager(_)) {
+        let is_outdated = self.is_outdated(id);
+        if matches!(exit, WorkerExit::WrongManager(_)) && !is_outdated {
             return Err(format!("worker {id} took its manager for another one: {exit}"));
         }
         let Some(machine) = self.machines.get_mut(&id) else { return Ok(()) };

@@ -65,7 +65,7 @@ impl World {
                 self.report.expired += u64::from(name == RIVAL);
                 let holds = self.faults.between(0, 2 * LEASE_TTL.0).cast_signed();
                 if self.faults.per_mille(500) {
-                    self.at(holds, SimEvent::RivalEnds(lease.epoch));
+                    self.at(holds, SimEvent::RivalEnds(self.ledger.history, lease.epoch));
                 }
             }
             Acquisition::HeldBy(held) => {

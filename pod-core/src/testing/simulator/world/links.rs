@@ -31,12 +31,14 @@ const SYNC_BYTES: usize = 256 << 10;
 /// What is sent to workers.
 impl World {
     /// Lets a link in: it serves this worker.
-    pub(super) fn admit(&mut self, session: SessionId, worker: WorkerId) {
-        let Some(link) = self.ends.link(session) else { return };
+    pub(super) fn admit(&mut self, session: SessionId, worker: WorkerId) -> Step {
+        let Some(link) = self.ends.link(session) else { return Ok(()) };
+        self.is_of_this_history(link)?;
         if let Some(end) = self.ends.ends.get_mut(&link) {
             end.admitted = Some(worker);
         }
         self.ends.newest.insert(worker, link);
+        Ok(())
     }
 
     /// Does not let a link in.
@@ -210,6 +212,7 @@ impl World {
             hello.attempts.clear();
         }
         let machine = self.network.worker(link).and_then(|worker| self.machines.get(&worker));
+        self.report.outdated += u64::from(machine.is_some_and(|machine| machine.history() < self.ledger.history));
         // So is a manager of the version before: it does not read that end of a hello.
         let is_old = |process: &ManagerProcess| process.number.is_multiple_of(5);
         if machine.is_some_and(|machine| machine.is_of_the_version_before) || self.process.as_ref().is_some_and(is_old)

@@ -169,6 +169,7 @@ impl World {
             {
                 let after = self.users.between(100, 20_000).cast_signed();
                 self.at(after, SimEvent::EndServer(execution.id));
+                self.restorations.servers.insert(execution.id);
             }
         }
     }

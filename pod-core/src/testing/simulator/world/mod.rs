@@ -8,6 +8,7 @@
 //! | `links` | the manager's side of links: outboxes, output into the store, acknowledgements |
 //! | `fleet` | machines come, live and go |
 //! | `lease` | who holds the store |
+//! | `restored` | an older copy of the store takes its place |
 //! | `faults`, `clocks` | what goes wrong, and what the time is |
 //! | `output`, `counts` | what is stored against what was printed, and what was counted against the rows |
 
@@ -20,6 +21,7 @@ mod links;
 mod load;
 mod output;
 mod process;
+mod restored;
 mod store;
 
 use std::{
@@ -32,6 +34,7 @@ use std::{
 use futures::FutureExt;
 use uuid::Uuid;
 
+use self::restored::Restorations;
 use super::{
     ends::Ends,
     history::History,
@@ -74,7 +77,7 @@ enum SimEvent {
     /// Another manager looks whether the store is to be had.
     Rival,
     /// It gives the store back.
-    RivalEnds(Epoch),
+    RivalEnds(u32, Epoch),
     /// A manager that got no processor goes on.
     Resumed,
     Up(LinkId, Vec<FromWorker>),
@@ -96,6 +99,10 @@ enum SimEvent {
     Mischief,
     ClockSet,
     ManagerBack,
+    /// An operator makes a copy of the store.
+    Copy,
+    /// And puts it into its place.
+    Restore,
 }
 
 pub(super) struct World {
@@ -133,6 +140,7 @@ pub(super) struct World {
     away_until: i64,
     /// What users wait for.
     requests: Requests,
+    restorations: Restorations,
 }
 
 type Step<T = ()> = Result<T, String>;
@@ -168,6 +176,7 @@ impl World {
             full_until: 0,
             away_until: 0,
             requests: Requests::default(),
+            restorations: Restorations::of(seed),
         }
     }
 
@@ -191,6 +200,7 @@ impl World {
         self.checker.clock_set(begin, 0);
         self.at(0, SimEvent::ManagerBack);
         self.schedule_load();
+        self.schedule_restoration();
         self.at(500, SimEvent::Mischief);
         self.at(700, SimEvent::ClockSet);
         let (quiet_from, limit) =
@@ -276,8 +286,11 @@ impl World {
             }
             SimEvent::Renewed(number, epoch, outcome) => self.renewed(number, epoch, outcome),
             SimEvent::Rival => self.rival_looks(),
-            SimEvent::RivalEnds(epoch) => {
-                self.release(epoch);
+            SimEvent::RivalEnds(history, epoch) => {
+                // One that held what was there before a restoration writes to that.
+                if history == self.ledger.history {
+                    self.release(epoch);
+                }
                 Ok(())
             }
             SimEvent::Resumed => self.run_manager(),
@@ -306,6 +319,11 @@ impl World {
                 Ok(())
             }
             SimEvent::ManagerBack => self.start_manager(),
+            SimEvent::Copy => {
+                self.copy_store();
+                Ok(())
+            }
+            SimEvent::Restore => self.restore_store(),
         }
     }
 

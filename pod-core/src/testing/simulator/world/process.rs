@@ -236,7 +236,7 @@ impl World {
                 }
             }
             Action::Reply(reply, answer) => return self.replied(reply, answer),
-            Action::Admit(session, worker) => self.admit(session, worker),
+            Action::Admit(session, worker) => return self.admit(session, worker),
             Action::Refuse(session, refusal) => self.refuse(session, refusal),
             Action::Send(session, message) => return self.send(session, message),
             Action::Disconnect(session) => self.hang_up(session),
