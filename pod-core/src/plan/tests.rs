@@ -4,6 +4,7 @@ mod advice;
 pub(in crate::plan) mod harness;
 mod kinds;
 mod leaving;
+mod restored;
 mod revisions;
 
 use harness::{ACTIVITY, Harness, REVISION, first_attempt, running};
