@@ -84,6 +84,25 @@ impl MemoryStore {
         state.time.unwrap_or_else(|| Millis(passed()))
     }
 
+    /// A copy of everything, rows and output.
+    #[cfg(feature = "testing")]
+    pub(crate) fn copy(&self) -> MemoryCopy {
+        MemoryCopy::of(&self.state())
+    }
+
+    /// Puts a copy into its place, for all handles of it. It notices that, as stores are to do.
+    #[cfg(feature = "testing")]
+    pub(crate) fn restore(&self, copy: &MemoryCopy) {
+        self.restore_unnoticed(copy);
+        self.state().begin_history();
+    }
+
+    /// The same, of a store that takes itself for what it was.
+    #[cfg(feature = "testing")]
+    pub(crate) fn restore_unnoticed(&self, copy: &MemoryCopy) {
+        copy.replace(&mut self.state());
+    }
+
     /// The file that [`Store::output_file`] told of, for a worker of the same process.
     pub(crate) fn file(&self, told: &OutputFile) -> Option<MemoryFile> {
         let state = self.state();

@@ -1,6 +1,6 @@
 //! A store that is put back as it was: a model of what an operator does with a backup.
 
-use super::{MemoryStore, output::Output, state::State};
+use super::{output::Output, state::State};
 use crate::domain::WorkerId;
 
 /// So many numbers of events belong to one history.
@@ -10,33 +10,26 @@ const EVENTS: u64 = 1 << 40;
 #[derive(Debug)]
 pub(crate) struct MemoryCopy(State);
 
-impl MemoryStore {
-    /// A copy of everything, rows and output.
-    pub(crate) fn copy(&self) -> MemoryCopy {
-        MemoryCopy(detached(&self.state()))
+impl MemoryCopy {
+    pub(super) fn of(state: &State) -> Self {
+        let mut copy = state.clone();
+        copy.output.values_mut().for_each(Output::detach);
+        Self(copy)
     }
 
-    /// Puts a copy into its place, for all handles of it. It notices that, as stores are to do: numbers of events and of
-    /// workers go on where none were handed out, and nobody holds it.
-    pub(crate) fn restore(&self, copy: &MemoryCopy) {
-        self.restore_unnoticed(copy);
-        let state = &mut *self.state();
-        let (number, ids) = (state.restorations, &mut state.last.high_water);
-        ids.event = (ids.event / EVENTS + number) * EVENTS;
-        ids.worker = (WorkerId(ids.worker).history() + number) * WorkerId::PER_HISTORY;
-    }
-
-    /// The same, of a store that takes itself for what it was.
-    pub(crate) fn restore_unnoticed(&self, copy: &MemoryCopy) {
-        let state = &mut *self.state();
+    /// Takes the place of what there is. Nobody holds it.
+    pub(super) fn replace(&self, state: &mut State) {
         let (restorations, time) = (state.restorations + 1, state.time);
-        *state = State { restorations, time, ..detached(&copy.0) };
+        *state = State { restorations, time, ..Self::of(&self.0).0 };
         state.lease.release(state.lease.epoch);
     }
 }
 
-fn detached(state: &State) -> State {
-    let mut copy = state.clone();
-    copy.output.values_mut().for_each(Output::detach);
-    copy
+impl State {
+    /// Numbers of events and of workers go on where none were handed out.
+    pub(super) fn begin_history(&mut self) {
+        let (number, ids) = (self.restorations, &mut self.last.high_water);
+        ids.event = (ids.event / EVENTS + number) * EVENTS;
+        ids.worker = (WorkerId(ids.worker).history() + number) * WorkerId::PER_HISTORY;
+    }
 }

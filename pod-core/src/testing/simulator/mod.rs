@@ -20,6 +20,7 @@ mod options;
 pub(in crate::testing) mod random;
 mod report;
 mod requests;
+mod restorations;
 mod run;
 mod shrink;
 mod world;

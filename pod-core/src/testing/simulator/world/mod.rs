@@ -34,7 +34,6 @@ use std::{
 use futures::FutureExt;
 use uuid::Uuid;
 
-use self::restored::Restorations;
 use super::{
     ends::Ends,
     history::History,
@@ -48,6 +47,7 @@ use super::{
     random::Random,
     report::Report,
     requests::{Requests, Wanted},
+    restorations::Restorations,
 };
 use crate::{
     domain::{Epoch, ExecutionId, OnLost, StoreId, WorkerId},

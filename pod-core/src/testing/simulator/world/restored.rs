@@ -1,49 +1,16 @@
 //! An operator puts an older copy of the store into its place, while everything goes on: machines, what runs on them, and
 //! what users believe.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{
     super::{
-        invariants::Checker,
         network::LinkId,
         options::{Fault, Mutant},
-        random::Random,
+        restorations::Backup,
     },
     SimEvent, Step, World,
     load::ACTIVITIES,
 };
-use crate::{
-    domain::{AttemptKey, ExecutionId, WorkerId},
-    store::MemoryCopy,
-};
-
-/// A copy, and what was true when it was made.
-#[derive(Debug)]
-struct Backup {
-    store: MemoryCopy,
-    checker: Checker,
-    known: BTreeMap<AttemptKey, u32>,
-    keys: BTreeMap<String, ExecutionId>,
-    servers: BTreeSet<ExecutionId>,
-}
-
-/// The copy that there is, and what follows from its having been put back.
-#[derive(Debug)]
-pub(super) struct Restorations {
-    random: Random,
-    backup: Option<Backup>,
-    /// The first manager since the last one.
-    first_manager: u64,
-    /// Executions that end only when somebody ends them.
-    pub(super) servers: BTreeSet<ExecutionId>,
-}
-
-impl Restorations {
-    pub(super) fn of(seed: u64) -> Self {
-        Self { random: Random::of(seed, 12), backup: None, first_manager: 0, servers: BTreeSet::new() }
-    }
-}
+use crate::domain::WorkerId;
 
 impl World {
     /// When a copy is made, and when it is put back.
