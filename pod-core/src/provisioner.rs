@@ -28,6 +28,10 @@ use crate::{
 ///
 /// #[async_trait]
 /// impl Provisioner for Machines {
+///     fn name(&self) -> &str {
+///         "machines"
+///     }
+///
 ///     async fn create(&self, worker: WorkerId, _spec: &WorkerSpec) -> Result<(), ProvisionError> {
 ///         // Asked again, it is the same machine: its name is made of the worker's number, and the API refuses a second one.
 ///         self.there.lock().map_err(|_| ProvisionError::new("the list is damaged"))?.insert(worker);
@@ -47,6 +51,10 @@ use crate::{
 /// ```
 #[async_trait]
 pub trait Provisioner: Debug + Send + Sync + 'static {
+    /// What it is called in the rows of its workers: by that, a backend which starts with these rows knows its own, and whose
+    /// the others are. It stays the same from release to release. Those of POD are `local`, `docker` and `swarm`.
+    fn name(&self) -> &str;
+
     /// Creates that worker, which will dial its manager. Returns when that was accepted, and need not wait until the worker
     /// runs: it is taken for created when it says hello. Idempotent per worker: asked again, it is the same worker.
     /// Dropping the future leaves a worker that `list` finds or none: that is done when the worker is not wanted any more,
@@ -299,11 +307,44 @@ pub trait Backend: Debug + Send + 'static {
 pub struct BackendContext {
     /// The store's identity.
     pub store: StoreId,
-    /// The workers that hold open attempts of this store.
-    pub busy: Arc<[WorkerId]>,
+    /// The workers of this store that were made and have not ended, as far as the store knows.
+    pub workers: Arc<[OpenWorker]>,
     /// Where connected workers are handed in.
     pub links: Arc<dyn WorkerGateway>,
     /// Cancelled when the engine has ended: listeners end, workers stay. Those that end with this process have left
     /// before, where the engine came to its end as it should; what is still there is to end at once.
     pub shutdown: tokio_util::sync::CancellationToken,
+}
+
+impl BackendContext {
+    /// The workers that hold open attempts.
+    pub fn busy(&self) -> impl Iterator<Item = WorkerId> {
+        self.workers.iter().filter(|worker| worker.busy).map(|worker| worker.id)
+    }
+
+    /// Whether a worker holds open attempts.
+    #[must_use]
+    pub fn is_busy(&self, worker: WorkerId) -> bool {
+        self.busy().any(|busy| busy == worker)
+    }
+}
+
+/// A worker that was made by a backend, this one or another, and has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenWorker {
+    /// The worker.
+    pub id: WorkerId,
+    /// The [name](Provisioner::name) of the backend that made it; none where that was not written down yet.
+    pub backend: Option<Arc<str>>,
+    /// It holds open attempts.
+    pub busy: bool,
+}
+
+impl OpenWorker {
+    /// One that nobody has written a backend down for, and that holds nothing.
+    #[must_use]
+    pub const fn new(id: WorkerId) -> Self {
+        Self { id, backend: None, busy: false }
+    }
 }

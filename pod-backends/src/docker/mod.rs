@@ -9,9 +9,10 @@
 //! |---|---|
 //! | `settings` | what a user says about the containers |
 //! | `resident` | the program that is uploaded |
-//! | `places` | where things of POD lie in a container |
+//! | `places` | where things of POD lie in a container and in a data directory |
 //! | `client` | what is asked of the engine: images, containers, volumes, and its errors as sentences |
 //! | `executor` | the other kind of worker: each execution in a container of its own |
+//! | `left_behind` | its workers, as another backend finds them |
 //! | `provisioner` | makes, watches and removes workers of either kind |
 //!
 //! What a data directory holds:
@@ -24,7 +25,8 @@
 
 pub(crate) mod client;
 pub(crate) mod executor;
-mod places;
+pub(crate) mod left_behind;
+pub(crate) mod places;
 pub(crate) mod provisioner;
 pub(crate) mod settings;
 pub(crate) mod worker_binary;

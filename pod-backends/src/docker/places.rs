@@ -1,4 +1,11 @@
-//! Where things of POD lie in a container.
+//! Where things of POD lie in a container, and in a data directory.
+
+/// As the command line, and the rows of its workers, call this backend.
+pub(crate) const NAME: &str = "docker";
+/// The part of a data directory with the workers that are containers.
+pub(crate) const CONTAINERS: &str = "docker";
+/// With those each of whose executions is a container.
+pub(crate) const ISOLATED: &str = "isolated";
 
 /// Where everything of POD is in a container.
 pub const HOME: &str = "/.pod";

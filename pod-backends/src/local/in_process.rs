@@ -20,9 +20,9 @@ use pod_core::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::worker::config;
+use super::worker::{NAME, config};
 #[cfg(feature = "docker")]
-use crate::other_backends::{BackendKind, clear_others};
+use crate::other_backends::clear::clear_others;
 use crate::{
     data_dir::{
         directory::{Directories, LOCAL, WorkerRecord},
@@ -62,7 +62,7 @@ impl Backend for InProcessWorkers {
         let directories = Directories::open(&self.data, LOCAL).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "workers.lock").await?;
         #[cfg(feature = "docker")]
-        clear_others(&self.data, &context, BackendKind::Local, None).await?;
+        clear_others(&self.data, &context, NAME, None).await?;
         let known = directories.all().map_err(unusable)?;
         let provisioner = Arc::new(InProcess {
             directories,
@@ -173,6 +173,10 @@ impl Dialer for DialEngine {
 
 #[async_trait]
 impl Provisioner for InProcess {
+    fn name(&self) -> &str {
+        NAME
+    }
+
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
         let _changing = self.changing.lock().await;
         if self.runs(worker) {

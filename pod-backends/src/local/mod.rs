@@ -22,6 +22,8 @@
 //! one of another store is ended and deleted.
 
 mod in_process;
+#[cfg(feature = "docker")]
+pub(crate) mod left_behind;
 pub(crate) mod process;
 pub(crate) mod processes;
 pub(crate) mod socket;

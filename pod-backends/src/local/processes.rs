@@ -16,9 +16,14 @@ use pod_core::{
 };
 use tokio::net::UnixListener;
 
-use super::{in_process::workers_of, process::WorkerProcess, socket, worker::is_understood};
+use super::{
+    in_process::workers_of,
+    process::WorkerProcess,
+    socket,
+    worker::{NAME, is_understood},
+};
 #[cfg(feature = "docker")]
-use crate::other_backends::{BackendKind, clear_others};
+use crate::other_backends::clear::clear_others;
 use crate::{
     data_dir::{
         directory::{Directories, LOCAL, WorkerRecord},
@@ -73,7 +78,7 @@ impl Backend for WorkerProcesses {
         let lock = DataDirLock::take_for_workers(directories.data(), "workers.lock").await?;
         #[cfg(feature = "docker")]
         if self.part == LOCAL {
-            clear_others(&self.data, &context, BackendKind::Local, None).await?;
+            clear_others(&self.data, &context, NAME, None).await?;
         }
         let listener = socket::bind(directories.data()).map_err(unusable)?;
         let known = directories.all().map_err(unusable)?;
@@ -216,7 +221,7 @@ impl Shared {
         let ours = known.iter().filter(|(_, found)| found.is_some_and(|found| found.store == self.context.store));
         let busy = ours.filter(|(worker, _)| {
             let runs = || WorkerProcess::find(&self.directories.of(*worker)).is_ok_and(|process| process.is_some());
-            self.context.busy.contains(worker) && self.runs_as_another(*worker) && runs()
+            self.context.is_busy(*worker) && self.runs_as_another(*worker) && runs()
         });
         let busy: Vec<String> = busy.map(|(worker, _)| worker.to_string()).collect();
         if busy.is_empty() {
@@ -311,6 +316,10 @@ impl Shared {
 
 #[async_trait]
 impl Provisioner for Processes {
+    fn name(&self) -> &str {
+        NAME
+    }
+
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
         let _turn = self.0.turns.of(worker).lock_owned().await;
         if self.0.workers().contains_key(&worker) {

@@ -23,6 +23,8 @@ use crate::{
     process::ProcessExecutor,
 };
 
+/// As the command line, and the rows of its workers, call this backend.
+pub(crate) const NAME: &str = "local";
 /// The file that a worker process holds locked.
 pub(super) const LOCK: &str = "worker.lock";
 /// The file in which it says the oldest version of the link that it speaks.

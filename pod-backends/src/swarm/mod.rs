@@ -7,6 +7,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `address` | where tasks dial the manager |
+//! | `left_behind` | its workers, as another backend finds them |
 //! | `nodes` | the names of nodes, and those where tasks have lately failed |
 //! | `service` | makes, lists and removes the service and the secret of a worker |
 //! | `shared` | what all of these need |
@@ -22,6 +23,7 @@
 //! ```
 
 mod address;
+pub(crate) mod left_behind;
 mod nodes;
 pub(crate) mod service;
 mod shared;
@@ -44,16 +46,26 @@ use pod_core::{
 use tokio::time::sleep;
 
 pub use self::service::HOME;
-use self::{address::Address, nodes::FailedNodes, service::PLACE, shared::Shared, task::Standing};
+use self::{
+    address::Address,
+    nodes::FailedNodes,
+    service::PLACE,
+    shared::{NAME, Shared, TASKS},
+    task::Standing,
+};
 use crate::{
     data_dir::{
         directory::{Directories, WorkerRecord},
         lock::DataDirLock,
     },
-    docker::{client::engine::Engine, settings::DockerSettings, worker_binary::WorkerBinary},
+    docker::{
+        client::{engine::Engine, identity::EngineIdentity},
+        settings::DockerSettings,
+        worker_binary::WorkerBinary,
+    },
     failure::failed,
     join_gateway::JoinGateway,
-    other_backends::{BackendKind, TASKS, clear_others},
+    other_backends::clear::clear_others,
     worker_locks::WorkerLocks,
 };
 
@@ -132,7 +144,7 @@ impl Backend for Swarm {
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, TASKS).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "swarm.lock").await?;
-        clear_others(&self.data, &context, BackendKind::Swarm, Some(&engine)).await?;
+        clear_others(&self.data, &context, NAME, Some(EngineIdentity::of_swarm(&engine).await?)).await?;
         let known = directories.all().map_err(unusable)?;
         self.gateway.open_for(context.store);
         let shared = Arc::new(Shared {
@@ -261,6 +273,10 @@ impl Shared {
 
 #[async_trait]
 impl Provisioner for Tasks {
+    fn name(&self) -> &str {
+        NAME
+    }
+
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
         let shared = &self.0;
         let record = WorkerRecord { store: spec.store, worker, slots: spec.slots };

@@ -16,6 +16,11 @@ use crate::{
     worker_locks::WorkerLocks,
 };
 
+/// As the command line, and the rows of its workers, call this backend.
+pub(crate) const NAME: &str = "swarm";
+/// The part of a data directory with its workers.
+pub(crate) const TASKS: &str = "swarm";
+
 /// What all that is done to workers needs.
 pub(super) struct Shared {
     pub(super) directories: Directories,

@@ -46,6 +46,10 @@ pub struct Worker {
     /// What was in the way when the provisioner was last asked to destroy it, as a sentence.
     #[serde(default)]
     pub destroy_error: Option<Arc<str>>,
+    /// The [name](crate::provisioner::Provisioner::name) of the backend that made it; none where it dialled in by itself, or was made before
+    /// that was written down.
+    #[serde(default)]
+    pub backend: Option<Arc<str>>,
     /// Its host name or address, as it told.
     pub host: Option<Arc<str>>,
     /// It dialled in by itself: POD did not create it and does not destroy it.

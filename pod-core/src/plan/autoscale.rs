@@ -100,6 +100,7 @@ impl State {
             gone: None,
             reason: Some(WorkerReason::Scaled { why: why.clone() }),
             destroy_error: None,
+            backend: Some(self.config.backend.clone()),
             host: None,
             self_registered: false,
             isolation,

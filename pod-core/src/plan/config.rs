@@ -18,6 +18,8 @@ pub struct Config {
     pub epoch: Epoch,
     /// Times, counts and sizes.
     pub limits: Limits,
+    /// The name of the backend, which is written into the row of each worker that it is asked for.
+    pub backend: Arc<str>,
     /// How long a worker may take from `create` to hello.
     pub launch_timeout: Millis,
     /// Which kinds of workers there can be.

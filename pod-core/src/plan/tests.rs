@@ -81,6 +81,14 @@ impl Harness {
 }
 
 #[test]
+fn the_row_of_a_worker_says_which_backend_made_it() {
+    let mut rig = Harness::new(ActivitySettings::default(), 1);
+    rig.pass(10);
+    let made = rig.state.workers.values().map(|state| state.worker.backend.as_deref());
+    assert_eq!(made.collect::<Vec<_>>(), [Some("test")]);
+}
+
+#[test]
 fn a_worker_that_dies_before_its_hello_is_not_launched_again_and_again() {
     let mut rig = Harness::new(ActivitySettings::default(), 1);
     rig.submit();

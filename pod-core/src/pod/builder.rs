@@ -1,6 +1,6 @@
 //! Setting up a POD.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
@@ -8,15 +8,15 @@ use tokio::sync::mpsc;
 use super::handle::Pod;
 use crate::{
     api::{Limits, PodError},
-    domain::Epoch,
+    domain::{Epoch, Worker, WorkerId},
     engine::{Engine, INBOX, Links, ManagerTask, Shared, load},
     fetcher::ScriptFetcher,
     manager::ManagerConfig,
     observe::{Observer, Unobserved},
     plan::Config,
-    provisioner::{Backend, BackendContext},
+    provisioner::{Backend, BackendContext, OpenWorker},
     scheduler::{DefaultScheduler, Scheduler},
-    store::{Holder, Store, StoreError},
+    store::{Holder, Snapshot, Store, StoreError},
 };
 
 /// Everything a POD is set up with. Only a store and a backend are needed.
@@ -136,7 +136,7 @@ impl PodBuilder {
             let (sender, inbox) = mpsc::channel(INBOX);
             let context = BackendContext {
                 store: store.id(),
-                busy: loaded.snapshot.running.iter().map(|(_, attempt)| attempt.worker).collect(),
+                workers: open_workers(&loaded.snapshot),
                 links: Arc::new(Links::new(shared.clone(), sender.clone())),
                 shutdown: shared.stop_token(),
             };
@@ -166,6 +166,7 @@ impl PodBuilder {
                 store: store.id(),
                 epoch: loaded.epoch,
                 limits: self.limits,
+                backend: provisioner.name().into(),
                 launch_timeout: provisioner.launch_timeout(),
                 capabilities: provisioner.capabilities(),
                 scheduler: self.scheduler.unwrap_or_else(|| Arc::new(DefaultScheduler)),
@@ -178,6 +179,18 @@ impl PodBuilder {
             Ok(Pod { engine, terms: None, limits })
         })
     }
+}
+
+/// The workers that were made and have not ended.
+fn open_workers(snapshot: &Snapshot) -> Arc<[OpenWorker]> {
+    let busy: HashSet<WorkerId> = snapshot.running.iter().map(|(_, attempt)| attempt.worker).collect();
+    let made = snapshot.workers.iter().filter(|worker| !worker.status.is_terminal() && !worker.self_registered);
+    let open = |worker: &Worker| OpenWorker {
+        id: worker.id,
+        backend: worker.backend.clone(),
+        busy: busy.contains(&worker.id),
+    };
+    made.map(open).collect()
 }
 
 /// Ends what has not begun, and gives the lease back.

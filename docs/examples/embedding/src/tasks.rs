@@ -41,10 +41,10 @@ impl Backend for Tasks {
     async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
         // What ran in the process before this one is gone with it. Said right away, it is tried again at once, and not
         // after `Limits::worker_timeout`. Not awaited here: the engine takes news only when its backend has started.
-        let (busy, links) = (context.busy.clone(), context.links.clone());
+        let (busy, links) = (context.busy().collect::<Vec<_>>(), context.links.clone());
         tokio::spawn(async move {
-            for worker in busy.iter() {
-                links.report_lost(*worker, "it ended with its process".to_owned()).await;
+            for worker in busy {
+                links.report_lost(worker, "it ended with its process".to_owned()).await;
             }
         });
         Ok(Arc::new(Fleet { functions: self.functions, context, workers: Mutex::default(), made: AtomicU64::new(0) }))
@@ -80,6 +80,10 @@ impl Fleet {
 
 #[async_trait]
 impl Provisioner for Fleet {
+    fn name(&self) -> &str {
+        "tasks"
+    }
+
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
         let mut workers = self.workers();
         if workers.get(&worker).is_some_and(|worker| !worker.ended.is_cancelled()) {

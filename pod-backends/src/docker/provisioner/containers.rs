@@ -23,14 +23,16 @@ use crate::{
         client::{
             container::{self, State},
             engine::Engine,
+            identity::EngineIdentity,
             image,
         },
+        places::{CONTAINERS, NAME},
         settings::DockerSettings,
         worker_binary::WorkerBinary,
     },
     failure::failed,
     join_gateway::JoinGateway,
-    other_backends::{BackendKind, CONTAINERS, clear_others},
+    other_backends::clear::clear_others,
     worker_locks::WorkerLocks,
 };
 
@@ -75,7 +77,7 @@ impl Backend for Docker {
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, CONTAINERS).map_err(unusable)?;
         let lock = DataDirLock::take_for_workers(directories.data(), "docker.lock").await?;
-        clear_others(&self.data, &context, BackendKind::Docker, Some(&engine)).await?;
+        clear_others(&self.data, &context, NAME, Some(EngineIdentity::of_engine(&engine).await?)).await?;
         let known = directories.all().map_err(unusable)?;
         if let Some(gateway) = &self.gateway {
             gateway.open_for(context.store);
@@ -210,6 +212,10 @@ impl Shared {
 
 #[async_trait]
 impl Provisioner for Containers {
+    fn name(&self) -> &str {
+        NAME
+    }
+
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
         let shared = &self.0;
         let _turn = shared.turns.of(worker).lock_owned().await;

@@ -23,9 +23,11 @@ use crate::{
     docker::{
         client::{
             engine::Engine,
+            identity::EngineIdentity,
             image::{self, Image},
         },
         executor::{ContainerExecutor, containers::remove_all},
+        places::{ISOLATED, NAME},
         settings::DockerSettings,
     },
     failure::failed,
@@ -33,7 +35,7 @@ use crate::{
         processes::{WorkerProcesses, end_processes},
         worker::{DirectoryWorker, run_worker_of},
     },
-    other_backends::{BackendKind, ISOLATED, clear_others},
+    other_backends::clear::clear_others,
 };
 
 /// Where the workers of a data directory find how to make containers.
@@ -71,7 +73,7 @@ impl Backend for IsolatedDocker {
         let engine = Engine::connect().await?;
         let unusable = |error| failed(format_args!("the directory {} cannot be used", self.data.display()), error);
         let directories = Directories::open(&self.data, ISOLATED).map_err(unusable)?;
-        clear_others(&self.data, &context, BackendKind::Docker, Some(&engine)).await?;
+        clear_others(&self.data, &context, NAME, Some(EngineIdentity::of_engine(&engine).await?)).await?;
         for (_, found) in directories.all().map_err(unusable)? {
             // What an earlier store of this data directory has left. Other containers of the engine are not ours.
             if let Some(WorkerRecord { store, worker, .. }) = found.filter(|found| found.store != context.store) {
@@ -135,6 +137,10 @@ impl Isolated {
 
 #[async_trait]
 impl Provisioner for Isolated {
+    fn name(&self) -> &str {
+        NAME
+    }
+
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
         let image = image::ensure(&self.engine, &self.settings.image, Some((&*self.context.links, worker))).await?;
         if !self.tried().contains(&image.id) {

@@ -10,7 +10,10 @@ use pod_core::{
 };
 
 use super::{containers::Docker, isolated::IsolatedDocker};
-use crate::{docker::client::engine::Engine, join_gateway::JoinGateway};
+use crate::{
+    docker::{client::engine::Engine, places::NAME},
+    join_gateway::JoinGateway,
+};
 
 /// Workers of either kind, as the activities want them.
 #[derive(Debug)]
@@ -56,6 +59,10 @@ struct Kinds {
 
 #[async_trait]
 impl Provisioner for Kinds {
+    fn name(&self) -> &str {
+        NAME
+    }
+
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
         match spec.isolation {
             Isolation::Worker => self.containers.create(worker, spec).await,

@@ -45,6 +45,10 @@ impl Drop for Drops<'_> {
 
 #[async_trait]
 impl Provisioner for Slow {
+    fn name(&self) -> &str {
+        "test"
+    }
+
     async fn create(&self, worker: WorkerId, _: &WorkerSpec) -> Result<(), ProvisionError> {
         self.note("create", worker);
         assert_ne!(worker.0, HANGING, "a provisioner that panics");
@@ -68,6 +72,7 @@ impl Provisioner for Slow {
 fn provisioning(provisioner: &Slow) -> (Provisioning, mpsc::Receiver<Message>) {
     let store = MemoryStore::new();
     let config = Config {
+        backend: "test".into(),
         store: store.id(),
         epoch: Epoch(1),
         limits: Limits::default(),

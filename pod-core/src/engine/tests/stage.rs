@@ -43,6 +43,10 @@ impl Backend for NoMachines {
 
 #[async_trait]
 impl Provisioner for NoMachines {
+    fn name(&self) -> &str {
+        "test"
+    }
+
     async fn create(&self, _: WorkerId, _: &WorkerSpec) -> Result<(), ProvisionError> {
         Ok(())
     }

@@ -40,6 +40,7 @@ impl Harness {
             store: store.id(),
             epoch: Epoch(0),
             limits: Limits::default(),
+            backend: "test".into(),
             launch_timeout: Millis::from_secs(600),
             capabilities: Capabilities::default(),
             scheduler: Arc::new(DefaultScheduler),

@@ -87,6 +87,7 @@ impl State {
                 gone: None,
                 reason: Some(WorkerReason::DialledIn),
                 destroy_error: None,
+                backend: None,
                 host: None,
                 self_registered: true,
                 isolation: Isolation::Worker,

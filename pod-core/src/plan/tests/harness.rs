@@ -90,6 +90,7 @@ impl Harness {
             store: StoreId(uuid::Uuid::nil()),
             epoch: Epoch(1),
             limits,
+            backend: "test".into(),
             launch_timeout: Millis(600_000),
             capabilities: Capabilities::default(),
             scheduler: Arc::new(DefaultScheduler),

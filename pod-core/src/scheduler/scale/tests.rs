@@ -277,6 +277,7 @@ mod what_goes_wrong_elsewhere {
     #[test]
     fn the_intent_is_written_before_the_create_call_and_orphans_are_swept() {
         let config = Config {
+            backend: "test".into(),
             store: StoreId(uuid::Uuid::nil()),
             epoch: Epoch(1),
             limits: Limits::default(),

@@ -74,10 +74,10 @@ impl Backend for InProcess {
     async fn start(self: Box<Self>, context: BackendContext) -> Result<Arc<dyn Provisioner>, ProvisionError> {
         // What held open attempts has ended with the process that it was in. The engine takes news only when its backend
         // has started.
-        let (busy, links) = (context.busy.clone(), context.links.clone());
+        let (busy, links) = (context.busy().collect::<Vec<_>>(), context.links.clone());
         tokio::spawn(async move {
-            for worker in busy.iter() {
-                links.report_lost(*worker, "it ended with the process that it was part of".to_owned()).await;
+            for worker in busy {
+                links.report_lost(worker, "it ended with the process that it was part of".to_owned()).await;
             }
         });
         Ok(Arc::new(Workers { program: self.program, context, running: Mutex::default() }))
@@ -109,6 +109,10 @@ impl Workers {
 
 #[async_trait]
 impl Provisioner for Workers {
+    fn name(&self) -> &str {
+        "in-process"
+    }
+
     async fn create(&self, worker: WorkerId, spec: &WorkerSpec) -> Result<(), ProvisionError> {
         let mut running = self.running();
         if running.get(&worker).is_some_and(|running| !running.ended.is_cancelled()) {

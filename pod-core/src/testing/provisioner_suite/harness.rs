@@ -96,7 +96,7 @@ impl Harness {
         self.shutdown = CancellationToken::new();
         let context = BackendContext {
             store: self.store,
-            busy: Arc::default(),
+            workers: Arc::default(),
             links: Arc::new(Observer(observer)),
             shutdown: self.shutdown.clone(),
         };

@@ -167,6 +167,7 @@ pub(super) fn worker(id: u64) -> Worker {
         gone: Some(Age(9)),
         reason: Some(WorkerReason::NeverDialledIn { within: Millis(5), progress: Some("booting".into()) }),
         destroy_error: Some("it hangs".into()),
+        backend: Some("local".into()),
         host: Some("here".into()),
         self_registered: true,
         isolation: Isolation::Execution,

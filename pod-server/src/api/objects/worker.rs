@@ -42,6 +42,9 @@ pub(crate) struct WorkerObject {
     /// `neverDialledIn`, `notNeeded`, `silent`, `askedToDrain`, `leaves`, `died` or `other`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason_code: Option<&'static str>,
+    /// The backend that made it: `local`, `docker` or `swarm`; absent where it dialled in by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backend: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
     /// It dialled in by itself.
@@ -84,6 +87,7 @@ impl From<&WorkerView> for WorkerObject {
             ended_at: time(worker.ended_at),
             reason: worker.why(),
             reason_code: worker.reason.as_ref().map(WorkerReason::code),
+            backend: worker.backend.as_deref().map(str::to_owned),
             host: worker.host.as_deref().map(str::to_owned),
             external: worker.self_registered,
             isolation: worker.isolation,

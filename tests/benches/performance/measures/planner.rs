@@ -77,6 +77,7 @@ impl Cluster {
     fn new(count: u64) -> Self {
         let now = Timestamp(1_800_000_000_000);
         let config = Config {
+            backend: "test".into(),
             store: StoreId(uuid::Uuid::from_u128(1)),
             epoch: Epoch(1),
             limits: Limits { slots: 1, ..Limits::default() },
@@ -237,6 +238,7 @@ fn snapshot(count: u64, now: Timestamp) -> Snapshot {
         gone: None,
         reason: None,
         destroy_error: None,
+        backend: None,
         host: None,
         self_registered: false,
         isolation: pod_core::domain::Isolation::Worker,

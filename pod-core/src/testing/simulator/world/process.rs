@@ -27,6 +27,7 @@ use crate::{
 
 fn config(store: &dyn Store, luck: &Luck) -> ManagerConfig {
     let plan = Config {
+        backend: "simulated".into(),
         store: store.id(),
         epoch: Epoch(0),
         limits: Limits {
