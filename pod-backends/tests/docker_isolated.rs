@@ -1,4 +1,4 @@
-//! Executions in containers of their own, against the suite of all executors: against all of it that does not look at
+//! Executions in containers of their own, against the suites of executors: against all of them that does not look at
 //! the processes of this machine, where those of containers have other numbers, and does not run thousands.
 //! `tests/tests/docker` sees to the rest.
 
@@ -8,9 +8,12 @@ use std::{path::PathBuf, process::Command, sync::Arc};
 
 use pod_backends::docker::{ContainerExecutor, DockerSettings, Mount, MountSource};
 use pod_core::{
-    domain::{StoreId, WorkerId},
+    domain::{Payload, StoreId, WorkerId},
     executor::Executor,
-    testing::executor_suite::{Harness, ends, installing, output, stopping, trees, workdirs},
+    testing::{
+        executor_suite,
+        process_executor_suite::{Harness, ends, installing, output, stopping, trees, workdirs},
+    },
 };
 use uuid::Uuid;
 
@@ -68,16 +71,16 @@ fn image() -> String {
 
 /// One test of each case.
 macro_rules! cases {
-    ($($module:ident: $($case:ident),+;)+) => {
+    ($rig:ident; $($module:ident: $($case:ident),+;)+) => {
         $($(#[tokio::test(flavor = "multi_thread")]
         async fn $case() {
             let store = Store(StoreId(Uuid::new_v4()));
-            $module::$case(&store.rig().await).await;
+            $module::$case(&store.$rig().await).await;
         })+)+
     };
 }
 
-cases! {
+cases! { rig;
     installing: an_installation_lasts_until_it_is_removed, an_unknown_installation_does_not_start,
         a_second_installation_replaces_the_first, its_output_streams,
         a_failing_script_tells_its_code_and_its_last_lines, a_script_without_main_sh_fails,
@@ -101,4 +104,42 @@ async fn a_working_directory_can_be_written_where_nothing_else_can() {
     workdirs::what_was_installed_is_there_under_its_name(&rig).await;
     workdirs::its_places_are_inside_and_short(&rig).await;
     workdirs::a_copy_may_be_written(&rig).await;
+}
+
+mod suite_programs;
+
+/// What every executor must do.
+mod contract {
+    use async_trait::async_trait;
+    use executor_suite::{ExecutorDriver, Harness, TestProgram, installing, running, stopping};
+
+    use super::*;
+
+    struct Containers(StoreId);
+
+    #[async_trait]
+    impl ExecutorDriver for Containers {
+        async fn open(&self, dir: PathBuf, slots: u32) -> Arc<dyn Executor> {
+            Store::open(self.0, dir, slots).await
+        }
+
+        fn payload(&self, program: TestProgram) -> Payload {
+            suite_programs::payload(program)
+        }
+    }
+
+    impl Store {
+        async fn contract(&self) -> Harness {
+            Harness::open(Arc::new(Containers(self.0))).await
+        }
+    }
+
+    cases! { contract;
+        installing: what_is_installed_is_there_until_it_is_removed, a_second_installation_is_as_good,
+            what_cannot_be_installed_is_refused_for_good, what_is_not_installed_does_not_start;
+        running: it_starts_once_prints_and_ends, codes_are_told, output_is_whole_and_in_order, dropped_calls_lose_nothing,
+            as_many_run_at_a_time_as_there_are_slots, a_time_limit_ends_it;
+        stopping: a_program_that_is_asked_ends, a_harder_stop_ends_it, a_stop_may_come_at_once,
+            a_dropped_run_gives_its_slot_back, one_that_has_ended_may_be_stopped;
+    }
 }

@@ -128,7 +128,7 @@ async fn a_container_that_died_while_no_manager_was_there_is_news_to_the_next_on
     rig.create(1).await;
     rig.connected_worker().await;
     let container = left(&rig).0.remove(0);
-    rig.stop();
+    rig.stop().await;
     assert!(docker(&["kill", &container]).status.success());
     rig.restart().await;
     assert_eq!(rig.gone().await, WorkerId(1));

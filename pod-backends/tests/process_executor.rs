@@ -1,4 +1,4 @@
-//! The process executor against the suite of all executors, on this machine and in a container.
+//! The process executor against the suites of executors, on this machine and in a container.
 #![cfg(all(feature = "local", target_os = "linux"))]
 
 use std::{path::PathBuf, sync::Arc};
@@ -10,7 +10,35 @@ async fn open(dir: PathBuf, slots: u32) -> Arc<dyn Executor> {
     Arc::new(ProcessExecutor::open(&dir, slots).await.expect("the directory can be used"))
 }
 
-pod_core::executor_suite!(open);
+pod_core::process_executor_suite!(open);
+
+mod suite_programs;
+
+/// What every executor must do.
+mod contract {
+    use async_trait::async_trait;
+    use pod_core::{
+        domain::Payload,
+        testing::executor_suite::{ExecutorDriver, TestProgram},
+    };
+
+    use super::{Arc, Executor, PathBuf, suite_programs};
+
+    struct Scripts;
+
+    #[async_trait]
+    impl ExecutorDriver for Scripts {
+        async fn open(&self, dir: PathBuf, slots: u32) -> Arc<dyn Executor> {
+            super::open(dir, slots).await
+        }
+
+        fn payload(&self, program: TestProgram) -> Payload {
+            suite_programs::payload(program)
+        }
+    }
+
+    pod_core::executor_suite!(Scripts, prefetch);
+}
 
 /// Where the executor of a Docker worker lives: this very program is put into a container of a real engine.
 #[cfg(feature = "docker")]

@@ -137,7 +137,7 @@ async fn a_task_that_ended_while_no_manager_was_there_is_news_to_the_next_one() 
     rig.create(1).await;
     rig.connected_worker().await;
     let [_, _, containers, _] = left(&rig);
-    rig.stop();
+    rig.stop().await;
     assert!(docker(&["kill", &containers[0]]).status.success());
     rig.restart().await;
     assert_eq!(rig.gone().await, WorkerId(1));

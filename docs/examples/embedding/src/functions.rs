@@ -116,6 +116,7 @@ impl Executor for FunctionExecutor {
             killed,
             task: task.abort_handle(),
             grace: request.grace.as_duration(),
+            ended: false,
         }))
     }
 
@@ -168,12 +169,19 @@ struct RunningFunction {
     killed: CancellationToken,
     task: AbortHandle,
     grace: Duration,
+    /// A function that was given up may still print; nobody is told.
+    ended: bool,
 }
 
 #[async_trait]
 impl ExecutionHandle for RunningFunction {
     async fn next(&mut self) -> Option<RunEvent> {
-        self.inbox.recv().await
+        if self.ended {
+            return None;
+        }
+        let event = self.inbox.recv().await;
+        self.ended = matches!(event, None | Some(RunEvent::Ended { .. }));
+        event
     }
 
     fn stop(&mut self, mode: StopMode) {

@@ -14,7 +14,7 @@ use embedding::{
 };
 use pod_backends::sqlite::SqliteStore;
 use pod_core::{
-    OutputChunk, Pod,
+    OutputChunk, Pod, PodError,
     domain::{ExecutionStatus, NewActivity, NewExecution, Outcome},
     scheduler::Scheduler,
     store::{MemoryStore, Store},
@@ -42,6 +42,31 @@ mod scheduler {
     }
 
     pod_core::scheduler_suite!(strict);
+}
+
+mod programs;
+
+mod executor {
+    use super::programs::FunctionDriver;
+
+    pod_core::executor_suite!(FunctionDriver);
+}
+
+mod provisioner {
+    use std::path::Path;
+
+    use pod_core::provisioner::Backend;
+
+    use super::{
+        Arc, Tasks,
+        programs::{WaitingFunctions, functions},
+    };
+
+    fn tasks(_: &Path) -> Box<dyn Backend> {
+        Box::new(Tasks::new(functions()))
+    }
+
+    pod_core::provisioner_suite!(tasks, work = Arc::new(WaitingFunctions), workers = temporary);
 }
 
 /// Also what goes through the handle that the engine gets: the mistake that is easily made.
@@ -115,8 +140,13 @@ async fn what_runs_is_asked_to_stop() {
 async fn an_activity_that_names_no_function_is_rejected() {
     let (pod, _) = pod().await;
     pod.put_activity(NewActivity::script("none", "fn:none")).await.expect("an activity");
-    let run = pod.start(NewExecution::new("none")).await.expect("it is accepted meanwhile");
-    let done = pod.wait(run).await.expect("an end");
-    assert!(matches!(done.outcome, Some(Outcome::Aborted(_))), "{done:?}");
+    // Accepted while that is not known yet, and refused afterwards.
+    match pod.start(NewExecution::new("none")).await {
+        Ok(run) => {
+            let done = pod.wait(run).await.expect("an end");
+            assert!(matches!(done.outcome, Some(Outcome::Aborted(_))), "{done:?}");
+        }
+        Err(error) => assert!(matches!(error, PodError::NotOpen { .. }), "{error}"),
+    }
     pod.shutdown().await;
 }

@@ -1,6 +1,6 @@
 //! Destroying workers.
 
-use super::harness::{Harness, dies, is_alive};
+use super::harness::Harness;
 use crate::domain::WorkerId;
 
 /// Its link ends, and it is not listed any more.
@@ -31,18 +31,16 @@ pub async fn the_others_stay(rig: &mut Harness) {
     rig.destroy(1).await;
     first.leaves().await;
     assert_eq!(rig.list().await, [2]);
-    let pid = second.runs_something().await;
-    assert!(is_alive(pid), "the second worker works");
+    let work = rig.give_work(&mut second).await;
     rig.destroy(2).await;
-    dies(pid).await;
+    work.ends().await;
 }
 
 /// When `destroy` returns, nothing of what the worker ran is left.
 pub async fn what_a_destroyed_worker_ran_is_gone(rig: &mut Harness) {
     rig.create(1).await;
     let mut worker = rig.connected_worker().await;
-    let pid = worker.runs_something().await;
-    assert!(is_alive(pid));
+    let work = rig.give_work(&mut worker).await;
     rig.destroy(1).await;
-    assert!(!is_alive(pid), "process {pid} outlived its worker");
+    assert!(!work.runs(), "what it ran has outlived a worker");
 }

@@ -8,11 +8,9 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::work::{SleepingProcess, TIMEOUT, Work, eventually, sleeping};
 use crate::{
-    domain::{
-        ActivityId, AttemptKey, AttemptNo, Epoch, ExecutionId, Millis, Payload, RevisionNo, SessionId, StoreId,
-        WorkerId,
-    },
+    domain::{ActivityId, AttemptKey, AttemptNo, Epoch, ExecutionId, Millis, RevisionNo, SessionId, StoreId, WorkerId},
     link::{
         self, FromWorker, Hello, InstallOutcome, MAX_FRAME, NEWEST_VERSION, StartCommand, ToWorker, Transport, Welcome,
     },
@@ -20,9 +18,6 @@ use crate::{
         Admission, Backend, BackendContext, Machine, ProvisionError, Provisioner, WorkerGateway, WorkerSpec,
     },
 };
-
-/// Nothing in the suite takes so long unless it hangs.
-const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a backend under test hands in.
 #[derive(Debug)]
@@ -52,11 +47,12 @@ impl WorkerGateway for Observer {
     }
 }
 
-type MakeBackend = fn(&Path) -> Box<dyn Backend>;
+type MakeBackend = dyn Fn(&Path) -> Box<dyn Backend> + Send + Sync;
 
 /// A provisioner in a directory of its own.
 pub struct Harness {
-    backend: MakeBackend,
+    backend: Box<MakeBackend>,
+    work: Arc<dyn Work>,
     provisioner: Option<Arc<dyn Provisioner>>,
     store: StoreId,
     shutdown: CancellationToken,
@@ -79,13 +75,28 @@ pub struct TestWorker {
     pub hello: Hello,
 }
 
+/// What a worker does, as the suite sees it.
+pub(super) struct WorkInProgress {
+    work: Arc<dyn Work>,
+    mark: String,
+}
+
 impl Harness {
-    /// Starts a backend in a new directory.
-    pub async fn start(backend: MakeBackend) -> Self {
+    /// Starts a backend in a new directory, whose workers run processes of this machine.
+    pub async fn start(backend: impl Fn(&Path) -> Box<dyn Backend> + Send + Sync + 'static) -> Self {
+        Self::start_with(backend, Arc::new(SleepingProcess)).await
+    }
+
+    /// Starts a backend in a new directory, whose workers do that.
+    pub async fn start_with(
+        backend: impl Fn(&Path) -> Box<dyn Backend> + Send + Sync + 'static,
+        work: Arc<dyn Work>,
+    ) -> Self {
         let dir = tempfile::tempdir().expect("a directory for the test");
         let store = StoreId(Uuid::new_v4());
         let (shutdown, (_, arrivals)) = (CancellationToken::new(), mpsc::channel(1));
-        let mut rig = Self { backend, provisioner: None, store, shutdown, arrivals, dir };
+        let backend = Box::new(backend);
+        let mut rig = Self { backend, work, provisioner: None, store, shutdown, arrivals, dir };
         rig.manager_starts().await;
         rig
     }
@@ -106,14 +117,16 @@ impl Harness {
 
     /// Ends the manager, and starts the next one of the same store.
     pub async fn restart(&mut self) {
-        self.stop();
+        self.stop().await;
         self.manager_starts().await;
     }
 
-    /// Ends the manager.
-    pub fn stop(&mut self) {
+    /// Ends the manager. Workers that end with it have ended then.
+    pub async fn stop(&mut self) {
+        if let Some(provisioner) = self.provisioner.take().filter(|provisioner| !provisioner.workers_stay()) {
+            timeout(TIMEOUT, provisioner.leave(Duration::ZERO)).await.expect("the workers leave in time");
+        }
         self.shutdown.cancel();
-        self.provisioner = None;
     }
 
     /// Whom the workers serve.
@@ -178,6 +191,13 @@ impl Harness {
                 return worker;
             }
         }
+    }
+
+    /// Gives a worker something to do, which runs then.
+    pub(super) async fn give_work(&self, worker: &mut TestWorker) -> WorkInProgress {
+        let work = WorkInProgress { work: self.work.clone(), mark: worker.begins(&*self.work).await };
+        eventually("what was started", || work.runs().then_some(())).await;
+        work
     }
 
     /// The next worker that the provisioner says is gone.
@@ -253,14 +273,18 @@ impl TestWorker {
         while self.hear().await.is_some() {}
     }
 
-    /// Installs an activity, and starts an execution of it that stays. Gives its process id as this machine counts,
-    /// where a container may count otherwise.
+    /// Installs a process that sleeps, and runs it. Gives its process id as this machine counts, where a container may
+    /// count otherwise.
     pub async fn runs_something(&mut self) -> u32 {
+        let mark = self.begins(&SleepingProcess).await;
+        eventually("what was started", || sleeping(&mark)).await
+    }
+
+    /// Installs that work and starts it; gives its mark when it has printed something.
+    async fn begins(&mut self, work: &dyn Work) -> String {
         let (activity, revision) = (ActivityId(1), RevisionNo(1));
-        // A time that nobody else sleeps for tells its process from others.
-        let time = 10_000_000 + Uuid::new_v4().as_u128() % 900_000_000;
-        let script = format!("printf '#!/bin/sh\\necho here\\nexec sleep {time}\\n' > main.sh");
-        let (payload, timeout) = (Payload::Script(script.into()), Millis::from_secs(60));
+        let mark = (10_000_000 + Uuid::new_v4().as_u128() % 900_000_000).to_string();
+        let (payload, timeout) = (work.payload(&mark), Millis::from_secs(60));
         self.say(ToWorker::Install { activity, revision, payload, env: Default::default(), timeout }).await;
         loop {
             match self.hear().await.expect("the worker is there") {
@@ -274,7 +298,7 @@ impl TestWorker {
             activity,
             activity_name: "stay".into(),
             revision,
-            input: None,
+            input: Some(mark.as_str().into()),
             env: Default::default(),
             timeout: None,
             grace: Millis::from_secs(10),
@@ -284,7 +308,7 @@ impl TestWorker {
         self.say(ToWorker::Start(Box::new(order))).await;
         loop {
             match self.hear().await.expect("the worker is there") {
-                FromWorker::Output { .. } => return process_of(&["sleep".to_owned(), time.to_string()]).await,
+                FromWorker::Output { .. } => return mark,
                 FromWorker::Ended(report) => panic!("{report:?}"),
                 _ => {}
             }
@@ -292,41 +316,14 @@ impl TestWorker {
     }
 }
 
-/// The process that runs this command, which a shell is about to become.
-async fn process_of(command: &[String]) -> u32 {
-    let runs = |pid: &u32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.split(|&byte| byte == 0).zip(command).filter(|(found, wanted)| found == &wanted.as_bytes()).count()
-            == command.len()
-    };
-    timeout(TIMEOUT, async {
-        loop {
-            let all = std::fs::read_dir("/proc").expect("a list of processes").flatten();
-            let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-            if let Some(pid) = pids.find(runs) {
-                return pid;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await
-    .expect("what was started runs")
-}
+impl WorkInProgress {
+    /// Whether it runs.
+    pub(super) fn runs(&self) -> bool {
+        self.work.runs(&self.mark)
+    }
 
-/// Whether a process lives on this machine.
-#[must_use]
-pub fn is_alive(pid: u32) -> bool {
-    // A killed process whose parent has not yet looked is dead.
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')))
-}
-
-/// Waits until a process is gone.
-pub async fn dies(pid: u32) {
-    let gone = timeout(TIMEOUT, async {
-        while is_alive(pid) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
-    gone.await.unwrap_or_else(|_| panic!("the process {pid} is still there"));
+    /// Waits until it does not run any more.
+    pub(super) async fn ends(&self) {
+        eventually("the end of what a worker ran", || (!self.runs()).then_some(())).await;
+    }
 }

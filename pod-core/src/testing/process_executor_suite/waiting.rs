@@ -1,4 +1,4 @@
-//! Executions that were started while all slots are busy. An executor that takes none ahead passes without a word.
+//! Executions that were started while all slots are busy. The executor must take two ahead.
 
 use std::collections::VecDeque;
 
@@ -32,12 +32,9 @@ enum Wish {
 }
 
 impl<'r> Requests<'r> {
-    /// Where the executor takes two ahead.
-    async fn of(rig: &'r Harness) -> Option<Self> {
-        if rig.executor().prefetch_limit() < 2 {
-            return None;
-        }
-        Some(Self { rig, request: rig.activity(MAIN).await })
+    async fn of(rig: &'r Harness) -> Self {
+        assert!(rig.executor().prefetch_limit() >= 2, "the executor takes two ahead");
+        Self { rig, request: rig.activity(MAIN).await }
     }
 
     async fn start(&self, input: &str) -> ObservedRun {
@@ -67,13 +64,7 @@ impl ObservedRun {
     fn new(mut run: Box<dyn ExecutionHandle>) -> Self {
         let (wishes, mut wished) = mpsc::channel(4);
         let outcome = tokio::spawn(async move {
-            let mut outcome = Outcome {
-                stdout: Vec::new(),
-                stderr: Vec::new(),
-                end: AttemptOutcome::Lost,
-                starts: 0,
-                damaged: false,
-            };
+            let mut outcome = Outcome::nothing();
             loop {
                 tokio::select! {
                     event = run.next() => match event.expect("an end comes") {
@@ -124,7 +115,7 @@ const STOPPED: (usize, AttemptOutcome) = (1, AttemptOutcome::Terminated);
 
 /// Who has waited longest is next, and runs as any other.
 pub async fn who_waits_begins_when_a_slot_is_free(rig: &Harness) {
-    let Some(requests) = Requests::of(rig).await else { return };
+    let requests = Requests::of(rig).await;
     let ([first, second], _) = requests.fill().await;
     let (third, fourth) = (requests.start("long").await, requests.start("short").await);
     assert_eq!(second.kill().await, STOPPED);
@@ -137,7 +128,7 @@ pub async fn who_waits_begins_when_a_slot_is_free(rig: &Harness) {
 
 /// Whichever slot is free first is as good: nobody is bound to one that goes on and on.
 pub async fn nobody_waits_for_a_long_run_while_another_slot_is_free(rig: &Harness) {
-    let Some(requests) = Requests::of(rig).await else { return };
+    let requests = Requests::of(rig).await;
     let endless = requests.start("long").await;
     rig.pids("pids", 1).await;
     for _ in 0..20 {
@@ -151,7 +142,7 @@ pub async fn nobody_waits_for_a_long_run_while_another_slot_is_free(rig: &Harnes
 
 /// Each runs once and prints what it should, however closely one follows the other.
 pub async fn many_that_wait_run_once_each(rig: &Harness) {
-    let Some(requests) = Requests::of(rig).await else { return };
+    let requests = Requests::of(rig).await;
     let mut running = VecDeque::new();
     for number in 0..200 {
         running.push_back((number, requests.start(&number.to_string()).await));
@@ -168,7 +159,7 @@ pub async fn many_that_wait_run_once_each(rig: &Harness) {
 
 /// What has not begun comes back, what has goes on.
 pub async fn what_waits_can_be_recalled(rig: &Harness) {
-    let Some(requests) = Requests::of(rig).await else { return };
+    let requests = Requests::of(rig).await;
     let ([first, second], pids) = requests.fill().await;
     let (third, fourth) = (requests.start("short").await, requests.start("short").await);
     for run in [&first, &third, &fourth] {
@@ -186,7 +177,7 @@ pub async fn what_waits_can_be_recalled(rig: &Harness) {
 
 /// It does not begin then, and neither does one that nobody wants any more.
 pub async fn what_waits_can_be_stopped(rig: &Harness) {
-    let Some(requests) = Requests::of(rig).await else { return };
+    let requests = Requests::of(rig).await;
     let ([first, second], pids) = requests.fill().await;
     for mode in [StopMode::Terminate, StopMode::Kill] {
         let (third, fourth) = (requests.start("long").await, requests.start("long").await);
