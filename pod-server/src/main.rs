@@ -24,10 +24,10 @@ fn main() -> ! {
     std::process::exit(exit.0.into())
 }
 
-/// Reads the command line, or ends with what is wrong with it.
+/// Parses the command line, or ends with a usage error.
 fn parse() -> Cli {
     Cli::try_parse().unwrap_or_else(|error| {
-        // What is wrong is said in words of the command line, which may hold names that a `*` stood for.
+        // The error quotes the command line, which may hold file names with control characters.
         let shown = std::env::args_os().map(|argument| cli::printable::printable(&argument.to_string_lossy()));
         Cli::try_parse_from(shown).err().unwrap_or(error).exit()
     })

@@ -30,7 +30,7 @@ pub enum FromWorker {
     },
     /// A piece of the log of the order in which the output came: [`crate::domain::OutputSegment`]s. Sent before the output that it
     /// is of.
-    Order {
+    Interleaving {
         /// The attempt.
         key: AttemptKey,
         /// The offset of its first byte in the log.

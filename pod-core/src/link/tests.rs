@@ -43,7 +43,7 @@ fn from_worker() -> Vec<FromWorker> {
         FromWorker::Hello(Box::new(hello())),
         FromWorker::Heartbeat,
         FromWorker::Running { key, at: Timestamp(0) },
-        FromWorker::Order { key, offset: 0, bytes: bytes.clone() },
+        FromWorker::Interleaving { key, offset: 0, bytes: bytes.clone() },
         FromWorker::Output { key, stream: Stream::Stdout, offset: 0, bytes: bytes.clone() },
         FromWorker::Tail { key, stream: Stream::Stdout, offset: 0, bytes: bytes.clone() },
         FromWorker::Ended(Box::new(ended())),

@@ -171,7 +171,7 @@ impl State {
             FromWorker::Goodbye { reason } => self.has_left(worker, reason.into(), out),
             FromWorker::Hello(_)
             | FromWorker::Heartbeat
-            | FromWorker::Order { .. }
+            | FromWorker::Interleaving { .. }
             | FromWorker::Output { .. }
             | FromWorker::Tail { .. }
             | FromWorker::InstallOutput { .. }

@@ -42,7 +42,7 @@ pub(super) struct FullResult {
     pod: Pod,
     execution: Execution,
     activity_name: String,
-    /// What is printed later is not waited for.
+    /// Output printed later is not waited for.
     printed: OutputSummary,
     step: Step,
     offset: u64,

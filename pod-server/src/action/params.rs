@@ -29,7 +29,7 @@ pub(crate) enum ParamError {
     TooMany,
 }
 
-/// An execution's id as it was given.
+/// An execution's id from a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum GivenId {
     /// One that an execution may have.

@@ -94,7 +94,7 @@ impl ActivityBody {
         }
     }
 
-    /// The activity, as it is to be after another one, if there is one.
+    /// The new activity, given the present one, if there is one.
     pub(super) fn after(self, before: Option<&ActivityView>, path_name: Option<&str>) -> Result<NewActivity, Problem> {
         let name = match (self.name, path_name) {
             (Some(name), Some(path)) if name != path => {

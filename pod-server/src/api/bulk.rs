@@ -22,7 +22,7 @@ use crate::serve::app::App;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Portion)]
 pub(crate) struct BulkOutcomeObject {
-    /// What is being terminated, or the new executions.
+    /// The executions that are being terminated, or the new ones.
     #[schema(value_type = Vec<u64>)]
     ids: Vec<ExecutionId>,
     /// How many were not as expected any more, or refused.

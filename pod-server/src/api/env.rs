@@ -27,7 +27,7 @@ pub(crate) struct Masked {
 /// An environment in an answer.
 pub(crate) type MaskedEnv = BTreeMap<String, Masked>;
 
-/// An environment as it is shown: its names.
+/// An environment as answers show it: names, with masked values.
 pub(crate) fn masked(env: &BTreeMap<String, String>) -> MaskedEnv {
     env.keys().map(|name| (name.clone(), Masked { masked: true })).collect()
 }

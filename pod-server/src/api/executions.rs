@@ -185,7 +185,7 @@ pub(super) async fn show(
         Some(seconds) if (0.0..=MAX_WAIT_SECONDS).contains(&seconds) => {
             tokio::select! {
                 execution = app.pod.wait_for(id, Duration::from_secs_f64(seconds)) => execution?,
-                // The manager goes: whoever waits gets what is known, and asks the next one.
+                // The manager shuts down: a waiting client gets the current state, and asks the next manager.
                 () = app.shutdown.cancelled() => app.pod.execution(id).await?,
             }
         }

@@ -72,7 +72,7 @@ impl FilterQuery {
         Ok((from, until))
     }
 
-    /// What is to be looked for, with `limit` as the page's.
+    /// The query to run, with `limit` as the size of the page.
     pub(super) async fn understood(&self, pod: &Pod, limit: usize) -> Result<ExecutionQuery, Problem> {
         let activity = match (self.activity_id.map(ActivityId), non_blank(self.activity.as_ref())) {
             (None, None) => None,

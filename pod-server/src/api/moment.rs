@@ -7,7 +7,7 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
 };
 
-/// When something was or is to be.
+/// A point in time, past or future.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment(Timestamp);
 

@@ -88,7 +88,7 @@ pub(super) async fn show(
     Ok(response)
 }
 
-/// Whether nothing more will come of what is asked for.
+/// Whether the requested output is complete.
 fn is_over(execution: &Execution, attempt: Option<AttemptNo>) -> bool {
     execution.status.is_terminal() || attempt.is_some_and(|attempt| attempt < execution.attempt)
 }

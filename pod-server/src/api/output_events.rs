@@ -52,7 +52,7 @@ pub(super) struct OutputGap {
     attempt: AttemptNo,
     /// Where it begins.
     start: u64,
-    /// Where output goes on.
+    /// The position where the output continues.
     end: u64,
 }
 
@@ -108,7 +108,7 @@ impl FromStr for EventId {
     }
 }
 
-/// Where a reader of events goes on.
+/// The position where a reader of events continues.
 pub(super) fn resumed(headers: &HeaderMap) -> Result<Option<EventId>, Problem> {
     last_event_id(headers, "the id of an event of this stream: attempt:stdout:stderr")
 }
@@ -180,7 +180,7 @@ impl OutputEventFollow {
                     return Some((Ok(event), None));
                 }
                 Err(error) => {
-                    // Told as an event without an id: the reader dials again and goes on where it was.
+                    // Sent as an event without an id: the reader reconnects and continues where it was.
                     let data = text_of(&OutputError { detail: error.to_string() });
                     let event = Event::default().event("error").data(data);
                     return Some((Ok(event), None));

@@ -12,7 +12,7 @@ use serde::Serialize;
 /// Every kind of problem. The name after `urn:pod:problem:` is what clients match on.
 macro_rules! kinds {
     ($($kind:ident $name:literal $status:ident $title:literal)*) => {
-        /// What is wrong with a request, for a program.
+        /// The code of a problem, for programs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum ProblemKind {
             $(#[doc = $title] $kind,)*
@@ -180,7 +180,7 @@ impl From<PodError> for Problem {
             PodError::Overloaded => ProblemKind::Overloaded,
             PodError::Store(StoreError::Full(_)) => ProblemKind::StoreFull,
             PodError::Store(StoreError::Unavailable(_)) => ProblemKind::StoreUnavailable,
-            // It ends, and whoever starts it again is worth waiting for.
+            // The manager shuts down, and one that is restarted is worth waiting for.
             PodError::Store(StoreError::Fenced) | PodError::Stopped | PodError::Crashed(_) => ProblemKind::Stopping,
             _ => ProblemKind::Internal,
         };

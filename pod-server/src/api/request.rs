@@ -70,7 +70,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for StrictQuery<T>
     }
 }
 
-/// The header `Last-Event-ID`, where a reader that goes on sent it.
+/// The header `Last-Event-ID`, where a reader that reconnects sent it.
 pub(super) fn last_event_id<T: FromStr>(headers: &HeaderMap, what: &str) -> Result<Option<T>, Problem> {
     let mut sent = headers.get_all("last-event-id").iter().filter(|id| !id.is_empty());
     let (Some(id), other) = (sent.next(), sent.next()) else { return Ok(None) };

@@ -44,7 +44,7 @@ pub enum Credentials {
     Ended,
     /// Nothing, where something is needed.
     Nothing,
-    /// Another token than what is needed.
+    /// A token that does not fit.
     Wrong,
 }
 

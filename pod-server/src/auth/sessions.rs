@@ -1,4 +1,4 @@
-//! Sessions of browsers: what is behind the cookie that one gets for the token. The cookie is random, and only its hash
+//! Sessions of browsers: a browser shows the token once and gets a random cookie for it. Only the hash of the cookie
 //! is kept, in a file of the data directory: a restart of the manager signs nobody out.
 
 use std::{
@@ -23,7 +23,7 @@ const MIN_RENEWAL_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// A new session beyond this replaces the one that ends first.
 const MAX_SESSIONS: usize = 1000;
 
-/// A token or a cookie, as it is kept.
+/// The hash of a token or a cookie.
 pub(super) type Hash = [u8; 32];
 
 /// The sessions of a manager.
@@ -150,7 +150,7 @@ impl Sessions {
     }
 }
 
-/// As a whole or not at all. A few kilobytes that stay in the memory of the system: nobody waits for a disk.
+/// Writes the file whole or not at all. It is a few kilobytes and is not synced: no request waits for the disk.
 fn write(file: &Path, open: &[Session]) -> std::io::Result<()> {
     let beside = file.with_extension("new");
     let text = serde_json::to_vec(open)?;
@@ -162,8 +162,8 @@ fn is(one: &Hash, other: &Hash) -> bool {
     one.ct_eq(other).into()
 }
 
-/// The seconds since 1970, counted on from the start of the process by a clock that nobody sets: a system's clock that
-/// is wrong for a moment signs nobody out.
+/// Seconds since 1970, read once at the start and counted on by a monotonic clock: a system clock that is wrong for a
+/// moment signs nobody out.
 fn now() -> u64 {
     static BEGAN: LazyLock<(u64, i64)> = LazyLock::new(|| {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -11,7 +11,7 @@ use std::{
 const MAX_FAILURES: usize = 10;
 /// The sliding window in which failures count.
 const FAILURE_WINDOW: Duration = Duration::from_secs(60);
-/// Networks that are remembered; beyond that, the one with the oldest failure is forgotten.
+/// How many networks are remembered. Beyond that, the one whose failure is oldest is forgotten.
 const MAX_ADDRESSES: usize = 4096;
 
 /// The times of recent failures by network.
@@ -52,7 +52,7 @@ fn retry_after(times: &VecDeque<Instant>, now: Instant) -> Option<Duration> {
     FAILURE_WINDOW.checked_sub(now.duration_since(*first)).filter(|wait| !wait.is_zero())
 }
 
-/// The addresses that one person has: with IPv6 a whole /64.
+/// The network of an address, which counts as one client: with IPv6 a whole /64.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -51,7 +51,7 @@ pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Says something on stderr, where nobody is helped by a failure to do so.
+/// Writes a line to stderr; a failure to do so is ignored.
 pub(crate) fn note(sentence: impl AsRef<str>) {
     // In one write, so that lines of several processes do not mix.
     let _ = io::stderr().write_all(format!("pod: {}\n", printable::sentence(sentence.as_ref())).as_bytes());
@@ -130,7 +130,7 @@ pub(crate) fn spinner() -> Spinner {
 }
 
 impl Spinner {
-    /// Says what is going on.
+    /// Shows the current step.
     pub(crate) fn say(&mut self, what: String) {
         self.0.set_message(printable::printable(&what));
     }

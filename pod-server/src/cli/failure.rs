@@ -23,7 +23,7 @@ impl Exit {
     }
 }
 
-/// The number of SIGPIPE, for whoever reads no further.
+/// The number of SIGPIPE, which ends a program whose reader has gone.
 const SIGPIPE: i32 = 13;
 
 /// A failed command. `message` is a sentence for a person; a quiet failure has said everything already.
@@ -59,7 +59,7 @@ impl Failure {
         self.is_hasty
     }
 
-    /// Whether nobody gets our output any more: its reader has gone away, or it cannot be written.
+    /// Whether the output cannot be written any more, since its reader is gone or the disk refuses it.
     pub(crate) const fn is_output(&self) -> bool {
         self.is_output
     }

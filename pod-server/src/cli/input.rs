@@ -6,7 +6,7 @@ use pod_core::{Limits, domain::validate_input};
 
 use super::failure::Failure;
 
-/// The input as it was given: `-` reads all of stdin, exactly, a newline at its end included.
+/// Reads the input argument: `-` stands for all of stdin, byte for byte, a final newline included.
 ///
 /// What no manager would take is refused here, before it is sent.
 pub(crate) fn read(given: Option<String>) -> Result<Option<String>, Failure> {

@@ -96,7 +96,7 @@ impl Logs {
         let mut lines = Lines::new(self, execution)?;
         let mut request =
             OutputEventsRequest { execution: self.id, stream, attempt: self.attempt, follow: false, after: None };
-        // What is there now, of which perhaps only the last lines are wanted; then what comes.
+        // First the output so far, or only its last lines; then what follows.
         let mut tail = self.tail.map(|lines| [Tail::new(lines), Tail::new(lines)]);
         let mut events = client.output_events(&request).await?;
         loop {
@@ -146,7 +146,7 @@ struct Lines {
     stamps: bool,
     /// Nothing that came before this.
     from: Option<Timestamp>,
-    /// What is known of the time of a line of which nothing else is.
+    /// The time of a line of which nothing else is known.
     known_by: Timestamp,
     state: [Line; 2],
     pieces: u64,

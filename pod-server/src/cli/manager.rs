@@ -109,8 +109,8 @@ impl ManagerSession {
     }
 }
 
-/// The settings of `pod serve` apply, as far as the environment and a configuration file give them; where it listens
-/// is nobody's business.
+/// The settings of `pod serve` apply where the environment or a configuration file gives them, except the address to
+/// listen on.
 fn config_for_a_run(options: &ManagerOptions, host: &HostOptions) -> Result<Config, Failure> {
     let data_dir: PathBuf = options.data_dir()?;
     let environment = |name: &str| match name {

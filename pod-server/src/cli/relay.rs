@@ -76,7 +76,7 @@ fn note_attempt(id: u64, attempt: u32) {
     console::note(format!("execution {id} is run again: attempt {attempt}"));
 }
 
-/// Reports a gap: whoever uses the output must know that it is incomplete.
+/// Reports a gap, since the reader must know that the output is incomplete.
 pub(crate) fn note_gap(id: u64, stream: Stream, gap: Gap) {
     console::note(format!(
         "{} bytes of the {} of execution {id} are missing here after byte {}: it is more than a manager keeps \
@@ -178,7 +178,7 @@ impl StreamProgress {
         }
     }
 
-    /// Takes note of a gap; whether that moves the offset of what is already there.
+    /// Notes a gap. Returns whether it moves the offset of output that was already received.
     fn learn(&mut self, gap: Option<Gap>) -> bool {
         let before = self.offset();
         // A gap that begins where we are is skipped by the answer itself.

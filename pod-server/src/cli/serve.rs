@@ -79,7 +79,7 @@ impl Serve {
         if running.needs_token {
             let _ = io::stderr().write_all(format!("pod: {}\n", serve::NEEDS_TOKEN).as_bytes());
         }
-        // One write, newline included, so that whoever waits for the line never reads half of it.
+        // One write, newline included: a script that waits for the line never reads half of it.
         let _ = io::stderr().write_all(format!("listening on http://{}\n", running.address).as_bytes());
         let lost = tokio::select! {
             _ = interrupts.next() => None,

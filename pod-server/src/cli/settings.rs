@@ -79,7 +79,7 @@ impl SubjectOptions {
         })
     }
 
-    /// An activity that is there has its own settings.
+    /// An existing activity keeps its own settings.
     pub(crate) fn refuse_for_activity(&self, activity: &str) -> Result<(), Failure> {
         let given = [
             ("--name", self.name.is_some()),

@@ -51,7 +51,7 @@ impl Show {
     }
 }
 
-/// What is known, each with its name.
+/// Name and value of everything that is known.
 fn facts(execution: &Execution, explanation: &Explanation) -> Vec<(&'static str, String)> {
     let number = |member: &str| execution.more.get(member).and_then(Value::as_u64);
     let time = |at: Option<jiff::Timestamp>| at.map(|at| at.to_string());

@@ -32,7 +32,7 @@ const NOTICE_DELAY: Duration = Duration::from_secs(3);
 /// What names an activity that is registered, whatever lies here.
 const REGISTERED: &str = "activity:";
 
-/// What is to be run.
+/// The program to run.
 #[derive(Debug)]
 pub(crate) enum Subject {
     /// An activity that the manager has.
@@ -81,7 +81,7 @@ impl Subject {
         Ok(Self::Activity(name.to_owned()))
     }
 
-    /// A fingerprint of the program and its settings: what is the same by it, does the same.
+    /// A fingerprint of the program and its settings: equal fingerprints mean equal behaviour.
     ///
     /// And which revision that is, of an activity.
     pub(crate) async fn program(&self, client: &Client) -> Result<(String, Option<u32>), Failure> {
@@ -108,7 +108,7 @@ impl Subject {
         Ok((hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), current))
     }
 
-    /// Makes sure that the manager has it.
+    /// Registers it with the manager where it is not there yet.
     pub(crate) async fn prepare(self, client: &Client) -> Result<PreparedActivity, Failure> {
         match self {
             // Whether it is there, and takes executions, tells the answer to the first one.
@@ -150,7 +150,7 @@ fn is_a_file(given: &str) -> Failure {
     Failure::new(format!("{given} is a file; give the directory that holds it, with the program to run as main.sh"))
 }
 
-/// What is run, as the manager has it.
+/// The program as the manager knows it.
 #[derive(Debug)]
 pub(crate) struct PreparedActivity {
     /// The name of the activity.
@@ -160,7 +160,7 @@ pub(crate) struct PreparedActivity {
 }
 
 impl PreparedActivity {
-    /// The revision that is to be run; the current one where there is none.
+    /// The revision to run; none for the current one.
     pub(crate) fn revision(&self) -> Option<u32> {
         self.registered.as_ref().map(|registered| registered.revision)
     }

@@ -36,7 +36,7 @@ impl Address {
         *url = taken;
     }
 
-    /// Whether it is to be spoken to in the clear.
+    /// Whether the connection is plain HTTP.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.0.scheme() == "http"

@@ -136,7 +136,7 @@ impl Client {
             .map_err(|error| ClientError::NotPod { address: self.address(), why: error.to_string() })
     }
 
-    /// Sends a request until it is answered, as far as this client is patient and the request may be sent again.
+    /// Sends a request until it is answered, within this client's patience and where the request may be repeated.
     pub(super) async fn persist<T, F>(
         &self,
         mut request: RequestBuilder,

@@ -43,7 +43,7 @@ pub struct Activity {
     pub more: serde_json::Map<String, serde_json::Value>,
 }
 
-/// An installation that failed, and is to be tried again.
+/// An installation that failed and will be tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedInstallation {
     /// How often it failed.
@@ -75,7 +75,7 @@ pub struct Revision {
     /// Why it is not verified yet, in sentences.
     #[serde(default)]
     pub waits_for: Vec<String>,
-    /// Where it is or is to be installed.
+    /// The workers where it is installed, or will be.
     #[serde(default)]
     pub installations: Vec<Installation>,
 }
@@ -153,7 +153,7 @@ pub struct ClockChange {
 pub struct LaunchRefusal {
     /// The sentence, without its end.
     pub reason: String,
-    /// It will be the same as long as nobody changes something.
+    /// Trying again leads to the same until somebody changes something.
     pub lasting: bool,
 }
 
@@ -284,7 +284,7 @@ pub struct Worker {
     /// When something of it last arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen_at: Option<jiff::Timestamp>,
-    /// What is assigned to it.
+    /// The attempts that are assigned to it.
     pub attempts: Vec<serde_json::Value>,
     /// Why it was launched, let go or lost.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -39,7 +39,7 @@ pub(super) enum Resend {
 }
 
 impl Resend {
-    /// The error as it is to be taken: of a request that may not be sent again it is not passing any more, and says so.
+    /// The error to report: for a request that may not be repeated it is not transient any more, and says so.
     pub(super) fn judge(self, error: ClientError) -> ClientError {
         match error {
             ClientError::Unreachable { address, why, was_sent: true } if self == Self::IfNotReceived => {

@@ -45,8 +45,8 @@ pub struct DockerArgs {
     /// [env: POD_DOCKER_MOUNT, one a line]
     #[arg(long, value_name = "SOURCE:TARGET[:ro]")]
     pub docker_mount: Vec<String>,
-    /// As whom programs run in the containers: a name of the image, or numbers
-    /// [env: POD_DOCKER_USER] [default: whom the image says]
+    /// The user that programs in the containers run as: a name that the image knows, or numbers
+    /// [env: POD_DOCKER_USER] [default: the user of the image]
     #[arg(long, value_name = "USER[:GROUP]")]
     pub docker_user: Option<String>,
     /// Let nothing write to the image of the containers; /tmp stays writable

@@ -306,7 +306,7 @@ impl fmt::Display for BackendChoice {
     }
 }
 
-/// `$XDG_DATA_HOME/pod`, else `~/.local/share/pod`. A relative `XDG_DATA_HOME` is to be ignored, says its specification.
+/// `$XDG_DATA_HOME/pod`, else `~/.local/share/pod`. A relative `XDG_DATA_HOME` is ignored, as its specification demands.
 pub fn default_data_dir(environment: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, ConfigError> {
     let absolute = |name: &str| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
     if let Some(data_home) = absolute("XDG_DATA_HOME") {

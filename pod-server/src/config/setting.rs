@@ -17,7 +17,7 @@ pub(super) enum Source {
     File(PathBuf),
 }
 
-/// A value as it was written.
+/// A value in the form in which it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SettingValue {
     pub(super) flag: &'static str,

@@ -88,7 +88,7 @@ impl PacedBody {
         self.begun + self.base_timeout + Duration::from_secs(self.came / MIN_BYTES_PER_SECOND)
     }
 
-    /// Whoever sent it waits for an answer now.
+    /// The client waits for the answer now.
     fn has_come(&mut self) {
         if let Some(state) = self.state.take() {
             state.mark_busy();

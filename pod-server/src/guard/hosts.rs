@@ -19,7 +19,7 @@ impl Hosts {
         Self::default()
     }
 
-    /// Answers to what is listened on, as address and as it was written, and to `names`.
+    /// Accepts the address that is listened on, in numbers and as it was written, and `names`.
     #[must_use]
     pub fn new(listening: &[SocketAddr], listen: &str, names: &[String]) -> Self {
         let mut names: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();

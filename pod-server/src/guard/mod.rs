@@ -31,7 +31,7 @@ pub(crate) mod hosts;
 use browser::BrowserPolicy;
 pub use hosts::Hosts;
 
-/// How a request goes on.
+/// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Admission {
     /// To what answers it.
@@ -78,7 +78,7 @@ async fn answer(app: &Arc<App>, request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    // Answers are for the one who asked: not for frames, images or scripts of other sites.
+    // Answers may not be used in frames, images or scripts of other sites.
     const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(pod_web::POLICY));
@@ -132,7 +132,7 @@ fn admit(app: &App, request: &Request) -> Result<Admission, Problem> {
     if matches!(path, "/healthz" | "/readyz") || signs_in || path.starts_with(pod_web::ASSETS) {
         return Ok(Admission::Yes);
     }
-    // A task of a swarm shows its own token, and gets no further than to what is for itself.
+    // A task of a swarm shows its own token, which opens only its own routes.
     let for_workers = path.starts_with(worker_link::PATH);
     if for_workers && app.link.worker(headers)?.is_some() {
         return Ok(Admission::Yes);

@@ -120,7 +120,7 @@ impl Metrics {
         Ok(text)
     }
 
-    /// Reads off what is so now.
+    /// Reads the current values.
     fn refresh_gauges(&self, pod: &Pod, overview: &Overview) {
         self.process.refresh();
         let now = &self.now;
@@ -146,7 +146,7 @@ impl Metrics {
         now.wanted_max.set(overview.desired.1.into());
         let waited = overview.oldest_waiting.map_or(0, |at| pod.now().since(at).0);
         now.oldest_wait.set(waited as f64 / 1000.0);
-        // Counted by the store: it goes on where it was after a restart.
+        // Counted by the store, so that it survives a restart.
         now.events.inc_by(pod.newest_event().saturating_sub(now.events.get()));
         now.troubled.set(signed(overview.failing_activities.len() as u64));
         now.refusing.set(i64::from(overview.degraded_reason.is_some()));

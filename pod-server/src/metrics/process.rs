@@ -37,7 +37,7 @@ impl Process {
         })
     }
 
-    /// Reads off what is so now.
+    /// Reads the current values.
     pub(super) fn refresh(&self) {
         if let Ok(files) = fs::read_dir("/proc/self/fd") {
             // One of them is the descriptor of this listing itself.

@@ -13,7 +13,7 @@ use super::Metrics;
 pub(crate) struct RequestTimer {
     begun: Instant,
     method: &'static str,
-    /// What is at no route is one, whatever path was asked for.
+    /// All requests that match no route share one label, whatever path they asked for.
     route: Option<MatchedPath>,
 }
 

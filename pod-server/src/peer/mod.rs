@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 #[cfg(target_os = "linux")]
 mod sock_diag;
 
-/// The other end of a connection, as it was when the connection was taken.
+/// The peer of a connection, as it was when the connection was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Where it comes from.
@@ -67,7 +67,7 @@ impl Users {
         return false;
     }
 
-    /// The other end of a connection that was just taken. What is unknown is not the owner.
+    /// The peer of a connection that was just accepted. An unknown user is not the owner.
     pub(crate) fn peer(&mut self, stream: &TcpStream, from: SocketAddr) -> Peer {
         let address = from.ip().to_canonical();
         let is_owner = address.is_loopback()

@@ -28,7 +28,7 @@ const NLM_F_REQUEST: u16 = 1;
 const NLMSG_ERROR: u16 = 2;
 const TCP: u8 = 6;
 
-/// States in which a socket that belongs to a process may be, while there is somebody to answer.
+/// The TCP states in which a socket still belongs to a process.
 const CONNECTED_STATES: &[u8] = &[
     1, // ESTABLISHED
     4, // FIN_WAIT1
@@ -128,7 +128,7 @@ fn understood(message: &[u8], number: u32, question: &[u8]) -> io::Result<Option
             Err(io::Error::from_raw_os_error(code.wrapping_neg()))
         }
         Some(SOCK_DIAG_BY_FAMILY) if message.len() >= HEADER_LEN + RESPONSE_LEN => {
-            // A listening socket is what is found where there is none of these two ends.
+            // Where neither end is found, the kernel answers with a listening socket.
             if message[HEADER_LEN + 4..HEADER_LEN + 40] != question[HEADER_LEN + 8..HEADER_LEN + 44] {
                 return Err(io::Error::other("it is about another socket"));
             }

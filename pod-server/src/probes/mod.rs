@@ -25,7 +25,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, 
     }
     match app.pod.overview().await?.degraded_reason {
         None => Ok("ready\n"),
-        // To anybody: what is wrong in detail is for those who show the token.
+        // Anybody may ask; the details of what is wrong are only for those who show the token.
         Some(_) => Err(Problem::new(
             ProblemKind::StoreFull,
             "New executions are refused for now; /api/v1/overview says why, as trouble",

@@ -30,7 +30,7 @@ pub struct App {
     pub logs: ManagerLogs,
     /// How workers come in over HTTP.
     pub link: WorkerLink,
-    /// What is counted.
+    /// The metrics.
     pub(crate) metrics: Arc<Metrics>,
     /// The dashboard.
     pub web: Arc<Web>,

@@ -70,7 +70,7 @@ pub(super) async fn serve(listener: TcpListener, app: Arc<App>, mut users: Users
     loop {
         let accepted = async {
             let (stream, from) = listener.accept().await?;
-            // Whose it is, is known now and not when a request has come: by then it may be nobody's.
+            // The owner of the connection is looked up now: when a request has come, the peer may be gone.
             let peer = users.peer(&stream, from);
             let slot = limit.acquire().await.ok_or_else(|| io::Error::other("there is no room any more"))?;
             Ok((stream, peer, slot))

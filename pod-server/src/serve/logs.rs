@@ -26,7 +26,7 @@ pub struct ManagerLogs {
     properties: Vec<String>,
 }
 
-/// A log as it is shown.
+/// How the log is formatted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogView {
     /// What it is called.

@@ -52,7 +52,7 @@ pub fn routes(link: WorkerLink) -> Router {
 }
 
 impl WorkerLink {
-    /// The worker whose join token a request shows. That of a worker which was destroyed is refused for good.
+    /// The worker whose join token a request shows. The token of a destroyed worker is refused permanently.
     pub(crate) fn worker(&self, headers: &HeaderMap) -> Result<Option<WorkerId>, Problem> {
         let Some((gateway, token)) = self.gateway.as_ref().zip(bearer(headers)) else { return Ok(None) };
         if gateway.is_of_the_destroyed(token) {

@@ -92,7 +92,7 @@ impl Provisioner for Fleet {
         let identity = Identity {
             store: Some(spec.store),
             worker: Some(worker),
-            shutdown_notice: ShutdownNotice::Temporary,
+            shutdown_notice: ShutdownNotice::Permanent,
             ..Identity::new(self.incarnation())
         };
         let executor = Arc::new(FunctionExecutor::new(self.functions.clone(), spec.slots));

@@ -14,7 +14,7 @@ use crate::{
 /// Something for the store.
 #[derive(Clone, Debug)]
 pub(crate) enum Piece {
-    Order {
+    Interleaving {
         key: AttemptKey,
         offset: u64,
         bytes: Bytes,
@@ -49,9 +49,10 @@ impl Piece {
     /// The attempt that it is of; an installation has none.
     pub(crate) const fn attempt(&self) -> Option<AttemptKey> {
         match self {
-            Self::Order { key, .. } | Self::Output { key, .. } | Self::Tail { key, .. } | Self::Wrote { key, .. } => {
-                Some(*key)
-            }
+            Self::Interleaving { key, .. }
+            | Self::Output { key, .. }
+            | Self::Tail { key, .. }
+            | Self::Wrote { key, .. } => Some(*key),
             Self::InstallLog { .. } => None,
         }
     }
@@ -60,7 +61,7 @@ impl Piece {
     /// does not keep for that. A tail is durable with the end of its attempt.
     pub(crate) const fn acknowledged(&self) -> Option<(AttemptKey, usize)> {
         match self {
-            Self::Order { key, bytes, .. } | Self::Output { key, bytes, .. } => Some((*key, bytes.len())),
+            Self::Interleaving { key, bytes, .. } | Self::Output { key, bytes, .. } => Some((*key, bytes.len())),
             Self::Wrote { key, .. } => Some((*key, 0)),
             Self::Tail { .. } | Self::InstallLog { .. } => None,
         }
@@ -69,7 +70,7 @@ impl Piece {
     /// Gives it to the store.
     pub(crate) async fn store(self, store: &dyn Store) -> Result<(), StoreError> {
         match self {
-            Self::Order { key, offset, bytes } => store.append_interleaving(key, offset, bytes).await,
+            Self::Interleaving { key, offset, bytes } => store.append_interleaving(key, offset, bytes).await,
             Self::Output { key, stream, offset, bytes } => store.append_output(key, stream, offset, bytes).await,
             Self::Tail { key, stream, offset, bytes } => store.append_tail(key, stream, offset, bytes).await,
             Self::Wrote { key, stream, from, to } => store.wrote_output(key, stream, from, to).await,
@@ -101,7 +102,7 @@ pub(crate) fn parts(worker: WorkerId, message: FromWorker) -> Result<impl Iterat
     let parts = match message {
         FromWorker::Hello(_) => return Err("it said hello twice".to_owned()),
         FromWorker::Heartbeat => one(Part::Heartbeat),
-        FromWorker::Order { key, offset, bytes } => one(Part::Piece(Piece::Order { key, offset, bytes })),
+        FromWorker::Interleaving { key, offset, bytes } => one(Part::Piece(Piece::Interleaving { key, offset, bytes })),
         FromWorker::Output { key, stream, offset, bytes } => {
             one(Part::Piece(Piece::Output { key, stream, offset, bytes }))
         }
@@ -135,7 +136,7 @@ fn parts_of_end(mut report: Box<EndReport>) -> [Option<Part>; 4] {
     let offset = report.order_from;
     [
         // It goes first: who follows shows output by it.
-        (!order.is_empty()).then_some(Part::Piece(Piece::Order { key, offset, bytes: order })),
+        (!order.is_empty()).then_some(Part::Piece(Piece::Interleaving { key, offset, bytes: order })),
         output(Stream::Stdout, report.stdout_from, stdout),
         output(Stream::Stderr, report.stderr_from, stderr),
         Some(Part::Ended(report)),

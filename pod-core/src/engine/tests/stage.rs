@@ -201,7 +201,7 @@ impl StageWorker {
             run.encode(last, &mut bytes);
             last = run.since;
         }
-        FromWorker::Order { key, offset: 0, bytes: bytes.into() }
+        FromWorker::Interleaving { key, offset: 0, bytes: bytes.into() }
     }
 
     pub(super) fn output(key: AttemptKey, offset: u64, bytes: &[u8]) -> FromWorker {

@@ -123,7 +123,7 @@ impl Provisioner for Workers {
         let identity = Identity {
             store: Some(spec.store),
             worker: Some(worker),
-            shutdown_notice: ShutdownNotice::Temporary,
+            shutdown_notice: ShutdownNotice::Permanent,
             ..Identity::new(high ^ low)
         };
         let executor = Arc::new(Calls::new(self.program.clone(), spec.slots));

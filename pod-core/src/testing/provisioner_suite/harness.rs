@@ -270,7 +270,16 @@ impl TestWorker {
 
     /// Waits until the link has ended.
     pub async fn leaves(&mut self) {
-        while self.hear().await.is_some() {}
+        self.says_that_it_leaves().await;
+    }
+
+    /// Waits until the link has ended. Whether the worker has said before that it leaves and does not come back.
+    pub(super) async fn says_that_it_leaves(&mut self) -> bool {
+        let mut said = false;
+        while let Some(message) = self.hear().await {
+            said |= matches!(message, FromWorker::Leaving { .. });
+        }
+        said
     }
 
     /// Installs a process that sleeps, and runs it. Gives its process id as this machine counts, where a container may

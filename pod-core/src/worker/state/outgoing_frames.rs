@@ -91,7 +91,7 @@ fn collect_attempt(key: AttemptKey, held: &mut Held, frame: &mut Frame, beside_s
             frame.add(0, FromWorker::Running { key, at });
         }
         if let Some(Piece { offset, bytes }) = held.spool.next_order(TURN_BYTES) {
-            frame.add(bytes.len(), FromWorker::Order { key, offset, bytes });
+            frame.add(bytes.len(), FromWorker::Interleaving { key, offset, bytes });
         }
         for stream in Stream::BOTH {
             if beside_store && held.spool.ask_for_file(stream) {

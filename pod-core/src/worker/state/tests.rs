@@ -193,7 +193,7 @@ fn output_of_something_that_goes_on_running_is_live() {
     scene.pass(Duration::from_millis(1));
     let said = scene.said();
     assert!(matches!(said[0], FromWorker::Running { .. }), "{said:?}");
-    let FromWorker::Order { offset: 0, bytes: order, .. } = &said[1] else { panic!("{said:?}") };
+    let FromWorker::Interleaving { offset: 0, bytes: order, .. } = &said[1] else { panic!("{said:?}") };
     assert!(matches!(&said[2], FromWorker::Output { offset: 0, bytes, .. } if &bytes[..] == b"first"), "{said:?}");
     let run = OutputSegment::decode(&mut &order[..], Millis(0)).unwrap();
     assert_eq!(run, OutputSegment { stream: Stream::Stdout, len: 5, since: Millis(0) });

@@ -107,7 +107,7 @@ const SIGKILL: i32 = 9;
 const MAX_LISTED_INPUT_LEN: usize = 4 << 10;
 
 impl ExecutionObject {
-    /// `now` tells when it is due by the clock as it is.
+    /// `now` is the current time, by which the due time is computed.
     pub(in crate::api) fn of(execution: &Execution, activity_name: &str, now: Now) -> Self {
         let (exit_code, signal, reason) = match &execution.outcome {
             Some(Outcome::Exited(code)) => (Some(*code), None, None),
@@ -175,7 +175,7 @@ impl ExecutionObject {
 #[schema(as = Explanation)]
 pub(crate) struct ExplanationObject {
     execution: ExecutionObject,
-    /// What is, and why, in sentences, the most telling first.
+    /// The state of the execution and its reasons as sentences, the most important first.
     sentences: Vec<String>,
     /// The same, each with a word for programs.
     reasons: Vec<ReasonObject>,

@@ -86,7 +86,7 @@ pub(crate) struct RefusalObject {
     /// What is in the way, for programs: `capacity`, `quota`, `throttled`, `invalid`, `credentials`, `unreachable`, or
     /// `other`. There may be new ones.
     code: &'static str,
-    /// It will be the same as long as nobody changes something.
+    /// Trying again leads to the same until somebody changes something.
     lasting: bool,
     /// When a launch is tried again, if one is needed then.
     retry_at: Moment,

@@ -4,7 +4,7 @@ use pod_core::StatusReason;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// One thing to know about an execution, or about what is being verified.
+/// One reason why an execution waits, or why a revision is still being verified.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = StatusReason)]
 pub(crate) struct ReasonObject {

@@ -23,7 +23,7 @@ pub(crate) struct RevisionObject {
     activity_id: u64,
     /// Its number; 1 for the first.
     revision: u32,
-    /// Whether it is the one that executions run which name no other.
+    /// Whether it is the current one: executions that name no revision run it.
     current: bool,
     /// `verifying`, `approved`, `rejected` or `uninstalling`.
     #[schema(value_type = RevisionStatusWord)]

@@ -52,7 +52,7 @@ pub(crate) struct WorkerObject {
     /// What has a container of its own on it: the `worker`, or each `execution`.
     #[schema(value_type = IsolationWord)]
     isolation: Isolation,
-    /// What is assigned to it.
+    /// The attempts that are assigned to it.
     attempts: Vec<AttemptObject>,
     installations: Vec<InstallationObject>,
 }

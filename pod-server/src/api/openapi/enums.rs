@@ -54,7 +54,7 @@ fn names_of<T: for<'de> Deserialize<'de>>() -> (&'static str, Vec<&'static str>)
     asked
 }
 
-/// Gives nothing to what is read from it, and keeps what that asked for.
+/// A deserializer that yields nothing, and records what it was asked for.
 struct Listener<'a>(&'a mut (&'static str, Vec<&'static str>));
 
 impl<'de> Deserializer<'de> for Listener<'_> {

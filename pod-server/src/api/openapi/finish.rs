@@ -202,7 +202,7 @@ fn never_null(schema: &mut Map<String, Value>) {
         choices.retain(|choice| *choice != json!({"type": "null"}));
         if let Some(Value::Object(choice)) = only(choices) {
             schema.remove("oneOf");
-            // What is said here of the member goes before what is said of its kind.
+            // The description of the member takes precedence over that of its type.
             for (member, value) in choice {
                 schema.entry(member).or_insert(value);
             }

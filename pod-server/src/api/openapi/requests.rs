@@ -6,7 +6,7 @@ use super::super::changing::MAX_CONDITION_LEN;
 
 /// What has a version, which `ETag` tells.
 const VERSIONED: [&str; 2] = ["/activities/{name}", "/policies/{name}"];
-/// What is done to something that has a version, and takes conditions, too.
+/// Requests that change an object with a version also take conditions.
 const CONDITIONAL: [&str; 3] = [VERSIONED[0], VERSIONED[1], "/policies/{name}/apply"];
 /// Parameters of lists that mean nothing while they are blank, as a form sends them.
 const MAY_BE_BLANK: [&str; 3] = ["status", "submittedAfter", "submittedBefore"];

@@ -46,7 +46,7 @@ pub(super) fn read(path: &Path) -> Result<mpsc::Receiver<Result<Line, Failure>>,
             let line = next(&mut reader, number)
                 .map_err(|error| Failure::new(format!("line {number} of the input cannot be read: {error}")));
             let is_last = !matches!(line, Ok(Some(_)));
-            // Nobody listens any more when the command ends early.
+            // The receiver is gone when the command ends early.
             if let Some(item) = line.transpose()
                 && sender.blocking_send(item).is_err()
             {

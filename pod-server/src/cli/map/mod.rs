@@ -131,7 +131,7 @@ impl Map {
         };
         let Err(stop) = outcome else { return Ok(work.conclude(None)) };
         let rest = if matches!(&stop, EarlyEnd::Failed(failure) if failure.exit == Exit::NO_ANSWER) {
-            // Nobody is there to be asked for its end.
+            // The manager is gone and cannot be asked to end it.
             Ok("the rest is left to itself".to_owned())
         } else {
             tokio::select! {

@@ -101,7 +101,7 @@ impl Results {
         if by.as_ref() == Some(made) { EarlierResult::Succeeded } else { EarlierResult::Changed }
     }
 
-    /// Takes away what is there of a line, and says what will make the next result.
+    /// Deletes the result of a line, and records the fingerprint that will make the next one.
     pub(super) fn begin(&self, number: u64, made: Option<&ResultOrigin>) -> Result<(), Failure> {
         if self.0.is_none() {
             return Ok(());

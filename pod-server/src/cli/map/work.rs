@@ -57,7 +57,7 @@ pub(super) struct Work<'a> {
     prepared: PreparedActivity,
     /// Every line runs this revision, whatever becomes current meanwhile.
     revision: u32,
-    /// The fingerprint of what is run.
+    /// The fingerprint of the program.
     program: String,
     results: Results,
     finisher: Finisher,
@@ -146,7 +146,7 @@ impl<'a> Work<'a> {
                         return Err(failure.into());
                     }
                     if is_read {
-                        // Of this input there are no more lines: what is there of others is not its result.
+                        // The input has no more lines: result files of further lines are not results of this input.
                         self.results.clear_after(self.total).await?;
                     }
                 }

@@ -68,7 +68,7 @@ fn report(message: FromWorker, output: &mut BTreeMap<(AttemptKey, Stream), Vec<u
         printed.extend_from_slice(bytes);
     };
     Some(match message {
-        FromWorker::Heartbeat | FromWorker::Running { .. } | FromWorker::Order { .. } => return None,
+        FromWorker::Heartbeat | FromWorker::Running { .. } | FromWorker::Interleaving { .. } => return None,
         FromWorker::Output { key, stream, offset, bytes } => {
             print(key, stream, offset, &bytes);
             return None;
