@@ -34,7 +34,7 @@ use crate::private;
 /// So many numbers of events belong to one history at the most. JSON has room for eight thousand of them.
 pub(super) const HISTORY: u64 = 1 << 40;
 /// A restored store leaves out between one and so many histories of events, and so many of workers.
-const SKIPPED: (u128, u128) = (32, 1000);
+const SKIPPED: (u64, u64) = (32, 1000);
 const MARK: &str = "pod.db-mark-";
 /// The end of the name of a mark that the database may not name yet.
 const TENTATIVE: &str = ".new";
@@ -92,13 +92,14 @@ pub(super) async fn notice(dir: &Path, path: &Path, connection: &mut SqliteConne
         (Some(known_file), Some(known_mark)) => *known_file != file || !marks.are_of(known_mark, dir),
         _ => false,
     };
-    let (events, workers) = (drawn.as_u128() % SKIPPED.0 + 1, (drawn.as_u128() >> 64) % SKIPPED.1 + 1);
+    let (high, low) = drawn.as_u64_pair();
+    let (events, workers) = (low % SKIPPED.0 + 1, high % SKIPPED.1 + 1);
     let write = "UPDATE lease SET file = ?1, mark = ?2, \
                  last_event = CASE ?3 WHEN 0 THEN last_event ELSE (last_event / ?4 + ?5) * ?4 END, \
                  last_worker = CASE ?3 WHEN 0 THEN last_worker ELSE (last_worker / ?6 + ?7) * ?6 END, \
                  holder = CASE ?3 WHEN 0 THEN holder END";
-    let write = sqlx::query(write).bind(file).bind(&mark).bind(restored).bind(int(HISTORY)).bind(small(events));
-    let write = write.bind(int(WorkerId::PER_HISTORY)).bind(small(workers));
+    let write = sqlx::query(write).bind(file).bind(&mark).bind(restored).bind(int(HISTORY)).bind(int(events));
+    let write = write.bind(int(WorkerId::PER_HISTORY)).bind(int(workers));
     write.execute(&mut *connection).await.map_err(from_sql)?;
     if restored {
         tracing::warn!(
@@ -113,10 +114,6 @@ pub(super) async fn notice(dir: &Path, path: &Path, connection: &mut SqliteConne
     // The old ones are gone before there is a new one.
     sync(dir).map_err(refused)?;
     fs::rename(tentative(dir, &mark), settled(dir, &mark)).map_err(refused)
-}
-
-fn small(number: u128) -> i64 {
-    i64::try_from(number).unwrap_or(1)
 }
 
 fn sync(dir: &Path) -> io::Result<()> {

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::{
     driver::{ExecutorDriver, TestProgram},
+    observed::ObservedRun,
     watching::{Outcome, TIMEOUT, finish, in_time},
 };
 use crate::{
@@ -94,6 +95,11 @@ impl Harness {
     /// Starts.
     pub(super) async fn start(&self, request: StartRequest) -> Box<dyn ExecutionHandle> {
         in_time("a start", self.executor.start(request)).await.expect("it can be started")
+    }
+
+    /// Starts an activity with that input, and listens to it all the time.
+    pub(super) async fn observe(&self, activity: ActivityId, input: &str) -> ObservedRun {
+        ObservedRun::of(self.start(self.request(activity, input)).await)
     }
 
     /// Runs an activity with that input to its end.

@@ -13,6 +13,7 @@
 mod driver;
 mod harness;
 pub mod installing;
+pub(super) mod observed;
 pub mod prefetching;
 pub mod running;
 pub mod stopping;

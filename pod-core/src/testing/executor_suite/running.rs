@@ -80,10 +80,10 @@ pub async fn as_many_run_at_a_time_as_there_are_slots(rig: &Harness) {
 pub async fn slots_are_used_again(rig: &Harness) {
     let activity = rig.activity(Greet).await;
     for number in 0..20 {
-        let first = rig.start(rig.request(activity, &format!("{number}a"))).await;
-        let second = rig.start(rig.request(activity, &format!("{number}b"))).await;
-        for (mut run, name) in [(first, "a"), (second, "b")] {
-            assert_eq!(finish(&mut *run).await.text(), format!("hello {number}{name}\n"));
+        let runs = ["a", "b"].map(|name| format!("{number}{name}"));
+        let observed = [rig.observe(activity, &runs[0]).await, rig.observe(activity, &runs[1]).await];
+        for (run, name) in observed.into_iter().zip(runs) {
+            assert_eq!(run.outcome().await.text(), format!("hello {name}\n"));
         }
     }
 }

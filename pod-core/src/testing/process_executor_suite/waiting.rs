@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use tokio::{sync::mpsc, task::JoinHandle};
-
-use super::harness::{Harness, Outcome, already_gone, gone, in_time, lives};
+use super::{
+    super::executor_suite::observed::{ObservedRun, Wish},
+    harness::{Harness, already_gone, gone, lives},
+};
 use crate::{
     domain::AttemptOutcome,
-    executor::{ExecutionHandle, RunEvent, StartRequest, StopMode},
+    executor::{StartRequest, StopMode},
 };
 
 const MAIN: &str = "#!/bin/sh
@@ -18,17 +19,6 @@ if [ \"$1\" = long ]; then echo $$ >> \"$PIDS\"; exec sleep 1000; fi";
 struct Requests<'r> {
     rig: &'r Harness,
     request: StartRequest,
-}
-
-/// An execution that is listened to all the time.
-struct ObservedRun {
-    wishes: mpsc::Sender<Wish>,
-    outcome: JoinHandle<Outcome>,
-}
-
-enum Wish {
-    Stop(StopMode),
-    Recall,
 }
 
 impl<'r> Requests<'r> {
@@ -42,7 +32,7 @@ impl<'r> Requests<'r> {
         request.key.execution.0 = self.rig.number();
         request.input = Some(input.into());
         request.env.insert("PIDS".to_owned(), self.rig.path("pids").display().to_string());
-        ObservedRun::new(self.rig.start(request).await)
+        ObservedRun::of(self.rig.start(request).await)
     }
 
     /// Fills both slots with what goes on; gives that and its process ids.
@@ -60,56 +50,6 @@ impl<'r> Requests<'r> {
     }
 }
 
-impl ObservedRun {
-    fn new(mut run: Box<dyn ExecutionHandle>) -> Self {
-        let (wishes, mut wished) = mpsc::channel(4);
-        let outcome = tokio::spawn(async move {
-            let mut outcome = Outcome::nothing();
-            loop {
-                tokio::select! {
-                    event = run.next() => match event.expect("an end comes") {
-                        RunEvent::Started { .. } => outcome.starts += 1,
-                        RunEvent::Output { bytes, .. } => outcome.stdout.extend_from_slice(&bytes),
-                        RunEvent::Ended { end, .. } => return Outcome { end, ..outcome },
-                        other => panic!("nobody asked for {other:?}"),
-                    },
-                    Some(wish) = wished.recv() => match wish {
-                        Wish::Stop(mode) => run.stop(mode),
-                        Wish::Recall => run.recall(),
-                    },
-                }
-            }
-        });
-        Self { wishes, outcome }
-    }
-
-    fn ask(&self, wish: Wish) {
-        // That it has ended is fine.
-        let _ = self.wishes.try_send(wish);
-    }
-
-    async fn outcome(self) -> Outcome {
-        in_time("an end", self.outcome).await.expect("listening does not fail")
-    }
-
-    /// How it ended, and how often it began.
-    async fn end(self) -> (usize, AttemptOutcome) {
-        let outcome = self.outcome().await;
-        (outcome.starts, outcome.end)
-    }
-
-    async fn kill(self) -> (usize, AttemptOutcome) {
-        self.ask(Wish::Stop(StopMode::Kill));
-        self.end().await
-    }
-
-    /// Nobody wants it any more.
-    async fn drop(self) {
-        self.outcome.abort();
-        let _ = self.outcome.await;
-    }
-}
-
 const DONE: (usize, AttemptOutcome) = (1, AttemptOutcome::Exited(0));
 const STOPPED: (usize, AttemptOutcome) = (1, AttemptOutcome::Terminated);
 
@@ -120,7 +60,7 @@ pub async fn who_waits_begins_when_a_slot_is_free(rig: &Harness) {
     let (third, fourth) = (requests.start("long").await, requests.start("short").await);
     assert_eq!(second.kill().await, STOPPED);
     rig.pids("pids", 3).await;
-    assert!(!fourth.outcome.is_finished());
+    assert!(!fourth.has_ended());
     assert_eq!(first.kill().await, STOPPED);
     assert_eq!(fourth.end().await, DONE);
     assert_eq!(third.kill().await, STOPPED);
